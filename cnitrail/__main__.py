@@ -1,0 +1,5 @@
+"""``python -m cnitrail``."""
+
+from cnitrail.cli import main
+
+main()

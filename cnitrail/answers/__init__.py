@@ -1,0 +1,1 @@
+"""Questions over a history. This room knows values, not how they will look."""

@@ -1,0 +1,99 @@
+"""Which entries an answer keeps. Filters select after the history is rebuilt."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from cnitrail.model import Actor, Address, Held
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What was asked for: of each field any of the values, of all fields together.
+
+    ``since`` and ``until`` are aware times, both included. ``failed`` keeps only failed calls
+    (True), only successful ones (False), or both (None).
+    """
+
+    instance: tuple[str, ...] = ()
+    eni: tuple[str, ...] = ()
+    ip: tuple[IPv4Network | IPv6Network, ...] = ()
+    vpc: tuple[str, ...] = ()
+    subnet: tuple[str, ...] = ()
+    cluster: tuple[str, ...] = ()
+    account: tuple[str, ...] = ()
+    region: tuple[str, ...] = ()
+    actor: tuple[str, ...] = ()
+    agent: tuple[str, ...] = ()
+    event: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    failed: bool | None = None
+
+    def takes_value(self, field: str, *values: str | None) -> bool:
+        """Whether one of the values was asked for in a field that names things exactly."""
+        asked: tuple[str, ...] = getattr(self, field)
+        return not asked or any(value in asked for value in values)
+
+    def takes_time(self, time: datetime) -> bool:
+        """Whether a time lies in the range."""
+        late = self.since is not None and time < self.since
+        return not late and (self.until is None or time <= self.until)
+
+    def takes_addresses(self, held: Iterable[Held]) -> bool:
+        """Whether one of the addresses or prefixes meets one that was asked for."""
+        return not self.ip or any(meets(asked, each) for each in held for asked in self.ip)
+
+    def takes_actor(self, actor: Actor) -> bool:
+        """Whether an actor, and its program, match: by substring or glob, in any case."""
+        names = (
+            actor.label,
+            actor.arn,
+            actor.role,
+            actor.session,
+            actor.user,
+            actor.service_account,
+            actor.access_key_id,
+            actor.invoked_by,
+            actor.kind.value,
+        )
+        agents = (actor.agent.name, actor.agent.raw)
+        return _any_like(self.actor, names) and _any_like(self.agent, agents)
+
+    def takes_event(self, name: str) -> bool:
+        """Whether an event name matches: whole, or by glob, in any case."""
+        lower = name.lower()
+        return not self.event or any(fnmatchcase(lower, asked.lower()) for asked in self.event)
+
+
+def meets(asked: IPv4Network | IPv6Network, held: Held) -> bool:
+    """Whether an address lies in a range, or a prefix meets it."""
+    if asked.version != held.version:
+        return False
+    if isinstance(held, (IPv4Network, IPv6Network)):
+        return asked.overlaps(held)
+    return held in asked
+
+
+def address_of(text: str) -> Address | None:
+    """The address that a text names, where it is one."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _any_like(asked: tuple[str, ...], names: Iterable[str | None]) -> bool:
+    """Whether a name contains a text, or matches it as a whole where the text is a glob."""
+    if not asked:
+        return True
+    lower = [name.lower() for name in names if name]
+    for text in map(str.lower, asked):
+        if any(sign in text for sign in "*?["):
+            if any(fnmatchcase(name, text) for name in lower):
+                return True
+        elif any(text in name for name in lower):
+            return True
+    return False

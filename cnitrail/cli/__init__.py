@@ -1,0 +1,34 @@
+"""The command line: composes the rooms, and alone prints, reads the clock and exits.
+
+Rooms are imported inside the commands: start-up is felt at every call.
+"""
+
+import click
+
+from cnitrail import __version__
+from cnitrail.cli.options import HELP_SETTINGS, CommandGroup
+from cnitrail.cli.timeline import timeline
+
+__all__ = ["main"]
+
+
+@click.group(cls=CommandGroup, context_settings=HELP_SETTINGS)
+@click.version_option(__version__, "-V", "--version", prog_name="cnitrail")
+def main() -> None:
+    r"""Who held which private IP address on AWS, and who gave it.
+
+    Reads CloudTrail and says who added, moved or removed which private IP addresses
+    on which network interface and instance, when, through what.
+
+    \b
+    Examples:
+      cnitrail timeline logs/                          everything in a directory
+      cnitrail timeline logs/ --instance i-0abc…       the life of one node
+      zcat *.json.gz | cnitrail timeline - -o jsonl    for pipelines
+
+    Exit status: 0 answered, all evidence read; 1 no answer; 2 wrong usage;
+    3 answered, but some evidence could not be read; 130 interrupted.
+    """
+
+
+main.add_command(timeline)

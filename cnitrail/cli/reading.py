@@ -1,0 +1,118 @@
+"""Sources → events: the first half of every command, and the account of what was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import click
+
+from cnitrail.decode import MARKERS, NAMES, decode
+from cnitrail.errors import SourceError
+from cnitrail.history import Ledger
+from cnitrail.model import Evidence, Skipped, SourceReport
+from cnitrail.render.safe import printable
+from cnitrail.scan import Scanner, Tally
+from cnitrail.sources import open_source
+
+if TYPE_CHECKING:
+    from cnitrail.cli.progress import Progress
+    from cnitrail.sources import Source
+
+_SHOWN = 20
+
+
+@dataclass(slots=True)
+class _Count:
+    """One source's account, while it is read."""
+
+    files: int = 0
+    relevant: int = 0
+    duplicates: int = 0
+    tally: Tally = field(default_factory=Tally)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def read_evidence(uris: tuple[str, ...], progress: Progress) -> tuple[Ledger, Evidence]:
+    """Everything that the sources hold, and the account of it.
+
+    Raises ``SourceError`` where a source cannot be read at all.
+    """
+    scanner = Scanner(NAMES, MARKERS)
+    ledger = Ledger()
+    sources = [open_source(uri) for uri in uris or ("lookup:",)]
+    reports: list[SourceReport] = []
+    skipped: list[Skipped] = []
+    for source in sources:
+        count = _read(source, scanner, ledger, progress)
+        if count.files == 0 and not count.skipped:
+            raise SourceError(f"{source.uri}: no files in it", "name the directory that holds the log files")
+        skipped.extend(count.skipped)
+        reports.append(
+            SourceReport(
+                uri=source.uri,
+                files=count.files,
+                bytes=count.tally.bytes,
+                records=count.tally.records,
+                relevant=count.relevant,
+                duplicates=count.duplicates,
+                skipped=len(count.skipped),
+            )
+        )
+    times = [event.time for event in ledger.events()]
+    return ledger, Evidence(
+        sources=tuple(reports),
+        first_event=min(times, default=None),
+        last_event=max(times, default=None),
+        skipped=tuple(skipped),
+    )
+
+
+def _read(source: Source, scanner: Scanner, ledger: Ledger, progress: Progress) -> _Count:
+    count = _Count()
+    for document in source.documents():
+        if isinstance(document, Skipped):
+            count.skipped.append(document)
+            continue
+        count.files += 1
+        for found in scanner.scan(document, count.tally):
+            if isinstance(found, Skipped):
+                count.skipped.append(found)
+                continue
+            decoded = decode(found)
+            place = f"record {found.origin.index}"
+            count.skipped += [Skipped(document.uri, f"{place}: {problem}") for problem in decoded.problems]
+            if decoded.fact is not None:
+                count.relevant += 1
+                count.duplicates += not ledger.add(decoded.fact)
+        progress.advance(count.files, count.tally.bytes, count.relevant)
+    return count
+
+
+def tell(evidence: Evidence, shown: int, quiet: bool) -> int:
+    """Say on stderr what was read and what was not; the exit status that follows from it."""
+    if not quiet:
+        click.echo(_summary(evidence, shown), err=True)
+    for skip in evidence.skipped[:_SHOWN]:
+        click.echo(f"skipped: {printable(skip.source)}: {printable(skip.reason)}", err=True)
+    more = len(evidence.skipped) - _SHOWN
+    if more > 0:
+        click.echo(f"skipped: {more} more; -o json lists all under evidence.skipped", err=True)
+    return 3 if evidence.skipped else 0
+
+
+def _summary(evidence: Evidence, shown: int) -> str:
+    files = sum(source.files for source in evidence.sources)
+    records = sum(source.records for source in evidence.sources)
+    relevant = sum(source.relevant - source.duplicates for source in evidence.sources)
+    read = f"{_many(files, 'file')} with {_many(records, 'record')} read, {relevant} relevant"
+    if evidence.first_event is None or evidence.last_event is None:
+        return f"nothing to show: {read}; none moves an address or an interface"
+    span = f"{evidence.first_event:%Y-%m-%d %H:%M:%SZ} to {evidence.last_event:%Y-%m-%d %H:%M:%SZ}"
+    if shown == 0:
+        return f"nothing to show: {read} ({span}), but the filters keep none of them"
+    return f"{shown} shown; {read} ({span})"
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,26 @@
+"""Errors that end a command, each with what failed, where, and what to try.
+
+CnitrailError
+├── UsageError      the command line asks for something that cannot be (exit 2)
+└── SourceError     a source named on the command line cannot be read at all (exit 1)
+
+Anything smaller, a file or a record that cannot be read, is no error but a value:
+``cnitrail.model.Skipped``.
+"""
+
+
+class CnitrailError(Exception):
+    """The base of every error that is shown to the user as one sentence."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(CnitrailError):
+    """The command line cannot be understood."""
+
+
+class SourceError(CnitrailError):
+    """A source cannot be read at all: no such path, no credentials, no access."""

@@ -1,0 +1,34 @@
+"""Facts → intervals: who held what, what was attached where, and who stood behind a call.
+
+This room knows effects and subjects, no event names and no JSON.
+"""
+
+from collections.abc import Iterable
+
+from cnitrail.history.holdings import fold_holdings
+from cnitrail.history.interfaces import Registry
+from cnitrail.history.ledger import Ledger
+from cnitrail.history.sessions import complete_actors
+from cnitrail.model import Event, History, IssuedSession
+
+__all__ = ["Ledger", "build"]
+
+
+def build(events: tuple[Event, ...], sessions: Iterable[IssuedSession] = ()) -> History:
+    """The history that ordered, deduplicated events tell (see ``Ledger``)."""
+    registry = Registry()
+    for event in events:
+        registry.read(event)
+    interfaces = registry.interfaces()
+    instances = registry.instances()
+    leases, holders = fold_holdings(events, interfaces, registry.deaths)
+    return History(
+        events=events,
+        interfaces=interfaces,
+        instances=instances,
+        leases=leases,
+        holders=holders,
+        actors=complete_actors(events, sessions, interfaces, instances),
+        attachments=registry.enis_by_attachment(),
+        associations=registry.associations,
+    )

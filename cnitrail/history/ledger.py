@@ -1,0 +1,52 @@
+"""Order and repeats: the same events give the same history, however they arrive."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from cnitrail.model import EFFECT_ORDER, Event, IssuedSession
+
+Fact = TypeVar("Fact", bound=Event | IssuedSession)
+
+
+class Ledger:
+    """Takes facts in any order, any number of times; gives them back once each, in order."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, Event] = {}
+        self._sessions: dict[str, IssuedSession] = {}
+
+    def add(self, fact: Event | IssuedSession) -> bool:
+        """Enter a fact; False where it was known already (its origin is kept all the same)."""
+        if isinstance(fact, Event):
+            return _enter(self._events, fact)
+        return _enter(self._sessions, fact)
+
+    def events(self) -> tuple[Event, ...]:
+        """All events: by time, within a second cause before effect, then by event id."""
+        return tuple(sorted(self._events.values(), key=_place))
+
+    def sessions(self) -> tuple[IssuedSession, ...]:
+        """All issued sessions, by time and event id."""
+        return tuple(sorted(self._sessions.values(), key=lambda session: (session.time, session.key)))
+
+
+def _place(event: Event) -> tuple[datetime, int, str]:
+    return event.time, EFFECT_ORDER[event.effect], event.event_id or event.key
+
+
+def _enter(known: dict[str, Fact], fact: Fact) -> bool:
+    if fact.key not in known:
+        known[fact.key] = fact
+        return True
+    earlier = known[fact.key]
+    origins = tuple(sorted({*earlier.origins, *fact.origins}))
+    known[fact.key] = replace(_better(earlier, fact), origins=origins)
+    return False
+
+
+def _better(one: Fact, other: Fact) -> Fact:
+    """Of two versions of an event the correction; else one that does not depend on their order."""
+    if one.corrects != other.corrects:
+        return one if one.corrects else other
+    return min(one, other, key=lambda fact: repr(replace(fact, origins=())))

@@ -1,0 +1,34 @@
+"""CSV that spreadsheets can open: a cell from a record never becomes a formula."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from io import StringIO
+
+from cnitrail.render.safe import spreadsheet
+
+Cell = str | int | datetime | bool | None | Iterable[object]
+Columns = dict[str, Callable[..., Cell]]
+
+
+def table(columns: Columns, entries: Iterable[object]) -> Iterator[str]:
+    """A header of the column names, then a line for each entry."""
+    yield _line(list(columns))
+    for entry in entries:
+        yield _line([_cell(column(entry)) for column in columns.values()])
+
+
+def _cell(value: Cell) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, (str, int)):
+        return spreadsheet(str(value)) if isinstance(value, str) else str(value)
+    return spreadsheet(" ".join(map(str, value)))
+
+
+def _line(cells: list[str]) -> str:
+    out = StringIO()
+    csv.writer(out, lineterminator="\n").writerow(cells)
+    return out.getvalue()

@@ -1,0 +1,51 @@
+"""Tables for people: fitted to a terminal, whole and one line a row where they are piped."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from cnitrail.render.safe import printable
+
+Part = tuple[str, str]
+"""A text and its style, in rich's words; the text may come from a record."""
+
+Row = Sequence[Sequence[Part]]
+"""Cells, each a sequence of parts that stand below each other, or side by side where piped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A titled table: column headings and rows; ``keep`` names columns that are never wrapped."""
+
+    headings: tuple[str, ...]
+    rows: Iterable[Row]
+    keep: frozenset[str] = frozenset()
+
+
+def write_table(table: Table, out: IO[str]) -> None:
+    """Write a table to a terminal, or whole to anything else. ``NO_COLOR`` holds (rich)."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    console = Console(file=out, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        _write_plain(table, out)
+        return
+    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    for heading in table.headings:
+        drawn.add_column(heading, no_wrap=heading in table.keep, overflow="fold")
+    for row in table.rows:
+        drawn.add_row(
+            *(Text("\n").join(Text(printable(text), style) for text, style in cell) for cell in row)
+        )
+    console.print(drawn)
+
+
+def _write_plain(table: Table, out: IO[str]) -> None:
+    rows = [[" ".join(printable(text) for text, _ in cell if text) for cell in row] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(table.headings, *rows, strict=True)]
+    for row in ([*table.headings], *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        out.write("  ".join(cells).rstrip() + "\n")

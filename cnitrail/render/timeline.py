@@ -1,0 +1,188 @@
+"""The timeline as a table and as CSV columns."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import IO
+
+from cnitrail.model import Actor, Effect, Held, TimelineEntry
+from cnitrail.render.csv import Columns
+from cnitrail.render.text import Part, Row, Table, write_table
+
+BURST = timedelta(seconds=10)
+"""Calls alike that follow each other at most this far apart read as one line."""
+
+COLUMNS: Columns = {
+    "time": lambda entry: entry.time,
+    "event_id": lambda entry: entry.event_id,
+    "event": lambda entry: entry.event,
+    "effect": lambda entry: entry.effect.value,
+    "outcome": lambda entry: entry.outcome,
+    "error_code": lambda entry: entry.error and entry.error.code,
+    "error_message": lambda entry: entry.error and entry.error.message,
+    "account": lambda entry: entry.account,
+    "region": lambda entry: entry.region,
+    "actor_kind": lambda entry: entry.actor.kind.value,
+    "actor": lambda entry: entry.actor.label,
+    "actor_arn": lambda entry: entry.actor.arn,
+    "role": lambda entry: entry.actor.role,
+    "session": lambda entry: entry.actor.session,
+    "service_account": lambda entry: entry.actor.service_account,
+    "cluster": lambda entry: entry.actor.cluster,
+    "oidc_provider": lambda entry: entry.actor.oidc_provider,
+    "access_key_id": lambda entry: entry.actor.access_key_id,
+    "source_ip": lambda entry: entry.actor.source_ip,
+    "invoked_by": lambda entry: entry.actor.invoked_by,
+    "agent": lambda entry: entry.actor.agent.name,
+    "agent_version": lambda entry: entry.actor.agent.version,
+    "agent_raw": lambda entry: entry.actor.agent.raw,
+    "ipamd": lambda entry: entry.actor.ipamd,
+    "eni": lambda entry: entry.eni,
+    "eni_kind": lambda entry: entry.eni_kind,
+    "attachment": lambda entry: entry.attachment,
+    "device_index": lambda entry: entry.device_index,
+    "instance": lambda entry: entry.instance,
+    "instance_basis": lambda entry: entry.instance_basis,
+    "vpc": lambda entry: entry.vpc,
+    "subnet": lambda entry: entry.subnet,
+    "added": lambda entry: entry.added,
+    "removed": lambda entry: entry.removed,
+    "requested": lambda entry: entry.requested,
+    "requested_addresses": lambda entry: entry.requested_addresses,
+    "moved": lambda entry: [f"{moved.ip}<{moved.from_eni}" for moved in entry.moved],
+    "public_address": lambda entry: entry.public_address,
+    "origins": lambda entry: [f"{origin.source}#{origin.index}" for origin in entry.origins],
+}
+
+
+@dataclass(slots=True)
+class _Burst:
+    """Entries that read as one line."""
+
+    entries: list[TimelineEntry] = field(default_factory=list)
+
+    def takes(self, entry: TimelineEntry) -> bool:
+        """Whether an entry goes on where the burst stopped."""
+        last = self.entries[-1]
+        return _alike(last) == _alike(entry) and entry.time - last.time <= BURST
+
+
+def write_timeline(entries: Iterable[TimelineEntry], out: IO[str]) -> None:
+    """Write a table of the entries, and below it who the actors in it are."""
+    actors: dict[str, Actor] = {}
+    rows: list[Row] = []
+    for burst in _bursts(entries):
+        actors.setdefault(_who_key(burst.entries[0].actor), burst.entries[0].actor)
+        rows.append(_row(burst))
+    if not rows:
+        return
+    headings = ("TIME (UTC)", "CALL", "WHO", "INTERFACE")
+    write_table(Table(headings, rows, keep=frozenset({"TIME (UTC)", "INTERFACE"})), out)
+    out.write("\n")
+    legend = [_legend(actor) for actor in actors.values()]
+    write_table(Table(("WHO", "IS"), legend), out)
+
+
+def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:
+    burst = _Burst()
+    for entry in entries:
+        if burst.entries and not burst.takes(entry):
+            yield burst
+            burst = _Burst()
+        burst.entries.append(entry)
+    if burst.entries:
+        yield burst
+
+
+def _alike(entry: TimelineEntry) -> tuple[object, ...]:
+    """What entries must share to be the same act."""
+    code = entry.error.code if entry.error else None
+    return entry.event, code, entry.eni, entry.instance, entry.actor.label, entry.actor.agent.name
+
+
+def _row(burst: _Burst) -> Row:
+    first, last = burst.entries[0], burst.entries[-1]
+    time: list[Part] = [(f"{first.time:%Y-%m-%d %H:%M:%S}", "")]
+    if last.time != first.time:
+        time.append((f"to {last.time:%H:%M:%S}", "dim"))
+    return time, list(_call(burst)), list(_who(first.actor)), list(_where(first))
+
+
+def _call(burst: _Burst) -> Iterator[Part]:
+    first, count = burst.entries[0], len(burst.entries)
+    times = f" ×{count}" if count > 1 else ""
+    if first.error is not None:
+        yield f"{first.event}{times} FAILED", "bold red"
+        yield first.error.code + (f": {first.error.message}" if first.error.message else ""), "red"
+        if first.requested_addresses:
+            yield "asked for " + " ".join(first.requested_addresses), "dim"
+        elif first.requested is not None:
+            yield f"asked for {first.requested}", "dim"
+        return
+    yield first.event + times, "bold"
+    yield from _addresses("+", "green", [held for entry in burst.entries for held in entry.added])
+    yield from _addresses("-", "yellow", [held for entry in burst.entries for held in entry.removed])
+    for moved in (moved for entry in burst.entries for moved in entry.moved):
+        yield f"{moved.ip} taken from {moved.from_eni}", "magenta"
+    if first.effect is Effect.ASSIGN and first.requested is not None and not first.added:
+        yield f"asked for {first.requested}; the record does not name the addresses", "dim"
+    if first.public_address or first.allocation:
+        yield f"public address {first.public_address or first.allocation}", "dim"
+
+
+def _addresses(sign: str, style: str, held: list[Held]) -> Iterator[Part]:
+    if held:
+        yield f"{sign}{len(held)}: " + " ".join(map(str, held)), style
+
+
+def _who(actor: Actor) -> Iterator[Part]:
+    yield actor.label, ""
+    agent = actor.agent.name or actor.agent.sdk or actor.agent.raw
+    if agent and agent != actor.label:
+        version = f" {actor.agent.version}" if actor.agent.version else ""
+        yield f"via {agent}{version}", "dim"
+    if actor.ipamd not in (None, "user-agent"):
+        yield f"ipamd by {actor.ipamd}", "dim"
+
+
+def _where(entry: TimelineEntry) -> Iterator[Part]:
+    if entry.eni:
+        yield entry.eni, ""
+    kind = [entry.eni_kind] if entry.eni_kind else []
+    if entry.device_index is not None:
+        kind.append(f"device {entry.device_index}")
+    if kind:
+        yield ", ".join(kind), "dim"
+    if entry.instance:
+        instance_type = f" {entry.instance_type}" if entry.instance_type else ""
+        yield f"{entry.instance}{instance_type}", "cyan"
+    if entry.trunk:
+        yield f"trunk {entry.trunk}", "dim"
+    if not entry.eni and entry.attachment:
+        yield entry.attachment, "dim"
+
+
+def _who_key(actor: Actor) -> str:
+    return f"{actor.label}\0{actor.role_arn or actor.arn}"
+
+
+def _legend(actor: Actor) -> Row:
+    """All that is known of an actor, and how."""
+    basis = actor.basis
+    facts = [
+        actor.kind.value,
+        _fact("role", actor.role),
+        _fact("OIDC provider", actor.oidc_provider),
+        _fact("service account", actor.service_account, basis.service_account),
+        _fact("cluster", actor.cluster, basis.cluster),
+        _fact("instance", actor.instance, basis.instance),
+        _fact("through", actor.invoked_by),
+        _fact("account", actor.account),
+    ]
+    return [(actor.label, "")], [("; ".join(fact for fact in facts if fact), "dim")]
+
+
+def _fact(name: str, value: str | None, basis: str | None = None) -> str | None:
+    if value is None:
+        return None
+    return f"{name} {value}" + (f" (by {basis})" if basis else "")

@@ -1,0 +1,42 @@
+"""Where evidence lies and how it is fetched. This room does not know what an event means.
+
+A source may deliver too much, never too little. A new source is one file here and one row in
+``_SCHEMES``.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from cnitrail.errors import SourceError
+from cnitrail.model import Document, Skipped
+from cnitrail.sources.files import FileSource, StandardInput
+
+
+class Source(Protocol):
+    """Anything that delivers documents."""
+
+    @property
+    def uri(self) -> str:
+        """The source as the user named it."""
+
+    def documents(self) -> Iterator[Document | Skipped]:
+        """Every document, in an order that is always the same."""
+
+
+_SCHEMES: dict[str, Callable[[str], Source]] = {"-": StandardInput}
+
+
+def open_source(uri: str) -> Source:
+    """The source that a command line argument names.
+
+    Raises ``SourceError`` where it names none that can be read.
+    """
+    for scheme, source in _SCHEMES.items():
+        if uri == scheme or (uri.startswith(scheme) and scheme != "-"):
+            return source(uri)
+    if uri == "lookup:" or "://" in uri:
+        raise SourceError(
+            f"{uri}: this version reads files, directories and standard input only",
+            "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
+        )
+    return FileSource(uri)

@@ -1,0 +1,23 @@
+"""The checks: ``nox`` runs them all, on every Python from 3.11 to 3.13 that is installed."""
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types and the direction of imports."""
+    session.install("-q", ".[dev]", "nox")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session(python=["3.13", "3.12", "3.11"])
+def tests(session: nox.Session) -> None:
+    """The tests, against the installed package."""
+    session.install("-q", ".[dev]")
+    session.run("python", "-m", "pytest", *session.posargs)
