@@ -20,7 +20,6 @@ RECORD_LIMIT = 64 * 1024 * 1024
 """The longest record that is read, in bytes; CloudTrail's own are at most 256 KB."""
 
 _PIECE = 1024 * 1024
-_PATIENCE = 100
 _CONTAINERS = (b'"Records"', b'"Events"')
 _FOREIGN = {
     b"\x28\xb5\x2f\xfd": "zstd-compressed; decompress it first (zstd -d)",
@@ -73,7 +72,7 @@ class Scanner:
                 yield Skipped(document.uri, f"record {index}: {error}")
                 continue
             if payload is not None:
-                yield Record(Origin(document.uri, index), payload)
+                yield Record((Origin(document.uri, index),), payload)
         if tally.bytes == 0:
             yield Skipped(document.uri, "the file is empty")
 
@@ -217,10 +216,9 @@ class _Splitter:
 
     def items(self) -> Iterator[bytes | _Damage]:
         """Every item, in order, with what lies between them and cannot be read."""
-        in_array, strays = False, 0
+        in_array = False
         while (byte := self._next_byte()) is not None:
             if byte in b"{[" and (in_array or byte == b"{"):
-                strays = 0
                 yield from self._item(top_level=not in_array)
             elif byte in b"[]" and in_array == (byte == b"]"):
                 in_array = not in_array
@@ -228,11 +226,7 @@ class _Splitter:
             elif in_array:
                 yield self._stray()
             else:
-                yield _Damage(f"not JSON: {_excerpt(self._stray_line())}")
-                strays += 1
-                if strays == _PATIENCE:
-                    yield _Damage(f"no JSON in {strays} lines on end; the rest is not read")
-                    return
+                yield self._stray_lines()
         if self._torn:
             yield _Damage(self._torn)
         elif in_array:
@@ -271,6 +265,15 @@ class _Splitter:
             if not self._more():
                 break
         return self._cut(_end(pattern, self._data, 0) or 1)
+
+    def _stray_lines(self) -> _Damage:
+        """Lines on end that are no JSON, as one damage."""
+        first, more = self._stray_line(), 0
+        while (byte := self._next_byte()) is not None and byte not in b"{[":
+            self._stray_line()
+            more += 1
+        others = f" (and {more} more lines)" if more else ""
+        return _Damage(f"not JSON: {_excerpt(first)}{others}")
 
     def _stray_line(self) -> bytes:
         """A line that is no JSON, or as much of it as one piece holds."""

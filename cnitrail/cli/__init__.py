@@ -15,7 +15,7 @@ __all__ = ["main"]
 @click.group(cls=CommandGroup, context_settings=HELP_SETTINGS)
 @click.version_option(__version__, "-V", "--version", prog_name="cnitrail")
 def main() -> None:
-    r"""Who held which private IP address on AWS, and who gave it.
+    """Who held which private IP address on AWS, and who gave it.
 
     Reads CloudTrail and says who added, moved or removed which private IP addresses
     on which network interface and instance, when, through what.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
     from cnitrail.answers.filters import Filter
+    from cnitrail.model import Scope
 
 HELP_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -119,6 +120,36 @@ def filter_options(command: F) -> F:
     return command
 
 
+_AWS = (
+    click.option("--profile", metavar="NAME", help="AWS profile, as the AWS CLI's."),
+    click.option("--endpoint-url", metavar="URL", help="Endpoint of the AWS service, as the AWS CLI's."),
+)
+
+
+def scope_options(command: F) -> F:
+    """The sources, and how AWS is reached."""
+    for option in reversed(_AWS):
+        command = option(command)
+    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(command)
+
+
+def scope_of(wanted: Filter, profile: str | None, endpoint_url: str | None) -> Scope:
+    """What the sources are asked for, given what the answer will keep."""
+    from cnitrail.model import Scope
+
+    return Scope(
+        since=wanted.since,
+        until=wanted.until,
+        regions=wanted.region,
+        accounts=wanted.account,
+        instances=wanted.instance,
+        enis=wanted.eni,
+        addresses=wanted.ip,
+        profile=profile,
+        endpoint_url=endpoint_url,
+    )
+
+
 def wanted_of(options: dict[str, Any]) -> Filter:
     """The filter that the options of a command ask for."""
     from cnitrail.answers.filters import Filter
@@ -141,5 +172,4 @@ def output_option(*formats: str) -> Callable[[F], F]:
     )
 
 
-sources_argument = click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")

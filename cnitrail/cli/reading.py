@@ -10,7 +10,7 @@ import click
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.errors import SourceError
 from cnitrail.history import Ledger
-from cnitrail.model import Evidence, Skipped, SourceReport
+from cnitrail.model import Document, Evidence, Record, Scope, Skipped, SourceReport
 from cnitrail.render.safe import printable
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import open_source
@@ -33,14 +33,14 @@ class _Count:
     skipped: list[Skipped] = field(default_factory=list)
 
 
-def read_evidence(uris: tuple[str, ...], progress: Progress) -> tuple[Ledger, Evidence]:
+def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tuple[Ledger, Evidence]:
     """Everything that the sources hold, and the account of it.
 
     Raises ``SourceError`` where a source cannot be read at all.
     """
     scanner = Scanner(NAMES, MARKERS)
     ledger = Ledger()
-    sources = [open_source(uri) for uri in uris or ("lookup:",)]
+    sources = [open_source(uri, scope) for uri in uris or ("lookup:",)]
     reports: list[SourceReport] = []
     skipped: list[Skipped] = []
     for source in sources:
@@ -70,23 +70,31 @@ def read_evidence(uris: tuple[str, ...], progress: Progress) -> tuple[Ledger, Ev
 
 def _read(source: Source, scanner: Scanner, ledger: Ledger, progress: Progress) -> _Count:
     count = _Count()
-    for document in source.documents():
-        if isinstance(document, Skipped):
-            count.skipped.append(document)
-            continue
-        count.files += 1
-        for found in scanner.scan(document, count.tally):
-            if isinstance(found, Skipped):
-                count.skipped.append(found)
-                continue
-            decoded = decode(found)
-            place = f"record {found.origin.index}"
-            count.skipped += [Skipped(document.uri, f"{place}: {problem}") for problem in decoded.problems]
-            if decoded.fact is not None:
-                count.relevant += 1
-                count.duplicates += not ledger.add(decoded.fact)
+    for delivered in source.documents():
+        if isinstance(delivered, Document):
+            count.files += 1
+            for found in scanner.scan(delivered, count.tally):
+                _enter(found, ledger, count)
+        else:
+            _enter(delivered, ledger, count)
+            count.tally.records += isinstance(delivered, Record)
         progress.advance(count.files, count.tally.bytes, count.relevant)
     return count
+
+
+def _enter(found: Record | Skipped, ledger: Ledger, count: _Count) -> None:
+    """Take a record into the ledger, and into the account."""
+    if isinstance(found, Skipped):
+        count.skipped.append(found)
+        return
+    decoded = decode(found)
+    origin = found.origins[0]
+    count.skipped += [
+        Skipped(origin.source, f"record {origin.index}: {problem}") for problem in decoded.problems
+    ]
+    if decoded.fact is not None:
+        count.relevant += 1
+        count.duplicates += not ledger.add(decoded.fact)
 
 
 def tell(evidence: Evidence, shown: int, quiet: bool) -> int:

@@ -7,19 +7,33 @@ from typing import Any
 
 import click
 
-from cnitrail.cli.options import filter_options, output_option, quiet_option, sources_argument, wanted_of
+from cnitrail.cli.options import (
+    filter_options,
+    output_option,
+    quiet_option,
+    scope_of,
+    scope_options,
+    wanted_of,
+)
 
 
 @click.command(short_help="Who added, moved or removed which addresses, when.")
-@sources_argument
+@scope_options
 @filter_options
 @output_option("table", "json", "jsonl", "csv")
 @quiet_option
 @click.pass_context
 def timeline(
-    ctx: click.Context, /, sources: tuple[str, ...], output: str, quiet: bool, **filters: Any
+    ctx: click.Context,
+    /,
+    sources: tuple[str, ...],
+    profile: str | None,
+    endpoint_url: str | None,
+    output: str,
+    quiet: bool,
+    **filters: Any,
 ) -> None:
-    r"""Who added, moved or removed which addresses, when.
+    """Who added, moved or removed which addresses, when.
 
     SOURCE is a CloudTrail log file, a directory of them, or - for standard input;
     plain or gzipped, in any of the shapes that CloudTrail, LookupEvents and EventBridge
@@ -39,7 +53,7 @@ def timeline(
 
     wanted = wanted_of(filters)
     with Progress(quiet) as progress:
-        ledger, evidence = read_evidence(sources, progress)
+        ledger, evidence = read_evidence(sources, scope_of(wanted, profile, endpoint_url), progress)
     entries = list(answer(build(ledger.events(), ledger.sessions()), wanted))
     if output == "table":
         from cnitrail.render.timeline import write_timeline

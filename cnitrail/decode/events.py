@@ -474,7 +474,7 @@ def _event(record: Record, entry: Fields, name: str) -> Decoded:
         region=text(entry.get("awsRegion")),
         actor=actor(entry),
         subjects=subjects,
-        origins=(record.origin,),
+        origins=record.origins,
         corrects=_corrected(entry) is not None,
     )
     return Decoded(event, _named(name, problems) if call.ok else ())
@@ -515,7 +515,7 @@ def _session(record: Record, entry: Fields) -> Decoded:
             cluster=session_tags.get("eks-cluster-name"),
             oidc_provider=text(response.get("provider")) or text(identity.get("identityProvider")),
             pod_identity=entry.get("eventName") == "AssumeRole",
-            origins=(record.origin,),
+            origins=record.origins,
             corrects=_corrected(entry) is not None,
         )
     )

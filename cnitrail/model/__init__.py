@@ -21,7 +21,7 @@ from cnitrail.model.event import (
     is_prefix,
     order_of,
 )
-from cnitrail.model.evidence import Document, Evidence, Origin, Record, Skipped, SourceReport
+from cnitrail.model.evidence import Document, Evidence, Origin, Record, Scope, Skipped, SourceReport
 from cnitrail.model.history import (
     OPEN,
     UNKNOWN,
@@ -63,6 +63,7 @@ __all__ = [
     "Origin",
     "Prefix",
     "Record",
+    "Scope",
     "Skipped",
     "SourceReport",
     "Subject",

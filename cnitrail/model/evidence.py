@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,8 +39,26 @@ class Document:
 class Record:
     """One candidate CloudTrail record: the JSON text of the record itself, without envelope."""
 
-    origin: Origin
+    origins: tuple[Origin, ...]
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What of its evidence a source is asked for; it may deliver more, never less.
+
+    Times are aware, both included. ``profile`` and ``endpoint_url`` are the AWS CLI's options.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    regions: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
+    enis: tuple[str, ...] = ()
+    addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    profile: str | None = None
+    endpoint_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

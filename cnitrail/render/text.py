@@ -1,6 +1,6 @@
 """Tables for people: fitted to a terminal, whole and one line a row where they are piped."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -13,13 +13,20 @@ Row = Sequence[Sequence[Part]]
 """Cells, each a sequence of parts that stand below each other, or side by side where piped."""
 
 
+_UNLIMITED = 100_000
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A titled table: column headings and rows; ``keep`` names columns that are never wrapped."""
+    """Column headings and rows.
+
+    ``shares`` names the columns that are folded where a terminal is narrow, with the share that
+    each has of what the others leave.
+    """
 
     headings: tuple[str, ...]
-    rows: Iterable[Row]
-    keep: frozenset[str] = frozenset()
+    rows: Sequence[Row]
+    shares: Mapping[str, int]
 
 
 def write_table(table: Table, out: IO[str]) -> None:
@@ -35,11 +42,16 @@ def write_table(table: Table, out: IO[str]) -> None:
         return
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     for heading in table.headings:
-        drawn.add_column(heading, no_wrap=heading in table.keep, overflow="fold")
+        drawn.add_column(heading, no_wrap=heading not in table.shares, overflow="fold")
     for row in table.rows:
         drawn.add_row(
             *(Text("\n").join(Text(printable(text), style) for text, style in cell) for cell in row)
         )
+    wanted = console.measure(drawn, options=console.options.update(max_width=_UNLIMITED)).maximum
+    if wanted > console.width:
+        drawn.expand = True
+        for column, heading in zip(drawn.columns, table.headings, strict=True):
+            column.ratio = table.shares.get(heading)
     console.print(drawn)
 
 

@@ -77,10 +77,10 @@ def write_timeline(entries: Iterable[TimelineEntry], out: IO[str]) -> None:
     if not rows:
         return
     headings = ("TIME (UTC)", "CALL", "WHO", "INTERFACE")
-    write_table(Table(headings, rows, keep=frozenset({"TIME (UTC)", "INTERFACE"})), out)
+    write_table(Table(headings, rows, shares={"CALL": 3, "WHO": 2}), out)
     out.write("\n")
     legend = [_legend(actor) for actor in actors.values()]
-    write_table(Table(("WHO", "IS"), legend), out)
+    write_table(Table(("WHO", "IS"), legend, shares={"WHO": 1, "IS": 3}), out)
 
 
 def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:
@@ -102,7 +102,7 @@ def _alike(entry: TimelineEntry) -> tuple[object, ...]:
 
 def _row(burst: _Burst) -> Row:
     first, last = burst.entries[0], burst.entries[-1]
-    time: list[Part] = [(f"{first.time:%Y-%m-%d %H:%M:%S}", "")]
+    time: list[Part] = [(f"{first.time:%Y-%m-%d}", "dim"), (f"{first.time:%H:%M:%S}", "")]
     if last.time != first.time:
         time.append((f"to {last.time:%H:%M:%S}", "dim"))
     return time, list(_call(burst)), list(_who(first.actor)), list(_where(first))
@@ -154,8 +154,9 @@ def _where(entry: TimelineEntry) -> Iterator[Part]:
     if kind:
         yield ", ".join(kind), "dim"
     if entry.instance:
-        instance_type = f" {entry.instance_type}" if entry.instance_type else ""
-        yield f"{entry.instance}{instance_type}", "cyan"
+        yield entry.instance, "cyan"
+    if entry.instance_type:
+        yield entry.instance_type, "dim"
     if entry.trunk:
         yield f"trunk {entry.trunk}", "dim"
     if not entry.eni and entry.attachment:

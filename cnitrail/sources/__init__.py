@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from cnitrail.errors import SourceError
-from cnitrail.model import Document, Skipped
+from cnitrail.model import Document, Record, Scope, Skipped
 from cnitrail.sources.files import FileSource, StandardInput
 
 
@@ -19,24 +19,27 @@ class Source(Protocol):
     def uri(self) -> str:
         """The source as the user named it."""
 
-    def documents(self) -> Iterator[Document | Skipped]:
-        """Every document, in an order that is always the same."""
+    def documents(self) -> Iterator[Document | Record | Skipped]:
+        """Every document, in an order that is always the same.
+
+        A source that keeps single records, and knows where each came from, delivers them as such.
+        """
 
 
-_SCHEMES: dict[str, Callable[[str], Source]] = {"-": StandardInput}
+_SCHEMES: dict[str, Callable[[str, Scope], Source]] = {"-": StandardInput}
 
 
-def open_source(uri: str) -> Source:
+def open_source(uri: str, scope: Scope) -> Source:
     """The source that a command line argument names.
 
     Raises ``SourceError`` where it names none that can be read.
     """
     for scheme, source in _SCHEMES.items():
         if uri == scheme or (uri.startswith(scheme) and scheme != "-"):
-            return source(uri)
+            return source(uri, scope)
     if uri == "lookup:" or "://" in uri:
         raise SourceError(
             f"{uri}: this version reads files, directories and standard input only",
             "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
         )
-    return FileSource(uri)
+    return FileSource(uri, scope)

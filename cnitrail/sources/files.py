@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cnitrail.errors import SourceError
-from cnitrail.model import Document, Skipped
+from cnitrail.model import Document, Scope, Skipped
 
 _PIECE = 1024 * 1024
 
@@ -19,7 +19,7 @@ class FileSource:
     Raises ``SourceError`` where there is nothing at the path.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, _scope: Scope) -> None:
         self.uri = uri
         if not os.path.lexists(uri):
             raise SourceError(f"{uri}: no such file or directory", "name a log file, a directory, or -")
@@ -32,7 +32,7 @@ class FileSource:
 class StandardInput:
     """Standard input, as one document."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, _scope: Scope) -> None:
         self.uri = uri
 
     def documents(self) -> Iterator[Document | Skipped]:
