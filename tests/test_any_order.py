@@ -1,0 +1,85 @@
+"""The same events give the same answer, however their files are shuffled, split and repeated."""
+
+import gzip
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import write as fixtures
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cnitrail.cli import main
+
+RECORDS: dict[str, list[Any]] = {
+    story: [
+        record for text in fixtures.files(story).values() for record in json.loads(text)["Records"]
+    ]
+    for story in fixtures.STORIES
+}
+
+
+def timeline(files: list[list[Any]]) -> tuple[list[Any], set[str]]:
+    """The entries without their origins, and the ids of all events that have one."""
+    with TemporaryDirectory() as folder:
+        for number, records in enumerate(files):
+            text = json.dumps({"Records": records}).encode()
+            Path(folder, f"{number}.json.gz").write_bytes(
+                gzip.compress(text) if number % 2 else text
+            )
+        result = CliRunner().invoke(main, ["timeline", folder, "-o", "jsonl"])
+    assert result.exit_code == 0, result.stderr
+    entries = [json.loads(line) for line in result.stdout.splitlines()]
+    with_origin = {entry["event_id"] for entry in entries if entry.pop("origins")}
+    return entries, with_origin
+
+
+@pytest.mark.parametrize("story", sorted(RECORDS))
+class TestAnyOrder:
+    @settings(max_examples=12, deadline=None)
+    @given(data=st.data())
+    def test_shuffling_splitting_and_repeating_changes_nothing(
+        self, story: str, data: st.DataObject
+    ) -> None:
+        records = RECORDS[story]
+        shuffled = data.draw(st.permutations(records))
+        repeated = shuffled + data.draw(st.lists(st.sampled_from(records), max_size=10))
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(repeated)), max_size=6)))
+        files = [repeated[a:b] for a, b in zip([0, *cuts], [*cuts, len(repeated)], strict=True)]
+        assert timeline(files) == timeline([records])
+
+
+class TestRepeats:
+    def test_a_repeated_event_is_one_entry_that_keeps_all_its_origins(self, tmp_path: Path) -> None:
+        record = next(
+            each for each in RECORDS["ironman"] if each["eventName"] == "AttachNetworkInterface"
+        )
+        for name in ("a.json", "b.json"):
+            (tmp_path / name).write_text(json.dumps({"Records": [record]}))
+        result = CliRunner().invoke(main, ["timeline", str(tmp_path), "-o", "json"])
+        answer = json.loads(result.stdout)
+        (entry,) = answer["entries"]
+        assert [Path(origin["source"]).name for origin in entry["origins"]] == ["a.json", "b.json"]
+        (source,) = answer["evidence"]["sources"]
+        assert (source["records"], source["relevant"], source["duplicates"]) == (2, 2, 1)
+
+    def test_a_correction_replaces_the_event_that_it_corrects(self, tmp_path: Path) -> None:
+        record = next(
+            each for each in RECORDS["ironman"] if each["eventName"] == "AttachNetworkInterface"
+        )
+        correction = json.loads(json.dumps(record))
+        correction["eventID"] = "00000000-0000-4000-8000-000000000001"
+        correction["requestParameters"]["deviceIndex"] = 2
+        correction["addendum"] = {
+            "reason": "UPDATED_DATA",
+            "updatedFields": "requestParameters",
+            "originalEventID": record["eventID"],
+        }
+        for files in ([record, correction], [correction, record]):
+            (tmp_path / "log.json").write_text(json.dumps({"Records": files}))
+            result = CliRunner().invoke(main, ["timeline", str(tmp_path), "-o", "jsonl"])
+            (entry,) = map(json.loads, result.stdout.splitlines())
+            assert (entry["event_id"], entry["device_index"]) == (correction["eventID"], 2)

@@ -1,0 +1,292 @@
+"""The command line as a user meets it: help, filters, formats, mistakes, exit status."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import FIXTURES, Run
+
+NODE = "i-03846c730abe852f4"
+SECOND = "eni-0bbea279695112970"
+
+
+def names(run: Run, *arguments: str) -> list[str]:
+    result = run("timeline", "ironman", *arguments, "-o", "jsonl")
+    assert result.exit_code == 0
+    return [json.loads(line)["event"] for line in result.stdout.splitlines()]
+
+
+class TestFilters:
+    def test_each_value_of_an_option_widens_and_each_option_narrows(self, run: Run) -> None:
+        assert names(
+            run, "--event", "AttachNetworkInterface", "--event", "DetachNetworkInterface"
+        ) == [
+            "AttachNetworkInterface",
+            "DetachNetworkInterface",
+        ]
+        assert names(run, "--event", "Attach*", "--eni", "eni-0000000000000000f") == []
+
+    def test_an_address_selects_every_call_that_moved_it(self, run: Run) -> None:
+        expected = ["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
+        assert names(run, "--ip", "192.168.53.76") == expected
+
+    def test_a_block_selects_every_address_inside_it(self, run: Run) -> None:
+        assert names(run, "--ip", "192.168.55.240/28") == ["RunInstances"]
+
+    def test_the_instance_is_the_one_that_the_interface_was_on_then(self, run: Run) -> None:
+        assert len(names(run, "--instance", NODE)) == 14
+        assert names(run, "--instance", "i-00000000000000000") == []
+
+    def test_actor_and_agent_take_a_substring_or_a_glob_in_any_case(self, run: Run) -> None:
+        assert names(run, "--actor", "AUTOSCALING") == ["RunInstances"]
+        assert names(run, "--actor", "autoscaling.*") == ["RunInstances"]
+        assert "RunInstances" not in names(run, "--agent", "VPC-cni")
+
+    def test_the_cluster_is_that_of_the_actor_or_of_the_node(self, run: Run) -> None:
+        assert len(names(run, "--cluster", "ironman-2022")) == 14
+        assert names(run, "--cluster", "ironman") == []
+
+    def test_failed_and_no_failed_part_the_calls_in_two(self, run: Run) -> None:
+        assert names(run, "--failed") == ["DeleteNetworkInterface"]
+        assert len(names(run, "--no-failed")) == 13
+
+    @pytest.mark.parametrize(
+        "since",
+        ["2022-10-05T15:22:23Z", "2022-10-05 17:22:23+02:00", "20221005T152223Z", "1664983343"],
+    )
+    def test_times_are_iso_8601_or_epoch_seconds_and_included(self, run: Run, since: str) -> None:
+        assert names(run, "--since", since) == ["DeleteNetworkInterface", "DeleteNetworkInterface"]
+        assert len(names(run, "--until", since)) == 13
+
+    def test_a_time_without_an_offset_is_utc(self, run: Run) -> None:
+        assert names(run, "--since", "2022-10-05T15:22:24") == ["DeleteNetworkInterface"]
+
+    def test_an_age_counts_back_from_now(self, run: Run) -> None:
+        assert names(run, "--since", "1h") == []
+        assert len(names(run, "--since", "9999w")) == 14
+
+
+class TestFormats:
+    def test_json_is_one_object_with_schema_query_evidence_and_entries(self, run: Run) -> None:
+        answer = json.loads(run("timeline", "ironman", "--eni", SECOND, "-o", "json").stdout)
+        assert list(answer) == ["schema", "query", "evidence", "entries"]
+        assert answer["schema"] == "cnitrail/timeline/v1"
+        assert answer["query"]["eni"] == [SECOND]
+        (source,) = answer["evidence"]["sources"]
+        assert (source["uri"], source["files"], source["records"]) == ("ironman", 14, 56)
+        assert (source["relevant"], source["duplicates"], source["skipped"]) == (17, 0, 0)
+        assert answer["evidence"]["first_event"] == "2022-10-05T13:14:10Z"
+        assert answer["evidence"]["skipped"] == []
+
+    def test_absent_is_null_and_lists_are_never_null(self, run: Run) -> None:
+        for line in run("timeline", "ironman", "-o", "jsonl").stdout.splitlines():
+            entry: dict[str, Any] = json.loads(line)
+            assert all(
+                isinstance(entry[name], list) for name in ("added", "removed", "moved", "origins")
+            )
+            assert "" not in entry.values()
+
+    def test_csv_has_a_header_and_a_line_for_each_entry(self, run: Run) -> None:
+        rows = list(csv.DictReader(io.StringIO(run("timeline", "ironman", "-o", "csv").stdout)))
+        assert len(rows) == 14
+        assert rows[5]["eni"] == SECOND
+        assert rows[5]["added"].split()[0] == "192.168.53.76"
+
+    def test_a_piped_table_has_one_whole_line_for_each_row(self, run: Run) -> None:
+        lines = run("timeline", "ironman").stdout.splitlines()
+        nine = next(line for line in lines if "192.168.53.76" in line and "+9" in line)
+        assert all(
+            part in nine
+            for part in ("13:16:06", "192.168.52.54", SECOND, NODE, "amazon-vpc-cni-k8s")
+        )
+
+    def test_results_go_to_stdout_and_everything_else_to_stderr(self, run: Run) -> None:
+        result = run("timeline", "ironman", "-o", "jsonl")
+        assert all(line.startswith("{") for line in result.stdout.splitlines())
+        assert result.stderr == (
+            "14 shown; 14 files with 56 records read, 17 relevant "
+            "(2022-10-05 13:14:10Z to 2022-10-05 15:22:24Z)\n"
+        )
+
+    def test_quiet_says_nothing_where_nothing_is_wrong(self, run: Run) -> None:
+        assert run("timeline", "ironman", "-q").stderr == ""
+
+    def test_calls_alike_within_seconds_read_as_one_line_with_a_count(self, run: Run) -> None:
+        assert "AssignPrivateIpAddresses ×2" in run("timeline", "node-life").stdout
+        assert len(run("timeline", "node-life", "-o", "jsonl").stdout.splitlines()) == 16
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("arguments", "status", "said"),
+        [
+            (
+                ["--since", "yesterday", "ironman"],
+                2,
+                "'yesterday' is not a time; try 2022-10-05T13:16:06Z",
+            ),
+            (["--until", "2022-13-45", "ironman"], 2, "is not a time"),
+            (["--ip", "10.0.0", "ironman"], 2, "'10.0.0' is no address and no CIDR block"),
+            (["--since", "1h", "--until", "2h", "ironman"], 2, "--since is later than --until"),
+            (["-o", "xml", "ironman"], 2, "'xml' is not one of"),
+            (["--instnace", "x", "ironman"], 2, "No such option"),
+            (["no-such-place"], 1, "no-such-place: no such file or directory"),
+            (["gopher://x"], 1, "gopher://x"),
+        ],
+    )
+    def test_a_mistake_gets_one_clear_message_and_its_exit_status(
+        self, run: Run, arguments: list[str], status: int, said: str
+    ) -> None:
+        result = run("timeline", *arguments)
+        assert result.exit_code == status
+        assert said in result.stderr
+        assert "Traceback" not in result.stderr
+        assert result.stdout == ""
+
+    def test_an_empty_directory_is_no_answer(self, run: Run, tmp_path: Path) -> None:
+        result = run("timeline", str(tmp_path))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "no files in it" in result.stderr
+
+    def test_filters_that_keep_nothing_are_answered_and_said(self, run: Run) -> None:
+        result = run("timeline", "ironman", "--eni", "eni-00000000000000000")
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert "but the filters keep none of them" in result.stderr
+
+
+class TestDamage:
+    """What cannot be read is counted and shown, and loses nothing else."""
+
+    @pytest.fixture
+    def damaged(self, tmp_path: Path) -> Path:
+        (log,) = (FIXTURES / "ironman").rglob("*T1320Z*.json.gz")
+        text = gzip.decompress(log.read_bytes())
+        (tmp_path / "sound.json.gz").write_bytes(log.read_bytes())
+        (tmp_path / "torn.json.gz").write_bytes(log.read_bytes()[:-400])
+        (tmp_path / "empty.json.gz").write_bytes(b"")
+        (tmp_path / "note.txt").write_text("remember to rotate the logs\n")
+        (tmp_path / "odd.json").write_bytes(
+            text.replace(b'"Records":[', b'"Records":["no record",12,', 1)
+        )
+        return tmp_path
+
+    def test_the_rest_is_answered_with_exit_status_3(self, run: Run, damaged: Path) -> None:
+        result = run("timeline", str(damaged), "-o", "json")
+        assert result.exit_code == 3
+        answer = json.loads(result.stdout)
+        assert len(answer["entries"]) == 7
+        skipped = {
+            Path(each["source"]).name: each["reason"] for each in answer["evidence"]["skipped"]
+        }
+        assert set(skipped) == {"torn.json.gz", "empty.json.gz", "note.txt", "odd.json"}
+        assert skipped["torn.json.gz"] == "the gzip stream is cut short"
+        assert skipped["empty.json.gz"] == "the file is empty"
+        assert skipped["note.txt"] == "not JSON: remember to rotate the logs"
+        assert answer["evidence"]["sources"][0]["skipped"] == 5
+
+    def test_each_is_shown_on_stderr_even_where_quiet(self, run: Run, damaged: Path) -> None:
+        shown = run("timeline", str(damaged), "-q").stderr.splitlines()
+        assert len(shown) == 5
+        assert all(line.startswith("skipped: ") for line in shown)
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every directory")
+    def test_a_directory_that_may_not_be_listed_is_skipped(self, run: Run, damaged: Path) -> None:
+        locked = damaged / "locked"
+        locked.mkdir(mode=0)
+        assert (
+            f"skipped: {locked}: cannot be read: Permission denied"
+            in run("timeline", str(damaged)).stderr
+        )
+
+    @pytest.mark.parametrize(
+        "value", ["NaN", "[" * 5000, '"\\ud800"', '"' + "x" * 3_000_000 + '"', "1e999", "9" * 400]
+    )
+    def test_no_value_in_a_record_breaks_the_reader(
+        self, run: Run, tmp_path: Path, value: str
+    ) -> None:
+        record = (
+            f'{{"eventVersion":"1.08","eventName":"DeleteNetworkInterface","userAgent":{value}}}'
+        )
+        good = (
+            '{"eventVersion":"1.08","eventName":"DeleteNetworkInterface",'
+            '"eventTime":"2022-10-05T13:16:06Z","eventSource":"ec2.amazonaws.com","eventID":"1",'
+            '"requestParameters":{"networkInterfaceId":"eni-1"}}'
+        )
+        (tmp_path / "log.json").write_text(f'{{"Records":[{record},{good}]}}')
+        result = run("timeline", str(tmp_path), "-o", "jsonl")
+        assert result.exit_code == 3
+        assert [json.loads(line)["eni"] for line in result.stdout.splitlines()] == ["eni-1"]
+
+
+class TestStandardInput:
+    def test_a_dash_reads_what_is_piped_in(self, run: Run) -> None:
+        logs = sorted((FIXTURES / "ironman").rglob("*.json.gz"))
+        piped = run(
+            "timeline", "-", "-o", "jsonl", input=b"".join(log.read_bytes() for log in logs)
+        )
+        assert piped.exit_code == 0
+        assert len(piped.stdout.splitlines()) == 14
+
+    def test_the_installed_command_works_in_a_pipeline(self) -> None:
+        log = next((FIXTURES / "ironman").rglob("*T1320Z*.json.gz"))
+        result = subprocess.run(
+            [sys.executable, "-m", "cnitrail", "timeline", "-", "-o", "jsonl"],
+            input=log.read_bytes(),
+            capture_output=True,
+            check=True,
+        )
+        assert [json.loads(line)["event"] for line in result.stdout.splitlines()][
+            -1
+        ] == "ModifyNetworkInterfaceAttribute"
+
+
+class TestReadme:
+    README = (FIXTURES.parent / "README.md").read_text(encoding="utf-8")
+
+    @pytest.mark.parametrize("arguments", [("--help",), ("timeline", "--help")])
+    def test_the_readme_shows_the_help_as_it_is(self, run: Run, arguments: tuple[str, ...]) -> None:
+        text = run(*arguments, env={"COLUMNS": "80"}).stdout
+        assert f"$ cnitrail {' '.join(arguments)}\n{text}" in self.README
+
+    def test_the_readme_shows_the_ironman_timeline_as_it_is(self) -> None:
+        assert (
+            in_terminal("cnitrail timeline ironman --event 'Assign*'", columns=100) in self.README
+        )
+
+
+def in_terminal(command: str, columns: int) -> str:
+    """What a command prints in a terminal of that width, without colours."""
+    import pty
+    import re
+    import struct
+    import termios
+    from fcntl import ioctl
+
+    ours, theirs = pty.openpty()
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm"}
+    environment.pop("COLUMNS", None)
+    shell = command.replace("cnitrail", f"{sys.executable} -m cnitrail", 1)
+    with subprocess.Popen(
+        shell, shell=True, stdout=theirs, stderr=theirs, cwd=FIXTURES, env=environment
+    ):
+        os.close(theirs)
+        printed = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            printed += piece
+    os.close(ours)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.decode())
+    return "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").split("\n"))

@@ -1,0 +1,276 @@
+"""Every story in fixtures/, as the timeline tells it."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import write as fixtures
+from conftest import FIXTURES, Run
+
+from cnitrail.cli.progress import Progress
+from cnitrail.cli.reading import read_evidence
+from cnitrail.model import Scope
+
+STORIES = sorted(fixtures.STORIES)
+
+
+def entries(run: Run, *arguments: str) -> list[dict[str, Any]]:
+    result = run("timeline", *arguments, "-o", "jsonl")
+    assert result.exit_code == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+class TestFixtures:
+    @pytest.mark.parametrize("story", STORIES)
+    def test_the_log_files_are_the_ones_that_the_story_is_written_from(self, story: str) -> None:
+        on_disk = {
+            str(path.relative_to(FIXTURES / story)): gzip.decompress(path.read_bytes())
+            for path in (FIXTURES / story).rglob("*.json.gz")
+        }
+        assert on_disk == fixtures.files(story)
+
+    @pytest.mark.parametrize("story", STORIES)
+    def test_every_record_of_a_story_can_be_read(self, story: str) -> None:
+        _, evidence = read_evidence((str(FIXTURES / story),), Scope(), Progress(quiet=True))
+        assert evidence.skipped == ()
+        assert evidence.sources[0].files == len(fixtures.files(story))
+
+
+class TestGolden:
+    @pytest.mark.parametrize("story", STORIES)
+    def test_the_timeline_of_each_story_reads_as_reviewed(
+        self, story: str, run: Run, golden: Callable[[str, str], None]
+    ) -> None:
+        result = run("timeline", story)
+        assert result.exit_code == 0
+        golden(f"{story}/timeline.txt", result.stdout + "\n" + result.stderr)
+
+    def test_the_json_of_the_ironman_node_reads_as_reviewed(
+        self, run: Run, golden: Callable[[str, str], None]
+    ) -> None:
+        result = run(
+            "timeline",
+            "ironman",
+            "--since",
+            "2022-10-05T13:16:06Z",
+            "--event",
+            "Assign*",
+            "-o",
+            "json",
+        )
+        golden("ironman/timeline.json", result.stdout)
+
+    def test_the_csv_of_the_hostile_story_reads_as_reviewed(
+        self, run: Run, golden: Callable[[str, str], None]
+    ) -> None:
+        golden("hostile/timeline.csv", run("timeline", "hostile", "-o", "csv").stdout)
+
+
+class TestIronman:
+    """The story that it began with: nine new addresses on a second interface of an EKS node."""
+
+    NINE = (
+        *("192.168.53.76", "192.168.41.30", "192.168.47.240", "192.168.47.144", "192.168.61.98"),
+        *("192.168.35.36", "192.168.61.68", "192.168.51.85", "192.168.52.54"),
+    )
+
+    @pytest.fixture
+    def entry(self, run: Run) -> dict[str, Any]:
+        (entry,) = entries(
+            run, "ironman", "--eni", "eni-0bbea279695112970", "--event", "AssignPrivateIpAddresses"
+        )
+        return entry
+
+    def test_the_nine_addresses_were_assigned_in_one_call(self, entry: dict[str, Any]) -> None:
+        assert entry["time"] == "2022-10-05T13:16:06Z"
+        assert entry["added"] == list(self.NINE)
+        assert (entry["requested"], entry["effect"], entry["outcome"]) == (9, "assign", "ok")
+
+    def test_on_the_second_interface_of_the_node(self, entry: dict[str, Any]) -> None:
+        assert (entry["eni"], entry["eni_kind"], entry["device_index"]) == (
+            "eni-0bbea279695112970",
+            "cni",
+            1,
+        )
+        assert (entry["instance"], entry["instance_basis"]) == ("i-03846c730abe852f4", "attach")
+        assert entry["instance_type"] == "m5.large"
+
+    def test_by_the_role_of_the_cluster_through_irsa(self, entry: dict[str, Any]) -> None:
+        actor = entry["actor"]
+        assert actor["kind"] == "irsa"
+        assert (
+            actor["role"] == "eksctl-ironman-2022-addon-iamserviceaccount-kube-Role1-EMRZZYBVKCRL"
+        )
+        assert actor["oidc_provider"] == (
+            "arn:aws:iam::111111111111:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/"
+            "EXAMPLED539D4633E53DE1B71EXAMPLE"
+        )
+        assert (actor["cluster"], actor["basis"]["cluster"]) == ("ironman-2022", "role-name")
+
+    def test_of_the_service_account_that_the_sts_event_names(self, entry: dict[str, Any]) -> None:
+        actor = entry["actor"]
+        assert (actor["service_account"], actor["basis"]["service_account"]) == (
+            "kube-system/aws-node",
+            "sts-event",
+        )
+
+    def test_through_the_vpc_cni_whose_build_set_no_version(self, entry: dict[str, Any]) -> None:
+        agent = entry["actor"]["agent"]
+        assert (agent["name"], agent["version"]) == ("amazon-vpc-cni-k8s", None)
+        assert entry["actor"]["ipamd"] == "user-agent"
+
+    def test_the_service_account_is_never_guessed_from_the_role(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        for path in (FIXTURES / "ironman").rglob("*.json.gz"):
+            log = json.loads(gzip.decompress(path.read_bytes()))
+            log["Records"] = [
+                each for each in log["Records"] if each["eventSource"] != "sts.amazonaws.com"
+            ]
+            (tmp_path / path.name).write_bytes(gzip.compress(json.dumps(log).encode()))
+        (entry,) = entries(
+            run, str(tmp_path), "--eni", "eni-0bbea279695112970", "--event", "Assign*"
+        )
+        assert entry["actor"]["service_account"] is None
+        assert entry["actor"]["basis"]["service_account"] is None
+        assert entry["actor"]["kind"] == "irsa"
+
+    def test_minimum_ip_target_5_left_what_the_last_listing_shows(self, run: Run) -> None:
+        held: set[str] = set()
+        for entry in entries(run, "ironman", "--instance", "i-03846c730abe852f4", "--no-failed"):
+            held |= set(entry["added"])
+            held -= set(entry["removed"])
+        assert held == {
+            "192.168.55.245",
+            "192.168.49.56",
+            "192.168.41.36",
+            "192.168.49.142",
+            "192.168.45.23",
+            "192.168.62.119",
+        }
+
+
+class TestHandAssigned:
+    def test_a_person_with_the_aws_cli_assigned_two_named_addresses(self, run: Run) -> None:
+        (entry,) = entries(run, "hand-assigned", "--actor", "okafor", "--no-failed")
+        assert entry["added"] == ["10.40.41.10", "10.40.41.11"]
+        assert entry["actor"]["kind"] == "iam-user"
+        assert entry["actor"]["agent"]["name"] == "aws-cli"
+        assert entry["actor"]["ipamd"] is None
+
+    def test_the_attempt_that_failed_changed_nothing_and_says_what_it_wanted(
+        self, run: Run
+    ) -> None:
+        (entry,) = entries(run, "hand-assigned", "--failed")
+        assert entry["error"]["code"] == "Client.InvalidParameterValue"
+        assert (entry["added"], entry["requested_addresses"]) == ([], ["10.40.48.10"])
+
+
+class TestStolenAddress:
+    def test_the_loser_is_named_by_the_history_as_no_event_names_it(self, run: Run) -> None:
+        (entry,) = entries(run, "stolen-address", "--actor", "dana*")
+        assert entry["moved"] == [{"ip": "10.60.12.50", "from_eni": "eni-0a72f4d6c8e1b3950"}]
+        assert entry["eni"] == "eni-0b85e1c7d3a9f4620"
+        assert (entry["actor"]["kind"], entry["actor"]["user"]) == (
+            "identity-center",
+            "dana.reyes@example.com",
+        )
+
+    def test_it_is_found_by_the_interface_that_lost_the_address(self, run: Run) -> None:
+        found = entries(
+            run, "stolen-address", "--eni", "eni-0a72f4d6c8e1b3950", "--agent", "aws-cli"
+        )
+        assert [entry["eni"] for entry in found] == ["eni-0b85e1c7d3a9f4620"]
+
+    def test_the_deletion_of_the_loser_removes_only_what_it_still_had(self, run: Run) -> None:
+        (entry,) = entries(
+            run, "stolen-address", "--event", "DeleteNetworkInterface", "--no-failed"
+        )
+        assert entry["removed"] == ["10.60.11.40"]
+
+
+class TestNodeLife:
+    def test_the_life_of_a_node_reads_from_launch_to_termination(self, run: Run) -> None:
+        found = entries(run, "node-life", "--instance", "i-0d4e5f60718293a4b")
+        assert [(entry["event"], entry["outcome"]) for entry in found] == [
+            ("RunInstances", "ok"),
+            ("CreateFleet", "ok"),
+            ("AssignPrivateIpAddresses", "ok"),
+            ("ModifyNetworkInterfaceAttribute", "ok"),
+            ("AssignPrivateIpAddresses", "ok"),
+            ("AssignPrivateIpAddresses", "ok"),
+            ("CreateNetworkInterface", "ok"),
+            ("AttachNetworkInterface", "ok"),
+            ("ModifyNetworkInterfaceAttribute", "ok"),
+            ("AssignPrivateIpAddresses", "ok"),
+            ("UnassignPrivateIpAddresses", "ok"),
+            ("UnassignPrivateIpAddresses", "ok"),
+            ("DetachNetworkInterface", "ok"),
+            ("DeleteNetworkInterface", "failed"),
+            ("DeleteNetworkInterface", "ok"),
+            ("TerminateInstances", "ok"),
+        ]
+
+    def test_the_detachment_is_resolved_through_the_remembered_attachment(self, run: Run) -> None:
+        (entry,) = entries(run, "node-life", "--event", "DetachNetworkInterface")
+        assert (entry["eni"], entry["instance"]) == ("eni-0d2c8f5a9e1b74360", "i-0d4e5f60718293a4b")
+
+    def test_karpenters_launch_through_ec2_fleet_stays_karpenters(self, run: Run) -> None:
+        (entry,) = entries(run, "node-life", "--event", "RunInstances")
+        assert (entry["actor"]["kind"], entry["actor"]["invoked_by"]) == (
+            "irsa",
+            "ec2fleet.amazonaws.com",
+        )
+
+    def test_the_termination_removes_what_the_interface_still_held(self, run: Run) -> None:
+        (entry,) = entries(run, "node-life", "--event", "TerminateInstances")
+        assert entry["eni"] == "eni-0d1b7e4f8c2a63950"
+        assert len(entry["removed"]) == 9
+        assert "10.20.71.18" in entry["removed"]
+
+
+class TestPodIdentityAndNodeRole:
+    def test_pod_identity_is_known_from_the_sts_event_of_the_pods_service(self, run: Run) -> None:
+        found = entries(run, "pod-identity-and-node-role", "--actor", "kube-system/aws-node")
+        assert {entry["actor"]["kind"] for entry in found} == {"pod-identity"}
+        assert {entry["actor"]["cluster"] for entry in found} == {"tidewater-production"}
+        assert {entry["actor"]["basis"]["cluster"] for entry in found} == {"sts-event"}
+
+    def test_an_agent_without_a_name_is_the_cni_by_the_rule_that_is_said(self, run: Run) -> None:
+        found = entries(run, "pod-identity-and-node-role", "--actor", "kube-system/aws-node")
+        assert {(entry["actor"]["agent"]["name"], entry["actor"]["ipamd"]) for entry in found} == {
+            (None, "sts-event")
+        }
+
+    def test_a_node_role_session_names_the_instance(self, run: Run) -> None:
+        found = entries(run, "pod-identity-and-node-role", "--actor", "i-0e2a6d9b4f8c13570")
+        assert {entry["actor"]["kind"] for entry in found} == {"instance-role"}
+        assert {entry["actor"]["instance"] for entry in found} == {"i-0e2a6d9b4f8c13570"}
+        assert {entry["actor"]["basis"]["instance"] for entry in found} == {"session-name"}
+
+    def test_on_the_interface_that_it_made_the_node_is_the_cni_by_lineage(self, run: Run) -> None:
+        found = entries(run, "pod-identity-and-node-role", "--eni", "eni-0e4c8e2a6b1d39750")
+        assert {entry["actor"]["ipamd"] for entry in found} == {"eni-lineage"}
+
+
+class TestHostile:
+    def test_nothing_in_a_record_steers_a_terminal(self, run: Run) -> None:
+        for output in ("table", "csv"):
+            text = run("timeline", "hostile", "-o", output).stdout
+            assert not [sign for sign in text if sign != "\n" and not sign.isprintable()]
+
+    def test_json_carries_the_values_unchanged_but_no_active_character(self, run: Run) -> None:
+        text = run("timeline", "hostile", "-o", "jsonl").stdout
+        assert not [sign for sign in text if sign != "\n" and not sign.isprintable()]
+        sessions = [json.loads(line)["actor"]["arn"] for line in text.splitlines()]
+        assert any("\x07" in session for session in sessions)
+
+    def test_no_csv_cell_is_a_formula(self, run: Run) -> None:
+        import csv
+        import io
+
+        rows = csv.reader(io.StringIO(run("timeline", "hostile", "-o", "csv").stdout))
+        assert not [cell for row in rows for cell in row if cell[:1] in ("=", "+", "-", "@", "\t")]
