@@ -11,14 +11,13 @@ import write as fixtures
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stories import STORIES as ALL_STORIES
 
 from cnitrail.cli import main
 
 RECORDS: dict[str, list[Any]] = {
-    story: [
-        record for text in fixtures.files(story).values() for record in json.loads(text)["Records"]
-    ]
-    for story in fixtures.STORIES
+    story: [record for text in fixtures.files(story).values() for record in json.loads(text)["Records"]]
+    for story in ALL_STORIES
 }
 
 
@@ -27,9 +26,7 @@ def timeline(files: list[list[Any]]) -> tuple[list[Any], set[str]]:
     with TemporaryDirectory() as folder:
         for number, records in enumerate(files):
             text = json.dumps({"Records": records}).encode()
-            Path(folder, f"{number}.json.gz").write_bytes(
-                gzip.compress(text) if number % 2 else text
-            )
+            Path(folder, f"{number}.json.gz").write_bytes(gzip.compress(text) if number % 2 else text)
         result = CliRunner().invoke(main, ["timeline", folder, "-o", "jsonl"])
     assert result.exit_code == 0, result.stderr
     entries = [json.loads(line) for line in result.stdout.splitlines()]
@@ -41,9 +38,7 @@ def timeline(files: list[list[Any]]) -> tuple[list[Any], set[str]]:
 class TestAnyOrder:
     @settings(max_examples=12, deadline=None)
     @given(data=st.data())
-    def test_shuffling_splitting_and_repeating_changes_nothing(
-        self, story: str, data: st.DataObject
-    ) -> None:
+    def test_shuffling_splitting_and_repeating_changes_nothing(self, story: str, data: st.DataObject) -> None:
         records = RECORDS[story]
         shuffled = data.draw(st.permutations(records))
         repeated = shuffled + data.draw(st.lists(st.sampled_from(records), max_size=10))
@@ -54,9 +49,7 @@ class TestAnyOrder:
 
 class TestRepeats:
     def test_a_repeated_event_is_one_entry_that_keeps_all_its_origins(self, tmp_path: Path) -> None:
-        record = next(
-            each for each in RECORDS["ironman"] if each["eventName"] == "AttachNetworkInterface"
-        )
+        record = next(each for each in RECORDS["ironman"] if each["eventName"] == "AttachNetworkInterface")
         for name in ("a.json", "b.json"):
             (tmp_path / name).write_text(json.dumps({"Records": [record]}))
         result = CliRunner().invoke(main, ["timeline", str(tmp_path), "-o", "json"])
@@ -67,9 +60,7 @@ class TestRepeats:
         assert (source["records"], source["relevant"], source["duplicates"]) == (2, 2, 1)
 
     def test_a_correction_replaces_the_event_that_it_corrects(self, tmp_path: Path) -> None:
-        record = next(
-            each for each in RECORDS["ironman"] if each["eventName"] == "AttachNetworkInterface"
-        )
+        record = next(each for each in RECORDS["ironman"] if each["eventName"] == "AttachNetworkInterface")
         correction = json.loads(json.dumps(record))
         correction["eventID"] = "00000000-0000-4000-8000-000000000001"
         correction["requestParameters"]["deviceIndex"] = 2

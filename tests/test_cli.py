@@ -25,9 +25,7 @@ def names(run: Run, *arguments: str) -> list[str]:
 
 class TestFilters:
     def test_each_value_of_an_option_widens_and_each_option_narrows(self, run: Run) -> None:
-        assert names(
-            run, "--event", "AttachNetworkInterface", "--event", "DetachNetworkInterface"
-        ) == [
+        assert names(run, "--event", "AttachNetworkInterface", "--event", "DetachNetworkInterface") == [
             "AttachNetworkInterface",
             "DetachNetworkInterface",
         ]
@@ -88,9 +86,7 @@ class TestFormats:
     def test_absent_is_null_and_lists_are_never_null(self, run: Run) -> None:
         for line in run("timeline", "ironman", "-o", "jsonl").stdout.splitlines():
             entry: dict[str, Any] = json.loads(line)
-            assert all(
-                isinstance(entry[name], list) for name in ("added", "removed", "moved", "origins")
-            )
+            assert all(isinstance(entry[name], list) for name in ("added", "removed", "moved", "origins"))
             assert "" not in entry.values()
 
     def test_csv_has_a_header_and_a_line_for_each_entry(self, run: Run) -> None:
@@ -102,10 +98,7 @@ class TestFormats:
     def test_a_piped_table_has_one_whole_line_for_each_row(self, run: Run) -> None:
         lines = run("timeline", "ironman").stdout.splitlines()
         nine = next(line for line in lines if "192.168.53.76" in line and "+9" in line)
-        assert all(
-            part in nine
-            for part in ("13:16:06", "192.168.52.54", SECOND, NODE, "amazon-vpc-cni-k8s")
-        )
+        assert all(part in nine for part in ("13:16:06", "192.168.52.54", SECOND, NODE, "amazon-vpc-cni-k8s"))
 
     def test_results_go_to_stdout_and_everything_else_to_stderr(self, run: Run) -> None:
         result = run("timeline", "ironman", "-o", "jsonl")
@@ -172,9 +165,7 @@ class TestDamage:
         (tmp_path / "torn.json.gz").write_bytes(log.read_bytes()[:-400])
         (tmp_path / "empty.json.gz").write_bytes(b"")
         (tmp_path / "note.txt").write_text("remember to rotate the logs\n")
-        (tmp_path / "odd.json").write_bytes(
-            text.replace(b'"Records":[', b'"Records":["no record",12,', 1)
-        )
+        (tmp_path / "odd.json").write_bytes(text.replace(b'"Records":[', b'"Records":["no record",12,', 1))
         return tmp_path
 
     def test_the_rest_is_answered_with_exit_status_3(self, run: Run, damaged: Path) -> None:
@@ -182,9 +173,7 @@ class TestDamage:
         assert result.exit_code == 3
         answer = json.loads(result.stdout)
         assert len(answer["entries"]) == 7
-        skipped = {
-            Path(each["source"]).name: each["reason"] for each in answer["evidence"]["skipped"]
-        }
+        skipped = {Path(each["source"]).name: each["reason"] for each in answer["evidence"]["skipped"]}
         assert set(skipped) == {"torn.json.gz", "empty.json.gz", "note.txt", "odd.json"}
         assert skipped["torn.json.gz"] == "the gzip stream is cut short"
         assert skipped["empty.json.gz"] == "the file is empty"
@@ -200,20 +189,13 @@ class TestDamage:
     def test_a_directory_that_may_not_be_listed_is_skipped(self, run: Run, damaged: Path) -> None:
         locked = damaged / "locked"
         locked.mkdir(mode=0)
-        assert (
-            f"skipped: {locked}: cannot be read: Permission denied"
-            in run("timeline", str(damaged)).stderr
-        )
+        assert f"skipped: {locked}: cannot be read: Permission denied" in run("timeline", str(damaged)).stderr
 
     @pytest.mark.parametrize(
         "value", ["NaN", "[" * 5000, '"\\ud800"', '"' + "x" * 3_000_000 + '"', "1e999", "9" * 400]
     )
-    def test_no_value_in_a_record_breaks_the_reader(
-        self, run: Run, tmp_path: Path, value: str
-    ) -> None:
-        record = (
-            f'{{"eventVersion":"1.08","eventName":"DeleteNetworkInterface","userAgent":{value}}}'
-        )
+    def test_no_value_in_a_record_breaks_the_reader(self, run: Run, tmp_path: Path, value: str) -> None:
+        record = f'{{"eventVersion":"1.08","eventName":"DeleteNetworkInterface","userAgent":{value}}}'
         good = (
             '{"eventVersion":"1.08","eventName":"DeleteNetworkInterface",'
             '"eventTime":"2022-10-05T13:16:06Z","eventSource":"ec2.amazonaws.com","eventID":"1",'
@@ -228,9 +210,7 @@ class TestDamage:
 class TestStandardInput:
     def test_a_dash_reads_what_is_piped_in(self, run: Run) -> None:
         logs = sorted((FIXTURES / "ironman").rglob("*.json.gz"))
-        piped = run(
-            "timeline", "-", "-o", "jsonl", input=b"".join(log.read_bytes() for log in logs)
-        )
+        piped = run("timeline", "-", "-o", "jsonl", input=b"".join(log.read_bytes() for log in logs))
         assert piped.exit_code == 0
         assert len(piped.stdout.splitlines()) == 14
 
@@ -256,9 +236,7 @@ class TestReadme:
         assert f"$ cnitrail {' '.join(arguments)}\n{text}" in self.README
 
     def test_the_readme_shows_the_ironman_timeline_as_it_is(self) -> None:
-        assert (
-            in_terminal("cnitrail timeline ironman --event 'Assign*'", columns=100) in self.README
-        )
+        assert in_terminal("cnitrail timeline ironman --event 'Assign*'", columns=100) in self.README
 
 
 def in_terminal(command: str, columns: int) -> str:
@@ -274,9 +252,7 @@ def in_terminal(command: str, columns: int) -> str:
     environment = {**os.environ, "TERM": "xterm"}
     environment.pop("COLUMNS", None)
     shell = command.replace("cnitrail", f"{sys.executable} -m cnitrail", 1)
-    with subprocess.Popen(
-        shell, shell=True, stdout=theirs, stderr=theirs, cwd=FIXTURES, env=environment
-    ):
+    with subprocess.Popen(shell, shell=True, stdout=theirs, stderr=theirs, cwd=FIXTURES, env=environment):
         os.close(theirs)
         printed = b""
         while True:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import write as fixtures
 from conftest import FIXTURES, Run
+from stories import STORIES as ALL_STORIES
 
 from cnitrail.cli.progress import Progress
 from cnitrail.cli.reading import read_evidence
 from cnitrail.model import Scope
 
-STORIES = sorted(fixtures.STORIES)
+STORIES = sorted(ALL_STORIES)
 
 
 def entries(run: Run, *arguments: str) -> list[dict[str, Any]]:
@@ -101,9 +102,7 @@ class TestIronman:
     def test_by_the_role_of_the_cluster_through_irsa(self, entry: dict[str, Any]) -> None:
         actor = entry["actor"]
         assert actor["kind"] == "irsa"
-        assert (
-            actor["role"] == "eksctl-ironman-2022-addon-iamserviceaccount-kube-Role1-EMRZZYBVKCRL"
-        )
+        assert actor["role"] == "eksctl-ironman-2022-addon-iamserviceaccount-kube-Role1-EMRZZYBVKCRL"
         assert actor["oidc_provider"] == (
             "arn:aws:iam::111111111111:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/"
             "EXAMPLED539D4633E53DE1B71EXAMPLE"
@@ -122,18 +121,12 @@ class TestIronman:
         assert (agent["name"], agent["version"]) == ("amazon-vpc-cni-k8s", None)
         assert entry["actor"]["ipamd"] == "user-agent"
 
-    def test_the_service_account_is_never_guessed_from_the_role(
-        self, run: Run, tmp_path: Path
-    ) -> None:
+    def test_the_service_account_is_never_guessed_from_the_role(self, run: Run, tmp_path: Path) -> None:
         for path in (FIXTURES / "ironman").rglob("*.json.gz"):
             log = json.loads(gzip.decompress(path.read_bytes()))
-            log["Records"] = [
-                each for each in log["Records"] if each["eventSource"] != "sts.amazonaws.com"
-            ]
+            log["Records"] = [each for each in log["Records"] if each["eventSource"] != "sts.amazonaws.com"]
             (tmp_path / path.name).write_bytes(gzip.compress(json.dumps(log).encode()))
-        (entry,) = entries(
-            run, str(tmp_path), "--eni", "eni-0bbea279695112970", "--event", "Assign*"
-        )
+        (entry,) = entries(run, str(tmp_path), "--eni", "eni-0bbea279695112970", "--event", "Assign*")
         assert entry["actor"]["service_account"] is None
         assert entry["actor"]["basis"]["service_account"] is None
         assert entry["actor"]["kind"] == "irsa"
@@ -161,9 +154,7 @@ class TestHandAssigned:
         assert entry["actor"]["agent"]["name"] == "aws-cli"
         assert entry["actor"]["ipamd"] is None
 
-    def test_the_attempt_that_failed_changed_nothing_and_says_what_it_wanted(
-        self, run: Run
-    ) -> None:
+    def test_the_attempt_that_failed_changed_nothing_and_says_what_it_wanted(self, run: Run) -> None:
         (entry,) = entries(run, "hand-assigned", "--failed")
         assert entry["error"]["code"] == "Client.InvalidParameterValue"
         assert (entry["added"], entry["requested_addresses"]) == ([], ["10.40.48.10"])
@@ -180,15 +171,11 @@ class TestStolenAddress:
         )
 
     def test_it_is_found_by_the_interface_that_lost_the_address(self, run: Run) -> None:
-        found = entries(
-            run, "stolen-address", "--eni", "eni-0a72f4d6c8e1b3950", "--agent", "aws-cli"
-        )
+        found = entries(run, "stolen-address", "--eni", "eni-0a72f4d6c8e1b3950", "--agent", "aws-cli")
         assert [entry["eni"] for entry in found] == ["eni-0b85e1c7d3a9f4620"]
 
     def test_the_deletion_of_the_loser_removes_only_what_it_still_had(self, run: Run) -> None:
-        (entry,) = entries(
-            run, "stolen-address", "--event", "DeleteNetworkInterface", "--no-failed"
-        )
+        (entry,) = entries(run, "stolen-address", "--event", "DeleteNetworkInterface", "--no-failed")
         assert entry["removed"] == ["10.60.11.40"]
 
 

@@ -6,8 +6,11 @@ Rooms are imported inside the commands: start-up is felt at every call.
 import click
 
 from cnitrail import __version__
+from cnitrail.cli.leases import leases
 from cnitrail.cli.options import HELP_SETTINGS, CommandGroup
+from cnitrail.cli.state import state
 from cnitrail.cli.timeline import timeline
+from cnitrail.cli.who import who
 
 __all__ = ["main"]
 
@@ -24,6 +27,7 @@ def main() -> None:
     Examples:
       cnitrail timeline logs/                          everything in a directory
       cnitrail timeline logs/ --instance i-0abc…       the life of one node
+      cnitrail who 10.0.1.25 logs/ --at 2h             who had an address then
       zcat *.json.gz | cnitrail timeline - -o jsonl    for pipelines
 
     Exit status: 0 answered, all evidence read; 1 no answer; 2 wrong usage;
@@ -31,4 +35,5 @@ def main() -> None:
     """
 
 
-main.add_command(timeline)
+for command in (timeline, who, leases, state):
+    main.add_command(command)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
     from cnitrail.answers.filters import Filter
-    from cnitrail.model import Scope
 
 HELP_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -56,7 +55,7 @@ class Time(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            return _time(str(value).strip())
+            return time_of(str(value).strip())
         except (ValueError, OverflowError, OSError):
             self.fail(
                 f"{value!r} is not a time; try 2022-10-05T13:16:06Z, 2022-10-05, "
@@ -66,7 +65,8 @@ class Time(click.ParamType[datetime]):
             )
 
 
-def _time(text: str) -> datetime:
+def time_of(text: str) -> datetime:
+    """The aware UTC time that a text means. Raises ``ValueError``, ``OverflowError`` or ``OSError``."""
     age = _AGE.match(text)
     if age:
         return datetime.now(UTC) - timedelta(**{_UNITS[age["unit"]]: int(age["number"])})
@@ -95,29 +95,39 @@ class Network(click.ParamType["IPv4Network | IPv6Network"]):
             self.fail(f"{value!r} is no address and no CIDR block; try 10.0.1.25 or 10.0.1.0/24", param, ctx)
 
 
-_FILTERS = (
-    click.option("--instance", multiple=True, metavar="ID", help="Instance that the interface was on then."),
-    click.option("--eni", multiple=True, metavar="ID", help="Network interface."),
-    click.option("--ip", multiple=True, type=Network(), help="Address or CIDR block."),
-    click.option("--vpc", multiple=True, metavar="ID", help="VPC of the interface."),
-    click.option("--subnet", multiple=True, metavar="ID", help="Subnet of the interface."),
-    click.option("--cluster", multiple=True, metavar="NAME", help="EKS cluster of the actor or the node."),
-    click.option("--account", multiple=True, metavar="ID", help="AWS account."),
-    click.option("--region", multiple=True, metavar="NAME", help="AWS Region."),
-    click.option("--actor", multiple=True, metavar="TEXT", help="Who: substring or glob, in any case."),
-    click.option("--agent", multiple=True, metavar="TEXT", help="Through what program: substring or glob."),
-    click.option("--event", multiple=True, metavar="NAME", help="Event name, or glob: 'Assign*'."),
-    click.option("--since", type=Time(), help="From this time on: ISO 8601, epoch seconds, or an age (2h)."),
-    click.option("--until", type=Time(), help="Up to this time, included."),
-    click.option("--failed/--no-failed", default=None, help="Only failed calls, or only successful ones."),
-)
+_FILTERS = {
+    "instance": click.option(
+        "--instance", multiple=True, metavar="ID", help="Instance of the interface then."
+    ),
+    "eni": click.option("--eni", multiple=True, metavar="ID", help="Network interface."),
+    "ip": click.option("--ip", multiple=True, type=Network(), help="Address or CIDR block."),
+    "vpc": click.option("--vpc", multiple=True, metavar="ID", help="VPC of the interface."),
+    "subnet": click.option("--subnet", multiple=True, metavar="ID", help="Subnet of the interface."),
+    "cluster": click.option("--cluster", multiple=True, metavar="NAME", help="EKS cluster of actor or node."),
+    "account": click.option("--account", multiple=True, metavar="ID", help="AWS account."),
+    "region": click.option("--region", multiple=True, metavar="NAME", help="AWS Region."),
+    "actor": click.option(
+        "--actor", multiple=True, metavar="TEXT", help="Who: substring or glob, in any case."
+    ),
+    "agent": click.option("--agent", multiple=True, metavar="TEXT", help="Through what: substring or glob."),
+    "event": click.option("--event", multiple=True, metavar="NAME", help="Event name, or glob: 'Assign*'."),
+    "since": click.option("--since", type=Time(), help="From then on: ISO 8601, epoch seconds, an age (2h)."),
+    "until": click.option("--until", type=Time(), help="Up to then, included."),
+    "failed": click.option("--failed/--no-failed", default=None, help="Only failed calls, or only others."),
+}
+ALL_FILTERS = tuple(_FILTERS)
+PLACE_FILTERS = ("instance", "eni", "ip", "vpc", "subnet", "cluster", "account", "region")
 
 
-def filter_options(command: F) -> F:
-    """The filters of the contract, as one ``wanted`` argument."""
-    for option in reversed(_FILTERS):
-        command = option(command)
-    return command
+def filter_options(*names: str) -> Callable[[F], F]:
+    """The filters of the contract that make sense for a command."""
+
+    def decorate(command: F) -> F:
+        for name in reversed(names):
+            command = _FILTERS[name](command)
+        return command
+
+    return decorate
 
 
 _AWS = (
@@ -126,28 +136,14 @@ _AWS = (
 )
 
 
-def scope_options(command: F) -> F:
-    """The sources, and how AWS is reached."""
+def aws_options(command: F) -> F:
+    """How AWS is reached, in the AWS CLI's words."""
     for option in reversed(_AWS):
         command = option(command)
-    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(command)
+    return command
 
 
-def scope_of(wanted: Filter, profile: str | None, endpoint_url: str | None) -> Scope:
-    """What the sources are asked for, given what the answer will keep."""
-    from cnitrail.model import Scope
-
-    return Scope(
-        since=wanted.since,
-        until=wanted.until,
-        regions=wanted.region,
-        accounts=wanted.account,
-        instances=wanted.instance,
-        enis=wanted.eni,
-        addresses=wanted.ip,
-        profile=profile,
-        endpoint_url=endpoint_url,
-    )
+sources_argument = click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 
 
 def wanted_of(options: dict[str, Any]) -> Filter:

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnitrail.cli.progress import Progress
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.errors import SourceError
-from cnitrail.history import Ledger
-from cnitrail.model import Document, Evidence, Record, Scope, Skipped, SourceReport
+from cnitrail.history import Ledger, build, cover
+from cnitrail.model import Document, Evidence, Record, Scope, Sign, Skipped, SourceReport
 from cnitrail.render.safe import printable
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import open_source
+from cnitrail.sources.layout import log_name
 
 if TYPE_CHECKING:
-    from cnitrail.cli.progress import Progress
+    from cnitrail.answers.filters import Filter
+    from cnitrail.model import History
     from cnitrail.sources import Source
 
 _SHOWN = 20
@@ -30,7 +33,33 @@ class _Count:
     relevant: int = 0
     duplicates: int = 0
     tally: Tally = field(default_factory=Tally)
+    signs: set[Sign] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
+
+
+def ask(
+    sources: tuple[str, ...],
+    wanted: Filter,
+    *,
+    profile: str | None,
+    endpoint_url: str | None,
+    quiet: bool,
+) -> tuple[History, Evidence]:
+    """The history that the sources tell, and the account of what was read."""
+    scope = Scope(
+        since=wanted.since,
+        until=wanted.until,
+        regions=wanted.region,
+        accounts=wanted.account,
+        instances=wanted.instance,
+        enis=wanted.eni,
+        addresses=wanted.ip,
+        profile=profile,
+        endpoint_url=endpoint_url,
+    )
+    with Progress(quiet) as progress:
+        ledger, evidence = read_evidence(sources, scope, progress)
+    return build(ledger.events(), ledger.sessions()), evidence
 
 
 def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tuple[Ledger, Evidence]:
@@ -43,11 +72,13 @@ def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tu
     sources = [open_source(uri, scope) for uri in uris or ("lookup:",)]
     reports: list[SourceReport] = []
     skipped: list[Skipped] = []
+    signs: set[Sign] = set()
     for source in sources:
         count = _read(source, scanner, ledger, progress)
         if count.files == 0 and not count.skipped:
             raise SourceError(f"{source.uri}: no files in it", "name the directory that holds the log files")
         skipped.extend(count.skipped)
+        signs |= count.signs | count.tally.signs
         reports.append(
             SourceReport(
                 uri=source.uri,
@@ -59,11 +90,12 @@ def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tu
                 skipped=len(count.skipped),
             )
         )
-    times = [event.time for event in ledger.events()]
+    events = ledger.events()
     return ledger, Evidence(
         sources=tuple(reports),
-        first_event=min(times, default=None),
-        last_event=max(times, default=None),
+        first_event=events[0].time if events else None,
+        last_event=events[-1].time if events else None,
+        coverage=cover(signs, events).reaches,
         skipped=tuple(skipped),
     )
 
@@ -73,7 +105,10 @@ def _read(source: Source, scanner: Scanner, ledger: Ledger, progress: Progress) 
     for delivered in source.documents():
         if isinstance(delivered, Document):
             count.files += 1
-            for found in scanner.scan(delivered, count.tally):
+            name = log_name(delivered.uri)
+            if name is not None:
+                count.signs.add((name.account, name.region, name.delivered))
+            for found in scanner.scan(delivered, count.tally, signs=name is None):
                 _enter(found, ledger, count)
         else:
             _enter(delivered, ledger, count)

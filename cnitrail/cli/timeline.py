@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from cnitrail.cli.options import (
+    ALL_FILTERS,
+    aws_options,
     filter_options,
     output_option,
     quiet_option,
-    scope_of,
-    scope_options,
+    sources_argument,
     wanted_of,
 )
 
 
 @click.command(short_help="Who added, moved or removed which addresses, when.")
-@scope_options
-@filter_options
+@sources_argument
+@filter_options(*ALL_FILTERS)
+@aws_options
 @output_option("table", "json", "jsonl", "csv")
 @quiet_option
 @click.pass_context
@@ -47,30 +48,20 @@ def timeline(
       cnitrail timeline logs/ --actor '*/admin*' --event 'Assign*' -o json
     """
     from cnitrail.answers.timeline import timeline as answer
-    from cnitrail.cli.progress import Progress
-    from cnitrail.cli.reading import read_evidence, tell
-    from cnitrail.history import build
+    from cnitrail.cli.printing import print_entries, query_of
+    from cnitrail.cli.reading import ask, tell
+    from cnitrail.render.timeline import COLUMNS, write_timeline
 
     wanted = wanted_of(filters)
-    with Progress(quiet) as progress:
-        ledger, evidence = read_evidence(sources, scope_of(wanted, profile, endpoint_url), progress)
-    entries = list(answer(build(ledger.events(), ledger.sessions()), wanted))
-    if output == "table":
-        from cnitrail.render.timeline import write_timeline
-
-        write_timeline(entries, sys.stdout)
-    elif output == "csv":
-        from cnitrail.render.csv import table
-        from cnitrail.render.timeline import COLUMNS
-
-        sys.stdout.writelines(table(COLUMNS, entries))
-    else:
-        from cnitrail.cli.query import query
-        from cnitrail.render.json import document, lines
-
-        if output == "jsonl":
-            sys.stdout.writelines(lines(entries))
-        else:
-            asked = query("timeline", sources, wanted)
-            sys.stdout.writelines(document("cnitrail/timeline/v1", asked, evidence, entries))
+    history, evidence = ask(sources, wanted, profile=profile, endpoint_url=endpoint_url, quiet=quiet)
+    entries = list(answer(history, wanted))
+    print_entries(
+        output,
+        entries,
+        command="timeline",
+        query=query_of(sources, wanted),
+        evidence=evidence,
+        columns=COLUMNS,
+        write_table=write_timeline,
+    )
     ctx.exit(tell(evidence, len(entries), quiet))

@@ -5,13 +5,14 @@ This room knows effects and subjects, no event names and no JSON.
 
 from collections.abc import Iterable
 
+from cnitrail.history.coverage import cover
 from cnitrail.history.holdings import fold_holdings
 from cnitrail.history.interfaces import Registry
 from cnitrail.history.ledger import Ledger
 from cnitrail.history.sessions import complete_actors
 from cnitrail.model import Event, History, IssuedSession
 
-__all__ = ["Ledger", "build"]
+__all__ = ["Ledger", "build", "cover"]
 
 
 def build(events: tuple[Event, ...], sessions: Iterable[IssuedSession] = ()) -> History:

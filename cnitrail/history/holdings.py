@@ -68,6 +68,18 @@ class _Act(NamedTuple):
         """The interface and what it holds."""
         return self.eni, self.held
 
+    @property
+    def steals(self) -> bool:
+        """Whether the address is taken from whoever has it."""
+        return any(subject.reassign for subject in self.event.subjects)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether EC2 chose the address: it chooses none that the interface has already."""
+        if self.event.effect is not Effect.ASSIGN:
+            return False
+        return all(subject.requested is not None for subject in self.event.subjects)
+
 
 _KINDS = {
     (4, False): HoldingKind.SECONDARY,
@@ -92,6 +104,9 @@ class _Lease:
     released: bool = False
     doubt_from: datetime | None = None
     contested: bool = False
+    rivals: tuple[str, ...] = ()
+    retaken: Event | None = None
+    """The last call that gave the address to the interface once more."""
 
     def reach(self) -> datetime | None:
         """The first moment that the lease may cover; None for any time before."""
@@ -199,46 +214,78 @@ class _Fold:
 
     def _second(self, time: datetime, acts: list[_Act]) -> None:
         """The calls of one second, in the order that is possible: see the module's text."""
-        takes = [act for act in acts if act.verb in (_Verb.TAKE, _Verb.SHOW)]
-        taken = {act.place for act in takes}
-        releases = {act.place: act for act in acts if act.verb is _Verb.RELEASE}
+        takes: dict[_Place, list[_Act]] = defaultdict(list)
+        releases: dict[_Place, list[_Act]] = defaultdict(list)
+        for act in sorted(acts, key=_precedence):
+            if act.verb in (_Verb.TAKE, _Verb.SHOW):
+                takes[act.place].append(act)
+            elif act.verb is _Verb.RELEASE:
+                releases[act.place].append(act)
         deletes = {act.eni: act for act in acts if act.verb is _Verb.DELETE}
-        held_before = {act.place for act in takes if act.place in self._open}
-        for place, act in releases.items():
+        holders = {place for place in takes if place in self._open}
+        moving = set(releases)
+        for place, lets_go in releases.items():
             if place in self._open:
-                self._end(place, Bound(time, Basis.OBSERVED, act.event), released=True)
-            elif place not in taken:
-                self._unseen_release(act)
+                self._end(place, Bound(time, Basis.OBSERVED, lets_go.pop(0).event), released=True)
+            elif place not in takes:
+                self._unseen_release(lets_go.pop(0))
         for eni, act in deletes.items():
             for held in sorted(self._held_by[eni], key=order_of):
                 self._end((eni, held), Bound(time, Basis.OBSERVED, act.event))
             self._outlived_its_instance(act)
-        passing: list[_Act] = []
         staying: list[_Act] = []
-        for act in takes:
-            ends = (act.place in releases or act.eni in deletes) and act.place not in held_before
-            (passing if ends else staying).append(act)
-        for act in passing:
+        for place, gains in takes.items():
+            lets_go = releases.get(place) or ([deletes[place[0]]] if place[0] in deletes else [])
+            if place in self._open or place in holders:
+                lets_go = []
+            for act, ending in zip(gains, lets_go, strict=False):
+                self._take(act)
+                released = ending.verb is _Verb.RELEASE
+                self._end(place, Bound(time, Basis.OBSERVED, ending.event), released)
+            staying += [] if place[0] in deletes else gains[len(lets_go) :]
+        for act in sorted(staying, key=_precedence):
             self._take(act)
-            ending = releases.get(act.place) or deletes[act.eni]
-            released = ending.verb is _Verb.RELEASE
-            self._end(act.place, Bound(time, Basis.OBSERVED, ending.event), released)
-        rivals = _rivals(staying)
-        for act in sorted(staying, key=_steals):
-            self._take(act)
-            if act.held in rivals or act.place in releases:
-                self._open[act.place].contested = True
+        self._contest(time, [act for act in staying if act.place not in holders or act.steals])
+        for act in staying:
+            if act.place in moving:
+                self._contested(time, act.held, {place[0] for place in takes if place[1] == act.held})
         for act in acts:
             if act.verb is _Verb.DIE:
                 for held in sorted(self._held_by[act.eni], key=order_of):
                     self._end((act.eni, held), Bound(time, Basis.IMPLIED, act.event))
 
+    def _contest(self, time: datetime, takes: list[_Act]) -> None:
+        """Note where several interfaces took an address in one second, the last of them unknown.
+
+        What is taken by theft is taken last; among several thefts, and among several that
+        were no thefts, nothing tells the order.
+        """
+        takers: dict[tuple[Held, bool], set[str]] = defaultdict(set)
+        for act in takes:
+            takers[act.held, act.steals].add(act.eni)
+        for (held, steals), enis in takers.items():
+            if len(enis) > 1 and (steals or (held, True) not in takers):
+                self._contested(time, held, enis)
+
+    def _contested(self, time: datetime, held: Held, enis: set[str]) -> None:
+        """Mark the leases of interfaces of which any may have been the last of a second."""
+        for eni in enis:
+            lease = self._open.get((eni, held)) or self._last.get((eni, held))
+            if lease is not None and lease.proven == time:
+                lease.contested = True
+                lease.rivals = tuple(sorted(enis - {eni}))
+
     def _take(self, act: _Act) -> None:
         """The interface has the address from now on; within a VPC nobody else has."""
         known = self._open.get(act.place)
         if known is not None:
-            known.proven = act.time
-            return
+            if known.start is UNKNOWN and known.proven == act.time and act.verb is _Verb.TAKE:
+                known.start = Bound(act.time, Basis.OBSERVED, act.event)
+            same_second, known.proven, known.retaken = known.proven == act.time, act.time, act.event
+            if same_second or not (known.rivals or act.fresh):
+                return
+            # A count never gives what is held already; and one of several rivals may take it again.
+            self._end(act.place, Bound(act.time, Basis.IMPLIED, act.event))
         earliest = self._latest_end(act.held)
         for place in self._conflicting(act):
             self._end(place, Bound(act.time, Basis.IMPLIED, act.event))
@@ -259,6 +306,19 @@ class _Fold:
         released = Bound(act.time, Basis.OBSERVED, act.event)
         last = self._last.get(act.place)
         conflicts = self._conflicting(act)
+        if last is not None and len(conflicts) == 1:
+            winner = self._open[conflicts[0]]
+            if last.contested and act.eni in winner.rivals:
+                # The release tells which of the rivals came last.
+                assert winner.start.time is not None
+                self._end(conflicts[0], Bound(winner.start.time, Basis.IMPLIED, last.start.event))
+                winner.contested, last.contested = False, False
+                start = Bound(winner.start.time, Basis.OBSERVED, last.retaken or last.start.event)
+                if last.start.time == winner.start.time:
+                    self._leases.remove(last)
+                self._begin(_Lease(act.held, last.kind, act.eni, start, proven=act.time))
+                self._end(act.place, released, released=True)
+                return
         if last is not None and not conflicts and self._ended_with_instance(last):
             last.end, last.released, last.proven = released, True, act.time
             self._ended[act.held] = act.time
@@ -310,7 +370,7 @@ class _Fold:
         self._held_by[eni].discard(held)
         lease.end, lease.released = end, released
         if released:
-            lease.proven = end.time
+            lease.proven, lease.contested = end.time, lease.contested and not lease.rivals
         self._last[place] = lease
         if end.time is not None:
             self._ended[held] = max(end.time, self._ended.get(held, end.time))
@@ -335,17 +395,12 @@ class _Fold:
         return [held, *self._prefixes]
 
 
-def _rivals(staying: list[_Act]) -> set[Held]:
-    """Addresses that more than one interface takes, or shows, in one second."""
-    takers: dict[Held, set[str]] = defaultdict(set)
-    for act in staying:
-        takers[act.held].add(act.eni)
-    return {held for held, enis in takers.items() if len(enis) > 1}
+def _precedence(act: _Act) -> tuple[bool, bool, str]:
+    """The order in which addresses are taken within a second.
 
-
-def _steals(act: _Act) -> tuple[bool, str]:
-    """Takers by theft come last: there must be something to take."""
-    return any(subject.reassign for subject in act.event.subjects), act.event.key
+    A theft comes after what there is to take, a call that shows an address after one that gives it.
+    """
+    return act.steals, act.verb is _Verb.SHOW, act.event.key
 
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
@@ -419,6 +474,7 @@ def _finished(lease: _Lease, vpc: str | None) -> Lease:
         released=lease.released,
         doubt_from=lease.doubt_from,
         contested=lease.contested,
+        rivals=lease.rivals if lease.contested else (),
     )
 
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from cnitrail.model.event import Actor, Effect, Failure, Held
+from cnitrail.model.event import Actor, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Origin
+from cnitrail.model.history import Basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +53,116 @@ class TimelineEntry:
     public_address: str | None
     allocation: str | None
     origins: tuple[Origin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentEntry:
+    """An interface's stay on an instance, with what its bounds rest on."""
+
+    instance: str | None
+    device_index: int | None
+    attachment: str | None
+    start: datetime | None
+    start_basis: Basis
+    end: datetime | None
+    end_basis: Basis
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseEntry:
+    """An interval in which an interface held an address or a prefix.
+
+    Attachments are those that meet the interval, with their own bounds.
+    """
+
+    ip: Held
+    kind: HoldingKind
+    account: str | None
+    region: str | None
+    vpc: str | None
+    subnet: str | None
+    eni: str
+    eni_kind: str
+    start: datetime | None
+    start_basis: Basis
+    start_event: str | None
+    assigned_by: Actor | None
+    end: datetime | None
+    end_basis: Basis
+    end_event: str | None
+    released_by: Actor | None
+    attachments: tuple[AttachmentEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEntry:
+    """An address that an interface holds at a time, and what that rests on."""
+
+    ip: Held
+    kind: HoldingKind
+    start: datetime | None
+    start_basis: Basis
+    end: datetime | None
+    end_basis: Basis
+
+
+@dataclass(frozen=True, slots=True)
+class StateEntry:
+    """An interface as it stood at the end of a second."""
+
+    eni: str
+    eni_kind: str
+    account: str | None
+    region: str | None
+    vpc: str | None
+    subnet: str | None
+    cluster: str | None
+    instance: str | None
+    instance_type: str | None
+    device_index: int | None
+    attachment: str | None
+    attached_since: datetime | None
+    attached_basis: Basis | None
+    addresses: tuple[HeldEntry, ...]
+
+
+class Verdict(StrEnum):
+    """How far an answer to ``who`` can be trusted."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    AMBIGUOUS = "ambiguous"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """An interface that held an address, alone or through a prefix."""
+
+    eni: str
+    eni_kind: str
+    instance: str | None
+    vpc: str | None
+    subnet: str | None
+    account: str | None
+    region: str | None
+    device_index: int | None
+    kind: HoldingKind
+    prefix: Held | None
+    start: datetime | None
+    start_basis: Basis
+    end: datetime | None
+    end_basis: Basis
+    assigned_by: Actor | None
+    assign_event: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WhoAnswer:
+    """Who held an address at a second, how sure that is, and why."""
+
+    ip: str
+    at: datetime | None
+    verdict: Verdict
+    holders: tuple[Holder, ...]
+    reasons: tuple[str, ...]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 
+from cnitrail.model.coverage import Reach
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
@@ -84,4 +86,5 @@ class Evidence:
     sources: tuple[SourceReport, ...]
     first_event: datetime | None
     last_event: datetime | None
+    coverage: tuple[Reach, ...]
     skipped: tuple[Skipped, ...]

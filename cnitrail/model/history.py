@@ -85,7 +85,8 @@ class Lease:
     None (None: any time before); ``proven`` is the last moment at which an event shows the address
     on the ENI; ``released`` says that the end is a release of this very address, which proves
     that it was held until then; from ``doubt_from`` on, another ENI may have taken the address;
-    ``contested`` says that the order of calls within its first second is not known.
+    ``contested`` says that the order of calls within its first second is not known, and
+    ``rivals`` are the other ENIs that took the address in it.
     """
 
     held: Held
@@ -99,6 +100,11 @@ class Lease:
     released: bool = False
     doubt_from: datetime | None = None
     contested: bool = False
+    rivals: tuple[str, ...] = ()
+
+    def reach(self) -> datetime | None:
+        """The first moment that the lease may cover; None for any time before."""
+        return self.start.time or self.earliest
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,107 @@
+"""The interfaces, their attachments and their addresses, as they stood at a time."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.leases import takes_interface
+from cnitrail.model import (
+    Attachment,
+    Bound,
+    HeldEntry,
+    History,
+    Interface,
+    Lease,
+    StateEntry,
+    order_of,
+)
+
+
+def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry]:
+    """Every interface that was there at the end of a second, as far as a filter keeps it.
+
+    An interface whose beginning is not known is there from the first sign of it on. Sorted by
+    instance, device index and ENI.
+    """
+    held: dict[str, list[Lease]] = defaultdict(list)
+    for lease in history.leases:
+        if _holds(lease, at):
+            held[lease.eni].append(lease)
+    entries = [
+        _entry(history, interface, held[eni], at)
+        for eni, interface in history.interfaces.items()
+        if _exists(interface, at, bool(held[eni])) and takes_interface(wanted, interface)
+    ]
+    entries.sort(key=lambda entry: (entry.instance or "~", entry.device_index or 0, entry.eni))
+    for entry in entries:
+        if _takes(history, wanted, entry):
+            yield entry
+
+
+def _after(bound: Bound, at: datetime) -> bool:
+    """Whether a start is still to come at the end of a second."""
+    return bound.time is not None and bound.time > at
+
+
+def _before(bound: Bound, at: datetime) -> bool:
+    """Whether an end is over by the end of a second."""
+    return bound.time is not None and bound.time <= at
+
+
+def _holds(lease: Lease, at: datetime) -> bool:
+    reach = lease.reach()
+    return (reach is None or reach <= at) and not _before(lease.end, at)
+
+
+def _exists(interface: Interface, at: datetime, holds: bool) -> bool:
+    if _after(interface.created, at) or _before(interface.deleted, at):
+        return False
+    return holds or interface.created.time is not None or _attachment(interface, at) is not None
+
+
+def _attachment(interface: Interface, at: datetime) -> Attachment | None:
+    for attachment in reversed(interface.attachments):
+        if not _after(attachment.start, at) and not _before(attachment.end, at):
+            return attachment
+    return None
+
+
+def _takes(history: History, wanted: Filter, entry: StateEntry) -> bool:
+    instance = history.instances.get(entry.instance or "")
+    return (
+        wanted.takes_value("instance", entry.instance)
+        and wanted.takes_value("cluster", entry.cluster, instance.cluster if instance else None)
+        and wanted.takes_addresses(each.ip for each in entry.addresses)
+    )
+
+
+def _entry(history: History, interface: Interface, held: list[Lease], at: datetime) -> StateEntry:
+    attachment = _attachment(interface, at)
+    instance = history.instances.get((attachment.instance if attachment else None) or "")
+    return StateEntry(
+        eni=interface.eni,
+        eni_kind=interface.kind,
+        account=interface.account,
+        region=interface.region,
+        vpc=interface.vpc,
+        subnet=interface.subnet,
+        cluster=interface.cluster or (instance.cluster if instance else None),
+        instance=attachment.instance if attachment else None,
+        instance_type=instance.instance_type if instance else None,
+        device_index=attachment.device_index if attachment else None,
+        attachment=attachment.attachment if attachment else None,
+        attached_since=attachment.start.time if attachment else None,
+        attached_basis=attachment.start.basis if attachment else None,
+        addresses=tuple(
+            HeldEntry(
+                ip=lease.held,
+                kind=lease.kind,
+                start=lease.start.time,
+                start_basis=lease.start.basis,
+                end=lease.end.time,
+                end_basis=lease.end.basis,
+            )
+            for lease in sorted(held, key=lambda lease: order_of(lease.held))
+        ),
+    )

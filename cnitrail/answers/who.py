@@ -1,0 +1,308 @@
+"""Who held an address at a second. A wrong holder is the one unforgivable answer."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from itertools import accumulate
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.leases import actor_of, takes_interface
+from cnitrail.model import (
+    Address,
+    Basis,
+    Bound,
+    Coverage,
+    Effect,
+    Held,
+    History,
+    Holder,
+    Lease,
+    Verdict,
+    WhoAnswer,
+    is_prefix,
+)
+
+_SOON = timedelta(minutes=10)
+"""How near another holding must be to be worth a sentence."""
+
+
+class Witness:
+    """Answers questions over one history, each by binary search."""
+
+    def __init__(self, history: History, coverage: Coverage) -> None:
+        self._history = history
+        self._coverage = coverage
+        self._groups: dict[Held, list[_Group]] = {}
+
+    def who(self, ip: Address, at: datetime, wanted: Filter) -> WhoAnswer:
+        """Who held an address in the second of a time, by the evidence.
+
+        ``wanted`` narrows the holders by VPC, account and Region.
+        """
+        second = at.astimezone(UTC).replace(microsecond=0)
+        groups = [group for held in _holdings_of(ip) for group in self._groups_of(held)]
+        groups = [group for group in groups if self._takes(wanted, group)]
+        found = [lease for group in groups for lease in group.at(second)]
+        found += [rival for group in groups for rival in group.rivals_of(found)]
+        enis = {lease.eni for lease in found}
+        reasons: list[str] = []
+        if not found:
+            verdict = Verdict.UNKNOWN
+            reasons += self._absence(groups, second, wanted)
+        elif any(_changes(lease, second) for lease in found):
+            verdict = Verdict.AMBIGUOUS
+            reasons += self._told(found)
+            reasons.append(
+                "the clock of CloudTrail has one-second steps, and the address changed in this one"
+            )
+        elif len(enis) > 1:
+            verdict = Verdict.AMBIGUOUS
+            reasons += self._told(found)
+            reasons.append(self._rivalry(found))
+        else:
+            doubts = [doubt for lease in found for doubt in self._doubts(lease, second)]
+            verdict = Verdict.LIKELY if doubts else Verdict.CERTAIN
+            reasons += [*self._told(found), *self._next(groups, found), *doubts]
+        holders = tuple(self._holder(lease, second) for lease in found)
+        return WhoAnswer(str(ip), second, verdict, holders, tuple(reasons))
+
+    def _groups_of(self, held: Held) -> "list[_Group]":
+        """The holdings of an address, indexed when they are first asked for."""
+        known = self._groups.get(held)
+        if known is None:
+            known = [_Group(leases) for leases in self._history.holders.get(held, ())]
+            self._groups[held] = known
+        return known
+
+    def _takes(self, wanted: Filter, group: "_Group") -> bool:
+        """Whether a group may hold what was asked for; its leases stay together, as they are rivals."""
+        interfaces = self._history.interfaces
+        return any(takes_interface(wanted, interfaces[eni]) for eni in group.enis)
+
+    def _holder(self, lease: Lease, second: datetime) -> Holder:
+        interface = self._history.interfaces[lease.eni]
+        attachment = interface.attachment_at(second)
+        instance = attachment.instance if attachment else None
+        if instance is None and not interface.attachments and interface.mark is not None:
+            instance = interface.mark[0]
+        start_event = lease.start.event if lease.start.basis is Basis.OBSERVED else None
+        return Holder(
+            eni=lease.eni,
+            eni_kind=interface.kind,
+            instance=instance,
+            vpc=interface.vpc,
+            subnet=interface.subnet,
+            account=interface.account,
+            region=interface.region,
+            device_index=attachment.device_index if attachment else None,
+            kind=lease.kind,
+            prefix=lease.held if is_prefix(lease.held) else None,
+            start=lease.start.time,
+            start_basis=lease.start.basis,
+            end=lease.end.time,
+            end_basis=lease.end.basis,
+            assigned_by=actor_of(self._history, lease.start),
+            assign_event=start_event.event_id if start_event else None,
+        )
+
+    def _doubts(self, lease: Lease, second: datetime) -> Iterator[str]:
+        """Why an only holder is not beyond doubt at a second."""
+        if lease.start.basis is not Basis.OBSERVED:
+            yield "since when it held the address is not in the evidence"
+        if lease.end.basis is Basis.OPEN:
+            yield "no end of it is in the evidence"
+            yield from self._beyond(lease, second)
+        elif lease.end.basis is not Basis.OBSERVED:
+            yield "its end is only implied"
+        if lease.contested:
+            yield "calls of one second at its beginning are in an order that nothing tells"
+        if lease.doubt_from is not None and second >= lease.doubt_from:
+            yield (
+                f"another interface showed the address at {_clock(lease.doubt_from)}, "
+                "and the evidence does not tell whether the two are in one VPC"
+            )
+        yield from self._holes(lease, second)
+
+    def _holes(self, lease: Lease, second: datetime) -> Iterator[str]:
+        """A hole in the evidence between a time and the sign that the address was held.
+
+        Held from its start on: what ended it could only be missing between the start and the time.
+        A release proves as well that it was held just before: then nothing may be missing between
+        the time and the release.
+        """
+        if lease.start.time is None:
+            return
+        interface = self._history.interfaces[lease.eni]
+        place = (interface.account, interface.region)
+        before = self._coverage.hole_between(*place, lease.start.time, second)
+        if before is None:
+            return
+        proof = lease.end.time if lease.released else None
+        if proof is not None and self._coverage.hole_between(*place, second, proof) is None:
+            return
+        yield (
+            f"nothing of {_place(*place)} was read between {_clock(before.start)} and "
+            f"{_clock(before.end)}: the address may have moved there"
+        )
+
+    def _beyond(self, lease: Lease, second: datetime) -> Iterator[str]:
+        interface = self._history.interfaces[lease.eni]
+        reaches = self._coverage.of(interface.account, interface.region)
+        last = max((reach.last for reach in reaches), default=None)
+        if last is not None and second > last:
+            yield f"the evidence of {_place(interface.account, interface.region)} ends at {_clock(last)}"
+
+    def _told(self, found: list[Lease]) -> list[str]:
+        return [sentence for lease in found for sentence in self._story(lease)]
+
+    def _story(self, lease: Lease) -> Iterator[str]:
+        """How a lease began and ended, in plain words."""
+        start, end = lease.start, lease.end
+        on = f"on {lease.eni}"
+        if is_prefix(lease.held):
+            on = f"in {lease.held} {on}"
+        if start.basis is Basis.OBSERVED:
+            yield f"assigned {on} at {self._deed(start)}"
+        elif start.event is not None:
+            yield f"held {on} before {_clock(start.event.time)}, when {self._call(start)} let it go"
+        else:
+            yield f"shown {on}, with no event that assigned it"
+        if end.basis is Basis.OBSERVED:
+            yield f"{'released' if lease.released else 'gone with its interface'} at {self._deed(end)}"
+        elif end.basis is Basis.IMPLIED and end.event is not None:
+            yield f"must have ended by {_clock(end.event.time)}: {self._implication(end)}"
+
+    def _implication(self, end: Bound) -> str:
+        assert end.event is not None
+        who = self._history.actors[end.event.key].label
+        if end.event.effect is Effect.TERMINATE:
+            return f"the instance was terminated by {who}"
+        elsewhere = ", ".join(sorted({subject.eni for subject in end.event.subjects if subject.eni}))
+        return f"{end.event.name} by {who} shows the address on {elsewhere}"
+
+    def _deed(self, bound: Bound) -> str:
+        assert bound.time is not None
+        return f"{_clock(bound.time)} by {self._call(bound)}"
+
+    def _call(self, bound: Bound) -> str:
+        assert bound.event is not None
+        actor = self._history.actors[bound.event.key]
+        return f"{actor.label} ({bound.event.name}, event {bound.event.event_id})"
+
+    def _next(self, groups: "list[_Group]", found: list[Lease]) -> Iterator[str]:
+        """Where the address turned up soon after it was let go."""
+        end = found[0].end.time
+        if end is None:
+            return
+        for group in groups:
+            follower = group.after(end)
+            if follower is not None and follower.start.time is not None and follower not in found:
+                gap = follower.start.time - end
+                if gap <= _SOON:
+                    seconds = int(gap.total_seconds())
+                    yield f"seen again {seconds} s later on {follower.eni}"
+
+    def _rivalry(self, found: list[Lease]) -> str:
+        vpcs = {self._history.interfaces[lease.eni].vpc for lease in found}
+        if None in vpcs:
+            return "the VPC of one is not in the evidence, so that both may be right"
+        if len(vpcs) > 1:
+            return f"{len(vpcs)} VPCs use the address: name one (--vpc)"
+        return "both held it in this time, and the evidence does not tell when it changed"
+
+    def _absence(self, groups: "list[_Group]", second: datetime, wanted: Filter) -> Iterator[str]:
+        """What is known around a time at which nobody is known to have held the address."""
+        if not groups:
+            yield "no event in the evidence shows this address on an interface"
+        for group in groups:
+            last = group.before(second)
+            if last is not None:
+                yield from self._story(last)
+            follower = group.after(second)
+            if follower is not None and follower.start.time is not None:
+                yield f"next assigned on {follower.eni} at {self._deed(follower.start)}"
+        yield from self._uncovered(second, wanted)
+
+    def _uncovered(self, second: datetime, wanted: Filter) -> Iterator[str]:
+        reaches = [
+            reach
+            for reach in self._coverage.reaches
+            if wanted.takes_value("account", reach.account) and wanted.takes_value("region", reach.region)
+        ]
+        for reach in reaches:
+            place = _place(reach.account, reach.region)
+            if second < reach.first:
+                yield f"the evidence of {place} begins only at {_clock(reach.first)}"
+            elif second > reach.last:
+                yield f"the evidence of {place} ends at {_clock(reach.last)}"
+            for hole in reach.holes:
+                if hole.start <= second <= hole.end:
+                    span = f"between {_clock(hole.start)} and {_clock(hole.end)}"
+                    yield f"nothing of {place} was read {span}"
+
+
+class _Group:
+    """The leases of one address in one VPC, one after the other."""
+
+    def __init__(self, leases: tuple[Lease, ...]) -> None:
+        self.enis = {lease.eni for lease in leases}
+        self._leases = leases
+        self._begins = [lease.reach() or _EARLIEST for lease in leases]
+        self._latest_ends = list(accumulate((lease.end.time or _LATEST for lease in leases), max))
+
+    def at(self, second: datetime) -> list[Lease]:
+        """The leases that may cover a second, both ends included."""
+        found = []
+        place = bisect_right(self._begins, second)
+        while place > 0 and self._latest_ends[place - 1] >= second:
+            place -= 1
+            lease = self._leases[place]
+            if lease.end.time is None or lease.end.time >= second:
+                found.append(lease)
+        return found[::-1]
+
+    def rivals_of(self, found: list[Lease]) -> Iterator[Lease]:
+        """Leases that may have been the last of a contested second, in place of one that was found."""
+        for lease in found:
+            for rival in self._leases if lease.rivals else ():
+                if rival.eni in lease.rivals and rival.end.time == lease.start.time and rival not in found:
+                    yield rival
+
+    def before(self, second: datetime) -> Lease | None:
+        """The last lease that was over before a second."""
+        place = bisect_left(self._begins, second)
+        return self._leases[place - 1] if place else None
+
+    def after(self, second: datetime) -> Lease | None:
+        """The first lease that begins at a second or later."""
+        place = bisect_left(self._begins, second)
+        return self._leases[place] if place < len(self._leases) else None
+
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+def _holdings_of(ip: Address) -> tuple[Held, Held]:
+    """An address, and the prefix that it would be held through."""
+    length = 28 if ip.version == 4 else 80
+    return ip, ip_network((ip, length), strict=False)
+
+
+def _changes(lease: Lease, second: datetime) -> bool:
+    """Whether the address was taken, or let go, in that very second.
+
+    A termination does not count: the interface goes some seconds after it.
+    """
+    taken = lease.start.time == second
+    terminated = lease.end.event is not None and lease.end.event.effect is Effect.TERMINATE
+    return taken or (lease.end.time == second and not terminated)
+
+
+def _clock(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%SZ}"
+
+
+def _place(account: str | None, region: str | None) -> str:
+    return f"{account or 'any account'} in {region or 'any Region'}"

@@ -1,0 +1,60 @@
+"""Leases as a table and as CSV columns."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import IO
+
+from cnitrail.model import Actor, Basis, LeaseEntry
+from cnitrail.render.csv import Columns
+from cnitrail.render.text import Part, Row, Table, write_table
+
+COLUMNS: Columns = {
+    "ip": lambda entry: str(entry.ip),
+    "kind": lambda entry: entry.kind.value,
+    "account": lambda entry: entry.account,
+    "region": lambda entry: entry.region,
+    "vpc": lambda entry: entry.vpc,
+    "subnet": lambda entry: entry.subnet,
+    "eni": lambda entry: entry.eni,
+    "eni_kind": lambda entry: entry.eni_kind,
+    "start": lambda entry: entry.start,
+    "start_basis": lambda entry: entry.start_basis.value,
+    "start_event": lambda entry: entry.start_event,
+    "assigned_by": lambda entry: entry.assigned_by and entry.assigned_by.label,
+    "end": lambda entry: entry.end,
+    "end_basis": lambda entry: entry.end_basis.value,
+    "end_event": lambda entry: entry.end_event,
+    "released_by": lambda entry: entry.released_by and entry.released_by.label,
+    "instances": lambda entry: [each.instance for each in entry.attachments if each.instance],
+}
+
+
+def write_leases(entries: Sequence[LeaseEntry], out: IO[str]) -> None:
+    """Write a table of the leases."""
+    if entries:
+        headings = ("ADDRESS", "FROM (UTC)", "TO (UTC)", "INTERFACE", "INSTANCE")
+        write_table(
+            Table(headings, [_row(entry) for entry in entries], shares={"FROM (UTC)": 1, "TO (UTC)": 1}), out
+        )
+
+
+def _row(entry: LeaseEntry) -> Row:
+    return (
+        [(str(entry.ip), "bold"), (entry.kind.value, "dim")],
+        bound(entry.start, entry.start_basis, entry.assigned_by),
+        bound(entry.end, entry.end_basis, entry.released_by),
+        [(entry.eni, ""), (entry.vpc or "VPC not known", "dim")],
+        [(each.instance, "cyan") for each in entry.attachments if each.instance],
+    )
+
+
+def bound(time: datetime | None, basis: Basis, actor: Actor | None) -> list[Part]:
+    """A start or an end: its time, what that rests on unless an event says so, and who did it."""
+    parts: list[Part] = []
+    if time is not None:
+        parts.append((f"{time:%Y-%m-%d %H:%M:%S}", ""))
+    if basis is not Basis.OBSERVED:
+        parts.append((f"({basis.value})", "yellow"))
+    if actor is not None:
+        parts.append((f"by {actor.label}", "dim"))
+    return parts

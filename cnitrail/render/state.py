@@ -1,0 +1,42 @@
+"""A state as a table and as CSV columns (a line for each address)."""
+
+from collections.abc import Sequence
+from typing import IO
+
+from cnitrail.model import StateEntry
+from cnitrail.render.csv import Columns
+from cnitrail.render.text import Row, Table, write_table
+
+COLUMNS: Columns = {
+    "eni": lambda entry: entry.eni,
+    "eni_kind": lambda entry: entry.eni_kind,
+    "account": lambda entry: entry.account,
+    "region": lambda entry: entry.region,
+    "vpc": lambda entry: entry.vpc,
+    "subnet": lambda entry: entry.subnet,
+    "cluster": lambda entry: entry.cluster,
+    "instance": lambda entry: entry.instance,
+    "instance_type": lambda entry: entry.instance_type,
+    "device_index": lambda entry: entry.device_index,
+    "attachment": lambda entry: entry.attachment,
+    "attached_since": lambda entry: entry.attached_since,
+    "attached_basis": lambda entry: entry.attached_basis and entry.attached_basis.value,
+    "addresses": lambda entry: [each.ip for each in entry.addresses],
+}
+
+
+def write_state(entries: Sequence[StateEntry], out: IO[str]) -> None:
+    """Write a table of the interfaces."""
+    if entries:
+        headings = ("INSTANCE", "INTERFACE", "ADDRESSES")
+        write_table(Table(headings, [_row(entry) for entry in entries], shares={"ADDRESSES": 1}), out)
+
+
+def _row(entry: StateEntry) -> Row:
+    kind = entry.eni_kind + (f", device {entry.device_index}" if entry.device_index is not None else "")
+    held = " ".join(str(each.ip) for each in entry.addresses)
+    return (
+        [(entry.instance or "not attached", "cyan"), (entry.instance_type or "", "dim")],
+        [(entry.eni, ""), (kind, "dim"), (entry.vpc or "VPC not known", "dim")],
+        [(f"{len(entry.addresses)}: {held}" if held else "none known", "")],
+    )

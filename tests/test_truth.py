@@ -1,0 +1,104 @@
+"""The rebuilt history against a model of truth: a simulator that knows what really was.
+
+Two promises: a ``certain`` answer is never wrong, whatever the evidence lacks; and where the logs
+determine who held an address, that holder is named.
+"""
+
+import json
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from simulator import Delivery, Question, World, deliver, deliveries, questions, random_world, worlds
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.who import Witness
+from cnitrail.decode import decode
+from cnitrail.history import Ledger, build, cover
+from cnitrail.model import History, Origin, Record, Verdict, WhoAnswer
+from cnitrail.sources.layout import log_name
+
+thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+def witness_of(delivery: Delivery) -> tuple[Witness, History]:
+    """What can be said from the log files that were delivered."""
+    ledger, signs = Ledger(), set()
+    for name, records in delivery.files:
+        log = log_name(name)
+        assert log is not None
+        signs.add((log.account, log.region, log.delivered))
+        for index, record in enumerate(records):
+            fact = decode(Record((Origin(name, index),), json.dumps(record).encode())).fact
+            if fact is not None:
+                ledger.add(fact)
+    history = build(ledger.events(), ledger.sessions())
+    return Witness(history, cover(signs, history.events)), history
+
+
+def answer(witness: Witness, question: Question, vpc: bool = True) -> WhoAnswer:
+    wanted = Filter(vpc=(question.vpc,)) if vpc else Filter()
+    return witness.who(ip_address(question.ip), datetime.fromtimestamp(question.second, UTC), wanted)
+
+
+class TestNeverAWrongCertain:
+    @thorough
+    @given(data=st.data())
+    def test_whatever_the_logs_lack(self, data: st.DataObject) -> None:
+        world: World = data.draw(worlds())
+        delivery: Delivery = data.draw(deliveries(world))
+        witness, _ = witness_of(delivery)
+        for question in questions(world, delivery, count=60):
+            for narrowed in (True, False):
+                said = answer(witness, question, narrowed)
+                if said.verdict is Verdict.CERTAIN:
+                    (holder,) = {(holder.vpc, holder.eni) for holder in said.holders}
+                    held = world.holders_throughout(question.ip, question.second)
+                    assert holder[1] in {eni for _, eni in held}
+                    assert holder in held or holder[0] is None
+
+    @thorough
+    @given(data=st.data())
+    def test_nor_a_wrong_instance_where_the_attachment_is_observed(self, data: st.DataObject) -> None:
+        world: World = data.draw(worlds())
+        delivery: Delivery = data.draw(deliveries(world))
+        _, history = witness_of(delivery)
+        for interface in history.interfaces.values():
+            for attachment in interface.attachments:
+                start, end = attachment.start, attachment.end
+                if start.time is None or end.time is None or end.basis != "observed":
+                    continue
+                for second in {int(start.time.timestamp()) + 1, int(end.time.timestamp()) - 1}:
+                    if start.time.timestamp() < second < end.time.timestamp():
+                        assert world.attached_throughout(interface.eni, second) == attachment.instance
+
+
+class TestEveryDeterminedHolderIsNamed:
+    @thorough
+    @given(data=st.data())
+    def test_where_the_logs_determine_the_holder(self, data: st.DataObject) -> None:
+        world: World = data.draw(worlds())
+        delivery: Delivery = data.draw(deliveries(world))
+        witness, _ = witness_of(delivery)
+        for question in questions(world, delivery, count=60):
+            if question.determined:
+                said = answer(witness, question)
+                named = {holder.eni for holder in said.holders}
+                assert question.eni in named or (question.eni is None and not named), question
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_in_a_large_world_999_in_1000_are_named_and_no_certain_is_wrong(self, seed: int) -> None:
+        world = random_world(seed, actions=6000)
+        witness, _ = witness_of(deliver(world))
+        asked = named = 0
+        for question in questions(world, count=4000, seed=seed):
+            said = answer(witness, question)
+            if said.verdict is Verdict.CERTAIN:
+                assert {holder.eni for holder in said.holders} == {question.eni}
+            if question.determined and question.eni is not None:
+                asked += 1
+                named += question.eni in {holder.eni for holder in said.holders}
+        assert asked > 1000
+        assert named >= 0.999 * asked
