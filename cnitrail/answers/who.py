@@ -56,6 +56,10 @@ class Witness:
             reasons.append(
                 "the clock of CloudTrail has one-second steps, and the address changed in this one"
             )
+        elif any(lease.contested for lease in found):
+            verdict = Verdict.AMBIGUOUS
+            reasons += self._told(found)
+            reasons.append("calls of one second at its beginning are in an order that nothing tells")
         elif len(enis) > 1:
             verdict = Verdict.AMBIGUOUS
             reasons += self._told(found)
@@ -115,8 +119,6 @@ class Witness:
             yield from self._beyond(lease, second)
         elif lease.end.basis is not Basis.OBSERVED:
             yield "its end is only implied"
-        if lease.contested:
-            yield "calls of one second at its beginning are in an order that nothing tells"
         if lease.doubt_from is not None and second >= lease.doubt_from:
             yield (
                 f"another interface showed the address at {_clock(lease.doubt_from)}, "

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from ipaddress import IPv4Address
-from itertools import groupby
+from itertools import groupby, zip_longest
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -205,10 +205,6 @@ class _Fold:
         """Every lease, in the order in which they may begin."""
         for time, acts in groupby(self._acts, key=attrgetter("time")):
             self._second(time, list(acts))
-        for lease in self._open.values():
-            death = self._deaths.get(lease.eni)
-            if death is not None:
-                lease.end = Bound(None, Basis.IMPLIED, death)
         self._leases.sort(key=_begins)
         return self._leases
 
@@ -217,11 +213,13 @@ class _Fold:
         takes: dict[_Place, list[_Act]] = defaultdict(list)
         releases: dict[_Place, list[_Act]] = defaultdict(list)
         for act in sorted(acts, key=_precedence):
-            if act.verb in (_Verb.TAKE, _Verb.SHOW):
+            known = act.place in takes or act.place in self._open
+            if act.verb is _Verb.TAKE or (act.verb is _Verb.SHOW and not known):
                 takes[act.place].append(act)
             elif act.verb is _Verb.RELEASE:
                 releases[act.place].append(act)
         deletes = {act.eni: act for act in acts if act.verb is _Verb.DELETE}
+        dying = {act.eni: death for act in acts if (death := self._death(act))}
         holders = {place for place in takes if place in self._open}
         moving = set(releases)
         for place, lets_go in releases.items():
@@ -233,26 +231,38 @@ class _Fold:
             for held in sorted(self._held_by[eni], key=order_of):
                 self._end((eni, held), Bound(time, Basis.OBSERVED, act.event))
             self._outlived_its_instance(act)
-        staying: list[_Act] = []
+        gained: list[tuple[_Act, Bound | None]] = []
         for place, gains in takes.items():
-            lets_go = releases.get(place) or ([deletes[place[0]]] if place[0] in deletes else [])
-            if place in self._open or place in holders:
-                lets_go = []
-            for act, ending in zip(gains, lets_go, strict=False):
-                self._take(act)
-                released = ending.verb is _Verb.RELEASE
-                self._end(place, Bound(time, Basis.OBSERVED, ending.event), released)
-            staying += [] if place[0] in deletes else gains[len(lets_go) :]
-        for act in sorted(staying, key=_precedence):
+            ends = [Bound(time, Basis.OBSERVED, act.event) for act in releases.get(place, ())]
+            last = None
+            if place[0] in deletes:
+                last = Bound(time, Basis.OBSERVED, deletes[place[0]].event)
+            elif place[0] in dying:
+                last = Bound(time, Basis.IMPLIED, dying[place[0]])
+            gained += zip_longest(gains, ends[: len(gains)], fillvalue=last)  # type: ignore[arg-type]
+        # What is let go within the second is let go before anybody takes it to keep.
+        gained.sort(key=lambda gain: (gain[0].steals, gain[1] is None, *_precedence(gain[0])))
+        for act, end in gained:
             self._take(act)
-        self._contest(time, [act for act in staying if act.place not in holders or act.steals])
-        for act in staying:
+            if end is not None:
+                released = end.event is not None and end.event.effect is Effect.UNASSIGN
+                self._end(act.place, end, released)
+        kept = [act for act, end in gained if end is None]
+        self._contest(
+            time,
+            [act for act, end in gained if act.steals or (end is None and act.place not in holders)],
+        )
+        for act in kept:
             if act.place in moving:
                 self._contested(time, act.held, {place[0] for place in takes if place[1] == act.held})
-        for act in acts:
-            if act.verb is _Verb.DIE:
-                for held in sorted(self._held_by[act.eni], key=order_of):
-                    self._end((act.eni, held), Bound(time, Basis.IMPLIED, act.event))
+        for eni, death in dying.items():
+            for held in sorted(self._held_by[eni], key=order_of):
+                self._end((eni, held), Bound(time, Basis.IMPLIED, death))
+
+    def _death(self, act: _Act) -> Event | None:
+        """The termination that has taken the interface along by the time of a call, or soon will."""
+        death = self._deaths.get(act.eni)
+        return death if death is not None and death.time <= act.time else None
 
     def _contest(self, time: datetime, takes: list[_Act]) -> None:
         """Note where several interfaces took an address in one second, the last of them unknown.
@@ -398,7 +408,7 @@ class _Fold:
 def _precedence(act: _Act) -> tuple[bool, bool, str]:
     """The order in which addresses are taken within a second.
 
-    A theft comes after what there is to take, a call that shows an address after one that gives it.
+    A call that shows an address comes after one that gives it, a theft after what there is to take.
     """
     return act.steals, act.verb is _Verb.SHOW, act.event.key
 
