@@ -69,13 +69,17 @@ class Time(click.ParamType[datetime]):
 def _time(text: str) -> datetime:
     age = _AGE.match(text)
     if age:
-        return datetime.now(UTC) - timedelta(**{_UNITS[age["unit"]]: int(age["number"])})
+        return datetime.now(UTC) - _length(age)
     if _EPOCH.match(text):
         return datetime.fromtimestamp(float(text), UTC)
     from dateutil.parser import isoparse
 
     time = isoparse(text.replace(" ", "T", 1))
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _length(age: re.Match[str]) -> timedelta:
+    return timedelta(**{_UNITS[age["unit"]]: int(age["number"])})
 
 
 class Network(click.ParamType["IPv4Network | IPv6Network"]):
@@ -95,6 +99,33 @@ class Network(click.ParamType["IPv4Network | IPv6Network"]):
             self.fail(f"{value!r} is no address and no CIDR block; try 10.0.1.25 or 10.0.1.0/24", param, ctx)
 
 
+class Duration(click.ParamType[timedelta]):
+    """A length of time on the command line."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The length that a text means."""
+        if isinstance(value, timedelta):
+            return value
+        age = _AGE.match(str(value))
+        if age is None:
+            self.fail(f"{value!r} is no length of time; try 90s, 15m, 2h", param, ctx)
+        return _length(age)
+
+
+def _aside(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Keep a value for ``scope_of``: commands need not hand it on."""
+    ctx.meta[f"cnitrail.{param.name}"] = value
+    return value
+
+
+def _regions(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """The Regions to filter by; of these ``all`` is none."""
+    _aside(ctx, param, value)
+    return () if "all" in value else value
+
+
 _FILTERS = (
     click.option("--instance", multiple=True, metavar="ID", help="Instance that the interface was on then."),
     click.option("--eni", multiple=True, metavar="ID", help="Network interface."),
@@ -103,7 +134,7 @@ _FILTERS = (
     click.option("--subnet", multiple=True, metavar="ID", help="Subnet of the interface."),
     click.option("--cluster", multiple=True, metavar="NAME", help="EKS cluster of the actor or the node."),
     click.option("--account", multiple=True, metavar="ID", help="AWS account."),
-    click.option("--region", multiple=True, metavar="NAME", help="AWS Region."),
+    click.option("--region", multiple=True, metavar="NAME", callback=_regions, help="AWS Region, or all."),
     click.option("--actor", multiple=True, metavar="TEXT", help="Who: substring or glob, in any case."),
     click.option("--agent", multiple=True, metavar="TEXT", help="Through what program: substring or glob."),
     click.option("--event", multiple=True, metavar="NAME", help="Event name, or glob: 'Assign*'."),
@@ -123,6 +154,24 @@ def filter_options(command: F) -> F:
 _AWS = (
     click.option("--profile", metavar="NAME", help="AWS profile, as the AWS CLI's."),
     click.option("--endpoint-url", metavar="URL", help="Endpoint of the AWS service, as the AWS CLI's."),
+    click.option(
+        "--lag",
+        type=Duration(),
+        default="15m",
+        show_default=True,
+        callback=_aside,
+        expose_value=False,
+        help="How late LookupEvents may show an event; younger answers are called unfinished.",
+    ),
+    click.option(
+        "--max-calls",
+        type=click.IntRange(min=1),
+        default=3600,
+        show_default=True,
+        callback=_aside,
+        expose_value=False,
+        help="Calls of LookupEvents in each Region at most; two are made a second.",
+    ),
 )
 
 
@@ -135,18 +184,23 @@ def scope_options(command: F) -> F:
 
 def scope_of(wanted: Filter, profile: str | None, endpoint_url: str | None) -> Scope:
     """What the sources are asked for, given what the answer will keep."""
+    from cnitrail.decode import NAMES
     from cnitrail.model import Scope
 
+    aside = click.get_current_context().meta
     return Scope(
         since=wanted.since,
         until=wanted.until,
-        regions=wanted.region,
+        regions=aside["cnitrail.region"],
         accounts=wanted.account,
         instances=wanted.instance,
         enis=wanted.eni,
         addresses=wanted.ip,
         profile=profile,
         endpoint_url=endpoint_url,
+        event_names=NAMES,
+        lag=aside["cnitrail.lag"],
+        max_calls=aside["cnitrail.max_calls"],
     )
 
 

@@ -10,7 +10,7 @@ import click
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.errors import SourceError
 from cnitrail.history import Ledger
-from cnitrail.model import Document, Evidence, Record, Scope, Skipped, SourceReport
+from cnitrail.model import Document, Evidence, Note, Record, Scope, Skipped, SourceReport
 from cnitrail.render.safe import printable
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import open_source
@@ -75,6 +75,10 @@ def _read(source: Source, scanner: Scanner, ledger: Ledger, progress: Progress) 
             count.files += 1
             for found in scanner.scan(delivered, count.tally):
                 _enter(found, ledger, count)
+        elif isinstance(delivered, Note):
+            progress.say(f"{delivered.source}: {delivered.text}")
+            if delivered.documents is not None:
+                progress.expect(count.files + delivered.documents)
         else:
             _enter(delivered, ledger, count)
             count.tally.records += isinstance(delivered, Record)

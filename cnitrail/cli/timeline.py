@@ -37,10 +37,12 @@ def timeline(
 
     SOURCE is a CloudTrail log file, a directory of them, or - for standard input;
     plain or gzipped, in any of the shapes that CloudTrail, LookupEvents and EventBridge
-    write. Several are read as one body of evidence.
+    write. lookup: (the default) asks CloudTrail itself for the last 90 days, in seconds with
+    --instance or --eni. Several are read as one body of evidence.
 
     \b
     Examples:
+      cnitrail timeline --instance i-0abc… --region eu-west-1
       cnitrail timeline logs/ --eni eni-0abc…
       cnitrail timeline logs/ --ip 10.0.1.0/24 --since 2h
       cnitrail timeline logs/ --cluster prod --failed

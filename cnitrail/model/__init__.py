@@ -21,7 +21,7 @@ from cnitrail.model.event import (
     is_prefix,
     order_of,
 )
-from cnitrail.model.evidence import Document, Evidence, Origin, Record, Scope, Skipped, SourceReport
+from cnitrail.model.evidence import Document, Evidence, Note, Origin, Record, Scope, Skipped, SourceReport
 from cnitrail.model.history import (
     OPEN,
     UNKNOWN,
@@ -60,6 +60,7 @@ __all__ = [
     "IssuedSession",
     "Lease",
     "Moved",
+    "Note",
     "Origin",
     "Prefix",
     "Record",
