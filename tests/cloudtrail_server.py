@@ -18,7 +18,7 @@ from typing import Any
 Record = dict[str, Any]
 
 PAGE = 50
-ATTRIBUTES = ("AccessKeyId", "EventId", "EventName", "EventSource", "ReadOnly", "ResourceName", "Username")
+ATTRIBUTES = ("AccessKeyId", "EventId", "EventName", "ResourceName", "Username")
 _TOKEN_ERROR = "InvalidNextTokenException"
 
 
@@ -34,12 +34,26 @@ class Call:
     answered: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Item:
-    """One event as LookupEvents shows it."""
+    """One event, what it is found by, and how LookupEvents shows it."""
 
     time: float
-    shown: dict[str, Any]
+    record: Record
+    keys: dict[str, str]
+    resources: tuple[str, ...]
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            **self.keys,
+            "ReadOnly": "true" if self.record.get("readOnly") else "false",
+            "EventTime": self.time,
+            "EventSource": self.record["eventSource"],
+            "Resources": [
+                {"ResourceType": "AWS::EC2::Something", "ResourceName": name} for name in self.resources
+            ],
+            "CloudTrailEvent": json.dumps(self.record, separators=(",", ":")),
+        }
 
 
 @dataclass
@@ -47,7 +61,8 @@ class CloudTrail:
     """The events of an account. ``fault`` gives the error of the n-th call, from 1, or None.
 
     A fault is an error code, or ``reset`` for a connection that is cut. ``limit`` is how many calls
-    a second are answered in each Region, by this machine's clock.
+    a second are answered in each Region, by this machine's clock. ``asked`` is the Region and the
+    value of the call at hand, for a fault to look at.
     """
 
     fault: Callable[[int], str | None] = lambda _: None
@@ -55,21 +70,23 @@ class CloudTrail:
     unindexed: tuple[str, ...] = ()
     calls: list[Call] = field(default_factory=list)
     url: str = ""
+    asked: tuple[str, str] = ("", "")
     _index: dict[tuple[str, str, str], list[Item]] = field(default_factory=lambda: defaultdict(list))
     _tokens: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, records: Iterable[Record]) -> None:
         """Take in records, in any order."""
         touched = set()
         for record in records:
-            region = record["awsRegion"]
             item = self._item(record)
-            for key in _keys(item.shown):
-                self._index[region, *key].append(item)
-                touched.add((region, *key))
-        for key in touched:
-            self._index[key].sort(key=lambda item: -item.time)
+            found_by = [*item.keys.items(), *(("ResourceName", name) for name in item.resources)]
+            for key in found_by:
+                self._index[record["awsRegion"], *key].append(item)
+                touched.add((record["awsRegion"], *key))
+        for place in touched:
+            self._index[place].sort(key=lambda item: -item.time)
 
     def pages(self, region: str, attribute: str, values: Iterable[str]) -> int:
         """How many pages a full reading of some values has."""
@@ -79,6 +96,7 @@ class CloudTrail:
         """Status and body for a request; None to cut the connection."""
         with self._lock:
             attribute, value = _attribute(asked)
+            self.asked = (region, value)
             trouble = self.fault(len(self.calls) + 1) or self._throttled(region)
             token = asked.get("NextToken")
             if trouble == _TOKEN_ERROR and token is None:
@@ -99,36 +117,36 @@ class CloudTrail:
         since, until = asked.get("StartTime", 0), asked.get("EndTime", float("inf"))
         found = [item for item in self._index[region, attribute, value] if since <= item.time <= until]
         end = start + min(asked.get("MaxResults", PAGE), PAGE)
-        body: dict[str, Any] = {"Events": [item.shown for item in found[start:end]]}
+        body: dict[str, Any] = {"Events": [item.shown() for item in found[start:end]]}
         if end < len(found):
             body["NextToken"] = f"token-{len(self._tokens)}-{end}"
             self._tokens[body["NextToken"]] = (same, end)
         return 200, body
 
     def _throttled(self, region: str) -> str | None:
+        """A token bucket; it is a token deeper than the limit, as no network brings calls in step."""
         if self.limit is None:
             return None
         now = time.monotonic()
-        recent = [call for call in self.calls if call.region == region and call.time > now - 1]
-        return "ThrottlingException" if len(recent) >= self.limit + 1 else None
+        left, then = self._buckets.get(region, (self.limit + 1.0, now))
+        left = min(left + (now - then) * self.limit, self.limit + 1.0)
+        self._buckets[region] = (max(left - 1, left % 1), now)
+        return "ThrottlingException" if left < 1 else None
 
     def _item(self, record: Record) -> Item:
         name, identity = record["eventName"], record.get("userIdentity") or {}
-        moment = datetime.fromisoformat(record["eventTime"]).timestamp()
-        shown = {
+        keys = {
             "EventId": record["eventID"],
             "EventName": name,
-            "ReadOnly": "true" if record.get("readOnly") else "false",
-            "EventTime": moment,
-            "EventSource": record["eventSource"],
-            "Resources": [] if name in self.unindexed else _resources(record),
-            "CloudTrailEvent": json.dumps(record, separators=(",", ":")),
+            "AccessKeyId": identity.get("accessKeyId"),
+            "Username": _username(identity),
         }
-        if key := identity.get("accessKeyId"):
-            shown["AccessKeyId"] = key
-        if user := _username(identity):
-            shown["Username"] = user
-        return Item(moment, shown)
+        return Item(
+            datetime.fromisoformat(record["eventTime"]).timestamp(),
+            record,
+            {key: value for key, value in keys.items() if value},
+            () if name in self.unindexed else _resources(record),
+        )
 
 
 def serve(trail: CloudTrail) -> ThreadingHTTPServer:
@@ -155,7 +173,7 @@ def serve(trail: CloudTrail) -> ThreadingHTTPServer:
             self.end_headers()
             self.wfile.write(text)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -176,11 +194,6 @@ def _error(code: str) -> dict[str, str]:
     return {"__type": code, "message": f"{code} was asked for by a test"}
 
 
-def _keys(shown: dict[str, Any]) -> set[tuple[str, str]]:
-    single = {(name, shown[name]) for name in ATTRIBUTES if name in shown}
-    return single | {("ResourceName", resource["ResourceName"]) for resource in shown["Resources"]}
-
-
 def _username(identity: dict[str, Any]) -> str | None:
     match identity.get("type"):
         case "AssumedRole":
@@ -193,7 +206,7 @@ def _username(identity: dict[str, Any]) -> str | None:
     return str(user) if user else None
 
 
-def _resources(record: Record) -> list[dict[str, str]]:
+def _resources(record: Record) -> tuple[str, ...]:
     """What a call names, as the recorded and printed answers of LookupEvents show it."""
     request, response = record.get("requestParameters") or {}, record.get("responseElements") or {}
     found: list[str | None] = []
@@ -217,8 +230,7 @@ def _resources(record: Record) -> list[dict[str, str]]:
             found += [response.get("credentials", {}).get("accessKeyId"), request.get("roleSessionName")]
         case name if name.startswith(("Assign", "Unassign", "Delete", "Modify")):
             found.append(request.get("networkInterfaceId"))
-    named = dict.fromkeys(name for name in found if isinstance(name, str))
-    return [{"ResourceType": "AWS::EC2::Something", "ResourceName": name} for name in named]
+    return tuple(dict.fromkeys(name for name in found if isinstance(name, str)))
 
 
 def _items(wrapped: Any) -> list[dict[str, Any]]:

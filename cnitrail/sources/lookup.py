@@ -63,8 +63,10 @@ class LookupSource:
         regions = _regions(session, self._scope)
         said: SimpleQueue[Said | _Ended] = SimpleQueue()
         stopped = threading.Event()
-        for region in regions:
-            asked = _Region(session, self._scope, region, self._clock, stopped)
+        # a session is not to be shared between threads, clients are
+        clients = [_client(session, self._scope, region) for region in regions]
+        for client in clients:
+            asked = _Region(client, self._scope, self._clock, stopped)
             threading.Thread(target=asked.run, args=(said.put,), daemon=True).start()
         pages, skipped, ended = 0, list[Skipped](), list[_Ended]()
         try:
@@ -121,6 +123,23 @@ def _enabled_regions(session: boto3.Session, scope: Scope) -> tuple[str, ...]:
         return tuple(session.get_available_regions("cloudtrail", partition_name=partition))
 
 
+def _client(session: boto3.Session, scope: Scope, region: str) -> CloudTrailClient:
+    """A client for a Region. Raises ``SourceError`` where its name is none."""
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    settings = Config(
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}, connect_timeout=10, read_timeout=60
+    )
+    try:
+        return session.client(
+            "cloudtrail", region_name=region, endpoint_url=scope.endpoint_url, config=settings
+        )
+    except (BotoCoreError, ValueError) as error:
+        hint = "check --region and --endpoint-url"
+        raise SourceError(f"lookup:{region}: no such place: {error}", hint) from None
+
+
 class _Ended:
     """The end of a Region: with a failure where it came too early, a bug where it is ours."""
 
@@ -134,17 +153,20 @@ class _Region:
     """Asks one Region, and says what it answers."""
 
     def __init__(
-        self, session: boto3.Session, scope: Scope, region: str, clock: Clock, stopped: threading.Event
+        self, client: CloudTrailClient, scope: Scope, clock: Clock, stopped: threading.Event
     ) -> None:
-        self._session = session
+        self._client = client
         self._scope = scope
-        self._name = region
+        self._name = client.meta.region_name
         self._pace = Pace(PER_SECOND, _BURST, clock)
         self._stopped = stopped
         self._calls = 0
         self._heard = False
         self._failures = 0
         self._lock = threading.Lock()
+        # the retries of botocore are calls, too
+        client.meta.events.register("before-send.cloudtrail.LookupEvents", self._before_attempt)
+        client.meta.events.register("response-received.cloudtrail.LookupEvents", self._after_attempt)
 
     def run(self, say: Callable[[Said | _Ended], None]) -> None:
         """Say everything that this Region has, then that it has ended."""
@@ -160,8 +182,8 @@ class _Region:
 
     def _read(self) -> Iterator[Said]:
         place = f"lookup:{self._name}"
-        with closing(self._client()) as client, ThreadPoolExecutor(ABREAST) as pool:
-            plan = Plan(self._scope, datetime.now(UTC), lambda query: self._pages(client, query), pool)
+        with closing(self._client), ThreadPoolExecutor(ABREAST) as pool:
+            plan = Plan(self._scope, datetime.now(UTC), self._pages, pool)
             for item in plan.read():
                 match item:
                     case Page():
@@ -171,29 +193,6 @@ class _Region:
                     case Note():
                         yield replace(item, source=place)
             yield Note(place, f"{counted(self._calls, 'call')} made")
-
-    def _client(self) -> CloudTrailClient:
-        """A client that keeps the pace in every attempt, the retries of botocore included."""
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-
-        settings = Config(
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-            connect_timeout=10,
-            read_timeout=60,
-        )
-        try:
-            client = self._session.client(
-                "cloudtrail",
-                region_name=self._name,
-                endpoint_url=self._scope.endpoint_url,
-                config=settings,
-            )
-        except (BotoCoreError, ValueError) as error:
-            raise Unanswered(Failure(str(error), None, lasting=True)) from None
-        client.meta.events.register("before-send.cloudtrail.LookupEvents", self._before_attempt)
-        client.meta.events.register("response-received.cloudtrail.LookupEvents", self._after_attempt)
-        return client
 
     def _before_attempt(self, **_: object) -> None:
         """Wait for the pace, unless the call is one too many."""
@@ -216,7 +215,7 @@ class _Region:
             if self._failures >= _UNHEARD_ATTEMPTS:
                 raise Unanswered(failure(exception, _ACTION))
 
-    def _pages(self, client: CloudTrailClient, query: Query) -> Iterator[Page]:
+    def _pages(self, query: Query) -> Iterator[Page]:
         """The pages of a question; where its token has expired, it is asked again for what is left."""
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -226,8 +225,8 @@ class _Region:
         token: str | None = None
         while True:
             try:
-                answer = client.lookup_events(**_parameters(query, until, token))
-            except client.exceptions.InvalidNextTokenException as error:
+                answer = self._client.lookup_events(**_parameters(query, until, token))
+            except self._client.exceptions.InvalidNextTokenException as error:
                 fruitless += 1
                 if token is None or fruitless > _FRUITLESS:
                     raise Unanswered(failure(error, _ACTION)) from None

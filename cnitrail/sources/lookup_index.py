@@ -9,8 +9,8 @@ partly known:
   Modify, Delete and CreateTags have the interface, Detach the attachment;
 - of anything else nothing is known.
 
-So it is looked at in what is read: an event without the resources that it names itself cannot be
-found by them.
+So nothing but the recorded is taken for granted. It is looked at in what is read: an event without
+the resources that it names itself cannot be found by them.
 """
 
 import re
@@ -22,21 +22,12 @@ from cnitrail.jsontext import parse
 Fields = dict[str, Any]
 
 RECORDED = frozenset({"AttachNetworkInterface", "RunInstances", "TerminateInstances"})
-PRINTED = frozenset(
-    {
-        "AssignPrivateIpAddresses",
-        "CreateNetworkInterface",
-        "CreateTags",
-        "DeleteNetworkInterface",
-        "DetachNetworkInterface",
-        "ModifyNetworkInterfaceAttribute",
-    }
-)
 TWINS = {
     "AssignIpv6Addresses": "AssignPrivateIpAddresses",
+    "CreateTags": "CreateNetworkInterface",
     "UnassignIpv6Addresses": "UnassignPrivateIpAddresses",
 }
-"""Calls that name what another one names: what holds for that one is taken to hold for them."""
+"""Calls that are taken to be found where another one is: their own are many, or as good as none."""
 
 ONLY_AFTER = {
     "AssociateTrunkInterface": "trunk",
@@ -89,7 +80,6 @@ class Index:
         twin = TWINS.get(name)
         return (
             name in RECORDED
-            or (name in PRINTED and any(map(self.finds, PRINTED)))
             or (twin is not None and (self.finds(twin) or twin in doubted))
             or (name in ONLY_AFTER and ONLY_AFTER[name] not in self._texts)
         )
@@ -106,9 +96,9 @@ def records(events: Iterable[Fields]) -> Iterator[tuple[Fields, Fields]]:
             yield event, record
 
 
-def said(record: Fields) -> list[object]:
+def said(record: Fields) -> Fields:
     """The parts of a record that name what the call was about."""
-    return [record.get(part) for part in _SAID]
+    return {part: record.get(part) for part in _SAID}
 
 
 def kind(name: str) -> str:

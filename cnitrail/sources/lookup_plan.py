@@ -1,7 +1,8 @@
 """Which questions LookupEvents is asked, and what follows from its answers.
 
 A question has one attribute. For an instance or an interface it is the name: a walk goes from an
-instance to the interfaces and attachments that its events name, and to theirs. Where the walk
+instance to the interfaces and attachments that its events name, and to theirs, and to what else
+it did itself where a node calls with its own role. Where the walk
 cannot be trusted to find an event (``lookup_index``), and where nothing was named, event names are
 read. Who stood behind a service account's session stands in the event that issued it: of the second
 in which the session began, or found by its access key.
@@ -107,10 +108,10 @@ class Plan:
         self._until = min(scope.until or now, now)
         self._levels: dict[str, int] = {}
         self._waiting: list[Query] = []
+        self._nodes: set[str] = set()
         self._sessions: dict[Query, None] = {}
         self._index = Index()
         self._settled: list[str] = []
-        self._in_full: list[str] = []
 
     def read(self) -> Iterator[Page | Skipped | Note]:
         """Every page, and what is to be said about them.
@@ -121,7 +122,6 @@ class Plan:
         if scope.instances or scope.enis:
             for instance in scope.instances:
                 self._visit(instance, level=0)
-                self._waiting.append(Query("Username", instance, scope.since, self._until))
             for eni in scope.enis:
                 self._visit(eni, level=1)
             yield from self._walk()
@@ -158,7 +158,7 @@ class Plan:
                     self._index.learn(event, record)
                     self._index.mark(event["CloudTrailEvent"])
                     self._follow(query.value, record)
-                    self._remember_session(record)
+                    self._remember_session(event, record)
 
     def _read(self, queries: Iterable[Query]) -> Iterator[tuple[Query, Page | Skipped]]:
         """All pages of all queries."""
@@ -220,7 +220,6 @@ class Plan:
             ]
             if not begun:
                 begun = True
-                self._in_full += [scan.query.value for scan in scans]
                 yield from self._expect(scans)
             turn = nlargest(ABREAST, scans, key=lambda scan: scan.reached)
 
@@ -232,7 +231,7 @@ class Plan:
                 yield step
                 for event, record in records(step.events):
                     self._index.learn(event, record)
-                    self._connect(record)
+                    self._connect(event, record)
             else:
                 scan.ended = True
                 if step is not None:
@@ -240,11 +239,10 @@ class Plan:
 
     def _place(self, scan: _Scan, page: Page) -> None:
         """How far back a scan has come, and how many pages will follow if all are like the first."""
-        newest = scan.reached
-        scan.ended = page.last
-        scan.reached = min((event["EventTime"] for event in page.events), default=newest)
-        if page.number == 1:
-            covered = max(newest - scan.reached, _SECOND)
+        times = [event["EventTime"] for event in page.events]
+        scan.ended, scan.reached = page.last, min(times, default=scan.reached)
+        if page.number == 1 and times:
+            covered = max(max(times) - scan.reached, _SECOND)
             scan.expected = max((scan.reached - self._beginning) / covered, 1.0)
 
     @property
@@ -267,7 +265,7 @@ class Plan:
             text += f"; it will end after {limit:,} (--max-calls)"
         yield Note("", text, documents=min(calls, limit))
 
-    def _connect(self, record: Fields) -> None:
+    def _connect(self, event: Fields, record: Fields) -> None:
         """What an event that was read by its name has to do with what was asked for."""
         scope, named = self._scope, ids(said(record))
         if scope.instances or scope.enis:
@@ -283,7 +281,7 @@ class Plan:
         else:
             concerns = True
         if concerns:
-            self._remember_session(record)
+            self._remember_session(event, record)
 
     def _is_asked(self, text: str) -> bool:
         """Whether a text is an address or prefix that was asked for."""
@@ -293,8 +291,12 @@ class Plan:
             return False
         return any(held.version == asked.version and held.overlaps(asked) for asked in self._scope.addresses)
 
-    def _remember_session(self, record: Fields) -> None:
-        """Ask later for the event that issued a service account's credentials."""
+    def _remember_session(self, event: Fields, record: Fields) -> None:
+        """Ask for what else a node did, and for the event that issued a service account's credentials."""
+        user = event.get("Username")
+        if user in self._scope.instances and user not in self._nodes:
+            self._nodes.add(user)
+            self._waiting.append(Query("Username", user, self._scope.since, self._until))
         try:
             identity = record["userIdentity"]
             context = identity["sessionContext"]
@@ -319,18 +321,19 @@ class Plan:
         scope = self._scope
         if self._levels:
             found = [kind(name) for name in self._levels]
+            by_name = [name for name in self._settled if not self._index.finds(name)]
             yield Note(
                 "",
                 f"asked by resource for {counted(found.count('i'), 'instance')}, "
                 f"{counted(found.count('eni'), 'interface')} and "
                 f"{counted(found.count('eni-attach'), 'attachment')}, "
-                f"then by event name for {', '.join(self._in_full) or 'nothing more'}",
+                f"by event name for {', '.join(by_name) or 'nothing'}",
             )
         if scope.instances or scope.enis:
             yield Note(
                 "",
-                "this does not show an address that another interface took away (allowReassignment; "
-                "--ip ADDRESS does), nor an interface made for an instance and never attached",
+                "this does not show which other interface an address was taken from, or taken by "
+                "(allowReassignment; --ip ADDRESS does), nor interfaces made but never attached",
             )
         elif scope.since is not None:
             yield Note("", f"what an interface was attached to before {iso(scope.since)} is not all known")
