@@ -273,6 +273,26 @@ class TestPlan:
         reading = Reading(scope(instances=("i-0b6d2f8e4a1c97350",)), account)
         assert "eni-0a72f4d6c8e1b3950" not in {call.value for call in reading.calls}
 
+    def test_of_a_node_that_calls_much_only_the_newest_calls_are_read_and_it_says_so(
+        self, account: CloudTrail
+    ) -> None:
+        node = "i-0e2a6d9b4f8c13570"
+        story = records("pod-identity-and-node-role")
+        identity = next(
+            record["userIdentity"]
+            for record in story
+            if record["userIdentity"].get("principalId", "").endswith(f":{node}")
+        )
+        chatter = [
+            {**each, "userIdentity": identity, "eventName": "UpdateInstanceInformation", "readOnly": True}
+            for each in other_nodes(1100)
+        ]
+        account.add(story)
+        account.add({**each, "awsRegion": "ap-northeast-1"} for each in chatter)
+        reading = Reading(scope(instances=(node,), regions=("ap-northeast-1",)), account)
+        assert sum(call.attribute == "Username" for call in reading.calls) == 20
+        assert f"Username={node}: only the newest 1,000 of its own calls were read" in reading.told
+
     def test_it_says_how_it_asked_and_what_that_cannot_show(self, account: CloudTrail) -> None:
         account.add(records("ironman"))
         told = Reading(scope(instances=(IRONMAN,)), account).told

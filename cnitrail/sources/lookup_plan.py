@@ -148,7 +148,7 @@ class Plan:
             self._waiting.append(Query("ResourceName", name, None, self._now))
         self._levels[name] = min(level, self._levels.get(name, level))
 
-    def _walk(self) -> Iterator[Page | Skipped]:
+    def _walk(self) -> Iterator[Page | Skipped | Note]:
         """Ask by all names that are known, and by those that the answers bring."""
         while self._waiting:
             queries, self._waiting = self._waiting, []
@@ -160,7 +160,7 @@ class Plan:
                     self._follow(query.value, record)
                     self._remember_session(event, record)
 
-    def _read(self, queries: Iterable[Query]) -> Iterator[tuple[Query, Page | Skipped]]:
+    def _read(self, queries: Iterable[Query]) -> Iterator[tuple[Query, Page | Skipped | Note]]:
         """All pages of all queries."""
         queries = tuple(queries)
         for query, (pages, trouble) in zip(queries, self._pool.map(self._fetch, queries), strict=True):
@@ -168,6 +168,9 @@ class Plan:
                 yield query, page
             if trouble is not None:
                 yield query, _skipped(query, trouble)
+            elif not pages[-1].last:
+                calls = sum(len(page.events) for page in pages)
+                yield query, Note("", f"{query.label}: only the newest {calls:,} of its own calls were read")
 
     def _fetch(self, query: Query) -> tuple[list[Page], Unanswered | None]:
         """The pages of a question, and what ended them too early."""
