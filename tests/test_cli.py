@@ -230,13 +230,22 @@ class TestStandardInput:
 class TestReadme:
     README = (FIXTURES.parent / "README.md").read_text(encoding="utf-8")
 
-    @pytest.mark.parametrize("arguments", [("--help",), ("timeline", "--help")])
+    @pytest.mark.parametrize("arguments", [("--help",), ("timeline", "--help"), ("who", "--help")])
     def test_the_readme_shows_the_help_as_it_is(self, run: Run, arguments: tuple[str, ...]) -> None:
         text = run(*arguments, env={"COLUMNS": "80"}).stdout
         assert f"$ cnitrail {' '.join(arguments)}\n{text}" in self.README
 
-    def test_the_readme_shows_the_ironman_timeline_as_it_is(self) -> None:
-        assert in_terminal("cnitrail timeline ironman --event 'Assign*'", columns=100) in self.README
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "cnitrail timeline ironman --event 'Assign*'",
+            "cnitrail who 10.80.4.17 reused-in-3-seconds --at 2025-09-09T10:00Z",
+            "cnitrail leases silent-death --ip 10.96.9.101",
+            "cnitrail state ironman --at 2022-10-05T16:00Z",
+        ],
+    )
+    def test_the_readme_shows_answers_as_they_are(self, command: str) -> None:
+        assert f"$ {command}\n{in_terminal(command, columns=100)}" in self.README
 
 
 def in_terminal(command: str, columns: int) -> str:

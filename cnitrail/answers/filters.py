@@ -33,9 +33,12 @@ class Filter:
     failed: bool | None = None
 
     def takes_value(self, field: str, *values: str | None) -> bool:
-        """Whether one of the values was asked for in a field that names things exactly."""
+        """Whether one of the values was asked for in a field that names things exactly.
+
+        ``all`` is every value (as in ``--region all``).
+        """
         asked: tuple[str, ...] = getattr(self, field)
-        return not asked or any(value in asked for value in values)
+        return not asked or "all" in asked or any(value in asked for value in values)
 
     def takes_time(self, time: datetime) -> bool:
         """Whether a time lies in the range."""

@@ -15,7 +15,7 @@ from cnitrail.cli.who import who
 __all__ = ["main"]
 
 
-@click.group(cls=CommandGroup, context_settings=HELP_SETTINGS)
+@click.group("cnitrail", cls=CommandGroup, context_settings=HELP_SETTINGS)
 @click.version_option(__version__, "-V", "--version", prog_name="cnitrail")
 def main() -> None:
     """Who held which private IP address on AWS, and who gave it.
@@ -26,7 +26,7 @@ def main() -> None:
     \b
     Examples:
       cnitrail timeline logs/                          everything in a directory
-      cnitrail timeline logs/ --instance i-0abc…       the life of one node
+      cnitrail timeline --instance i-0abc…             the life of one node, from AWS
       cnitrail who 10.0.1.25 logs/ --at 2h             who had an address then
       zcat *.json.gz | cnitrail timeline - -o jsonl    for pipelines
 

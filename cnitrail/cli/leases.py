@@ -8,6 +8,7 @@ import click
 
 from cnitrail.cli.options import (
     PLACE_FILTERS,
+    Access,
     aws_options,
     filter_options,
     output_option,
@@ -28,8 +29,7 @@ def leases(
     ctx: click.Context,
     /,
     sources: tuple[str, ...],
-    profile: str | None,
-    endpoint_url: str | None,
+    access: Access,
     output: str,
     quiet: bool,
     **filters: Any,
@@ -50,7 +50,7 @@ def leases(
     from cnitrail.render.leases import COLUMNS, write_leases
 
     wanted = wanted_of(filters)
-    history, evidence = ask(sources, wanted, profile=profile, endpoint_url=endpoint_url, quiet=quiet)
+    history, evidence = ask(sources, wanted, access, quiet=quiet)
     entries = list(answer(history, wanted))
     print_entries(
         output,

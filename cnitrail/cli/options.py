@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -69,13 +71,17 @@ def time_of(text: str) -> datetime:
     """The aware UTC time that a text means. Raises ``ValueError``, ``OverflowError`` or ``OSError``."""
     age = _AGE.match(text)
     if age:
-        return datetime.now(UTC) - timedelta(**{_UNITS[age["unit"]]: int(age["number"])})
+        return datetime.now(UTC) - _length(age)
     if _EPOCH.match(text):
         return datetime.fromtimestamp(float(text), UTC)
     from dateutil.parser import isoparse
 
     time = isoparse(text.replace(" ", "T", 1))
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _length(age: re.Match[str]) -> timedelta:
+    return timedelta(**{_UNITS[age["unit"]]: int(age["number"])})
 
 
 class Network(click.ParamType["IPv4Network | IPv6Network"]):
@@ -95,6 +101,21 @@ class Network(click.ParamType["IPv4Network | IPv6Network"]):
             self.fail(f"{value!r} is no address and no CIDR block; try 10.0.1.25 or 10.0.1.0/24", param, ctx)
 
 
+class Duration(click.ParamType[timedelta]):
+    """A length of time on the command line."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The length that a text means."""
+        if isinstance(value, timedelta):
+            return value
+        age = _AGE.match(str(value))
+        if age is None:
+            self.fail(f"{value!r} is no length of time; try 90s, 15m, 2h", param, ctx)
+        return _length(age)
+
+
 _FILTERS = {
     "instance": click.option(
         "--instance", multiple=True, metavar="ID", help="Instance of the interface then."
@@ -105,7 +126,7 @@ _FILTERS = {
     "subnet": click.option("--subnet", multiple=True, metavar="ID", help="Subnet of the interface."),
     "cluster": click.option("--cluster", multiple=True, metavar="NAME", help="EKS cluster of actor or node."),
     "account": click.option("--account", multiple=True, metavar="ID", help="AWS account."),
-    "region": click.option("--region", multiple=True, metavar="NAME", help="AWS Region."),
+    "region": click.option("--region", multiple=True, metavar="NAME", help="AWS Region; all for every one."),
     "actor": click.option(
         "--actor", multiple=True, metavar="TEXT", help="Who: substring or glob, in any case."
     ),
@@ -130,17 +151,47 @@ def filter_options(*names: str) -> Callable[[F], F]:
     return decorate
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How AWS is reached: the options of ``aws_options``, as one value."""
+
+    profile: str | None
+    endpoint_url: str | None
+    lag: timedelta
+    max_calls: int
+
+
 _AWS = (
     click.option("--profile", metavar="NAME", help="AWS profile, as the AWS CLI's."),
     click.option("--endpoint-url", metavar="URL", help="Endpoint of the AWS service, as the AWS CLI's."),
+    click.option(
+        "--lag",
+        type=Duration(),
+        default="15m",
+        show_default=True,
+        help="How late LookupEvents may show an event; younger answers are called unfinished.",
+    ),
+    click.option(
+        "--max-calls",
+        type=click.IntRange(min=1),
+        default=3600,
+        show_default=True,
+        help="Calls of LookupEvents in each Region at most; two are made a second.",
+    ),
 )
 
 
-def aws_options(command: F) -> F:
-    """How AWS is reached, in the AWS CLI's words."""
+def aws_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How AWS is reached, in the AWS CLI's words, handed to the command as ``access``."""
+
+    @wraps(command)
+    def with_access(*arguments: Any, **options: Any) -> Any:
+        access = Access(**{each.name: options.pop(each.name) for each in fields(Access)})
+        return command(*arguments, access=access, **options)
+
     for option in reversed(_AWS):
-        command = option(command)
-    return command
+        option(with_access)
+    return with_access
 
 
 sources_argument = click.argument("sources", nargs=-1, metavar="[SOURCE]...")

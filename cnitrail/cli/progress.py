@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
+import click
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -19,7 +21,9 @@ class Progress:
     """A line that appears after a second, on a terminal only, and leaves nothing behind."""
 
     def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
         self._silent = quiet or not sys.stderr.isatty()
+        self._expected = 0
         self._begun = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
@@ -36,6 +40,21 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
+    def say(self, text: str) -> None:
+        """Say something about the reading, unless all is to be quiet."""
+        from cnitrail.render.safe import printable
+
+        if self._quiet:
+            return
+        if self._bar is not None:
+            self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(printable(text), err=True)
+
+    def expect(self, files: int) -> None:
+        """How many files there will be in the end, about; from then on the time left is shown."""
+        self._expected = files
+
     def advance(self, files: int, size: int, events: int) -> None:
         """Show how far reading is: counts of files, stored bytes and relevant events."""
         if self._silent or time.monotonic() - self._begun < _PATIENCE_SECONDS:
@@ -43,7 +62,16 @@ class Progress:
         if self._bar is None:
             self._bar, self._task = _bar()
         assert self._task is not None
-        self._bar.update(self._task, files=files, completed=size, events=events)
+        left = self._left(files)
+        self._bar.update(self._task, files=files, completed=size, events=events, left=left)
+
+    def _left(self, files: int) -> str:
+        """How long it will take from here, as far as it has been told."""
+        if not 0 < files < self._expected:
+            return ""
+        passed = time.monotonic() - self._begun
+        seconds = round(passed / files * (self._expected - files))
+        return f"of about {self._expected:,} ({seconds // 60}:{seconds % 60:02} left)"
 
 
 def _bar() -> tuple[Bar, TaskID]:
@@ -53,12 +81,12 @@ def _bar() -> tuple[Bar, TaskID]:
 
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.fields[files]} files"),
+        TextColumn("{task.fields[files]} files {task.fields[left]}"),
         DownloadColumn(),
         TransferSpeedColumn(),
         TextColumn("{task.fields[events]} relevant"),
     )
     bar = Bar(*columns, console=Console(stderr=True), transient=True)
-    task = bar.add_task("reading", total=None, files=0, events=0)
+    task = bar.add_task("reading", total=None, files=0, events=0, left="")
     bar.start()
     return bar, task

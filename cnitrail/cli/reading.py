@@ -11,7 +11,7 @@ from cnitrail.cli.progress import Progress
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.errors import SourceError
 from cnitrail.history import Ledger, build, cover
-from cnitrail.model import Document, Evidence, Record, Scope, Sign, Skipped, SourceReport
+from cnitrail.model import Document, Evidence, Note, Record, Scope, Sign, Skipped, SourceReport
 from cnitrail.render.safe import printable
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import open_source
@@ -19,6 +19,7 @@ from cnitrail.sources.layout import log_name
 
 if TYPE_CHECKING:
     from cnitrail.answers.filters import Filter
+    from cnitrail.cli.options import Access
     from cnitrail.model import History
     from cnitrail.sources import Source
 
@@ -40,9 +41,8 @@ class _Count:
 def ask(
     sources: tuple[str, ...],
     wanted: Filter,
+    access: Access,
     *,
-    profile: str | None,
-    endpoint_url: str | None,
     quiet: bool,
 ) -> tuple[History, Evidence]:
     """The history that the sources tell, and the account of what was read."""
@@ -54,8 +54,11 @@ def ask(
         instances=wanted.instance,
         enis=wanted.eni,
         addresses=wanted.ip,
-        profile=profile,
-        endpoint_url=endpoint_url,
+        event_names=NAMES,
+        profile=access.profile,
+        endpoint_url=access.endpoint_url,
+        lag=access.lag,
+        max_calls=access.max_calls,
     )
     with Progress(quiet) as progress:
         ledger, evidence = read_evidence(sources, scope, progress)
@@ -110,6 +113,10 @@ def _read(source: Source, scanner: Scanner, ledger: Ledger, progress: Progress) 
                 count.signs.add((name.account, name.region, name.delivered))
             for found in scanner.scan(delivered, count.tally, signs=name is None):
                 _enter(found, ledger, count)
+        elif isinstance(delivered, Note):
+            progress.say(f"{delivered.source}: {delivered.text}")
+            if delivered.documents is not None:
+                progress.expect(count.files + delivered.documents)
         else:
             _enter(delivered, ledger, count)
             count.tally.records += isinstance(delivered, Record)

@@ -8,6 +8,7 @@ import click
 
 from cnitrail.cli.options import (
     PLACE_FILTERS,
+    Access,
     Time,
     aws_options,
     filter_options,
@@ -34,8 +35,7 @@ def state(
     /,
     sources: tuple[str, ...],
     at: datetime,
-    profile: str | None,
-    endpoint_url: str | None,
+    access: Access,
     output: str,
     quiet: bool,
     **filters: Any,
@@ -56,7 +56,7 @@ def state(
     from cnitrail.render.state import COLUMNS, write_state
 
     wanted = wanted_of(filters)
-    history, evidence = ask(sources, wanted, profile=profile, endpoint_url=endpoint_url, quiet=quiet)
+    history, evidence = ask(sources, wanted, access, quiet=quiet)
     entries = list(answer(history, at, wanted))
     print_entries(
         output,

@@ -8,6 +8,7 @@ import click
 
 from cnitrail.cli.options import (
     ALL_FILTERS,
+    Access,
     aws_options,
     filter_options,
     output_option,
@@ -28,8 +29,7 @@ def timeline(
     ctx: click.Context,
     /,
     sources: tuple[str, ...],
-    profile: str | None,
-    endpoint_url: str | None,
+    access: Access,
     output: str,
     quiet: bool,
     **filters: Any,
@@ -38,10 +38,12 @@ def timeline(
 
     SOURCE is a CloudTrail log file, a directory of them, or - for standard input;
     plain or gzipped, in any of the shapes that CloudTrail, LookupEvents and EventBridge
-    write. Several are read as one body of evidence.
+    write. lookup: (the default) asks CloudTrail itself for the last 90 days, in seconds with
+    --instance or --eni. Several are read as one body of evidence.
 
     \b
     Examples:
+      cnitrail timeline --instance i-0abc… --region eu-west-1
       cnitrail timeline logs/ --eni eni-0abc…
       cnitrail timeline logs/ --ip 10.0.1.0/24 --since 2h
       cnitrail timeline logs/ --cluster prod --failed
@@ -53,7 +55,7 @@ def timeline(
     from cnitrail.render.timeline import COLUMNS, write_timeline
 
     wanted = wanted_of(filters)
-    history, evidence = ask(sources, wanted, profile=profile, endpoint_url=endpoint_url, quiet=quiet)
+    history, evidence = ask(sources, wanted, access, quiet=quiet)
     entries = list(answer(history, wanted))
     print_entries(
         output,

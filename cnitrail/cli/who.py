@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnitrail.cli.options import (
+    Access,
     Time,
     aws_options,
     filter_options,
@@ -46,8 +47,7 @@ def who(
     arguments: tuple[str, ...],
     at: datetime | None,
     batch: Any,
-    profile: str | None,
-    endpoint_url: str | None,
+    access: Access,
     output: str,
     quiet: bool,
     **filters: Any,
@@ -66,9 +66,12 @@ def who(
       cnitrail who 192.168.53.76 logs/ --at 2022-10-05T14:00Z
       cnitrail who --batch flows.csv logs/ -o jsonl
     """
+    from dataclasses import replace
+    from ipaddress import ip_network
+
     from cnitrail.answers.who import Witness
     from cnitrail.cli.printing import print_entries, query_of
-    from cnitrail.cli.questions import Unreadable, read_questions
+    from cnitrail.cli.questions import Question, Unreadable, read_questions
     from cnitrail.cli.reading import ask, tell
     from cnitrail.model import Coverage
     from cnitrail.render.who import COLUMNS, write_answers
@@ -81,7 +84,10 @@ def who(
         if at is not None:
             raise UsageError("--at does not go with --batch: each question has its own time")
         questions, sources = list(read_questions(batch, batch.name)), arguments
-    history, evidence = ask(sources, wanted, profile=profile, endpoint_url=endpoint_url, quiet=quiet)
+    asked_for = replace(
+        wanted, ip=tuple(ip_network(each.ip) for each in questions if isinstance(each, Question))
+    )
+    history, evidence = ask(sources, asked_for, access, quiet=quiet)
     answers = list(_answers(Witness(history, Coverage(evidence.coverage)), questions, wanted))
     print_entries(
         output,

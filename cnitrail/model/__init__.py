@@ -32,7 +32,7 @@ from cnitrail.model.event import (
     is_prefix,
     order_of,
 )
-from cnitrail.model.evidence import Document, Evidence, Origin, Record, Scope, Skipped, SourceReport
+from cnitrail.model.evidence import Document, Evidence, Note, Origin, Record, Scope, Skipped, SourceReport
 from cnitrail.model.history import (
     OPEN,
     UNKNOWN,
@@ -77,6 +77,7 @@ __all__ = [
     "Lease",
     "LeaseEntry",
     "Moved",
+    "Note",
     "Origin",
     "Prefix",
     "Reach",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 
 from cnitrail.model.coverage import Reach
@@ -22,6 +22,18 @@ class Skipped:
 
     source: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a source says of its own reading: how it asked, what it could not show.
+
+    ``documents`` is about how many more of them will come, where a source says that.
+    """
+
+    source: str
+    text: str
+    documents: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,9 @@ class Record:
 class Scope:
     """What of its evidence a source is asked for; it may deliver more, never less.
 
-    Times are aware, both included. ``profile`` and ``endpoint_url`` are the AWS CLI's options.
+    Times are aware, both included. ``event_names`` are the events that matter. ``profile`` and
+    ``endpoint_url`` are the AWS CLI's options; a Region may be ``all``. ``lag`` is how long an event
+    may take until LookupEvents shows it, ``max_calls`` how often it is called in a Region at most.
     """
 
     since: datetime | None = None
@@ -61,6 +75,9 @@ class Scope:
     addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     profile: str | None = None
     endpoint_url: str | None = None
+    event_names: tuple[str, ...] = ()
+    lag: timedelta = timedelta(minutes=15)
+    max_calls: int = 3600
 
 
 @dataclass(frozen=True, slots=True)

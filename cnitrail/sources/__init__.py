@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from cnitrail.errors import SourceError
-from cnitrail.model import Document, Record, Scope, Skipped
+from cnitrail.model import Document, Note, Record, Scope, Skipped
 from cnitrail.sources.files import FileSource, StandardInput
+from cnitrail.sources.lookup import LookupSource
 
 
 class Source(Protocol):
@@ -19,14 +20,15 @@ class Source(Protocol):
     def uri(self) -> str:
         """The source as the user named it."""
 
-    def documents(self) -> Iterator[Document | Record | Skipped]:
+    def documents(self) -> Iterator[Document | Record | Skipped | Note]:
         """Every document, in an order that is always the same.
 
         A source that keeps single records, and knows where each came from, delivers them as such.
+        Notes come when there is something to say.
         """
 
 
-_SCHEMES: dict[str, Callable[[str, Scope], Source]] = {"-": StandardInput}
+_SCHEMES: dict[str, Callable[[str, Scope], Source]] = {"-": StandardInput, "lookup:": LookupSource}
 
 
 def open_source(uri: str, scope: Scope) -> Source:
@@ -37,9 +39,9 @@ def open_source(uri: str, scope: Scope) -> Source:
     for scheme, source in _SCHEMES.items():
         if uri == scheme or (uri.startswith(scheme) and scheme != "-"):
             return source(uri, scope)
-    if uri == "lookup:" or "://" in uri:
+    if "://" in uri:
         raise SourceError(
-            f"{uri}: this version reads files, directories and standard input only",
+            f"{uri}: this version reads files, directories, standard input and lookup: only",
             "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
         )
     return FileSource(uri, scope)

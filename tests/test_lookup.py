@@ -1,0 +1,546 @@
+"""The LookupEvents source, against a server that speaks CloudTrail's protocol on loopback."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from ipaddress import ip_network
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import botocore.endpoint
+import botocore.loaders
+import pytest
+from callers import Irsa, Role
+from calls import Eni, Instance, Subnet, assign, unassign
+from cloudtrail_server import CloudTrail, Record, serve
+from cni import CNI_1_21, adds_eni, frees_eni, launch, of_cni, sdk_of, signs_in
+from conftest import Run
+from stories import STORIES
+from trail import Noise, Trail
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.timeline import timeline
+from cnitrail.decode import MARKERS, NAMES, decode
+from cnitrail.errors import SourceError
+from cnitrail.history import Ledger, build
+from cnitrail.model import Document, Note, Scope, Skipped, TimelineEntry
+from cnitrail.scan import Scanner, Tally
+from cnitrail.sources import lookup
+from cnitrail.sources.lookup import LookupSource
+from cnitrail.sources.pace import Pace
+
+REGION = "eu-west-1"
+ACCOUNT = "111111111111"
+IRONMAN = "i-03846c730abe852f4"
+NODE = "i-0123456789abcdef0"
+LOADER = botocore.loaders.create_loader()  # it takes longer than all that is tested here
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+class FastClock:
+    """A clock on which waiting takes no time."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def wait_until(self, moment: float) -> None:
+        self.time = max(self.time, moment)
+
+
+class Reading:
+    """Everything that a source delivers, read to its end."""
+
+    def __init__(self, scope: Scope, trail: CloudTrail) -> None:
+        self.documents: dict[str, bytes] = {}
+        self.notes: list[Note] = []
+        self.skipped: list[Skipped] = []
+        self.ledger = Ledger()
+        self.tally = Tally()
+        scanner = Scanner(NAMES, MARKERS)
+        before = len(trail.calls)
+        source = LookupSource("lookup:", replace(scope, endpoint_url=trail.url), FastClock())
+        for delivered in source.documents():
+            if isinstance(delivered, Document):
+                text = b"".join(delivered.chunks)
+                self.documents[delivered.uri] = text
+                page = Document(delivered.uri, None, iter((text,)))
+                for record in scanner.scan(page, self.tally):
+                    assert not isinstance(record, Skipped), record
+                    fact = decode(record).fact
+                    if fact is not None:
+                        self.ledger.add(fact)
+            elif isinstance(delivered, Note):
+                self.notes.append(delivered)
+            else:
+                self.skipped.append(delivered)
+        self.calls = trail.calls[before:]
+
+    def entries(self, **wanted: Any) -> list[TimelineEntry]:
+        """The timeline that follows, without where each entry was found."""
+        history = build(self.ledger.events(), self.ledger.sessions())
+        return [replace(entry, origins=()) for entry in timeline(history, Filter(**wanted))]
+
+    @property
+    def told(self) -> str:
+        return "\n".join(note.text for note in self.notes)
+
+
+def scope(**fields: object) -> Scope:
+    return replace(Scope(regions=(REGION,), event_names=NAMES), **fields)  # type: ignore[arg-type]
+
+
+@contextmanager
+def served(trail: CloudTrail) -> Iterator[CloudTrail]:
+    server = serve(trail)
+    yield trail
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def dummy_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials of nobody; and botocore's own waits take no time."""
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody's")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(botocore.loaders, "create_loader", lambda *_: LOADER)
+    monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
+
+
+@pytest.fixture
+def account() -> Iterator[CloudTrail]:
+    with served(CloudTrail()) as trail:
+        yield trail
+
+
+@cache
+def records(story: str) -> tuple[Record, ...]:
+    return tuple(record for file in STORIES[story]() for record in file.records)
+
+
+def node_with_four_enis() -> list[Record]:
+    """A node with its first interface and three more, of which it gives one back."""
+    trail = Trail("four", ACCOUNT, REGION, "2026-05-04", "1.11")
+    subnet = Subnet("subnet-0aa", "vpc-0aa", ACCOUNT, f"{REGION}a", "sg-0aa", "euw1-az1")
+    irsa = Irsa(
+        Role(ACCOUNT, "cni"), "arn:aws:iam::1:oidc-provider/x", CNI_1_21, sdk_of(CNI_1_21), "192.0.2.9"
+    )
+    first = Eni("eni-0f0", subnet, "10.9.0.10", "eni-attach-0f0")
+    launch(trail, "09:00:00", Role(ACCOUNT, "node"), Instance(NODE, "m5.large", first, {}))
+    cni = signs_in(trail, "09:01:00", irsa, 1)
+    trail.log("09:01:01", cni, assign(first.id, "10.9.0.11", "10.9.0.12"))
+    for number in (1, 2, 3):
+        plain = Eni(f"eni-0f{number}", subnet, f"10.9.{number}.10", f"eni-attach-0f{number}")
+        eni = of_cni(plain, NODE, trail.time(f"09:0{number}:30"))
+        adds_eni(trail, (f"09:0{number}:30", f"09:0{number}:31", f"09:0{number}:32"), cni, eni, NODE)
+        trail.log(f"09:0{number}:40", cni, assign(eni.id, f"10.9.{number}.11", f"10.9.{number}.12"))
+    trail.log("09:30:00", cni, unassign(eni.id, "10.9.3.11", "10.9.3.12"))
+    frees_eni(trail, ("09:31:00", "09:31:02", "09:31:03"), cni, eni)
+    return [
+        record
+        for file in trail.files("08:50:00", "10:00:00", noise=Noise(NODE, first.id, CNI_1_21))
+        for record in file.records
+    ]
+
+
+def other_nodes(count: int) -> Iterator[Record]:
+    """Interface events of other nodes, over 60 days."""
+    names = (
+        ("AssignPrivateIpAddresses",) * 6 + ("UnassignPrivateIpAddresses",) * 3 + ("DeleteNetworkInterface",)
+    )
+    begin = TODAY - timedelta(days=61)
+    for number in range(count):
+        name, eni = names[number % 10], f"eni-{number % 4000:08x}bbbb"
+        address = {"privateIpAddress": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
+        request: Record = {"networkInterfaceId": eni}
+        response: Record = {"requestId": "r", "_return": True}
+        if name.startswith("Assign"):
+            response |= {"assignedPrivateIpAddressesSet": {"assignedPrivateIpAddressSetType": [address]}}
+        elif name.startswith("Unassign"):
+            request["privateIpAddressesSet"] = {"items": [address]}
+        yield {
+            "eventVersion": "1.11",
+            "userIdentity": {"type": "IAMUser", "principalId": "AIDA", "userName": "ada"},
+            "eventTime": f"{begin + timedelta(seconds=number * 52):%Y-%m-%dT%H:%M:%SZ}",
+            "eventSource": "ec2.amazonaws.com",
+            "eventName": name,
+            "awsRegion": REGION,
+            "requestParameters": request,
+            "responseElements": response,
+            "eventID": f"other-{number}",
+            "readOnly": False,
+            "recipientAccountId": ACCOUNT,
+        }
+
+
+class TestPlan:
+    """What is asked, and what is left unasked."""
+
+    def test_a_node_with_four_interfaces_takes_fifteen_calls_where_a_scan_takes_two_thousand(
+        self, account: CloudTrail
+    ) -> None:
+        account.add(node_with_four_enis())
+        account.add(other_nodes(100_000))
+        reading = Reading(scope(instances=(NODE,)), account)
+        assert len(reading.calls) <= 15
+        assert account.pages(REGION, "EventName", NAMES) > 2000
+        assert {entry.eni for entry in reading.entries(instance=(NODE,))} == {
+            "eni-0f0",
+            "eni-0f1",
+            "eni-0f2",
+            "eni-0f3",
+        }
+
+    def test_it_gives_the_answer_of_the_scan(self, account: CloudTrail) -> None:
+        account.add(node_with_four_enis())
+        account.add(other_nodes(1000))
+        by_resource, by_name = Reading(scope(instances=(NODE,)), account), Reading(scope(), account)
+        assert len(by_resource.calls) < len(by_name.calls)
+        answer = by_resource.entries(instance=(NODE,))
+        assert len(answer) == 18
+        assert answer == by_name.entries(instance=(NODE,))
+
+    @pytest.mark.parametrize("story", sorted(STORIES.keys() - {"stolen-address"}))
+    def test_every_story_reads_the_same_by_resource_as_by_name(self, story: str, account: CloudTrail) -> None:
+        account.add(records(story))
+        regions = tuple({record["awsRegion"] for record in records(story)})
+        by_name = Reading(scope(regions=regions), account)
+        instances = {entry.instance for entry in by_name.entries() if entry.instance}
+        for instance in sorted(instances):
+            by_resource = Reading(scope(regions=regions, instances=(instance,)), account)
+            wanted = {"instance": (instance,)}
+            assert by_resource.entries(**wanted) == by_name.entries(**wanted), instance
+
+    def test_only_by_address_is_it_seen_who_took_one_from_whom(self, account: CloudTrail) -> None:
+        account.add(records("stolen-address"))
+        loser, address = "eni-0a72f4d6c8e1b3950", ip_network("10.60.12.50")
+        by_resource = Reading(scope(enis=(loser,)), account)
+        assert not any(entry.moved for entry in by_resource.entries())
+        assert "not show which other interface an address was taken from, or taken by" in by_resource.told
+        by_address = Reading(scope(addresses=(address,)), account)
+        assert [moved.from_eni for entry in by_address.entries() for moved in entry.moved] == [loser]
+
+    @pytest.mark.parametrize(
+        "unindexed",
+        [
+            ("UnassignPrivateIpAddresses",),
+            ("CreateNetworkInterface", "DeleteNetworkInterface"),
+            tuple(name for name in NAMES if name not in ("RunInstances", "AttachNetworkInterface")),
+        ],
+    )
+    def test_what_is_not_found_by_resource_is_read_by_name(self, unindexed: tuple[str, ...]) -> None:
+        with served(CloudTrail(unindexed=unindexed)) as account:
+            account.add(records("ironman"))
+            by_resource, by_name = Reading(scope(instances=(IRONMAN,)), account), Reading(scope(), account)
+        wanted = {"instance": (IRONMAN,)}
+        assert by_resource.entries(**wanted) == by_name.entries(**wanted)
+        assert "UnassignPrivateIpAddresses" not in unindexed or "UnassignPriv" in by_resource.told
+
+    def test_an_interface_is_followed_to_its_instance_and_no_further(self, account: CloudTrail) -> None:
+        account.add(records("ironman"))
+        second = "eni-0bbea279695112970"
+        reading = Reading(scope(enis=(second,)), account)
+        asked = {call.value for call in reading.calls if call.attribute == "ResourceName"}
+        assert asked == {second, IRONMAN, "eni-attach-0d7e21b6c3f849a05"}
+        assert reading.entries(eni=(second,)) == Reading(scope(), account).entries(eni=(second,))
+
+    def test_an_address_is_looked_for_by_name_and_its_interfaces_are_followed_back(
+        self, account: CloudTrail
+    ) -> None:
+        account.add(records("ironman"))
+        address = ip_network("192.168.53.76")
+        reading = Reading(scope(addresses=(address,), since=datetime(2022, 10, 5, 15, tzinfo=UTC)), account)
+        wanted = {"ip": (address,)}
+        found = reading.entries(**wanted)
+        assert found == Reading(scope(), account).entries(**wanted)
+        assert [entry.instance for entry in found] == [IRONMAN, IRONMAN]
+
+    def test_of_a_launch_of_many_only_the_instance_asked_for_is_followed(self, account: CloudTrail) -> None:
+        account.add(records("stolen-address"))
+        reading = Reading(scope(instances=("i-0b6d2f8e4a1c97350",)), account)
+        assert "eni-0a72f4d6c8e1b3950" not in {call.value for call in reading.calls}
+
+    def test_of_a_node_that_calls_much_only_the_newest_calls_are_read_and_it_says_so(
+        self, account: CloudTrail
+    ) -> None:
+        node = "i-0e2a6d9b4f8c13570"
+        story = records("pod-identity-and-node-role")
+        identity = next(
+            record["userIdentity"]
+            for record in story
+            if record["userIdentity"].get("principalId", "").endswith(f":{node}")
+        )
+        chatter = [
+            {**each, "userIdentity": identity, "eventName": "UpdateInstanceInformation", "readOnly": True}
+            for each in other_nodes(1100)
+        ]
+        account.add(story)
+        account.add({**each, "awsRegion": "ap-northeast-1"} for each in chatter)
+        reading = Reading(scope(instances=(node,), regions=("ap-northeast-1",)), account)
+        assert sum(call.attribute == "Username" for call in reading.calls) == 20
+        assert f"Username={node}: only the newest 1,000 of its own calls were read" in reading.told
+
+    def test_it_says_how_it_asked_and_what_that_cannot_show(self, account: CloudTrail) -> None:
+        account.add(records("ironman"))
+        told = Reading(scope(instances=(IRONMAN,)), account).told
+        assert "asked by resource for 1 instance, 2 interfaces and 2 attachments" in told
+        assert "not show which other interface an address was taken from, or taken by" in told
+
+    def test_every_page_is_an_origin_that_tells_account_region_and_question(
+        self, account: CloudTrail
+    ) -> None:
+        account.add(records("ironman"))
+        reading = Reading(scope(instances=(IRONMAN,)), account)
+        assert f"lookup:{ACCOUNT}/{REGION}/ResourceName={IRONMAN}/page-1" in reading.documents
+        sessions = [uri for uri in reading.documents if "AssumeRoleWithWebIdentity" in uri]
+        assert sessions == [
+            f"lookup:{ACCOUNT}/{REGION}/EventName=AssumeRoleWithWebIdentity@2022-10-05T13:15:45Z/page-1",
+            f"lookup:{ACCOUNT}/{REGION}/EventName=AssumeRoleWithWebIdentity@2022-10-05T15:21:17Z/page-1",
+        ]
+
+    def test_records_are_delivered_as_they_came(self, account: CloudTrail) -> None:
+        account.add(records("hostile"))
+        reading = Reading(scope(regions=("eu-west-3",)), account)
+        came = {
+            event["CloudTrailEvent"]
+            for text in reading.documents.values()
+            for event in json.loads(text)["Events"]
+        }
+        sent = {json.dumps(each, separators=(",", ":")) for each in records("hostile")}
+        assert came
+        assert came <= sent
+
+
+class TestPace:
+    """Two calls a second in each Region."""
+
+    def test_two_calls_a_second_are_used_and_never_exceeded_by_more_than_a_burst(self) -> None:
+        clock = FastClock()
+        pace = Pace(per_second=2, burst=2, clock=clock)
+        times = []
+        for number in range(400):
+            pace.wait()
+            times.append(clock.now())
+            clock.time += 0.9 if number % 20 == 0 else 0.1  # an answer takes its time, some longer
+        assert len(times) / times[-1] >= 2 * 0.95
+        for start in range(len(times)):
+            for end in range(start, len(times)):
+                assert end - start + 1 <= 2 + 2 * (times[end] - times[start]) + 1e-6
+
+    def test_a_scan_keeps_the_pace(self, account: CloudTrail) -> None:
+        account.add(other_nodes(1500))
+        clock = FastClock()
+        source = LookupSource("lookup:", scope(endpoint_url=account.url), clock)
+        assert sum(isinstance(each, Document) for each in source.documents()) == len(account.calls)
+        assert 1.9 <= len(account.calls) / clock.time <= 2.1
+
+    def test_each_region_has_its_own(self, account: CloudTrail) -> None:
+        account.add(records("ironman"))
+        reading = Reading(scope(regions=("eu-west-1", "us-east-1")), account)
+        assert {call.region for call in reading.calls} == {"eu-west-1", "us-east-1"}
+        assert reading.entries() == Reading(scope(), account).entries()
+
+    def test_a_long_scan_says_beforehand_how_long_it_will_take(self, account: CloudTrail) -> None:
+        account.add(other_nodes(5_000))
+        reading = Reading(scope(since=TODAY - timedelta(days=61), max_calls=40), account)
+        expected = [note.documents for note in reading.notes if note.documents]
+        assert "it will end after 40 (--max-calls)" in reading.told
+        assert "about 100 calls, 1 min at 2 a second" in reading.told
+        assert expected == [40]
+
+    def test_a_scan_that_is_cut_short_says_how_far_back_it_came(self, account: CloudTrail) -> None:
+        account.add(other_nodes(5_000))
+        reading = Reading(scope(max_calls=40), account)
+        (skip,) = reading.skipped
+        assert len(reading.calls) == 40
+        assert "--max-calls" in skip.reason
+        reached = skip.reason.partition("before ")[2][:20]
+        complete = [each for each in other_nodes(5_000) if each["eventTime"] > reached]
+        assert len(complete) > 500
+        read = {event.event_id for event in reading.ledger.events()}
+        assert {each["eventID"] for each in complete} <= read
+
+
+class TestFaults:
+    """What fails is waited out, or said; it is never an empty answer."""
+
+    @pytest.mark.parametrize(
+        "fault", ["ThrottlingException", "InternalFailure", "reset", "InvalidNextTokenException"]
+    )
+    def test_a_tenth_of_the_calls_failing_loses_and_doubles_nothing(self, fault: str) -> None:
+        with served(CloudTrail(fault=lambda call: fault if call % 10 == 7 else None)) as account:
+            account.add(other_nodes(600))
+            account.add(records("ironman"))
+            reading = Reading(scope(), account)
+            assert not all(call.answered for call in account.calls)
+        events = [
+            event["EventId"] for text in reading.documents.values() for event in json.loads(text)["Events"]
+        ]
+        sent = [*other_nodes(600), *(each for each in records("ironman") if each["eventName"] in NAMES)]
+        assert sorted(events) == sorted(each["eventID"] for each in sent)
+        assert reading.skipped == []
+
+    def test_throttling_without_end_is_an_error_and_no_empty_answer(self) -> None:
+        with (
+            served(CloudTrail(fault=lambda _: "ThrottlingException")) as account,
+            pytest.raises(SourceError, match="went on throttling cloudtrail:LookupEvents"),
+        ):
+            Reading(scope(), account)
+
+    def test_a_question_that_fails_is_skipped_and_the_rest_answered(self) -> None:
+        with served(CloudTrail()) as account:
+            account.add(records("ironman"))
+            broken = "UnassignPrivateIpAddresses"
+            account.fault = lambda _: "InternalFailure" if account.asked[1] == broken else None
+            reading = Reading(scope(), account)
+        (skip,) = reading.skipped
+        assert skip.source == f"lookup:{REGION}/EventName={broken}"
+        assert skip.reason.startswith("cloudtrail:LookupEvents failed: InternalFailure")
+        assert len(reading.entries()) > 5
+
+    def test_a_region_that_fails_is_skipped_and_the_others_answered(self) -> None:
+        with served(CloudTrail()) as account:
+            account.add(records("ironman"))
+            account.fault = lambda _: "AccessDeniedException" if account.asked[0] == "us-east-1" else None
+            reading = Reading(scope(regions=("us-east-1", REGION)), account)
+        (skip,) = reading.skipped
+        assert skip.source == "lookup:us-east-1"
+        assert "may not call cloudtrail:LookupEvents" in skip.reason
+        assert len(reading.entries()) > 5
+
+    @pytest.mark.parametrize(
+        ("code", "message"),
+        [
+            ("AccessDeniedException", "these credentials may not call cloudtrail:LookupEvents"),
+            ("ExpiredTokenException", "the AWS credentials have expired"),
+            ("UnrecognizedClientException", "AWS does not accept the credentials"),
+        ],
+    )
+    def test_what_the_credentials_cannot_do_is_one_sentence(self, code: str, message: str) -> None:
+        with (
+            served(CloudTrail(fault=lambda _: code)) as account,
+            pytest.raises(SourceError, match=message) as raised,
+        ):
+            Reading(scope(), account)
+        assert raised.value.message.startswith(f"lookup:{REGION}: ")
+        assert raised.value.hint
+
+    def test_without_credentials_it_says_how_to_get_them(
+        self, account: CloudTrail, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        with pytest.raises(SourceError, match="no complete AWS credentials were found"):
+            Reading(scope(), account)
+
+    def test_without_a_region_it_asks_for_one(self, account: CloudTrail) -> None:
+        with pytest.raises(SourceError, match="no AWS Region is set"):
+            Reading(scope(regions=()), account)
+
+    def test_an_unknown_profile_is_named(self, account: CloudTrail) -> None:
+        with pytest.raises(SourceError, match="nobody"):
+            Reading(scope(profile="nobody"), account)
+
+    def test_an_endpoint_that_is_not_there_is_found_out_soon(self) -> None:
+        nowhere = CloudTrail(url="http://127.0.0.1:9")
+        with pytest.raises(SourceError, match=r"AWS cannot be reached: .*127\.0\.0\.1:9"):
+            Reading(scope(), nowhere)
+
+    def test_an_account_in_which_nothing_happened_is_an_answer(self, account: CloudTrail) -> None:
+        reading = Reading(scope(), account)
+        assert reading.entries() == []
+        assert reading.skipped == []
+
+
+class TestFreshness:
+    """How late an event may show."""
+
+    def test_it_says_from_when_on_events_may_be_missing(self, account: CloudTrail) -> None:
+        fresh = datetime.now(UTC) - timedelta(hours=2)
+        told = Reading(scope(lag=timedelta(hours=2)), account).told
+        assert f"events after {fresh:%Y-%m-%dT%H}" in told
+
+    def test_of_a_time_long_past_there_is_nothing_to_say(self, account: CloudTrail) -> None:
+        told = Reading(scope(until=datetime(2022, 10, 6, tzinfo=UTC)), account).told
+        assert "may still be missing" not in told
+
+    def test_what_is_older_than_ninety_days_is_elsewhere(self, account: CloudTrail) -> None:
+        told = Reading(scope(since=datetime(2022, 10, 4, tzinfo=UTC)), account).told
+        assert "LookupEvents keeps 90 days" in told
+
+
+class TestCommandLine:
+    """As a user asks."""
+
+    def test_an_instance_with_nothing_but_credentials(self, account: CloudTrail) -> None:
+        account.add(records("ironman"))
+        account.limit = 2
+        command = (
+            f"timeline lookup: --eni eni-0bbea279695112970 --region {REGION} --endpoint-url {account.url}"
+        )
+        root = Path(__file__).parents[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "cnitrail", *command.split()],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "kube-system/aws-node" in done.stdout
+        assert "AttachNetworkInterface" in done.stdout
+        assert "9 shown" in done.stderr
+        assert all(call.answered for call in account.calls)
+
+    @pytest.fixture
+    def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(lookup, "SystemClock", FastClock)
+
+    @pytest.mark.usefixtures("at_once")
+    def test_no_source_means_lookup(self, account: CloudTrail, run: Run) -> None:
+        account.add(records("ironman"))
+        options = ("--region", REGION, "--endpoint-url", account.url)
+        named, unnamed = (
+            run("timeline", *source, "--instance", IRONMAN, *options) for source in (["lookup:"], [])
+        )
+        assert unnamed.exit_code == 0
+        assert unnamed.stdout == named.stdout
+        assert unnamed.stdout.count("\n") > 14
+        assert "may still be missing" in unnamed.stderr
+
+    @pytest.mark.usefixtures("at_once")
+    def test_all_regions_are_asked_and_none_is_filtered_out(self, account: CloudTrail, run: Run) -> None:
+        account.add(records("ironman"))
+        result = run(
+            "timeline", "--region", "all", "--eni", "eni-0bbea279695112970", "--endpoint-url", account.url
+        )
+        assert len({call.region for call in account.calls}) > 15
+        assert "AttachNetworkInterface" in result.stdout
+
+    @pytest.mark.usefixtures("at_once")
+    def test_quiet_says_nothing_but_what_failed(self, account: CloudTrail, run: Run) -> None:
+        result = run("timeline", "-q", "--region", REGION, "--endpoint-url", account.url, "--lag", "1h")
+        assert result.stderr == ""
+
+    def test_a_lag_that_is_none_is_wrong_usage(self, run: Run) -> None:
+        result = run("timeline", "--lag", "soon")
+        assert result.exit_code == 2
+        assert "'soon' is no length of time" in result.stderr
+
+    def test_nothing_can_follow_the_colon(self, run: Run) -> None:
+        result = run("timeline", "lookup:eu-west-1")
+        assert result.exit_code == 1
+        assert "name the Region with --region" in result.stderr
