@@ -21,17 +21,18 @@ RECORDS: dict[str, list[Any]] = {
 }
 
 
-def timeline(files: list[list[Any]]) -> tuple[list[Any], set[str]]:
-    """The entries without their origins, and the ids of all events that have one."""
+def answers(files: list[list[Any]]) -> tuple[list[Any], set[str], str]:
+    """The timeline without origins, the ids of all events that have one, and the leases as printed."""
     with TemporaryDirectory() as folder:
         for number, records in enumerate(files):
             text = json.dumps({"Records": records}).encode()
             Path(folder, f"{number}.json.gz").write_bytes(gzip.compress(text) if number % 2 else text)
         result = CliRunner().invoke(main, ["timeline", folder, "-o", "jsonl"])
-    assert result.exit_code == 0, result.stderr
+        leases = CliRunner().invoke(main, ["leases", folder, "-o", "jsonl"])
+    assert (result.exit_code, leases.exit_code) == (0, 0), result.stderr
     entries = [json.loads(line) for line in result.stdout.splitlines()]
     with_origin = {entry["event_id"] for entry in entries if entry.pop("origins")}
-    return entries, with_origin
+    return entries, with_origin, leases.stdout
 
 
 @pytest.mark.parametrize("story", sorted(RECORDS))
@@ -44,7 +45,7 @@ class TestAnyOrder:
         repeated = shuffled + data.draw(st.lists(st.sampled_from(records), max_size=10))
         cuts = sorted(data.draw(st.lists(st.integers(0, len(repeated)), max_size=6)))
         files = [repeated[a:b] for a, b in zip([0, *cuts], [*cuts, len(repeated)], strict=True)]
-        assert timeline(files) == timeline([records])
+        assert answers(files) == answers([records])
 
 
 class TestRepeats:

@@ -49,6 +49,12 @@ class TestGolden:
         assert result.exit_code == 0
         golden(f"{story}/timeline.txt", result.stdout + "\n" + result.stderr)
 
+    @pytest.mark.parametrize("story", STORIES)
+    def test_the_leases_of_each_story_read_as_reviewed(
+        self, story: str, run: Run, golden: Callable[[str, str], None]
+    ) -> None:
+        golden(f"{story}/leases.txt", run("leases", story, "-q").stdout)
+
     def test_the_json_of_the_ironman_node_reads_as_reviewed(
         self, run: Run, golden: Callable[[str, str], None]
     ) -> None:
@@ -261,3 +267,139 @@ class TestHostile:
 
         rows = csv.reader(io.StringIO(run("timeline", "hostile", "-o", "csv").stdout))
         assert not [cell for row in rows for cell in row if cell[:1] in ("=", "+", "-", "@", "\t")]
+
+
+def verdict(run: Run, story: str, ip: str, at: str, *more: str) -> tuple[str, list[str]]:
+    result = run("who", ip, story, "--at", at, "-o", "jsonl", *more)
+    assert result.exit_code == 0, result.stderr
+    answer = json.loads(result.stdout)
+    return answer["verdict"], [holder["eni"] for holder in answer["holders"]]
+
+
+class TestWhoHeldIt:
+    def test_two_vpcs_with_one_address_are_ambiguous_until_one_is_named(self, run: Run) -> None:
+        blue, green = "eni-0b1e4d7a2c9f38560", "eni-0c2f5b8d1e7a43960"
+        when = "2026-02-10T10:00Z"
+        assert verdict(run, "two-vpcs", "10.0.1.25", when) == ("ambiguous", [blue, green])
+        named = verdict(run, "two-vpcs", "10.0.1.25", when, "--vpc", "vpc-0c2f6b8d1e4a35790")
+        assert named == ("certain", [green])
+
+    def test_an_address_reused_after_three_seconds_is_nobodys_in_between(self, run: Run) -> None:
+        giver, taker = "eni-08a3e7c1f5d9b4860", "eni-08b4f8d2a6e1c5970"
+        asked = [
+            verdict(run, "reused-in-3-seconds", "10.80.4.17", f"2025-09-09T10:12:{s}Z") for s in (40, 42, 45)
+        ]
+        assert asked == [("certain", [giver]), ("unknown", []), ("likely", [taker])]
+
+    def test_and_both_may_have_had_it_in_the_second_in_which_it_moved(self, run: Run) -> None:
+        giver, taker = "eni-08a3e7c1f5d9b4860", "eni-08b4f8d2a6e1c5970"
+        asked = verdict(run, "reused-in-3-seconds", "10.80.4.99", "2025-09-09T10:20:05Z")
+        assert asked == ("ambiguous", [giver, taker])
+
+    def test_a_stolen_address_is_the_thiefs_from_then_on(self, run: Run) -> None:
+        loser, thief = "eni-0a72f4d6c8e1b3950", "eni-0b85e1c7d3a9f4620"
+        asked = [
+            verdict(run, "stolen-address", "10.60.12.50", f"2025-06-17T{t}Z") for t in ("11:47:00", "12:30")
+        ]
+        assert asked == [("likely", [loser]), ("likely", [thief])]
+
+    def test_a_silent_death_is_found_by_the_re_use_of_its_address(self, run: Run) -> None:
+        asked = [verdict(run, "silent-death", "10.96.8.14", f"2025-04-02T{t}Z") for t in ("06:00", "06:40")]
+        assert asked == [("likely", ["eni-0c1a6e8d4b2f97350"]), ("likely", ["eni-0d3c8a1f6e4b29570"])]
+
+    def test_an_interface_that_outlives_its_instance_keeps_its_addresses(self, run: Run) -> None:
+        kept = "eni-09f2c5a8e1b7d4360"
+        for time, instance in (
+            ("15:00", "i-05a9d3c7e1f8b2640"),
+            ("15:05", None),
+            ("15:12", "i-05c4f7b2d8e1a9360"),
+        ):
+            when = f"2025-10-07T{time}Z"
+            result = run("who", "172.20.18.11", "eni-outlives-instance", "--at", when, "-o", "jsonl")
+            (holder,) = json.loads(result.stdout)["holders"]
+            assert (holder["eni"], holder["instance"]) == (kept, instance)
+
+    def test_an_address_of_a_delegated_prefix_is_held_through_it(self, run: Run) -> None:
+        asked = verdict(run, "prefix-delegation", "10.112.64.50", "2026-03-11T07:30Z")
+        assert asked == ("certain", ["eni-0f2b5e8d1f3c69470"])
+        asked = verdict(run, "prefix-delegation", "2001:db8:1234:1a10:5b1c::42", "2026-03-11T07:40Z")
+        assert asked == ("likely", ["eni-0f4d7aaf3b5e8b690"])
+
+    def test_logs_that_begin_in_the_middle_prove_what_was_let_go_later(self, run: Run) -> None:
+        asked = verdict(run, "logs-begin-in-the-middle", "10.128.2.11", "2025-08-21T10:01Z")
+        assert asked == ("likely", ["eni-0fa1c6e2b8d4f7930"])
+
+    def test_an_interface_of_unknown_vpc_is_never_beyond_doubt_beside_another(self, run: Run) -> None:
+        asked = verdict(run, "logs-begin-in-the-middle", "10.128.3.41", "2025-08-21T11:00Z")
+        assert asked == ("ambiguous", ["eni-0fb2e9b5dba7ca360", "eni-0fe1ceaa3afc2f8b0"])
+        asked = verdict(run, "logs-begin-in-the-middle", "10.128.3.41", "2025-08-21T10:30Z")
+        assert asked == ("certain", ["eni-0fb2e9b5dba7ca360"])
+
+    def test_a_hole_in_the_logs_lowers_what_runs_through_it(self, run: Run) -> None:
+        when = "2024-01-18T12:30Z"
+        assert verdict(run, "hole-in-the-logs", "10.144.9.21", when)[0] == "likely"
+        assert verdict(run, "hole-in-the-logs", "10.144.9.77", when)[0] == "certain"
+        assert verdict(run, "hole-in-the-logs", "10.144.9.21", "2024-01-18T08:30Z")[0] == "certain"
+
+
+class TestBatch:
+    QUESTIONS = "ip,at,vpc\n10.0.1.25,2026-02-10T10:00Z,\n10.0.1.25,2026-02-10T10:00Z,vpc-0c2f6b8d1e4a35790\n"
+
+    def test_csv_questions_are_answered_in_their_order(self, run: Run) -> None:
+        result = run("who", "--batch", "-", "two-vpcs", "-o", "jsonl", input=self.QUESTIONS)
+        assert [json.loads(line)["verdict"] for line in result.stdout.splitlines()] == [
+            "ambiguous",
+            "certain",
+        ]
+
+    def test_json_lines_are_questions_too(self, run: Run) -> None:
+        asked = '{"ip":"10.0.1.25","at":1770717600}\n\n{"ip":"10.0.1.26","at":"2026-02-10T10:00Z"}\n'
+        result = run("who", "--batch", "-", "two-vpcs", "-o", "jsonl", input=asked)
+        answers = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [(each["ip"], each["at"]) for each in answers] == [
+            ("10.0.1.25", "2026-02-10T10:00:00Z"),
+            ("10.0.1.26", "2026-02-10T10:00:00Z"),
+        ]
+
+    def test_a_line_that_is_no_question_keeps_its_place_and_says_why(self, run: Run) -> None:
+        asked = "at,ip\nyesterday,10.0.1.25\n2026-02-10T10:00Z,ten\n2026-02-10T10:00Z,10.0.1.25\n"
+        result = run("who", "--batch", "-", "two-vpcs", "-o", "jsonl", input=asked)
+        assert result.exit_code == 3
+        answers = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [each["verdict"] for each in answers] == ["unknown", "unknown", "ambiguous"]
+        assert answers[0]["reasons"] == ["line 2: at is 'yesterday', not a time"]
+        assert answers[1]["reasons"] == ["line 3: ip is 'ten', not an address"]
+
+    def test_a_file_without_a_header_is_wrong_usage(self, run: Run) -> None:
+        result = run("who", "--batch", "-", "two-vpcs", input="10.0.1.25,2026-02-10T10:00Z\n")
+        assert result.exit_code == 2
+        assert "not a header that names ip and at" in result.stderr
+
+    def test_a_single_question_needs_an_address_and_a_time(self, run: Run) -> None:
+        assert run("who", "10.0.1.25", "two-vpcs").exit_code == 2
+        assert run("who", "two-vpcs", "--at", "2h").exit_code == 2
+        assert run("who").exit_code == 2
+
+
+class TestState:
+    def test_the_node_as_the_last_listing_of_the_story_shows_it(self, run: Run) -> None:
+        (entry,) = map(
+            json.loads,
+            run("state", "ironman", "--at", "2022-10-05T16:00Z", "-o", "jsonl").stdout.splitlines(),
+        )
+        assert (entry["instance"], entry["eni_kind"], entry["device_index"]) == (
+            "i-03846c730abe852f4",
+            "node-primary",
+            0,
+        )
+        assert [each["ip"] for each in entry["addresses"]] == [
+            "192.168.41.36",
+            "192.168.45.23",
+            "192.168.49.56",
+            "192.168.49.142",
+            "192.168.55.245",
+            "192.168.62.119",
+        ]
+
+    def test_before_anything_was_there_nothing_is_shown(self, run: Run) -> None:
+        assert run("state", "ironman", "--at", "2022-10-05T13:00Z", "-o", "jsonl").stdout == ""

@@ -36,21 +36,21 @@ class Unreadable:
     reason: str
 
 
-def read_questions(lines: IO[str], name: str) -> Iterator[Question | Unreadable]:
+def read_questions(lines: IO[str]) -> Iterator[Question | Unreadable]:
     """The questions of a file, in order; a line that is none takes its place among them.
 
     Raises ``UsageError`` where the file has no header that names ``ip`` and ``at``.
     """
     first = next((line for line in lines if line.strip()), "").lstrip("\ufeff")
     if not first:
-        raise UsageError(f"{name}: no questions in it", "give CSV with a header ip,at or JSON lines")
+        raise UsageError("--batch: no questions in it", "give CSV with a header ip,at or JSON lines")
     if first.lstrip().startswith("{"):
         return _from_json(chain([first], lines))
     reader = csv.DictReader(chain([first], lines), skipinitialspace=True)
     header = {column.strip().lower() for column in reader.fieldnames or ()}
     if not {"ip", "at"} <= header:
         raise UsageError(
-            f"{name}: its first line is {first.strip()[:60]!r}, not a header that names ip and at",
+            f"--batch: its first line is {first.strip()[:60]!r}, not a header that names ip and at",
             "begin the file with the line ip,at (vpc and account may follow)",
         )
     return _from_csv(reader)

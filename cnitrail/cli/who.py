@@ -83,7 +83,7 @@ def who(
     else:
         if at is not None:
             raise UsageError("--at does not go with --batch: each question has its own time")
-        questions, sources = list(read_questions(batch, batch.name)), arguments
+        questions, sources = list(read_questions(batch)), arguments
     asked_for = replace(
         wanted, ip=tuple(ip_network(each.ip) for each in questions if isinstance(each, Question))
     )

@@ -39,7 +39,8 @@ from cnitrail.model import (
     Subject,
 )
 
-_CNI_DESCRIPTION = re.compile(r"^aws-K8S-(?P<instance>i-[0-9a-f]+)$")
+_INSTANCE = re.compile(r"i-[0-9a-f]+")
+_CNI_DESCRIPTION = re.compile(r"aws-K8S-(?P<instance>i-[0-9a-f]+)")
 _CNI_TAG = "node.k8s.amazonaws.com/instance_id"
 """How the VPC CNI marks an ENI (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s)."""
 
@@ -71,9 +72,27 @@ class _Call:
     def need(self, field: str, value: object) -> str | None:
         """The value if it is a string; a successful call without it is a problem."""
         found = text(value)
-        if found is None and self.ok:
-            self.problems.unreadable(field, value, "an id")
+        if found is None:
+            self.lacks(field, value, "an id")
         return found
+
+    def ids(self, field: str, value: object, key: str) -> tuple[str, ...]:
+        """The ids of a set, bare or under ``key``; a successful call without any is a problem."""
+        found, before = [], len(self.problems)
+        for element in elements(value):
+            one = text(element) or text(fields(element).get(key))
+            if one is None:
+                self.lacks(field, element, "an id")
+            else:
+                found.append(one)
+        if not found and len(self.problems) == before:
+            self.lacks(field, value, "a set of ids")
+        return tuple(found)
+
+    def lacks(self, field: str, value: object, wanted: str) -> None:
+        """A field is not what it should be: a problem, if the call was successful."""
+        if self.ok:
+            self.problems.unreadable(field, value, wanted)
 
 
 Decoder = Callable[[_Call], tuple[Subject, ...]]
@@ -108,7 +127,7 @@ def _assign(call: _Call) -> tuple[Subject, ...]:
         *holdings(addresses, "privateIpAddress", HoldingKind.SECONDARY, "privateIpAddressesSet", problems),
         *holdings(prefixes, "ipv4Prefix", HoldingKind.PREFIX, "ipv4Prefixes", problems),
     )
-    return (_assigned(call, added),)
+    return (_assigned(call, added, "assignedPrivateIpAddressesSet"),)
 
 
 def _assign_ipv6(call: _Call) -> tuple[Subject, ...]:
@@ -119,10 +138,12 @@ def _assign_ipv6(call: _Call) -> tuple[Subject, ...]:
         *holdings(addresses, "ipv6Address", HoldingKind.IPV6, "ipv6Addresses", problems),
         *holdings(prefixes, "ipv6Prefix", HoldingKind.IPV6_PREFIX, "ipv6Prefixes", problems),
     )
-    return (_assigned(call, added),)
+    return (_assigned(call, added, "assignedIpv6Addresses"),)
 
 
-def _assigned(call: _Call, added: tuple[Holding, ...]) -> Subject:
+def _assigned(call: _Call, added: tuple[Holding, ...], field: str) -> Subject:
+    if not added and not call.problems:
+        call.lacks(field, call.response.get(field), "a set of addresses")
     return Subject(
         eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId")),
         added=added if call.ok else (),
@@ -154,6 +175,8 @@ def _unassign_ipv6(call: _Call) -> tuple[Subject, ...]:
 
 
 def _unassigned(call: _Call, removed: tuple[Held, ...]) -> Subject:
+    if not removed and not call.problems:
+        call.lacks("requestParameters", call.request, "a request that names addresses")
     return Subject(
         eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId")),
         removed=removed if call.ok else (),
@@ -182,19 +205,22 @@ def _interface(described: Fields, problems: Problems) -> Subject:
 
 def _mark(description: str | None, tagged: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
     """The instance that the VPC CNI made an interface for, and where it wrote that."""
-    described = _CNI_DESCRIPTION.match(description or "")
+    described = _CNI_DESCRIPTION.fullmatch(description or "")
     if described:
         return described["instance"], "description"
-    instance = dict(tagged).get(_CNI_TAG)
-    return (instance, "tag") if instance else None
+    instance = dict(tagged).get(_CNI_TAG, "")
+    return (instance, "tag") if _INSTANCE.fullmatch(instance) else None
 
 
 def _described_holdings(described: Fields, problems: Problems) -> Iterator[Holding]:
     """The addresses and prefixes of a described interface; its primary address stands twice."""
     primary = text(described.get("privateIpAddress"))
     listed = list(map(fields, elements(described.get("privateIpAddressesSet"))))
-    if not listed and primary is not None:
-        listed = [{"privateIpAddress": primary, "primary": True}]
+    if primary is not None and not any(
+        flag(element.get("primary")) is True or element.get("privateIpAddress") == primary
+        for element in listed
+    ):
+        listed.insert(0, {"privateIpAddress": primary, "primary": True})
     for element in listed:
         is_primary = flag(element.get("primary")) is True or element.get("privateIpAddress") == primary
         kind = HoldingKind.PRIMARY if is_primary else HoldingKind.SECONDARY
@@ -225,6 +251,9 @@ def _create_interface(call: _Call) -> tuple[Subject, ...]:
         return (asked,)
     call.need("networkInterface.networkInterfaceId", described.get("networkInterfaceId"))
     made = _interface(described, call.problems)
+    if not made.added and not call.problems:
+        addresses = described.get("privateIpAddressesSet")
+        call.lacks("networkInterface.privateIpAddressesSet", addresses, "a set of addresses")
     return (
         replace(
             made,
@@ -251,7 +280,7 @@ def _attach(call: _Call) -> tuple[Subject, ...]:
         Subject(
             eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId")),
             instance=call.need("instanceId", call.request.get("instanceId")),
-            attachment=text(call.response.get("attachmentId")),
+            attachment=call.need("attachmentId", call.response.get("attachmentId")),
             device_index=number(call.request.get("deviceIndex")),
         ),
     )
@@ -267,15 +296,20 @@ def _delete(call: _Call) -> tuple[Subject, ...]:
 
 def _modify(call: _Call) -> tuple[Subject, ...]:
     """ModifyNetworkInterfaceAttribute: one attribute a call, wrapped as ``{"value": …}``."""
-    attachment = fields(call.request.get("attachment"))
-    description = call.request.get("description")
+    changed, description = call.request.get("attachment"), call.request.get("description")
+    attachment = fields(changed)
+    goes_with_it = attachment.get("deleteOnTermination")
+    if (changed and not attachment) or (goes_with_it is not None and flag(goes_with_it) is None):
+        call.lacks("attachment", changed, "an attachment")
     if isinstance(description, dict):
         description = description.get("value")
+    if not isinstance(description, str | None):
+        call.lacks("description", description, "a text")
     return (
         Subject(
             eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId")),
             attachment=text(attachment.get("attachmentId")),
-            delete_on_termination=flag(attachment.get("deleteOnTermination")),
+            delete_on_termination=flag(goes_with_it),
             description=description if isinstance(description, str) else None,
             mark=_mark(text(description), ()),
         ),
@@ -284,12 +318,9 @@ def _modify(call: _Call) -> tuple[Subject, ...]:
 
 def _run_instances(call: _Call) -> tuple[Subject, ...]:
     """RunInstances: one subject for each interface of each instance."""
-    request = call.request
+    named = list(map(fields, elements(call.request.get("networkInterfaceSet"))))
     if not call.ok:
-        return (
-            Subject(subnet=text(request.get("subnetId")), instance_type=text(request.get("instanceType"))),
-        )
-    named = map(fields, elements(request.get("networkInterfaceSet")))
+        return tuple(_asked_for(call.request, interface) for interface in named or [{}])
     existing = {text(interface.get("networkInterfaceId")) for interface in named}
     subjects: list[Subject] = []
     instances = list(map(fields, elements(call.response.get("instancesSet"))))
@@ -306,6 +337,7 @@ def _run_instances(call: _Call) -> tuple[Subject, ...]:
         interfaces = list(map(fields, elements(instance.get("networkInterfaceSet"))))
         for interface in interfaces:
             made = _interface(interface, call.problems)
+            call.need("networkInterfaceSet.networkInterfaceId", made.eni)
             subjects.append(
                 replace(
                     made,
@@ -320,6 +352,18 @@ def _run_instances(call: _Call) -> tuple[Subject, ...]:
     return tuple(subjects)
 
 
+def _asked_for(request: Fields, interface: Fields) -> Subject:
+    """An interface as a launch asked for it that was refused."""
+    address = interface.get("privateIpAddress") or request.get("privateIpAddress")
+    return Subject(
+        eni=text(interface.get("networkInterfaceId")),
+        device_index=number(interface.get("deviceIndex")),
+        subnet=text(interface.get("subnetId")) or text(request.get("subnetId")),
+        requested_addresses=tuple(texts(address, "privateIpAddress")),
+        instance_type=text(request.get("instanceType")),
+    )
+
+
 def _create_fleet(call: _Call) -> tuple[Subject, ...]:
     """CreateFleet of type instant: its response names the instances; RunInstances has their ENIs."""
     if call.request.get("type") != "instant":
@@ -330,23 +374,20 @@ def _create_fleet(call: _Call) -> tuple[Subject, ...]:
     return tuple(
         Subject(instance=instance, instance_type=text(fleet.get("instanceType")))
         for fleet in fleets
-        for instance in texts(fleet.get("instanceIds"), "instanceId")
+        for instance in call.ids("fleetInstanceSet.instanceIds", fleet.get("instanceIds"), "instanceId")
     )
 
 
 def _terminate(call: _Call) -> tuple[Subject, ...]:
-    ended = tuple(texts(call.response.get("instancesSet"), "instanceId"))
-    instances = ended or tuple(texts(call.request.get("instancesSet"), "instanceId"))
-    if not instances and call.ok:
-        call.problems.unreadable("instancesSet", call.request.get("instancesSet"), "a set of instances")
+    ended, asked = call.response.get("instancesSet"), call.request.get("instancesSet")
+    answered = any(texts(ended, "instanceId"))
+    instances = call.ids("instancesSet", ended if answered else asked, "instanceId")
     return tuple(Subject(instance=instance) for instance in instances) or (Subject(),)
 
 
 def _bid_evicted(call: _Call) -> tuple[Subject, ...]:
     evicted = call.details.get("instanceIdSet")
-    instances = tuple(texts(evicted, "instanceId"))
-    if not instances:
-        call.problems.unreadable("serviceEventDetails.instanceIdSet", evicted, "a set of instances")
+    instances = call.ids("serviceEventDetails.instanceIdSet", evicted, "instanceId")
     return tuple(Subject(instance=instance) for instance in instances)
 
 
@@ -356,7 +397,7 @@ def _associate_trunk(call: _Call) -> tuple[Subject, ...]:
         Subject(
             eni=call.need("branchInterfaceId", call.request.get("branchInterfaceId")),
             trunk=call.need("trunkInterfaceId", call.request.get("trunkInterfaceId")),
-            association=text(association.get("associationId")),
+            association=call.need("interfaceAssociation.associationId", association.get("associationId")),
         ),
     )
 
@@ -368,7 +409,7 @@ def _disassociate_trunk(call: _Call) -> tuple[Subject, ...]:
 def _create_tags(call: _Call) -> tuple[Subject, ...]:
     """CreateTags on interfaces and instances; on anything else it is of no matter."""
     new = tags(call.request.get("tagSet"))
-    resources = tuple(texts(call.request.get("resourcesSet"), "resourceId"))
+    resources = call.ids("resourcesSet", call.request.get("resourcesSet"), "resourceId")
     return tuple(
         Subject(eni=resource, tags=new, mark=_mark(None, new))
         if resource.startswith("eni-")
@@ -379,11 +420,14 @@ def _create_tags(call: _Call) -> tuple[Subject, ...]:
 
 
 def _associate_address(call: _Call) -> tuple[Subject, ...]:
+    """AssociateAddress names the interface, or the instance whose first interface is meant."""
     request = call.request
+    instance = text(request.get("instanceId"))
+    eni = request.get("networkInterfaceId")
     return (
         Subject(
-            eni=text(request.get("networkInterfaceId")),
-            instance=text(request.get("instanceId")),
+            eni=text(eni) if instance else call.need("networkInterfaceId", eni),
+            instance=instance,
             association=text(call.response.get("associationId")),
             public_address=text(request.get("publicIp")),
             allocation=text(request.get("allocationId")),
@@ -393,10 +437,12 @@ def _associate_address(call: _Call) -> tuple[Subject, ...]:
 
 
 def _disassociate_address(call: _Call) -> tuple[Subject, ...]:
+    address = text(call.request.get("publicIp"))
+    association = call.request.get("associationId")
     return (
         Subject(
-            association=text(call.request.get("associationId")),
-            public_address=text(call.request.get("publicIp")),
+            association=text(association) if address else call.need("associationId", association),
+            public_address=address,
         ),
     )
 
@@ -435,9 +481,17 @@ def decode(record: Record) -> Decoded:
     without a fact and with the problem.
     """
     try:
-        entry = fields(parse(record.payload))
+        entry = parse(record.payload)
+        if isinstance(entry, dict):
+            return _decoded(record, entry)
     except ValueError as error:
         return Decoded(None, (f"broken JSON ({error})",))
+    except (RecursionError, orjson.JSONEncodeError):
+        return Decoded(None, ("the record is nested too deeply",))
+    return Decoded(None, ("the record is no JSON object",))
+
+
+def _decoded(record: Record, entry: Fields) -> Decoded:
     name = text(entry.get("eventName"))
     source = text(entry.get("eventSource"))
     if name in _CALLS and source in ("ec2.amazonaws.com", None):
@@ -454,7 +508,7 @@ def _event(record: Record, entry: Fields, name: str) -> Decoded:
         request=_unwrapped(entry.get("requestParameters"), f"{name}Request"),
         response=_unwrapped(entry.get("responseElements"), f"{name}Response"),
         details=fields(entry.get("serviceEventDetails")),
-        ok=entry.get("errorCode") is None and entry.get("errorMessage") is None,
+        ok=_succeeded(entry),
         problems=problems,
     )
     subjects = decoder(call)
@@ -485,7 +539,7 @@ def _session(record: Record, entry: Fields) -> Decoded:
     identity = fields(entry.get("userIdentity"))
     request, response = fields(entry.get("requestParameters")), fields(entry.get("responseElements"))
     session_tags = dict(tags(request.get("tags")))
-    if entry.get("errorCode") is not None:
+    if not _succeeded(entry):
         return Decoded(None)
     if entry.get("eventName") == "AssumeRole":
         if identity.get("invokedBy") != "pods.eks.amazonaws.com":
@@ -555,6 +609,11 @@ def _time(value: object, problems: Problems) -> datetime | None:
         pass
     problems.unreadable("eventTime", value, "a time; without it the record has no place in a history")
     return None
+
+
+def _succeeded(entry: Fields) -> bool:
+    """Whether a record tells no error; some exports write an empty one."""
+    return entry.get("errorCode") in (None, "") and entry.get("errorMessage") in (None, "")
 
 
 def _failure(entry: Fields) -> Failure:

@@ -5,6 +5,7 @@ is present but cannot be what the call needs is reported to a list of problems, 
 a successful call is lost in silence.
 """
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import (
@@ -20,6 +21,8 @@ from typing import Any
 from cnitrail.model import Held, Holding, HoldingKind
 
 Fields = dict[str, Any]
+
+_NUMBER = re.compile(r"-?[0-9]{1,11}")
 
 _WRAPPERS = (
     "items",
@@ -46,7 +49,7 @@ def number(value: object) -> int | None:
     """The value as a whole number; query-envelope APIs write numbers as strings."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and value.lstrip("-").isdecimal() and len(value) < 12:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
         return int(value)
     return value if isinstance(value, int) else None
 
@@ -61,19 +64,14 @@ def flag(value: object) -> bool | None:
 def elements(value: object) -> Iterator[object]:
     """The elements of a set, in whichever of CloudTrail's shapes it stands.
 
-    A list; ``{}`` for none; a list, or a single element, under one of the known wrappers; a bare
-    element. See the shapes in AWS's CloudTrail record contents and the EC2 API's ``Set`` types.
+    A list; ``{}`` or ``""`` for none; a list, or a single element, under one of the known wrappers;
+    a bare element. See the shapes in AWS's CloudTrail record contents and the EC2 API's ``Set`` types.
     """
-    if isinstance(value, dict):
-        for wrapper in _WRAPPERS:
-            if wrapper in value:
-                yield from elements(value[wrapper])
-                return
-        if value:
-            yield value
-    elif isinstance(value, list):
+    while isinstance(value, dict) and (wrapper := next(filter(value.__contains__, _WRAPPERS), None)):
+        value = value[wrapper]
+    if isinstance(value, list):
         yield from value
-    elif value is not None:
+    elif value not in (None, "", {}):
         yield value
 
 
