@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 from itertools import count
 
 from cnitrail.answers.filters import Filter
+from cnitrail.answers.timeline import timeline
 from cnitrail.answers.who import Witness
 from cnitrail.decode.actor import actor
 from cnitrail.history import Ledger, build, cover
@@ -21,6 +22,7 @@ from cnitrail.model import (
     Origin,
     Sign,
     Subject,
+    TimelineEntry,
     Verdict,
     WhoAnswer,
 )
@@ -284,6 +286,66 @@ class TestUnknownVpc:
     def test_a_launch_with_an_existing_interface_shows_its_addresses_but_not_since_when(self) -> None:
         assert leases(shown(10, "eni-a", "10.0.0.5")) == ["10.0.0.5 eni-a ? unknown to ? open"]
         assert verdict(5, shown(10, "eni-a", "10.0.0.5")) == ("likely", ["eni-a"])
+
+
+def told(*events: Event) -> list[TimelineEntry]:
+    return list(timeline(history(*events), Filter()))
+
+
+class TestTimeline:
+    def test_a_branch_interface_is_on_the_instance_that_its_trunk_is_on(self) -> None:
+        trunk = Subject(eni="eni-trunk", vpc="vpc-1", interface_type="trunk")
+        branch = Subject(eni="eni-branch", trunk="eni-trunk", association="trunk-assoc-1")
+        entries = told(
+            call(Effect.CREATE, 0, trunk),
+            attach(1, "eni-trunk", "i-1", "eni-attach-1"),
+            call(Effect.CREATE, 5, Subject(eni="eni-branch", description="aws-k8s-branch-eni")),
+            call(Effect.ATTACH, 6, branch),
+            assign(7, "eni-branch", "10.0.0.5"),
+            call(Effect.DETACH, 9, Subject(association="trunk-assoc-1")),
+        )
+        assert [(entry.eni_kind, entry.instance) for entry in entries] == [
+            *(("trunk", None), ("trunk", "i-1"), ("branch", None)),
+            *(("branch", "i-1"), ("branch", "i-1"), ("branch", "i-1")),
+        ]
+
+    def test_a_call_belongs_to_the_instance_that_the_interface_was_on_then(self) -> None:
+        entries = told(
+            create(0, "eni-a"),
+            attach(1, "eni-a", "i-1", "eni-attach-1"),
+            assign(2, "eni-a", "10.0.0.5"),
+            detach(5, "eni-attach-1"),
+            assign(6, "eni-a", "10.0.0.6"),
+            attach(7, "eni-a", "i-2", "eni-attach-2"),
+            assign(8, "eni-a", "10.0.0.7"),
+        )
+        assert [(entry.instance, entry.instance_basis) for entry in entries] == [
+            *((None, None), ("i-1", "attach"), ("i-1", "attach"), ("i-1", "attach")),
+            *((None, None), ("i-2", "attach"), ("i-2", "attach")),
+        ]
+
+    def test_the_cnis_description_names_the_instance_where_no_attachment_is_known(self) -> None:
+        made = Subject(eni="eni-a", vpc="vpc-1", mark=("i-1", "description"))
+        entries = told(call(Effect.CREATE, 0, made), assign(2, "eni-a", "10.0.0.5"))
+        assert [(entry.instance, entry.instance_basis) for entry in entries] == [("i-1", "description")] * 2
+
+    def test_the_public_address_of_an_interface_is_told_when_it_comes_and_when_it_goes(self) -> None:
+        given = Subject(eni="eni-a", association="eipassoc-1", public_address="203.0.113.9")
+        taken = Subject(association="eipassoc-1")
+        entries = told(call(Effect.MODIFY, 0, given), call(Effect.MODIFY, 9, taken))
+        assert [(entry.eni, entry.public_address) for entry in entries] == [
+            ("eni-a", "203.0.113.9"),
+            ("eni-a", None),
+        ]
+
+    def test_a_termination_has_an_entry_for_each_interface_that_goes_with_it(self) -> None:
+        (*_, gone) = told(*TestTermination().node(dies=True))
+        assert (gone.effect, gone.instance, gone.eni) == (Effect.TERMINATE, "i-1", "eni-a")
+        assert gone.removed == (held("10.0.0.5"),)
+
+    def test_and_one_without_where_none_is_known(self) -> None:
+        (gone,) = told(terminate(50, "i-9"))
+        assert (gone.instance, gone.eni, gone.removed) == ("i-9", None, ())
 
 
 class TestVerdicts:

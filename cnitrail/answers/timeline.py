@@ -27,6 +27,10 @@ _OWN_INTERFACE = (Effect.ASSIGN, Effect.UNASSIGN, Effect.CREATE)
 """What a node does to its own interfaces only; it also deletes those that others left behind."""
 
 
+_NAMED = {Effect.LAUNCH: "launch", Effect.ATTACH: "attach"}
+"""How the instance is known that a call itself names."""
+
+
 def timeline(history: History, wanted: Filter) -> Iterator[TimelineEntry]:
     """The entries that a filter keeps: by time, within a second cause before effect, by event id."""
     ended = _leases_by_ending_event(history)
@@ -166,7 +170,8 @@ def _instance(
 ) -> tuple[str | None, str | None]:
     """The instance that the interface was on at that moment, and how that is known."""
     if subject.instance is not None:
-        return subject.instance, "launch" if event.effect is Effect.LAUNCH else "attach"
+        known = attachment is not None and attachment.instance == subject.instance
+        return subject.instance, attachment.how if attachment and known else _NAMED.get(event.effect)
     if attachment is not None and attachment.instance is not None:
         return attachment.instance, attachment.how
     if subject.association is not None:
