@@ -379,7 +379,7 @@ class _Splitter:
                         self._cut(self._pos)
                         yield from self._elements()
                     continue
-            elif envelope and depth == 1 and byte in b"{[" and not self._is_value():
+            elif envelope and depth == 1 and byte in (b"{", b"[") and not self._is_value():
                 self._cut(self._pos)
                 yield from self._item(top_level=False)
                 continue

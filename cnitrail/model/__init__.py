@@ -11,7 +11,7 @@ from cnitrail.model.answer import (
     Verdict,
     WhoAnswer,
 )
-from cnitrail.model.coverage import Coverage, Hole, Reach, Sign
+from cnitrail.model.coverage import Coverage, Hole, Moment, Reach, Sign
 from cnitrail.model.event import (
     EFFECT_ORDER,
     Actor,
@@ -32,7 +32,17 @@ from cnitrail.model.event import (
     is_prefix,
     order_of,
 )
-from cnitrail.model.evidence import Document, Evidence, Note, Origin, Record, Scope, Skipped, SourceReport
+from cnitrail.model.evidence import (
+    Account,
+    Document,
+    Evidence,
+    Note,
+    Origin,
+    Record,
+    Scope,
+    Skipped,
+    SourceReport,
+)
 from cnitrail.model.history import (
     OPEN,
     UNKNOWN,
@@ -49,6 +59,7 @@ __all__ = [
     "EFFECT_ORDER",
     "OPEN",
     "UNKNOWN",
+    "Account",
     "Actor",
     "ActorBasis",
     "ActorKind",
@@ -76,6 +87,7 @@ __all__ = [
     "IssuedSession",
     "Lease",
     "LeaseEntry",
+    "Moment",
     "Moved",
     "Note",
     "Origin",

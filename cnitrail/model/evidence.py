@@ -1,11 +1,11 @@
 """What was read, where it came from, and what could not be read."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 
-from cnitrail.model.coverage import Reach
+from cnitrail.model.coverage import Moment, Reach, Sign
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,12 +41,14 @@ class Document:
     """One container of records, as a source delivers it: its name and its bytes, in pieces.
 
     ``size`` is the number of stored bytes where it is known beforehand. Reading ``chunks`` may
-    raise ``OSError``; what was read until then stands.
+    raise ``OSError``; what was read until then stands. ``etag`` changes when the bytes do; None
+    where nothing tells that.
     """
 
     uri: str
     size: int | None
     chunks: Iterator[bytes]
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Scope:
     Times are aware, both included. ``event_names`` are the events that matter. ``profile`` and
     ``endpoint_url`` are the AWS CLI's options; a Region may be ``all``. ``lag`` is how long an event
     may take until LookupEvents shows it, ``max_calls`` how often it is called in a Region at most.
+    ``seen`` are (uri, etag) of documents that need not be delivered again; ``into`` is the path of
+    the store that is being filled, which is no evidence.
     """
 
     since: datetime | None = None
@@ -78,6 +82,29 @@ class Scope:
     event_names: tuple[str, ...] = ()
     lag: timedelta = timedelta(minutes=15)
     max_calls: int = 3600
+    seen: Collection[tuple[str, str]] = frozenset()
+    into: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a source counted of its evidence beyond the records that it delivers, once at its end.
+
+    A store knows what was read into it, and delivers of that only what is asked for. ``records``
+    = those passed over or not delivered; ``relevant`` of them are repeats or not delivered;
+    ``signs`` and ``ends`` (the first and last event of each account and Region) tell what times it
+    covers. ``uri`` and ``etag`` are as a document's.
+    """
+
+    uri: str
+    etag: str | None
+    files: int
+    bytes: int
+    records: int
+    relevant: int
+    duplicates: int
+    signs: frozenset[Sign]
+    ends: tuple[Moment, ...]
 
 
 @dataclass(frozen=True, slots=True)
