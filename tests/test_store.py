@@ -294,6 +294,158 @@ class TestChoosing:
         assert len(run("timeline", store, "-o", "jsonl").stdout.splitlines()) == 14
 
 
+Call = tuple[str, dict[str, Any], dict[str, Any]]
+MAKER = "arn:aws:iam::1:role/maker"
+
+
+def create(eni: str, address: str, cluster: str = "", description: str = "") -> Call:
+    tags = [{"key": "eks:cluster-name", "value": cluster}] if cluster else []
+    described = {"networkInterfaceId": eni, "vpcId": "vpc-1", "privateIpAddress": address}
+    described |= {"tagSet": {"items": tags}, "description": description}
+    return "CreateNetworkInterface", {}, {"networkInterface": described}
+
+
+def assign(eni: str, *addresses: str, reassign: bool = False) -> Call:
+    named = {"items": [{"privateIpAddress": address} for address in addresses]}
+    asked = {"networkInterfaceId": eni, "privateIpAddressesSet": named, "allowReassignment": reassign}
+    return "AssignPrivateIpAddresses", asked, {}
+
+
+def attach(eni: str, instance: str) -> Call:
+    asked = {"networkInterfaceId": eni, "instanceId": instance}
+    return "AttachNetworkInterface", asked, {"attachmentId": f"eni-attach-{eni}"}
+
+
+def launch(instance: str, cluster: str) -> Call:
+    tags = {"items": [{"key": "eks:cluster-name", "value": cluster}]}
+    return "RunInstances", {}, {"instancesSet": {"items": [{"instanceId": instance, "tagSet": tags}]}}
+
+
+def tag(resource: str, cluster: str) -> Call:
+    tags = {"items": [{"key": "eks:cluster-name", "value": cluster}]}
+    return "CreateTags", {"resourcesSet": {"items": [{"resourceId": resource}]}, "tagSet": tags}, {}
+
+
+def sign_in(session: str, key: str) -> Call:
+    asked = {"roleArn": MAKER, "roleSessionName": session}
+    return "AssumeRoleWithWebIdentity", asked, {"credentials": {"accessKeyId": key}}
+
+
+def told_in_order(store: Path, *calls: Call, session: str = "one") -> History:
+    """A store of calls, a second apart, by a service account's role, held against all questions."""
+    records = []
+    for number, (name, request, response) in enumerate(calls):
+        issuer: dict[str, str] = {"userName": "maker", "arn": MAKER}
+        provider = {"federatedProvider": "arn:aws:iam::1:oidc-provider/oidc.eks.x.amazonaws.com/id/1"}
+        if session.startswith("i-"):
+            provider = {}
+        caller: dict[str, Any] = {
+            "type": "AssumedRole",
+            "arn": f"arn:aws:sts::1:assumed-role/maker/{session}",
+            "accessKeyId": f"ASIA{session}",
+            "sessionContext": {"sessionIssuer": issuer, "webIdFederationData": provider},
+        }
+        if name.startswith("AssumeRole"):
+            caller = {"type": "WebIdentityUser", "userName": "system:serviceaccount:kube-system:aws-node"}
+        record = {"eventName": name, "eventID": f"{name}-{number}", "userIdentity": caller}
+        record |= {"requestParameters": request, "responseElements": response}
+        records.append(record | {"eventTime": f"2026-01-01T00:00:{number:02}Z"})
+    log = store.with_suffix(".json")
+    log.write_text(json.dumps({"Records": records}))
+    collect(store, log)
+    assert_every_question_is_answered_alike(store)
+    return read(store)[0]
+
+
+class TestLinks:
+    """What is read for a question goes along every link that the history follows."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Path:
+        return tmp_path / "trail.db"
+
+    def test_a_branch_is_on_the_instance_of_its_trunk(self, store: Path) -> None:
+        tied = {"interfaceAssociation": {"associationId": "trunk-assoc-1"}}
+        history = told_in_order(
+            store,
+            attach("eni-trunk", f"{I}1"),
+            (
+                "AssociateTrunkInterface",
+                {"branchInterfaceId": "eni-a", "trunkInterfaceId": "eni-trunk"},
+                tied,
+            ),
+            assign("eni-a", "10.0.0.1"),
+            ("TerminateInstances", {"instancesSet": {"items": [{"instanceId": f"{I}1"}]}}, {}),
+            assign("eni-a", "10.0.0.2"),
+        )
+        assert history.interfaces["eni-a"].attachments[0].instance == f"{I}1"
+
+    def test_what_one_call_took_from_several_is_shown_to_each(self, store: Path) -> None:
+        history = told_in_order(
+            store,
+            create("eni-a", "10.0.0.1"),
+            create("eni-b", "10.0.1.1"),
+            create("eni-c", "10.0.2.1"),
+            assign("eni-c", "10.0.0.1", "10.0.1.1", reassign=True),
+        )
+        last = [*timeline(history, Filter(eni=("eni-a",)))][-1]
+        assert [moved.from_eni for moved in last.moved] == ["eni-a", "eni-b"]
+
+    def test_an_address_inside_a_prefix_is_in_the_block_of_all_its_neighbours(self, store: Path) -> None:
+        prefix = {"networkInterfaceId": "eni-b", "ipv4Prefixes": [{"ipv4Prefix": "10.0.3.0/28"}]}
+        told_in_order(
+            store,
+            *(create(f"eni-{name}", f"10.0.{number}.1") for number, name in enumerate("abd", 4)),
+            assign("eni-d", "10.0.3.4"),
+            ("AssignPrivateIpAddresses", prefix, {}),
+            assign("eni-d", "10.0.3.5"),
+            assign("eni-a", "10.0.3.3"),
+        )
+
+    @pytest.mark.parametrize(
+        ("others", "cluster"),
+        [
+            ([create("eni-b", "10.0.1.1", "blue")], "blue"),
+            ([create("eni-b", "10.0.1.1"), tag("eni-b", "blue")], "blue"),
+            ([create("eni-b", "10.0.1.1", "blue"), tag("eni-b", "green")], "green"),
+            ([create("eni-b", "10.0.1.1", "blue"), create("eni-c", "10.0.2.1", "green")], None),
+            ([create("eni-b", "10.0.1.1", "blue"), create("eni-c", "10.0.2.1", "blue")], "blue"),
+            (
+                [
+                    create("eni-b", "10.0.1.1", "blue"),
+                    tag("eni-b", "green"),
+                    create("eni-c", "10.0.2.1", "blue"),
+                ],
+                None,
+            ),
+        ],
+    )
+    def test_the_cluster_of_a_role_is_that_of_the_interfaces_it_makes(
+        self, store: Path, others: list[Call], cluster: str | None
+    ) -> None:
+        history = told_in_order(store, create("eni-a", "10.0.0.1"), *others)
+        assert history.actors["CreateNetworkInterface-0"].cluster == cluster
+
+    def test_the_cluster_of_a_node_is_that_of_its_tags(self, store: Path) -> None:
+        calls = launch(f"{I}1", "blue"), assign("eni-a", "10.0.0.1")
+        history = told_in_order(store, *calls, session=f"{I}1")
+        assert history.actors["AssignPrivateIpAddresses-1"].cluster == "blue"
+
+    def test_a_mark_leads_to_the_instance_that_it_names(self, store: Path) -> None:
+        history = told_in_order(
+            store, launch(f"{I}1", "blue"), create("eni-a", "10.0.0.1", description=f"aws-K8S-{I}1")
+        )
+        (entry,) = timeline(history, Filter(eni=("eni-a",)))
+        assert (entry.instance, entry.instance_basis, entry.cluster) == (f"{I}1", "description", "blue")
+
+    @pytest.mark.parametrize("issued", [sign_in("other", "ASIAone"), sign_in("one", "ASIAother")])
+    def test_credentials_are_found_by_their_key_or_by_role_and_session(
+        self, store: Path, issued: Call
+    ) -> None:
+        history = told_in_order(store, issued, assign("eni-a", "10.0.0.1"))
+        assert history.actors["AssignPrivateIpAddresses-1"].service_account == "kube-system/aws-node"
+
+
 class TestTables:
     def test_records_are_the_text_that_came(self, store: Path) -> None:
         came = {
