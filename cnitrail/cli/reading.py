@@ -18,8 +18,7 @@ from cnitrail.sources import open_source
 from cnitrail.sources.layout import log_name
 
 if TYPE_CHECKING:
-    from cnitrail.answers.filters import Filter
-    from cnitrail.cli.options import Access
+    from cnitrail.cli.options import Request
     from cnitrail.model import History
     from cnitrail.sources import Source
 
@@ -38,14 +37,9 @@ class _Count:
     skipped: list[Skipped] = field(default_factory=list)
 
 
-def ask(
-    sources: tuple[str, ...],
-    wanted: Filter,
-    access: Access,
-    *,
-    quiet: bool,
-) -> tuple[History, Evidence]:
-    """The history that the sources tell, and the account of what was read."""
+def ask(request: Request) -> tuple[History, Evidence]:
+    """The history that the sources of a request tell, and the account of what was read."""
+    wanted, access = request.wanted, request.access
     scope = Scope(
         since=wanted.since,
         until=wanted.until,
@@ -60,8 +54,8 @@ def ask(
         lag=access.lag,
         max_calls=access.max_calls,
     )
-    with Progress(quiet) as progress:
-        ledger, evidence = read_evidence(sources, scope, progress)
+    with Progress(request.quiet) as progress:
+        ledger, evidence = read_evidence(request.sources, scope, progress)
     return build(ledger.events(), ledger.sessions()), evidence
 
 

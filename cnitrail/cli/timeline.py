@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
 
 import click
 
-from cnitrail.cli.options import (
-    ALL_FILTERS,
-    Access,
-    aws_options,
-    filter_options,
-    output_option,
-    quiet_option,
-    sources_argument,
-    wanted_of,
-)
+from cnitrail.cli.options import ALL_FILTERS, Request, question
 
 
 @click.command(short_help="Who added, moved or removed which addresses, when.")
-@sources_argument
-@filter_options(*ALL_FILTERS)
-@aws_options
-@output_option("table", "json", "jsonl", "csv")
-@quiet_option
-@click.pass_context
-def timeline(
-    ctx: click.Context,
-    /,
-    sources: tuple[str, ...],
-    access: Access,
-    output: str,
-    quiet: bool,
-    **filters: Any,
-) -> None:
+@question(*ALL_FILTERS)
+def timeline(request: Request) -> None:
     """Who added, moved or removed which addresses, when.
 
     SOURCE is a CloudTrail log file, a directory of them, or - for standard input;
@@ -50,20 +28,10 @@ def timeline(
       cnitrail timeline logs/ --actor '*/admin*' --event 'Assign*' -o json
     """
     from cnitrail.answers.timeline import timeline as answer
-    from cnitrail.cli.printing import print_entries, query_of
-    from cnitrail.cli.reading import ask, tell
+    from cnitrail.cli.printing import respond
+    from cnitrail.cli.reading import ask
     from cnitrail.render.timeline import COLUMNS, write_timeline
 
-    wanted = wanted_of(filters)
-    history, evidence = ask(sources, wanted, access, quiet=quiet)
-    entries = list(answer(history, wanted))
-    print_entries(
-        output,
-        entries,
-        command="timeline",
-        query=query_of(sources, wanted),
-        evidence=evidence,
-        columns=COLUMNS,
-        write_table=write_timeline,
-    )
-    ctx.exit(tell(evidence, len(entries), quiet))
+    history, evidence = ask(request)
+    entries = list(answer(history, request.wanted))
+    sys.exit(respond(request, evidence, entries, columns=COLUMNS, write_table=write_timeline))
