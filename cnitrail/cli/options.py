@@ -66,16 +66,36 @@ class Time(click.ParamType[datetime]):
             )
 
 
+def _length(age: re.Match[str]) -> timedelta:
+    return timedelta(**{_UNITS[age["unit"]]: int(age["number"])})
+
+
 def _time(text: str) -> datetime:
     age = _AGE.match(text)
     if age:
-        return datetime.now(UTC) - timedelta(**{_UNITS[age["unit"]]: int(age["number"])})
+        return datetime.now(UTC) - _length(age)
     if _EPOCH.match(text):
         return datetime.fromtimestamp(float(text), UTC)
     from dateutil.parser import isoparse
 
     time = isoparse(text.replace(" ", "T", 1))
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+class Age(click.ParamType[timedelta]):
+    """A length of time on the command line."""
+
+    name = "AGE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The length that a text like 15m means."""
+        age = _AGE.match(str(value).strip())
+        if age is None:
+            self.fail(f"{value!r} is not a length of time; try 90s, 15m, 2h, 3d or 1w", param, ctx)
+        try:
+            return _length(age)
+        except OverflowError:
+            self.fail(f"{value!r} is too long", param, ctx)
 
 
 class Network(click.ParamType["IPv4Network | IPv6Network"]):
@@ -123,6 +143,18 @@ def filter_options(command: F) -> F:
 _AWS = (
     click.option("--profile", metavar="NAME", help="AWS profile, as the AWS CLI's."),
     click.option("--endpoint-url", metavar="URL", help="Endpoint of the AWS service, as the AWS CLI's."),
+    click.option(
+        "--request-payer",
+        type=click.Choice(["requester"]),
+        help="Pay for reading a bucket that says so, as the AWS CLI's.",
+    ),
+    click.option(
+        "--delivery-lag",
+        type=Age(),
+        default="1h",
+        show_default=True,
+        help="How long after --until a log file on S3 may have been delivered; later ones are not read.",
+    ),
 )
 
 
@@ -133,7 +165,13 @@ def scope_options(command: F) -> F:
     return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(command)
 
 
-def scope_of(wanted: Filter, profile: str | None, endpoint_url: str | None) -> Scope:
+def scope_of(
+    wanted: Filter,
+    profile: str | None,
+    endpoint_url: str | None,
+    request_payer: str | None,
+    delivery_lag: timedelta,
+) -> Scope:
     """What the sources are asked for, given what the answer will keep."""
     from cnitrail.model import Scope
 
@@ -147,6 +185,8 @@ def scope_of(wanted: Filter, profile: str | None, endpoint_url: str | None) -> S
         addresses=wanted.ip,
         profile=profile,
         endpoint_url=endpoint_url,
+        request_payer=request_payer,
+        delivery_lag=delivery_lag,
     )
 
 

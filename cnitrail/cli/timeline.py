@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from cnitrail.cli.options import (
     scope_options,
     wanted_of,
 )
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 @click.command(short_help="Who added, moved or removed which addresses, when.")
@@ -29,13 +32,16 @@ def timeline(
     sources: tuple[str, ...],
     profile: str | None,
     endpoint_url: str | None,
+    request_payer: str | None,
+    delivery_lag: timedelta,
     output: str,
     quiet: bool,
     **filters: Any,
 ) -> None:
     """Who added, moved or removed which addresses, when.
 
-    SOURCE is a CloudTrail log file, a directory of them, or - for standard input;
+    SOURCE is a CloudTrail log file, a directory of them, s3://BUCKET[/PREFIX] for a trail's
+    bucket, or - for standard input;
     plain or gzipped, in any of the shapes that CloudTrail, LookupEvents and EventBridge
     write. Several are read as one body of evidence.
 
@@ -44,6 +50,7 @@ def timeline(
       cnitrail timeline logs/ --eni eni-0abc…
       cnitrail timeline logs/ --ip 10.0.1.0/24 --since 2h
       cnitrail timeline logs/ --cluster prod --failed
+      cnitrail timeline s3://audit-logs --eni eni-0abc… --since 2h
       cnitrail timeline logs/ --actor '*/admin*' --event 'Assign*' -o json
     """
     from cnitrail.answers.timeline import timeline as answer
@@ -53,7 +60,9 @@ def timeline(
 
     wanted = wanted_of(filters)
     with Progress(quiet) as progress:
-        ledger, evidence = read_evidence(sources, scope_of(wanted, profile, endpoint_url), progress)
+        ledger, evidence = read_evidence(
+            sources, scope_of(wanted, profile, endpoint_url, request_payer, delivery_lag), progress
+        )
     entries = list(answer(build(ledger.events(), ledger.sessions()), wanted))
     if output == "table":
         from cnitrail.render.timeline import write_timeline

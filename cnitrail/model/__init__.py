@@ -21,7 +21,16 @@ from cnitrail.model.event import (
     is_prefix,
     order_of,
 )
-from cnitrail.model.evidence import Document, Evidence, Origin, Record, Scope, Skipped, SourceReport
+from cnitrail.model.evidence import (
+    DELIVERY_LAG,
+    Document,
+    Evidence,
+    Origin,
+    Record,
+    Scope,
+    Skipped,
+    SourceReport,
+)
 from cnitrail.model.history import (
     OPEN,
     UNKNOWN,
@@ -35,6 +44,7 @@ from cnitrail.model.history import (
 )
 
 __all__ = [
+    "DELIVERY_LAG",
     "EFFECT_ORDER",
     "OPEN",
     "UNKNOWN",

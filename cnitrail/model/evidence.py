@@ -1,9 +1,13 @@
 """What was read, where it came from, and what could not be read."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
+
+DELIVERY_LAG = timedelta(hours=1)
+"""How long after an event its log file is looked for, unless asked otherwise: twelve times the
+"about 5 minutes" that AWS states as the average. AWS retries a delivery that fails for 30 days."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,12 +31,13 @@ class Document:
     """One container of records, as a source delivers it: its name and its bytes, in pieces.
 
     ``size`` is the number of stored bytes where it is known beforehand. Reading ``chunks`` may
-    raise ``OSError``; what was read until then stands.
+    raise ``OSError``; what was read until then stands. ``etag`` is S3's name for these very bytes.
     """
 
     uri: str
     size: int | None
     chunks: Iterator[bytes]
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,9 @@ class Record:
 class Scope:
     """What of its evidence a source is asked for; it may deliver more, never less.
 
-    Times are aware, both included. ``profile`` and ``endpoint_url`` are the AWS CLI's options.
+    Times are aware, both included, and are those of events; ``delivery_lag`` is how much later the
+    log file of an event is still looked for. ``profile``, ``endpoint_url`` and ``request_payer`` are
+    the AWS CLI's options. ``seen`` holds (uri, etag) of documents that need not be delivered again.
     """
 
     since: datetime | None = None
@@ -59,6 +66,9 @@ class Scope:
     addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     profile: str | None = None
     endpoint_url: str | None = None
+    request_payer: str | None = None
+    delivery_lag: timedelta = DELIVERY_LAG
+    seen: Collection[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

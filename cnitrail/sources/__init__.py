@@ -10,6 +10,7 @@ from typing import Protocol
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Record, Scope, Skipped
 from cnitrail.sources.files import FileSource, StandardInput
+from cnitrail.sources.s3 import S3Source
 
 
 class Source(Protocol):
@@ -26,7 +27,7 @@ class Source(Protocol):
         """
 
 
-_SCHEMES: dict[str, Callable[[str, Scope], Source]] = {"-": StandardInput}
+_SCHEMES: dict[str, Callable[[str, Scope], Source]] = {"-": StandardInput, "s3://": S3Source}
 
 
 def open_source(uri: str, scope: Scope) -> Source:
@@ -39,7 +40,7 @@ def open_source(uri: str, scope: Scope) -> Source:
             return source(uri, scope)
     if uri == "lookup:" or "://" in uri:
         raise SourceError(
-            f"{uri}: this version reads files, directories and standard input only",
+            f"{uri}: this version reads files, directories, standard input and s3://BUCKET/PREFIX only",
             "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
         )
     return FileSource(uri, scope)
