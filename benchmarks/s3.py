@@ -58,7 +58,7 @@ def serve() -> None:
                 if small.get("expect"):
                     writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 body = await reader.readexactly(int(small.get("content-length", 0)))
-                asked = line.encode()
+                asked = f"{line} {small.get('range')}".encode()
                 answer = kept.get(asked)
                 if answer is None:
                     answer = await asyncio.to_thread(_ask, behind, line, headers, body)

@@ -170,13 +170,16 @@ class Bucket:
 
     def _open_swift(self) -> Swift | None:
         """The quick reader at the address that has answered; none where it would not be trusted there."""
-        credentials = self._session.get_credentials()
-        core = self._session._session  # noqa: SLF001  boto3 has no other way to this setting
-        if credentials is None or core.get_config_variable("ca_bundle"):
-            return None
         url, region = self._address
         url = url.partition("?")[0].rstrip("/")
-        return open_swift(url, region, credentials, bool(self._payer), CONNECT_SECONDS, READ_SECONDS)
+        credentials = self._session.get_credentials()
+        core = self._session._session  # noqa: SLF001  boto3 has no other way to this setting
+        own_authorities = url.startswith("https:") and core.get_config_variable("ca_bundle")
+        if credentials is None or own_authorities:
+            return None
+        return open_swift(
+            self._name, url, region, credentials, bool(self._payer), CONNECT_SECONDS, READ_SECONDS
+        )
 
     def _get(self, request: GetObjectRequestTypeDef, etag: str, length: int) -> bytes:
         """So many bytes of an object that has this ETag. Raises ``OSError`` and ``SourceError``."""

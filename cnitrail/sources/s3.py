@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-THREADS: Final = 16
+THREADS: Final = 32
 """Calls at a time; benchmarks/RESULTS.md tells what more of them bring."""
 
-_AHEAD = 4 * THREADS
+_AHEAD = 2 * THREADS
 _AHEAD_BYTES = 4 * PIECE
 _PAGE_BYTES = 1024 * 1024
 _SEARCHED_PAGES = 100

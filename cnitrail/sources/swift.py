@@ -49,9 +49,15 @@ class Swift:
 
 
 def open_swift(
-    url: str, region: str, credentials: Credentials, pays: bool, connect_seconds: int, read_seconds: int
+    bucket: str,
+    url: str,
+    region: str,
+    credentials: Credentials,
+    pays: bool,
+    connect_seconds: int,
+    read_seconds: int,
 ) -> Swift:
-    """A reader of the bucket that has this URL, its name included in host or path."""
+    """A reader of a bucket; the URL is the bucket's own, with its name in host or path."""
     from obstore.store import S3Store
 
     def provide() -> S3Credential:
@@ -66,6 +72,7 @@ def open_swift(
         }
 
     store = S3Store(
+        bucket,
         endpoint=url,
         virtual_hosted_style_request=True,
         region=region,
