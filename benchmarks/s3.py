@@ -1,4 +1,4 @@
-"""How fast a trail's bucket is read: `python benchmarks/s3.py [--objects 5000] [--records 300] [--rounds 5]`.
+"""How fast a trail's bucket is read: `python benchmarks/s3.py [--objects 5000] [--records 8] [--rounds 5]`.
 
 Every way downloads the same objects from one server on loopback, in turn, round after round in one
 run, so the ratios hold on any machine. The server is moto in a process of its own; as moto answers
@@ -35,7 +35,7 @@ from cnitrail.sources import open_source  # noqa: E402
 
 BUCKET = "benchmark-logs"
 FOLDER = "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/14"
-THREADS = 16
+THREADS = 32
 os.environ |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -185,7 +185,7 @@ def main() -> None:
     """Measures, and prints a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--objects", type=int, default=5000)
-    parser.add_argument("--records", type=int, default=30)
+    parser.add_argument("--records", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()

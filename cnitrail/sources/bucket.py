@@ -6,6 +6,7 @@ What would befall every other call, too, is a ``SourceError``. What is about one
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -139,6 +140,10 @@ class Bucket:
 
         return _persistently(lambda: self._get(request, object_.etag, length))
 
+    def close(self) -> None:
+        """Leave the connections that are open."""
+        self._client.close()
+
     def _listing(self, prefix: str) -> ListObjectsV2RequestTypeDef:
         request: ListObjectsV2RequestTypeDef = {"Bucket": self._name, "Prefix": prefix}
         if self._payer:
@@ -192,14 +197,15 @@ class Bucket:
             raise _TornError(str(error)) from None
         except (BotoCoreError, ClientError) as error:
             raise aws.fatal(error, self._uri) or _unfetched(error) from None
-        if answer["ETag"].strip('"') != etag:
-            raise OSError("it was replaced after it had been listed; read it again")
-        try:
-            body = answer["Body"].read()
-        except BotoCoreError as error:
-            raise _TornError(str(error)) from None
+        with closing(answer["Body"]) as arriving:
+            if answer["ETag"].strip('"') != etag:
+                raise OSError("it was replaced after it had been listed; read it again")
+            try:
+                body = arriving.read()
+            except BotoCoreError as error:
+                raise _TornError(f"its body arrives torn ({error})") from None
         if len(body) != length:
-            raise _TornError(f"{len(body)} bytes came instead of {length}")
+            raise _TornError(f"its body arrives torn ({len(body)} bytes instead of {length})")
         return body
 
     def _unlisted(self, error: Exception) -> SourceError:

@@ -72,16 +72,16 @@ def of_days(folder: str, scope: Scope) -> Span | None:
     names = below_root(folder) or []
     date = names[names.index(TRAIL) + 2 :]
     region = folder.removesuffix("/").rsplit("/", len(date))[0] + "/"
-    first, last = folder, _behind(folder)
+    first = final = folder
     if scope.since is not None:
         first = max(first, f"{region}{_delivered_from(scope.since):%Y/%m/%d/}")
     if scope.until is not None:
-        final = _delivered_until(scope.until, scope.delivery_lag)
-        last = min(last, _behind(f"{region}{final:%Y/%m/%d/}"))
+        until = _delivered_until(scope.until, scope.delivery_lag)
+        final = min(final, f"{region}{until:%Y/%m/%d/}", key=_behind)
+    last = _behind(final)
     if first >= last:
         return None
-    common = commonprefix([first, last])  # noqa: RUF071  of keys, which are no paths
-    return Span(max(folder, common, key=len), first, last)
+    return Span(commonprefix([first, final]), first, last)  # noqa: RUF071  keys are no paths
 
 
 def takes(key: str, scope: Scope) -> bool:

@@ -70,7 +70,8 @@ class S3Source:
                 raise self._nothing()
             yield from self._fetched(bucket, found.spans, pool)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
+            bucket.close()
 
     def _fetched(self, bucket: Bucket, spans: Iterable[Span], pool: Executor) -> Iterator[Document | Skipped]:
         """The objects, many of them on their way at once. Raises ``SourceError``."""
