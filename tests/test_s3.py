@@ -11,6 +11,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from loopback import Call, Endpoint, Fault, Refusal, endpoint
 from write import files, zipped
@@ -305,6 +306,11 @@ class TestLateDelivery:
         scope = Scope(since=at("2024-05-15T00:09"), until=at("2024-05-15T00:09"), delivery_lag=timedelta())
         assert [each[-31:-26] for each in keys(read(self.REGION, scope))] == ["T2355", "T0005"]
 
+    def test_times_at_the_ends_of_the_calendar(self, read: Read) -> None:
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        assert len(keys(read(self.REGION, Scope(since=first, until=last)))) == 12
+        assert len(keys(read(self.REGION, Scope(until=NOON.until, delivery_lag=timedelta.max)))) == 12
+
     def test_without_an_end_everything_later_is_read(self, read: Read) -> None:
         assert len(keys(read(self.REGION, Scope(since=at("2024-05-14T13:00"))))) == 1 + 4
 
@@ -468,10 +474,8 @@ class TestSentences:
     def test_a_time_with_no_log_files(self, read: Read) -> None:
         scope = Scope(since=at("2031-01-01"), until=at("2031-01-02"), accounts=("111111111111",))
         said = self.said(read, "s3://plain-logs", scope)
-        assert (
-            "no log files of account 111111111111 delivered since 2031-01-01 00:00Z up to 2031-01-02 01:00Z"
-            in said
-        )
+        time = "since 2031-01-01 00:00:00+0000 until 2031-01-02 00:00:00+0000"
+        assert f"no log files of account 111111111111 {time}" in said
 
     def test_listing_denied(self, read: Read, server: Endpoint) -> None:
         server.fault = lambda _: Refusal(403, "AccessDenied")
@@ -482,6 +486,21 @@ class TestSentences:
     def test_every_object_denied(self, read: Read, server: Endpoint) -> None:
         server.fault = lambda call: None if call.is_listing else Refusal(403, "AccessDenied")
         assert "needs the IAM action s3:GetObject on plain-logs/*" in self.said(read, "s3://plain-logs", NOON)
+
+    def test_after_enough_denials_no_more_are_tried(
+        self, read: Read, server: Endpoint, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(s3_module, "_DENIED_ENOUGH", 3)
+        monkeypatch.setattr(s3_module, "_AHEAD", 4)
+        server.fault = lambda call: None if call.is_listing else Refusal(403, "AccessDenied")
+        assert "access is denied to all 3 log files tried" in self.said(read, "s3://plain-logs")
+        assert len(set(server.fetched)) < 10
+
+    def test_a_role_that_may_not_be_assumed(self) -> None:
+        error = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
+        said = aws.fatal(error, "s3://logs")
+        assert said is not None
+        assert "the AWS credentials cannot be had" in said.message
 
     @pytest.mark.parametrize(
         ("code", "sentence"),

@@ -14,6 +14,9 @@ _UNKNOWN_KEY = frozenset(
     {"InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken", "UnrecognizedClientException"}
 )
 _WRONG_SECRET = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException"})
+_FOR_CREDENTIALS = frozenset(
+    {"AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetRoleCredentials", "CreateToken"}
+)
 _WRONG_CLOCK = frozenset({"RequestTimeTooSkewed"})
 
 
@@ -70,7 +73,8 @@ def fatal(error: Exception, uri: str) -> SourceError | None:
         )
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError)):
         return SourceError(f"{uri}: the AWS sign-in has expired ({error})", "aws sso login")
-    if isinstance(error, boto.CredentialRetrievalError):
+    unhad = isinstance(error, boto.ClientError) and error.operation_name in _FOR_CREDENTIALS
+    if unhad or isinstance(error, boto.CredentialRetrievalError):
         return SourceError(
             f"{uri}: the AWS credentials cannot be had ({error})", "look at the profile's set-up"
         )

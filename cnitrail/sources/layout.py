@@ -25,6 +25,8 @@ _NAME = re.compile(
     r"(?P<account>\d{12})_CloudTrail_(?P<region>[a-z0-9-]+)_(?P<stamp>\d{8}T\d{4})Z_[^/]*$",
     re.ASCII,
 )
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 _AFTER_SLASH = chr(ord("/") + 1)
 
 _STAMP_SLACK = timedelta(minutes=15)
@@ -112,16 +114,15 @@ def _delivered_from(since: datetime) -> datetime:
 
 
 def _delivered_until(until: datetime, lag: timedelta) -> datetime:
-    return _moved(until, lag + _STAMP_SLACK)
+    return _moved(_moved(until, lag), _STAMP_SLACK)
 
 
 def _moved(time: datetime, by: timedelta) -> datetime:
-    """A time in UTC, moved; at the ends of the calendar it stays there."""
-    time = time.astimezone(UTC)
+    """A time in UTC, moved, but not over the ends of the calendar."""
     try:
-        return time + by
+        return time.astimezone(UTC) + by
     except OverflowError:
-        return time
+        return _LAST if by > timedelta() else _FIRST
 
 
 def _behind(prefix: str) -> str:

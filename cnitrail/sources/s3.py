@@ -98,7 +98,7 @@ class S3Source:
                 break
         if denied and not others:
             raise SourceError(
-                f"{self.uri}: access is denied to all {denied:,} log files: "
+                f"{self.uri}: access is denied to all {denied:,} log files tried: "
                 f"reading them needs the IAM action s3:GetObject on {self._name}/*",
                 "allow it (and kms:Decrypt, if a key of KMS encrypts them) to this identity",
             )
@@ -121,8 +121,8 @@ class S3Source:
         asked = [
             f"of account {', '.join(scope.accounts)}" if scope.accounts else "",
             f"of Region {', '.join(scope.regions)}" if scope.regions else "",
-            f"delivered since {scope.since:%Y-%m-%d %H:%MZ}" if scope.since else "",
-            f"up to {scope.until + scope.delivery_lag:%Y-%m-%d %H:%MZ}" if scope.until else "",
+            f"since {scope.since:%Y-%m-%d %H:%M:%S%z}" if scope.since else "",
+            f"until {scope.until:%Y-%m-%d %H:%M:%S%z}" if scope.until else "",
         ]
         which = "".join(f" {each}" for each in asked if each)
         return SourceError(
