@@ -111,9 +111,13 @@ class Duration(click.ParamType[timedelta]):
         if isinstance(value, timedelta):
             return value
         age = _AGE.match(str(value))
-        if age is None:
-            self.fail(f"{value!r} is no length of time; try 90s, 15m, 2h", param, ctx)
-        return _length(age)
+        try:
+            length = _length(age) if age is not None else None
+        except OverflowError:
+            length = None
+        if length is None:
+            self.fail(f"{value!r} is not a length of time; try 90s, 15m, 2h", param, ctx)
+        return length
 
 
 _FILTERS = {
@@ -157,6 +161,18 @@ _AWS = (
         show_default=True,
         help="Calls of LookupEvents in each Region at most; two are made a second.",
     ),
+    click.option(
+        "--request-payer",
+        type=click.Choice(["requester"]),
+        help="Pay for reading a bucket that says so, as the AWS CLI's.",
+    ),
+    click.option(
+        "--delivery-lag",
+        type=Duration(),
+        default="1h",
+        show_default=True,
+        help="How long after --until a log file on S3 may have been delivered; later ones are not read.",
+    ),
 )
 
 
@@ -179,6 +195,8 @@ class Access:
     endpoint_url: str | None
     lag: timedelta
     max_calls: int
+    request_payer: str | None
+    delivery_lag: timedelta
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ def ask(request: Request) -> tuple[History, Evidence]:
         endpoint_url=access.endpoint_url,
         lag=access.lag,
         max_calls=access.max_calls,
+        request_payer=access.request_payer,
+        delivery_lag=access.delivery_lag,
     )
     with Progress(request.quiet) as progress:
         ledger, evidence = read_evidence(request.sources, scope, progress)

@@ -14,10 +14,10 @@ from cnitrail.cli.options import ALL_FILTERS, Request, question
 def timeline(request: Request) -> None:
     """Who added, moved or removed which addresses, when.
 
-    SOURCE is a CloudTrail log file, a directory of them, or - for standard input;
-    plain or gzipped, in any of the shapes that CloudTrail, LookupEvents and EventBridge
-    write. lookup: (the default) asks CloudTrail itself for the last 90 days, in seconds with
-    --instance or --eni. Several are read as one body of evidence.
+    SOURCE is a CloudTrail log file, a directory of them, s3://BUCKET[/PREFIX] for a trail's
+    bucket, or - for standard input; plain or gzipped, in any of the shapes that CloudTrail,
+    LookupEvents and EventBridge write. lookup: (the default) asks CloudTrail itself for the last
+    90 days, in seconds with --instance or --eni. Several are read as one body of evidence.
 
     \b
     Examples:
@@ -25,6 +25,7 @@ def timeline(request: Request) -> None:
       cnitrail timeline logs/ --eni eni-0abc…
       cnitrail timeline logs/ --ip 10.0.1.0/24 --since 2h
       cnitrail timeline logs/ --cluster prod --failed
+      cnitrail timeline s3://audit-logs --eni eni-0abc… --since 2h
       cnitrail timeline logs/ --actor '*/admin*' --event 'Assign*' -o json
     """
     from cnitrail.answers.timeline import timeline as answer

@@ -32,7 +32,17 @@ from cnitrail.model.event import (
     is_prefix,
     order_of,
 )
-from cnitrail.model.evidence import Document, Evidence, Note, Origin, Record, Scope, Skipped, SourceReport
+from cnitrail.model.evidence import (
+    DELIVERY_LAG,
+    Document,
+    Evidence,
+    Note,
+    Origin,
+    Record,
+    Scope,
+    Skipped,
+    SourceReport,
+)
 from cnitrail.model.history import (
     OPEN,
     UNKNOWN,
@@ -46,6 +56,7 @@ from cnitrail.model.history import (
 )
 
 __all__ = [
+    "DELIVERY_LAG",
     "EFFECT_ORDER",
     "OPEN",
     "UNKNOWN",

@@ -1,11 +1,15 @@
 """What was read, where it came from, and what could not be read."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 
 from cnitrail.model.coverage import Reach
+
+DELIVERY_LAG = timedelta(hours=1)
+"""How long after an event its log file is looked for, unless asked otherwise: twelve times the
+"about 5 minutes" that AWS states as the average. AWS retries a delivery that fails for 30 days."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,12 +45,13 @@ class Document:
     """One container of records, as a source delivers it: its name and its bytes, in pieces.
 
     ``size`` is the number of stored bytes where it is known beforehand. Reading ``chunks`` may
-    raise ``OSError``; what was read until then stands.
+    raise ``OSError``; what was read until then stands. ``etag`` is S3's name for these very bytes.
     """
 
     uri: str
     size: int | None
     chunks: Iterator[bytes]
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,11 @@ class Record:
 class Scope:
     """What of its evidence a source is asked for; it may deliver more, never less.
 
-    Times are aware, both included. ``event_names`` are the events that matter. ``profile`` and
-    ``endpoint_url`` are the AWS CLI's options; a Region may be ``all``. ``lag`` is how long an event
-    may take until LookupEvents shows it, ``max_calls`` how often it is called in a Region at most.
+    Times are aware, both included, and are those of events. ``event_names`` are the events that matter.
+    ``profile``, ``endpoint_url`` and ``request_payer`` are the AWS CLI's options; a Region may be ``all``.
+    ``lag`` is how long an event may take until LookupEvents shows it, ``max_calls`` how often it is
+    called in a Region at most; ``delivery_lag`` is how much later than an event its log file on S3 is
+    still looked for. ``seen`` holds (uri, etag) of documents that need not be delivered again.
     """
 
     since: datetime | None = None
@@ -78,6 +85,9 @@ class Scope:
     event_names: tuple[str, ...] = ()
     lag: timedelta = timedelta(minutes=15)
     max_calls: int = 3600
+    request_payer: str | None = None
+    delivery_lag: timedelta = DELIVERY_LAG
+    seen: Collection[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

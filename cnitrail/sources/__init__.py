@@ -11,6 +11,7 @@ from cnitrail.errors import SourceError
 from cnitrail.model import Document, Note, Record, Scope, Skipped
 from cnitrail.sources.files import FileSource, StandardInput
 from cnitrail.sources.lookup import LookupSource
+from cnitrail.sources.s3 import S3Source
 
 
 class Source(Protocol):
@@ -28,7 +29,11 @@ class Source(Protocol):
         """
 
 
-_SCHEMES: dict[str, Callable[[str, Scope], Source]] = {"-": StandardInput, "lookup:": LookupSource}
+_SCHEMES: dict[str, Callable[[str, Scope], Source]] = {
+    "-": StandardInput,
+    "lookup:": LookupSource,
+    "s3://": S3Source,
+}
 
 
 def open_source(uri: str, scope: Scope) -> Source:
@@ -41,7 +46,7 @@ def open_source(uri: str, scope: Scope) -> Source:
             return source(uri, scope)
     if "://" in uri:
         raise SourceError(
-            f"{uri}: this version reads files, directories, standard input and lookup: only",
+            f"{uri}: cnitrail reads files, directories, standard input, s3://BUCKET/PREFIX and lookup:",
             "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
         )
     return FileSource(uri, scope)
