@@ -3,6 +3,7 @@
 CnitrailError
 ├── UsageError      the command line asks for something that cannot be (exit 2)
 └── SourceError     a source named on the command line cannot be read at all (exit 1)
+    └── StoreError  a local store cannot be read or written (exit 1)
 
 Anything smaller, a file or a record that cannot be read, is no error but a value:
 ``cnitrail.model.Skipped``.
@@ -24,3 +25,7 @@ class UsageError(CnitrailError):
 
 class SourceError(CnitrailError):
     """A source cannot be read at all: no such path, no credentials, no access."""
+
+
+class StoreError(SourceError):
+    """A local store cannot be opened, read or written."""

@@ -538,7 +538,7 @@ class TestCommandLine:
     def test_a_lag_that_is_none_is_wrong_usage(self, run: Run) -> None:
         result = run("timeline", "--lag", "soon")
         assert result.exit_code == 2
-        assert "'soon' is no length of time" in result.stderr
+        assert "'soon' is not a length of time" in result.stderr
 
     def test_nothing_can_follow_the_colon(self, run: Run) -> None:
         result = run("timeline", "lookup:eu-west-1")

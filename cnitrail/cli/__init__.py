@@ -6,6 +6,7 @@ Rooms are imported inside the commands: start-up is felt at every call.
 import click
 
 from cnitrail import __version__
+from cnitrail.cli.collect import collect
 from cnitrail.cli.leases import leases
 from cnitrail.cli.options import HELP_SETTINGS, CommandGroup
 from cnitrail.cli.state import state
@@ -28,6 +29,7 @@ def main() -> None:
       cnitrail timeline logs/                          everything in a directory
       cnitrail timeline --instance i-0abc…             the life of one node, from AWS
       cnitrail who 10.0.1.25 logs/ --at 2h             who had an address then
+      cnitrail collect logs/ --to trail.db             keep the events that matter
       zcat *.json.gz | cnitrail timeline - -o jsonl    for pipelines
 
     Exit status: 0 answered, all evidence read; 1 no answer; 2 wrong usage;
@@ -35,5 +37,5 @@ def main() -> None:
     """
 
 
-for command in (timeline, who, leases, state):
+for command in (timeline, who, leases, state, collect):
     main.add_command(command)

@@ -6,12 +6,13 @@ import sys
 
 import click
 
-from cnitrail.cli.options import PLACE_FILTERS, Request, question
+from cnitrail.cli.options import PLACE_FILTERS, Request, output_option, request_options
 
 
 @click.command(short_help="Every interval in which an interface held an address.")
-@question(*PLACE_FILTERS, "actor", "agent", "event", "since", "until")
-def leases(request: Request) -> None:
+@request_options(*PLACE_FILTERS, "actor", "agent", "event", "since", "until")
+@output_option
+def leases(request: Request, output: str) -> None:
     """Every interval in which an interface held an address or a prefix.
 
     Each bound says what it rests on: observed (an event says so), implied (something
@@ -29,4 +30,4 @@ def leases(request: Request) -> None:
 
     history, evidence = ask(request)
     entries = list(answer(history, request.wanted))
-    sys.exit(respond(request, evidence, entries, columns=COLUMNS, write_table=write_leases))
+    sys.exit(respond(request, output, evidence, entries, columns=COLUMNS, write_table=write_leases))

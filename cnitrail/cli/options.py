@@ -176,7 +176,7 @@ _AWS = (
 )
 
 
-_OUTPUT = click.option(
+output_option = click.option(
     "-o",
     "--output",
     type=click.Choice(["table", "json", "jsonl", "csv"]),
@@ -201,35 +201,33 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a command is asked: of which sources, what to keep, and how to print it."""
+    """What a command is asked: of which sources, and what to keep."""
 
     sources: tuple[str, ...]
     wanted: Filter
     access: Access
-    output: str
     quiet: bool
 
 
-def question(
+def request_options(
     *filters: str, metavar: str = "[SOURCE]..."
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The arguments and options of every question, handed to the command as one ``Request``.
+    """The sources, filters and AWS options of a command, handed to it as one ``Request``.
 
     ``filters`` are those of the contract that make sense for the command.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
-        def asked(sources: tuple[str, ...], output: str, *, quiet: bool, **options: Any) -> Any:
+        def asked(sources: tuple[str, ...], *, quiet: bool, **options: Any) -> Any:
             access = Access(**{each.name: options.pop(each.name) for each in fields(Access)})
             wanted = _wanted({name: options.pop(name) for name in filters})
-            return command(Request(sources, wanted, access, output, quiet), **options)
+            return command(Request(sources, wanted, access, quiet), **options)
 
         shared = (
             click.argument("sources", nargs=-1, metavar=metavar),
             *(_FILTERS[name] for name in filters),
             *_AWS,
-            _OUTPUT,
             _QUIET,
         )
         for option in reversed(shared):

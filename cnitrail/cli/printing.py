@@ -23,6 +23,7 @@ Entry = TypeVar("Entry")
 
 def respond(
     request: Request,
+    output: str,
     evidence: Evidence,
     entries: Sequence[Entry],
     *,
@@ -34,13 +35,13 @@ def respond(
 
     ``asked`` is what the command was asked beside its filters.
     """
-    if request.output == "table":
+    if output == "table":
         write_table(entries, sys.stdout)
-    elif request.output == "csv":
+    elif output == "csv":
         from cnitrail.render.csv import table
 
         sys.stdout.writelines(table(columns, entries))
-    elif request.output == "jsonl":
+    elif output == "jsonl":
         from cnitrail.render.json import lines
 
         sys.stdout.writelines(lines(entries))

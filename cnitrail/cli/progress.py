@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from cnitrail.sources import Measured
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
+
+    from cnitrail.model import Note
+    from cnitrail.sources import Source
 
 _PATIENCE_SECONDS = 1.0
 
@@ -27,6 +33,8 @@ class Progress:
         self._begun = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
+        self._measure: Callable[[], int] | None = None
+        self._base = 0
 
     def __enter__(self) -> Self:
         return self
@@ -51,9 +59,22 @@ class Progress:
         else:
             click.echo(printable(text), err=True)
 
+    def note(self, note: Note, files: int) -> None:
+        """Say what a source says, after so many files; the time left is shown once it is known."""
+        self.say(f"{note.source}: {note.text}")
+        if note.documents is not None:
+            self.expect(files + note.documents)
+
     def expect(self, files: int) -> None:
         """How many files there will be in the end, about; from then on the time left is shown."""
         self._expected = files
+
+    def begin(self, source: Source, size: int) -> None:
+        """A source begins, after ``size`` bytes of others; how much it has is asked only if shown."""
+        self._measure = source.total_bytes if isinstance(source, Measured) else None
+        self._base = size
+        if self._bar is not None:
+            self._show_total()
 
     def advance(self, files: int, size: int, events: int) -> None:
         """Show how far reading is: counts of files, stored bytes and relevant events."""
@@ -61,6 +82,7 @@ class Progress:
             return
         if self._bar is None:
             self._bar, self._task = _bar()
+            self._show_total()
         assert self._task is not None
         left = self._left(files)
         self._bar.update(self._task, files=files, completed=size, events=events, left=left)
@@ -73,10 +95,21 @@ class Progress:
         seconds = round(passed / files * (self._expected - files))
         return f"of about {self._expected:,} ({seconds // 60}:{seconds % 60:02} left)"
 
+    def _show_total(self) -> None:
+        assert self._bar is not None
+        assert self._task is not None
+        self._bar.update(self._task, total=self._base + self._measure() if self._measure else None)
+
 
 def _bar() -> tuple[Bar, TaskID]:
     from rich.console import Console
-    from rich.progress import DownloadColumn, SpinnerColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import (
+        DownloadColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
     from rich.progress import Progress as Bar
 
     columns = (
@@ -85,6 +118,7 @@ def _bar() -> tuple[Bar, TaskID]:
         DownloadColumn(),
         TransferSpeedColumn(),
         TextColumn("{task.fields[events]} relevant"),
+        TimeRemainingColumn(),
     )
     bar = Bar(*columns, console=Console(stderr=True), transient=True)
     task = bar.add_task("reading", total=None, files=0, events=0, left="")

@@ -11,15 +11,29 @@ from cnitrail.cli.progress import Progress
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.errors import SourceError
 from cnitrail.history import Ledger, build, cover
-from cnitrail.model import Document, Evidence, Note, Record, Scope, Sign, Skipped, SourceReport
+from cnitrail.model import (
+    Account,
+    Document,
+    Evidence,
+    Moment,
+    Note,
+    Record,
+    Scope,
+    Sign,
+    Skipped,
+    SourceReport,
+)
 from cnitrail.render.safe import printable
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import open_source
 from cnitrail.sources.layout import log_name
 
 if TYPE_CHECKING:
-    from cnitrail.cli.options import Request
-    from cnitrail.model import History
+    from collections.abc import Iterator, Sequence
+
+    from cnitrail.answers.filters import Filter
+    from cnitrail.cli.options import Access, Request
+    from cnitrail.model import Event, History
     from cnitrail.sources import Source
 
 _SHOWN = 20
@@ -35,12 +49,30 @@ class _Count:
     tally: Tally = field(default_factory=Tally)
     signs: set[Sign] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
+    ends: list[Moment] = field(default_factory=list)
+
+    def take_over(self, account: Account) -> None:
+        """Add what the source itself has counted."""
+        self.files += account.files
+        self.tally.bytes += account.bytes
+        self.tally.records += account.records
+        self.relevant += account.relevant
+        self.duplicates += account.duplicates
+        self.signs |= account.signs
+        self.ends += account.ends
 
 
 def ask(request: Request) -> tuple[History, Evidence]:
     """The history that the sources of a request tell, and the account of what was read."""
-    wanted, access = request.wanted, request.access
-    scope = Scope(
+    scope = scope_of(request.wanted, request.access)
+    with Progress(request.quiet) as progress:
+        ledger, evidence = read_evidence(request.sources, scope, progress)
+    return build(ledger.events(), ledger.sessions()), evidence
+
+
+def scope_of(wanted: Filter, access: Access) -> Scope:
+    """What the sources are asked for, given what will be kept."""
+    return Scope(
         since=wanted.since,
         until=wanted.until,
         regions=wanted.region,
@@ -56,9 +88,6 @@ def ask(request: Request) -> tuple[History, Evidence]:
         request_payer=access.request_payer,
         delivery_lag=access.delivery_lag,
     )
-    with Progress(request.quiet) as progress:
-        ledger, evidence = read_evidence(request.sources, scope, progress)
-    return build(ledger.events(), ledger.sessions()), evidence
 
 
 def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tuple[Ledger, Evidence]:
@@ -72,12 +101,14 @@ def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tu
     reports: list[SourceReport] = []
     skipped: list[Skipped] = []
     signs: set[Sign] = set()
+    ends: list[Moment] = []
     for source in sources:
         count = _read(source, scanner, ledger, progress)
-        if count.files == 0 and not count.skipped:
+        if count.files == count.tally.records == 0 and not count.skipped:
             raise SourceError(f"{source.uri}: no files in it", "name the directory that holds the log files")
         skipped.extend(count.skipped)
         signs |= count.signs | count.tally.signs
+        ends.extend(count.ends)
         reports.append(
             SourceReport(
                 uri=source.uri,
@@ -90,34 +121,42 @@ def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tu
             )
         )
     events = ledger.events()
+    moments: list[Event | Moment] = [*events, *ends]
+    times = [each.time for each in moments]
     return ledger, Evidence(
         sources=tuple(reports),
-        first_event=events[0].time if events else None,
-        last_event=events[-1].time if events else None,
-        coverage=cover(signs, events).reaches,
+        first_event=min(times, default=None),
+        last_event=max(times, default=None),
+        coverage=cover(signs, moments).reaches,
         skipped=tuple(skipped),
     )
 
 
 def _read(source: Source, scanner: Scanner, ledger: Ledger, progress: Progress) -> _Count:
     count = _Count()
+    progress.begin(source, 0)
     for delivered in source.documents():
         if isinstance(delivered, Document):
             count.files += 1
-            name = log_name(delivered.uri)
-            if name is not None:
-                count.signs.add((name.account, name.region, name.delivered))
-            for found in scanner.scan(delivered, count.tally, signs=name is None):
+            for found in scan_document(scanner, delivered, count.tally):
                 _enter(found, ledger, count)
+        elif isinstance(delivered, Account):
+            count.take_over(delivered)
         elif isinstance(delivered, Note):
-            progress.say(f"{delivered.source}: {delivered.text}")
-            if delivered.documents is not None:
-                progress.expect(count.files + delivered.documents)
+            progress.note(delivered, count.files)
         else:
             _enter(delivered, ledger, count)
             count.tally.records += isinstance(delivered, Record)
         progress.advance(count.files, count.tally.bytes, count.relevant)
     return count
+
+
+def scan_document(scanner: Scanner, document: Document, tally: Tally) -> Iterator[Record | Skipped]:
+    """The relevant records of a document; the tally learns by which signs it covers what times."""
+    name = log_name(document.uri)
+    if name is not None:
+        tally.signs.add((name.account, name.region, name.delivered))
+    return scanner.scan(document, tally, signs=name is None)
 
 
 def _enter(found: Record | Skipped, ledger: Ledger, count: _Count) -> None:
@@ -126,9 +165,10 @@ def _enter(found: Record | Skipped, ledger: Ledger, count: _Count) -> None:
         count.skipped.append(found)
         return
     decoded = decode(found)
-    origin = found.origins[0]
     count.skipped += [
-        Skipped(origin.source, f"record {origin.index}: {problem}") for problem in decoded.problems
+        Skipped(origin.source, f"record {origin.index}: {problem}")
+        for origin in found.origins
+        for problem in decoded.problems
     ]
     if decoded.fact is not None:
         count.relevant += 1
@@ -139,19 +179,24 @@ def tell(evidence: Evidence, shown: int, quiet: bool) -> int:
     """Say on stderr what was read and what was not; the exit status that follows from it."""
     if not quiet:
         click.echo(_summary(evidence, shown), err=True)
-    for skip in evidence.skipped[:_SHOWN]:
+    return tell_skipped(evidence.skipped, "-o json lists all under evidence.skipped")
+
+
+def tell_skipped(skipped: Sequence[Skipped], where: str) -> int:
+    """Say on stderr what could not be read, and where all of it is listed; the exit status."""
+    for skip in skipped[:_SHOWN]:
         click.echo(f"skipped: {printable(skip.source)}: {printable(skip.reason)}", err=True)
-    more = len(evidence.skipped) - _SHOWN
+    more = len(skipped) - _SHOWN
     if more > 0:
-        click.echo(f"skipped: {more} more; -o json lists all under evidence.skipped", err=True)
-    return 3 if evidence.skipped else 0
+        click.echo(f"skipped: {more} more; {where}", err=True)
+    return 3 if skipped else 0
 
 
 def _summary(evidence: Evidence, shown: int) -> str:
     files = sum(source.files for source in evidence.sources)
     records = sum(source.records for source in evidence.sources)
     relevant = sum(source.relevant - source.duplicates for source in evidence.sources)
-    read = f"{_many(files, 'file')} with {_many(records, 'record')} read, {relevant} relevant"
+    read = f"{many(files, 'file')} with {many(records, 'record')} read, {relevant} relevant"
     if evidence.first_event is None or evidence.last_event is None:
         return f"nothing to show: {read}; none moves an address or an interface"
     span = f"{evidence.first_event:%Y-%m-%d %H:%M:%SZ} to {evidence.last_event:%Y-%m-%d %H:%M:%SZ}"
@@ -160,5 +205,6 @@ def _summary(evidence: Evidence, shown: int) -> str:
     return f"{shown} shown; {read} ({span})"
 
 
-def _many(number: int, noun: str) -> str:
+def many(number: int, noun: str) -> str:
+    """A count with its noun: ``1 file``, ``2,000 files``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

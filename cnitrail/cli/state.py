@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import PLACE_FILTERS, Request, Time, question
+from cnitrail.cli.options import PLACE_FILTERS, Request, Time, output_option, request_options
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Interfaces, attachments and addresses as they stood at a time.")
 @click.option("--at", type=Time(), required=True, help="The time: ISO 8601, epoch seconds, an age (2h).")
-@question(*PLACE_FILTERS)
-def state(request: Request, at: datetime) -> None:
+@request_options(*PLACE_FILTERS)
+@output_option
+def state(request: Request, at: datetime, output: str) -> None:
     """The interfaces, their attachments and addresses as they stood at a time.
 
     What the evidence never mentions is not shown: a trail that begins today says
@@ -34,4 +35,4 @@ def state(request: Request, at: datetime) -> None:
 
     history, evidence = ask(request)
     entries = list(answer(history, at, request.wanted))
-    sys.exit(respond(request, evidence, entries, columns=COLUMNS, write_table=write_state, at=at))
+    sys.exit(respond(request, output, evidence, entries, columns=COLUMNS, write_table=write_state, at=at))

@@ -6,12 +6,13 @@ import sys
 
 import click
 
-from cnitrail.cli.options import ALL_FILTERS, Request, question
+from cnitrail.cli.options import ALL_FILTERS, Request, output_option, request_options
 
 
 @click.command(short_help="Who added, moved or removed which addresses, when.")
-@question(*ALL_FILTERS)
-def timeline(request: Request) -> None:
+@request_options(*ALL_FILTERS)
+@output_option
+def timeline(request: Request, output: str) -> None:
     """Who added, moved or removed which addresses, when.
 
     SOURCE is a CloudTrail log file, a directory of them, s3://BUCKET[/PREFIX] for a trail's
@@ -35,4 +36,4 @@ def timeline(request: Request) -> None:
 
     history, evidence = ask(request)
     entries = list(answer(history, request.wanted))
-    sys.exit(respond(request, evidence, entries, columns=COLUMNS, write_table=write_timeline))
+    sys.exit(respond(request, output, evidence, entries, columns=COLUMNS, write_table=write_timeline))

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import Request, Time, question
+from cnitrail.cli.options import Request, Time, output_option, request_options
 from cnitrail.errors import UsageError
 from cnitrail.render.safe import printable
 
@@ -31,8 +31,9 @@ _SHOWN = 10
     metavar="FILE",
     help="Answer many: CSV with a header ip,at[,vpc,account], or JSON lines; - for stdin.",
 )
-@question("vpc", "account", "region", metavar="[IP] [SOURCE]...")
-def who(request: Request, at: datetime | None, batch: IO[str] | None) -> None:
+@request_options("vpc", "account", "region", metavar="[IP] [SOURCE]...")
+@output_option
+def who(request: Request, at: datetime | None, batch: IO[str] | None, output: str) -> None:
     """Which interface and instance held an address at a time, and who gave it.
 
     \b
@@ -69,7 +70,13 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None) -> None:
     history, evidence = ask(replace(request, wanted=replace(request.wanted, ip=tuple(addresses))))
     answers = list(_answers(Witness(history, Coverage(evidence.coverage)), questions, request.wanted))
     status = respond(
-        request, evidence, answers, columns=COLUMNS, write_table=write_answers, questions=len(questions)
+        request,
+        output,
+        evidence,
+        answers,
+        columns=COLUMNS,
+        write_table=write_answers,
+        questions=len(questions),
     )
     unreadable = [each for each in questions if isinstance(each, Unreadable)]
     for each in unreadable[:_SHOWN]:

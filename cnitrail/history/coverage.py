@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from cnitrail.model import Coverage, Event, Hole, Reach, Sign
+from cnitrail.model import Coverage, Event, Hole, Moment, Reach, Sign
 
 _LEAST_SIGNS = 5
 _LEAST_HOLE = timedelta(minutes=15)
@@ -21,7 +21,7 @@ DELIVERY = timedelta(minutes=15)
 """How long before a file's stamp its events may have happened, as a rule."""
 
 
-def cover(signs: Iterable[Sign], events: Iterable[Event]) -> Coverage:
+def cover(signs: Iterable[Sign], events: Iterable[Event | Moment]) -> Coverage:
     """The coverage that delivered files and unrelated records show; events widen it at its ends.
 
     ``signs`` are the stamps of log files, and the times of records that are of no matter; relevant

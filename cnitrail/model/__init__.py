@@ -11,7 +11,7 @@ from cnitrail.model.answer import (
     Verdict,
     WhoAnswer,
 )
-from cnitrail.model.coverage import Coverage, Hole, Reach, Sign
+from cnitrail.model.coverage import Coverage, Hole, Moment, Reach, Sign
 from cnitrail.model.event import (
     EFFECT_ORDER,
     Actor,
@@ -34,6 +34,7 @@ from cnitrail.model.event import (
 )
 from cnitrail.model.evidence import (
     DELIVERY_LAG,
+    Account,
     Document,
     Evidence,
     Note,
@@ -60,6 +61,7 @@ __all__ = [
     "EFFECT_ORDER",
     "OPEN",
     "UNKNOWN",
+    "Account",
     "Actor",
     "ActorBasis",
     "ActorKind",
@@ -87,6 +89,7 @@ __all__ = [
     "IssuedSession",
     "Lease",
     "LeaseEntry",
+    "Moment",
     "Moved",
     "Note",
     "Origin",

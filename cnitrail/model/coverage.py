@@ -8,6 +8,15 @@ Sign = tuple[str | None, str | None, datetime]
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """When and where an event happened, without the event."""
+
+    account: str | None
+    region: str | None
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Hole:
     """A span of time of which nothing was read; aware, UTC."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 
-from cnitrail.model.coverage import Reach
+from cnitrail.model.coverage import Moment, Reach, Sign
 
 DELIVERY_LAG = timedelta(hours=1)
 """How long after an event its log file is looked for, unless asked otherwise: twelve times the
@@ -45,7 +45,8 @@ class Document:
     """One container of records, as a source delivers it: its name and its bytes, in pieces.
 
     ``size`` is the number of stored bytes where it is known beforehand. Reading ``chunks`` may
-    raise ``OSError``; what was read until then stands. ``etag`` is S3's name for these very bytes.
+    raise ``OSError``; what was read until then stands. ``etag`` changes when the bytes do; None
+    where nothing tells that.
     """
 
     uri: str
@@ -71,6 +72,7 @@ class Scope:
     ``lag`` is how long an event may take until LookupEvents shows it, ``max_calls`` how often it is
     called in a Region at most; ``delivery_lag`` is how much later than an event its log file on S3 is
     still looked for. ``seen`` holds (uri, etag) of documents that need not be delivered again.
+    ``into`` is the path of the store that is being filled, which is no evidence.
     """
 
     since: datetime | None = None
@@ -88,6 +90,28 @@ class Scope:
     request_payer: str | None = None
     delivery_lag: timedelta = DELIVERY_LAG
     seen: Collection[tuple[str, str]] = frozenset()
+    into: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a source counted of its evidence beyond the records that it delivers, once at its end.
+
+    A store knows what was read into it, and delivers of that only what is asked for. ``records``
+    = those passed over or not delivered; ``relevant`` of them are repeats or not delivered;
+    ``signs`` and ``ends`` (the first and last event of each account and Region) tell what times it
+    covers. ``uri`` and ``etag`` are as a document's.
+    """
+
+    uri: str
+    etag: str | None
+    files: int
+    bytes: int
+    records: int
+    relevant: int
+    duplicates: int
+    signs: frozenset[Sign]
+    ends: tuple[Moment, ...]
 
 
 @dataclass(frozen=True, slots=True)

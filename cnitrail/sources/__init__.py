@@ -5,13 +5,14 @@ A source may deliver too much, never too little. A new source is one file here a
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cnitrail.errors import SourceError
-from cnitrail.model import Document, Note, Record, Scope, Skipped
+from cnitrail.model import Account, Document, Note, Record, Scope, Skipped
 from cnitrail.sources.files import FileSource, StandardInput
 from cnitrail.sources.lookup import LookupSource
 from cnitrail.sources.s3 import S3Source
+from cnitrail.store import Reader, is_sqlite
 
 
 class Source(Protocol):
@@ -21,12 +22,20 @@ class Source(Protocol):
     def uri(self) -> str:
         """The source as the user named it."""
 
-    def documents(self) -> Iterator[Document | Record | Skipped | Note]:
+    def documents(self) -> Iterator[Document | Record | Skipped | Note | Account]:
         """Every document, in an order that is always the same.
 
         A source that keeps single records, and knows where each came from, delivers them as such.
         Notes come when there is something to say.
         """
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A source that can tell how much there is to read."""
+
+    def total_bytes(self) -> int:
+        """The stored bytes of all documents that it will deliver."""
 
 
 _SCHEMES: dict[str, Callable[[str, Scope], Source]] = {
@@ -49,4 +58,4 @@ def open_source(uri: str, scope: Scope) -> Source:
             f"{uri}: cnitrail reads files, directories, standard input, s3://BUCKET/PREFIX and lookup:",
             "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
         )
-    return FileSource(uri, scope)
+    return Reader(uri, scope) if is_sqlite(uri) else FileSource(uri, scope)

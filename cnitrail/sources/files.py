@@ -9,24 +9,49 @@ from typing import BinaryIO
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
+from cnitrail.store import is_store
 
+_BESIDE_A_STORE = ("-journal", "-lock")
 _PIECE = 1024 * 1024
 
 
 class FileSource:
     """A file, or every file below a directory, in the order of their names.
 
-    Raises ``SourceError`` where there is nothing at the path.
+    A store below a directory is left out: it is a copy of evidence. One that is being filled is not
+    even opened: closing it would take away the locks that SQLite has on it. Raises ``SourceError``
+    where there is nothing at the path.
     """
 
-    def __init__(self, uri: str, _scope: Scope) -> None:
+    def __init__(self, uri: str, scope: Scope) -> None:
         self.uri = uri
+        self._seen = scope.seen
+        self._into = _identity(scope.into)
         if not os.path.lexists(uri):
             raise SourceError(f"{uri}: no such file or directory", "name a log file, a directory, or -")
 
     def documents(self) -> Iterator[Document | Skipped]:
         """A document for each regular file; what is none, or cannot be listed, is skipped."""
-        yield from _walk(self.uri, seen=set())
+        for found in self._new():
+            if isinstance(found, Skipped):
+                yield found
+            elif not is_store(found[0]):
+                path, status = found
+                yield Document(path, status.st_size, _file_pieces(path), _etag(status))
+
+    def total_bytes(self) -> int:
+        """The size of all files that are to be delivered."""
+        return sum(found[1].st_size for found in self._new() if not isinstance(found, Skipped))
+
+    def _new(self) -> Iterator[tuple[str, os.stat_result] | Skipped]:
+        for found in _walk(self.uri, entered=set()):
+            if isinstance(found, Skipped):
+                yield found
+                continue
+            path, status = found
+            is_target = self._into == (status.st_dev, status.st_ino)
+            if not is_target and (path, _etag(status)) not in self._seen:
+                yield found
 
 
 class StandardInput:
@@ -44,17 +69,17 @@ class StandardInput:
         yield Document("-", None, _pieces(sys.stdin.buffer))
 
 
-def _walk(path: str, seen: set[tuple[int, int]]) -> Iterator[Document | Skipped]:
+def _walk(path: str, entered: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result] | Skipped]:
     """The files at or below a path. A directory is entered once, however many links lead to it."""
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            if (status.st_dev, status.st_ino) in seen:
+            if (status.st_dev, status.st_ino) in entered:
                 return
-            seen.add((status.st_dev, status.st_ino))
+            entered.add((status.st_dev, status.st_ino))
             names = sorted(os.listdir(path))
         elif stat.S_ISREG(status.st_mode):
-            yield Document(path, status.st_size, _file_pieces(path))
+            yield path, status
             return
         else:
             yield Skipped(path, "not a regular file")
@@ -63,7 +88,27 @@ def _walk(path: str, seen: set[tuple[int, int]]) -> Iterator[Document | Skipped]
         yield Skipped(path, f"cannot be read: {error.strerror or error}")
         return
     for name in names:
-        yield from _walk(os.path.join(path, name), seen)
+        below = os.path.join(path, name)
+        if not _is_beside_store(below, names):
+            yield from _walk(below, entered)
+
+
+def _etag(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _identity(path: str | None) -> tuple[int, int] | None:
+    """What a file is known by, under whatever name."""
+    if path is None or not os.path.exists(path):
+        return None
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _is_beside_store(path: str, names: list[str]) -> bool:
+    """Whether a file is one that SQLite and collect put beside a store, and may take away any moment."""
+    name = os.path.basename(path)
+    return any(name.endswith(end) and name.removesuffix(end) in names for end in _BESIDE_A_STORE)
 
 
 def _file_pieces(path: str) -> Iterator[bytes]:

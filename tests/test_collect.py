@@ -1,0 +1,365 @@
+"""``collect``: it reads what is new, survives anything, and two of them take turns."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from conftest import FIXTURES, Run
+
+import cnitrail.store.writer
+from cnitrail.cli import collecting, main
+from cnitrail.cli.progress import Progress
+from cnitrail.model import Scope
+from cnitrail.sources import Measured, open_source
+from cnitrail.sources import files as files_module
+from cnitrail.store import Writer
+
+REPOSITORY = FIXTURES.parent
+IRONMAN = FIXTURES / "ironman" / "AWSLogs"
+
+
+def command(*arguments: object, batch: float = 0.5) -> list[str]:
+    """A cnitrail process; with ``batch`` seconds between its commits."""
+    code = (
+        "import cnitrail.cli.collecting as c, cnitrail.cli as m;"
+        f"c._BATCH_SECONDS = {batch}; m.main(prog_name='cnitrail')"
+    )
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
+def entries(run: Run, source: Path) -> str:
+    return run("timeline", source, "-o", "jsonl").stdout
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    return shutil.copytree(IRONMAN, tmp_path / "logs")
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The log files that are opened, as they are."""
+    paths: list[str] = []
+    pieces = files_module._file_pieces
+
+    def watched(path: str) -> Iterator[bytes]:
+        paths.append(path)
+        return pieces(path)
+
+    monkeypatch.setattr(files_module, "_file_pieces", watched)
+    return iter([paths])
+
+
+class TestWhatIsNew:
+    def test_nothing_is_read_twice(self, run: Run, logs: Path, opened: Iterator[list[str]]) -> None:
+        paths, store = next(opened), logs.parent / "trail.db"
+        first = run("collect", logs, "--to", store)
+        assert len(paths) == 14
+        assert first.stderr == f"{store}: 14 files with 56 records read, 17 relevant, 17 new\n"
+        paths.clear()
+        assert run("collect", logs, "--to", store).stderr == f"{store}: nothing new\n"
+        assert paths == []
+
+    def test_only_new_and_changed_files_are_read(
+        self, run: Run, logs: Path, opened: Iterator[list[str]]
+    ) -> None:
+        paths, store = next(opened), logs.parent / "trail.db"
+        late = max(logs.rglob("*.json.gz"))
+        moved = late.rename(logs.parent / late.name)
+        run("collect", logs, "--to", store)
+        moved.rename(late)
+        changed = min(logs.rglob("*.json.gz"))
+        changed.write_bytes(gzip.compress(gzip.decompress(changed.read_bytes()), 1))
+        paths.clear()
+        run("collect", logs, "--to", store)
+        assert sorted(paths) == sorted(map(str, (late, changed)))
+        assert entries(run, store) == entries(run, logs)
+
+    def test_a_log_that_grows_is_counted_as_it_is_now(self, run: Run, tmp_path: Path) -> None:
+        lines = [
+            json.dumps(record)
+            for path in sorted(IRONMAN.rglob("*.json.gz"))
+            for record in json.loads(gzip.decompress(path.read_bytes()))["Records"]
+        ]
+        log, store = tmp_path / "log.jsonl", tmp_path / "trail.db"
+        for count in (20, 56):
+            log.write_text("\n".join(lines[:count]))
+            run("collect", log, "--to", store)
+        from_log, from_store = (
+            json.loads(run("timeline", source, "-o", "json").stdout) for source in (log, store)
+        )
+        assert from_store["entries"] == from_log["entries"]
+        (source,) = from_store["evidence"]["sources"]
+        assert source | {"uri": str(log)} == from_log["evidence"]["sources"][0]
+
+    def test_what_was_mended_is_no_longer_told(self, run: Run, logs: Path) -> None:
+        store = logs.parent / "trail.db"
+        some = min(logs.rglob("*.json.gz"))
+        whole = some.read_bytes()
+        some.write_bytes(whole[:200])
+        loop = logs / "loop"
+        loop.symlink_to("loop")
+        assert run("collect", logs, "--to", store).exit_code == 3
+        assert run("timeline", store).exit_code == 3
+        some.write_bytes(whole)
+        loop.unlink()
+        assert run("collect", logs, "--to", store).exit_code == 0
+        assert run("timeline", store).exit_code == 0
+        assert entries(run, store) == entries(run, logs)
+
+    def test_a_file_whose_reading_fails_is_read_again(
+        self, run: Run, logs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = logs.parent / "trail.db"
+        pieces = files_module._file_pieces
+
+        def failing(path: str) -> Iterator[bytes]:
+            data = b"".join(pieces(path))
+            yield data[:600]
+            raise OSError(5, "Input/output error")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(files_module, "_file_pieces", failing)
+            result = run("collect", logs, "--to", store)
+        assert result.exit_code == 3
+        assert "reading failed: Input/output error" in result.stderr
+        assert run("collect", logs, "--to", store).exit_code == 0
+        assert run("timeline", store).exit_code == 0
+        assert entries(run, store) == entries(run, logs)
+
+    def test_standard_input_is_always_new(self, run: Run, tmp_path: Path) -> None:
+        store = tmp_path / "trail.db"
+        for path in sorted(IRONMAN.rglob("*.json.gz")):
+            run("collect", "-", "--to", store, input=path.read_bytes())
+        result = run("timeline", store)
+        assert "14 files with 56 records read, 17 relevant" in result.stderr
+
+    def test_nothing_to_read_is_an_error(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "none").mkdir()
+        result = run("collect", tmp_path / "none", "--to", tmp_path / "trail.db")
+        assert result.exit_code == 1
+        assert "no files in it" in result.stderr
+
+    def test_a_wrong_source_makes_no_store(self, run: Run, tmp_path: Path) -> None:
+        assert run("collect", tmp_path / "none", "--to", tmp_path / "trail.db").exit_code == 1
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestFromAStore:
+    def test_a_store_can_be_collected_from(self, run: Run, logs: Path) -> None:
+        first, second = logs.parent / "first.db", logs.parent / "second.db"
+        run("collect", logs, "--to", first)
+        run("collect", first, "--to", second)
+        answers = [json.loads(run("timeline", each, "-o", "json").stdout) for each in (first, second)]
+        for answer, path in zip(answers, (first, second), strict=True):
+            answer["evidence"]["sources"][0].pop("uri")
+            assert answer.pop("query")["sources"] == [str(path)]
+        assert answers[0] == answers[1]
+
+    def test_an_unchanged_store_is_not_read_again(self, run: Run, logs: Path) -> None:
+        first, second = logs.parent / "first.db", logs.parent / "second.db"
+        run("collect", logs, "--to", first)
+        for _ in range(2):
+            result = run("collect", first, "--to", second)
+        assert result.stderr == f"{second}: nothing new\n"
+
+    def test_stores_are_joined(self, run: Run, tmp_path: Path) -> None:
+        stories = ("ironman", "node-life")
+        for story in stories:
+            run("collect", f"{story}/AWSLogs", "--to", tmp_path / f"{story}.db")
+        run("collect", *(tmp_path / f"{story}.db" for story in stories), "--to", tmp_path / "all.db")
+        together = run("timeline", *(f"{story}/AWSLogs" for story in stories), "-o", "jsonl").stdout
+        assert entries(run, tmp_path / "all.db") == together
+
+    def test_a_store_is_not_collected_into_itself(self, run: Run, logs: Path) -> None:
+        store = logs.parent / "trail.db"
+        run("collect", logs, "--to", store)
+        result = run("collect", store, "--to", logs / ".." / "trail.db")
+        assert result.exit_code == 2
+
+
+def many_files(folder: Path, copies: int) -> Path:
+    """The stories, over and over under other ids, in small files."""
+    texts = [gzip.decompress(path.read_bytes()) for path in sorted(FIXTURES.glob("*/AWSLogs/**/*.json.gz"))]
+    for copy in range(copies):
+        for number, text in enumerate(texts):
+            fresh = text.replace(b'"eventID":"', b'"eventID":"%04x' % copy).replace(
+                b"eni-0", b"eni-%x" % copy
+            )
+            path = folder / f"{copy:03}" / f"{number:03}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(fresh)
+    return folder
+
+
+def collect_until_killed(logs: Path, store: Path) -> None:
+    collecting._BATCH_SECONDS = 0.001
+    main(["collect", "-q", str(logs), "--to", str(store)])
+
+
+class TestKilled:
+    def test_50_kills_lose_nothing_and_repeat_nothing(self, run: Run, tmp_path: Path) -> None:
+        logs = many_files(tmp_path / "logs", 8)
+        once, store = tmp_path / "once.db", tmp_path / "killed.db"
+        run("collect", logs, "--to", once)
+        chance, kills, seen, midway = random.Random(7), 0, 0, 0
+        while kills < 50:
+            process = get_context("fork").Process(target=collect_until_killed, args=(logs, store))
+            process.start()
+            process.join(chance.uniform(0, 0.15))
+            process.kill()
+            process.join()
+            if process.exitcode == 0:
+                store.unlink()
+                seen = 0
+                continue
+            kills += 1
+            now = read_documents(store)
+            assert now >= seen
+            midway += now > seen
+            seen = now
+        assert midway > 20
+        run("collect", logs, "--to", store)
+        assert entries(run, store) == entries(run, once)
+        accounts = [
+            sqlite3.connect(each).execute("SELECT * FROM account").fetchall() for each in (store, once)
+        ]
+        assert accounts[0] == accounts[1]
+
+
+def read_documents(store: Path) -> int:
+    """How many documents a store has noted as read; it must be whole."""
+    if not store.exists() or store.stat().st_size == 0:
+        return 0
+    with closing(sqlite3.connect(store)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables == (0,):
+            return 0
+        (count,) = connection.execute("SELECT count(etag) FROM documents").fetchone()
+        return int(count)
+
+
+class Held:
+    """A collect that is in the midst of it: it has read some files, and waits for a pipe's."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        self.logs = folder / "held"
+        shutil.copytree(IRONMAN, self.logs)
+        self.process = subprocess.Popen(
+            command("collect", self.logs, "-", "--to", store, batch=0),
+            cwd=REPOSITORY,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while read_documents(store) < 14:
+            assert self.process.poll() is None
+            time.sleep(0.01)
+
+    def finish(self) -> None:
+        self.process.communicate(gzip.decompress(min(IRONMAN.rglob("*.gz")).read_bytes()).decode())
+
+
+class TestTwoAtOnce:
+    def test_the_second_waits_and_says_so(self, run: Run, tmp_path: Path) -> None:
+        store = tmp_path / "trail.db"
+        first = Held(tmp_path, store)
+        second = subprocess.Popen(
+            command("collect", FIXTURES / "node-life" / "AWSLogs", "--to", store),
+            cwd=REPOSITORY,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert second.stderr is not None
+        assert second.stderr.readline() == f"waiting: another collect is writing to {store}\n"
+        assert second.poll() is None
+        first.finish()
+        _, said = second.communicate()
+        assert said == f"{store}: 20 files with 77 records read, 20 relevant, 20 new\n"
+        assert (first.process.returncode, second.returncode) == (0, 0)
+        assert len(entries(run, store).splitlines()) == 30
+
+    def test_it_does_not_wait_for_ever(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cnitrail.store.writer, "_TURN_SECONDS", 0.1)
+        store = tmp_path / "trail.db"
+        with Writer(str(store), lambda: None):
+            result = run("collect", IRONMAN, "--to", store)
+        assert result.exit_code == 1
+        assert f"cnitrail: {store}: another collect has been writing to it for" in result.stderr
+        assert "try: " in result.stderr
+
+    def test_questions_are_answered_meanwhile(self, run: Run, tmp_path: Path) -> None:
+        store = tmp_path / "trail.db"
+        first = Held(tmp_path, store)
+        assert len(entries(run, store).splitlines()) == 14
+        first.finish()
+
+
+class TestInterrupted:
+    def test_ctrl_c_leaves_a_good_store_and_says_how_to_go_on(self, run: Run, tmp_path: Path) -> None:
+        store = tmp_path / "trail.db"
+        held = Held(tmp_path, store)
+        held.process.send_signal(signal.SIGINT)
+        _, said = held.process.communicate()
+        assert held.process.returncode == 130
+        assert said.splitlines() == [
+            f"{store} keeps what was read so far; run the same command again to go on",
+            "cnitrail: interrupted",
+        ]
+        assert entries(run, store) == entries(run, held.logs)
+        assert run("collect", held.logs, "--to", store).stderr == f"{store}: nothing new\n"
+
+
+class TestProgress:
+    def test_a_directory_knows_how_much_there_is_to_read(self, logs: Path) -> None:
+        paths = sorted(logs.rglob("*.json.gz"))
+        sizes = [path.stat().st_size for path in paths]
+        status = paths[0].stat()
+        seen = {(str(paths[0]), f"{status.st_size}-{status.st_mtime_ns}")}
+        for scope, expected in ((Scope(), sum(sizes)), (Scope(seen=seen), sum(sizes[1:]))):
+            source = open_source(str(logs), scope)
+            assert isinstance(source, Measured)
+            assert source.total_bytes() == expected
+
+    def test_time_left_is_shown_on_a_terminal(
+        self, logs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("cnitrail.cli.progress._PATIENCE_SECONDS", 0.0)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        source = open_source(str(logs), Scope())
+        assert isinstance(source, Measured)
+        with Progress(quiet=False) as progress:
+            progress.begin(source, 0)
+            progress.advance(3, 1000, 2)
+            assert progress._bar is not None
+            (task,) = progress._bar.tasks
+            assert (task.total, task.completed) == (source.total_bytes(), 1000)
+
+    def test_quiet_says_nothing(self, run: Run, logs: Path) -> None:
+        result = run("collect", logs, "--to", logs.parent / "trail.db", "-q")
+        assert (result.stdout, result.stderr) == ("", "")
+
+    def test_a_pipe_gets_no_progress(self, logs: Path) -> None:
+        arguments = command("collect", logs, "--to", logs.parent / "trail.db")
+        done = subprocess.run(
+            arguments, capture_output=True, check=True, env={**os.environ, "FORCE_COLOR": "1"}
+        )
+        assert done.stderr.count(b"\n") == 1
+        assert b"\x1b" not in done.stderr

@@ -1,0 +1,599 @@
+"""A local store: it answers as the files do, is found by its content, and refuses what it is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import simulator
+import write as fixtures
+from conftest import FIXTURES, Run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stories import STORIES as ALL_STORIES
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.timeline import timeline
+from cnitrail.cli.collecting import Collector
+from cnitrail.cli.progress import Progress
+from cnitrail.cli.reading import read_evidence
+from cnitrail.errors import StoreError
+from cnitrail.history import build
+from cnitrail.model import Account, Evidence, History, Origin, Record, Scope, Skipped
+from cnitrail.sources import open_source
+from cnitrail.store import Filing, Reader, Writer, is_store
+
+STORIES = sorted(ALL_STORIES)
+I = "i-0000000"  # noqa: E741
+
+
+def no_wait() -> None:
+    pytest.fail("there is nobody to wait for")
+
+
+def collect(store: Path, *sources: Path) -> None:
+    with Writer(str(store), no_wait) as writer:
+        collector = Collector(writer, Progress(quiet=True))
+        for source in sources:
+            collector.collect(open_source(str(source), Scope(seen=writer.seen())))
+
+
+def read(source: Path, scope: Scope | None = None) -> tuple[History, Evidence]:
+    ledger, evidence = read_evidence((str(source),), scope or Scope(), Progress(quiet=True))
+    return build(ledger.events(), ledger.sessions()), evidence
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    path = tmp_path / "trail.db"
+    collect(path, FIXTURES / "ironman" / "AWSLogs")
+    return path
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("story", STORIES)
+    def test_the_answer_from_a_store_is_the_answer_from_the_files(
+        self, run: Run, tmp_path: Path, story: str
+    ) -> None:
+        store = tmp_path / "anything.at-all"
+        assert run("collect", f"{story}/AWSLogs", "--to", store).exit_code == 0
+        for output in ("jsonl", "csv", "table"):
+            from_files = run("timeline", f"{story}/AWSLogs", "-o", output)
+            from_store = run("timeline", store, "-o", output)
+            assert from_store.stdout == from_files.stdout
+            assert from_store.stderr == from_files.stderr
+
+    @pytest.mark.parametrize("story", STORIES)
+    def test_the_evidence_adds_up_as_it_did_when_it_was_read(self, tmp_path: Path, story: str) -> None:
+        logs, store = FIXTURES / story / "AWSLogs", tmp_path / "trail.db"
+        collect(store, logs)
+        _, from_files = read(logs)
+        _, from_store = read(store)
+        (account,) = from_store.sources
+        assert replace(from_store, sources=(replace(account, uri=str(logs)),)) == from_files
+
+    @pytest.mark.parametrize("story", STORIES)
+    def test_what_is_asked_of_each_thing_in_a_story_has_the_same_answer(
+        self, tmp_path: Path, story: str
+    ) -> None:
+        store = tmp_path / "trail.db"
+        collect(store, FIXTURES / story / "AWSLogs")
+        assert_every_question_is_answered_alike(store)
+
+    def test_an_answer_counts_all_evidence_however_little_it_needs(self, store: Path) -> None:
+        _, whole = read(store)
+        _, part = read(store, Scope(enis=("eni-0bbea279695112970",)))
+        assert part == whole
+
+    def test_what_could_not_be_read_is_still_told(self, run: Run, tmp_path: Path) -> None:
+        logs = tmp_path / "logs"
+        shutil.copytree(FIXTURES / "ironman" / "AWSLogs", logs)
+        (logs / "empty.json").touch()
+        (logs / "torn.json").write_text('{"Records":[{"eventName":"AttachNetworkInterface", oops}]}')
+        record = json.loads(next(iter(fixtures.files("ironman").values())))["Records"][0]
+        record |= {"eventName": "DeleteNetworkInterface", "eventSource": "ec2.amazonaws.com"}
+        record |= {"eventTime": "soon", "requestParameters": {"networkInterfaceId": "eni-1"}}
+        for name in ("timeless.json", "timeless-too.json"):
+            (logs / name).write_text(json.dumps({"Records": [record]}))
+        store = tmp_path / "trail.db"
+        assert run("collect", logs, "--to", store).exit_code == 3
+        from_files = json.loads(run("timeline", logs, "-o", "json").stdout)["evidence"]
+        for filters in ((), ("--eni", "eni-0bbea279695112970")):
+            result = run("timeline", store, "-o", "json", *filters)
+            evidence = json.loads(result.stdout)["evidence"]
+            assert result.exit_code == 3
+            listed = [skip["source"] + skip["reason"] for skip in evidence["skipped"]]
+            assert sorted(listed) == sorted(s["source"] + s["reason"] for s in from_files["skipped"])
+            assert evidence["sources"][0]["skipped"] == len(listed) == 4
+
+
+def questions(history: History) -> Iterator[Filter]:
+    """One question for each interface, instance, address and block that a history knows."""
+    for eni in history.interfaces:
+        yield Filter(eni=(eni,))
+    instances = {actor.instance for actor in history.actors.values()}
+    for instance in {*history.instances, *filter(None, instances)}:
+        yield Filter(instance=(instance,))
+    for held in history.holders:
+        address = ip_network(held)
+        yield Filter(ip=(address,))
+        if address.version == 4 and address.prefixlen == 32:
+            yield Filter(ip=(address.supernet(new_prefix=29),))
+
+
+def assert_every_question_is_answered_alike(store: Path, most: int = 40) -> None:
+    whole, _ = read(store)
+    for wanted in [*questions(whole)][:most]:
+        part, _ = read(store, Scope(enis=wanted.eni, instances=wanted.instance, addresses=wanted.ip))
+        assert list(timeline(part, wanted)) == list(timeline(whole, wanted)), wanted
+        for held, groups in whole.holders.items():
+            if wanted.ip and wanted.takes_addresses([held]):
+                assert part.holders[held] == groups, (wanted, held)
+                for lease in (lease for group in groups for lease in group):
+                    assert part.interfaces[lease.eni] == whole.interfaces[lease.eni], wanted
+        for lease in whole.leases:
+            if lease.eni in wanted.eni:
+                assert lease in part.leases, (wanted, lease)
+        for eni in wanted.eni:
+            assert part.interfaces[eni] == whole.interfaces[eni]
+
+
+def anything(data: st.DataObject, number: int) -> dict[str, Any]:
+    """Any call on a few things, possible or not: trunks, marks, tags, thefts, roles and sessions included."""
+
+    def one(texts: str) -> str:
+        return data.draw(st.sampled_from(texts.split()))
+
+    eni, other, instance = one("eni-a eni-b eni-c eni-d"), one("eni-c eni-d eni-e"), one(f"{I}1 {I}2 {I}3")
+    address, prefix = one("10.0.0.1 10.0.0.2 10.0.1.1 10.0.2.2 10.0.3.3"), "10.0.3.0/28"
+    attachment, tied = f"eni-attach-{eni}-{instance}", f"trunk-assoc-{eni}-{other}"
+    tags = [{"key": "eks:cluster-name", "value": one("blue green")}] if data.draw(st.booleans()) else []
+    described = {
+        "networkInterfaceId": eni,
+        "vpcId": one("vpc-1 vpc-2"),
+        "privateIpAddress": address,
+        "tagSet": {"items": tags},
+        "description": one(f"none aws-K8S-{instance}"),
+    }
+    launched = described | {"attachment": {"attachmentId": attachment, "deleteOnTermination": True}}
+    machine = {
+        "instanceId": instance,
+        "networkInterfaceSet": {"items": [launched]},
+        "tagSet": {"items": tags},
+    }
+    named = {"items": [{"privateIpAddress": address}, {"privateIpAddress": one("10.0.0.2 10.0.2.2")}]}
+    on = {"networkInterfaceId": eni}
+    name, request, response = data.draw(
+        st.sampled_from(
+            [
+                ("CreateNetworkInterface", {}, {"networkInterface": described}),
+                ("RunInstances", {}, {"instancesSet": {"items": [machine]}}),
+                ("AttachNetworkInterface", on | {"instanceId": instance}, {"attachmentId": attachment}),
+                ("DetachNetworkInterface", {"attachmentId": attachment}, {}),
+                ("DeleteNetworkInterface", on, {}),
+                ("TerminateInstances", {"instancesSet": {"items": [{"instanceId": instance}]}}, {}),
+                (
+                    "ModifyNetworkInterfaceAttribute",
+                    on | {"attachment": {"attachmentId": attachment, "deleteOnTermination": True}},
+                    {},
+                ),
+                ("AssignPrivateIpAddresses", on | {"privateIpAddressesSet": named}, {}),
+                (
+                    "AssignPrivateIpAddresses",
+                    on | {"privateIpAddressesSet": named, "allowReassignment": True},
+                    {},
+                ),
+                ("AssignPrivateIpAddresses", on | {"ipv4Prefixes": [{"ipv4Prefix": prefix}]}, {}),
+                ("UnassignPrivateIpAddresses", on | {"privateIpAddressesSet": named}, {}),
+                (
+                    "AssociateTrunkInterface",
+                    {"branchInterfaceId": eni, "trunkInterfaceId": other},
+                    {"interfaceAssociation": {"associationId": tied}},
+                ),
+                ("DisassociateTrunkInterface", {"associationId": tied}, {}),
+                (
+                    "CreateTags",
+                    {
+                        "resourcesSet": {"items": [{"resourceId": one(f"{eni} {instance}")}]},
+                        "tagSet": {"items": tags},
+                    },
+                    {},
+                ),
+                ("AssociateAddress", {"instanceId": instance}, {"associationId": f"eipassoc-{instance}"}),
+                ("AssociateAddress", on, {"associationId": f"eipassoc-{eni}"}),
+                ("DisassociateAddress", {"associationId": f"eipassoc-{one(f'{eni} {instance}')}"}, {}),
+                ("AssumeRoleWithWebIdentity", {}, {}),
+            ]
+        )
+    )
+    role, session = one("maker other"), one(f"one two {instance}")
+    arn = f"arn:aws:iam::1:role/{role}"
+    record = {
+        "eventName": name,
+        "eventID": str(number),
+        "eventTime": f"2026-01-01T00:00:{data.draw(st.integers(0, 30)):02}Z",
+        "requestParameters": request,
+        "responseElements": response,
+        "userIdentity": {
+            "type": "AssumedRole",
+            "arn": f"arn:aws:sts::1:assumed-role/{role}/{session}",
+            "accessKeyId": f"ASIA{role}{session}",
+            "sessionContext": {
+                "sessionIssuer": {"userName": role, "arn": arn},
+                "webIdFederationData": {
+                    "federatedProvider": one(
+                        "none arn:aws:iam::1:oidc-provider/oidc.eks.x.amazonaws.com/id/1"
+                    )
+                },
+            },
+        },
+    }
+    if data.draw(st.integers(0, 9)) == 0:
+        record |= {"errorCode": "Client.UnauthorizedOperation", "responseElements": None}
+    elif name == "AssumeRoleWithWebIdentity":
+        record["userIdentity"] = {"type": "WebIdentityUser", "userName": f"system:serviceaccount:x:{role}"}
+        record["requestParameters"] = {"roleArn": arn, "roleSessionName": session}
+        key = one(f"ASIA{role}{session} ASIAother")
+        record["responseElements"] = {"credentials": {"accessKeyId": key}}
+    return record
+
+
+class TestChoosing:
+    """A store delivers what the history of what was asked for needs, and not much more."""
+
+    @settings(max_examples=30, deadline=None)
+    @given(data=st.data())
+    def test_any_question_of_any_world_is_answered_as_from_all_records(self, data: st.DataObject) -> None:
+        world = data.draw(simulator.worlds(30))
+        delivery = data.draw(simulator.deliveries(world, drop_records=True))
+        with TemporaryDirectory() as folder:
+            logs, store = Path(folder, "logs"), Path(folder, "trail.db")
+            logs.mkdir()
+            simulator.write(delivery.files, logs, compress=False)
+            if not delivery.files:
+                return
+            collect(store, logs)
+            assert_every_question_is_answered_alike(store, most=25)
+
+    @settings(max_examples=80, deadline=None)
+    @given(data=st.data())
+    def test_even_calls_that_cannot_be_are_answered_as_from_all_records(self, data: st.DataObject) -> None:
+        records = [anything(data, number) for number in range(data.draw(st.integers(1, 14)))]
+        with TemporaryDirectory() as folder:
+            log, store = Path(folder, "log.json"), Path(folder, "trail.db")
+            log.write_text(json.dumps({"Records": records}))
+            collect(store, log)
+            assert_every_question_is_answered_alike(store)
+
+    def test_little_is_read_for_one_interface(self, tmp_path: Path) -> None:
+        store = tmp_path / "trail.db"
+        collect(store, *(FIXTURES / story / "AWSLogs" for story in STORIES))
+        scope = Scope(enis=("eni-0bbea279695112970",))
+        found = Reader(str(store), scope).documents()
+        assert sum(isinstance(each, Record) for each in found) < 25
+
+    def test_time_alone_narrows_nothing_for_what_is_held_now_was_given_long_ago(self, store: Path) -> None:
+        _, evidence = read(store)
+        everything = list(Reader(str(store), Scope()).documents())
+        assert list(Reader(str(store), Scope(since=evidence.last_event)).documents()) == everything
+
+    @pytest.mark.parametrize("name", ["eni' OR '1'='1", "'; DROP TABLE records; --", '"', "%", "\0"])
+    def test_ids_are_never_sql(self, run: Run, store: Path, name: str) -> None:
+        for option in ("--eni", "--instance"):
+            result = run("timeline", store, option, name, "-o", "jsonl")
+            assert (result.exit_code, result.stdout) == (0, "")
+        assert len(run("timeline", store, "-o", "jsonl").stdout.splitlines()) == 14
+
+
+Call = tuple[str, dict[str, Any], dict[str, Any]]
+MAKER = "arn:aws:iam::1:role/maker"
+
+
+def create(eni: str, address: str, cluster: str = "", description: str = "") -> Call:
+    tags = [{"key": "eks:cluster-name", "value": cluster}] if cluster else []
+    described = {"networkInterfaceId": eni, "vpcId": "vpc-1", "privateIpAddress": address}
+    described |= {"tagSet": {"items": tags}, "description": description}
+    return "CreateNetworkInterface", {}, {"networkInterface": described}
+
+
+def assign(eni: str, *addresses: str, reassign: bool = False) -> Call:
+    named = {"items": [{"privateIpAddress": address} for address in addresses]}
+    asked = {"networkInterfaceId": eni, "privateIpAddressesSet": named, "allowReassignment": reassign}
+    return "AssignPrivateIpAddresses", asked, {}
+
+
+def attach(eni: str, instance: str) -> Call:
+    asked = {"networkInterfaceId": eni, "instanceId": instance}
+    return "AttachNetworkInterface", asked, {"attachmentId": f"eni-attach-{eni}"}
+
+
+def launch(instance: str, cluster: str) -> Call:
+    tags = {"items": [{"key": "eks:cluster-name", "value": cluster}]}
+    return "RunInstances", {}, {"instancesSet": {"items": [{"instanceId": instance, "tagSet": tags}]}}
+
+
+def tag(resource: str, cluster: str) -> Call:
+    tags = {"items": [{"key": "eks:cluster-name", "value": cluster}]}
+    return "CreateTags", {"resourcesSet": {"items": [{"resourceId": resource}]}, "tagSet": tags}, {}
+
+
+def sign_in(session: str, key: str) -> Call:
+    asked = {"roleArn": MAKER, "roleSessionName": session}
+    return "AssumeRoleWithWebIdentity", asked, {"credentials": {"accessKeyId": key}}
+
+
+def told_in_order(store: Path, *calls: Call, session: str = "one") -> History:
+    """A store of calls, a second apart, by a service account's role, held against all questions."""
+    records = []
+    for number, (name, request, response) in enumerate(calls):
+        issuer: dict[str, str] = {"userName": "maker", "arn": MAKER}
+        provider = {"federatedProvider": "arn:aws:iam::1:oidc-provider/oidc.eks.x.amazonaws.com/id/1"}
+        if session.startswith("i-"):
+            provider = {}
+        caller: dict[str, Any] = {
+            "type": "AssumedRole",
+            "arn": f"arn:aws:sts::1:assumed-role/maker/{session}",
+            "accessKeyId": f"ASIA{session}",
+            "sessionContext": {"sessionIssuer": issuer, "webIdFederationData": provider},
+        }
+        if name.startswith("AssumeRole"):
+            caller = {"type": "WebIdentityUser", "userName": "system:serviceaccount:kube-system:aws-node"}
+        record = {"eventName": name, "eventID": f"{name}-{number}", "userIdentity": caller}
+        record |= {"requestParameters": request, "responseElements": response}
+        records.append(record | {"eventTime": f"2026-01-01T00:00:{number:02}Z"})
+    log = store.with_suffix(".json")
+    log.write_text(json.dumps({"Records": records}))
+    collect(store, log)
+    assert_every_question_is_answered_alike(store)
+    return read(store)[0]
+
+
+class TestLinks:
+    """What is read for a question goes along every link that the history follows."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Path:
+        return tmp_path / "trail.db"
+
+    def test_a_branch_is_on_the_instance_of_its_trunk(self, store: Path) -> None:
+        tied = {"interfaceAssociation": {"associationId": "trunk-assoc-1"}}
+        history = told_in_order(
+            store,
+            attach("eni-trunk", f"{I}1"),
+            (
+                "AssociateTrunkInterface",
+                {"branchInterfaceId": "eni-a", "trunkInterfaceId": "eni-trunk"},
+                tied,
+            ),
+            assign("eni-a", "10.0.0.1"),
+            ("TerminateInstances", {"instancesSet": {"items": [{"instanceId": f"{I}1"}]}}, {}),
+            assign("eni-a", "10.0.0.2"),
+        )
+        assert history.interfaces["eni-a"].attachments[0].instance == f"{I}1"
+
+    def test_what_one_call_took_from_several_is_shown_to_each(self, store: Path) -> None:
+        history = told_in_order(
+            store,
+            create("eni-a", "10.0.0.1"),
+            create("eni-b", "10.0.1.1"),
+            create("eni-c", "10.0.2.1"),
+            assign("eni-c", "10.0.0.1", "10.0.1.1", reassign=True),
+        )
+        last = [*timeline(history, Filter(eni=("eni-a",)))][-1]
+        assert [moved.from_eni for moved in last.moved] == ["eni-a", "eni-b"]
+
+    def test_an_address_inside_a_prefix_is_in_the_block_of_all_its_neighbours(self, store: Path) -> None:
+        prefix = {"networkInterfaceId": "eni-b", "ipv4Prefixes": [{"ipv4Prefix": "10.0.3.0/28"}]}
+        told_in_order(
+            store,
+            *(create(f"eni-{name}", f"10.0.{number}.1") for number, name in enumerate("abd", 4)),
+            assign("eni-d", "10.0.3.4"),
+            ("AssignPrivateIpAddresses", prefix, {}),
+            assign("eni-d", "10.0.3.5"),
+            assign("eni-a", "10.0.3.3"),
+        )
+
+    @pytest.mark.parametrize(
+        ("others", "cluster"),
+        [
+            ([create("eni-b", "10.0.1.1", "blue")], "blue"),
+            ([create("eni-b", "10.0.1.1"), tag("eni-b", "blue")], "blue"),
+            ([create("eni-b", "10.0.1.1", "blue"), tag("eni-b", "green")], "green"),
+            ([create("eni-b", "10.0.1.1", "blue"), create("eni-c", "10.0.2.1", "green")], None),
+            ([create("eni-b", "10.0.1.1", "blue"), create("eni-c", "10.0.2.1", "blue")], "blue"),
+            (
+                [
+                    create("eni-b", "10.0.1.1", "blue"),
+                    tag("eni-b", "green"),
+                    create("eni-c", "10.0.2.1", "blue"),
+                ],
+                None,
+            ),
+        ],
+    )
+    def test_the_cluster_of_a_role_is_that_of_the_interfaces_it_makes(
+        self, store: Path, others: list[Call], cluster: str | None
+    ) -> None:
+        history = told_in_order(store, create("eni-a", "10.0.0.1"), *others)
+        assert history.actors["CreateNetworkInterface-0"].cluster == cluster
+
+    def test_the_cluster_of_a_node_is_that_of_its_tags(self, store: Path) -> None:
+        calls = launch(f"{I}1", "blue"), assign("eni-a", "10.0.0.1")
+        history = told_in_order(store, *calls, session=f"{I}1")
+        assert history.actors["AssignPrivateIpAddresses-1"].cluster == "blue"
+
+    def test_a_mark_leads_to_the_instance_that_it_names(self, store: Path) -> None:
+        history = told_in_order(
+            store, launch(f"{I}1", "blue"), create("eni-a", "10.0.0.1", description=f"aws-K8S-{I}1")
+        )
+        (entry,) = timeline(history, Filter(eni=("eni-a",)))
+        assert (entry.instance, entry.instance_basis, entry.cluster) == (f"{I}1", "description", "blue")
+
+    @pytest.mark.parametrize("issued", [sign_in("other", "ASIAone"), sign_in("one", "ASIAother")])
+    def test_credentials_are_found_by_their_key_or_by_role_and_session(
+        self, store: Path, issued: Call
+    ) -> None:
+        history = told_in_order(store, issued, assign("eni-a", "10.0.0.1"))
+        assert history.actors["AssignPrivateIpAddresses-1"].service_account == "kube-system/aws-node"
+
+
+class TestTables:
+    def test_records_are_the_text_that_came(self, store: Path) -> None:
+        came = {
+            record["eventID"]: record
+            for text in fixtures.files("ironman").values()
+            for record in json.loads(text)["Records"]
+        }
+        rows = sqlite3.connect(store).execute("SELECT key, payload, typeof(payload) FROM records").fetchall()
+        assert len(rows) == 17
+        assert all((json.loads(text), kind) == (came[key], "text") for key, text, kind in rows)
+
+    def test_the_view_of_events_is_for_people(self, store: Path) -> None:
+        rows = sqlite3.connect(store).execute(
+            "SELECT time, event, outcome, addresses FROM events WHERE eni = 'eni-0bbea279695112970'"
+            " AND addresses LIKE '%192.168.53.76%' ORDER BY time"
+        )
+        assert [row[:3] for row in rows] == [
+            ("2022-10-05T13:16:06Z", "AssignPrivateIpAddresses", "ok"),
+            ("2022-10-05T15:21:23Z", "UnassignPrivateIpAddresses", "ok"),
+        ]
+
+    def test_addresses_sort_by_number(self, store: Path) -> None:
+        rows = sqlite3.connect(store).execute("SELECT DISTINCT address FROM addresses ORDER BY place")
+        found = [ip_network(address) for (address,) in rows]
+        assert len(found) == 20
+        assert found == sorted(found, key=lambda network: int(network.network_address))
+
+    def test_the_file_is_whole(self, store: Path) -> None:
+        assert sqlite3.connect(store).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+    def test_bytes_that_are_no_text_come_back_as_they_were(self, tmp_path: Path) -> None:
+        path, record = str(tmp_path / "trail.db"), Record((Origin("\udcff.json", 0),), b'{"a":"\xff"}')
+        with Writer(path, no_wait) as writer:
+            writer.add(record, Filing("key"))
+        assert [each for each in Reader(path, Scope()).documents() if isinstance(each, Record)] == [record]
+
+    def test_versions_of_an_event_are_all_kept_and_delivered_together(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "trail.db")
+        records = [Record((Origin("a.json", n),), b'{"n":%d}' % n) for n in range(2)]
+        with Writer(path, no_wait) as writer:
+            for record in (*records, *records):
+                writer.add(record, Filing("one key"))
+        assert [each for each in Reader(path, Scope()).documents() if isinstance(each, Record)] == records
+
+
+class TestFiles:
+    """What is no store, or no longer one, is told in one sentence."""
+
+    def refused(self, run: Run, path: Path) -> str:
+        result = run("timeline", path)
+        assert (result.exit_code, result.stdout) == (1, "")
+        first, *rest = result.stderr.splitlines()
+        assert first.startswith(f"cnitrail: {path}: ")
+        assert all(line.startswith("try: ") for line in rest)
+        return first.removeprefix(f"cnitrail: {path}: ")
+
+    def test_a_store_is_known_by_its_content(self, store: Path, tmp_path: Path) -> None:
+        assert is_store(str(store))
+        assert not is_store(str(tmp_path / "none"))
+        assert not is_store(str(tmp_path))
+
+    def test_a_database_of_something_else(self, run: Run, tmp_path: Path) -> None:
+        path = tmp_path / "places.sqlite"
+        connection = sqlite3.connect(path)
+        connection.execute("CREATE TABLE records (id)")
+        connection.close()
+        before = path.read_bytes()
+        assert self.refused(run, path) == "an SQLite database, but not one that cnitrail wrote"
+        assert run("collect", "ironman/AWSLogs", "--to", path).exit_code == 1
+        assert path.read_bytes() == before
+
+    def test_a_file_that_is_no_database_is_not_overwritten(self, run: Run, tmp_path: Path) -> None:
+        path = tmp_path / "notes.txt"
+        path.write_text("precious")
+        result = run("collect", "ironman/AWSLogs", "--to", path)
+        assert (result.exit_code, path.read_text()) == (1, "precious")
+        assert result.stderr.startswith(f"cnitrail: {path}: not a store\n")
+
+    def test_a_store_of_a_newer_version(self, run: Run, store: Path) -> None:
+        connection = sqlite3.connect(store)
+        connection.execute("PRAGMA user_version = 99")
+        connection.close()
+        said = "written by a newer cnitrail (store version 99; this one reads 1)"
+        assert self.refused(run, store) == said
+
+    @pytest.mark.parametrize("left", [200, 4096, 50_000])
+    def test_a_store_that_is_cut_short(self, run: Run, store: Path, left: int) -> None:
+        os.truncate(store, left)
+        assert self.refused(run, store).startswith(("the store is cut short", "the store is damaged"))
+
+    def test_a_store_with_damage_inside(self, run: Run, store: Path) -> None:
+        with store.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (store.stat().st_size - 4096))
+        assert self.refused(run, store).startswith("the store is damaged")
+
+    def test_an_empty_file_is_an_empty_log_and_a_new_store(self, run: Run, tmp_path: Path) -> None:
+        path = tmp_path / "new.db"
+        path.touch()
+        assert "the file is empty" in run("timeline", path).stderr
+        assert run("collect", "ironman/AWSLogs", "--to", path).exit_code == 0
+
+    def test_a_store_below_a_directory_of_logs_is_no_log(self, run: Run, tmp_path: Path) -> None:
+        shutil.copytree(FIXTURES / "ironman" / "AWSLogs", tmp_path / "logs")
+        for _ in range(2):
+            assert run("collect", tmp_path / "logs", "--to", tmp_path / "logs" / "trail.db").exit_code == 0
+        assert run("timeline", tmp_path / "logs").exit_code == 0
+
+
+class TestWriter:
+    def test_what_was_not_committed_is_taken_back(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "trail.db")
+        record = Record((Origin("a.json", 0),), b"{}")
+
+        def stumble() -> None:
+            with Writer(path, no_wait) as writer:
+                writer.skip(Skipped("a.json", "kept"))
+                writer.commit()
+                writer.add(record, Filing("lost"))
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            stumble()
+        *found, account = Reader(path, Scope()).documents()
+        assert found == [Skipped("a.json", "kept")]
+        assert isinstance(account, Account)
+        assert account.records == 0
+
+    def test_a_full_disk_is_told_and_what_was_committed_stands(self, tmp_path: Path, store: Path) -> None:
+        pages = sqlite3.connect(store).execute("PRAGMA page_count").fetchone()[0]
+
+        def fill() -> None:
+            with Writer(str(store), no_wait) as writer:
+                writer._connection.execute(f"PRAGMA max_page_count = {pages}")
+                for number in range(1000):
+                    record = Record((Origin("big.json", number),), b'"%s"' % (b"x" * 2000))
+                    writer.add(record, Filing(str(number)))
+
+        with pytest.raises(StoreError, match="the disk is full"):
+            fill()
+        assert len(read(store)[0].events) == 14
+
+    def test_a_directory_that_cannot_be_written(self, run: Run, tmp_path: Path) -> None:
+        for path, said in (
+            (tmp_path / "no" / "trail.db", "there is no such directory"),
+            (tmp_path, "is a directory"),
+            (Path("/proc/trail.db"), "unable to open database file"),
+        ):
+            result = run("collect", "ironman/AWSLogs", "--to", path)
+            assert result.exit_code == 1
+            assert said in result.stderr
