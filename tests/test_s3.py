@@ -4,6 +4,7 @@ import gzip
 import itertools
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -73,7 +74,7 @@ def session() -> boto3.Session:
 
 
 @pytest.fixture(autouse=True)
-def _fresh(server: Endpoint, session: boto3.Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _fresh(server: Endpoint, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test begins with no calls, no faults, and nothing of this machine's AWS configuration."""
     monkeypatch.setattr(aws, "session", lambda _: session)
     server.calls.clear()
@@ -90,8 +91,8 @@ def _fresh(server: Endpoint, session: boto3.Session, monkeypatch: pytest.MonkeyP
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setattr(bucket_module, "READ_SECONDS", 1)
 
 
