@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -565,6 +567,15 @@ class TestOtherBuckets:
         assert len(keys(read("s3://plain-logs/AWSLogs", NOON))) == 8
         strays = [call for call in server.calls if "/eu-central-1/s3/" not in call.headers["authorization"]]
         assert len(strays) == 1, "the Region is asked for once"
+
+
+class TestStartUp:
+    """AWS's libraries take a third of a second to import, so only a bucket's reader pays."""
+
+    def test_nothing_of_aws_is_imported_before_a_bucket_is_read(self) -> None:
+        code = "import sys, cnitrail.sources; print({'boto3', 'botocore', 'obstore'} & set(sys.modules))"
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert ran.stdout == "set()\n"
 
 
 class TestCommandLine:
