@@ -4,7 +4,10 @@ import gzip
 import itertools
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,7 +76,7 @@ def session() -> boto3.Session:
 
 
 @pytest.fixture(autouse=True)
-def _fresh(server: Endpoint, session: boto3.Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _fresh(server: Endpoint, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test begins with no calls, no faults, and nothing of this machine's AWS configuration."""
     monkeypatch.setattr(aws, "session", lambda _: session)
     server.calls.clear()
@@ -90,8 +93,8 @@ def _fresh(server: Endpoint, session: boto3.Session, monkeypatch: pytest.MonkeyP
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setattr(bucket_module, "READ_SECONDS", 1)
 
 
@@ -564,6 +567,15 @@ class TestOtherBuckets:
         assert len(keys(read("s3://plain-logs/AWSLogs", NOON))) == 8
         strays = [call for call in server.calls if "/eu-central-1/s3/" not in call.headers["authorization"]]
         assert len(strays) == 1, "the Region is asked for once"
+
+
+class TestStartUp:
+    """AWS's libraries take a third of a second to import, so only a bucket's reader pays."""
+
+    def test_nothing_of_aws_is_imported_before_a_bucket_is_read(self) -> None:
+        code = "import sys, cnitrail.sources; print({'boto3', 'botocore', 'obstore'} & set(sys.modules))"
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert ran.stdout == "set()\n"
 
 
 class TestCommandLine:

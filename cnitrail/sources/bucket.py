@@ -67,7 +67,6 @@ class Bucket:
     """A bucket, spoken to by boto3: its credentials, its retries, its way to other Regions.
 
     Objects come by ``Swift`` where it can fetch them, as boto3's own calls cost ten times its CPU.
-
     All methods may be called from several threads at once.
     """
 

@@ -27,7 +27,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 THREADS: Final = 32
-"""Calls at a time; benchmarks/RESULTS.md tells what more of them bring."""
+"""Calls at a time: where each takes 30 ms, these are a thousand objects a second."""
 
 _AHEAD = 2 * THREADS
 _AHEAD_BYTES = 4 * PIECE
