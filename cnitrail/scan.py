@@ -353,11 +353,13 @@ class _Splitter:
         return _Damage(f"not JSON: {_excerpt(first)}{others}")
 
     def _stray_line(self) -> bytes:
-        """A line that is no JSON, or as much of it as one piece holds."""
+        """A line that is no JSON, up to where an item begins in it, or as much as one piece holds."""
         while (end := self._data.find(b"\n", self._start)) < 0:
             if self._open() > _PIECE or not self._more():
-                return self._cut(len(self._data)).rstrip()
-        return self._cut(end).rstrip()
+                end = len(self._data)
+                break
+        item = _BEGINNING.search(self._data, self._start, end)
+        return self._cut(item.end() if item else end).rstrip()
 
     def _item(self, top_level: bool) -> Iterator[bytes | _Damage]:
         """The object or array that begins here; of an envelope, the items inside."""
@@ -403,13 +405,19 @@ class _Splitter:
                 oversize = True
                 self._forget(in_string=bool(byte))
             if not self._more():
-                break
+                yield from self._unclosed(oversize=oversize, envelope=envelope)
+                return
+
+    def _unclosed(self, *, oversize: bool, envelope: bool) -> Iterator[bytes | _Damage]:
+        """What can be read of an item, or of an envelope, that the document's end cuts short."""
         rest = self._cut(len(self._data))
         if oversize:
             yield _too_long()
         if envelope:
             if self._torn is None:
                 yield _Damage("the JSON ends before its envelope is closed")
+            if lost := _BEGINNING.search(rest):
+                yield from _recovered(rest[lost.end() :], torn=self._torn is not None)
         elif not oversize:
             yield from _recovered(rest, torn=self._torn is not None)
 

@@ -425,8 +425,8 @@ class TestFaults:
         ("code", "message"),
         [
             ("AccessDeniedException", "these credentials may not call cloudtrail:LookupEvents"),
-            ("ExpiredTokenException", "the AWS credentials have expired"),
-            ("UnrecognizedClientException", "AWS does not accept the credentials"),
+            ("ExpiredTokenException", "the AWS session token has expired"),
+            ("UnrecognizedClientException", "AWS does not know these credentials"),
         ],
     )
     def test_what_the_credentials_cannot_do_is_one_sentence(self, code: str, message: str) -> None:
@@ -443,7 +443,7 @@ class TestFaults:
     ) -> None:
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-        with pytest.raises(SourceError, match="no complete AWS credentials were found"):
+        with pytest.raises(SourceError, match="there are no AWS credentials"):
             Reading(scope(), account)
 
     def test_without_a_region_it_asks_for_one(self, account: CloudTrail) -> None:
@@ -456,7 +456,7 @@ class TestFaults:
 
     def test_an_endpoint_that_is_not_there_is_found_out_soon(self) -> None:
         nowhere = CloudTrail(url="http://127.0.0.1:9")
-        with pytest.raises(SourceError, match=r"AWS cannot be reached: .*127\.0\.0\.1:9"):
+        with pytest.raises(SourceError, match=r"AWS cannot be reached .*127\.0\.0\.1:9"):
             Reading(scope(), nowhere)
 
     def test_an_account_in_which_nothing_happened_is_an_answer(self, account: CloudTrail) -> None:
@@ -538,7 +538,7 @@ class TestCommandLine:
     def test_a_lag_that_is_none_is_wrong_usage(self, run: Run) -> None:
         result = run("timeline", "--lag", "soon")
         assert result.exit_code == 2
-        assert "'soon' is no length of time" in result.stderr
+        assert "'soon' is not a length of time" in result.stderr
 
     def test_nothing_can_follow_the_colon(self, run: Run) -> None:
         result = run("timeline", "lookup:eu-west-1")

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import (
-    aws_options,
-    filter_options,
-    quiet_option,
-    sources_argument,
-    wanted_of,
-)
+from cnitrail.cli.options import Request, request_options
 from cnitrail.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from cnitrail.cli.collecting import Collected
-    from cnitrail.cli.options import Access
 
 
 @click.command(short_help="Bring events into a local store.")
-@sources_argument
 @click.option("--to", required=True, metavar="FILE.db", help="The store: made, or gone on with.")
-@filter_options("account", "region", "since", "until")
-@aws_options
-@quiet_option
-@click.pass_context
-def collect(
-    ctx: click.Context,
-    /,
-    sources: tuple[str, ...],
-    access: Access,
-    to: str,
-    quiet: bool,
-    **filters: Any,
-) -> None:
+@request_options("account", "region", "since", "until")
+def collect(request: Request, to: str) -> None:
     """Bring events into a local store, and go on where the last run stopped.
 
     The store is one SQLite file with the events that matter, as they came, and a note of every
@@ -57,17 +39,17 @@ def collect(
     from cnitrail.store import Writer
 
     def wait() -> None:
-        if not quiet:
+        if not request.quiet:
             click.echo(f"waiting: another collect is writing to {to}", err=True)
 
-    scope = scope_of(wanted_of(filters), access)
-    uris = sources or ("lookup:",)
+    scope = scope_of(request.wanted, request.access)
+    uris = request.sources or ("lookup:",)
     if os.path.realpath(to) in map(os.path.realpath, uris):
         raise UsageError(f"{to} is both a source and the store to collect into")
     for uri in uris:
         open_source(uri, scope)  # what cannot be read at all is told before a store is made
     try:
-        with Writer(to, wait) as store, Progress(quiet) as progress:
+        with Writer(to, wait) as store, Progress(request.quiet) as progress:
             collector = Collector(store, progress)
             for uri in uris:
                 collector.collect(open_source(uri, replace(scope, seen=store.seen(), into=to)))
@@ -77,9 +59,9 @@ def collect(
         click.echo(f"{to} keeps what was read so far; run the same command again to go on", err=True)
         raise
     collected = collector.collected
-    if not quiet:
+    if not request.quiet:
         click.echo(_summary(to, collected, store.kept), err=True)
-    ctx.exit(tell_skipped(collected.skipped, f"the table skipped of {to} has all"))
+    sys.exit(tell_skipped(collected.skipped, f"the table skipped of {to} has all"))
 
 
 def _summary(to: str, collected: Collected, new: int) -> str:

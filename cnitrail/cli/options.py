@@ -111,9 +111,13 @@ class Duration(click.ParamType[timedelta]):
         if isinstance(value, timedelta):
             return value
         age = _AGE.match(str(value))
-        if age is None:
-            self.fail(f"{value!r} is no length of time; try 90s, 15m, 2h", param, ctx)
-        return _length(age)
+        try:
+            length = _length(age) if age is not None else None
+        except OverflowError:
+            length = None
+        if length is None:
+            self.fail(f"{value!r} is not a length of time; try 90s, 15m, 2h", param, ctx)
+        return length
 
 
 _FILTERS = {
@@ -140,27 +144,6 @@ ALL_FILTERS = tuple(_FILTERS)
 PLACE_FILTERS = ("instance", "eni", "ip", "vpc", "subnet", "cluster", "account", "region")
 
 
-def filter_options(*names: str) -> Callable[[F], F]:
-    """The filters of the contract that make sense for a command."""
-
-    def decorate(command: F) -> F:
-        for name in reversed(names):
-            command = _FILTERS[name](command)
-        return command
-
-    return decorate
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How AWS is reached: the options of ``aws_options``, as one value."""
-
-    profile: str | None
-    endpoint_url: str | None
-    lag: timedelta
-    max_calls: int
-
-
 _AWS = (
     click.option("--profile", metavar="NAME", help="AWS profile, as the AWS CLI's."),
     click.option("--endpoint-url", metavar="URL", help="Endpoint of the AWS service, as the AWS CLI's."),
@@ -178,26 +161,83 @@ _AWS = (
         show_default=True,
         help="Calls of LookupEvents in each Region at most; two are made a second.",
     ),
+    click.option(
+        "--request-payer",
+        type=click.Choice(["requester"]),
+        help="Pay for reading a bucket that says so, as the AWS CLI's.",
+    ),
+    click.option(
+        "--delivery-lag",
+        type=Duration(),
+        default="1h",
+        show_default=True,
+        help="How long after --until a log file on S3 may have been delivered; later ones are not read.",
+    ),
 )
 
 
-def aws_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How AWS is reached, in the AWS CLI's words, handed to the command as ``access``."""
-
-    @wraps(command)
-    def with_access(*arguments: Any, **options: Any) -> Any:
-        access = Access(**{each.name: options.pop(each.name) for each in fields(Access)})
-        return command(*arguments, access=access, **options)
-
-    for option in reversed(_AWS):
-        option(with_access)
-    return with_access
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "jsonl", "csv"]),
+    default="table",
+    show_default=True,
+    help="How to print the answer.",
+)
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
 
 
-sources_argument = click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How AWS is reached."""
+
+    profile: str | None
+    endpoint_url: str | None
+    lag: timedelta
+    max_calls: int
+    request_payer: str | None
+    delivery_lag: timedelta
 
 
-def wanted_of(options: dict[str, Any]) -> Filter:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a command is asked: of which sources, and what to keep."""
+
+    sources: tuple[str, ...]
+    wanted: Filter
+    access: Access
+    quiet: bool
+
+
+def request_options(
+    *filters: str, metavar: str = "[SOURCE]..."
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The sources, filters and AWS options of a command, handed to it as one ``Request``.
+
+    ``filters`` are those of the contract that make sense for the command.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def asked(sources: tuple[str, ...], *, quiet: bool, **options: Any) -> Any:
+            access = Access(**{each.name: options.pop(each.name) for each in fields(Access)})
+            wanted = _wanted({name: options.pop(name) for name in filters})
+            return command(Request(sources, wanted, access, quiet), **options)
+
+        shared = (
+            click.argument("sources", nargs=-1, metavar=metavar),
+            *(_FILTERS[name] for name in filters),
+            *_AWS,
+            _QUIET,
+        )
+        for option in reversed(shared):
+            option(asked)
+        return asked
+
+    return decorate
+
+
+def _wanted(options: dict[str, Any]) -> Filter:
     """The filter that the options of a command ask for."""
     from cnitrail.answers.filters import Filter
 
@@ -205,18 +245,3 @@ def wanted_of(options: dict[str, Any]) -> Filter:
     if wanted.since is not None and wanted.until is not None and wanted.since > wanted.until:
         raise UsageError("--since is later than --until: no event can lie between them")
     return wanted
-
-
-def output_option(*formats: str) -> Callable[[F], F]:
-    """``-o/--output`` with the formats that a command has; a table is the default."""
-    return click.option(
-        "-o",
-        "--output",
-        type=click.Choice(formats),
-        default=formats[0],
-        show_default=True,
-        help="How to print the answer.",
-    )
-
-
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")

@@ -1,4 +1,4 @@
-"""The formats that every answer has in common."""
+"""How every question ends: the answer on stdout, the account of the evidence on stderr."""
 
 from __future__ import annotations
 
@@ -6,29 +6,35 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
+import click
+
+from cnitrail.cli.reading import tell
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import IO
 
-    from cnitrail.answers.filters import Filter
+    from cnitrail.cli.options import Request
     from cnitrail.model import Evidence
     from cnitrail.render.csv import Columns
-
 
 Entry = TypeVar("Entry")
 
 
-def print_entries(
+def respond(
+    request: Request,
     output: str,
+    evidence: Evidence,
     entries: Sequence[Entry],
     *,
-    command: str,
-    query: dict[str, object],
-    evidence: Evidence,
     columns: Columns,
     write_table: Callable[[Sequence[Entry], IO[str]], None],
-) -> None:
-    """Print the entries of an answer to stdout as table, CSV, JSON or JSON lines."""
+    **asked: object,
+) -> int:
+    """Print the entries of an answer, and say what was read; the exit status that follows.
+
+    ``asked`` is what the command was asked beside its filters.
+    """
     if output == "table":
         write_table(entries, sys.stdout)
     elif output == "csv":
@@ -42,10 +48,7 @@ def print_entries(
     else:
         from cnitrail.render.json import document
 
-        schema = f"cnitrail/{command}/v1"
-        sys.stdout.writelines(document(schema, {"command": command, **query}, evidence, entries))
-
-
-def query_of(sources: tuple[str, ...], wanted: Filter, **more: object) -> dict[str, object]:
-    """What was asked: the sources, and the filters with their times resolved."""
-    return {"sources": sources, **more, **asdict(wanted)}
+        command = click.get_current_context().info_name
+        query = {"command": command, "sources": request.sources, **asked, **asdict(request.wanted)}
+        sys.stdout.writelines(document(f"cnitrail/{command}/v1", query, evidence, entries))
+    return tell(evidence, len(entries), request.quiet)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cnitrail.answers.filters import Filter
-    from cnitrail.cli.options import Access
+    from cnitrail.cli.options import Access, Request
     from cnitrail.model import Event, History
     from cnitrail.sources import Source
 
@@ -62,16 +62,11 @@ class _Count:
         self.ends += account.ends
 
 
-def ask(
-    sources: tuple[str, ...],
-    wanted: Filter,
-    access: Access,
-    *,
-    quiet: bool,
-) -> tuple[History, Evidence]:
-    """The history that the sources tell, and the account of what was read."""
-    with Progress(quiet) as progress:
-        ledger, evidence = read_evidence(sources, scope_of(wanted, access), progress)
+def ask(request: Request) -> tuple[History, Evidence]:
+    """The history that the sources of a request tell, and the account of what was read."""
+    scope = scope_of(request.wanted, request.access)
+    with Progress(request.quiet) as progress:
+        ledger, evidence = read_evidence(request.sources, scope, progress)
     return build(ledger.events(), ledger.sessions()), evidence
 
 
@@ -90,6 +85,8 @@ def scope_of(wanted: Filter, access: Access) -> Scope:
         endpoint_url=access.endpoint_url,
         lag=access.lag,
         max_calls=access.max_calls,
+        request_payer=access.request_payer,
+        delivery_lag=access.delivery_lag,
     )
 
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import IO, TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import (
-    Access,
-    Time,
-    aws_options,
-    filter_options,
-    output_option,
-    quiet_option,
-    wanted_of,
-)
+from cnitrail.cli.options import Request, Time, output_option, request_options
 from cnitrail.errors import UsageError
+from cnitrail.render.safe import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,9 +20,10 @@ if TYPE_CHECKING:
     from cnitrail.cli.questions import Question, Unreadable
     from cnitrail.model import WhoAnswer
 
+_SHOWN = 10
+
 
 @click.command(short_help="Which interface and instance held an address then.")
-@click.argument("arguments", nargs=-1, metavar="[IP] [SOURCE]...")
 @click.option("--at", type=Time(), help="The time: ISO 8601, epoch seconds, an age (2h).")
 @click.option(
     "--batch",
@@ -36,22 +31,9 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Answer many: CSV with a header ip,at[,vpc,account], or JSON lines; - for stdin.",
 )
-@filter_options("vpc", "account", "region")
-@aws_options
-@output_option("table", "json", "jsonl", "csv")
-@quiet_option
-@click.pass_context
-def who(
-    ctx: click.Context,
-    /,
-    arguments: tuple[str, ...],
-    at: datetime | None,
-    batch: Any,
-    access: Access,
-    output: str,
-    quiet: bool,
-    **filters: Any,
-) -> None:
+@request_options("vpc", "account", "region", metavar="[IP] [SOURCE]...")
+@output_option
+def who(request: Request, at: datetime | None, batch: IO[str] | None, output: str) -> None:
     """Which interface and instance held an address at a time, and who gave it.
 
     \b
@@ -70,39 +52,36 @@ def who(
     from ipaddress import ip_network
 
     from cnitrail.answers.who import Witness
-    from cnitrail.cli.printing import print_entries, query_of
+    from cnitrail.cli.printing import respond
     from cnitrail.cli.questions import Question, Unreadable, read_questions
-    from cnitrail.cli.reading import ask, tell
+    from cnitrail.cli.reading import ask
     from cnitrail.model import Coverage
     from cnitrail.render.who import COLUMNS, write_answers
 
-    wanted = wanted_of(filters)
     questions: list[Question | Unreadable]
     if batch is None:
-        questions, sources = [_single(arguments, at)], arguments[1:]
+        questions = [_single(request.sources, at)]
+        request = replace(request, sources=request.sources[1:])
+    elif at is not None:
+        raise UsageError("--at does not go with --batch: each question has its own time")
     else:
-        if at is not None:
-            raise UsageError("--at does not go with --batch: each question has its own time")
-        questions, sources = list(read_questions(batch)), arguments
-    asked_for = replace(
-        wanted, ip=tuple(ip_network(each.ip) for each in questions if isinstance(each, Question))
-    )
-    history, evidence = ask(sources, asked_for, access, quiet=quiet)
-    answers = list(_answers(Witness(history, Coverage(evidence.coverage)), questions, wanted))
-    print_entries(
+        questions = list(read_questions(batch))
+    addresses = {ip_network(each.ip) for each in questions if isinstance(each, Question)}
+    history, evidence = ask(replace(request, wanted=replace(request.wanted, ip=tuple(addresses))))
+    answers = list(_answers(Witness(history, Coverage(evidence.coverage)), questions, request.wanted))
+    status = respond(
+        request,
         output,
+        evidence,
         answers,
-        command="who",
-        query=query_of(sources, wanted, questions=len(questions)),
-        evidence=evidence,
         columns=COLUMNS,
         write_table=write_answers,
+        questions=len(questions),
     )
-    status = tell(evidence, len(answers), quiet)
-    unreadable = [question for question in questions if isinstance(question, Unreadable)]
-    for question in unreadable[:10]:
-        click.echo(f"not a question: {question.reason}", err=True)
-    ctx.exit(3 if unreadable else status)
+    unreadable = [each for each in questions if isinstance(each, Unreadable)]
+    for each in unreadable[:_SHOWN]:
+        click.echo(f"not a question: {printable(each.reason)}", err=True)
+    sys.exit(3 if unreadable else status)
 
 
 def _single(arguments: tuple[str, ...], at: datetime | None) -> Question:
@@ -130,13 +109,13 @@ def _answers(
     from cnitrail.cli.questions import Question
     from cnitrail.model import Verdict, WhoAnswer
 
-    for question in questions:
-        if isinstance(question, Question):
+    for asked in questions:
+        if isinstance(asked, Question):
             narrowed = replace(
                 wanted,
-                vpc=(question.vpc,) if question.vpc else wanted.vpc,
-                account=(question.account,) if question.account else wanted.account,
+                vpc=(asked.vpc,) if asked.vpc else wanted.vpc,
+                account=(asked.account,) if asked.account else wanted.account,
             )
-            yield witness.who(question.ip, question.at, narrowed)
+            yield witness.who(asked.ip, asked.at, narrowed)
         else:
-            yield WhoAnswer(question.ip, None, Verdict.UNKNOWN, (), (question.reason,))
+            yield WhoAnswer(asked.ip, None, Verdict.UNKNOWN, (), (asked.reason,))

@@ -13,12 +13,15 @@ from cnitrail.decode.agent import agent
 from cnitrail.decode.shapes import Fields, fields, text
 from cnitrail.model import Actor, ActorBasis, ActorKind, Agent
 
-_INSTANCE = re.compile(r"^i-(?:[0-9a-f]{8}|[0-9a-f]{17})$")
+_INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 _ROLE_SESSION = re.compile(r"^arn:[^:]*:sts::[^:]*:assumed-role/(?P<role>.+)/(?P<session>[^/]+)$")
 _EKS_PROVIDER = re.compile(r":oidc-provider/oidc(?:-eks|\.eks)\.[^/]+/id/")
-_POD_SESSION = re.compile(r"^eks-.+-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+_POD_SESSION = re.compile(r"eks-.+-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SERVICE_ROLE = re.compile(r":role/aws-service-role/(?P<service>[^/]+)/")
-_EKSCTL_PART = re.compile(r"-(?:addon|nodegroup|cluster|podidentityrole)-")
+_EKSCTL_PART = re.compile(
+    r"-(?=(?:addon|nodegroup|podidentityrole)-"
+    r"|cluster-(?:ServiceRole|FargatePodExecutionRole|AutoModeNodeRole)\b)"
+)
 
 
 def actor(entry: Fields) -> Actor:
@@ -112,9 +115,9 @@ def _role_kind(
         return ActorKind.AWS_SERVICE
     if provider is not None:
         return ActorKind.IRSA if _EKS_PROVIDER.search(provider) else ActorKind.FEDERATED
-    if _INSTANCE.match(session or ""):
+    if _INSTANCE.fullmatch(session or ""):
         return ActorKind.INSTANCE_ROLE
-    if _POD_SESSION.match(session or ""):
+    if _POD_SESSION.fullmatch(session or ""):
         return ActorKind.POD_IDENTITY
     if (role or "").startswith("AWSReservedSSO_"):
         return ActorKind.IDENTITY_CENTER
@@ -155,7 +158,7 @@ def _label(
 def _agent(user_agent: str | None, console: bool) -> Agent:
     """The calling program; for the console CloudTrail may write no more than ``AWS Internal``."""
     read = agent(user_agent)
-    if console and read.name in ("AWS Internal", None):
+    if console and read.name in ("AWS Internal", "Mozilla", None):
         return Agent("console", None, read.raw, read.sdk)
     return read
 
@@ -164,7 +167,8 @@ def _eksctl_cluster(role: str | None) -> str | None:
     """The cluster in a role name that eksctl made, where it can be read in one way only.
 
     https://github.com/eksctl-io/eksctl names its stacks ``eksctl-CLUSTER-addon-…``,
-    ``eksctl-CLUSTER-nodegroup-…``; IAM cuts the rest of the name, never its beginning.
+    ``eksctl-CLUSTER-nodegroup-…``, ``eksctl-CLUSTER-cluster`` (there the role's own name follows);
+    IAM's limit of 64 characters cuts the end, which may leave nothing of all this.
     """
     if role is None or not role.startswith("eksctl-"):
         return None

@@ -22,12 +22,12 @@ _KNOWN = tuple(
         ("aws-load-balancer-controller", r"\belbv2\.k8s\.aws(?:/(?P<version>\S+))?"),
         ("terraform", r"\bTerraform/(?P<version>\S+)"),
         ("aws-cli", r"\baws-cli/(?P<version>\S+)"),
-        ("console", r"^(?:console\.|signin\.|\[S3Console)"),
-        ("AWS Internal", r"^AWS Internal\b"),
+        ("console", r"^(?:console\.|signin\.|\[S3Console|EC2ConsoleFrontend\b)"),
+        ("AWS Internal", r"^AWS Internal\b|\baws-internal/"),
     )
 )
-_SERVICE = re.compile(r"^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com$")
-_SDK = re.compile(r"\b(?:aws-sdk-[\w-]+|Boto3|Botocore|aws-chalice|ElasticWolf)/\S+")
+_SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com")
+_SDK = re.compile(r"(?:aws-sdk-[\w-]+|Boto3|Botocore|aws-chalice|ElasticWolf)/\S+")
 _COMMENT = re.compile(r"\([^()]*\)")
 _PRODUCT = re.compile(r"(?P<name>[A-Za-z][\w.+!-]*)/(?P<version>\S+)")
 _SURROUNDINGS = frozenset(
@@ -35,6 +35,7 @@ _SURROUNDINGS = frozenset(
         *("ua", "os", "lang", "md", "api", "m", "cfg", "exec-env", "exec_env", "ft", "sid", "app-id"),
         *("attempt", "retry", "io", "http", "vendor", "callback", "promise", "resource", "s3-transfer"),
         *("linux", "darwin", "windows", "java", "kotlin", "scala", "python", "go", "openjdk"),
+        *("ruby", "php", "gcc", "clang", "guzzlehttp"),
         *("apn", "hashicorp", "httpcomponents"),
     )
 )
@@ -46,18 +47,22 @@ def agent(raw: str | None) -> Agent:
     """The program that a user agent string names, and the SDK that it was built with."""
     if not raw:
         return Agent(None, None, raw)
-    found = _SDK.search(raw)
-    sdk = found[0] if found else None
+    sdk = next((word for word in raw.split() if _SDK.match(word)), None)
     for name, pattern in _KNOWN:
         known = pattern.search(raw)
         if known:
             return Agent(name, known.groupdict().get("version"), raw, sdk)
-    if _SERVICE.match(raw):
+    if _SERVICE.fullmatch(raw):
         return Agent(raw, None, raw)
-    for product in _PRODUCT.finditer(_COMMENT.sub(" ", raw)):
+    words = _COMMENT.sub(" ", raw).split()
+    for product in filter(None, map(_PRODUCT.match, words)):
         name, version = product["name"], product["version"]
         if name == "app":
             return Agent(version, None, raw, sdk)
-        if name.lower() not in _SURROUNDINGS and not _SDK.match(product[0]):
+        if not _describes_the_sdk(product[0], name):
             return Agent(name, version, raw, sdk)
-    return Agent(None if sdk else raw.split()[0], None, raw, sdk) if raw.split() else Agent(None, None, raw)
+    return Agent(None if sdk or not raw.split() else raw.split()[0], None, raw, sdk)
+
+
+def _describes_the_sdk(product: str, name: str) -> bool:
+    return name.lower() in _SURROUNDINGS or _SDK.match(product) is not None or name.lower().endswith("_vm")

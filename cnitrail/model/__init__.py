@@ -33,6 +33,7 @@ from cnitrail.model.event import (
     order_of,
 )
 from cnitrail.model.evidence import (
+    DELIVERY_LAG,
     Account,
     Document,
     Evidence,
@@ -56,6 +57,7 @@ from cnitrail.model.history import (
 )
 
 __all__ = [
+    "DELIVERY_LAG",
     "EFFECT_ORDER",
     "OPEN",
     "UNKNOWN",

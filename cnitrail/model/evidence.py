@@ -7,6 +7,10 @@ from ipaddress import IPv4Network, IPv6Network
 
 from cnitrail.model.coverage import Moment, Reach, Sign
 
+DELIVERY_LAG = timedelta(hours=1)
+"""How long after an event its log file is looked for, unless asked otherwise: twelve times the
+"about 5 minutes" that AWS states as the average. AWS retries a delivery that fails for 30 days."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
@@ -63,11 +67,12 @@ class Record:
 class Scope:
     """What of its evidence a source is asked for; it may deliver more, never less.
 
-    Times are aware, both included. ``event_names`` are the events that matter. ``profile`` and
-    ``endpoint_url`` are the AWS CLI's options; a Region may be ``all``. ``lag`` is how long an event
-    may take until LookupEvents shows it, ``max_calls`` how often it is called in a Region at most.
-    ``seen`` are (uri, etag) of documents that need not be delivered again; ``into`` is the path of
-    the store that is being filled, which is no evidence.
+    Times are aware, both included, and are those of events. ``event_names`` are the events that matter.
+    ``profile``, ``endpoint_url`` and ``request_payer`` are the AWS CLI's options; a Region may be ``all``.
+    ``lag`` is how long an event may take until LookupEvents shows it, ``max_calls`` how often it is
+    called in a Region at most; ``delivery_lag`` is how much later than an event its log file on S3 is
+    still looked for. ``seen`` holds (uri, etag) of documents that need not be delivered again.
+    ``into`` is the path of the store that is being filled, which is no evidence.
     """
 
     since: datetime | None = None
@@ -82,6 +87,8 @@ class Scope:
     event_names: tuple[str, ...] = ()
     lag: timedelta = timedelta(minutes=15)
     max_calls: int = 3600
+    request_payer: str | None = None
+    delivery_lag: timedelta = DELIVERY_LAG
     seen: Collection[tuple[str, str]] = frozenset()
     into: str | None = None
 

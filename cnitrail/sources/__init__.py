@@ -11,6 +11,7 @@ from cnitrail.errors import SourceError
 from cnitrail.model import Account, Document, Note, Record, Scope, Skipped
 from cnitrail.sources.files import FileSource, StandardInput
 from cnitrail.sources.lookup import LookupSource
+from cnitrail.sources.s3 import S3Source
 from cnitrail.store import Reader, is_sqlite
 
 
@@ -37,7 +38,11 @@ class Measured(Protocol):
         """The stored bytes of all documents that it will deliver."""
 
 
-_SCHEMES: dict[str, Callable[[str, Scope], Source]] = {"-": StandardInput, "lookup:": LookupSource}
+_SCHEMES: dict[str, Callable[[str, Scope], Source]] = {
+    "-": StandardInput,
+    "lookup:": LookupSource,
+    "s3://": S3Source,
+}
 
 
 def open_source(uri: str, scope: Scope) -> Source:
@@ -50,7 +55,7 @@ def open_source(uri: str, scope: Scope) -> Source:
             return source(uri, scope)
     if "://" in uri:
         raise SourceError(
-            f"{uri}: this version reads files, directories, standard input and lookup: only",
+            f"{uri}: cnitrail reads files, directories, standard input, s3://BUCKET/PREFIX and lookup:",
             "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
         )
     return Reader(uri, scope) if is_sqlite(uri) else FileSource(uri, scope)

@@ -1,4 +1,4 @@
-"""How AWS is reached, and what its errors mean to a person."""
+"""AWS sessions in the AWS CLI's way, and what AWS's errors mean to a person, one sentence each."""
 
 from __future__ import annotations
 
@@ -10,81 +10,117 @@ from cnitrail.errors import SourceError
 if TYPE_CHECKING:
     import boto3
 
-    from cnitrail.model import Scope
-
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-_REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-_UNKNOWN = frozenset(
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
+_UNKNOWN_KEY = frozenset(
     {
-        "AuthFailure",
-        "IncompleteSignature",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "OptInRequired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
+        *("InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken", "UnrecognizedClientException"),
+        *("AuthFailure", "MissingAuthenticationToken", "OptInRequired"),
     }
 )
+_WRONG_SECRET = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"})
+_FOR_CREDENTIALS = frozenset(
+    {"AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetRoleCredentials", "CreateToken"}
+)
+_REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
+_WRONG_CLOCK = frozenset({"RequestTimeTooSkewed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why AWS gave no answer, in one sentence, and what to try.
 
-    ``lasting`` where every further call in this Region would fail in the same way.
+    ``lasting`` where every further call would fail in the same way.
     """
 
     reason: str
     hint: str | None
-    lasting: bool
+    lasting: bool = True
+
+    def of(self, uri: str) -> SourceError:
+        """The error that ends the reading of a source."""
+        return SourceError(f"{uri}: {self.reason}", self.hint)
 
 
-def session_of(scope: Scope) -> boto3.Session:
-    """The session that a profile, or the environment, gives. Raises ``SourceError``."""
+def session(profile: str | None) -> boto3.Session:
+    """A session with the credentials that the AWS CLI would use.
+
+    Raises ``SourceError`` where there is no such profile.
+    """
     import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
-        return boto3.Session(profile_name=scope.profile)
+        return boto3.Session(profile_name=profile)
     except BotoCoreError as error:
-        raise SourceError(str(error), "aws configure list-profiles shows the profiles there are") from None
+        raise SourceError(
+            f"AWS configuration: {error}", "aws configure list-profiles shows what there is"
+        ) from None
+
+
+def code_of(error: Exception) -> str:
+    """The code of an error that AWS answered with, else an empty text."""
+    from botocore.exceptions import ClientError
+
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def fatal(error: Exception) -> Failure | None:
+    """What an error says about credentials or the network: it would befall every other call, too.
+
+    None for an error that is about the thing asked for alone.
+    """
+    from botocore import exceptions as boto
+
+    code = code_of(error)
+    if code in _EXPIRED:
+        return Failure(f"the AWS session token has expired ({code})", "sign in again (aws sso login)")
+    if code in _UNKNOWN_KEY:
+        return Failure(
+            f"AWS does not know these credentials ({code})",
+            "aws sts get-caller-identity tells whose they are; --profile takes others",
+        )
+    if code in _WRONG_SECRET:
+        return Failure(f"the AWS secret key does not fit the access key ({code})", "aws configure")
+    if code in _WRONG_CLOCK:
+        return Failure(f"this machine's clock is wrong, so AWS refuses it ({code})", "set the clock")
+    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
+        return Failure(
+            f"there are no AWS credentials ({error})",
+            "name a profile (--profile), or run aws configure",
+        )
+    if isinstance(error, (boto.SSOError, boto.TokenRetrievalError)):
+        return Failure(f"the AWS sign-in has expired ({error})", "aws sso login")
+    unhad = isinstance(error, boto.ClientError) and error.operation_name in _FOR_CREDENTIALS
+    if unhad or isinstance(error, boto.CredentialRetrievalError):
+        return Failure(f"the AWS credentials cannot be had ({error})", "look at the profile's set-up")
+    if isinstance(error, (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)):
+        return Failure(
+            f"AWS cannot be reached ({error})", "look at the network, the proxy and --endpoint-url"
+        )
+    if isinstance(error, boto.SSLError):
+        return Failure(
+            f"the server's certificate is not trusted ({error})",
+            "AWS_CA_BUNDLE names a file of further authorities",
+        )
+    return None
 
 
 def failure(error: Exception, action: str) -> Failure:
-    """What an exception of botocore means; ``action`` is the IAM action of the call."""
-    from botocore import exceptions
+    """What any error of botocore means; ``action`` is the IAM action of the call."""
+    from botocore import exceptions as boto
 
-    match error:
-        case exceptions.ClientError():
-            return _refusal(error, action)
-        case exceptions.NoCredentialsError() | exceptions.PartialCredentialsError():
-            hint = "sign in (aws sso login, aws configure), or name a profile with --profile"
-            return Failure("no complete AWS credentials were found", hint, lasting=True)
-        case exceptions.CredentialRetrievalError() | exceptions.SSOError() | exceptions.TokenRetrievalError():
-            reason = f"the AWS credentials could not be fetched: {error}"
-            return Failure(reason, "sign in again: aws sso login", lasting=True)
-        case exceptions.EndpointConnectionError() | exceptions.HTTPClientError():
-            hint = "check the network, the Region's name and --endpoint-url"
-            return Failure(f"AWS cannot be reached: {error}", hint, lasting=True)
-    return Failure(str(error), None, lasting=True)
-
-
-def _refusal(error: Exception, action: str) -> Failure:
-    """What an error that AWS itself answered with means."""
-    said = getattr(error, "response", {}).get("Error", {})
-    code, message = said.get("Code", "unknown"), said.get("Message", "no reason given")
-    if code in _EXPIRED:
-        reason = f"the AWS credentials have expired ({code})"
-        return Failure(reason, "sign in again: aws sso login, or fetch new keys", lasting=True)
+    lasting = fatal(error)
+    if lasting is not None:
+        return lasting
+    if not isinstance(error, boto.ClientError):
+        return Failure(str(error), None)
+    code = code_of(error)
+    message = error.response.get("Error", {}).get("Message", "no reason given")
     if code in _REFUSED:
         reason = f"access denied: these credentials may not call {action} ({message})"
-        return Failure(reason, f"allow {action} in their IAM policy, or use another --profile", lasting=True)
-    if code in _UNKNOWN:
-        hint = "check the keys, and whether the Region is enabled in this account"
-        return Failure(f"AWS does not accept the credentials ({code}: {message})", hint, lasting=True)
+        return Failure(reason, f"allow {action} in their IAM policy, or use another --profile")
     if code in _THROTTLED:
         hint = "try again later; other programs may be using up the calls that the account has"
         return Failure(f"AWS went on throttling {action} ({code})", hint, lasting=False)
-    return Failure(f"{action} failed: {code}: {message}", "try again later", lasting=False)
+    return Failure(f"{action} failed: {code or 'unknown'}: {message}", "try again later", lasting=False)

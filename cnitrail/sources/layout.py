@@ -1,24 +1,57 @@
-"""The names of CloudTrail's log files.
+"""Where a trail puts its log files in a bucket, as arithmetic on keys alone.
 
-https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-examples.html:
-``ACCOUNT_CloudTrail_REGION_YYYYMMDDTHHmmZ_UNIQUE.json.gz``. The stamp is the time of delivery; the
-account is the one that the trail delivers for.
+The layout is AWS's (CloudTrail user guide, "Finding your CloudTrail log files")::
+
+    [prefix/]AWSLogs/[o-id/]ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/
+        ACCOUNT_CloudTrail_REGION_YYYYMMDDTHHmmZ_<16 characters>.json.gz
+
+Folder and stamp are the time of *delivery*: a file holds events of any time before it, and never
+of a time after it.
 """
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from os.path import commonprefix
 
-_NAME = re.compile(r"(?P<account>\d{12})_CloudTrail_(?P<region>[a-z0-9-]+)_(?P<stamp>\d{8}T\d{4}Z)_[^/_]*$")
+from cnitrail.model import Scope
+
+ROOT = "AWSLogs"
+TRAIL = "CloudTrail"
+
+_ORGANISATION = re.compile(r"o-[a-z0-9]{10,32}")
+_ACCOUNT = re.compile(r"\d{12}")
+_NAME = re.compile(
+    r"(?P<account>\d{12})_CloudTrail_(?P<region>[a-z0-9-]+)_(?P<stamp>\d{8}T\d{4})Z_[^/]*$",
+    re.ASCII,
+)
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
+_AFTER_SLASH = chr(ord("/") + 1)
+
+_STAMP_SLACK = timedelta(minutes=15)
+"""AWS does not say how a stamp is rounded; files come about every five minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogName:
-    """What the name of a log file tells; ``delivered`` is aware, UTC, to the minute."""
+    """What the name of a log file tells; ``delivered`` is aware, UTC, to the minute.
+
+    The account is the one that the trail delivers for; that of a record in the file may differ.
+    """
 
     account: str
     region: str
     delivered: datetime
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """The keys that begin with ``prefix`` and lie in ``first <= key < last``."""
+
+    prefix: str
+    first: str
+    last: str
 
 
 def log_name(uri: str) -> LogName | None:
@@ -27,7 +60,100 @@ def log_name(uri: str) -> LogName | None:
     if name is None:
         return None
     try:
-        delivered = datetime.strptime(name["stamp"], "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
+        delivered = datetime.strptime(name["stamp"], "%Y%m%dT%H%M").replace(tzinfo=UTC)
     except ValueError:
         return None
     return LogName(name["account"], name["region"], delivered)
+
+
+def is_organisation(name: str) -> bool:
+    """Whether a folder is named as an organisation is."""
+    return _ORGANISATION.fullmatch(name) is not None
+
+
+def is_account(name: str) -> bool:
+    """Whether a folder is named as an account is."""
+    return _ACCOUNT.fullmatch(name) is not None
+
+
+def below_root(folder: str) -> list[str] | None:
+    """The folders on the way from a trail's root (``AWSLogs``) to here; None outside of any."""
+    names = folder.removesuffix("/").split("/")
+    if ROOT not in names:
+        return None
+    last = len(names) - 1 - names[::-1].index(ROOT)
+    return names[last + 1 :]
+
+
+def whole(prefix: str) -> Span:
+    """Every key that begins with a prefix."""
+    return Span(prefix, prefix, _behind(prefix))
+
+
+def of_days(folder: str, scope: Scope) -> Span | None:
+    """The keys in a Region's folder, or one of its date, whose day may hold what is asked for.
+
+    None where there are none.
+    """
+    names = below_root(folder) or []
+    date = names[names.index(TRAIL) + 2 :]
+    region = folder.removesuffix("/").rsplit("/", len(date))[0] + "/"
+    first = final = folder
+    if scope.since is not None:
+        first = max(first, f"{region}{_delivered_from(scope.since):%Y/%m/%d/}")
+    if scope.until is not None:
+        until = _delivered_until(scope.until, scope.delivery_lag)
+        final = min(final, f"{region}{until:%Y/%m/%d/}", key=_behind)
+    last = _behind(final)
+    if first >= last:
+        return None
+    return Span(commonprefix([first, final]), first, last)  # noqa: RUF071  keys are no paths
+
+
+def takes(key: str, scope: Scope) -> bool:
+    """Whether an object may hold what is asked for, as far as its name tells.
+
+    Digest files, which list log files, and the empty objects that stand for folders never do.
+    """
+    if key.endswith("/") or "_CloudTrail-Digest_" in key:
+        return False
+    name = log_name(key)
+    if name is None:
+        return True
+    if scope.accounts and name.account not in scope.accounts:
+        return False
+    if not asks_for_region(name.region, scope):
+        return False
+    early = scope.since is not None and name.delivered < _delivered_from(scope.since)
+    late = scope.until is not None and name.delivered > _delivered_until(scope.until, scope.delivery_lag)
+    return not early and not late
+
+
+def asks_for_region(region: str, scope: Scope) -> bool:
+    """Whether a Region is asked for; ``all`` asks for every one."""
+    return not scope.regions or "all" in scope.regions or region in scope.regions
+
+
+def _delivered_from(since: datetime) -> datetime:
+    return _moved(since, -_STAMP_SLACK)
+
+
+def _delivered_until(until: datetime, lag: timedelta) -> datetime:
+    return _moved(_moved(until, lag), _STAMP_SLACK)
+
+
+def _moved(time: datetime, by: timedelta) -> datetime:
+    """A time in UTC, moved, but not over the ends of the calendar."""
+    try:
+        return time.astimezone(UTC) + by
+    except OverflowError:
+        return _LAST if by > timedelta() else _FIRST
+
+
+def _behind(prefix: str) -> str:
+    """The first key behind all that begin with a prefix."""
+    if not prefix:
+        return chr(0x10FFFF)
+    if prefix.endswith("/"):
+        return prefix[:-1] + _AFTER_SLASH
+    return prefix + chr(0x10FFFF)

@@ -18,7 +18,7 @@ import orjson
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Note, Scope, Skipped
-from cnitrail.sources.aws import Failure, failure, session_of
+from cnitrail.sources.aws import Failure, failure, session
 from cnitrail.sources.lookup_index import records
 from cnitrail.sources.lookup_plan import ABREAST, PER_SECOND, Page, Plan, Query, Unanswered, counted
 from cnitrail.sources.pace import Clock, Pace, SystemClock
@@ -59,12 +59,12 @@ class LookupSource:
 
     def documents(self) -> Iterator[Said]:
         """A document for each page."""
-        session = session_of(self._scope)
-        regions = _regions(session, self._scope)
+        credentials = session(self._scope.profile)
+        regions = _regions(credentials, self._scope)
         said: SimpleQueue[Said | _Ended] = SimpleQueue()
         stopped = threading.Event()
         # a session is not to be shared between threads, clients are
-        clients = [_client(session, self._scope, region) for region in regions]
+        clients = [_client(credentials, self._scope, region) for region in regions]
         for client in clients:
             asked = _Region(client, self._scope, self._clock, stopped)
             threading.Thread(target=asked.run, args=(said.put,), daemon=True).start()

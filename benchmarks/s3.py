@@ -1,0 +1,223 @@
+"""How fast a trail's bucket is read: `python benchmarks/s3.py [--objects 5000] [--records 8] [--rounds 5]`.
+
+Every way downloads the same objects from one server on loopback, in turn, round after round in one
+run, so the ratios hold on any machine. The server is moto in a process of its own; as moto answers
+some 300 requests a second, its answers are kept and given again by a plain loop in that process.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "fixtures")]
+
+import boto3  # noqa: E402
+from botocore.config import Config  # noqa: E402
+from stories import STORIES  # noqa: E402
+from write import files, zipped  # noqa: E402
+
+from cnitrail.decode import MARKERS, NAMES  # noqa: E402
+from cnitrail.model import Document, Scope  # noqa: E402
+from cnitrail.scan import Scanner, Tally  # noqa: E402
+from cnitrail.sources import open_source  # noqa: E402
+
+BUCKET = "benchmark-logs"
+FOLDER = "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/14"
+THREADS = 32
+os.environ |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def serve() -> None:
+    """The server's process: moto, and before it what gives its answers again."""
+    from moto.server import ThreadedMotoServer
+
+    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    moto.start()
+    behind = moto.get_host_and_port()
+    kept: dict[bytes, bytes] = {}
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                line, *rest = head.decode("latin-1").split("\r\n")
+                headers = dict(each.split(": ", 1) for each in rest if each)
+                small = {name.lower(): value for name, value in headers.items()}
+                if small.get("expect"):
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                body = await reader.readexactly(int(small.get("content-length", 0)))
+                asked = f"{line} {small.get('range')}".encode()
+                answer = kept.get(asked)
+                if answer is None:
+                    answer = await asyncio.to_thread(_ask, behind, line, headers, body)
+                if line.startswith("GET"):
+                    kept[asked] = answer
+                writer.write(answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await server.serve_forever()
+
+    asyncio.run(run())
+
+
+def _ask(behind: tuple[str, int], line: str, headers: dict[str, str], body: bytes) -> bytes:
+    method, path, _ = line.split(" ")
+    connection = HTTPConnection(*behind)
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    data = answer.read()
+    kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _OWN]
+    head = [f"HTTP/1.1 {answer.status} {answer.reason}", *(f"{n}: {v}" for n, v in kept)]
+    return "\r\n".join([*head, f"Content-Length: {len(data)}", "", ""]).encode("latin-1") + data
+
+
+_OWN = {"content-length", "connection", "transfer-encoding"}
+
+
+class Measure(NamedTuple):
+    """One way, once: seconds of the clock and of this process's CPU for so many objects."""
+
+    wall: float
+    cpu: float
+    objects: int
+
+
+def measure(objects: Iterable[object]) -> Measure:
+    """Reads everything, and says what it took."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    count = sum(1 for _ in objects)
+    return Measure(time.perf_counter() - wall, time.process_time() - cpu, count)
+
+
+def upload(url: str, objects: int, records: int) -> list[str]:
+    """Fills the bucket with files of so many records each; the keys."""
+    draw = random.Random(1)
+    told = [
+        each for story in STORIES for data in files(story).values() for each in json.loads(data)["Records"]
+    ]
+    quiet = [each for each in told if each["readOnly"]]
+    moved = [each for each in told if not each["readOnly"]]
+    bodies = []
+    for _ in range(50):
+        chosen = [draw.choice(moved if draw.random() < 0.01 else quiet) for _ in range(records)]
+        bodies.append(zipped(json.dumps({"Records": chosen}, separators=(",", ":")).encode()))
+    client = boto3.client("s3", endpoint_url=url, config=Config(max_pool_connections=4))
+    client.create_bucket(Bucket=BUCKET)
+    keys = [
+        f"{FOLDER}/111111111111_CloudTrail_eu-west-1_20240514T1200Z_{at:016}.json.gz" for at in range(objects)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        put = pool.map(
+            lambda at: client.put_object(Bucket=BUCKET, Key=keys[at], Body=bodies[at % 50]), range(objects)
+        )
+        assert sum(1 for _ in put) == objects
+    size = sum(len(bodies[at % 50]) for at in range(objects))
+    print(f"{objects:,} objects of {size / objects / 1000:.1f} kB ({records} records) each")
+    return keys
+
+
+def ways(url: str, keys: list[str]) -> dict[str, Callable[[], Iterator[object]]]:
+    """Each way of reading the bucket, as something to iterate."""
+    client = boto3.client("s3", endpoint_url=url, config=Config(max_pool_connections=THREADS))
+    scanner = Scanner(NAMES, MARKERS)
+
+    def bare(threads: int) -> Iterator[object]:
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(lambda key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read(), keys)
+
+    def source() -> Iterator[bytes]:
+        for each in open_source(f"s3://{BUCKET}", Scope(endpoint_url=url)).documents():
+            assert isinstance(each, Document), each
+            yield b"".join(each.chunks)
+
+    def scanned(bodies: Iterable[bytes]) -> Iterator[object]:
+        for body in bodies:
+            yield sum(1 for _ in scanner.scan(Document("-", None, iter([body])), Tally()))
+
+    found: dict[str, Callable[[], Iterator[object]]] = {
+        "boto3, bare, 1 thread": lambda: bare(1),
+        f"boto3, bare, {THREADS} threads": lambda: bare(THREADS),
+        "cnitrail's source": source,
+        "cnitrail's source, and scan": lambda: scanned(source()),
+    }
+    try:
+        import obstore
+        from obstore.auth.boto3 import Boto3CredentialProvider
+        from obstore.store import S3Store
+    except ImportError:
+        return found
+    store = S3Store(
+        BUCKET,
+        endpoint=url,
+        region="us-east-1",
+        credential_provider=Boto3CredentialProvider(boto3.Session()),
+        client_options={"allow_http": True},
+    )
+
+    def rust() -> Iterator[bytes]:
+        with ThreadPoolExecutor(THREADS) as pool:
+            yield from pool.map(lambda key: bytes(obstore.get(store, key).bytes()), keys)
+
+    found[f"obstore, bare, {THREADS} threads"] = rust
+    found[f"obstore, bare, {THREADS} threads, and scan"] = lambda: scanned(rust())
+    body = client.get_object(Bucket=BUCKET, Key=keys[0])["Body"].read()
+    found["scan alone"] = lambda: scanned(body for _ in keys)
+    return found
+
+
+def main() -> None:
+    """Measures, and prints a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--objects", type=int, default=5000)
+    parser.add_argument("--records", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.serve:
+        serve()
+        return
+    command = [sys.executable, __file__, "--serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+            keys = upload(url, asked.objects, asked.records)
+            found = ways(url, keys)
+            for way in found.values():
+                measure(way())
+            rounds = [{name: measure(way()) for name, way in found.items()} for _ in range(asked.rounds)]
+        finally:
+            server.kill()
+    table(rounds)
+
+
+def table(rounds: list[dict[str, Measure]]) -> None:
+    """The medians; the ratio is of the clock, to bare boto3 with threads in the same round."""
+    print("| way | objects/s | CPU ms/object | CPU ÷ wall | wall ÷ bare boto3 |\n|---|---|---|---|---|")
+    base = f"boto3, bare, {THREADS} threads"
+    for name in rounds[0]:
+        rate = statistics.median(each[name].objects / each[name].wall for each in rounds)
+        cpu = statistics.median(1000 * each[name].cpu / each[name].objects for each in rounds)
+        busy = statistics.median(each[name].cpu / each[name].wall for each in rounds)
+        ratio = statistics.median(each[name].wall / each[base].wall for each in rounds)
+        print(f"| {name} | {rate:,.0f} | {cpu:.2f} | {busy:.2f} | {ratio:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,275 @@
+"""A bucket on S3: its folders, its keys and its objects, with failures told apart.
+
+What would befall every other call, too, is a ``SourceError``. What is about one object alone is an
+``OSError`` whose text is the reason, a ``PermissionError`` where access is denied.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from cnitrail.errors import SourceError
+from cnitrail.sources import aws
+from cnitrail.sources.swift import Swift, open_swift
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from boto3 import Session
+    from botocore.awsrequest import AWSRequest
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import (
+        GetObjectRequestTypeDef,
+        ListObjectsV2OutputTypeDef,
+        ListObjectsV2RequestTypeDef,
+    )
+
+    from cnitrail.model import Scope
+    from cnitrail.sources.layout import Span
+
+T = TypeVar("T")
+
+PIECE: Final = 16 * 1024 * 1024
+"""The most that one call fetches, in bytes. CloudTrail's files have at most 50 MB."""
+
+CONNECT_SECONDS = 10
+READ_SECONDS = 30
+_ATTEMPTS = 5
+
+_DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "403"})
+_REASONS = {
+    "NoSuchKey": "it was deleted after it had been listed",
+    "InvalidObjectState": "it is archived (Glacier); restore it first",
+    "SlowDown": "S3 asked to slow down until all retries were used up; read it again later",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object as it was listed; ``size`` in bytes, ``etag`` without its quotes."""
+
+    key: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing; ``following`` asks for the next one, None at the end."""
+
+    objects: tuple[Object, ...]
+    following: str | None
+
+
+class Bucket:
+    """A bucket, spoken to by boto3: its credentials, its retries, its way to other Regions.
+
+    Objects come by ``Swift`` where it can fetch them, as boto3's own calls cost ten times its CPU.
+    All methods may be called from several threads at once.
+    """
+
+    def __init__(self, uri: str, name: str, scope: Scope, connections: int) -> None:
+        self._uri = uri
+        self._name = name
+        self._payer = scope.request_payer
+        self._session = aws.session(scope.profile)
+        self._client = _client(uri, self._session, scope.endpoint_url, connections)
+        self._client.meta.events.register("before-sign.s3.ListObjectsV2", self._note_address)
+        self._address = ("", "")
+        self._swift: Swift | None = None
+
+    def folders(self, folder: str) -> list[str]:
+        """The folders directly in a folder, each with its slash. Raises ``SourceError``."""
+        return [each for page in self.folder_pages(folder) for each in page]
+
+    def folder_pages(self, folder: str) -> Iterator[list[str]]:
+        """The same, as it is listed: a page has few folders where loose objects lie among them."""
+        request = self._listing(folder)
+        request["Delimiter"] = "/"
+        while True:
+            answer = self._list(request)
+            yield [each["Prefix"] for each in answer.get("CommonPrefixes", ())]
+            if not (token := answer.get("NextContinuationToken")):
+                return
+            request["ContinuationToken"] = token
+
+    def has_keys(self, prefix: str) -> bool:
+        """Whether any key begins with a prefix. Raises ``SourceError``."""
+        request = self._listing(prefix)
+        request["MaxKeys"] = 1
+        return bool(self._list(request).get("Contents"))
+
+    def page(self, span: Span, token: str | None) -> Page:
+        """A page of a span's objects: the first, or the one that a page before told of.
+
+        Raises ``SourceError``.
+        """
+        request = self._listing(span.prefix)
+        if token is not None:
+            request["ContinuationToken"] = token
+        elif span.first > span.prefix:
+            request["StartAfter"] = span.first
+        answer = self._list(request)
+        listed = answer.get("Contents", [])
+        ended = bool(listed) and listed[-1].get("Key", "") >= span.last
+        return Page(
+            tuple(
+                Object(each["Key"], each["Size"], each["ETag"].strip('"'))
+                for each in listed
+                if span.first <= each["Key"] < span.last
+            ),
+            None if ended else answer.get("NextContinuationToken"),
+        )
+
+    def fetch(self, object_: Object, start: int) -> bytes:
+        """At most ``PIECE`` bytes of an object, from ``start`` on, exactly as listed.
+
+        Raises ``OSError`` and ``SourceError``. A listing must have come before.
+        """
+        length = min(object_.size - start, PIECE)
+        if self._swift and (body := self._swift.fetch(object_.key, object_.etag, start, length)):
+            return body
+        request: GetObjectRequestTypeDef = {"Bucket": self._name, "Key": object_.key}
+        if length < object_.size:
+            request["Range"] = f"bytes={start}-{start + length - 1}"
+        if self._payer:
+            request["RequestPayer"] = "requester"
+
+        return _persistently(lambda: self._get(request, object_.etag, length))
+
+    def close(self) -> None:
+        """Leave the connections that are open."""
+        self._client.close()
+
+    def _listing(self, prefix: str) -> ListObjectsV2RequestTypeDef:
+        request: ListObjectsV2RequestTypeDef = {"Bucket": self._name, "Prefix": prefix}
+        if self._payer:
+            request["RequestPayer"] = "requester"
+        return request
+
+    def _list(self, request: ListObjectsV2RequestTypeDef) -> ListObjectsV2OutputTypeDef:
+        """One page of a listing. Raises ``SourceError``."""
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+
+        def once() -> ListObjectsV2OutputTypeDef:
+            try:
+                return self._client.list_objects_v2(**request)
+            except ResponseParserError as error:
+                raise _TornError(str(error)) from None
+
+        try:
+            answer = _persistently(once)
+        except (BotoCoreError, ClientError, _TornError) as error:
+            raise self._ended(error) or self._unlisted(error) from None
+        self._swift = self._swift or self._open_swift()
+        return answer
+
+    def _note_address(self, request: AWSRequest, region_name: str, **_: object) -> None:
+        """Where botocore sends a listing to, and for which Region it signs it, redirects followed."""
+        signing = request.context.get("signing", {})
+        self._address = (str(request.url), str(signing.get("region") or region_name))
+
+    def _open_swift(self) -> Swift | None:
+        """The quick reader at the address that has answered; none where it would not be trusted there."""
+        url, region = self._address
+        url = url.partition("?")[0].rstrip("/")
+        credentials = self._session.get_credentials()
+        core = self._session._session  # noqa: SLF001  boto3 has no other way to this setting
+        own_authorities = url.startswith("https:") and core.get_config_variable("ca_bundle")
+        if credentials is None or own_authorities:
+            return None
+        return open_swift(
+            self._name, url, region, credentials, bool(self._payer), CONNECT_SECONDS, READ_SECONDS
+        )
+
+    def _get(self, request: GetObjectRequestTypeDef, etag: str, length: int) -> bytes:
+        """So many bytes of an object that has this ETag. Raises ``OSError`` and ``SourceError``."""
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+
+        try:
+            answer = self._client.get_object(**request)
+        except ResponseParserError as error:
+            raise _TornError(str(error)) from None
+        except (BotoCoreError, ClientError) as error:
+            raise self._ended(error) or _unfetched(error) from None
+        with closing(answer["Body"]) as arriving:
+            if answer["ETag"].strip('"') != etag:
+                raise OSError("it was replaced after it had been listed; read it again")
+            try:
+                body = arriving.read()
+            except BotoCoreError as error:
+                raise _TornError(f"its body arrives torn ({error})") from None
+        if len(body) != length:
+            raise _TornError(f"its body arrives torn ({len(body)} bytes instead of {length})")
+        return body
+
+    def _ended(self, error: Exception) -> SourceError | None:
+        """What an error says that would befall every other call, too."""
+        lasting = aws.fatal(error)
+        return lasting.of(self._uri) if lasting is not None else None
+
+    def _unlisted(self, error: Exception) -> SourceError:
+        """Why a listing failed."""
+        from botocore.exceptions import ParamValidationError
+
+        code = aws.code_of(error)
+        if code == "NoSuchBucket":
+            return SourceError(
+                f"{self._uri}: there is no bucket {self._name}", "aws s3 ls lists your buckets"
+            )
+        if code in _DENIED:
+            payer = "" if self._payer else "; where the requester pays, --request-payer requester"
+            return SourceError(
+                f"{self._uri}: access is denied: listing needs the IAM action s3:ListBucket on {self._name}",
+                f"allow it to this identity (aws sts get-caller-identity){payer}",
+            )
+        if isinstance(error, ParamValidationError):
+            return SourceError(f"{self._uri}: {self._name!r} is no bucket's name", "s3://BUCKET/PREFIX")
+        return SourceError(
+            f"{self._uri}: listing failed: {error}", "try again; AWS_MAX_ATTEMPTS allows more retries"
+        )
+
+
+def _client(uri: str, session: Session, endpoint_url: str | None, connections: int) -> S3Client:
+    """A client of S3. Raises ``SourceError``."""
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    config = Config(
+        max_pool_connections=connections,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+    )
+    try:
+        return session.client("s3", endpoint_url=endpoint_url, config=config)
+    except (BotoCoreError, ValueError) as error:  # a ValueError where the endpoint is no URL
+        lasting = aws.fatal(error) or aws.Failure(f"AWS configuration: {error}", None)
+        raise lasting.of(uri) from None
+
+
+class _TornError(OSError):
+    """An answer that broke off, or is not as long as it should be."""
+
+
+def _persistently(call: Callable[[], T]) -> T:
+    """A call's result. Where the answer is torn it is asked again: botocore retries what comes before."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return call()
+        except _TornError:
+            continue
+    return call()
+
+
+def _unfetched(error: Exception) -> OSError:
+    """Why an object could not be fetched."""
+    code = aws.code_of(error)
+    if code in _DENIED:
+        return PermissionError(
+            f"access is denied: s3:GetObject (or kms:Decrypt of its key) is missing ({error})"
+        )
+    return OSError(_REASONS.get(code) or str(error))

@@ -1,0 +1,251 @@
+"""A trail's bucket on S3: ``s3://bucket[/prefix]``.
+
+The prefix may lie anywhere: above the trail, at an account, a Region or a day. What is there is
+found with few listings, folder by folder; then each Region's keys are listed from the first day
+asked for to the last. Where there is no trail's layout, everything with the prefix is read.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from cnitrail.errors import SourceError
+from cnitrail.model import Document, Scope, Skipped
+from cnitrail.sources import layout
+from cnitrail.sources.bucket import PIECE, Bucket, Object, Page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor, Future
+
+    from cnitrail.sources.layout import Span
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+THREADS: Final = 32
+"""Calls at a time: where each takes 30 ms, these are a thousand objects a second."""
+
+_AHEAD = 2 * THREADS
+_AHEAD_BYTES = 4 * PIECE
+_PAGE_BYTES = 1024 * 1024
+_SEARCHED_PAGES = 100
+_DENIED_ENOUGH = 1000
+
+
+class S3Source:
+    """The log files of a trail in a bucket, in the order of their keys.
+
+    Raises ``SourceError`` where the bucket cannot be read or holds nothing of what is asked for.
+    """
+
+    def __init__(self, uri: str, scope: Scope) -> None:
+        self.uri = uri
+        self._scope = scope
+        self._name, _, self._prefix = uri.removeprefix("s3://").partition("/")
+        if not self._name:
+            raise SourceError(f"{uri}: no bucket is named", "s3://BUCKET or s3://BUCKET/PREFIX")
+
+    def documents(self) -> Iterator[Document | Skipped]:
+        """A document for each object; what cannot be fetched is skipped, and the rest is read.
+
+        A log file that AWS delivers later than ``scope.delivery_lag`` after ``scope.until`` is not
+        looked for.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        bucket = Bucket(self.uri, self._name, self._scope, connections=THREADS)
+        pool = ThreadPoolExecutor(THREADS, "s3")
+        try:
+            found = _find(bucket, self._prefix, self._scope, pool)
+            if found.unsearched:
+                yield Skipped(
+                    self.uri,
+                    f"{found.unsearched} folders were not searched for trails; name the one above AWSLogs/",
+                )
+            if not found.spans:
+                raise self._nothing()
+            yield from self._fetched(bucket, found.spans, pool)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            bucket.close()
+
+    def _fetched(self, bucket: Bucket, spans: Iterable[Span], pool: Executor) -> Iterator[Document | Skipped]:
+        """The objects, many of them on their way at once. Raises ``SourceError``."""
+        denied = others = 0
+        for each, first in _ahead(
+            pool,
+            lambda each: bucket.fetch(each, 0),
+            self._asked_for(_listed(pool, bucket, spans)),
+            lambda each: min(each.size, PIECE),
+        ):
+            uri = self._uri_of(each)
+            try:
+                head = first.result()
+            except PermissionError as error:
+                denied += 1
+                yield Skipped(uri, str(error))
+            except OSError as error:
+                others += 1
+                yield Skipped(uri, str(error))
+            else:
+                others += 1
+                yield Document(uri, each.size, _pieces(bucket, each, head), each.etag)
+            if denied == _DENIED_ENOUGH and not others:
+                break
+        if denied and not others:
+            raise SourceError(
+                f"{self.uri}: access is denied to all {denied:,} log files tried: "
+                f"reading them needs the IAM action s3:GetObject on {self._name}/*",
+                "allow it (and kms:Decrypt, if a key of KMS encrypts them) to this identity",
+            )
+        if not denied and not others and not self._scope.seen:
+            raise self._nothing()
+
+    def _asked_for(self, objects: Iterable[Object]) -> Iterator[Object]:
+        """The objects that may matter, and are not known yet."""
+        for each in objects:
+            known = (self._uri_of(each), each.etag) in self._scope.seen
+            if not known and layout.takes(each.key, self._scope):
+                yield each
+
+    def _uri_of(self, each: Object) -> str:
+        return f"s3://{self._name}/{each.key}"
+
+    def _nothing(self) -> SourceError:
+        """What to say where no log file is found."""
+        scope = self._scope
+        asked = [
+            f"of account {', '.join(scope.accounts)}" if scope.accounts else "",
+            f"of Region {', '.join(scope.regions)}" if scope.regions else "",
+            f"since {scope.since:%Y-%m-%d %H:%M:%S%z}" if scope.since else "",
+            f"until {scope.until:%Y-%m-%d %H:%M:%S%z}" if scope.until else "",
+        ]
+        which = "".join(f" {each}" for each in asked if each)
+        return SourceError(
+            f"{self.uri}: no log files{which}",
+            f"aws s3 ls {self.uri.rstrip('/')}/ shows what is there; a trail's folder is AWSLogs/",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The keys to be listed, in their order, and the number of folders that nobody looked into."""
+
+    spans: tuple[Span, ...]
+    unsearched: int
+
+
+def _find(bucket: Bucket, prefix: str, scope: Scope, pool: Executor) -> _Found:
+    """Where the log files lie that are asked for. Raises ``SourceError``."""
+    folder = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+    inside = layout.below_root(folder) is not None
+    roots, unsearched = ([folder], 0) if inside else _search(bucket, folder)
+    regions = [found for root in roots if (found := _regions(bucket, root, scope, pool)) is not None]
+    if regions:
+        spans = (layout.of_days(region, scope) for region in chain.from_iterable(regions))
+        return _Found(tuple(sorted(span for span in spans if span is not None)), unsearched)
+    return _Found((layout.whole(folder if bucket.has_keys(folder) else prefix),), 0)
+
+
+def _search(bucket: Bucket, folder: str) -> tuple[list[str], int]:
+    """The roots of trails at and below a folder, and how many folders were left unsearched.
+
+    A folder may hold millions of other objects, so the root in it is asked for by name, and the
+    search for others ends after some pages.
+    """
+    here = f"{folder}{layout.ROOT}/"
+    roots = {here} if bucket.has_keys(here) else set()
+    waiting, pages = deque([folder]), 0
+    while waiting:
+        for found in bucket.folder_pages(waiting.popleft()):
+            for each in found:
+                if layout.below_root(each) is None:
+                    waiting.append(each)
+                else:
+                    roots.add(each)
+            pages += 1
+            if pages == _SEARCHED_PAGES:
+                return sorted(roots), len(waiting) + 1
+    return sorted(roots), 0
+
+
+def _regions(bucket: Bucket, folder: str, scope: Scope, pool: Executor) -> list[str] | None:
+    """The folders of Regions, or of days in them, that a folder of a trail leads to.
+
+    None where there is no trail's layout.
+    """
+    names = layout.below_root(folder) or []
+    if names and layout.is_organisation(names[0]):
+        names = names[1:]
+    match names:
+        case []:
+            accounts = _accounts(bucket, folder)
+            if not accounts:
+                return None
+            asked = [each for each in accounts if _is_asked_for(each, scope.accounts)]
+            trails = [f"{account}{layout.TRAIL}/" for account in asked]
+        case [account] if layout.is_account(account):
+            trails = [f"{folder}{layout.TRAIL}/"]
+        case [_, layout.TRAIL]:
+            trails = [folder]
+        case [_, layout.TRAIL, _, *date] if len(date) <= 3:
+            return [folder]
+        case _:
+            return None
+    regions = chain.from_iterable(pool.map(bucket.folders, trails))
+    return [each for each in regions if layout.asks_for_region(_name(each), scope)]
+
+
+def _accounts(bucket: Bucket, root: str) -> list[str]:
+    """The folders of accounts, in a trail's root or in an organisation's folder there."""
+    accounts = []
+    for each in bucket.folders(root):
+        if layout.is_account(_name(each)):
+            accounts.append(each)
+        elif layout.is_organisation(_name(each)):
+            accounts += [inner for inner in bucket.folders(each) if layout.is_account(_name(inner))]
+    return accounts
+
+
+def _is_asked_for(folder: str, names: tuple[str, ...]) -> bool:
+    return not names or _name(folder) in names
+
+
+def _name(folder: str) -> str:
+    return folder.removesuffix("/").rpartition("/")[2]
+
+
+def _listed(pool: Executor, bucket: Bucket, spans: Iterable[Span]) -> Iterator[Object]:
+    """All objects of the spans, in order. The next page is on its way while one is read."""
+    for span, first in _ahead(pool, lambda span: bucket.page(span, None), spans, lambda _: _PAGE_BYTES):
+        page: Page | None = first.result()
+        while page is not None:
+            following = page.following and pool.submit(bucket.page, span, page.following)
+            yield from page.objects
+            page = following.result() if following else None
+
+
+def _ahead(
+    pool: Executor, work: Callable[[T], R], items: Iterable[T], size: Callable[[T], int]
+) -> Iterator[tuple[T, Future[R]]]:
+    """Each item with its work begun, in order; how much is begun is bounded in number and in size."""
+    begun: deque[tuple[T, Future[R]]] = deque()
+    held = 0
+    for item in items:
+        while begun and (len(begun) == _AHEAD or held + size(item) > _AHEAD_BYTES):
+            held -= size(begun[0][0])
+            yield begun.popleft()
+        begun.append((item, pool.submit(work, item)))
+        held += size(item)
+    yield from begun
+
+
+def _pieces(bucket: Bucket, each: Object, head: bytes) -> Iterator[bytes]:
+    """An object's bytes; what lies behind the first piece is fetched when it is asked for."""
+    yield head
+    for start in range(PIECE, each.size, PIECE):
+        yield bucket.fetch(each, start)

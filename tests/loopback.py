@@ -1,0 +1,170 @@
+"""S3 on loopback: moto's server, and before it a proxy that notes every call and may spoil it."""
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: its path without the bucket, its query and its headers, names in lower case."""
+
+    bucket: str
+    key: str
+    query: dict[str, str]
+    headers: dict[str, str]
+
+    @property
+    def is_listing(self) -> bool:
+        return not self.key
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error that S3 answers with."""
+
+    status: int
+    code: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Fault = Refusal | str
+"""A refusal, or what happens to the answer: timeout, reset, truncated, short, long."""
+
+
+@dataclass
+class Endpoint:
+    """Where the bucket is, what was asked of it, what is to go wrong; keys on a page of a listing."""
+
+    url: str
+    client: "S3Client"
+    calls: list[Call] = field(default_factory=list)
+    fault: Callable[[Call], Fault | None] = lambda _: None
+    page: int = 1000
+
+    @property
+    def listings(self) -> list[dict[str, str]]:
+        """The queries of the listings, in order."""
+        return [call.query for call in self.calls if call.is_listing]
+
+    @property
+    def fetched(self) -> list[str]:
+        """The keys that were asked for."""
+        return [call.key for call in self.calls if not call.is_listing]
+
+    def put(self, bucket: str, objects: dict[str, bytes]) -> None:
+        """A new bucket with these objects."""
+        self.client.create_bucket(Bucket=bucket)
+        for key, body in objects.items():
+            self.client.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+@contextmanager
+def endpoint() -> Iterator[Endpoint]:
+    """An endpoint; its client speaks to moto itself, past the proxy."""
+    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://{host}:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+    )
+    proxy = _Proxy(("127.0.0.1", 0), _Handler)
+    proxy.behind = (host, port)
+    proxy.endpoint = Endpoint(f"http://127.0.0.1:{proxy.server_address[1]}", client)
+    thread = threading.Thread(target=proxy.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield proxy.endpoint
+    finally:
+        proxy.shutdown()
+        thread.join()
+        proxy.server_close()
+        client.close()
+        moto.stop()
+
+
+class _Proxy(ThreadingHTTPServer):
+    daemon_threads = True
+    behind: tuple[str, int]
+    endpoint: Endpoint
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients leave when they like."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Proxy
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing."""
+
+    def do_GET(self) -> None:
+        endpoint = self.server.endpoint
+        parts = urlsplit(self.path)
+        bucket, _, key = unquote(parts.path.removeprefix("/")).partition("/")
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        call = Call(bucket, key, query, headers)
+        endpoint.calls.append(call)
+        fault = endpoint.fault(call)
+        if isinstance(fault, Refusal):
+            body = f"<Error><Code>{fault.code}</Code><Message>as the test asks</Message></Error>".encode()
+            self._answer(fault.status, {"Content-Type": "application/xml", **fault.headers}, body, len(body))
+            return
+        if fault == "timeout":
+            time.sleep(1.5)
+        if fault in {"timeout", "reset"}:
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.close_connection = True
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        connection = HTTPConnection(*self.server.behind)
+        paged = f"{self.path}&max-keys={endpoint.page}"
+        path = paged if call.is_listing and "max-keys" not in query else self.path
+        connection.request("GET", path, headers=dict(self.headers.items()))
+        answer = connection.getresponse()
+        body = answer.read()
+        kept = {name: value for name, value in answer.getheaders() if name.lower() not in _OWN}
+        connection.close()
+        length = len(body)
+        if fault == "truncated":
+            body = body[: length // 2]
+        elif fault == "short":
+            body, length = body[: length // 2], length // 2
+        elif fault == "long":
+            length += 100
+        self._answer(answer.status, kept, body, length)
+        self.close_connection = fault is not None
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes, length: int) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+_OWN = {"content-length", "connection", "transfer-encoding", "date", "server"}

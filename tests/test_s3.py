@@ -1,0 +1,623 @@
+"""``s3://bucket/prefix``: what is found, what is listed and fetched for it, and what may go wrong."""
+
+import gzip
+import itertools
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner
+from loopback import Call, Endpoint, Fault, Refusal, endpoint
+from write import files, zipped
+
+from cnitrail.cli import main
+from cnitrail.errors import SourceError
+from cnitrail.model import Document, Scope, Skipped
+from cnitrail.sources import aws, open_source
+from cnitrail.sources import bucket as bucket_module
+from cnitrail.sources import s3 as s3_module
+from cnitrail.sources import swift as swift_module
+from cnitrail.sources.bucket import Bucket
+
+ACCOUNTS = ("111111111111", "222222222222")
+REGIONS = ("eu-west-1", "us-east-1")
+DAYS = ("2024/05/13", "2024/05/14", "2024/05/15")
+CLOCKS = ("0005", "1200", "1205", "2355")
+BODY = zipped(b'{"Records":[]}')
+SESSION = aws.session
+TOLD = ("hand-assigned", "ironman", "two-vpcs")
+
+
+def key(account: str, region: str, day: str, clock: str, top: str = "AWSLogs/") -> str:
+    """The key of a log file, as CloudTrail names it."""
+    name = f"{account}_CloudTrail_{region}_{day.replace('/', '')}T{clock}Z_0123456789abcdef.json.gz"
+    return f"{top}{account}/CloudTrail/{region}/{day}/{name}"
+
+
+def trail(top: str = "AWSLogs/") -> list[str]:
+    """The keys of two accounts, two Regions, three days; four files each."""
+    return [key(*parts, top) for parts in itertools.product(ACCOUNTS, REGIONS, DAYS, CLOCKS)]
+
+
+DIGEST = (
+    "AWSLogs/111111111111/CloudTrail-Digest/eu-west-1/2024/05/14/"
+    "111111111111_CloudTrail-Digest_eu-west-1_trail_eu-west-1_20240514T120000Z.json.gz"
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Endpoint]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with endpoint() as found:
+        objects = [*trail(), *trail("team/a/AWSLogs/"), DIGEST, "team/notes.txt", "folder/"]
+        found.put("plain-logs", dict.fromkeys(objects, BODY))
+        found.put("org-logs", dict.fromkeys(trail("AWSLogs/o-abcdefghij/"), BODY))
+        loose = {f"export/{at}/part.json": b'{"Records":[]}' for at in range(3)}
+        found.put(
+            "loose-logs", loose | {key("111111111111", "eu-west-1", "2024/05/14", "1200", "x//y/"): BODY}
+        )
+        found.put("story-logs", {path: zipped(data) for story in TOLD for path, data in files(story).items()})
+        yield found
+
+
+@pytest.fixture(scope="module")
+def session() -> boto3.Session:
+    """One for all tests, as it takes a while to learn AWS's API."""
+    return boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name="us-east-1")
+
+
+@pytest.fixture(autouse=True)
+def _fresh(server: Endpoint, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins with no calls, no faults, and nothing of this machine's AWS configuration."""
+    monkeypatch.setattr(aws, "session", lambda _: session)
+    server.calls.clear()
+    server.fault = lambda _: None
+    server.page = 1000
+    for name in (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_PROFILE",
+        "AWS_SESSION_TOKEN",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_MAX_ATTEMPTS",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setattr(bucket_module, "READ_SECONDS", 1)
+
+
+@pytest.fixture(params=["obstore", "boto3"])
+def _either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of fetching an object."""
+    if request.param == "boto3":
+        monkeypatch.setattr(Bucket, "_open_swift", lambda _: None)
+
+
+Read = Callable[..., list[Document | Skipped]]
+
+
+@pytest.fixture
+def read(server: Endpoint) -> Read:
+    """Everything that a source delivers."""
+
+    def read(uri: str, scope: Scope | None = None) -> list[Document | Skipped]:
+        scope = scope or Scope()
+        asked = {name: getattr(scope, name) for name in Scope.__dataclass_fields__} | {
+            "endpoint_url": server.url
+        }
+        found: list[Document | Skipped] = []
+        for each in open_source(uri, Scope(**asked)).documents():
+            assert isinstance(each, (Document, Skipped))
+            found.append(each)
+        return found
+
+    return read
+
+
+def keys(delivered: list[Document | Skipped]) -> list[str]:
+    """The keys of what was delivered, in order; nothing may have been skipped."""
+    assert [each for each in delivered if isinstance(each, Skipped)] == []
+    return [each.uri.split("/", 3)[3] for each in delivered if isinstance(each, Document)]
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+NOON = Scope(since=at("2024-05-14T11:55"), until=at("2024-05-14T12:02"), delivery_lag=timedelta(minutes=5))
+
+
+class TestFinding:
+    """Wherever the prefix points, the trail's log files are found, in the order of their keys."""
+
+    @pytest.mark.parametrize("prefix", ["/AWSLogs", "/AWSLogs/"])
+    def test_at_the_trails_root(self, read: Read, prefix: str) -> None:
+        assert keys(read(f"s3://plain-logs{prefix}")) == sorted(trail())
+
+    @pytest.mark.parametrize("prefix", ["", "/"])
+    def test_at_the_buckets_root_every_trail_is_found(self, read: Read, prefix: str) -> None:
+        assert keys(read(f"s3://plain-logs{prefix}")) == sorted(trail() + trail("team/a/AWSLogs/"))
+
+    def test_above_a_trail_that_has_a_prefix(self, read: Read) -> None:
+        assert keys(read("s3://plain-logs/team")) == sorted(trail("team/a/AWSLogs/"))
+
+    @pytest.mark.parametrize(
+        "prefix",
+        [
+            "AWSLogs/111111111111",
+            "AWSLogs/111111111111/CloudTrail",
+            "AWSLogs/111111111111/CloudTrail/eu-west-1",
+            "AWSLogs/111111111111/CloudTrail/eu-west-1/2024",
+            "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05",
+            "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/14",
+            "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/14/",
+            key("111111111111", "eu-west-1", "2024/05/14", "1200"),
+        ],
+    )
+    def test_anywhere_inside_a_trail(self, read: Read, prefix: str) -> None:
+        folder = f"{prefix.removesuffix('/')}/"
+        below = [each for each in sorted(trail()) if each.startswith(folder) or each == prefix]
+        assert keys(read(f"s3://plain-logs/{prefix}")) == below
+
+    @pytest.mark.parametrize("prefix", ["", "/AWSLogs", "/AWSLogs/o-abcdefghij"])
+    def test_an_organisations_trail(self, read: Read, prefix: str) -> None:
+        assert keys(read(f"s3://org-logs{prefix}")) == sorted(trail("AWSLogs/o-abcdefghij/"))
+
+    def test_an_account_of_an_organisation(self, read: Read) -> None:
+        found = keys(read("s3://org-logs/AWSLogs/o-abcdefghij/222222222222"))
+        assert found == [each for each in sorted(trail("AWSLogs/o-abcdefghij/")) if "/222222222222/" in each]
+
+    def test_a_folder_without_a_trails_layout_is_read_whole(self, read: Read) -> None:
+        assert keys(read("s3://loose-logs/export")) == [f"export/{at}/part.json" for at in range(3)]
+
+    def test_a_key_with_an_empty_folder_name(self, read: Read) -> None:
+        assert len(keys(read("s3://loose-logs/x//y"))) == 1
+
+    def test_log_files_outside_a_layout_are_still_chosen_by_their_names(self, read: Read) -> None:
+        with pytest.raises(SourceError, match="no log files of Region us-west-2"):
+            read("s3://loose-logs/x", Scope(regions=("us-west-2",)))
+
+    def test_digest_files_are_no_log_files(self, read: Read) -> None:
+        with pytest.raises(SourceError, match="no log files"):
+            read("s3://plain-logs/AWSLogs/111111111111/CloudTrail-Digest")
+
+    def test_a_search_that_ends_early_says_so(self, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(s3_module, "_SEARCHED_PAGES", 1)
+        first, *rest = read("s3://plain-logs")
+        assert isinstance(first, Skipped)
+        assert "were not searched for trails" in first.reason
+        assert keys(rest) == sorted(trail())
+
+    def test_a_document_has_its_size_and_its_etag(self, read: Read, server: Endpoint) -> None:
+        asked = key("111111111111", "eu-west-1", "2024/05/14", "1200")
+        [document] = read(f"s3://plain-logs/{asked}")
+        assert isinstance(document, Document)
+        listed = server.client.head_object(Bucket="plain-logs", Key=asked)
+        assert (document.size, f'"{document.etag}"') == (listed["ContentLength"], listed["ETag"])
+        assert b"".join(document.chunks) == BODY
+
+
+class TestStraightToTheDay:
+    """Only the days asked for are listed, only the files of that time are fetched."""
+
+    def test_one_day_is_listed_by_its_own_prefix(self, read: Read, server: Endpoint) -> None:
+        found = keys(read("s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1", NOON))
+        assert [query["prefix"] for query in server.listings] == [
+            "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/14/"
+        ]
+        assert (
+            sorted(server.fetched)
+            == found
+            == [key("111111111111", "eu-west-1", "2024/05/14", at) for at in ("1200", "1205")]
+        )
+
+    def test_from_the_root_folders_are_listed_and_no_other_days(self, read: Read, server: Endpoint) -> None:
+        assert len(keys(read("s3://plain-logs/AWSLogs", NOON))) == 2 * 2 * 2
+        folders = [query for query in server.listings if query.get("delimiter")]
+        days = [query["prefix"] for query in server.listings if not query.get("delimiter")]
+        assert len(folders) == 1 + 2, "the accounts, and the Regions of each"
+        assert sorted(days) == [
+            f"AWSLogs/{account}/CloudTrail/{region}/2024/05/14/" for account in ACCOUNTS for region in REGIONS
+        ]
+
+    def test_several_days_begin_at_the_first_and_end_after_the_last(
+        self, read: Read, server: Endpoint
+    ) -> None:
+        scope = Scope(since=at("2024-05-14T01:00"), until=at("2024-05-15T03:00"))
+        found = keys(read("s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1", scope))
+        [listing] = server.listings
+        assert listing["start-after"] == "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/14/"
+        clocks = {"2024/05/14": CLOCKS[1:], "2024/05/15": CLOCKS[:1]}
+        assert found == [
+            key("111111111111", "eu-west-1", day, clock) for day in clocks for clock in clocks[day]
+        ]
+
+    def test_accounts_and_regions_not_asked_for_are_not_listed(self, read: Read, server: Endpoint) -> None:
+        scope = Scope(accounts=("222222222222",), regions=("us-east-1",))
+        found = keys(read("s3://org-logs", scope))
+        assert found == sorted(server.fetched)
+        assert len(found) == len(DAYS) * len(CLOCKS)
+        below = [query["prefix"] for query in server.listings if "CloudTrail" in query.get("prefix", "")]
+        assert below == [
+            "AWSLogs/o-abcdefghij/222222222222/CloudTrail/",
+            "AWSLogs/o-abcdefghij/222222222222/CloudTrail/us-east-1/",
+        ]
+
+    def test_a_region_of_many_pages_is_listed_to_its_end_and_no_further(
+        self, read: Read, server: Endpoint
+    ) -> None:
+        server.page = 5
+        scope = Scope(since=at("2024-05-13T00:20"), until=at("2024-05-14T21:00"))
+        found = keys(read("s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1", scope))
+        clocks = {"2024/05/13": CLOCKS, "2024/05/14": CLOCKS[:3]}
+        assert found == [
+            key("111111111111", "eu-west-1", day, clock) for day in clocks for clock in clocks[day]
+        ]
+        assert len(server.listings) == 2, "of the three pages that lie behind the first day"
+
+    def test_many_pages_are_one_listing(self, read: Read, server: Endpoint) -> None:
+        server.page = 5
+        assert keys(read("s3://plain-logs/AWSLogs")) == sorted(trail())
+        assert keys(read("s3://plain-logs/team/a/AWSLogs/111111111111/CloudTrail/eu-west-1/2024")) == [
+            key("111111111111", "eu-west-1", day, clock, "team/a/AWSLogs/")
+            for day in DAYS
+            for clock in CLOCKS
+        ]
+
+    def test_objects_already_seen_are_not_fetched_again(self, read: Read, server: Endpoint) -> None:
+        uri = "s3://plain-logs/AWSLogs/111111111111"
+        known = [each for each in read(uri) if isinstance(each, Document)]
+        seen = frozenset((each.uri, each.etag or "") for each in known[1:])
+        server.calls.clear()
+        assert keys(read(uri, Scope(seen=seen))) == server.fetched == keys(list(known[:1]))
+        assert read(uri, Scope(seen=seen | {(known[0].uri, known[0].etag or "")})) == []
+
+    def test_an_object_that_has_changed_since_is_fetched(self, read: Read, server: Endpoint) -> None:
+        asked = key("111111111111", "eu-west-1", "2024/05/14", "1200")
+        seen = frozenset({(f"s3://plain-logs/{asked}", "another")})
+        assert keys(read(f"s3://plain-logs/{asked}", Scope(seen=seen))) == [asked]
+
+
+class TestLateDelivery:
+    """A file holds events of any time before its stamp, so later files are looked for, too."""
+
+    REGION = "s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1"
+
+    def test_files_are_read_until_the_lag_after_the_end(self, read: Read) -> None:
+        scope = Scope(since=at("2024-05-14T23:00"), until=at("2024-05-14T23:30"))
+        assert [each[-31:-26] for each in keys(read(self.REGION, scope))] == ["T2355", "T0005"]
+
+    def test_a_longer_lag_finds_what_was_delivered_days_later(self, read: Read) -> None:
+        scope = Scope(
+            since=at("2024-05-13T23:00"), until=at("2024-05-13T23:30"), delivery_lag=timedelta(days=2)
+        )
+        assert len(keys(read(self.REGION, scope))) == 1 + 4 + 3
+
+    def test_a_stamp_rounded_down_loses_nothing(self, read: Read) -> None:
+        scope = Scope(since=at("2024-05-15T00:09"), until=at("2024-05-15T00:09"), delivery_lag=timedelta())
+        assert [each[-31:-26] for each in keys(read(self.REGION, scope))] == ["T2355", "T0005"]
+
+    def test_times_at_the_ends_of_the_calendar(self, read: Read) -> None:
+        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        assert len(keys(read(self.REGION, Scope(since=first, until=last)))) == 12
+        assert len(keys(read(self.REGION, Scope(until=NOON.until, delivery_lag=timedelta.max)))) == 12
+
+    def test_without_an_end_everything_later_is_read(self, read: Read) -> None:
+        assert len(keys(read(self.REGION, Scope(since=at("2024-05-14T13:00"))))) == 1 + 4
+
+
+FAULTS: tuple[Fault, ...] = (
+    "reset",
+    "truncated",
+    "short",
+    "long",
+    "timeout",
+    Refusal(500, "InternalError"),
+    Refusal(503, "SlowDown"),
+)
+
+
+@pytest.mark.usefixtures("_either")
+class TestFaults:
+    """What fails in passing is repeated; what goes on failing is skipped, and the rest is read."""
+
+    def test_one_call_in_ten_fails_and_nothing_is_lost_or_doubled(self, read: Read, server: Endpoint) -> None:
+        count, kinds = itertools.count(1), itertools.cycle(FAULTS)
+        server.fault = lambda _: next(kinds) if next(count) % 10 == 0 else None
+        delivered = read("s3://plain-logs")
+        assert keys(delivered) == sorted(trail() + trail("team/a/AWSLogs/"))
+        assert all(b"".join(each.chunks) == BODY for each in delivered if isinstance(each, Document))
+        assert next(count) > len(delivered) * 11 // 10
+
+    @pytest.mark.parametrize(
+        ("fault", "reason"),
+        [
+            (Refusal(403, "AccessDenied"), "s3:GetObject"),
+            (Refusal(404, "NoSuchKey"), "it was deleted after it had been listed"),
+            (Refusal(403, "InvalidObjectState"), "restore it first"),
+            (Refusal(503, "SlowDown"), "S3 asked to slow down"),
+            ("truncated", "its body arrives torn"),
+            ("short", "its body arrives torn"),
+        ],
+    )
+    def test_a_single_object_that_goes_on_failing_is_skipped(
+        self, read: Read, server: Endpoint, monkeypatch: pytest.MonkeyPatch, fault: Fault, reason: str
+    ) -> None:
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+        bad = key("111111111111", "eu-west-1", "2024/05/14", "1200")
+        server.fault = lambda call: fault if call.key == bad else None
+        delivered = read("s3://plain-logs/AWSLogs", NOON)
+        [skipped] = [each for each in delivered if isinstance(each, Skipped)]
+        assert skipped.source == f"s3://plain-logs/{bad}"
+        assert re.search(reason, skipped.reason)
+        rest = [each for each in delivered if isinstance(each, Document)]
+        assert len(rest) == 2 * 2 * 2 - 1
+
+    def test_an_object_replaced_after_the_listing_is_skipped(self, read: Read, server: Endpoint) -> None:
+        first, second = "changing/1.json", "changing/2.json"
+        server.client.put_object(Bucket="loose-logs", Key=first, Body=b"{}")
+        server.client.put_object(Bucket="loose-logs", Key=second, Body=b"{}")
+
+        def replace(call: Call) -> Fault | None:
+            if call.key == second:
+                server.client.put_object(Bucket="loose-logs", Key=second, Body=b"[]")
+            return None
+
+        server.fault = replace
+        document, skipped = read("s3://loose-logs/changing")
+        assert isinstance(document, Document)
+        assert skipped == Skipped(
+            f"s3://loose-logs/{second}", "it was replaced after it had been listed; read it again"
+        )
+
+    def test_an_empty_object_is_a_document(self, read: Read, server: Endpoint) -> None:
+        server.client.put_object(Bucket="loose-logs", Key="empty/1.json", Body=b"")
+        [document] = read("s3://loose-logs/empty")
+        assert isinstance(document, Document)
+        assert b"".join(document.chunks) == b""
+
+
+@pytest.mark.usefixtures("_either")
+class TestLargeObjects:
+    """A large object comes in pieces, the later ones when they are asked for."""
+
+    @pytest.fixture(autouse=True)
+    def _small_pieces(self, server: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bucket_module, "PIECE", 1000)
+        monkeypatch.setattr(s3_module, "PIECE", 1000)
+        server.client.put_object(Bucket="loose-logs", Key="large/1.json", Body=bytes(range(250)) * 10)
+
+    def test_the_pieces_are_the_whole(self, read: Read, server: Endpoint) -> None:
+        [document] = read("s3://loose-logs/large")
+        assert isinstance(document, Document)
+        assert len(server.fetched) == 1
+        assert [len(each) for each in document.chunks] == [1000, 1000, 500]
+        assert [call.headers["range"] for call in server.calls if call.key] == [
+            "bytes=0-999",
+            "bytes=1000-1999",
+            "bytes=2000-2499",
+        ]
+
+    def test_what_fails_in_the_middle_is_an_error_of_reading(self, read: Read, server: Endpoint) -> None:
+        [document] = read("s3://loose-logs/large")
+        assert isinstance(document, Document)
+        server.fault = lambda _: Refusal(404, "NoSuchKey")
+        assert len(next(document.chunks)) == 1000
+        with pytest.raises(OSError, match="it was deleted"):
+            next(document.chunks)
+
+
+class TestSwift:
+    """obstore fetches what it can; what it cannot is boto3's."""
+
+    def agents(self, server: Endpoint) -> list[str]:
+        return [call.headers["user-agent"].partition("/")[0] for call in server.calls if call.key]
+
+    def test_objects_are_fetched_by_obstore(self, read: Read, server: Endpoint) -> None:
+        assert len(keys(read("s3://plain-logs/AWSLogs/111111111111"))) == 24
+        assert self.agents(server) == ["object_store"] * 24
+
+    def test_a_key_that_obstore_cannot_name_is_fetched_by_boto3(self, read: Read, server: Endpoint) -> None:
+        assert len(keys(read("s3://loose-logs/x"))) == 1
+        assert self.agents(server) == ["Boto3"]
+
+    def test_where_obstore_never_succeeds_it_is_given_up(
+        self, read: Read, server: Endpoint, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(swift_module, "_MISSES", 3)
+        monkeypatch.setattr(s3_module, "THREADS", 1)
+
+        def only_boto3(call: Call) -> Refusal | None:
+            return None if call.headers["user-agent"].startswith("Boto3") else Refusal(403, "AccessDenied")
+
+        server.fault = only_boto3
+        assert len(keys(read("s3://plain-logs/AWSLogs/111111111111"))) == 24
+        assert self.agents(server).count("object_store") == 4
+
+    def test_authorities_of_ones_own_are_boto3s(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_CA_BUNDLE", "own.pem")
+        for scheme, given in (("https", False), ("http", True)):
+            bucket = Bucket("s3://logs", "logs", Scope(), connections=1)
+            bucket._address = (f"{scheme}://logs.example/?list-type=2", "us-east-1")
+            assert (bucket._open_swift() is not None) is given
+
+
+class TestSentences:
+    """What ends everything is said in one sentence that names the thing to change."""
+
+    def said(self, read: Read, uri: str, scope: Scope | None = None) -> str:
+        with pytest.raises(SourceError) as caught:
+            read(uri, scope)
+        return f"{caught.value.message} | {caught.value.hint}"
+
+    def test_a_bucket_that_does_not_exist(self, read: Read) -> None:
+        assert "there is no bucket no-such-bucket" in self.said(read, "s3://no-such-bucket")
+
+    def test_a_name_that_no_bucket_can_have(self, read: Read) -> None:
+        assert "'Not A Bucket' is no bucket's name" in self.said(read, "s3://Not A Bucket")
+
+    def test_no_bucket_at_all(self, read: Read) -> None:
+        assert "no bucket is named" in self.said(read, "s3:///AWSLogs")
+
+    def test_a_prefix_with_nothing_below(self, read: Read) -> None:
+        assert "s3://plain-logs/nothing: no log files" in self.said(read, "s3://plain-logs/nothing")
+
+    def test_a_time_with_no_log_files(self, read: Read) -> None:
+        scope = Scope(since=at("2031-01-01"), until=at("2031-01-02"), accounts=("111111111111",))
+        said = self.said(read, "s3://plain-logs", scope)
+        time = "since 2031-01-01 00:00:00+0000 until 2031-01-02 00:00:00+0000"
+        assert f"no log files of account 111111111111 {time}" in said
+
+    def test_listing_denied(self, read: Read, server: Endpoint) -> None:
+        server.fault = lambda _: Refusal(403, "AccessDenied")
+        said = self.said(read, "s3://plain-logs")
+        assert "needs the IAM action s3:ListBucket on plain-logs" in said
+        assert "--request-payer requester" in said
+
+    def test_every_object_denied(self, read: Read, server: Endpoint) -> None:
+        server.fault = lambda call: None if call.is_listing else Refusal(403, "AccessDenied")
+        assert "needs the IAM action s3:GetObject on plain-logs/*" in self.said(read, "s3://plain-logs", NOON)
+
+    def test_after_enough_denials_no_more_are_tried(
+        self, read: Read, server: Endpoint, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(s3_module, "_DENIED_ENOUGH", 3)
+        monkeypatch.setattr(s3_module, "_AHEAD", 4)
+        server.fault = lambda call: None if call.is_listing else Refusal(403, "AccessDenied")
+        assert "access is denied to all 3 log files tried" in self.said(read, "s3://plain-logs")
+        assert len(set(server.fetched)) < 10
+
+    def test_a_role_that_may_not_be_assumed(self) -> None:
+        error = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
+        said = aws.fatal(error)
+        assert said is not None
+        assert "the AWS credentials cannot be had" in said.reason
+
+    @pytest.mark.parametrize(
+        ("code", "sentence"),
+        [
+            ("ExpiredToken", "the AWS session token has expired"),
+            ("InvalidAccessKeyId", "AWS does not know these credentials"),
+            ("SignatureDoesNotMatch", "the AWS secret key does not fit"),
+            ("RequestTimeTooSkewed", "this machine's clock is wrong"),
+        ],
+    )
+    @pytest.mark.parametrize("while_listing", [True, False])
+    def test_bad_credentials(
+        self, read: Read, server: Endpoint, code: str, sentence: str, while_listing: bool
+    ) -> None:
+        server.fault = lambda call: Refusal(403, code) if call.is_listing == while_listing else None
+        assert sentence in self.said(read, "s3://plain-logs", NOON)
+
+    @pytest.fixture
+    def _own_session(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(aws, "session", SESSION)
+
+    @pytest.mark.usefixtures("_own_session")
+    def test_no_credentials(self, read: Read) -> None:
+        assert "there are no AWS credentials" in self.said(read, "s3://plain-logs")
+
+    @pytest.mark.usefixtures("_own_session")
+    def test_no_such_profile(self, read: Read) -> None:
+        assert "absent" in self.said(read, "s3://plain-logs", Scope(profile="absent"))
+
+    def test_nobody_at_the_endpoint(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        source = open_source("s3://plain-logs", Scope(endpoint_url="http://127.0.0.1:9"))
+        with pytest.raises(SourceError, match="AWS cannot be reached"):
+            list(source.documents())
+
+    def test_an_endpoint_that_is_no_url(self) -> None:
+        source = open_source("s3://plain-logs", Scope(endpoint_url="nonsense"))
+        with pytest.raises(SourceError, match="nonsense"):
+            list(source.documents())
+
+
+class TestOtherBuckets:
+    """Requester pays, and another Region than the configured one."""
+
+    def test_the_requester_pays_for_listings_and_for_objects(self, read: Read, server: Endpoint) -> None:
+        read("s3://plain-logs", Scope(request_payer="requester", since=NOON.since, until=NOON.until))
+        assert {call.headers.get("x-amz-request-payer") for call in server.calls} == {"requester"}
+
+    def test_nobody_pays_unasked(self, read: Read, server: Endpoint) -> None:
+        read("s3://plain-logs/AWSLogs/111111111111", NOON)
+        assert {call.headers.get("x-amz-request-payer") for call in server.calls} == {None}
+
+    @pytest.mark.usefixtures("_either")
+    def test_a_bucket_in_another_region_is_followed_there(self, read: Read, server: Endpoint) -> None:
+        def elsewhere(call: Call) -> Refusal | None:
+            if "/eu-central-1/s3/" in call.headers["authorization"]:
+                return None
+            return Refusal(301, "PermanentRedirect", {"x-amz-bucket-region": "eu-central-1"})
+
+        server.fault = elsewhere
+        assert len(keys(read("s3://plain-logs/AWSLogs", NOON))) == 8
+        strays = [call for call in server.calls if "/eu-central-1/s3/" not in call.headers["authorization"]]
+        assert len(strays) == 1, "the Region is asked for once"
+
+
+class TestStartUp:
+    """AWS's libraries take a third of a second to import, so only a bucket's reader pays."""
+
+    def test_nothing_of_aws_is_imported_before_a_bucket_is_read(self) -> None:
+        code = "import sys, cnitrail.sources; print({'boto3', 'botocore', 'obstore'} & set(sys.modules))"
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert ran.stdout == "set()\n"
+
+
+class TestCommandLine:
+    """A bucket answers as the same files on disk do."""
+
+    def entries(self, *arguments: str) -> list[dict[str, object]]:
+        ran = CliRunner().invoke(main, ["timeline", *arguments, "-o", "jsonl"])
+        assert ran.exit_code == 0, ran.output
+        return [json.loads(line) for line in ran.stdout.splitlines()]
+
+    def test_the_timeline_is_that_of_the_files(self, server: Endpoint, tmp_path: Path) -> None:
+        for story in TOLD:
+            for path, data in files(story).items():
+                (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / path).write_bytes(gzip.compress(data))
+        there = self.entries("s3://story-logs", "--endpoint-url", server.url)
+        here = self.entries(str(tmp_path))
+        assert len(here) == 30
+        text = json.dumps(here).replace(json.dumps(str(tmp_path))[1:-1], "s3://story-logs")
+        assert there == json.loads(text)
+
+    def test_a_filter_by_time_gives_the_same_and_reads_less(self, server: Endpoint) -> None:
+        span = ("--since", "2024-05-14T14:20Z", "--until", "2024-05-14T14:30Z")
+        there = self.entries("s3://story-logs", "--endpoint-url", server.url, *span)
+        assert {str(each["time"])[:13] for each in there} == {"2024-05-14T14"}
+        assert 0 < len(server.fetched) < 10
+
+    def test_a_failure_is_one_sentence_and_exit_1(self, server: Endpoint) -> None:
+        ran = CliRunner().invoke(main, ["timeline", "s3://no-such-bucket", "--endpoint-url", server.url])
+        assert ran.exit_code == 1
+        assert ran.stderr.splitlines() == [
+            "cnitrail: s3://no-such-bucket: there is no bucket no-such-bucket",
+            "try: aws s3 ls lists your buckets",
+        ]
+
+    def test_a_skipped_object_is_shown_and_exit_3(self, server: Endpoint) -> None:
+        server.fault = lambda call: Refusal(404, "NoSuchKey") if "T1430Z" in call.key else None
+        ran = CliRunner().invoke(main, ["timeline", "s3://story-logs", "--endpoint-url", server.url])
+        assert ran.exit_code == 3
+        assert "it was deleted after it had been listed" in ran.stderr
+
+    def test_a_lag_that_is_no_length_of_time_is_wrong_usage(self) -> None:
+        ran = CliRunner().invoke(main, ["timeline", "s3://story-logs", "--delivery-lag", "soon"])
+        assert ran.exit_code == 2
+        assert "'soon' is not a length of time" in ran.stderr
