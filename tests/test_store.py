@@ -336,8 +336,11 @@ def sign_in(session: str, key: str) -> Call:
     return "AssumeRoleWithWebIdentity", asked, {"credentials": {"accessKeyId": key}}
 
 
-def told_in_order(store: Path, *calls: Call, session: str = "one") -> History:
-    """A store of calls, a second apart, by a service account's role, held against all questions."""
+def told_in_order(store: Path, *calls: Call, session: str = "one", corrected: bool = False) -> History:
+    """A store of calls, a second apart, by a service account's role, held against all questions.
+
+    With ``corrected``, the last record is a correction of the first.
+    """
     records = []
     for number, (name, request, response) in enumerate(calls):
         issuer: dict[str, str] = {"userName": "maker", "arn": MAKER}
@@ -352,9 +355,12 @@ def told_in_order(store: Path, *calls: Call, session: str = "one") -> History:
         }
         if name.startswith("AssumeRole"):
             caller = {"type": "WebIdentityUser", "userName": "system:serviceaccount:kube-system:aws-node"}
-        record = {"eventName": name, "eventID": f"{name}-{number}", "userIdentity": caller}
+        record: dict[str, Any] = {"eventName": name, "eventID": f"{name}-{number}", "userIdentity": caller}
         record |= {"requestParameters": request, "responseElements": response}
-        records.append(record | {"eventTime": f"2026-01-01T00:00:{number:02}Z"})
+        record["eventTime"] = f"2026-01-01T00:00:{number:02}Z"
+        records.append(record)
+    if corrected:
+        records[-1]["addendum"] = {"originalEventID": records[0]["eventID"]}
     log = store.with_suffix(".json")
     log.write_text(json.dumps({"Records": records}))
     collect(store, log)
@@ -442,6 +448,11 @@ class TestLinks:
         )
         (entry,) = timeline(history, Filter(eni=("eni-a",)))
         assert (entry.instance, entry.instance_basis, entry.cluster) == (f"{I}1", "description", "blue")
+
+    def test_a_correction_takes_an_event_from_the_interface_that_it_named_before(self, store: Path) -> None:
+        calls = assign("eni-a", "10.0.0.1"), attach("eni-a", f"{I}1"), assign("eni-b", "10.0.0.2")
+        history = told_in_order(store, *calls, corrected=True)
+        assert len([*timeline(history, Filter(eni=("eni-a",)))]) == 1
 
     @pytest.mark.parametrize("issued", [sign_in("other", "ASIAone"), sign_in("one", "ASIAother")])
     def test_credentials_are_found_by_their_key_or_by_role_and_session(
