@@ -300,8 +300,13 @@ MAKER = "arn:aws:iam::1:role/maker"
 
 def create(eni: str, address: str, cluster: str = "", description: str = "") -> Call:
     tags = [{"key": "eks:cluster-name", "value": cluster}] if cluster else []
-    described = {"networkInterfaceId": eni, "vpcId": "vpc-1", "privateIpAddress": address}
-    described |= {"tagSet": {"items": tags}, "description": description}
+    described = {
+        "networkInterfaceId": eni,
+        "vpcId": "vpc-1",
+        "privateIpAddress": address,
+        "tagSet": {"items": tags},
+        "description": description,
+    }
     return "CreateNetworkInterface", {}, {"networkInterface": described}
 
 
