@@ -33,7 +33,8 @@ class Whole:
     """Finds the records of some events, as ``Scanner`` does, in whole texts."""
 
     def __init__(self, names: Iterable[str], markers: Iterable[str]) -> None:
-        named = b"|".join(re.escape(name).encode() for name in names)
+        self._names = frozenset(names)
+        named = b"|".join(re.escape(name).encode() for name in self._names)
         self._name = re.compile(rb'"eventName":"(?:' + named + rb')"')
         self._markers = [re.compile(re.escape(marker).encode()) for marker in markers]
 
@@ -57,14 +58,18 @@ class Whole:
             return None
         if not all(isinstance(record, dict) and "eventName" in record for record in records):
             return None
+        named = {at for at, record in enumerate(records) if self._is_named(record["eventName"])}
         hits = []
         ends = [*(start - 1 for start in starts[1:]), len(text) - 2]
-        for index in sorted({bisect_right(starts, place) - 1 for place in places}):
+        for index in sorted(named | {bisect_right(starts, place) - 1 for place in places}):
             item = text[starts[index] : ends[index]]
-            if _value(item) != records[index]:
+            if not _says(item, records[index]):
                 return None
             hits.append((index, item))
         return Found(len(records), tuple(hits))
+
+    def _is_named(self, name: object) -> bool:
+        return isinstance(name, str) and name in self._names
 
     def _places(self, text: bytes) -> Iterable[int]:
         for pattern in (self._name, _ESCAPE, *self._markers):
@@ -72,8 +77,8 @@ class Whole:
                 yield match.start()
 
 
-def _value(item: bytes) -> object:
+def _says(item: bytes, record: object) -> bool:
     try:
-        return orjson.loads(item)
-    except orjson.JSONDecodeError:
-        return None
+        return bool(orjson.loads(item) == record)
+    except (orjson.JSONDecodeError, RecursionError):
+        return False
