@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Interfaces, attachments and addresses as they stood at a time.")
 @click.option("--at", type=Time(), required=True, help="The time: ISO 8601, epoch seconds, an age (2h).")
-@request_options(*PLACE_FILTERS)
+@request_options(*PLACE_FILTERS, "since", "until")
 @output_option
 def state(request: Request, at: datetime, output: str) -> None:
     """The interfaces, their attachments and addresses as they stood at a time.
 
     What the evidence never mentions is not shown: a trail that begins today says
     nothing of the interfaces that were made yesterday and never touched since.
+    --since and --until bound what is read of a bucket or of lookup:, not the answer.
 
     \b
     Examples:

@@ -31,7 +31,7 @@ _SHOWN = 10
     metavar="FILE",
     help="Answer many: CSV with a header ip,at[,vpc,account], or JSON lines; - for stdin.",
 )
-@request_options("vpc", "account", "region", metavar="[IP] [SOURCE]...")
+@request_options("vpc", "account", "region", "since", "until", metavar="[IP] [SOURCE]...")
 @output_option
 def who(request: Request, at: datetime | None, batch: IO[str] | None, output: str) -> None:
     """Which interface and instance held an address at a time, and who gave it.
@@ -42,6 +42,8 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
       likely     one holder, but a bound is implied, unknown or still open
       ambiguous  more than one holder fits: two VPCs, or a change in that very second
       unknown    no interval in the evidence covers the time
+
+    --since and --until bound what is read of a bucket or of lookup:, not the answer.
 
     \b
     Examples:

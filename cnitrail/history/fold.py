@@ -94,9 +94,25 @@ class Fold:
     def leases(self) -> list[LeaseDraft]:
         """Every lease, in the order in which they may begin."""
         for time, acts in groupby(self._acts, key=attrgetter("time")):
-            self._second(time, list(acts))
+            together = list(acts)
+            if len(together) == 1 and self._death(together[0]) is None:
+                self._alone(together[0])
+            else:
+                self._second(time, together)
         self._leases.sort(key=begins)
         return self._leases
+
+    def _alone(self, act: Act) -> None:
+        """The only call of its second, as nearly all are: there is no order to be found."""
+        if act.verb is Verb.RELEASE:
+            if act.place in self._open:
+                self._end(act.place, Bound(act.time, Basis.OBSERVED, act.event), released=True)
+            else:
+                self._unseen_release(act)
+        elif act.verb is Verb.TAKE or (act.verb is Verb.SHOW and act.place not in self._open):
+            self._take(act)
+        elif act.verb is Verb.DELETE:
+            self._second(act.time, [act])
 
     def _second(self, time: datetime, acts: list[Act]) -> None:
         """The calls of one second, in the order that is possible: see the module's text."""

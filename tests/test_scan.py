@@ -1,0 +1,926 @@
+"""The scan: log files in every envelope, whole, torn, broken and hostile → the records that matter."""
+
+import json
+import os
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from records import (
+    GOOD,
+    POD_IDENTITY,
+    Entry,
+    Reading,
+    compact,
+    json_values,
+    record,
+    scanned,
+    zipped,
+)
+
+from cnitrail.decode import MARKERS, NAMES
+from cnitrail.model import Document, Origin, Record, Skipped
+from cnitrail.scan import Scanner, Tally
+
+ASSIGN = GOOD["AssignPrivateIpAddresses"]
+DELETE = GOOD["DeleteNetworkInterface"]
+LOOK = record("DescribeInstances", {"instancesSet": {}, "filterSet": {}}, readOnly=True)
+THREE = [ASSIGN, LOOK, DELETE]
+FOUND = ["AssignPrivateIpAddresses", "DeleteNetworkInterface"]
+
+
+def looked_up(entry: Entry) -> Entry:
+    """One item of LookupEvents."""
+    return {
+        "EventId": entry["eventID"],
+        "EventName": entry["eventName"],
+        "ReadOnly": "false",
+        "EventTime": "2024-05-14T09:30:00+00:00",
+        "EventSource": entry["eventSource"],
+        "Resources": [],
+        "CloudTrailEvent": compact(entry).decode(),
+    }
+
+
+def bridged(entry: Entry) -> Entry:
+    """An EventBridge envelope."""
+    return {
+        "version": "0",
+        "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+        "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.ec2",
+        "account": "111122223333",
+        "time": "2024-05-14T09:30:01Z",
+        "region": "eu-west-1",
+        "resources": [],
+        "detail": entry,
+    }
+
+
+def lines(values: list[Entry], end: str = "\n") -> bytes:
+    return b"".join(compact(each) + end.encode() for each in values)
+
+
+ENVELOPES = {
+    "a log file": compact({"Records": THREE}),
+    "a log file written for people": json.dumps({"Records": THREE}, indent=2).encode(),
+    "a log file with keys around its records": compact({"a": [{"b": "}]"}], "Records": THREE, "c": {}}),
+    "a bare array of records": compact(THREE),
+    "a bare array written for people": json.dumps(THREE, indent=4).encode(),
+    "records, one a line": lines(THREE),
+    "records, one a line, as Windows writes them": lines(THREE, "\r\n"),
+    "records, one a line, with blank lines": lines(THREE, "\n\n"),
+    "records, one after the other": lines(THREE, ""),
+    "records written for people, one after the other": b"\n".join(
+        json.dumps(each, indent=2).encode() for each in THREE
+    ),
+    "an answer of LookupEvents": compact({"Events": [looked_up(each) for each in THREE]}),
+    "an answer of LookupEvents that has a next page": compact(
+        {"NextToken": "abc", "Events": [looked_up(each) for each in THREE], "ResponseMetadata": {"a": []}}
+    ),
+    "items of LookupEvents, one a line": lines([looked_up(each) for each in THREE]),
+    "items of LookupEvents whose record is no string": compact(
+        {"Events": [looked_up(each) | {"CloudTrailEvent": each} for each in THREE]}
+    ),
+    "EventBridge envelopes, one a line": lines([bridged(each) for each in THREE]),
+    "an array of EventBridge envelopes": compact([bridged(each) for each in THREE]),
+    "two log files, one behind the other": compact({"Records": [ASSIGN, LOOK]})
+    + compact({"Records": [DELETE]}),
+    "two log files, one a line": lines([{"Records": [ASSIGN, LOOK]}, {"Records": [DELETE]}]),
+    "a log file and single records": compact({"Records": [ASSIGN, LOOK]}) + b"\n" + compact(DELETE),
+    "text with a byte order mark": b"\xef\xbb\xbf" + compact({"Records": THREE}),
+}
+
+envelopes = pytest.mark.parametrize("text", ENVELOPES.values(), ids=ENVELOPES.keys())
+
+
+class TestEnvelopes:
+    @envelopes
+    def test_the_records_that_matter_are_found_in_order(self, text: bytes) -> None:
+        reading = scanned(text)
+        assert reading.names == FOUND
+        assert reading.skipped == []
+
+    @envelopes
+    def test_gzip_changes_nothing(self, text: bytes) -> None:
+        reading = scanned(zipped(text))
+        assert reading.names == FOUND
+        assert reading.skipped == []
+
+    @envelopes
+    def test_every_record_is_counted_those_of_no_matter_too(self, text: bytes) -> None:
+        assert scanned(text).tally.records == 3
+
+    @envelopes
+    def test_each_record_says_where_it_was_found(self, text: bytes) -> None:
+        assert [each.origins for each in scanned(text, "a/b.json").records] == [
+            (Origin("a/b.json", 0),),
+            (Origin("a/b.json", 2),),
+        ]
+
+    @envelopes
+    def test_what_is_handed_on_is_the_record_without_its_envelope(self, text: bytes) -> None:
+        assert [json.loads(each.payload) for each in scanned(text).records] == [ASSIGN, DELETE]
+
+    def test_a_single_record_is_a_document(self) -> None:
+        assert scanned(json.dumps(ASSIGN, indent=2).encode()).names == ["AssignPrivateIpAddresses"]
+
+    def test_a_single_eventbridge_envelope_is_a_document(self) -> None:
+        assert scanned(compact(bridged(ASSIGN))).names == ["AssignPrivateIpAddresses"]
+
+    def test_the_order_of_keys_is_free(self) -> None:
+        turned = [dict(reversed(each.items())) for each in THREE]
+        assert scanned(compact({"Records": turned})).names == FOUND
+
+    @pytest.mark.parametrize("text", [b'{"Records":[]}', b"[]", b'{"Events":[]}'])
+    def test_an_envelope_without_records_is_no_damage(self, text: bytes) -> None:
+        reading = scanned(text)
+        assert (reading.records, reading.skipped, reading.tally.records) == ([], [], 0)
+
+    def test_a_record_may_have_a_key_that_is_called_like_an_envelope(self) -> None:
+        entry = ASSIGN | {"requestParameters": {"Records": [DELETE], "Events": [LOOK]}}
+        reading = scanned(compact({"Records": [entry]}))
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert reading.tally.records == 1
+
+    def test_a_value_that_is_called_like_an_envelope_is_a_value(self) -> None:
+        text = compact({"a": "Records", "b": ["Events"], "Records": [ASSIGN]})
+        assert scanned(text).names == ["AssignPrivateIpAddresses"]
+
+    def test_a_digest_file_is_passed_over(self) -> None:
+        digest = {
+            "awsAccountId": "111122223333",
+            "digestStartTime": "2024-05-14T08:30:00Z",
+            "digestEndTime": "2024-05-14T09:30:00Z",
+            "digestS3Bucket": "logs",
+            "digestS3Object": "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2024/05/14/x.json.gz",
+            "previousDigestSignature": None,
+            "logFiles": [{"s3Bucket": "logs", "s3Object": "x", "hashValue": "00", "newestEventTime": "x"}],
+        }
+        reading = scanned(zipped(compact(digest)))
+        assert (reading.records, reading.skipped, reading.tally.records) == ([], [], 0)
+
+    def test_an_insight_record_is_passed_over_though_it_names_a_call(self) -> None:
+        insight = {
+            "eventVersion": "1.07",
+            "eventTime": "2024-05-14T09:30:00Z",
+            "awsRegion": "eu-west-1",
+            "eventID": "6f0c4f3a",
+            "eventType": "AwsCloudTrailInsight",
+            "recipientAccountId": "111122223333",
+            "insightDetails": {
+                "state": "Start",
+                "eventSource": "ec2.amazonaws.com",
+                "eventName": "RunInstances",
+                "insightType": "ApiCallRateInsight",
+            },
+            "eventCategory": "Insight",
+        }
+        assert scanned(compact({"Records": [insight, DELETE]})).skipped == []
+
+    def test_another_eventbridge_event_is_passed_over(self) -> None:
+        other = bridged({"instance-id": "i-1", "state": "terminated"}) | {
+            "detail-type": "EC2 Instance State-change Notification"
+        }
+        assert scanned(compact(other)).skipped == []
+
+
+class TestGzip:
+    def test_members_are_read_one_after_the_other(self) -> None:
+        text = lines(THREE)
+        assert scanned(zipped(text[:700]) + zipped(text[700:1000]) + zipped(text[1000:])).names == FOUND
+
+    def test_zeros_may_follow_the_stream(self) -> None:
+        assert scanned(zipped(lines(THREE)) + bytes(512)).skipped == []
+
+    def test_anything_else_behind_the_stream_is_told(self) -> None:
+        reading = scanned(zipped(compact({"Records": THREE})) + b"\0tail")
+        assert reading.names == FOUND
+        assert reading.skipped == ["4 bytes follow the end of the gzip stream"]
+
+    def test_a_truncated_stream_keeps_the_records_before_the_tear(self) -> None:
+        noise = [record("Decrypt", {"keyId": os.urandom(2000).hex()}) for _ in range(20)]
+        text = zipped(compact({"Records": [ASSIGN, *noise, DELETE]}))
+        reading = scanned(text[: len(text) // 2])
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert reading.skipped == ["the gzip stream is cut short"]
+
+    def test_a_record_that_is_whole_before_the_tear_counts(self) -> None:
+        packer = zlib.compressobj(wbits=31)
+        stream = packer.compress(b'{"Records":[' + compact(ASSIGN)) + packer.flush(zlib.Z_FULL_FLUSH)
+        reading = scanned(stream)
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert reading.skipped == ["the gzip stream is cut short"]
+
+    @pytest.mark.parametrize("length", [2, 5, 9])
+    def test_a_stream_that_is_no_more_than_a_beginning_is_told(self, length: int) -> None:
+        assert scanned(zipped(compact({"Records": THREE}))[:length]).skipped == [
+            "the gzip stream is cut short"
+        ]
+
+    def test_a_wrong_checksum_is_told_and_loses_no_record(self) -> None:
+        text = bytearray(zipped(compact({"Records": THREE})))
+        text[-8] ^= 0xFF
+        reading = scanned(bytes(text))
+        assert reading.names == FOUND
+        assert len(reading.skipped) == 1
+        assert "the gzip stream is damaged" in reading.skipped[0]
+
+    def test_damage_in_the_middle_keeps_the_records_before_it(self) -> None:
+        packer = zlib.compressobj(wbits=31)
+        stream = packer.compress(compact({"Records": THREE})[:-2]) + packer.flush(zlib.Z_FULL_FLUSH)
+        reading = scanned(stream + b"\xff" * 100)
+        assert reading.names == FOUND
+        assert "the gzip stream is damaged" in reading.skipped[-1]
+
+    def test_a_second_member_that_is_damaged_does_not_take_the_first_with_it(self) -> None:
+        second = bytearray(zipped(lines([DELETE])))
+        second[2] = 0x55
+        reading = scanned(zipped(lines([ASSIGN, LOOK])) + bytes(second))
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert "the gzip stream is damaged" in reading.skipped[-1]
+
+
+class TestForeignFiles:
+    @pytest.mark.parametrize(
+        ("beginning", "reason"),
+        [
+            (b"\x28\xb5\x2f\xfd\x04\x58", "zstd-compressed; decompress it first (zstd -d)"),
+            (b"BZh91AY&SY", "bzip2-compressed; decompress it first (bunzip2)"),
+            (b"PK\x03\x04\x14\x00", "a zip archive; unpack it first (unzip)"),
+            (b"\xfd7zXZ\x00", "xz-compressed; decompress it first (xz -d)"),
+            ('{"Records":[]}'.encode("utf-16"), "UTF-16 text; convert it first"),
+            (b"\xfe\xff" + '{"Records":[]}'.encode("utf-16-be"), "UTF-16 text; convert it first"),
+            (b"SQLite format 3\x00\x10\x00", "an SQLite database"),
+            (b"PAR1\x15\x04\x15", "a Parquet file; export it as JSON first"),
+        ],
+    )
+    def test_a_file_of_another_kind_is_named_with_what_to_try(self, beginning: bytes, reason: str) -> None:
+        reading = scanned(beginning + b"\x00" * 2000)
+        assert reading.records == []
+        assert len(reading.skipped) == 1
+        assert reading.skipped[0].startswith(reason)
+
+    def test_an_empty_file_is_told(self) -> None:
+        assert scanned(b"").skipped == ["the file is empty"]
+
+    @pytest.mark.parametrize("size", [0, 1])
+    def test_a_file_of_blanks_finds_nothing_and_is_no_damage(self, size: int) -> None:
+        assert scanned(b"\n \t\r\n" * (1 + size)).records == []
+
+    def test_a_text_that_is_not_json_is_told_once_with_its_first_line(self) -> None:
+        text = b"2 111122223333 eni-1 10.0.0.1 10.0.0.2 443 49152 6 ACCEPT OK\n" * 5000
+        reading = scanned(text)
+        assert reading.records == []
+        assert len(reading.skipped) == 1
+        assert reading.skipped[0].startswith("not JSON: 2 111122223333 eni-1 10.0.0.1")
+
+    @pytest.mark.parametrize("text", [b"null", b'"a string"', b"17", b"true"])
+    def test_a_json_text_that_holds_no_record_is_told(self, text: bytes) -> None:
+        assert len(scanned(text).skipped) == 1
+
+    @pytest.mark.parametrize("value", [{"a": 1}, {"configurationItems": []}, {"Resources": {}}, {}])
+    def test_an_object_that_is_no_record_is_told(self, value: object) -> None:
+        (reason,) = scanned(compact(value)).skipped
+        assert reason.startswith("record 0: not a CloudTrail record (no eventName): {")
+
+
+def broken(entry: Entry) -> bytes:
+    """A record whose brackets do not close."""
+    return compact(entry)[:-2]
+
+
+class TestDamage:
+    @pytest.mark.parametrize("element", [b"null", b"17", b'"eventName"', b"[1]", b'["eventName"]', b"truu"])
+    def test_an_element_that_is_no_object_is_told_and_the_others_are_found(self, element: bytes) -> None:
+        reading = scanned(b'{"Records":[' + b",".join([compact(ASSIGN), element, compact(DELETE)]) + b"]}")
+        assert reading.names == FOUND
+        assert len(reading.skipped) == 1
+        assert reading.skipped[0].startswith("record 1: not an object but ")
+
+    @pytest.mark.parametrize(
+        "flaw",
+        [
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":NaN}',
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":Infinity}',
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":tru}',
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":01}',
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a" 1}',
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":"\\x"}',
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses",}',
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":"\n"}',
+        ],
+    )
+    def test_a_record_that_is_no_json_is_told_and_the_others_are_found(self, flaw: bytes) -> None:
+        reading = scanned(b'{"Records":[' + b",".join([compact(ASSIGN), flaw, compact(DELETE)]) + b"]}")
+        assert reading.names == FOUND
+        assert len(reading.skipped) == 1
+        assert reading.skipped[0].startswith("record 1: broken JSON (")
+
+    @pytest.mark.parametrize("cut", [2, 20, 100, 200, 500, 600])
+    def test_a_record_that_does_not_close_is_told_and_the_others_are_found(self, cut: int) -> None:
+        text = b'{"Records":[' + b",".join([compact(LOOK)[:-cut], compact(ASSIGN), compact(DELETE)]) + b"]}"
+        reading = scanned(text)
+        assert reading.names == FOUND
+        assert any('broken JSON: {"eventVersion":"1.08"' in reason for reason in reading.skipped)
+
+    def test_a_record_that_closes_too_often_is_told_and_the_others_are_found(self) -> None:
+        text = b'{"Records":[' + compact(ASSIGN) + b"}," + compact(DELETE) + b"]}"
+        reading = scanned(text)
+        assert reading.names == FOUND
+        assert reading.skipped != []
+
+    def test_what_follows_a_broken_record_is_found_in_any_order_of_keys(self) -> None:
+        turned = dict(reversed(DELETE.items()))
+        text = b'{"Records":[' + b",".join([broken(LOOK), compact(ASSIGN), compact(turned)]) + b"]}"
+        assert scanned(text).names == FOUND
+
+    def test_many_broken_records_do_not_hide_the_good_ones(self) -> None:
+        text = b'{"Records":[' + b",".join([broken(LOOK), compact(ASSIGN)] * 50) + b"]}"
+        assert scanned(text).names == ["AssignPrivateIpAddresses"] * 50
+
+    def test_a_log_file_that_ends_early_keeps_its_whole_records(self) -> None:
+        reading = scanned(compact({"Records": THREE})[:-30])
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert any('broken JSON: {"eventVersion":"1.08"' in reason for reason in reading.skipped)
+
+    def test_a_log_file_that_ends_between_its_records_is_told(self) -> None:
+        reading = scanned(b'{"Records":[' + compact(ASSIGN) + b",")
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert reading.skipped == ["the JSON ends before its envelope is closed"]
+
+    def test_an_array_that_ends_between_its_records_is_told(self) -> None:
+        reading = scanned(b"[" + compact(ASSIGN) + b",")
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert reading.skipped == ["the JSON ends before its array is closed"]
+
+    @pytest.mark.parametrize("cut", [1, 2, 20, 100, 200, 500, 600])
+    def test_a_torn_line_is_told_and_the_other_lines_are_found(self, cut: int) -> None:
+        text = compact(ASSIGN) + b"\n" + compact(LOOK)[:-cut] + b"\n" + compact(DELETE) + b"\n"
+        reading = scanned(text)
+        assert reading.names == FOUND
+        assert len(reading.skipped) == 1
+        assert 'broken JSON: {"eventVersion":"1.08"' in reading.skipped[0]
+
+    @pytest.mark.parametrize("cut", [1, 20, 100])
+    def test_a_torn_line_of_another_key_order_is_told_too(self, cut: int) -> None:
+        turned = [compact(dict(reversed(each.items()))) for each in THREE]
+        reading = scanned(b"\n".join([turned[0], turned[1][:-cut], turned[2]]))
+        assert reading.names == FOUND
+        assert len(reading.skipped) == 1
+
+    def test_a_last_line_that_is_torn_is_told(self) -> None:
+        reading = scanned(compact(ASSIGN) + b"\n" + compact(DELETE)[:300])
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert len(reading.skipped) == 1
+
+    def test_lines_of_something_else_are_told_and_the_others_are_found(self) -> None:
+        text = b"hello\n" + compact(ASSIGN) + b"\n# a comment\nand another\n" + compact(DELETE) + b"\nbye"
+        reading = scanned(text)
+        assert reading.names == FOUND
+        assert [reason.partition(":")[0] for reason in reading.skipped] == ["not JSON"] * 3
+
+    @pytest.mark.parametrize("brackets", ["[]", "{}"])
+    def test_nesting_without_end_is_told_and_the_others_are_found(self, brackets: str) -> None:
+        opening = "[" if brackets == "[]" else '{"a":'
+        deep = opening * 10_000 + "1" + brackets[1] * 10_000
+        flaw = b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":' + deep.encode() + b"}"
+        reading = scanned(b'{"Records":[' + b",".join([compact(ASSIGN), flaw, compact(DELETE)]) + b"]}")
+        assert reading.names == FOUND
+        assert len(reading.skipped) == 1
+        assert reading.skipped[0].startswith("record 1: broken JSON (depth limit exceeded")
+
+    @pytest.mark.parametrize("depth", [300, 900])
+    @pytest.mark.parametrize("envelope", [bridged, lambda e: looked_up(e) | {"CloudTrailEvent": e}])
+    def test_a_deep_record_in_an_envelope_is_found_or_told(
+        self, depth: int, envelope: Callable[[Entry], Entry]
+    ) -> None:
+        value: Any = 1
+        for _ in range(depth):
+            value = [value]
+        reading = scanned(compact(envelope(ASSIGN | {"requestParameters": {"a": value}})) + compact(DELETE))
+        assert reading.names[-1] == "DeleteNetworkInterface"
+        assert len(reading.records) + len(reading.skipped) == 2
+
+    @pytest.mark.parametrize("depth", [300, 900, 980, 1000, 1019])
+    @pytest.mark.parametrize("field", ["additionalEventData", "eventName", "eventID"])
+    def test_a_deep_record_is_found_or_told(self, depth: int, field: str) -> None:
+        deep = b"[" * depth + b"]" * depth
+        text = compact({"Records": [ASSIGN | {field: "@"}, DELETE]}).replace(b'"@"', deep)
+        reading = scanned(text)
+        assert b"DeleteNetworkInterface" in reading.records[-1].payload
+        assert reading.tally.records == 2
+
+    def test_an_array_of_nothing_but_brackets_is_told(self) -> None:
+        reading = scanned(b"[" * 10_000)
+        assert reading.records == []
+        assert reading.skipped != []
+
+    def test_a_lookup_item_without_its_record_is_told(self) -> None:
+        item = looked_up(ASSIGN)
+        del item["CloudTrailEvent"]
+        assert scanned(compact({"Events": [item]})).skipped == [
+            "record 0: a LookupEvents item without its CloudTrailEvent"
+        ]
+
+    def test_reading_that_fails_on_the_way_keeps_what_was_read(self) -> None:
+        def failing() -> Iterator[bytes]:
+            yield b'{"Records":[' + compact(ASSIGN) + b","
+            raise OSError(5, "Input/output error")
+
+        reading = scanned(failing())
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert reading.skipped == ["reading failed: Input/output error"]
+
+    def test_reading_that_fails_at_once_is_told(self) -> None:
+        def failing() -> Iterator[bytes]:
+            yield from ()
+            raise FileNotFoundError(2, "No such file or directory")
+
+        assert scanned(failing()).skipped[0] == "reading failed: No such file or directory"
+
+
+class TestCharacters:
+    @pytest.mark.parametrize(
+        "agent",
+        [
+            b"\xff\xfe",
+            b"caf\xe9",
+            b"\\ud800",
+            b"\\udc00\\ud800",
+            b"\xed\xa0\x80",
+            b"\\u0000",
+            b"\xf0\x9f\x98",
+        ],
+    )
+    def test_a_bad_character_in_a_user_agent_does_not_hide_the_record(self, agent: bytes) -> None:
+        text = compact({"Records": [ASSIGN | {"userAgent": "@"}, DELETE]}).replace(b"@", agent)
+        reading = scanned(text)
+        assert len(reading.records) == 2
+        assert reading.skipped == []
+
+    @pytest.mark.parametrize("agent", [b"\xff", b"\\ud800"])
+    def test_a_bad_character_does_not_turn_a_nested_object_into_a_record(self, agent: bytes) -> None:
+        forger = LOOK | {"userAgent": "@", "requestParameters": {"a": ASSIGN, "b": [ASSIGN, ASSIGN]}}
+        reading = scanned(compact({"Records": [forger, DELETE]}).replace(b"@", agent))
+        assert [each.origins[0].index for each in reading.records] == [0, 1]
+        assert b"DescribeInstances" in reading.records[0].payload
+        assert reading.skipped == []
+
+    def test_a_string_may_hold_brackets_quotes_and_backslashes(self) -> None:
+        nasty = ASSIGN | {"userAgent": '"}]}{[\\" \\\\', "errorMessage": "]},{\\"}
+        reading = scanned(compact({"Records": [nasty, LOOK | {"userAgent": "\\"}, DELETE]}))
+        assert reading.names == FOUND
+        assert reading.skipped == []
+
+    def test_text_beyond_ascii_may_stand_unescaped(self) -> None:
+        entry = ASSIGN | {"userAgent": "→ \u2028 日本 😀"}
+        reading = scanned(json.dumps({"Records": [entry]}, ensure_ascii=False).encode())
+        assert json.loads(reading.records[0].payload) == entry
+
+
+def escaped(text: str) -> str:
+    return "".join(f"\\u{ord(each):04x}" for each in text)
+
+
+class TestRelevance:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_every_event_that_is_decoded_is_found(self, name: str) -> None:
+        assert scanned(compact({"Records": [record(name)]})).names == [name]
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_name_that_is_written_in_escapes_is_found(self, name: str) -> None:
+        text = compact({"Records": [record(name)]}).replace(name.encode(), escaped(name).encode())
+        assert scanned(text).names == [name]
+
+    def test_a_name_with_one_escaped_digit_is_found(self) -> None:
+        text = compact(record("AssignIpv6Addresses")).replace(b"Ipv6", b"Ipv\\u0036")
+        assert scanned(text).names == ["AssignIpv6Addresses"]
+
+    def test_the_key_may_be_written_in_escapes_too(self) -> None:
+        text = compact({"Records": [ASSIGN]}).replace(b'"eventName"', b'"event\\u004eame"')
+        assert scanned(text).names == ["AssignPrivateIpAddresses"]
+
+    def test_an_escaped_name_inside_a_lookup_item_is_found(self) -> None:
+        item = looked_up(record("AssignIpv6Addresses"))
+        item["CloudTrailEvent"] = item["CloudTrailEvent"].replace("Ipv6", "\\u0049pv\\u0036")
+        text = compact({"Events": [item | {"EventName": "x"}]})
+        assert scanned(text).names == ["AssignIpv6Addresses"]
+
+    def test_the_assumption_of_a_role_for_a_pod_is_found(self) -> None:
+        other = POD_IDENTITY | {"userIdentity": {}, "sourceIPAddress": "", "userAgent": ""}
+        reading = scanned(compact({"Records": [other, POD_IDENTITY]}))
+        assert [each.origins[0].index for each in reading.records] == [1]
+
+    def test_a_record_without_such_a_name_is_not_handed_on(self) -> None:
+        assert scanned(compact({"Records": [LOOK] * 3})).records == []
+
+    def test_a_name_inside_a_string_may_be_found_in_vain_but_hides_nothing(self) -> None:
+        look = LOOK | {"requestParameters": {"attributeValue": "AssignPrivateIpAddresses"}}
+        reading = scanned(compact({"Records": [look, ASSIGN]}))
+        assert reading.names[-1] == "AssignPrivateIpAddresses"
+        assert reading.skipped == []
+
+    def test_a_nested_object_is_never_a_record(self) -> None:
+        forger = LOOK | {"requestParameters": {"a": ASSIGN, "b": [DELETE], "Records": [DELETE]}}
+        reading = scanned(compact({"Records": [forger]}))
+        assert set(reading.names) <= {"DescribeInstances"}
+        assert reading.tally.records == 1
+
+    @pytest.mark.parametrize("whole", [True, False], ids=["in a whole file", "before a tear"])
+    def test_a_nested_object_in_a_broken_record_is_never_a_record(self, whole: bool) -> None:
+        forger = LOOK | {"requestParameters": {"a": ASSIGN, "b": {"c": DELETE}}}
+        text = b'{"Records":[' + broken(forger) + (b"]}" if whole else b"")
+        reading = scanned(text)
+        assert reading.records == []
+        assert len(reading.skipped) >= 1
+
+    def test_a_nested_object_in_a_whole_record_behind_a_broken_one_is_never_a_record(self) -> None:
+        forger = LOOK | {"requestParameters": {"a": ASSIGN}}
+        text = b'{"Records":[' + b",".join([broken(LOOK), compact(forger), compact(DELETE)]) + b"]}"
+        assert "AssignPrivateIpAddresses" not in scanned(text).names
+        assert scanned(text).names[-1] == "DeleteNetworkInterface"
+
+    def test_a_nested_object_in_a_record_that_is_too_deep_is_never_a_record(self) -> None:
+        deep = b"[" * 2000 + b"]" * 2000
+        text = compact({"Records": [LOOK | {"requestParameters": {"a": "@", "b": ASSIGN}}, DELETE]})
+        reading = scanned(text.replace(b'"@"', deep))
+        assert reading.names == ["DeleteNetworkInterface"]
+
+
+class TestAccount:
+    def test_bytes_are_counted_as_they_are_stored(self) -> None:
+        text = zipped(compact({"Records": THREE}))
+        assert scanned(text).tally.bytes == len(text)
+
+    def test_a_record_that_cannot_be_read_counts_as_a_record(self) -> None:
+        assert scanned(b'{"Records":[' + compact(ASSIGN) + b",17]}").tally.records == 2
+
+    def test_several_documents_count_into_one_tally_but_each_from_its_own_beginning(self) -> None:
+        scanner, tally = Scanner(NAMES), Tally()
+        texts = {"a": compact(THREE), "b": compact([DELETE]), "c": b"", "d": lines([LOOK, ASSIGN])}
+        found = [
+            each
+            for uri, text in texts.items()
+            for each in scanner.scan(Document(uri, len(text), iter([text] if text else [])), tally)
+        ]
+        assert [each.origins[0] for each in found if isinstance(each, Record)] == [
+            Origin("a", 0),
+            Origin("a", 2),
+            Origin("b", 0),
+            Origin("d", 1),
+        ]
+        assert [each for each in found if isinstance(each, Skipped)] == [Skipped("c", "the file is empty")]
+        assert tally.records == 6
+        assert tally.bytes == sum(map(len, texts.values()))
+
+    def test_a_place_that_is_told_counts_from_the_beginning_of_its_own_document(self) -> None:
+        scanner, tally = Scanner(NAMES), Tally()
+        list(scanner.scan(Document("a", None, iter([compact(THREE)])), tally))
+        (skipped,) = scanner.scan(Document("b", None, iter([b"[17]"])), tally)
+        assert skipped == Skipped("b", "record 0: not an object but 17")
+
+
+class TestSize:
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cnitrail.scan.split.RECORD_LIMIT", 1 << 20)
+        monkeypatch.setattr("cnitrail.scan.WHOLE_LIMIT", 0)
+
+    @pytest.mark.parametrize("size", [4096, 1 << 20])
+    @pytest.mark.parametrize(
+        "giant",
+        [
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":"' + b"x" * 2_500_000 + b'"}',
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":"'
+            + b'\\"' * 1_250_000
+            + b'"}',
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":['
+            + b"[]," * 1_000_000
+            + b"1]}",
+            b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":' + b" " * 2_500_000 + b"1}",
+        ],
+        ids=["a string", "a string of quotes", "many values", "blanks"],
+    )
+    def test_a_record_beyond_the_limit_is_told_and_the_others_are_found(
+        self, giant: bytes, size: int
+    ) -> None:
+        text = b'{"Records":[' + b",".join([compact(ASSIGN), giant, compact(DELETE)]) + b"]}"
+        reading = scanned(text[at : at + size] for at in range(0, len(text), size))
+        assert reading.names == FOUND
+        assert reading.skipped == ["a record is longer than 1 MB"]
+
+    def test_a_line_beyond_the_limit_is_told_and_the_others_are_found(self) -> None:
+        giant = compact(LOOK | {"userAgent": "x" * 2_500_000})
+        text = b"\n".join([compact(ASSIGN), giant, compact(DELETE)])
+        reading = scanned(text[at : at + 65536] for at in range(0, len(text), 65536))
+        assert reading.names == FOUND
+        assert reading.skipped == ["a record is longer than 1 MB"]
+
+    def test_a_file_beyond_the_limit_is_read_past_a_record_that_does_not_close(self) -> None:
+        text = b'{"Records":[' + b",".join([broken(LOOK), *[compact(LOOK)] * 3000, compact(ASSIGN)]) + b"]}"
+        assert len(text) > 2 << 20
+        reading = scanned(text[at : at + 65536] for at in range(0, len(text), 65536))
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert reading.skipped[0].startswith('broken JSON: {"eventVersion":"1.08"')
+
+    def test_a_file_beyond_the_limit_is_read_past_a_torn_line(self) -> None:
+        text = b"\n".join([compact(LOOK)[:-1], *[compact(LOOK)] * 3000, compact(ASSIGN)])
+        assert len(text) > 2 << 20
+        reading = scanned(text[at : at + 65536] for at in range(0, len(text), 65536))
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert reading.skipped[0].startswith('broken JSON: {"eventVersion":"1.08"')
+
+    @pytest.mark.parametrize("pack", [False, True], ids=["plain", "gzip"])
+    def test_a_string_of_200_megabytes_is_passed_in_bounded_memory(self, pack: bool) -> None:
+        def text() -> Iterator[bytes]:
+            yield b'{"Records":[' + compact(ASSIGN) + b',{"eventVersion":"1.08","userAgent":"'
+            piece = b"x" * (1 << 20)
+            for _ in range(200):
+                yield piece
+            yield b'"},' + compact(DELETE) + b"]}"
+
+        def stream() -> Iterator[bytes]:
+            packer = zlib.compressobj(wbits=31)
+            for piece in text():
+                yield packer.compress(piece) if pack else piece
+            yield packer.flush() if pack else b""
+
+        tracemalloc.start()
+        try:
+            reading = scanned(stream())
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert reading.names == FOUND
+        assert reading.skipped == ["a record is longer than 1 MB"]
+        assert peak < 16 << 20
+
+    def test_a_gzip_bomb_is_passed_in_bounded_memory(self) -> None:
+        packer = zlib.compressobj(wbits=31)
+        blanks = b" " * (1 << 20)
+        stream = b"".join([*(packer.compress(blanks) for _ in range(200)), packer.compress(compact(ASSIGN))])
+        tracemalloc.start()
+        try:
+            reading = scanned(stream + packer.flush())
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert reading.names == ["AssignPrivateIpAddresses"]
+        assert peak < 16 << 20
+
+
+def result(reading: Reading) -> tuple[list[Record], list[str], int]:
+    return reading.records, reading.skipped, reading.tally.records
+
+
+def pieces(text: bytes, cuts: list[int]) -> Iterator[bytes]:
+    marks = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
+    for start, end in pairwise(marks):
+        yield text[start:end]
+
+
+DAMAGES: tuple[bytes, ...] = (
+    b"",
+    b'"',
+    b"}",
+    b"{",
+    b"]",
+    b"[",
+    b"\n",
+    b"\\",
+    b",",
+    b"\xff",
+    b"\x00",
+    b"\\u00",
+)
+
+damaged = st.builds(
+    lambda text, start, length, patch, pack: (
+        zipped(text[:start] + patch + text[start + length :])
+        if pack
+        else text[: start % len(text)] + patch + text[start % len(text) + length :]
+    ),
+    st.sampled_from([*ENVELOPES.values(), *map(zipped, list(ENVELOPES.values())[:3])]),
+    st.integers(0, 4000),
+    st.integers(0, 600),
+    st.sampled_from(DAMAGES),
+    st.booleans(),
+)
+"""Envelopes, whole or with a hole somewhere, with something in the hole, plain or gzipped."""
+
+
+class TestChunks:
+    @envelopes
+    @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000])
+    def test_the_size_of_chunks_changes_nothing(self, text: bytes, size: int) -> None:
+        for stream in (text, zipped(text)):
+            chunks = (stream[at : at + size] for at in range(0, len(stream), size))
+            assert result(scanned(chunks)) == result(scanned(stream))
+
+    def test_an_empty_chunk_is_not_the_end(self) -> None:
+        text = compact({"Records": THREE})
+        for stream in (text, zipped(text)):
+            assert scanned([b"", stream[:5], b"", stream[5:400], b"", b"", stream[400:]]).names == FOUND
+
+    @given(damaged, st.lists(st.integers(0, 6000), max_size=8))
+    @settings(max_examples=300, deadline=None)
+    def test_chunking_changes_nothing_for_damaged_files_either(self, text: bytes, cuts: list[int]) -> None:
+        assert result(scanned(pieces(text, cuts))) == result(scanned(text))
+
+
+def long_way(text: bytes) -> Reading:
+    """A scan that does not try the text as a whole: the names of records are looked for, too."""
+    found = list(
+        Scanner(NAMES, MARKERS).scan(Document("file", None, iter([text])), tally := Tally(), signs=True)
+    )
+    return Reading(
+        [each for each in found if isinstance(each, Record)],
+        [each.reason for each in found if isinstance(each, Skipped)],
+        tally,
+    )
+
+
+def relevant(reading: Reading) -> list[tuple[Origin, Entry]]:
+    """The records that are relevant by their own name, and where they were found."""
+    entries = [(each.origins[0], json.loads(each.payload)) for each in reading.records]
+    return [(origin, entry) for origin, entry in entries if entry.get("eventName") in NAMES]
+
+
+class TestTwoWays:
+    """Files as CloudTrail writes them are searched as a whole: with the same result."""
+
+    @pytest.mark.parametrize("blank", [b" ", b"\n", b"\t"])
+    @pytest.mark.parametrize(
+        "place", [b'"eventName":', b'"eventVersion":', b'"eventSource":', b'{"Records":']
+    )
+    def test_a_blank_anywhere_changes_nothing(self, place: bytes, blank: bytes) -> None:
+        text = compact({"Records": THREE})
+        for written in (place + blank, place[:-1] + blank + b":"):
+            for entries in (text.replace(place, written), text.replace(place, written, 1)):
+                assert scanned(entries).names == scanned(zipped(entries)).names == FOUND
+
+    @pytest.mark.parametrize("element", [b"17", b"{}", b"[]", b'{"eventVersion":"1.08"}', b'"x"'])
+    def test_an_element_that_is_no_record_is_told_beside_records_of_no_matter_too(
+        self, element: bytes
+    ) -> None:
+        text = b'{"Records":[' + b",".join([compact(LOOK), element, compact(LOOK)]) + b"]}"
+        assert scanned(text).skipped == long_way(text).skipped != []
+
+    def test_a_file_that_names_nothing_relevant_counts_its_records(self) -> None:
+        text = compact({"Records": [LOOK] * 5})
+        assert scanned(text).tally.records == scanned(zipped(text)).tally.records == 5
+
+    def test_a_nested_object_is_not_counted_as_a_record(self) -> None:
+        text = compact({"Records": [LOOK | {"requestParameters": {"a": [LOOK, LOOK]}}, LOOK]})
+        assert scanned(text).tally.records == 2
+
+    @given(
+        st.lists(
+            st.builds(
+                lambda name, nested, turned: dict(
+                    list((record(name) | nested).items())[:: -1 if turned else 1]
+                ),
+                st.sampled_from(
+                    ["AssignPrivateIpAddresses", "DescribeInstances", "Assign\u00e9", "RunInstances"]
+                ),
+                st.sampled_from(
+                    [{}, {"requestParameters": ASSIGN}, {"requestParameters": {"a": [DELETE, LOOK]}}]
+                ),
+                st.booleans(),
+            ),
+            max_size=6,
+        ),
+        st.booleans(),
+        st.lists(
+            st.tuples(st.integers(0, 9999), st.sampled_from([b" ", b"\\u0041", b",", b"}", b"]"])), max_size=2
+        ),
+    )
+    @settings(max_examples=300, deadline=None)
+    def test_both_ways_find_the_same(
+        self, entries: list[Entry], pack: bool, patches: list[tuple[int, bytes]]
+    ) -> None:
+        text = compact({"Records": entries})
+        for place, patch in patches:
+            text = text[: place % len(text)] + patch + text[place % len(text) :]
+        text = zipped(text) if pack else text
+        short, long = scanned(text), long_way(text)
+        assert relevant(short) == relevant(long)
+        if not pack:
+            assert short.skipped == long.skipped
+
+
+class TestAnyInput:
+    @given(st.binary(max_size=300))
+    @settings(max_examples=300, deadline=None)
+    def test_no_bytes_raise_and_none_are_lost_in_silence(self, text: bytes) -> None:
+        reading = scanned(text)
+        assert reading.records == []
+        if text.strip(b" \t\r\n,"):
+            assert reading.skipped != [] or set(text) <= set(b"[] \t\r\n,\x00\xef\xbb\xbf")
+
+    @given(st.text(alphabet='{}[]":,\\ \n0eventVersionNameRecords', max_size=80))
+    @settings(max_examples=500, deadline=None)
+    def test_no_text_of_json_marks_raises(self, text: str) -> None:
+        scanned(text.encode())
+
+    @given(
+        st.sampled_from(["Records", "lines", "array"]),
+        st.integers(0, 8000),
+        st.integers(0, 1500),
+        st.sampled_from([each for each in DAMAGES if each != b"["]),
+    )
+    @settings(max_examples=500, deadline=None)
+    def test_a_hole_costs_no_record_that_it_does_not_touch(
+        self, envelope: str, start: int, length: int, patch: bytes
+    ) -> None:
+        entries = [ASSIGN | {"eventID": f"event-{number}"} for number in range(10)]
+        texts = [compact(entry) for entry in entries]
+        between = b"\n" if envelope == "lines" else b","
+        before, after = {"Records": (b'{"Records":[', b"]}"), "lines": (b"", b"\n"), "array": (b"[", b"]")}[
+            envelope
+        ]
+        text = before + between.join(texts) + after
+        start = max(len(before), start % len(text))
+        end = start + length
+        places = [len(before) + sum(len(each) + 1 for each in texts[:number]) for number in range(10)]
+        untouched = [
+            entry["eventID"]
+            for entry, place, whole in zip(entries, places, texts, strict=True)
+            if end < place - 1 or place + len(whole) < start
+        ]
+        reading = scanned(text[:start] + patch + text[end:])
+        found = [
+            json.loads(each.payload.decode("utf-8", "replace")).get("eventID") for each in reading.records
+        ]
+        assert [each for each in found if each in untouched] == untouched
+
+
+@st.composite
+def log_files(draw: st.DrawFn) -> tuple[list[Entry], bytes]:
+    """Any records, and a log file of them in any layout."""
+    names = st.sampled_from([*NAMES, "DescribeInstances", "", "assignprivateipaddresses"]) | st.text(
+        max_size=5
+    )
+    fields: st.SearchStrategy[Entry] = st.dictionaries(
+        st.text(max_size=8)
+        | st.sampled_from(
+            ["eventName ", "EventName", "Records", "Events", "requestParameters", "eventVersion"]
+        ),
+        json_values
+        | st.sampled_from([*NAMES, '{"eventName":"RunInstances"}', '"eventName":"RunInstances"', "\\"]),
+        max_size=4,
+    )
+    entries = []
+    for entry in draw(st.lists(fields, max_size=6)):
+        if draw(st.booleans()):
+            entry["nested"] = draw(st.sampled_from([ASSIGN, [DELETE], {"eventName": "RunInstances"}]))
+        entry["eventName"] = draw(names | json_values)
+        keys = draw(st.permutations(list(entry)))
+        entries.append({key: entry[key] for key in keys})
+    separators = draw(st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", " :\n")]))
+    text = json.dumps(
+        {"Records": entries},
+        indent=draw(st.sampled_from([None, 1, "\t"])),
+        separators=separators,
+        ensure_ascii=draw(st.booleans()),
+    )
+    return entries, zipped(text.encode()) if draw(st.booleans()) else text.encode()
+
+
+class TestNaiveReader:
+    @given(log_files())
+    @settings(max_examples=200, deadline=None)
+    def test_exactly_the_records_are_found_that_a_plain_reading_finds(
+        self, log_file: tuple[list[Entry], bytes]
+    ) -> None:
+        entries, text = log_file
+        reading = scanned(text)
+        found = [json.loads(each.payload) for each in reading.records]
+        names = frozenset(NAMES)
+
+        def relevant(entry: Entry) -> bool:
+            return isinstance(entry["eventName"], str) and entry["eventName"] in names
+
+        assert [entry for entry in found if relevant(entry)] == [
+            entry for entry in entries if relevant(entry)
+        ]
+        assert reading.tally.records == len(entries)
+        assert reading.skipped == []
+
+    @given(st.lists(st.sampled_from(NAMES), max_size=5), st.randoms(use_true_random=False))
+    @settings(deadline=None)
+    def test_any_ascii_may_be_written_as_an_escape(self, names: list[str], random: Any) -> None:
+        def spelt(text: str) -> str:
+            return '"' + "".join(escaped(each) if random.random() < 0.2 else each for each in text) + '"'
+
+        entries = ",".join(
+            "{" + f"{spelt('eventVersion')}:{spelt('1.08')},{spelt('eventName')}:{spelt(name)}" + "}"
+            for name in names
+        )
+        assert scanned(f'{{"Records":[{entries}]}}'.encode()).names == names
