@@ -9,8 +9,8 @@ def parse(text: bytes) -> object:
     """The value of a JSON text.
 
     Text that a strict parser refuses for its characters alone (invalid UTF-8, lone surrogates) is
-    read with U+FFFD in their place: a record must not become unreadable by one bad byte in a user
-    agent. Raises ``ValueError`` with the reason for everything else, NaN and nesting without end
+    read with replacement characters in their place: a record must not become unreadable by one bad
+    byte in a user agent. Raises ``ValueError`` with the reason for everything else, NaN and nesting without end
     included.
     """
     try:

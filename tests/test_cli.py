@@ -226,6 +226,12 @@ class TestStandardInput:
             -1
         ] == "ModifyNetworkInterfaceAttribute"
 
+    def test_a_named_pipe_is_read_as_a_file(self) -> None:
+        log = next((FIXTURES / "ironman").rglob("*T1320Z*.json.gz"))
+        command = f"{sys.executable} -m cnitrail timeline <(cat {log}) -o jsonl -q"
+        result = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
+        assert len(result.stdout.splitlines()) == 7
+
 
 class TestReadme:
     README = (FIXTURES.parent / "README.md").read_text(encoding="utf-8")

@@ -184,9 +184,8 @@ class TestDirectory:
         name = os.path.join(os.fsencode(tmp_path), b"caf\xe9.json")
         with open(name, "wb") as file:
             file.write(b"x")
-        assert contents(tmp_path) == {os.fsdecode(name): b"x"}
+        assert contents(tmp_path) == {str(tmp_path / "caf\\xe9.json"): b"x"}
 
-    @pytest.mark.xfail(reason="files._walk calls itself for each level", raises=RecursionError, strict=True)
     def test_directories_may_be_nested_deeper_than_calls(self, tmp_path: Path) -> None:
         start, depth = Path.cwd(), 1200
         os.chdir(tmp_path)

@@ -90,7 +90,7 @@ def _takes_instances(history: History, wanted: Filter, entry: LeaseEntry, interf
         instances = [interface.mark[0]]
     clusters = [
         interface.cluster,
-        *(history.instances[name].cluster for name in instances if name),
+        *(known.cluster for name in instances if (known := history.instances.get(name or ""))),
         *(person.cluster for person in (entry.assigned_by,) if person),
     ]
     return wanted.takes_value("instance", *instances) and wanted.takes_value("cluster", *clusters)

@@ -7,6 +7,7 @@ may have any size. What cannot be read becomes a ``Skipped``; everything around 
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -147,17 +148,17 @@ def _unwrap(fields: dict[str, object], item: bytes) -> bytes:
     raise _Unreadable(f"not a CloudTrail record (no eventName): {excerpt(item)}")
 
 
-_PLACE = re.compile(rb'\\*"(recipientAccountId|awsRegion|eventTime)\\*"\s*:\s*\\*"([^"\\]*)')
-
-
 def _sign(item: bytes) -> Iterator[Sign]:
-    """Where and when a record happened, read without parsing it."""
-    found = {name: value.decode("utf-8", "replace") for name, value in _PLACE.findall(item)}
+    """Where and when a record happened; none where it does not say."""
     try:
-        time = datetime.strptime(found[b"eventTime"][:16], "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
-    except (KeyError, ValueError):
+        fields = parse(item)
+        record = parse(_unwrap(fields, item)) if isinstance(fields, dict) else None
+    except (ValueError, _Unreadable, _DigestFile):
         return
-    yield found.get(b"recipientAccountId"), found.get(b"awsRegion"), time
+    match record:
+        case {"eventTime": str(text), "recipientAccountId": str(account), "awsRegion": str(region)}:
+            with suppress(ValueError):
+                yield account, region, datetime.strptime(text[:16] + "Z", "%Y-%m-%dT%H:%M%z")
 
 
 def _dumped(record: dict[str, object]) -> bytes:

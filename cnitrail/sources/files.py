@@ -35,22 +35,22 @@ class FileSource:
         for found in self._new():
             if isinstance(found, Skipped):
                 yield found
-            elif not is_store(found[0]):
+            elif not _is_store(found):
                 path, status = found
-                yield Document(path, status.st_size, _file_pieces(path), _etag(status))
+                yield Document(_shown(path), status.st_size, _file_pieces(path), _etag(status))
 
     def total_bytes(self) -> int:
         """The size of all files that are to be delivered."""
         return sum(found[1].st_size for found in self._new() if not isinstance(found, Skipped))
 
     def _new(self) -> Iterator[tuple[str, os.stat_result] | Skipped]:
-        for found in _walk(self.uri, entered=set()):
+        for found in _walk(self.uri):
             if isinstance(found, Skipped):
                 yield found
                 continue
             path, status = found
             is_target = self._into == (status.st_dev, status.st_ino)
-            if not is_target and (path, _etag(status)) not in self._seen:
+            if not is_target and (_shown(path), _etag(status)) not in self._seen:
                 yield found
 
 
@@ -69,28 +69,45 @@ class StandardInput:
         yield Document("-", None, _pieces(sys.stdin.buffer))
 
 
-def _walk(path: str, entered: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result] | Skipped]:
+def _walk(root: str) -> Iterator[tuple[str, os.stat_result] | Skipped]:
     """The files at or below a path. A directory is entered once, however many links lead to it."""
-    try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            if (status.st_dev, status.st_ino) in entered:
-                return
-            entered.add((status.st_dev, status.st_ino))
-            names = sorted(os.listdir(path))
-        elif stat.S_ISREG(status.st_mode):
+    entered: set[tuple[int, int]] = set()
+    waiting = [root]
+    while waiting:
+        path = waiting.pop()
+        try:
+            status = os.stat(path)
+            if stat.S_ISDIR(status.st_mode):
+                if (status.st_dev, status.st_ino) not in entered:
+                    entered.add((status.st_dev, status.st_ino))
+                    waiting += reversed(_below(path))
+                continue
+        except OSError as error:
+            yield Skipped(_shown(path), f"cannot be read: {error.strerror or error}")
+            continue
+        # A pipe that is named (<(zcat x.gz)) is meant; one that lies in a directory would be waited for.
+        if stat.S_ISREG(status.st_mode) or (path == root and stat.S_ISFIFO(status.st_mode)):
             yield path, status
-            return
         else:
-            yield Skipped(path, "not a regular file")
-            return
-    except OSError as error:
-        yield Skipped(path, f"cannot be read: {error.strerror or error}")
-        return
-    for name in names:
-        below = os.path.join(path, name)
-        if not _is_beside_store(below, names):
-            yield from _walk(below, entered)
+            yield Skipped(_shown(path), "not a regular file")
+
+
+def _below(directory: str) -> list[str]:
+    """What lies in a directory, in the order of names. Raises ``OSError``."""
+    names = sorted(os.listdir(directory))
+    paths = (os.path.join(directory, name) for name in names)
+    return [path for path in paths if not _is_beside_store(path, names)]
+
+
+def _shown(path: str) -> str:
+    """A path as text; a name that is no UTF-8 has its odd bytes written as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _is_store(found: tuple[str, os.stat_result]) -> bool:
+    """Whether a file is a store; a pipe cannot be looked into without taking from it."""
+    path, status = found
+    return stat.S_ISREG(status.st_mode) and is_store(path)
 
 
 def _etag(status: os.stat_result) -> str:
