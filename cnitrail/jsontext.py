@@ -10,8 +10,8 @@ def parse(text: bytes) -> object:
 
     Text that a strict parser refuses for its characters alone (invalid UTF-8, lone surrogates) is
     read with replacement characters in their place: a record must not become unreadable by one bad
-    byte in a user agent. Raises ``ValueError`` with the reason for everything else, NaN and nesting without end
-    included.
+    byte in a user agent. Raises ``ValueError`` with the reason for everything else, NaN and nesting
+    without end included.
     """
     try:
         return orjson.loads(text)

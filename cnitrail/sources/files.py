@@ -35,7 +35,7 @@ class FileSource:
         for found in self._new():
             if isinstance(found, Skipped):
                 yield found
-            elif not _is_store(found):
+            elif not is_store(found[0]):
                 path, status = found
                 yield Document(_shown(path), status.st_size, _file_pieces(path), _etag(status))
 
@@ -102,12 +102,6 @@ def _below(directory: str) -> list[str]:
 def _shown(path: str) -> str:
     """A path as text; a name that is no UTF-8 has its odd bytes written as escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _is_store(found: tuple[str, os.stat_result]) -> bool:
-    """Whether a file is a store; a pipe cannot be looked into without taking from it."""
-    path, status = found
-    return stat.S_ISREG(status.st_mode) and is_store(path)
 
 
 def _etag(status: os.stat_result) -> str:

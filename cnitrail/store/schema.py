@@ -127,6 +127,8 @@ def is_store(path: str) -> bool:
 
 
 def _head(path: str) -> bytes:
+    if not Path(path).is_file():  # a pipe gives its bytes once
+        return b""
     try:
         with Path(path).open("rb", buffering=0) as file:
             return file.read(72)
