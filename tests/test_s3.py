@@ -621,3 +621,29 @@ class TestCommandLine:
         ran = CliRunner().invoke(main, ["timeline", "s3://story-logs", "--delivery-lag", "soon"])
         assert ran.exit_code == 2
         assert "'soon' is not a length of time" in ran.stderr
+
+
+class TestCollect:
+    """A bucket is collected into a store once; after that only what is new is fetched."""
+
+    def collect(self, server: Endpoint, store: Path) -> list[str]:
+        """The keys that one run fetches."""
+        before = len(server.fetched)
+        arguments = ["collect", "s3://story-logs", "--to", str(store), "--endpoint-url", server.url]
+        ran = CliRunner().invoke(main, arguments)
+        assert ran.exit_code == 0, ran.output
+        return server.fetched[before:]
+
+    def test_an_unchanged_bucket_is_not_read_again(self, server: Endpoint, tmp_path: Path) -> None:
+        store = tmp_path / "trail.db"
+        assert len(self.collect(server, store)) > 10
+        assert self.collect(server, store) == []
+
+    def test_the_store_answers_as_the_bucket_does(self, server: Endpoint, tmp_path: Path) -> None:
+        store = tmp_path / "trail.db"
+        self.collect(server, store)
+        answers = [
+            CliRunner().invoke(main, ["timeline", *source, "-o", "jsonl"]).stdout
+            for source in ([str(store)], ["s3://story-logs", "--endpoint-url", server.url])
+        ]
+        assert answers[0] == answers[1] != ""
