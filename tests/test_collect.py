@@ -33,8 +33,12 @@ IRONMAN = FIXTURES / "ironman" / "AWSLogs"
 
 
 def command(*arguments: object, batch: float = 0.5) -> list[str]:
-    """A cnitrail process; with ``batch`` seconds between its commits."""
+    """A cnitrail process; with ``batch`` seconds between its commits.
+
+    It heeds Ctrl-C even where the tests run in the background of a shell, which has it ignored.
+    """
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import cnitrail.cli.collecting as c, cnitrail.cli as m;"
         f"c._BATCH_SECONDS = {batch}; m.main(prog_name='cnitrail')"
     )
