@@ -151,7 +151,7 @@ class TestMistakes:
     def test_filters_that_keep_nothing_are_answered_and_said(self, run: Run) -> None:
         result = run("timeline", "ironman", "--eni", "eni-00000000000000000")
         assert (result.exit_code, result.stdout) == (0, "")
-        assert "but the filters keep none of them" in result.stderr
+        assert "and none of them is what was asked for" in result.stderr
 
 
 class TestDamage:
@@ -205,6 +205,19 @@ class TestDamage:
         result = run("timeline", str(tmp_path), "-o", "jsonl")
         assert result.exit_code == 3
         assert [json.loads(line)["eni"] for line in result.stdout.splitlines()] == ["eni-1"]
+
+
+class TestWriting:
+    def test_an_answer_that_cannot_be_written_is_one_sentence(self) -> None:
+        for redirection, said in (
+            (">/dev/full", "cnitrail: the answer cannot be written: No space left on device\n"),
+            (">&-", "cnitrail: standard output is closed: there is nowhere to write the answer to\n"),
+        ):
+            command = f"{sys.executable} -m cnitrail timeline ironman {redirection}"
+            result = subprocess.run(
+                command, shell=True, cwd=FIXTURES, capture_output=True, text=True, check=False
+            )
+            assert (result.returncode, result.stderr) == (1, said)
 
 
 class TestStandardInput:

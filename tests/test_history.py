@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 from itertools import count
 
 from cnitrail.answers.filters import Filter
+from cnitrail.answers.state import state
 from cnitrail.answers.timeline import timeline
 from cnitrail.answers.who import Witness
 from cnitrail.decode.actor import actor
@@ -378,6 +379,49 @@ class TestVerdicts:
         answer = who(10, create(0, "eni-a", "10.0.0.5"), ip="10.9.9.9")
         assert answer.verdict is Verdict.UNKNOWN
         assert answer.reasons[0] == "no event in the evidence shows this address on an interface"
+
+
+class TestWhichInstance:
+    """The instance that an answer names must be as sure as the interface."""
+
+    def test_a_tag_that_somebody_writes_names_no_instance(self) -> None:
+        forged = call(Effect.MODIFY, 5, Subject(eni="eni-a", mark=("i-9", "tag")))
+        events = (create(0, "eni-a", "10.0.0.5"), forged, delete(20, "eni-a"))
+        (holder,) = who(10, *events).holders
+        assert (holder.instance, holder.eni_kind) == (None, "other")
+        assert [entry.instance for entry in told(*events)] == [None, "i-9", "i-9"]
+
+    def test_an_interface_that_left_unseen_is_no_certain_answer(self) -> None:
+        events = (
+            create(0, "eni-a", "10.0.0.5"),
+            attach(1, "eni-a", "i-1", "eni-attach-1"),
+            attach(50, "eni-a", "i-2", "eni-attach-2"),
+            unassign(90, "eni-a", "10.0.0.5"),
+        )
+        answer = who(30, *events)
+        assert answer.verdict is Verdict.LIKELY
+        assert "the interface left i-1 at an unknown time before" in answer.reasons[-1]
+
+    def test_nor_is_the_second_in_which_it_moved(self) -> None:
+        events = (
+            create(0, "eni-a", "10.0.0.5"),
+            attach(1, "eni-a", "i-1", "eni-attach-1"),
+            detach(50, "eni-attach-1"),
+            attach(50, "eni-a", "i-2", "eni-attach-2"),
+            unassign(90, "eni-a", "10.0.0.5"),
+        )
+        assert [who(second, *events).verdict.value for second in (49, 50, 51)] == [
+            *("certain", "likely", "certain")
+        ]
+
+    def test_addresses_of_an_existing_interface_are_shown_and_not_added(self) -> None:
+        (_, launched) = told(create(0, "eni-a", "10.0.0.5"), shown(10, "eni-a", "10.0.0.5"))
+        assert (launched.added, launched.shown) == ((), (held("10.0.0.5"),))
+
+    def test_an_interface_that_went_with_its_instance_is_in_no_later_state(self) -> None:
+        past = history(*TestTermination().node(dies=True))
+        assert [entry.eni for entry in state(past, at(40), Filter())] == ["eni-a"]
+        assert list(state(past, at(60), Filter())) == []
 
 
 class TestCoverage:

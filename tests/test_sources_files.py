@@ -210,7 +210,7 @@ class TestNothingThere:
         with pytest.raises(SourceError) as error:
             open_source(str(tmp_path / "gone"), Scope())
         assert error.value.message == f"{tmp_path / 'gone'}: no such file or directory"
-        assert error.value.hint == "name a log file, a directory, or -"
+        assert error.value.hint == "name a log file, a directory, a store, s3://BUCKET, lookup: or -"
 
     def test_a_scheme_that_nobody_knows_is_an_error_that_says_what_to_try(self) -> None:
         with pytest.raises(SourceError) as error:

@@ -67,6 +67,14 @@ def _attachment(interface: Interface, at: datetime) -> Attachment | None:
     return None
 
 
+def _is_attached(interface: Interface, attachment: Attachment | None, at: datetime) -> bool | None:
+    """Whether it is on an instance; not known of an interface from before the evidence, unless seen."""
+    if attachment is not None:
+        return True
+    detached = any(_before(each.end, at) for each in interface.attachments)
+    return False if detached or interface.created.time is not None else None
+
+
 def _takes(history: History, wanted: Filter, entry: StateEntry) -> bool:
     instance = history.instances.get(entry.instance or "")
     return (
@@ -87,6 +95,7 @@ def _entry(history: History, interface: Interface, held: list[Lease], at: dateti
         vpc=interface.vpc,
         subnet=interface.subnet,
         cluster=interface.cluster or (instance.cluster if instance else None),
+        attached=_is_attached(interface, attachment, at),
         instance=attachment.instance if attachment else None,
         instance_type=instance.instance_type if instance else None,
         device_index=attachment.device_index if attachment else None,

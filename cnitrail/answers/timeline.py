@@ -62,6 +62,7 @@ def _takes(wanted: Filter, entry: TimelineEntry) -> bool:
 
 def _addresses(entry: TimelineEntry) -> Iterator[Held]:
     yield from entry.added
+    yield from entry.shown
     yield from entry.removed
     for requested in entry.requested_addresses:
         read = address_of(requested)
@@ -104,6 +105,7 @@ def _entry(history: History, event: Event, subject: Subject, ended: list[Lease])
     attachment = _attachment(interface, subject, event.time)
     instance, basis = _instance(history, event, subject, interface, attachment)
     known_instance = history.instances.get(instance or "")
+    held = tuple(holding.held for holding in subject.added)
     removed = subject.removed
     if event.effect in (Effect.DELETE, Effect.TERMINATE):
         removed = tuple(sorted((lease.held for lease in ended if lease.eni == eni), key=order_of))
@@ -128,7 +130,8 @@ def _entry(history: History, event: Event, subject: Subject, ended: list[Lease])
         or (known_instance.cluster if known_instance else None),
         vpc=(interface.vpc if interface else None) or subject.vpc,
         subnet=(interface.subnet if interface else None) or subject.subnet,
-        added=tuple(holding.held for holding in subject.added),
+        added=() if subject.existing else held,
+        shown=held if subject.existing else (),
         removed=removed,
         requested=subject.requested,
         requested_addresses=subject.requested_addresses,
@@ -178,7 +181,7 @@ def _instance(
         instance = history.associations.get(subject.association, (None, None))[1]
         if instance is not None:
             return instance, "attach"
-    mark = subject.mark or (interface.mark if interface is not None else None)
+    mark = subject.mark or (interface.mark_at(event.time) if interface is not None else None)
     if mark is not None and not _moved_away(interface, mark[0]):
         return mark
     actor = event.actor

@@ -41,15 +41,15 @@ class Witness:
         ``wanted`` narrows the holders by VPC, account and Region.
         """
         second = at.astimezone(UTC).replace(microsecond=0)
-        groups = [group for held in _holdings_of(ip) for group in self._groups_of(held)]
-        groups = [group for group in groups if self._takes(wanted, group)]
+        everywhere = [group for held in _holdings_of(ip) for group in self._groups_of(held)]
+        groups = [group for group in everywhere if self._takes(wanted, group)]
         found = [lease for group in groups for lease in group.at(second)]
         found += [rival for group in groups for rival in group.rivals_of(found)]
         enis = {lease.eni for lease in found}
         reasons: list[str] = []
         if not found:
             verdict = Verdict.UNKNOWN
-            reasons += self._absence(groups, second, wanted)
+            reasons += self._absence(groups, everywhere, second, wanted)
         elif any(_changes(lease, second) for lease in found):
             verdict = Verdict.AMBIGUOUS
             reasons += self._told(found)
@@ -87,14 +87,11 @@ class Witness:
     def _holder(self, lease: Lease, second: datetime) -> Holder:
         interface = self._history.interfaces[lease.eni]
         attachment = interface.attachment_at(second)
-        instance = attachment.instance if attachment else None
-        if instance is None and not interface.attachments and interface.mark is not None:
-            instance = interface.mark[0]
         start_event = lease.start.event if lease.start.basis is Basis.OBSERVED else None
         return Holder(
             eni=lease.eni,
             eni_kind=interface.kind,
-            instance=instance,
+            instance=attachment.instance if attachment else None,
             vpc=interface.vpc,
             subnet=interface.subnet,
             account=interface.account,
@@ -125,6 +122,27 @@ class Witness:
                 "and the evidence does not tell whether the two are in one VPC"
             )
         yield from self._holes(lease, second)
+        yield from self._attachment_doubts(lease, second)
+
+    def _attachment_doubts(self, lease: Lease, second: datetime) -> Iterator[str]:
+        """Why the instance that is named is not beyond doubt."""
+        interface = self._history.interfaces[lease.eni]
+        attachment = interface.attachment_at(second)
+        if attachment is None or attachment.instance is None:
+            return
+        start, end, instance = attachment.start, attachment.end, attachment.instance
+        if second in (start.time, end.time):
+            yield f"the interface was attached or detached in that very second ({instance})"
+        ended = end.event.effect if end.event is not None else None
+        if end.basis is Basis.IMPLIED and ended is not Effect.TERMINATE and end.time is not None:
+            yield f"the interface left {instance} at an unknown time before {_clock(end.time)}"
+        if start.time is not None and end.basis is not Basis.OBSERVED:
+            hole = self._coverage.hole_between(interface.account, interface.region, start.time, second)
+            if hole is not None:
+                yield (
+                    f"nothing was read between {_clock(hole.start)} and {_clock(hole.end)}: "
+                    f"the interface may have left {instance} there"
+                )
 
     def _holes(self, lease: Lease, second: datetime) -> Iterator[str]:
         """A hole in the evidence between a time and the sign that the address was held.
@@ -200,6 +218,8 @@ class Witness:
         for group in groups:
             follower = group.after(end)
             if follower is not None and follower.start.time is not None and follower not in found:
+                if follower.start.event is found[0].end.event:
+                    continue  # it took the address away: that is told already
                 gap = follower.start.time - end
                 if gap <= _SOON:
                     seconds = int(gap.total_seconds())
@@ -213,10 +233,15 @@ class Witness:
             return f"{len(vpcs)} VPCs use the address: name one (--vpc)"
         return "both held it in this time, and the evidence does not tell when it changed"
 
-    def _absence(self, groups: "list[_Group]", second: datetime, wanted: Filter) -> Iterator[str]:
+    def _absence(
+        self, groups: "list[_Group]", everywhere: "list[_Group]", second: datetime, wanted: Filter
+    ) -> Iterator[str]:
         """What is known around a time at which nobody is known to have held the address."""
-        if not groups:
+        if not everywhere:
             yield "no event in the evidence shows this address on an interface"
+        elif not groups:
+            enis = sorted({eni for group in everywhere for eni in group.enis})
+            yield f"no event shows this address where it was asked for; elsewhere it was on {', '.join(enis)}"
         for group in groups:
             last = group.before(second)
             if last is not None:
@@ -224,24 +249,24 @@ class Witness:
             follower = group.after(second)
             if follower is not None and follower.start.time is not None:
                 yield f"next assigned on {follower.eni} at {self._deed(follower.start)}"
-        yield from self._uncovered(second, wanted)
+        yield from uncovered(self._coverage, second, wanted)
 
-    def _uncovered(self, second: datetime, wanted: Filter) -> Iterator[str]:
-        reaches = [
-            reach
-            for reach in self._coverage.reaches
-            if wanted.takes_value("account", reach.account) and wanted.takes_value("region", reach.region)
-        ]
-        for reach in reaches:
-            place = _place(reach.account, reach.region)
-            if second < reach.first:
-                yield f"the evidence of {place} begins only at {_clock(reach.first)}"
-            elif second > reach.last:
-                yield f"the evidence of {place} ends at {_clock(reach.last)}"
-            for hole in reach.holes:
-                if hole.start <= second <= hole.end:
-                    span = f"between {_clock(hole.start)} and {_clock(hole.end)}"
-                    yield f"nothing of {place} was read {span}"
+
+def uncovered(coverage: Coverage, second: datetime, wanted: Filter) -> Iterator[str]:
+    """What of a time the evidence does not cover, a sentence for each account and Region."""
+    for reach in coverage.reaches:
+        if not wanted.takes_value("account", reach.account):
+            continue
+        if not wanted.takes_value("region", reach.region):
+            continue
+        place = _place(reach.account, reach.region)
+        if second < reach.first:
+            yield f"the evidence of {place} begins only at {_clock(reach.first)}"
+        elif second > reach.last:
+            yield f"the evidence of {place} ends at {_clock(reach.last)}"
+        for hole in reach.holes:
+            if hole.start <= second <= hole.end:
+                yield f"nothing of {place} was read between {_clock(hole.start)} and {_clock(hole.end)}"
 
 
 class _Group:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from errno import EPIPE
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,8 +35,18 @@ class CommandGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors of ours become a message and an exit status."""
+        if sys.stdout is None:
+            click.echo(
+                "cnitrail: standard output is closed: there is nowhere to write the answer to", err=True
+            )
+            ctx.exit(1)
         try:
             return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == EPIPE:
+                raise
+            sys.stderr.write(f"cnitrail: the answer cannot be written: {error.strerror or error}\n")
+            os._exit(1)  # what is still buffered cannot be written either
         except CnitrailError as error:
             from cnitrail.render.safe import printable
 

@@ -49,6 +49,7 @@ def respond(
         from cnitrail.render.json import document
 
         command = click.get_current_context().info_name
-        query = {"command": command, "sources": request.sources, **asked, **asdict(request.wanted)}
+        query = {"command": command, "sources": request.sources, **asdict(request.wanted), **asked}
         sys.stdout.writelines(document(f"cnitrail/{command}/v1", query, evidence, entries))
+    sys.stdout.flush()
     return tell(evidence, len(entries), request.quiet)

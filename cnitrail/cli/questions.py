@@ -56,8 +56,21 @@ def read_questions(lines: IO[str]) -> Iterator[Question | Unreadable]:
     return _from_csv(reader)
 
 
+def read_address(text: str) -> IPv4Address | IPv6Address:
+    """The address that a text names; one that is mapped into IPv6 is IPv4. Raises ``ValueError``."""
+    address = ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def _from_csv(reader: csv.DictReader[str]) -> Iterator[Question | Unreadable]:
-    for row in reader:
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            yield Unreadable("", f"line {reader.line_num}: {error}")
+            continue
+        if row is None:
+            return
         yield _question({str(key).strip().lower(): value for key, value in row.items()}, reader.line_num)
 
 
@@ -79,7 +92,7 @@ def _question(fields: dict[str, object], number: int) -> Question | Unreadable:
     ip, at = (str(fields.get(name) or "").strip() for name in ("ip", "at"))
     vpc, account = (str(fields[name]).strip() if fields.get(name) else None for name in ("vpc", "account"))
     try:
-        address = ip_address(ip)
+        address = read_address(ip)
     except ValueError:
         return Unreadable(ip, f"line {number}: ip is {ip[:60]!r}, not an address")
     try:

@@ -201,7 +201,7 @@ def _summary(evidence: Evidence, shown: int) -> str:
         return f"nothing to show: {read}; none moves an address or an interface"
     span = f"{evidence.first_event:%Y-%m-%d %H:%M:%SZ} to {evidence.last_event:%Y-%m-%d %H:%M:%SZ}"
     if shown == 0:
-        return f"nothing to show: {read} ({span}), but the filters keep none of them"
+        return f"nothing to show: {read} ({span}), and none of them is what was asked for"
     return f"{shown} shown; {read} ({span})"
 
 

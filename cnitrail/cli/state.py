@@ -30,10 +30,15 @@ def state(request: Request, at: datetime, output: str) -> None:
       cnitrail state logs/ --at 30m --instance i-0abc… -o json
     """
     from cnitrail.answers.state import state as answer
+    from cnitrail.answers.who import uncovered
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import ask
+    from cnitrail.model import Coverage
     from cnitrail.render.state import COLUMNS, write_state
 
     history, evidence = ask(request)
     entries = list(answer(history, at, request.wanted))
-    sys.exit(respond(request, output, evidence, entries, columns=COLUMNS, write_table=write_state, at=at))
+    status = respond(request, output, evidence, entries, columns=COLUMNS, write_table=write_state, at=at)
+    for gap in uncovered(Coverage(evidence.coverage), at, request.wanted):
+        click.echo(f"beware: {gap}", err=True)
+    sys.exit(status)

@@ -61,42 +61,51 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     from cnitrail.render.who import COLUMNS, write_answers
 
     questions: list[Question | Unreadable]
+    asked: dict[str, object]
     if batch is None:
         questions = [_single(request.sources, at)]
         request = replace(request, sources=request.sources[1:])
-    elif at is not None:
-        raise UsageError("--at does not go with --batch: each question has its own time")
+        asked = {"ip": questions[0].ip, "at": at}
     else:
+        _check_batch(request.sources, batch, at)
         questions = list(read_questions(batch))
+        asked = {"questions": len(questions)}
     addresses = {ip_network(each.ip) for each in questions if isinstance(each, Question)}
     history, evidence = ask(replace(request, wanted=replace(request.wanted, ip=tuple(addresses))))
     answers = list(_answers(Witness(history, Coverage(evidence.coverage)), questions, request.wanted))
-    status = respond(
-        request,
-        output,
-        evidence,
-        answers,
-        columns=COLUMNS,
-        write_table=write_answers,
-        questions=len(questions),
-    )
+    status = respond(request, output, evidence, answers, columns=COLUMNS, write_table=write_answers, **asked)
     unreadable = [each for each in questions if isinstance(each, Unreadable)]
     for each in unreadable[:_SHOWN]:
         click.echo(f"not a question: {printable(each.reason)}", err=True)
+    if len(unreadable) > _SHOWN:
+        click.echo(f"not a question: {len(unreadable) - _SHOWN} more; each answer says why", err=True)
     sys.exit(3 if unreadable else status)
 
 
-def _single(arguments: tuple[str, ...], at: datetime | None) -> Question:
-    from ipaddress import ip_address
+def _check_batch(sources: tuple[str, ...], batch: IO[str], at: datetime | None) -> None:
+    """Refuse what does not go with ``--batch``. Raises ``UsageError``."""
+    from contextlib import suppress
 
-    from cnitrail.cli.questions import Question
+    from cnitrail.cli.questions import read_address
+
+    if at is not None:
+        raise UsageError("--at does not go with --batch: each question has its own time")
+    if "-" in sources and batch is sys.stdin:
+        raise UsageError("--batch and a source cannot both be standard input", "put one of them in a file")
+    with suppress(ValueError):
+        read_address(sources[0] if sources else "")
+        raise UsageError(f"{sources[0]}: an address does not go with --batch: the questions name theirs")
+
+
+def _single(arguments: tuple[str, ...], at: datetime | None) -> Question:
+    from cnitrail.cli.questions import Question, read_address
 
     if not arguments:
         raise UsageError("which address?", "cnitrail who 192.168.53.76 logs/ --at 2022-10-05T14:00Z")
     if at is None:
         raise UsageError("at which time?", "add --at, for example --at 2022-10-05T14:00Z or --at 2h")
     try:
-        return Question(ip_address(arguments[0]), at, None, None)
+        return Question(read_address(arguments[0]), at, None, None)
     except ValueError:
         raise UsageError(
             f"{arguments[0]!r} is not an address", "give the address first, then the sources"

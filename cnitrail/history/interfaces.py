@@ -1,6 +1,7 @@
 """What becomes of each interface and instance: creation, attachments, descriptions, the end."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cnitrail.history.kinds import cluster_of_tags, interface_kind
 from cnitrail.model import (
@@ -48,6 +49,8 @@ class _Interface:
     deleted: Bound = OPEN
     descriptions: list[str] = field(default_factory=list)
     mark: tuple[str, str] | None = None
+    marked: datetime | None = None
+    born_marked: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     attachments: list[_Attachment] = field(default_factory=list)
 
@@ -105,7 +108,9 @@ class Registry:
 
     def interfaces(self) -> dict[str, Interface]:
         """Every interface that an event names."""
-        return {eni: _finished(interface) for eni, interface in self._interfaces.items()}
+        return {
+            eni: _finished(interface, self.deaths.get(eni)) for eni, interface in self._interfaces.items()
+        }
 
     def instances(self) -> dict[str, Instance]:
         """Every instance that an event names."""
@@ -157,7 +162,9 @@ class Registry:
         interface.requester = interface.requester or subject.requester
         if subject.description is not None:
             interface.descriptions.append(subject.description)
-        interface.mark = interface.mark or subject.mark
+        if interface.mark is None and subject.mark is not None:
+            interface.mark, interface.marked = subject.mark, event.time
+            interface.born_marked = event.effect is Effect.CREATE
         if event.effect is not Effect.LAUNCH:
             interface.tags.update(subject.tags)
 
@@ -278,7 +285,10 @@ def _end_earlier(interface: _Interface, newer: _Attachment, event: Event) -> Non
             attachment.end = Bound(event.time, Basis.IMPLIED, event)
 
 
-def _finished(interface: _Interface) -> Interface:
+def _finished(interface: _Interface, death: Event | None) -> Interface:
+    deleted = interface.deleted
+    if deleted is OPEN and death is not None:
+        deleted = Bound(death.time, Basis.IMPLIED, death)
     return Interface(
         eni=interface.eni,
         account=interface.account,
@@ -287,15 +297,16 @@ def _finished(interface: _Interface) -> Interface:
         subnet=interface.subnet,
         kind=interface_kind(
             interface.launched_first,
-            interface.mark,
+            interface.born_marked,
             interface.descriptions,
             interface.type,
             interface.requester,
             interface.creator,
         ),
         created=interface.created,
-        deleted=interface.deleted,
+        deleted=deleted,
         mark=interface.mark,
+        marked=interface.marked,
         cluster=cluster_of_tags(interface.tags),
         attachments=tuple(
             Attachment(

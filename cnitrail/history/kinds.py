@@ -42,7 +42,7 @@ _OWNED_BY = "kubernetes.io/cluster/"
 
 def interface_kind(
     launched_first: bool,
-    mark: tuple[str, str] | None,
+    born_marked: bool,
     descriptions: Sequence[str],
     interface_type: str | None,
     requester: str | None,
@@ -50,14 +50,14 @@ def interface_kind(
 ) -> str:
     """What an interface is.
 
-    A description can be rewritten at any time, so its first text counts most; a type that only
-    AWS sets counts more than any description.
+    A description can be rewritten at any time, so its first text counts most, and a mark of the VPC
+    CNI only where the interface was made with it; a type that only AWS sets counts more than both.
     """
     if launched_first:
         return "node-primary"
     if interface_type in _TYPES:
         return _TYPES[interface_type]
-    if mark is not None:
+    if born_marked:
         return "cni"
     for description in descriptions:
         for kind, pattern in _DESCRIPTIONS:

@@ -22,7 +22,8 @@ class TimelineEntry:
     """What one call did to one interface (or instance, where it names no interface).
 
     A call that touches several interfaces has an entry for each. ``removed`` of a deletion or a
-    termination is what the history shows the interface to have held until then.
+    termination is what the history shows the interface to have held until then. ``shown`` are the
+    addresses of an interface that was there before its instance was launched with it.
     """
 
     time: datetime
@@ -46,6 +47,7 @@ class TimelineEntry:
     subnet: str | None
     added: tuple[Held, ...]
     removed: tuple[Held, ...]
+    shown: tuple[Held, ...]
     requested: int | None
     requested_addresses: tuple[str, ...]
     moved: tuple[Moved, ...]
@@ -108,7 +110,10 @@ class HeldEntry:
 
 @dataclass(frozen=True, slots=True)
 class StateEntry:
-    """An interface as it stood at the end of a second."""
+    """An interface as it stood at the end of a second.
+
+    ``attached`` is None where the evidence does not tell.
+    """
 
     eni: str
     eni_kind: str
@@ -117,6 +122,7 @@ class StateEntry:
     vpc: str | None
     subnet: str | None
     cluster: str | None
+    attached: bool | None
     instance: str | None
     instance_type: str | None
     device_index: int | None

@@ -53,7 +53,9 @@ class Attachment:
 class Interface:
     """What the evidence says of one ENI over its whole life.
 
-    ``mark`` is the instance that the VPC CNI made it for, with ``description`` or ``tag``.
+    ``mark`` is the instance that the VPC CNI made it for, with ``description`` or ``tag``, and
+    ``marked`` the time from which on that is written there. ``deleted`` is implied where a
+    termination took the interface along.
     """
 
     eni: str
@@ -65,8 +67,13 @@ class Interface:
     created: Bound
     deleted: Bound
     mark: tuple[str, str] | None
+    marked: datetime | None
     cluster: str | None
     attachments: tuple[Attachment, ...]
+
+    def mark_at(self, time: datetime) -> tuple[str, str] | None:
+        """The mark of the CNI, as far as it was written there by then: anybody may write one later."""
+        return self.mark if self.marked is not None and self.marked <= time else None
 
     def attachment_at(self, time: datetime) -> Attachment | None:
         """The attachment that covers a second; of two that share it, the later one."""

@@ -52,7 +52,7 @@ def bound(time: datetime | None, basis: Basis, actor: Actor | None) -> list[Part
     """A start or an end: its time, what that rests on unless an event says so, and who did it."""
     parts: list[Part] = []
     if time is not None:
-        parts.append((f"{time:%Y-%m-%d %H:%M:%S}", ""))
+        parts += [(f"{time:%Y-%m-%d}", ""), (f"{time:%H:%M:%S}", "")]
     if basis is not Basis.OBSERVED:
         parts.append((f"({basis.value})", "yellow"))
     if actor is not None:

@@ -3,9 +3,15 @@
 from collections.abc import Sequence
 from typing import IO
 
-from cnitrail.model import StateEntry
+from cnitrail.model import Basis, HeldEntry, StateEntry
 from cnitrail.render.csv import Columns
 from cnitrail.render.text import Row, Table, write_table
+
+_ATTACHED = {
+    True: "instance not known",
+    False: "not attached",
+    None: "attachment not known",
+}
 
 COLUMNS: Columns = {
     "eni": lambda entry: entry.eni,
@@ -15,6 +21,7 @@ COLUMNS: Columns = {
     "vpc": lambda entry: entry.vpc,
     "subnet": lambda entry: entry.subnet,
     "cluster": lambda entry: entry.cluster,
+    "attached": lambda entry: None if entry.attached is None else str(entry.attached).lower(),
     "instance": lambda entry: entry.instance,
     "instance_type": lambda entry: entry.instance_type,
     "device_index": lambda entry: entry.device_index,
@@ -32,11 +39,17 @@ def write_state(entries: Sequence[StateEntry], out: IO[str]) -> None:
         write_table(Table(headings, [_row(entry) for entry in entries], shares={"ADDRESSES": 1}), out)
 
 
+def _address(held: HeldEntry) -> str:
+    """An address, and what its start rests on unless an event says so."""
+    doubt = "" if held.start_basis is Basis.OBSERVED else f" (since: {held.start_basis.value})"
+    return f"{held.ip}{doubt}"
+
+
 def _row(entry: StateEntry) -> Row:
     kind = entry.eni_kind + (f", device {entry.device_index}" if entry.device_index is not None else "")
-    held = " ".join(str(each.ip) for each in entry.addresses)
+    held = " ".join(_address(each) for each in entry.addresses)
     return (
-        [(entry.instance or "not attached", "cyan"), (entry.instance_type or "", "dim")],
+        [(entry.instance or _ATTACHED[entry.attached], "cyan"), (entry.instance_type or "", "dim")],
         [(entry.eni, ""), (kind, "dim"), (entry.vpc or "VPC not known", "dim")],
         [(f"{len(entry.addresses)}: {held}" if held else "none known", "")],
     )

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from cnitrail.render.safe import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
 
 Part = tuple[str, str]
 """A text and its style, in rich's words; the text may come from a record."""
@@ -14,6 +18,8 @@ Row = Sequence[Sequence[Part]]
 
 
 _UNLIMITED = 100_000
+_LEAST_SHARE = 10
+"""The least width of a folded column, in characters, that can still be read beside others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +55,29 @@ def write_table(table: Table, out: IO[str]) -> None:
         )
     wanted = console.measure(drawn, options=console.options.update(max_width=_UNLIMITED)).maximum
     if wanted > console.width:
-        drawn.expand = True
-        for column, heading in zip(drawn.columns, table.headings, strict=True):
-            column.ratio = table.shares.get(heading)
+        _fit(drawn, table, console)
     console.print(drawn)
+
+
+def _fit(drawn: "RichTable", table: Table, console: "Console") -> None:
+    """Fold the columns that have shares; where even that is too little, fold every column."""
+    from rich.measure import Measurement
+
+    columns = list(zip(drawn.columns, table.headings, strict=True))
+    options = console.options.update(max_width=_UNLIMITED)
+    kept = sum(
+        max(Measurement.get(console, options, cell).maximum for cell in column.cells)
+        for column, heading in columns
+        if heading not in table.shares
+    )
+    left = console.width - kept - 3 * len(columns)
+    if left < _LEAST_SHARE * len(table.shares):
+        for column, _ in columns:
+            column.no_wrap = False
+        return
+    drawn.expand = True
+    for column, heading in columns:
+        column.ratio = table.shares.get(heading)
 
 
 def _write_plain(table: Table, out: IO[str]) -> None:

@@ -47,6 +47,7 @@ COLUMNS: Columns = {
     "subnet": lambda entry: entry.subnet,
     "added": lambda entry: entry.added,
     "removed": lambda entry: entry.removed,
+    "shown": lambda entry: entry.shown,
     "requested": lambda entry: entry.requested,
     "requested_addresses": lambda entry: entry.requested_addresses,
     "moved": lambda entry: [f"{moved.ip}<{moved.from_eni}" for moved in entry.moved],
@@ -121,6 +122,7 @@ def _call(burst: _Burst) -> Iterator[Part]:
         return
     yield first.event + times, "bold"
     yield from _addresses("+", "green", [held for entry in burst.entries for held in entry.added])
+    yield from _addresses("has ", "dim", [held for entry in burst.entries for held in entry.shown])
     yield from _addresses("-", "yellow", [held for entry in burst.entries for held in entry.removed])
     for moved in (moved for entry in burst.entries for moved in entry.moved):
         yield f"{moved.ip} taken from {moved.from_eni}", "magenta"

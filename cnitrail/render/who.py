@@ -1,6 +1,7 @@
 """Answers to ``who`` as text and as CSV columns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import IO
 
 from cnitrail.model import Holder, Verdict, WhoAnswer
@@ -8,16 +9,39 @@ from cnitrail.render.csv import Columns
 from cnitrail.render.leases import bound
 from cnitrail.render.text import Part, Row, Table, write_table
 
+
+def _of_each(answer: WhoAnswer, field: Callable[[Holder], object]) -> list[str]:
+    """A field of every holder, each in its place: one that is not known is written as such."""
+    values = map(field, answer.holders)
+    return ["unknown" if value is None else str(value) for value in values]
+
+
+def _time(time: datetime | None) -> str | None:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}" if time is not None else None
+
+
 COLUMNS: Columns = {
     "ip": lambda answer: answer.ip,
     "at": lambda answer: answer.at,
     "verdict": lambda answer: answer.verdict.value,
-    "eni": lambda answer: [holder.eni for holder in answer.holders],
-    "instance": lambda answer: [holder.instance for holder in answer.holders if holder.instance],
-    "vpc": lambda answer: [holder.vpc for holder in answer.holders if holder.vpc],
-    "account": lambda answer: [holder.account for holder in answer.holders if holder.account],
-    "region": lambda answer: [holder.region for holder in answer.holders if holder.region],
-    "assigned_by": lambda answer: [each.assigned_by.label for each in answer.holders if each.assigned_by],
+    "eni": lambda answer: _of_each(answer, lambda holder: holder.eni),
+    "eni_kind": lambda answer: _of_each(answer, lambda holder: holder.eni_kind),
+    "instance": lambda answer: _of_each(answer, lambda holder: holder.instance),
+    "device_index": lambda answer: _of_each(answer, lambda holder: holder.device_index),
+    "vpc": lambda answer: _of_each(answer, lambda holder: holder.vpc),
+    "subnet": lambda answer: _of_each(answer, lambda holder: holder.subnet),
+    "account": lambda answer: _of_each(answer, lambda holder: holder.account),
+    "region": lambda answer: _of_each(answer, lambda holder: holder.region),
+    "kind": lambda answer: _of_each(answer, lambda holder: holder.kind.value),
+    "prefix": lambda answer: _of_each(answer, lambda holder: holder.prefix),
+    "start": lambda answer: _of_each(answer, lambda holder: _time(holder.start)),
+    "start_basis": lambda answer: _of_each(answer, lambda holder: holder.start_basis.value),
+    "end": lambda answer: _of_each(answer, lambda holder: _time(holder.end)),
+    "end_basis": lambda answer: _of_each(answer, lambda holder: holder.end_basis.value),
+    "assigned_by": lambda answer: _of_each(
+        answer, lambda holder: holder.assigned_by.label if holder.assigned_by else None
+    ),
+    "assign_event": lambda answer: _of_each(answer, lambda holder: holder.assign_event),
     "reasons": lambda answer: "; ".join(answer.reasons),
 }
 

@@ -28,7 +28,10 @@ class FileSource:
         self._seen = scope.seen
         self._into = _identity(scope.into)
         if not os.path.lexists(uri):
-            raise SourceError(f"{uri}: no such file or directory", "name a log file, a directory, or -")
+            raise SourceError(
+                f"{uri}: no such file or directory",
+                "name a log file, a directory, a store, s3://BUCKET, lookup: or -",
+            )
 
     def documents(self) -> Iterator[Document | Skipped]:
         """A document for each regular file; what is none, or cannot be listed, is skipped."""
