@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import FIXTURES, Run
@@ -239,10 +240,7 @@ class TestKilled:
         assert midway > 20
         run("collect", logs, "--to", store)
         assert entries(run, store) == entries(run, once)
-        accounts = [
-            sqlite3.connect(each).execute("SELECT * FROM account").fetchall() for each in (store, once)
-        ]
-        assert accounts[0] == accounts[1]
+        assert account_of(store) == account_of(once)
 
 
 def read_documents(store: Path) -> int:
@@ -256,6 +254,11 @@ def read_documents(store: Path) -> int:
             return 0
         (count,) = connection.execute("SELECT count(etag) FROM documents").fetchone()
         return int(count)
+
+
+def account_of(store: Path) -> list[Any]:
+    with closing(sqlite3.connect(store)) as connection:
+        return connection.execute("SELECT * FROM account").fetchall()
 
 
 class Held:

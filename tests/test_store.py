@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -57,6 +58,12 @@ def store(tmp_path: Path) -> Path:
     path = tmp_path / "trail.db"
     collect(path, FIXTURES / "ironman" / "AWSLogs")
     return path
+
+
+def rows_of(store: Path, query: str) -> list[Any]:
+    """What a query of SQLite's own shell would show."""
+    with closing(sqlite3.connect(store)) as connection:
+        return connection.execute(query).fetchall()
 
 
 class TestAnswers:
@@ -469,14 +476,15 @@ class TestTables:
             for text in fixtures.files("ironman").values()
             for record in json.loads(text)["Records"]
         }
-        rows = sqlite3.connect(store).execute("SELECT key, payload, typeof(payload) FROM records").fetchall()
+        rows = rows_of(store, "SELECT key, payload, typeof(payload) FROM records")
         assert len(rows) == 17
         assert all((json.loads(text), kind) == (came[key], "text") for key, text, kind in rows)
 
     def test_the_view_of_events_is_for_people(self, store: Path) -> None:
-        rows = sqlite3.connect(store).execute(
+        rows = rows_of(
+            store,
             "SELECT time, event, outcome, addresses FROM events WHERE eni = 'eni-0bbea279695112970'"
-            " AND addresses LIKE '%192.168.53.76%' ORDER BY time"
+            " AND addresses LIKE '%192.168.53.76%' ORDER BY time",
         )
         assert [row[:3] for row in rows] == [
             ("2022-10-05T13:16:06Z", "AssignPrivateIpAddresses", "ok"),
@@ -484,13 +492,13 @@ class TestTables:
         ]
 
     def test_addresses_sort_by_number(self, store: Path) -> None:
-        rows = sqlite3.connect(store).execute("SELECT DISTINCT address FROM addresses ORDER BY place")
+        rows = rows_of(store, "SELECT DISTINCT address FROM addresses ORDER BY place")
         found = [ip_network(address) for (address,) in rows]
         assert len(found) == 20
         assert found == sorted(found, key=lambda network: int(network.network_address))
 
     def test_the_file_is_whole(self, store: Path) -> None:
-        assert sqlite3.connect(store).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert rows_of(store, "PRAGMA integrity_check")[0] == ("ok",)
 
     def test_bytes_that_are_no_text_come_back_as_they_were(self, tmp_path: Path) -> None:
         path, record = str(tmp_path / "trail.db"), Record((Origin("\udcff.json", 0),), b'{"a":"\xff"}')
@@ -591,7 +599,7 @@ class TestWriter:
         assert account.records == 0
 
     def test_a_full_disk_is_told_and_what_was_committed_stands(self, tmp_path: Path, store: Path) -> None:
-        pages = sqlite3.connect(store).execute("PRAGMA page_count").fetchone()[0]
+        pages = rows_of(store, "PRAGMA page_count")[0][0]
 
         def fill() -> None:
             with Writer(str(store), no_wait) as writer:

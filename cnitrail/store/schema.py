@@ -147,27 +147,42 @@ def connect(path: str) -> sqlite3.Connection:
         raise StoreError(f"{path}: {what}", "name a file that cnitrail collect wrote")
     with told(path):
         connection = _open(path, "rw")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        pages = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-        (size,) = pages.fetchone()
-    if version != VERSION:
-        raise StoreError(
-            f"{path}: written by a newer cnitrail (store version {version}; this one reads {VERSION})",
-            "update cnitrail",
-        )
-    if size > os.path.getsize(path):
-        raise StoreError(f"{path}: the store is cut short", _AGAIN)
+    with closed_on_error(connection):
+        with told(path):
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (size,) = connection.execute(_SIZE).fetchone()
+        if version != VERSION:
+            raise StoreError(
+                f"{path}: written by a newer cnitrail (store version {version}; this one reads {VERSION})",
+                "update cnitrail",
+            )
+        if size > os.path.getsize(path):
+            raise StoreError(f"{path}: the store is cut short", _AGAIN)
     return connection
+
+
+_SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+
+
+@contextmanager
+def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection that turns out to be of no use."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def create(path: str) -> sqlite3.Connection:
     """A new, empty store at a path where there is nothing, or an empty file."""
     with told(path):
         connection = _open(path, "rwc")
-        connection.executescript(
-            f"BEGIN EXCLUSIVE; PRAGMA application_id = {_APPLICATION_ID};"
-            f"PRAGMA user_version = {VERSION}; {_SCHEMA} COMMIT;"
-        )
+        with closed_on_error(connection):
+            connection.executescript(
+                f"BEGIN EXCLUSIVE; PRAGMA application_id = {_APPLICATION_ID};"
+                f"PRAGMA user_version = {VERSION}; {_SCHEMA} COMMIT;"
+            )
     return connection
 
 

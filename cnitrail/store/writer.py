@@ -13,7 +13,7 @@ from typing import Self
 from cnitrail.errors import StoreError
 from cnitrail.model import Record, Sign, Skipped
 from cnitrail.store.filing import Filing, Mention, place_of
-from cnitrail.store.schema import connect, create, told
+from cnitrail.store.schema import closed_on_error, connect, create, told
 
 _TURN_SECONDS = 60.0
 """How long one collect waits for another."""
@@ -278,21 +278,22 @@ def _turn(path: str, wait: Callable[[], None]) -> sqlite3.Connection:
     """
     with told(f"{path}-lock"):
         lock = sqlite3.connect(f"{path}-lock", timeout=0, isolation_level=None)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
+    with closed_on_error(lock):
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise StoreError(
+                    f"{path}: cannot be written: {error}", "check the path and its permissions"
+                ) from error
+        else:
+            return lock
+        wait()
+        lock.execute(f"PRAGMA busy_timeout = {int(_TURN_SECONDS * 1000)}")
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
             raise StoreError(
-                f"{path}: cannot be written: {error}", "check the path and its permissions"
+                f"{path}: another collect has been writing to it for {_TURN_SECONDS:.0f} s", "try again later"
             ) from error
-    else:
-        return lock
-    wait()
-    lock.execute(f"PRAGMA busy_timeout = {int(_TURN_SECONDS * 1000)}")
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        raise StoreError(
-            f"{path}: another collect has been writing to it for {_TURN_SECONDS:.0f} s", "try again later"
-        ) from error
     return lock
