@@ -18,13 +18,10 @@ from cnitrail.jsontext import parse
 from cnitrail.model import Document, Origin, Record, Sign, Skipped
 from cnitrail.scan.inflate import GZIP, Torn, inflate
 from cnitrail.scan.split import Damage, excerpt, items_of
-from cnitrail.scan.whole import Whole
+from cnitrail.scan.whole import ESCAPE, Whole
 
 WHOLE_LIMIT = 16 * 1024 * 1024
 """The longest text that is looked at as a whole, in bytes; a longer one is cut while it is read."""
-
-_ESCAPES = rb"\\u00(?:[4-7]|3[0-9]|2[dDeE])"
-"""ASCII letters, digits, dots and hyphens as JSON escapes: with these a name could be written."""
 
 
 @dataclass(slots=True)
@@ -49,7 +46,7 @@ class Scanner:
     def __init__(self, names: Iterable[str], markers: Iterable[str] = ()) -> None:
         names, markers = sorted(names), sorted(markers)
         needles = b"|".join(re.escape(text).encode() for text in (*names, *markers))
-        self._needle = re.compile(_ESCAPES + b"|" + needles)
+        self._needle = re.compile(ESCAPE.pattern + b"|" + needles)
         self._whole = Whole(names, markers)
 
     def scan(self, document: Document, tally: Tally, *, signs: bool = False) -> Iterator[Record | Skipped]:

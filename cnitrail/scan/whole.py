@@ -18,7 +18,9 @@ _NAME = b'"eventName":"'
 _BEGINNING = b'{"Records":[' + _RECORD
 _ANCHOR = re.compile(re.escape(_RECORD))
 _ENDING = b"}]}"
-_ESCAPE = re.compile(rb"\\u00(?:[4-7]|3[0-9]|2[dDeE])")
+
+ESCAPE = re.compile(rb"\\u00(?:[4-7]|3[0-9]|2[dDeE])")
+"""ASCII letters, digits, dots and hyphens as JSON escapes: with these a name could be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Whole:
         return isinstance(name, str) and name in self._names
 
     def _places(self, text: bytes) -> Iterable[int]:
-        for pattern in (self._name, _ESCAPE, *self._markers):
+        for pattern in (self._name, ESCAPE, *self._markers):
             for match in pattern.finditer(text):
                 yield match.start()
 
