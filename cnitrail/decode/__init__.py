@@ -1,5 +1,86 @@
 """One record → typed facts. This room knows the shapes of requests, responses and identities."""
 
-from cnitrail.decode.events import MARKERS, NAMES, Decoded, decode
+from dataclasses import dataclass
+
+import orjson
+
+from cnitrail.decode.actor import actor
+from cnitrail.decode.events import EVENTS, call_of
+from cnitrail.decode.head import account_of, corrected_by, failure_of, id_of, key_of, region_of, time_of
+from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, session_of
+from cnitrail.decode.shapes import Fields, Problems, text
+from cnitrail.jsontext import parse
+from cnitrail.model import Event, IssuedSession, Record
 
 __all__ = ["MARKERS", "NAMES", "Decoded", "decode"]
+
+NAMES = (*EVENTS, "AssumeRoleWithWebIdentity")
+"""The event names that make a record relevant."""
+
+MARKERS = (POD_IDENTITY,)
+"""Texts that make a record relevant though its event name alone would not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a record says: an event, an issued session, or neither (it is of no matter).
+
+    ``problems`` tell which fields could not be read.
+    """
+
+    fact: Event | IssuedSession | None
+    problems: tuple[str, ...] = ()
+
+
+def decode(record: Record) -> Decoded:
+    """What a record says.
+
+    Never raises for what stands in a record: a record that cannot be read at all is a ``Decoded``
+    without a fact and with the problem.
+    """
+    try:
+        entry = parse(record.payload)
+        if isinstance(entry, dict):
+            return _decoded(record, entry)
+    except ValueError as error:
+        return Decoded(None, (f"broken JSON ({error})",))
+    except (RecursionError, orjson.JSONEncodeError):
+        return Decoded(None, ("the record is nested too deeply",))
+    return Decoded(None, ("the record is no JSON object",))
+
+
+def _decoded(record: Record, entry: Fields) -> Decoded:
+    name = text(entry.get("eventName"))
+    source = text(entry.get("eventSource"))
+    problems = Problems()
+    fact: Event | IssuedSession | None = None
+    if name in EVENTS and source in ("ec2.amazonaws.com", None):
+        fact = _event(record, entry, name, problems)
+    elif name in SESSIONS and source in ("sts.amazonaws.com", None):
+        fact = session_of(record, entry, problems)
+    return Decoded(fact, tuple(f"{name}: {problem}" for problem in problems))
+
+
+def _event(record: Record, entry: Fields, name: str, problems: Problems) -> Event | None:
+    effect, subjects_of = EVENTS[name]
+    subjects = subjects_of(call_of(entry, name, problems))
+    time = time_of(entry, problems) if subjects else None
+    if time is None:
+        return None
+    failure = failure_of(entry)
+    if failure is not None:
+        problems.clear()  # a refused call may name anything
+    return Event(
+        time=time,
+        key=key_of(entry),
+        event_id=id_of(entry),
+        name=name,
+        effect=effect,
+        failure=failure,
+        account=account_of(entry),
+        region=region_of(entry),
+        actor=actor(entry),
+        subjects=subjects,
+        origins=record.origins,
+        corrects=corrected_by(entry) is not None,
+    )

@@ -1,18 +1,14 @@
 """The calls that move an address or an interface: their requests and responses.
 
-A new event is one function and one row in ``_CALLS``. Field names are the EC2 API's in
+A new event is one function and one row in ``EVENTS``. Field names are the EC2 API's in
 CloudTrail's lower camel case (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/).
 """
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from hashlib import sha256
 
-import orjson
-
-from cnitrail.decode.actor import actor
+from cnitrail.decode.head import succeeded
 from cnitrail.decode.shapes import (
     Fields,
     Problems,
@@ -26,41 +22,16 @@ from cnitrail.decode.shapes import (
     text,
     texts,
 )
-from cnitrail.jsontext import parse
-from cnitrail.model import (
-    Effect,
-    Event,
-    Failure,
-    Held,
-    Holding,
-    HoldingKind,
-    IssuedSession,
-    Record,
-    Subject,
-)
+from cnitrail.model import Effect, Held, Holding, HoldingKind, Subject
 
 _INSTANCE = re.compile(r"i-[0-9a-f]+")
 _CNI_DESCRIPTION = re.compile(r"aws-K8S-(?P<instance>i-[0-9a-f]+)")
 _CNI_TAG = "node.k8s.amazonaws.com/instance_id"
 """How the VPC CNI marks an ENI (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s)."""
 
-MARKERS = ("pods.eks.amazonaws.com",)
-"""Texts that make a record relevant though its event name alone would not."""
-
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """What a record says: an event, an issued session, or neither (it is of no matter).
-
-    ``problems`` tell which fields could not be read.
-    """
-
-    fact: Event | IssuedSession | None
-    problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
     """A record's request and response, without the query envelope that some APIs put around them."""
 
     request: Fields
@@ -95,7 +66,34 @@ class _Call:
             self.problems.unreadable(field, value, wanted)
 
 
-Decoder = Callable[[_Call], tuple[Subject, ...]]
+def call_of(entry: Fields, name: str, problems: Problems) -> Call:
+    """The call of a record; what cannot be read of it is added to the problems."""
+    return Call(
+        request=_unwrapped(entry.get("requestParameters"), f"{name}Request"),
+        response=_unwrapped(entry.get("responseElements"), f"{name}Response"),
+        details=fields(entry.get("serviceEventDetails")),
+        ok=succeeded(entry),
+        problems=problems,
+    )
+
+
+def _unwrapped(parameters: object, envelope: str) -> Fields:
+    """Request or response; of a query envelope its inside, with EC2's usual lower camel case."""
+    plain = fields(parameters)
+    if envelope in plain:
+        return fields(_lower_camel(plain[envelope]))
+    return plain
+
+
+def _lower_camel(value: object) -> object:
+    if isinstance(value, dict):
+        return {key[:1].lower() + key[1:]: _lower_camel(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_lower_camel(inner) for inner in value]
+    return value
+
+
+Decoder = Callable[[Call], tuple[Subject, ...]]
 
 
 def _requested_addresses(request: Fields) -> tuple[str, ...]:
@@ -115,7 +113,7 @@ def _requested_count(request: Fields) -> int | None:
     return next((count for count in found if count is not None), None)
 
 
-def _assign(call: _Call) -> tuple[Subject, ...]:
+def _assign(call: Call) -> tuple[Subject, ...]:
     """AssignPrivateIpAddresses: the response names the addresses in every form of the request.
 
     Responses of old records may lack them; then those that the request names were assigned.
@@ -130,7 +128,7 @@ def _assign(call: _Call) -> tuple[Subject, ...]:
     return (_assigned(call, added, "assignedPrivateIpAddressesSet"),)
 
 
-def _assign_ipv6(call: _Call) -> tuple[Subject, ...]:
+def _assign_ipv6(call: Call) -> tuple[Subject, ...]:
     request, response, problems = call.request, call.response, call.problems
     addresses = response.get("assignedIpv6Addresses", request.get("ipv6Addresses"))
     prefixes = response.get("assignedIpv6PrefixSet", request.get("ipv6Prefixes"))
@@ -141,7 +139,7 @@ def _assign_ipv6(call: _Call) -> tuple[Subject, ...]:
     return (_assigned(call, added, "assignedIpv6Addresses"),)
 
 
-def _assigned(call: _Call, added: tuple[Holding, ...], field: str) -> Subject:
+def _assigned(call: Call, added: tuple[Holding, ...], field: str) -> Subject:
     if not added and not call.problems:
         call.lacks(field, call.response.get(field), "a set of addresses")
     return Subject(
@@ -153,7 +151,7 @@ def _assigned(call: _Call, added: tuple[Holding, ...], field: str) -> Subject:
     )
 
 
-def _unassign(call: _Call) -> tuple[Subject, ...]:
+def _unassign(call: Call) -> tuple[Subject, ...]:
     """UnassignPrivateIpAddresses: the addresses stand only in the request."""
     request, problems = call.request, call.problems
     removed = (
@@ -163,7 +161,7 @@ def _unassign(call: _Call) -> tuple[Subject, ...]:
     return (_unassigned(call, removed),)
 
 
-def _unassign_ipv6(call: _Call) -> tuple[Subject, ...]:
+def _unassign_ipv6(call: Call) -> tuple[Subject, ...]:
     request, response, problems = call.request, call.response, call.problems
     addresses = response.get("unassignedIpv6Addresses", request.get("ipv6Addresses"))
     prefixes = response.get("unassignedIpv6PrefixSet", request.get("ipv6Prefixes"))
@@ -174,7 +172,7 @@ def _unassign_ipv6(call: _Call) -> tuple[Subject, ...]:
     return (_unassigned(call, removed),)
 
 
-def _unassigned(call: _Call, removed: tuple[Held, ...]) -> Subject:
+def _unassigned(call: Call, removed: tuple[Held, ...]) -> Subject:
     if not removed and not call.problems:
         call.lacks("requestParameters", call.request, "a request that names addresses")
     return Subject(
@@ -234,7 +232,7 @@ def _described_holdings(described: Fields, problems: Problems) -> Iterator[Holdi
             yield from holdings(described.get(name), key, kind, name, problems)
 
 
-def _create_interface(call: _Call) -> tuple[Subject, ...]:
+def _create_interface(call: Call) -> tuple[Subject, ...]:
     request = call.request
     described = fields(call.response.get("networkInterface"))
     asked = Subject(
@@ -275,7 +273,7 @@ def _tags_of(request: Fields, resource_type: str) -> tuple[tuple[str, str], ...]
     return tuple(pair for spec in matching for pair in tags(spec.get("tags")))
 
 
-def _attach(call: _Call) -> tuple[Subject, ...]:
+def _attach(call: Call) -> tuple[Subject, ...]:
     return (
         Subject(
             eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId")),
@@ -286,15 +284,15 @@ def _attach(call: _Call) -> tuple[Subject, ...]:
     )
 
 
-def _detach(call: _Call) -> tuple[Subject, ...]:
+def _detach(call: Call) -> tuple[Subject, ...]:
     return (Subject(attachment=call.need("attachmentId", call.request.get("attachmentId"))),)
 
 
-def _delete(call: _Call) -> tuple[Subject, ...]:
+def _delete(call: Call) -> tuple[Subject, ...]:
     return (Subject(eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId"))),)
 
 
-def _modify(call: _Call) -> tuple[Subject, ...]:
+def _modify(call: Call) -> tuple[Subject, ...]:
     """ModifyNetworkInterfaceAttribute: one attribute a call, wrapped as ``{"value": …}``."""
     changed, description = call.request.get("attachment"), call.request.get("description")
     attachment = fields(changed)
@@ -316,7 +314,7 @@ def _modify(call: _Call) -> tuple[Subject, ...]:
     )
 
 
-def _run_instances(call: _Call) -> tuple[Subject, ...]:
+def _run_instances(call: Call) -> tuple[Subject, ...]:
     """RunInstances: one subject for each interface of each instance."""
     named = list(map(fields, elements(call.request.get("networkInterfaceSet"))))
     if not call.ok:
@@ -364,7 +362,7 @@ def _asked_for(request: Fields, interface: Fields) -> Subject:
     )
 
 
-def _create_fleet(call: _Call) -> tuple[Subject, ...]:
+def _create_fleet(call: Call) -> tuple[Subject, ...]:
     """CreateFleet of type instant: its response names the instances; RunInstances has their ENIs."""
     if call.request.get("type") != "instant":
         return ()
@@ -378,20 +376,20 @@ def _create_fleet(call: _Call) -> tuple[Subject, ...]:
     )
 
 
-def _terminate(call: _Call) -> tuple[Subject, ...]:
+def _terminate(call: Call) -> tuple[Subject, ...]:
     ended, asked = call.response.get("instancesSet"), call.request.get("instancesSet")
     answered = any(texts(ended, "instanceId"))
     instances = call.ids("instancesSet", ended if answered else asked, "instanceId")
     return tuple(Subject(instance=instance) for instance in instances) or (Subject(),)
 
 
-def _bid_evicted(call: _Call) -> tuple[Subject, ...]:
+def _bid_evicted(call: Call) -> tuple[Subject, ...]:
     evicted = call.details.get("instanceIdSet")
     instances = call.ids("serviceEventDetails.instanceIdSet", evicted, "instanceId")
     return tuple(Subject(instance=instance) for instance in instances)
 
 
-def _associate_trunk(call: _Call) -> tuple[Subject, ...]:
+def _associate_trunk(call: Call) -> tuple[Subject, ...]:
     association = fields(call.response.get("interfaceAssociation"))
     return (
         Subject(
@@ -402,11 +400,11 @@ def _associate_trunk(call: _Call) -> tuple[Subject, ...]:
     )
 
 
-def _disassociate_trunk(call: _Call) -> tuple[Subject, ...]:
+def _disassociate_trunk(call: Call) -> tuple[Subject, ...]:
     return (Subject(association=call.need("associationId", call.request.get("associationId"))),)
 
 
-def _create_tags(call: _Call) -> tuple[Subject, ...]:
+def _create_tags(call: Call) -> tuple[Subject, ...]:
     """CreateTags on interfaces and instances; on anything else it is of no matter."""
     new = tags(call.request.get("tagSet"))
     resources = call.ids("resourcesSet", call.request.get("resourcesSet"), "resourceId")
@@ -419,7 +417,7 @@ def _create_tags(call: _Call) -> tuple[Subject, ...]:
     )
 
 
-def _associate_address(call: _Call) -> tuple[Subject, ...]:
+def _associate_address(call: Call) -> tuple[Subject, ...]:
     """AssociateAddress names the interface, or the instance whose first interface is meant."""
     request = call.request
     instance = text(request.get("instanceId"))
@@ -436,7 +434,7 @@ def _associate_address(call: _Call) -> tuple[Subject, ...]:
     )
 
 
-def _disassociate_address(call: _Call) -> tuple[Subject, ...]:
+def _disassociate_address(call: Call) -> tuple[Subject, ...]:
     address = text(call.request.get("publicIp"))
     association = call.request.get("associationId")
     return (
@@ -447,7 +445,7 @@ def _disassociate_address(call: _Call) -> tuple[Subject, ...]:
     )
 
 
-_CALLS: dict[str, tuple[Effect, Decoder]] = {
+EVENTS: dict[str, tuple[Effect, Decoder]] = {
     "AssignIpv6Addresses": (Effect.ASSIGN, _assign_ipv6),
     "AssignPrivateIpAddresses": (Effect.ASSIGN, _assign),
     "AssociateAddress": (Effect.MODIFY, _associate_address),
@@ -467,177 +465,4 @@ _CALLS: dict[str, tuple[Effect, Decoder]] = {
     "UnassignIpv6Addresses": (Effect.UNASSIGN, _unassign_ipv6),
     "UnassignPrivateIpAddresses": (Effect.UNASSIGN, _unassign),
 }
-
-_SESSIONS = ("AssumeRoleWithWebIdentity", "AssumeRole")
-
-NAMES = (*_CALLS, "AssumeRoleWithWebIdentity")
-"""The event names that make a record relevant."""
-
-
-def decode(record: Record) -> Decoded:
-    """What a record says.
-
-    Never raises for what stands in a record: a record that cannot be read at all is a ``Decoded``
-    without a fact and with the problem.
-    """
-    try:
-        entry = parse(record.payload)
-        if isinstance(entry, dict):
-            return _decoded(record, entry)
-    except ValueError as error:
-        return Decoded(None, (f"broken JSON ({error})",))
-    except (RecursionError, orjson.JSONEncodeError):
-        return Decoded(None, ("the record is nested too deeply",))
-    return Decoded(None, ("the record is no JSON object",))
-
-
-def _decoded(record: Record, entry: Fields) -> Decoded:
-    name = text(entry.get("eventName"))
-    source = text(entry.get("eventSource"))
-    if name in _CALLS and source in ("ec2.amazonaws.com", None):
-        return _event(record, entry, name)
-    if name in _SESSIONS and source in ("sts.amazonaws.com", None):
-        return _session(record, entry)
-    return Decoded(None)
-
-
-def _event(record: Record, entry: Fields, name: str) -> Decoded:
-    effect, decoder = _CALLS[name]
-    problems = Problems()
-    call = _Call(
-        request=_unwrapped(entry.get("requestParameters"), f"{name}Request"),
-        response=_unwrapped(entry.get("responseElements"), f"{name}Response"),
-        details=fields(entry.get("serviceEventDetails")),
-        ok=_succeeded(entry),
-        problems=problems,
-    )
-    subjects = decoder(call)
-    if not subjects:
-        return Decoded(None, _named(name, problems))
-    time = _time(entry.get("eventTime"), problems)
-    if time is None:
-        return Decoded(None, _named(name, problems))
-    event = Event(
-        time=time,
-        key=_key(entry),
-        event_id=text(entry.get("eventID")),
-        name=name,
-        effect=effect,
-        failure=None if call.ok else _failure(entry),
-        account=_account(entry),
-        region=text(entry.get("awsRegion")),
-        actor=actor(entry),
-        subjects=subjects,
-        origins=record.origins,
-        corrects=_corrected(entry) is not None,
-    )
-    return Decoded(event, _named(name, problems) if call.ok else ())
-
-
-def _session(record: Record, entry: Fields) -> Decoded:
-    """Credentials issued to a service account; any other use of STS is of no matter."""
-    identity = fields(entry.get("userIdentity"))
-    request, response = fields(entry.get("requestParameters")), fields(entry.get("responseElements"))
-    session_tags = dict(tags(request.get("tags")))
-    if not _succeeded(entry):
-        return Decoded(None)
-    if entry.get("eventName") == "AssumeRole":
-        if identity.get("invokedBy") != "pods.eks.amazonaws.com":
-            return Decoded(None)
-        namespace = session_tags.get("kubernetes-namespace")
-        account = session_tags.get("kubernetes-service-account")
-        service_account = f"{namespace}/{account}" if namespace and account else None
-    else:
-        service_account = _service_account(text(identity.get("userName")))
-        if service_account is None:
-            return Decoded(None)
-    problems = Problems()
-    time = _time(entry.get("eventTime"), problems)
-    if time is None:
-        return Decoded(None, _named(str(entry.get("eventName")), problems))
-    return Decoded(
-        IssuedSession(
-            time=time,
-            key=_key(entry),
-            event_id=text(entry.get("eventID")),
-            account=_account(entry),
-            region=text(entry.get("awsRegion")),
-            access_key_id=text(fields(response.get("credentials")).get("accessKeyId")),
-            role_arn=text(request.get("roleArn")),
-            session=text(request.get("roleSessionName")),
-            service_account=service_account,
-            cluster=session_tags.get("eks-cluster-name"),
-            oidc_provider=text(response.get("provider")) or text(identity.get("identityProvider")),
-            pod_identity=entry.get("eventName") == "AssumeRole",
-            origins=record.origins,
-            corrects=_corrected(entry) is not None,
-        )
-    )
-
-
-def _service_account(user_name: str | None) -> str | None:
-    """``namespace/name`` of ``system:serviceaccount:namespace:name``."""
-    match (user_name or "").split(":"):
-        case ["system", "serviceaccount", namespace, name] if namespace and name:
-            return f"{namespace}/{name}"
-    return None
-
-
-def _unwrapped(parameters: object, envelope: str) -> Fields:
-    """Request or response; of a query envelope its inside, with EC2's usual lower camel case."""
-    plain = fields(parameters)
-    if envelope in plain:
-        return fields(_lower_camel(plain[envelope]))
-    return plain
-
-
-def _lower_camel(value: object) -> object:
-    if isinstance(value, dict):
-        return {key[:1].lower() + key[1:]: _lower_camel(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_lower_camel(inner) for inner in value]
-    return value
-
-
-def _time(value: object, problems: Problems) -> datetime | None:
-    """An eventTime; some exports drop its zone, which is always UTC."""
-    try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if time is not None:
-            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    problems.unreadable("eventTime", value, "a time; without it the record has no place in a history")
-    return None
-
-
-def _succeeded(entry: Fields) -> bool:
-    """Whether a record tells no error; some exports write an empty one."""
-    return entry.get("errorCode") in (None, "") and entry.get("errorMessage") in (None, "")
-
-
-def _failure(entry: Fields) -> Failure:
-    code = entry.get("errorCode")
-    return Failure(
-        code=code if isinstance(code, str) and code else "unknown",
-        message=text(entry.get("errorMessage")),
-    )
-
-
-def _account(entry: Fields) -> str | None:
-    """The account whose trail the record is in; a file's own name may say another."""
-    return text(entry.get("recipientAccountId")) or text(fields(entry.get("userIdentity")).get("accountId"))
-
-
-def _corrected(entry: Fields) -> str | None:
-    """The eventID that this record replaces: corrections arrive under a new one."""
-    return text(fields(entry.get("addendum")).get("originalEventID"))
-
-
-def _key(entry: Fields) -> str:
-    known = _corrected(entry) or text(entry.get("eventID"))
-    return known or "sha256:" + sha256(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def _named(name: str, problems: Problems) -> tuple[str, ...]:
-    return tuple(f"{name}: {problem}" for problem in problems)
+"""What each event does, and what reads its subjects."""

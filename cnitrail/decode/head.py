@@ -1,0 +1,63 @@
+"""The head of a record, which every event has: when and where it was, under which id, with what error.
+
+Fields are CloudTrail's (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html).
+"""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import orjson
+
+from cnitrail.decode.shapes import Fields, Problems, fields, text
+from cnitrail.model import Failure
+
+
+def time_of(entry: Fields, problems: Problems) -> datetime | None:
+    """The eventTime, aware and UTC; some exports drop its zone, which is always UTC."""
+    value = entry.get("eventTime")
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if time is not None:
+            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    problems.unreadable("eventTime", value, "a time; without it the record has no place in a history")
+    return None
+
+
+def succeeded(entry: Fields) -> bool:
+    """Whether a record tells no error; some exports write an empty one."""
+    return entry.get("errorCode") in (None, "") and entry.get("errorMessage") in (None, "")
+
+
+def failure_of(entry: Fields) -> Failure | None:
+    """Why the call failed; None where it did not."""
+    if succeeded(entry):
+        return None
+    return Failure(code=text(entry.get("errorCode")) or "unknown", message=text(entry.get("errorMessage")))
+
+
+def account_of(entry: Fields) -> str | None:
+    """The account whose trail the record is in; a file's own name may say another."""
+    return text(entry.get("recipientAccountId")) or text(fields(entry.get("userIdentity")).get("accountId"))
+
+
+def region_of(entry: Fields) -> str | None:
+    """The Region in which the call was made."""
+    return text(entry.get("awsRegion"))
+
+
+def id_of(entry: Fields) -> str | None:
+    """The record's own eventID."""
+    return text(entry.get("eventID"))
+
+
+def corrected_by(entry: Fields) -> str | None:
+    """The eventID that this record replaces: corrections arrive under a new one."""
+    return text(fields(entry.get("addendum")).get("originalEventID"))
+
+
+def key_of(entry: Fields) -> str:
+    """What identifies the event among repeats: its id, the id that it corrects, else its digest."""
+    known = corrected_by(entry) or id_of(entry)
+    return known or "sha256:" + sha256(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)).hexdigest()
