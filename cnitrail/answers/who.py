@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from itertools import accumulate
 
 from cnitrail.answers.filters import Filter
+from cnitrail.answers.gaps import clock, place_of, uncovered
 from cnitrail.answers.leases import actor_of, takes_interface
 from cnitrail.model import (
     Address,
@@ -118,7 +119,7 @@ class Witness:
             yield "its end is only implied"
         if lease.doubt_from is not None and second >= lease.doubt_from:
             yield (
-                f"another interface showed the address at {_clock(lease.doubt_from)}, "
+                f"another interface showed the address at {clock(lease.doubt_from)}, "
                 "and the evidence does not tell whether the two are in one VPC"
             )
         yield from self._holes(lease, second)
@@ -135,12 +136,12 @@ class Witness:
             yield f"the interface was attached or detached in that very second ({instance})"
         ended = end.event.effect if end.event is not None else None
         if end.basis is Basis.IMPLIED and ended is not Effect.TERMINATE and end.time is not None:
-            yield f"the interface left {instance} at an unknown time before {_clock(end.time)}"
+            yield f"the interface left {instance} at an unknown time before {clock(end.time)}"
         if start.time is not None and end.basis is not Basis.OBSERVED:
             hole = self._coverage.hole_between(interface.account, interface.region, start.time, second)
             if hole is not None:
                 yield (
-                    f"nothing was read between {_clock(hole.start)} and {_clock(hole.end)}: "
+                    f"nothing was read between {clock(hole.start)} and {clock(hole.end)}: "
                     f"the interface may have left {instance} there"
                 )
 
@@ -162,8 +163,8 @@ class Witness:
         if proof is not None and self._coverage.hole_between(*place, second, proof) is None:
             return
         yield (
-            f"nothing of {_place(*place)} was read between {_clock(before.start)} and "
-            f"{_clock(before.end)}: the address may have moved there"
+            f"nothing of {place_of(*place)} was read between {clock(before.start)} and "
+            f"{clock(before.end)}: the address may have moved there"
         )
 
     def _beyond(self, lease: Lease, second: datetime) -> Iterator[str]:
@@ -171,7 +172,7 @@ class Witness:
         reaches = self._coverage.of(interface.account, interface.region)
         last = max((reach.last for reach in reaches), default=None)
         if last is not None and second > last:
-            yield f"the evidence of {_place(interface.account, interface.region)} ends at {_clock(last)}"
+            yield f"the evidence of {place_of(interface.account, interface.region)} ends at {clock(last)}"
 
     def _told(self, found: list[Lease]) -> list[str]:
         return [sentence for lease in found for sentence in self._story(lease)]
@@ -185,13 +186,13 @@ class Witness:
         if start.basis is Basis.OBSERVED:
             yield f"assigned {on} at {self._deed(start)}"
         elif start.event is not None:
-            yield f"held {on} before {_clock(start.event.time)}, when {self._call(start)} let it go"
+            yield f"held {on} before {clock(start.event.time)}, when {self._call(start)} let it go"
         else:
             yield f"shown {on}, with no event that assigned it"
         if end.basis is Basis.OBSERVED:
             yield f"{'released' if lease.released else 'gone with its interface'} at {self._deed(end)}"
         elif end.basis is Basis.IMPLIED and end.event is not None:
-            yield f"must have ended by {_clock(end.event.time)}: {self._implication(end)}"
+            yield f"must have ended by {clock(end.event.time)}: {self._implication(end)}"
 
     def _implication(self, end: Bound) -> str:
         assert end.event is not None
@@ -203,7 +204,7 @@ class Witness:
 
     def _deed(self, bound: Bound) -> str:
         assert bound.time is not None
-        return f"{_clock(bound.time)} by {self._call(bound)}"
+        return f"{clock(bound.time)} by {self._call(bound)}"
 
     def _call(self, bound: Bound) -> str:
         assert bound.event is not None
@@ -250,23 +251,6 @@ class Witness:
             if follower is not None and follower.start.time is not None:
                 yield f"next assigned on {follower.eni} at {self._deed(follower.start)}"
         yield from uncovered(self._coverage, second, wanted)
-
-
-def uncovered(coverage: Coverage, second: datetime, wanted: Filter) -> Iterator[str]:
-    """What of a time the evidence does not cover, a sentence for each account and Region."""
-    for reach in coverage.reaches:
-        if not wanted.takes_value("account", reach.account):
-            continue
-        if not wanted.takes_value("region", reach.region):
-            continue
-        place = _place(reach.account, reach.region)
-        if second < reach.first:
-            yield f"the evidence of {place} begins only at {_clock(reach.first)}"
-        elif second > reach.last:
-            yield f"the evidence of {place} ends at {_clock(reach.last)}"
-        for hole in reach.holes:
-            if hole.start <= second <= hole.end:
-                yield f"nothing of {place} was read between {_clock(hole.start)} and {_clock(hole.end)}"
 
 
 class _Group:
@@ -325,11 +309,3 @@ def _changes(lease: Lease, second: datetime) -> bool:
     taken = lease.start.time == second
     terminated = lease.end.event is not None and lease.end.event.effect is Effect.TERMINATE
     return taken or (lease.end.time == second and not terminated)
-
-
-def _clock(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M:%SZ}"
-
-
-def _place(account: str | None, region: str | None) -> str:
-    return f"{account or 'any account'} in {region or 'any Region'}"

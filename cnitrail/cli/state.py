@@ -29,8 +29,8 @@ def state(request: Request, at: datetime, output: str) -> None:
       cnitrail state logs/ --at 2022-10-05T14:00Z
       cnitrail state logs/ --at 30m --instance i-0abc… -o json
     """
+    from cnitrail.answers.gaps import uncovered
     from cnitrail.answers.state import state as answer
-    from cnitrail.answers.who import uncovered
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import ask
     from cnitrail.model import Coverage
