@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-import orjson
+import msgspec
 
 from cnitrail.cli.filing import file_under
 from cnitrail.decode import decode
@@ -154,7 +154,7 @@ def fill(path: str, count: int) -> tuple[float, float, int]:
     size = 0
     with Writer(path, lambda: None) as store:
         for number, fields in enumerate(records(count)):
-            payload = orjson.dumps(fields)
+            payload = msgspec.json.encode(fields)
             size += len(payload)
             name = (
                 f"s3://trail/AWSLogs/{ACCOUNT}/CloudTrail/eu-west-1/2026/01/01/{number // EVENTS_A_FILE}.gz"

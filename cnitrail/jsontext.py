@@ -1,8 +1,6 @@
 """JSON text to values, for input that may be hostile."""
 
-import json
-
-import orjson
+import msgspec
 
 
 def parse(text: bytes) -> object:
@@ -14,12 +12,16 @@ def parse(text: bytes) -> object:
     without end included.
     """
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        return msgspec.json.decode(text)
+    except RecursionError:
+        raise ValueError("depth limit exceeded") from None
+    except ValueError as error:
         reason = str(error)
+    import json
+
     try:
         value = json.loads(text.decode("utf-8", "replace"))
         well_formed = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        return orjson.loads(well_formed.encode("utf-8", "replace"))
+        return msgspec.json.decode(well_formed.encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         raise ValueError(reason) from None

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from itertools import count
 
+from msgspec.structs import replace
+
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.state import state
 from cnitrail.answers.timeline import timeline
@@ -274,8 +276,8 @@ class TestUnknownVpc:
         assert leases(*events) == ["10.0.0.5 eni-a 0 to ? open", "10.0.0.5 eni-old 20 to ? open"]
 
     def test_unless_the_two_are_in_different_regions(self) -> None:
-        elsewhere = call(Effect.ASSIGN, 5, Subject(eni="eni-far", added=holdings(["10.0.0.5"])))
-        object.__setattr__(elsewhere, "region", "us-east-1")
+        taken = call(Effect.ASSIGN, 5, Subject(eni="eni-far", added=holdings(["10.0.0.5"])))
+        elsewhere = replace(taken, region="us-east-1")
         events = (
             create(0, "eni-a", "10.0.0.5"),
             elsewhere,

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import ip_network
@@ -21,6 +20,7 @@ from calls import Eni, Instance, Subnet, assign, unassign
 from cloudtrail_server import CloudTrail, Record, serve
 from cni import CNI_1_21, adds_eni, frees_eni, launch, of_cni, sdk_of, signs_in
 from conftest import Run
+from msgspec.structs import replace
 from stories import STORIES
 from trail import Noise, Trail
 
@@ -95,7 +95,7 @@ class Reading:
 
 
 def scope(**fields: object) -> Scope:
-    return replace(Scope(regions=(REGION,), event_names=NAMES), **fields)  # type: ignore[arg-type]
+    return replace(Scope(regions=(REGION,), event_names=NAMES), **fields)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from loopback import Call, Endpoint, Fault, Refusal, endpoint
+from msgspec.structs import replace
 from write import files, zipped
 
 from cnitrail.cli import main
@@ -114,11 +115,9 @@ def read(server: Endpoint) -> Read:
 
     def read(uri: str, scope: Scope | None = None) -> list[Document | Skipped]:
         scope = scope or Scope()
-        asked = {name: getattr(scope, name) for name in Scope.__dataclass_fields__} | {
-            "endpoint_url": server.url
-        }
+        asked = replace(scope, endpoint_url=server.url)
         found: list[Document | Skipped] = []
-        for each in open_source(uri, Scope(**asked)).documents():
+        for each in open_source(uri, asked).documents():
             assert isinstance(each, (Document, Skipped))
             found.append(each)
         return found

@@ -1,16 +1,16 @@
 """Which entries an answer keeps. Filters select after the history is rebuilt."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from msgspec import Struct
+
 from cnitrail.model import Actor, Address, Held
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """What was asked for: of each field any of the values, of all fields together.
 
     ``since`` and ``until`` are aware times, both included. ``failed`` keeps only failed calls

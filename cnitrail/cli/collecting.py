@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from cnitrail.cli.filing import file_under
 from cnitrail.cli.reading import scan_document
@@ -23,8 +24,7 @@ _BATCH_SECONDS = 0.5
 """How much work a kill may take back at most, but for the document at hand."""
 
 
-@dataclass(slots=True)
-class Collected:
+class Collected(Struct):
     """What one run of ``collect`` brought in."""
 
     files: int = 0

@@ -6,13 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from errno import EPIPE
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from msgspec import Struct
 
 from cnitrail.errors import CnitrailError, UsageError
 
@@ -199,8 +199,7 @@ output_option = click.option(
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """How AWS is reached."""
 
     profile: str | None
@@ -211,8 +210,7 @@ class Access:
     delivery_lag: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What a command is asked: of which sources, and what to keep."""
 
     sources: tuple[str, ...]
@@ -232,7 +230,7 @@ def request_options(
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def asked(sources: tuple[str, ...], *, quiet: bool, **options: Any) -> Any:
-            access = Access(**{each.name: options.pop(each.name) for each in fields(Access)})
+            access = Access(**{name: options.pop(name) for name in Access.__struct_fields__})
             wanted = _wanted({name: options.pop(name) for name in filters})
             return command(Request(sources, wanted, access, quiet), **options)
 

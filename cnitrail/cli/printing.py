@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+from msgspec.structs import asdict
 
 from cnitrail.cli.reading import tell
 

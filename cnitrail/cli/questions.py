@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import chain
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cnitrail.cli.options import time_of
 from cnitrail.errors import UsageError
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """Who held an address at a time, in which VPC and account (any, where None)."""
 
     ip: IPv4Address | IPv6Address
@@ -28,8 +28,7 @@ class Question:
     account: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """A line that is no question: what stands in it, and why."""
 
     ip: str

@@ -50,8 +50,9 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
       cnitrail who 192.168.53.76 logs/ --at 2022-10-05T14:00Z
       cnitrail who --batch flows.csv logs/ -o jsonl
     """
-    from dataclasses import replace
     from ipaddress import ip_network
+
+    from msgspec.structs import replace
 
     from cnitrail.answers.who import Witness
     from cnitrail.cli.printing import respond
@@ -115,7 +116,7 @@ def _single(arguments: tuple[str, ...], at: datetime | None) -> Question:
 def _answers(
     witness: Witness, questions: Iterable[Question | Unreadable], wanted: Filter
 ) -> Iterator[WhoAnswer]:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from cnitrail.cli.questions import Question
     from cnitrail.model import Verdict, WhoAnswer

@@ -1,8 +1,6 @@
 """One record → typed facts. This room knows the shapes of requests, responses and identities."""
 
-from dataclasses import dataclass
-
-import orjson
+from msgspec import Struct
 
 from cnitrail.decode.actor import actor
 from cnitrail.decode.events import EVENTS, call_of
@@ -21,8 +19,7 @@ MARKERS = (POD_IDENTITY,)
 """Texts that make a record relevant though its event name alone would not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """What a record says: an event, an issued session, or neither (it is of no matter).
 
     ``problems`` tell which fields could not be read.
@@ -44,7 +41,7 @@ def decode(record: Record) -> Decoded:
             return _decoded(record, entry)
     except ValueError as error:
         return Decoded(None, (f"broken JSON ({error})",))
-    except (RecursionError, orjson.JSONEncodeError):
+    except RecursionError:
         return Decoded(None, ("the record is nested too deeply",))
     return Decoded(None, ("the record is no JSON object",))
 

@@ -7,7 +7,7 @@ is joined by the history. Shapes: AWS's CloudTrail userIdentity element.
 import re
 from functools import lru_cache
 
-import orjson
+import msgspec
 
 from cnitrail.decode.agent import agent
 from cnitrail.decode.shapes import Fields, fields, text
@@ -30,7 +30,7 @@ def actor(entry: Fields) -> Actor:
     Calls of one session share one value: a trail has few identities and many calls.
     """
     return _actor(
-        orjson.dumps(fields(entry.get("userIdentity"))),
+        msgspec.json.encode(fields(entry.get("userIdentity"))),
         text(entry.get("sourceIPAddress")),
         text(entry.get("userAgent")),
         entry.get("sessionCredentialFromConsole") in ("true", True),
@@ -39,7 +39,7 @@ def actor(entry: Fields) -> Actor:
 
 @lru_cache(maxsize=65536)
 def _actor(user_identity: bytes, source_ip: str | None, user_agent: str | None, console: bool) -> Actor:
-    identity: Fields = orjson.loads(user_identity)
+    identity: Fields = msgspec.json.decode(user_identity)
     context = fields(identity.get("sessionContext"))
     issuer = fields(context.get("sessionIssuer"))
     arn = text(identity.get("arn"))

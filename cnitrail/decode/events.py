@@ -6,7 +6,9 @@ CloudTrail's lower camel case (https://docs.aws.amazon.com/AWSEC2/latest/APIRefe
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cnitrail.decode.head import succeeded
 from cnitrail.decode.shapes import (
@@ -30,8 +32,7 @@ _CNI_TAG = "node.k8s.amazonaws.com/instance_id"
 """How the VPC CNI marks an ENI (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A record's request and response, without the query envelope that some APIs put around them."""
 
     request: Fields

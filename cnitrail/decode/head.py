@@ -6,7 +6,7 @@ Fields are CloudTrail's (https://docs.aws.amazon.com/awscloudtrail/latest/usergu
 from datetime import UTC, datetime
 from hashlib import sha256
 
-import orjson
+import msgspec
 
 from cnitrail.decode.shapes import Fields, Problems, fields, text
 from cnitrail.model import Failure
@@ -60,4 +60,4 @@ def corrected_by(entry: Fields) -> str | None:
 def key_of(entry: Fields) -> str:
     """What identifies the event among repeats: its id, the id that it corrects, else its digest."""
     known = corrected_by(entry) or id_of(entry)
-    return known or "sha256:" + sha256(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return known or "sha256:" + sha256(msgspec.json.encode(entry, order="deterministic")).hexdigest()

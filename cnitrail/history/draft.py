@@ -1,7 +1,8 @@
 """A lease while its story is being read."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from cnitrail.model import OPEN, Bound, Event, Held, HoldingKind
 
@@ -9,8 +10,7 @@ GroupKey = tuple[bool, str]
 """(True, VPC id), or (False, ENI id) where the VPC of the ENI is not known."""
 
 
-@dataclass(slots=True, eq=False)
-class LeaseDraft:
+class LeaseDraft(Struct, eq=False):
     """A lease while its story is being read."""
 
     held: Held

@@ -1,7 +1,8 @@
 """What becomes of each interface and instance: creation, attachments, descriptions, the end."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from cnitrail.history.kinds import cluster_of_tags, interface_kind
 from cnitrail.model import (
@@ -18,8 +19,7 @@ from cnitrail.model import (
 )
 
 
-@dataclass(slots=True)
-class _Attachment:
+class _Attachment(Struct):
     """An attachment while its story is being read."""
 
     eni: str
@@ -32,8 +32,7 @@ class _Attachment:
     dies_with_instance: bool | None = None
 
 
-@dataclass(slots=True)
-class _Interface:
+class _Interface(Struct):
     """An interface while its story is being read."""
 
     eni: str
@@ -55,8 +54,7 @@ class _Interface:
     attachments: list[_Attachment] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Instance:
+class _Instance(Struct):
     instance: str
     account: str | None
     region: str | None

@@ -1,8 +1,9 @@
 """Order and repeats: the same events give the same history, however they arrive."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from cnitrail.model import EFFECT_ORDER, Event, IssuedSession
 

@@ -8,7 +8,8 @@ from the name of a role.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cnitrail.model import (
     Actor,

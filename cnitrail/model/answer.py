@@ -1,24 +1,23 @@
 """Answers to questions, as they are shown: field names are the JSON's own (design contract)."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from cnitrail.model.event import Actor, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Origin
 from cnitrail.model.history import Basis
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """An address that a call took from another interface."""
 
     ip: Held
     from_eni: str
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
+class TimelineEntry(Struct, frozen=True):
     """What one call did to one interface (or instance, where it names no interface).
 
     A call that touches several interfaces has an entry for each. ``removed`` of a deletion or a
@@ -57,8 +56,7 @@ class TimelineEntry:
     origins: tuple[Origin, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AttachmentEntry:
+class AttachmentEntry(Struct, frozen=True):
     """An interface's stay on an instance, with what its bounds rest on."""
 
     instance: str | None
@@ -70,8 +68,7 @@ class AttachmentEntry:
     end_basis: Basis
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseEntry:
+class LeaseEntry(Struct, frozen=True):
     """An interval in which an interface held an address or a prefix.
 
     Attachments are those that meet the interval, with their own bounds.
@@ -96,8 +93,7 @@ class LeaseEntry:
     attachments: tuple[AttachmentEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HeldEntry:
+class HeldEntry(Struct, frozen=True):
     """An address that an interface holds at a time, and what that rests on."""
 
     ip: Held
@@ -108,8 +104,7 @@ class HeldEntry:
     end_basis: Basis
 
 
-@dataclass(frozen=True, slots=True)
-class StateEntry:
+class StateEntry(Struct, frozen=True):
     """An interface as it stood at the end of a second.
 
     ``attached`` is None where the evidence does not tell.
@@ -141,8 +136,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """An interface that held an address, alone or through a prefix."""
 
     eni: str
@@ -163,8 +157,7 @@ class Holder:
     assign_event: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class WhoAnswer:
+class WhoAnswer(Struct, frozen=True):
     """Who held an address at a second, how sure that is, and why."""
 
     ip: str

@@ -1,14 +1,14 @@
 """Which accounts, Regions and times the evidence covers."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 Sign = tuple[str | None, str | None, datetime]
 """An account, a Region, and a time at which something of them was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """When and where an event happened, without the event."""
 
     account: str | None
@@ -16,16 +16,14 @@ class Moment:
     time: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(Struct, frozen=True):
     """A span of time of which nothing was read; aware, UTC."""
 
     start: datetime
     end: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """The evidence of one account and Region: from its first sign to its last, and the holes between."""
 
     account: str | None
@@ -35,8 +33,7 @@ class Reach:
     holes: tuple[Hole, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """The reach of the evidence, sorted by account and Region."""
 
     reaches: tuple[Reach, ...]

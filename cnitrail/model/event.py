@@ -1,9 +1,10 @@
 """One CloudTrail record as typed facts: who called what, and what it says of which interface."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from msgspec import Struct
 
 from cnitrail.model.evidence import Origin
 
@@ -62,8 +63,7 @@ class HoldingKind(StrEnum):
     IPV6_PREFIX = "ipv6-prefix"
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """An address or a prefix, with its kind."""
 
     held: Held
@@ -86,8 +86,7 @@ class ActorKind(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Agent:
+class Agent(Struct, frozen=True):
     """The program behind a user agent string.
 
     ``name`` is None where the string names no program (an SDK alone names none); ``sdk`` is the
@@ -100,8 +99,7 @@ class Agent:
     sdk: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ActorBasis:
+class ActorBasis(Struct, frozen=True):
     """How each joined fact about an actor is known; None where the fact is not set."""
 
     service_account: str | None = None
@@ -109,8 +107,7 @@ class ActorBasis:
     instance: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who made a call, as the record says, and as other records complete it.
 
     ``service_account`` is ``namespace/name``. ``ipamd`` names the rule by which the call is known
@@ -138,16 +135,14 @@ class Actor:
     ipamd: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why a call failed, in CloudTrail's words: errorCode and errorMessage."""
 
     code: str
     message: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """One interface or instance that a call touches, and all that the record says of it.
 
     A call that touches several (RunInstances, TerminateInstances) has one subject for each.
@@ -182,8 +177,7 @@ class Subject:
     allocation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """A call that moves an address or an interface, or tried to.
 
     ``time`` is aware, UTC, with the one-second clock of CloudTrail's eventTime (the completion of
@@ -205,8 +199,7 @@ class Event:
     corrects: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedSession:
+class IssuedSession(Struct, frozen=True):
     """Credentials that STS issued to a Kubernetes service account (IRSA or EKS Pod Identity)."""
 
     time: datetime

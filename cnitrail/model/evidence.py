@@ -1,9 +1,10 @@
 """What was read, where it came from, and what could not be read."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
+
+from msgspec import Struct
 
 from cnitrail.model.coverage import Moment, Reach, Sign
 
@@ -12,24 +13,21 @@ DELIVERY_LAG = timedelta(hours=1)
 "about 5 minutes" that AWS states as the average. AWS retries a delivery that fails for 30 days."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Origin:
+class Origin(Struct, frozen=True, order=True):
     """Where a record was found: a file (or other container) and its place in it, from 0."""
 
     source: str
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """Something that could not be read: where it is, and why in one sentence."""
 
     source: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """Something that a source says of its own reading: how it asked, what it could not show.
 
     ``documents`` is about how many more of them will come, where a source says that.
@@ -40,8 +38,7 @@ class Note:
     documents: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One container of records, as a source delivers it: its name and its bytes, in pieces.
 
     ``size`` is the number of stored bytes where it is known beforehand. Reading ``chunks`` may
@@ -55,16 +52,14 @@ class Document:
     etag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One candidate CloudTrail record: the JSON text of the record itself, without envelope."""
 
     origins: tuple[Origin, ...]
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What of its evidence a source is asked for; it may deliver more, never less.
 
     Times are aware, both included, and are those of events. ``event_names`` are the events that matter.
@@ -93,8 +88,7 @@ class Scope:
     into: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """What a source counted of its evidence beyond the records that it delivers, once at its end.
 
     A store knows what was read into it, and delivers of that only what is asked for. ``records``
@@ -114,8 +108,7 @@ class Account:
     ends: tuple[Moment, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SourceReport:
+class SourceReport(Struct, frozen=True):
     """The account of one source: records read = relevant + passed over; relevant = kept + duplicates.
 
     ``bytes`` counts what was read as it is stored (compressed, where it is compressed).
@@ -130,8 +123,7 @@ class SourceReport:
     skipped: int
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """The account of everything that was read; times are those of relevant events."""
 
     sources: tuple[SourceReport, ...]

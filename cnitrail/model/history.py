@@ -1,9 +1,10 @@
 """Who held what, what was attached where: intervals, each bound with what it rests on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from cnitrail.model.event import Actor, Event, Held, HoldingKind
 
@@ -17,8 +18,7 @@ class Basis(StrEnum):
     OPEN = "open"
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """A start or an end: the time (aware, UTC; None where no bound is known), its basis, its event."""
 
     time: datetime | None
@@ -30,8 +30,7 @@ OPEN = Bound(None, Basis.OPEN)
 UNKNOWN = Bound(None, Basis.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """An interface on an instance, from ``start`` to ``end``."""
 
     eni: str
@@ -49,8 +48,7 @@ class Attachment:
         return starts and (self.end.time is None or time <= self.end.time)
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Struct, frozen=True):
     """What the evidence says of one ENI over its whole life.
 
     ``mark`` is the instance that the VPC CNI made it for, with ``description`` or ``tag``, and
@@ -83,8 +81,7 @@ class Interface:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """An interval in which an ENI held an address or a prefix.
 
     Beside the bounds that are shown, a lease knows how far it may reach and what it may be doubted
@@ -114,8 +111,7 @@ class Lease:
         return self.start.time or self.earliest
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(Struct, frozen=True):
     """What the evidence says of one instance."""
 
     instance: str
@@ -129,8 +125,7 @@ class Instance:
     ended: Bound
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """The rebuilt past."""
 
     events: tuple[Event, ...]

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import orjson
+import msgspec
 
 from cnitrail.model import Evidence
 from cnitrail.render.safe import printable_json
 
-_OPTIONS = orjson.OPT_UTC_Z
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
 def document(
@@ -15,14 +15,13 @@ def document(
 ) -> Iterator[str]:
     """One object with ``schema``, ``query``, ``evidence`` and ``entries``."""
     whole = {"schema": schema, "query": query, "evidence": evidence, "entries": list(entries)}
-    yield _text(whole, orjson.OPT_INDENT_2)
+    yield _text(msgspec.json.format(_ENCODER.encode(whole), indent=2))
 
 
 def lines(entries: Iterable[object]) -> Iterator[str]:
     """The entries alone, one a line."""
-    return (_text(entry, 0) for entry in entries)
+    return (_text(_ENCODER.encode(entry)) for entry in entries)
 
 
-def _text(value: object, options: int) -> str:
-    text = orjson.dumps(value, default=str, option=_OPTIONS | options | orjson.OPT_APPEND_NEWLINE)
-    return printable_json(text.decode())
+def _text(encoded: bytes) -> str:
+    return printable_json(encoded.decode()) + "\n"

@@ -1,8 +1,9 @@
 """Tables for people: fitted to a terminal, whole and one line a row where they are piped."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
+
+from msgspec import Struct
 
 from cnitrail.render.safe import printable
 
@@ -22,8 +23,7 @@ _LEAST_SHARE = 10
 """The least width of a folded column, in characters, that can still be read beside others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Column headings and rows.
 
     ``shares`` names the columns that are folded where a terminal is narrow, with the share that

@@ -1,9 +1,10 @@
 """The timeline as a table and as CSV columns."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import IO
+
+from msgspec import Struct, field
 
 from cnitrail.model import Actor, Effect, Held, TimelineEntry
 from cnitrail.render.csv import Columns
@@ -56,8 +57,7 @@ COLUMNS: Columns = {
 }
 
 
-@dataclass(slots=True)
-class _Burst:
+class _Burst(Struct):
     """Entries that read as one line."""
 
     entries: list[TimelineEntry] = field(default_factory=list)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cnitrail.errors import SourceError
 
@@ -26,8 +27,7 @@ _THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingExcepti
 _WRONG_CLOCK = frozenset({"RequestTimeTooSkewed"})
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why AWS gave no answer, in one sentence, and what to try.
 
     ``lasting`` where every further call would fail in the same way.

@@ -7,8 +7,9 @@ What would befall every other call, too, is a ``SourceError``. What is about one
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from msgspec import Struct
 
 from cnitrail.errors import SourceError
 from cnitrail.sources import aws
@@ -46,8 +47,7 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(Struct, frozen=True):
     """An object as it was listed; ``size`` in bytes, ``etag`` without its quotes."""
 
     key: str
@@ -55,8 +55,7 @@ class Object:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """One page of a listing; ``following`` asks for the next one, None at the end."""
 
     objects: tuple[Object, ...]

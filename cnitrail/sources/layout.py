@@ -10,9 +10,10 @@ of a time after it.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from os.path import commonprefix
+
+from msgspec import Struct
 
 from cnitrail.model import Scope
 
@@ -33,8 +34,7 @@ _STAMP_SLACK = timedelta(minutes=15)
 """AWS does not say how a stamp is rounded; files come about every five minutes."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogName:
+class LogName(Struct, frozen=True):
     """What the name of a log file tells; ``delivered`` is aware, UTC, to the minute.
 
     The account is the one that the trail delivers for; that of a record in the file may differ.
@@ -45,8 +45,7 @@ class LogName:
     delivered: datetime
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(Struct, frozen=True, order=True):
     """The keys that begin with ``prefix`` and lie in ``first <= key < last``."""
 
     prefix: str

@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-import orjson
+import msgspec
+from msgspec.structs import replace
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Note, Scope, Skipped
@@ -270,6 +270,6 @@ def _document(region: str, page: Page) -> Document:
     """A page as LookupEvents' own output, under a name that tells account, Region and question."""
     account = next((record.get("recipientAccountId") for _, record in records(page.events)), None)
     place = f"{account}/{region}" if account else region
-    text = orjson.dumps({"Events": page.events}, option=orjson.OPT_UTC_Z)
+    text = msgspec.json.encode({"Events": page.events})
     uri = f"lookup:{place}/{page.query.label}/page-{page.number}"
     return Document(uri, len(text), iter((text,)))

@@ -10,11 +10,12 @@ in which the session began, or found by its access key.
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import nlargest
 from ipaddress import ip_network
 from itertools import islice
+
+from msgspec import Struct
 
 from cnitrail.model import Note, Scope, Skipped
 from cnitrail.sources.aws import Failure
@@ -36,8 +37,7 @@ _POD_SESSION = "eks-"
 _SECOND = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """One question: an attribute of LookupEvents, in a time (both ends included).
 
     ``moment`` is set where it asks for one second only.
@@ -55,8 +55,7 @@ class Query:
         return f"{self.attribute}={self.value}" + (f"@{iso(self.moment)}" if self.moment else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """One answer: its place among the question's pages, from 1, and its events as they came."""
 
     query: Query
@@ -73,8 +72,7 @@ class Unanswered(Exception):
         self.failure = failure
 
 
-@dataclass(slots=True)
-class _Scan:
+class _Scan(Struct):
     """An event name while its pages are read, newest first; all since ``reached`` has been."""
 
     query: Query

@@ -8,9 +8,10 @@ asked for to the last. Where there is no trail's layout, everything with the pre
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from msgspec import Struct
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
@@ -131,8 +132,7 @@ class S3Source:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """The keys to be listed, in their order, and the number of folders that nobody looked into."""
 
     spans: tuple[Span, ...]

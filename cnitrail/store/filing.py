@@ -1,15 +1,15 @@
 """What a record is filed under: the columns by which it is found again."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from msgspec import Struct
 
 Held = IPv4Address | IPv6Address | IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(Struct, frozen=True):
     """One interface or instance that a record names, with all that it names together with it.
 
     ``attachment`` is any id that ties an interface to something (of an attachment, of a trunk, of
@@ -29,8 +29,7 @@ class Mention:
     addresses: tuple[Held, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Filing:
+class Filing(Struct, frozen=True):
     """A record's place in the store.
 
     Records of one ``key`` are versions of one event. ``time`` (aware, UTC) is None where the
