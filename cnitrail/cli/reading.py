@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct, field
 
 from cnitrail.cli.progress import Progress
 from cnitrail.decode import MARKERS, NAMES, decode
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-@dataclass(slots=True)
-class _Count:
+class _Count(Struct):
     """One source's account, while it is read."""
 
     files: int = 0

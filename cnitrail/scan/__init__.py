@@ -8,11 +8,11 @@ may have any size. What cannot be read becomes a ``Skipped``; everything around 
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 
-import orjson
+import msgspec
+from msgspec import Struct, field
 
 from cnitrail.jsontext import parse
 from cnitrail.model import Document, Origin, Record, Sign, Skipped
@@ -24,8 +24,7 @@ WHOLE_LIMIT = 16 * 1024 * 1024
 """The longest text that is looked at as a whole, in bytes; a longer one is cut while it is read."""
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What was read of a document, counted while it is scanned."""
 
     bytes: int = 0
@@ -160,9 +159,9 @@ def _sign(item: bytes) -> Iterator[Sign]:
 
 def _dumped(record: dict[str, object]) -> bytes:
     try:
-        return orjson.dumps(record)
-    except orjson.JSONEncodeError as error:
-        raise _Unreadable(f"the record in its envelope is nested too deeply ({error})") from None
+        return msgspec.json.encode(record)
+    except RecursionError:
+        raise _Unreadable("the record in its envelope is nested too deeply") from None
 
 
 def _counted(chunks: Iterator[bytes], tally: Tally, beginnings: list[bytes]) -> Iterator[bytes]:

@@ -7,7 +7,8 @@ but itself.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cnitrail.scan.inflate import PIECE, Torn
 
@@ -17,8 +18,7 @@ RECORD_LIMIT = 64 * 1024 * 1024
 _CONTAINERS = (b'"Records"', b'"Events"')
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """Something between or around the records that cannot be read."""
 
     reason: str
