@@ -6,17 +6,26 @@ Rooms are imported inside the commands: start-up is felt at every call.
 import click
 
 from cnitrail import __version__
-from cnitrail.cli.collect import collect
-from cnitrail.cli.leases import leases
-from cnitrail.cli.options import HELP_SETTINGS, CommandGroup
-from cnitrail.cli.state import state
-from cnitrail.cli.timeline import timeline
-from cnitrail.cli.who import who
+from cnitrail.cli.group import CommandGroup
 
 __all__ = ["main"]
 
 
-@click.group("cnitrail", cls=CommandGroup, context_settings=HELP_SETTINGS)
+_COMMANDS = {
+    "collect": "Bring events into a local store.",
+    "leases": "Every interval in which an interface held an address.",
+    "state": "Interfaces, attachments and addresses as they stood at a time.",
+    "timeline": "Who added, moved or removed which addresses, when.",
+    "who": "Which interface and instance held an address then.",
+}
+
+
+@click.group(
+    "cnitrail",
+    cls=CommandGroup,
+    summaries=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, "-V", "--version", prog_name="cnitrail")
 def main() -> None:
     """Who held which private IP address on AWS, and who gave it.
@@ -35,7 +44,3 @@ def main() -> None:
     Exit status: 0 answered, all evidence read; 1 no answer; 2 wrong usage;
     3 answered, but some evidence could not be read; 130 interrupted.
     """
-
-
-for command in (timeline, who, leases, state, collect):
-    main.add_command(command)

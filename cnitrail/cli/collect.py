@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from cnitrail.cli.options import Request, request_options
+from cnitrail.cli.options import request_options
 from cnitrail.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from cnitrail.cli.collecting import Collected
+    from cnitrail.cli.request import Request
 
 
-@click.command(short_help="Bring events into a local store.")
+@click.command()
 @click.option("--to", required=True, metavar="FILE.db", help="The store: made, or gone on with.")
 @request_options("account", "region", "since", "until")
 def collect(request: Request, to: str) -> None:
@@ -36,7 +37,7 @@ def collect(request: Request, to: str) -> None:
     from cnitrail.cli.progress import Progress
     from cnitrail.cli.reading import scope_of, tell_skipped
     from cnitrail.sources import open_source
-    from cnitrail.store import Writer
+    from cnitrail.store.writer import Writer
 
     def wait() -> None:
         if not request.quiet:

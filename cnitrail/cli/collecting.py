@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cnitrail.cli.progress import Progress
     from cnitrail.sources import Source
-    from cnitrail.store import Writer
+    from cnitrail.store.writer import Writer
 
 _BATCH_SECONDS = 0.5
 """How much work a kill may take back at most, but for the document at hand."""

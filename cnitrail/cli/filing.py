@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from cnitrail.decode import Decoded
 from cnitrail.history.kinds import cluster_of_tags
 from cnitrail.model import ActorKind, Address, Effect, Event, IssuedSession, Record, Subject
-from cnitrail.store import Filing, Mention
+from cnitrail.store.filing import Filing, Mention
 
 _MAKERS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
 """Whose roles tell the cluster of their calls, by the interfaces that they make."""

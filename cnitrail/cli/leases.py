@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import PLACE_FILTERS, Request, output_option, request_options
+from cnitrail.cli.options import PLACE_FILTERS, output_option, request_options
+
+if TYPE_CHECKING:
+    from cnitrail.cli.request import Request
 
 
-@click.command(short_help="Every interval in which an interface held an address.")
+@click.command()
 @request_options(*PLACE_FILTERS, "actor", "agent", "event", "since", "until")
 @output_option
 def leases(request: Request, output: str) -> None:

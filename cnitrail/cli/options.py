@@ -2,61 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from errno import EPIPE
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from msgspec import Struct
 
-from cnitrail.errors import CnitrailError, UsageError
+from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
     from cnitrail.answers.filters import Filter
 
-HELP_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 _AGE = re.compile(r"^(?P<number>\d+)(?P<unit>[smhdw])$")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_BEGINNING = {len("2022"): "-01-01", len("2022-10"): "-01"}
+"""What a year or a month lacks to be the day that it begins with."""
 _EPOCH = re.compile(r"^-?\d{9,11}(?:\.\d+)?$")
-
-
-class CommandGroup(click.Group):
-    """A group whose commands end with one clear sentence, never a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; errors of ours become a message and an exit status."""
-        if sys.stdout is None:
-            click.echo(
-                "cnitrail: standard output is closed: there is nowhere to write the answer to", err=True
-            )
-            ctx.exit(1)
-        try:
-            return super().invoke(ctx)
-        except OSError as error:
-            if error.errno == EPIPE:
-                raise
-            sys.stderr.write(f"cnitrail: the answer cannot be written: {error.strerror or error}\n")
-            os._exit(1)  # what is still buffered cannot be written either
-        except CnitrailError as error:
-            from cnitrail.render.safe import printable
-
-            click.echo(f"cnitrail: {printable(error.message)}", err=True)
-            if error.hint:
-                click.echo(f"try: {printable(error.hint)}", err=True)
-            ctx.exit(2 if isinstance(error, UsageError) else 1)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("cnitrail: interrupted", err=True)
-            sys.exit(130)
 
 
 class Time(click.ParamType[datetime]):
@@ -86,9 +53,7 @@ def time_of(text: str) -> datetime:
         return datetime.now(UTC) - _length(age)
     if _EPOCH.match(text):
         return datetime.fromtimestamp(float(text), UTC)
-    from dateutil.parser import isoparse
-
-    time = isoparse(text.replace(" ", "T", 1))
+    time = datetime.fromisoformat(text + _BEGINNING.get(len(text), ""))
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
@@ -199,26 +164,6 @@ output_option = click.option(
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
 
 
-class Access(Struct, frozen=True):
-    """How AWS is reached."""
-
-    profile: str | None
-    endpoint_url: str | None
-    lag: timedelta
-    max_calls: int
-    request_payer: str | None
-    delivery_lag: timedelta
-
-
-class Request(Struct, frozen=True):
-    """What a command is asked: of which sources, and what to keep."""
-
-    sources: tuple[str, ...]
-    wanted: Filter
-    access: Access
-    quiet: bool
-
-
 def request_options(
     *filters: str, metavar: str = "[SOURCE]..."
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -230,6 +175,8 @@ def request_options(
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def asked(sources: tuple[str, ...], *, quiet: bool, **options: Any) -> Any:
+            from cnitrail.cli.request import Access, Request
+
             access = Access(**{name: options.pop(name) for name in Access.__struct_fields__})
             wanted = _wanted({name: options.pop(name) for name in filters})
             return command(Request(sources, wanted, access, quiet), **options)

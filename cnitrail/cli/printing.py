@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import IO
 
-    from cnitrail.cli.options import Request
+    from cnitrail.cli.request import Request
     from cnitrail.model import Evidence
     from cnitrail.render.csv import Columns
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cnitrail.answers.filters import Filter
-    from cnitrail.cli.options import Access, Request
+    from cnitrail.cli.request import Access, Request
     from cnitrail.model import Event, History
     from cnitrail.sources import Source
 

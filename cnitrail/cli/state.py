@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import PLACE_FILTERS, Request, Time, output_option, request_options
+from cnitrail.cli.options import PLACE_FILTERS, Time, output_option, request_options
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cnitrail.cli.request import Request
 
-@click.command(short_help="Interfaces, attachments and addresses as they stood at a time.")
+
+@click.command()
 @click.option("--at", type=Time(), required=True, help="The time: ISO 8601, epoch seconds, an age (2h).")
 @request_options(*PLACE_FILTERS, "since", "until")
 @output_option

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import ALL_FILTERS, Request, output_option, request_options
+from cnitrail.cli.options import ALL_FILTERS, output_option, request_options
+
+if TYPE_CHECKING:
+    from cnitrail.cli.request import Request
 
 
-@click.command(short_help="Who added, moved or removed which addresses, when.")
+@click.command()
 @request_options(*ALL_FILTERS)
 @output_option
 def timeline(request: Request, output: str) -> None:

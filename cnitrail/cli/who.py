@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import Request, Time, output_option, request_options
+from cnitrail.cli.options import Time, output_option, request_options
 from cnitrail.errors import UsageError
 from cnitrail.render.safe import printable
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from cnitrail.answers.filters import Filter
     from cnitrail.answers.who import Witness
     from cnitrail.cli.questions import Question, Unreadable
+    from cnitrail.cli.request import Request
     from cnitrail.model import WhoAnswer
 
 _SHOWN = 10
 
 
-@click.command(short_help="Which interface and instance held an address then.")
+@click.command()
 @click.option("--at", type=Time(), help="The time: ISO 8601, epoch seconds, an age (2h).")
 @click.option(
     "--batch",

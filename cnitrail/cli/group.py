@@ -1,0 +1,69 @@
+"""The commands as one program: imported when they are asked for, ended with one clear sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+from errno import EPIPE
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnitrail.errors import CnitrailError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class CommandGroup(click.Group):
+    """A group whose commands are imported one by one, and end with a sentence, never a traceback.
+
+    ``summaries`` tell what each command is for, by its name. The command is the function of that
+    name in the module of that name beside this one.
+    """
+
+    def __init__(self, *args: Any, summaries: Mapping[str, str], **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self._summaries = summaries
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted(self._summaries)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name; None where there is none."""
+        if cmd_name not in self._summaries:
+            return None
+        command: click.Command = getattr(import_module(f"cnitrail.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command is for, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._summaries[name]) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; errors of ours become a message and an exit status."""
+        if sys.stdout is None:
+            click.echo(
+                "cnitrail: standard output is closed: there is nowhere to write the answer to", err=True
+            )
+            ctx.exit(1)
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == EPIPE:
+                raise
+            sys.stderr.write(f"cnitrail: the answer cannot be written: {error.strerror or error}\n")
+            os._exit(1)  # what is still buffered cannot be written either
+        except CnitrailError as error:
+            from cnitrail.render.safe import printable
+
+            click.echo(f"cnitrail: {printable(error.message)}", err=True)
+            if error.hint:
+                click.echo(f"try: {printable(error.hint)}", err=True)
+            ctx.exit(2 if isinstance(error, UsageError) else 1)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("cnitrail: interrupted", err=True)
+            sys.exit(130)

@@ -1,0 +1,32 @@
+"""What a command is asked for, as its options say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from cnitrail.answers.filters import Filter
+
+
+class Access(Struct, frozen=True):
+    """How AWS is reached."""
+
+    profile: str | None
+    endpoint_url: str | None
+    lag: timedelta
+    max_calls: int
+    request_payer: str | None
+    delivery_lag: timedelta
+
+
+class Request(Struct, frozen=True):
+    """What a command is asked: of which sources, and what to keep."""
+
+    sources: tuple[str, ...]
+    wanted: Filter
+    access: Access
+    quiet: bool
