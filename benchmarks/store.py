@@ -24,7 +24,7 @@ import msgspec
 from cnitrail.cli.filing import file_under
 from cnitrail.decode import decode
 from cnitrail.model import Origin, Record
-from cnitrail.store import Writer
+from cnitrail.store.writer import Writer
 
 EVENTS_A_FILE = 10
 NODES_AT_ONCE = 200

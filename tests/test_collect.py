@@ -27,7 +27,7 @@ from cnitrail.cli.progress import Progress
 from cnitrail.model import Scope
 from cnitrail.sources import Measured, open_source
 from cnitrail.sources import files as files_module
-from cnitrail.store import Writer
+from cnitrail.store.writer import Writer
 
 REPOSITORY = FIXTURES.parent
 IRONMAN = FIXTURES / "ironman" / "AWSLogs"

@@ -31,7 +31,10 @@ from cnitrail.errors import StoreError
 from cnitrail.history import build
 from cnitrail.model import Account, Evidence, History, Origin, Record, Scope, Skipped
 from cnitrail.sources import open_source
-from cnitrail.store import Filing, Reader, Writer, is_store
+from cnitrail.store.filing import Filing
+from cnitrail.store.head import is_store
+from cnitrail.store.reader import Reader
+from cnitrail.store.writer import Writer
 
 STORIES = sorted(ALL_STORIES)
 I = "i-0000000"  # noqa: E741

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from stories import STORIES as ALL_STORIES
 from cnitrail.cli.progress import Progress
 from cnitrail.cli.reading import read_evidence
 from cnitrail.model import Scope
+from cnitrail.render.safe import printable, printable_json
 
 STORIES = sorted(ALL_STORIES)
 
@@ -254,6 +256,12 @@ class TestHostile:
         for output in ("table", "csv"):
             text = run("timeline", "hostile", "-o", output).stdout
             assert not [sign for sign in text if sign != "\n" and not sign.isprintable()]
+
+    def test_every_character_is_made_harmless_alone_as_it_is_beside_others(self) -> None:
+        signs = [chr(code) for code in range(sys.maxunicode + 1)]
+        text = "".join(signs)
+        assert printable(text) == "".join(map(printable, signs))
+        assert printable_json(text) == "".join(map(printable_json, signs))
 
     def test_json_carries_the_values_unchanged_but_no_active_character(self, run: Run) -> None:
         text = run("timeline", "hostile", "-o", "jsonl").stdout

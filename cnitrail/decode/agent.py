@@ -10,21 +10,18 @@ from functools import lru_cache
 
 from cnitrail.model import Agent
 
-_KNOWN = tuple(
-    (name, re.compile(pattern))
-    for name, pattern in (
-        # 1.8 to 1.19.3 lead with it (the version is empty where the build did not set it);
-        # 1.6.2 to 1.7 end with the bare name; 1.21.2 and later end with name/version
-        ("amazon-vpc-cni-k8s", r"amazon-vpc-cni-k8s(?:/version/|/)?(?P<version>v?\d[\w.+-]*)?"),
-        ("amazon-vpc-resource-controller-k8s", r"amazon-vpc-resource-controller-k8s(?:/(?P<version>\S+))?"),
-        ("karpenter", r"\bkarpenter\.sh[-/](?P<version>v?\d\S*)|\bkarpenter\.sh\b"),
-        ("cluster-autoscaler", r"\bcluster-autoscaler(?:/(?P<version>\S+))?"),
-        ("aws-load-balancer-controller", r"\belbv2\.k8s\.aws(?:/(?P<version>\S+))?"),
-        ("terraform", r"\bTerraform/(?P<version>\S+)"),
-        ("aws-cli", r"\baws-cli/(?P<version>\S+)"),
-        ("console", r"^(?:console\.|signin\.|\[S3Console|EC2ConsoleFrontend\b)"),
-        ("AWS Internal", r"^AWS Internal\b|\baws-internal/"),
-    )
+_KNOWN = (
+    # 1.8 to 1.19.3 lead with it (the version is empty where the build did not set it);
+    # 1.6.2 to 1.7 end with the bare name; 1.21.2 and later end with name/version
+    ("amazon-vpc-cni-k8s", r"amazon-vpc-cni-k8s(?:/version/|/)?(?P<version>v?\d[\w.+-]*)?"),
+    ("amazon-vpc-resource-controller-k8s", r"amazon-vpc-resource-controller-k8s(?:/(?P<version>\S+))?"),
+    ("karpenter", r"\bkarpenter\.sh[-/](?P<version>v?\d\S*)|\bkarpenter\.sh\b"),
+    ("cluster-autoscaler", r"\bcluster-autoscaler(?:/(?P<version>\S+))?"),
+    ("aws-load-balancer-controller", r"\belbv2\.k8s\.aws(?:/(?P<version>\S+))?"),
+    ("terraform", r"\bTerraform/(?P<version>\S+)"),
+    ("aws-cli", r"\baws-cli/(?P<version>\S+)"),
+    ("console", r"^(?:console\.|signin\.|\[S3Console|EC2ConsoleFrontend\b)"),
+    ("AWS Internal", r"^AWS Internal\b|\baws-internal/"),
 )
 _SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com")
 _SDK = re.compile(r"(?:aws-sdk-[\w-]+|Boto3|Botocore|aws-chalice|ElasticWolf)/\S+")
@@ -49,7 +46,7 @@ def agent(raw: str | None) -> Agent:
         return Agent(None, None, raw)
     sdk = next((word for word in raw.split() if _SDK.match(word)), None)
     for name, pattern in _KNOWN:
-        known = pattern.search(raw)
+        known = re.search(pattern, raw)
         if known:
             return Agent(name, known.groupdict().get("version"), raw, sdk)
     if _SERVICE.fullmatch(raw):

@@ -4,7 +4,6 @@ Fields are CloudTrail's (https://docs.aws.amazon.com/awscloudtrail/latest/usergu
 """
 
 from datetime import UTC, datetime
-from hashlib import sha256
 
 import msgspec
 
@@ -59,5 +58,10 @@ def corrected_by(entry: Fields) -> str | None:
 
 def key_of(entry: Fields) -> str:
     """What identifies the event among repeats: its id, the id that it corrects, else its digest."""
-    known = corrected_by(entry) or id_of(entry)
-    return known or "sha256:" + sha256(msgspec.json.encode(entry, order="deterministic")).hexdigest()
+    return corrected_by(entry) or id_of(entry) or _digest(entry)
+
+
+def _digest(entry: Fields) -> str:
+    from hashlib import sha256
+
+    return "sha256:" + sha256(msgspec.json.encode(entry, order="deterministic")).hexdigest()

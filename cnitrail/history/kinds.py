@@ -4,16 +4,16 @@ import re
 from collections.abc import Mapping, Sequence
 
 _DESCRIPTIONS = (
-    ("trunk", re.compile(r"^aws-k8s-trunk-eni")),
-    ("branch", re.compile(r"^aws-k8s-branch-eni")),
-    ("eks-control-plane", re.compile(r"^Amazon EKS ")),
-    ("lambda", re.compile(r"^AWS Lambda VPC ENI")),
-    ("elb", re.compile(r"^ELB ")),
-    ("rds", re.compile(r"^RDSNetworkInterface$")),
-    ("efs", re.compile(r"^EFS mount target ")),
-    ("ecs", re.compile(r"^arn:aws[\w-]*:ecs:[^:]*:[^:]*:attachment/")),
-    ("nat-gateway", re.compile(r"^Interface for NAT Gateway ")),
-    ("vpc-endpoint", re.compile(r"^VPC Endpoint Interface ")),
+    ("trunk", r"aws-k8s-trunk-eni"),
+    ("branch", r"aws-k8s-branch-eni"),
+    ("eks-control-plane", r"Amazon EKS "),
+    ("lambda", r"AWS Lambda VPC ENI"),
+    ("elb", r"ELB "),
+    ("rds", r"RDSNetworkInterface$"),
+    ("efs", r"EFS mount target "),
+    ("ecs", r"arn:aws[\w-]*:ecs:[^:]*:[^:]*:attachment/"),
+    ("nat-gateway", r"Interface for NAT Gateway "),
+    ("vpc-endpoint", r"VPC Endpoint Interface "),
 )
 _TYPES = {
     "trunk": "trunk",
@@ -61,7 +61,7 @@ def interface_kind(
         return "cni"
     for description in descriptions:
         for kind, pattern in _DESCRIPTIONS:
-            if pattern.match(description):
+            if re.match(pattern, description):
                 return kind
     return _REQUESTERS.get(requester or "") or _CREATORS.get(creator or "") or "other"
 

@@ -1,6 +1,5 @@
 """CSV that spreadsheets can open: a cell from a record never becomes a formula."""
 
-import csv
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from io import StringIO
@@ -29,6 +28,8 @@ def _cell(value: Cell) -> str:
 
 
 def _line(cells: list[str]) -> str:
+    from csv import writer
+
     out = StringIO()
-    csv.writer(out, lineterminator="\n").writerow(cells)
+    writer(out, lineterminator="\n").writerow(cells)
     return out.getvalue()

@@ -7,19 +7,20 @@ _ACTIVE = (
     "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"  # bidi overrides, invisibles
     "\ufff9-\ufffb\U000e0000-\U000e007f\ud800-\udfff"
 )
-_ACTIVE_TEXT = re.compile(f"[{_ACTIVE}]")
-_ACTIVE_IN_JSON = re.compile(f"[{_ACTIVE}]".replace("\x00-\x1f", ""))
+"""All of these are characters that ``str.isprintable`` denies."""
+_ACTIVE_TEXT = f"[{_ACTIVE}]"
+_ACTIVE_IN_JSON = _ACTIVE_TEXT.replace("\x00-\x1f", "")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
 
 def printable(text: str) -> str:
     """The text with every character that steers a terminal, or hides, written as an escape."""
-    return _ACTIVE_TEXT.sub(_escaped, text)
+    return text if text.isprintable() else re.sub(_ACTIVE_TEXT, _escaped, text)
 
 
 def printable_json(document: str) -> str:
     """A JSON document with such characters as JSON escapes: the same values, other letters."""
-    return _ACTIVE_IN_JSON.sub(_json_escaped, document)
+    return document if document.isprintable() else re.sub(_ACTIVE_IN_JSON, _json_escaped, document)
 
 
 def spreadsheet(text: str) -> str:

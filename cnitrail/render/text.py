@@ -1,5 +1,6 @@
 """Tables for people: fitted to a terminal, whole and one line a row where they are piped."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING
 
@@ -37,15 +38,28 @@ class Table(Struct, frozen=True):
 
 def write_table(table: Table, out: IO[str]) -> None:
     """Write a table to a terminal, or whole to anything else. ``NO_COLOR`` holds (rich)."""
-    from rich import box
+    if not _may_be_terminal(out):
+        _write_plain(table, out)
+        return
     from rich.console import Console
+
+    console = Console(file=out, highlight=False, soft_wrap=False)
+    if console.is_terminal:
+        _write_fitted(table, console)
+    else:
+        _write_plain(table, out)
+
+
+def _may_be_terminal(out: IO[str]) -> bool:
+    """Whether rich, which takes long to import, need be asked: what makes it draw is set, or there."""
+    return out.isatty() or any(name in os.environ for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
+
+
+def _write_fitted(table: Table, console: "Console") -> None:
+    from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    console = Console(file=out, highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        _write_plain(table, out)
-        return
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
     for heading in table.headings:
         drawn.add_column(heading, no_wrap=heading not in table.shares, overflow="fold")

@@ -154,7 +154,7 @@ def _sign(item: bytes) -> Iterator[Sign]:
     match record:
         case {"eventTime": str(text), "recipientAccountId": str(account), "awsRegion": str(region)}:
             with suppress(ValueError):
-                yield account, region, datetime.strptime(text[:16] + "Z", "%Y-%m-%dT%H:%M%z")
+                yield account, region, datetime.fromisoformat(text[:16] + "Z")
 
 
 def _dumped(record: dict[str, object]) -> bytes:

@@ -10,9 +10,7 @@ from typing import Protocol, runtime_checkable
 from cnitrail.errors import SourceError
 from cnitrail.model import Account, Document, Note, Record, Scope, Skipped
 from cnitrail.sources.files import FileSource, StandardInput
-from cnitrail.sources.lookup import LookupSource
-from cnitrail.sources.s3 import S3Source
-from cnitrail.store import Reader, is_sqlite
+from cnitrail.store.head import is_sqlite
 
 
 class Source(Protocol):
@@ -38,10 +36,28 @@ class Measured(Protocol):
         """The stored bytes of all documents that it will deliver."""
 
 
+def _lookup(uri: str, scope: Scope) -> Source:
+    from cnitrail.sources.lookup import LookupSource
+
+    return LookupSource(uri, scope)
+
+
+def _s3(uri: str, scope: Scope) -> Source:
+    from cnitrail.sources.s3 import S3Source
+
+    return S3Source(uri, scope)
+
+
+def _store(uri: str, scope: Scope) -> Source:
+    from cnitrail.store.reader import Reader
+
+    return Reader(uri, scope)
+
+
 _SCHEMES: dict[str, Callable[[str, Scope], Source]] = {
     "-": StandardInput,
-    "lookup:": LookupSource,
-    "s3://": S3Source,
+    "lookup:": _lookup,
+    "s3://": _s3,
 }
 
 
@@ -58,4 +74,4 @@ def open_source(uri: str, scope: Scope) -> Source:
             f"{uri}: cnitrail reads files, directories, standard input, s3://BUCKET/PREFIX and lookup:",
             "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
         )
-    return Reader(uri, scope) if is_sqlite(uri) else FileSource(uri, scope)
+    return _store(uri, scope) if is_sqlite(uri) else FileSource(uri, scope)

@@ -4,12 +4,11 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
-from cnitrail.store import is_store
+from cnitrail.store.head import is_store
 
 _BESIDE_A_STORE = ("-journal", "-lock")
 _PIECE = 1024 * 1024
@@ -126,7 +125,7 @@ def _is_beside_store(path: str, names: list[str]) -> bool:
 
 
 def _file_pieces(path: str) -> Iterator[bytes]:
-    with Path(path).open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:
         yield from _pieces(file)
 
 

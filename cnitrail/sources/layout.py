@@ -59,7 +59,7 @@ def log_name(uri: str) -> LogName | None:
     if name is None:
         return None
     try:
-        delivered = datetime.strptime(name["stamp"], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+        delivered = datetime.fromisoformat(name["stamp"]).replace(tzinfo=UTC)
     except ValueError:
         return None
     return LogName(name["account"], name["region"], delivered)

@@ -10,8 +10,7 @@ from operator import itemgetter
 
 from cnitrail.model import Account, Moment, Origin, Record, Scope, Skipped
 from cnitrail.store.closure import choose
-from cnitrail.store.schema import connect, told
-from cnitrail.store.writer import uri_of
+from cnitrail.store.schema import connect, told, uri_of
 
 _ALL = """
 SELECT records.id, time IS NOT NULL, payload, uri, position FROM records

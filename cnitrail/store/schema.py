@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnitrail.errors import StoreError
+from cnitrail.store.head import APPLICATION_ID, is_sqlite, is_store
 
 VERSION = 1
-_APPLICATION_ID = int.from_bytes(b"cnit")
-_MAGIC = b"SQLite format 3\x00"
 _PATIENCE_SECONDS = 60.0
 """How long one process waits for the other's transaction."""
 
@@ -115,27 +114,6 @@ CREATE VIEW events AS
 """
 
 
-def is_sqlite(path: str) -> bool:
-    """Whether a file is an SQLite database, by its first bytes."""
-    return _head(path).startswith(_MAGIC)
-
-
-def is_store(path: str) -> bool:
-    """Whether a file is a store of any version, by its first bytes."""
-    head = _head(path)
-    return head.startswith(_MAGIC) and int.from_bytes(head[68:72]) == _APPLICATION_ID
-
-
-def _head(path: str) -> bytes:
-    if not Path(path).is_file():  # a pipe gives its bytes once
-        return b""
-    try:
-        with Path(path).open("rb", buffering=0) as file:
-            return file.read(72)
-    except OSError:
-        return b""
-
-
 def connect(path: str) -> sqlite3.Connection:
     """An open store. Raises ``StoreError`` where the file is none that this version reads.
 
@@ -180,7 +158,7 @@ def create(path: str) -> sqlite3.Connection:
         connection = _open(path, "rwc")
         with closed_on_error(connection):
             connection.executescript(
-                f"BEGIN EXCLUSIVE; PRAGMA application_id = {_APPLICATION_ID};"
+                f"BEGIN EXCLUSIVE; PRAGMA application_id = {APPLICATION_ID};"
                 f"PRAGMA user_version = {VERSION}; {_SCHEMA} COMMIT;"
             )
     return connection
@@ -208,3 +186,8 @@ def told(path: str) -> Iterator[None]:
         if "malformed" in reason or "not a database" in reason:
             raise StoreError(f"{path}: the store is damaged ({reason})", _AGAIN) from error
         raise StoreError(f"{path}: {reason}", "check the path and its permissions") from error
+
+
+def uri_of(stored: str | bytes) -> str:
+    """A document's name; that of a file may be no valid text."""
+    return stored if isinstance(stored, str) else os.fsdecode(stored)

@@ -13,7 +13,7 @@ from typing import Self
 from cnitrail.errors import StoreError
 from cnitrail.model import Record, Sign, Skipped
 from cnitrail.store.filing import Filing, Mention, place_of
-from cnitrail.store.schema import closed_on_error, connect, create, told
+from cnitrail.store.schema import closed_on_error, connect, create, told, uri_of
 
 _TURN_SECONDS = 60.0
 """How long one collect waits for another."""
@@ -264,11 +264,6 @@ def _text(raw: bytes) -> str | bytes:
         return raw.decode()
     except UnicodeDecodeError:
         return raw
-
-
-def uri_of(stored: str | bytes) -> str:
-    """A document's name; that of a file may be no valid text."""
-    return stored if isinstance(stored, str) else os.fsdecode(stored)
 
 
 def _turn(path: str, wait: Callable[[], None]) -> sqlite3.Connection:

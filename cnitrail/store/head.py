@@ -1,0 +1,27 @@
+"""How the file of a store is known, without opening it as a database."""
+
+import os
+
+APPLICATION_ID = int.from_bytes(b"cnit")
+_MAGIC = b"SQLite format 3\x00"
+
+
+def is_sqlite(path: str) -> bool:
+    """Whether a file is an SQLite database, by its first bytes."""
+    return _head(path).startswith(_MAGIC)
+
+
+def is_store(path: str) -> bool:
+    """Whether a file is a store of any version, by its first bytes."""
+    head = _head(path)
+    return head.startswith(_MAGIC) and int.from_bytes(head[68:72]) == APPLICATION_ID
+
+
+def _head(path: str) -> bytes:
+    if not os.path.isfile(path):  # a pipe gives its bytes once
+        return b""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(72)
+    except OSError:
+        return b""
