@@ -1,0 +1,120 @@
+"""What each command may import. Start-up is felt at every call, so an import is a decision.
+
+Everything else is imported where it is used: AWS's clients where AWS is asked, rich where there is
+a terminal to draw on, SQLite where a store is read.
+"""
+
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+from click import Context
+from conftest import FIXTURES
+
+from cnitrail.cli import main
+
+STORY = str(FIXTURES / "ironman")
+AT = ("--at", "2022-10-05T14:00Z")
+
+VALUES = ("msgspec", "ipaddress")
+SCAN = ("zlib", "json")
+READ = (*VALUES, *SCAN, "bisect", "fnmatch")
+STORE = ("sqlite3", "pathlib")
+
+ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+    (("--help",), ()),
+    (("--version",), ()),
+    (("timeline", "--help"), ()),
+    (("timeline", STORY), READ),
+    (("timeline", STORY, "-o", "jsonl"), READ),
+    (("timeline", STORY, "-o", "csv"), (*READ, "csv")),
+    (("timeline", "STORE"), (*READ, *STORE)),
+    (("who", "192.168.53.76", STORY, *AT), (*READ, "csv")),
+    (("leases", STORY), READ),
+    (("leases", "STORE"), (*READ, *STORE)),
+    (("state", STORY, *AT), READ),
+    (("collect", STORY, "--to", "STORE"), (*READ, *STORE, "hashlib")),
+]
+
+OF_FILES = {"cnitrail.sources.files", "cnitrail.sources.layout", "cnitrail.store.head"}
+OF_A_STORE = OF_FILES | {f"cnitrail.store.{name}" for name in ("closure", "filing", "reader", "schema")}
+"""Which of the rooms that fetch evidence are entered."""
+
+COMMAND_LINE = """
+import sys, click
+@click.command()
+@click.option("-o", type=click.Choice(["a"]))
+def any_command(o): click.echo(o)
+any_command(["-o", "a"], standalone_mode=False)
+any_command(["--help"], standalone_mode=False)
+"""
+"""What a program with options needs in any case."""
+
+_RUN = """
+from cnitrail.cli import main
+try: main({!r})
+except SystemExit as end: assert end.code == 0
+"""
+
+
+@cache
+def loaded(code: str) -> frozenset[str]:
+    """The modules that a fresh interpreter has loaded after some code."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(); print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return frozenset(done.stdout.splitlines()[-1].split())
+
+
+def loaded_by(arguments: tuple[str, ...]) -> frozenset[str]:
+    """The modules that a command has loaded at its end."""
+    return loaded(_RUN.format(arguments))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("imports") / "trail.db"
+    assert loaded_by(("collect", STORY, "--to", str(path)))
+    return str(path)
+
+
+class TestEachCommand:
+    @pytest.mark.parametrize(("arguments", "allowed"), ALLOWED, ids=lambda each: " ".join(each[:1]))
+    def test_imports_nothing_but_what_it_is_allowed(
+        self, arguments: tuple[str, ...], allowed: tuple[str, ...], store: str
+    ) -> None:
+        arguments = tuple(store if each == "STORE" else each for each in arguments)
+        known = loaded(COMMAND_LINE + "".join(f"import {name}\n" for name in allowed))
+        more = {name for name in loaded_by(arguments) - known if not name.startswith("cnitrail")}
+        named = sorted({name.partition(".")[0] for name in more if not name.startswith("_")})
+        assert not named, (
+            f"cnitrail {arguments[0]} now imports {', '.join(named)}: "
+            "import it where it is used, or allow it in this file if every call needs it"
+        )
+
+    def test_is_listed_in_this_file(self) -> None:
+        listed = {arguments[0] for arguments, _ in ALLOWED}
+        missing = set(main.list_commands(Context(main))) - listed
+        assert not missing, f"say in this file what these may import: {', '.join(sorted(missing))}"
+
+
+class TestHelp:
+    def test_of_all_commands_imports_none_of_them(self) -> None:
+        commands = {f"cnitrail.cli.{name}" for name in main.list_commands(Context(main))}
+        assert not commands & loaded_by(("--help",))
+
+
+class TestSources:
+    def test_a_store_is_not_known_where_files_are_read(self) -> None:
+        assert self.imported(STORY) == OF_FILES
+
+    def test_aws_is_not_known_where_a_store_is_read(self, store: str) -> None:
+        assert self.imported(store) == OF_A_STORE
+
+    def imported(self, source: str) -> set[str]:
+        rooms = ("cnitrail.sources.", "cnitrail.store.")
+        return {name for name in loaded_by(("timeline", source)) if name.startswith(rooms)}
