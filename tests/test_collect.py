@@ -61,9 +61,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     paths: list[str] = []
     pieces = files_module._file_pieces
 
-    def watched(path: str) -> Iterator[bytes]:
+    def watched(path: str, status: os.stat_result) -> Iterator[bytes]:
         paths.append(path)
-        return pieces(path)
+        return pieces(path, status)
 
     monkeypatch.setattr(files_module, "_file_pieces", watched)
     return iter([paths])
@@ -132,8 +132,8 @@ class TestWhatIsNew:
         store = logs.parent / "trail.db"
         pieces = files_module._file_pieces
 
-        def failing(path: str) -> Iterator[bytes]:
-            data = b"".join(pieces(path))
+        def failing(path: str, status: os.stat_result) -> Iterator[bytes]:
+            data = b"".join(pieces(path, status))
             yield data[:600]
             raise OSError(5, "Input/output error")
 

@@ -79,29 +79,18 @@ class TestFile:
         uri = f"{tmp_path}/./a.json"
         assert open_source(uri, Scope()).uri == uri
 
-    def test_nothing_is_opened_before_it_is_read(self, tmp_path: Path) -> None:
-        (path,) = write(tmp_path, "a.json")
-        (document,) = delivered(path)
-        Path(path).write_bytes(b"later")
-        assert isinstance(document, Document)
-        assert b"".join(document.chunks) == b"later"
-
-    def test_a_file_that_vanishes_before_it_is_read_raises_while_it_is_read(self, tmp_path: Path) -> None:
-        (path,) = write(tmp_path, "a.json")
-        (document,) = delivered(path)
-        Path(path).unlink()
-        assert isinstance(document, Document)
-        with pytest.raises(FileNotFoundError):
-            next(document.chunks)
+    def test_a_file_is_opened_when_it_is_its_turn(self, tmp_path: Path) -> None:
+        _, second = write(tmp_path, "a.json", "b.json")
+        documents = iter(open_source(str(tmp_path), Scope()).documents())
+        next(documents)
+        Path(second).unlink()
+        assert list(documents) == [Skipped(second, "cannot be read: No such file or directory")]
 
     @needs_permissions
-    def test_a_file_that_may_not_be_read_raises_while_it_is_read(self, tmp_path: Path) -> None:
+    def test_a_file_that_may_not_be_read_is_skipped(self, tmp_path: Path) -> None:
         (path,) = write(tmp_path, "a.json")
         Path(path).chmod(0)
-        (document,) = delivered(path)
-        assert isinstance(document, Document)
-        with pytest.raises(PermissionError):
-            next(document.chunks)
+        assert delivered(path) == [Skipped(path, "cannot be read: Permission denied")]
 
 
 class TestDirectory:

@@ -7,21 +7,22 @@ may have any size. What cannot be read becomes a ``Skipped``; everything around 
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from datetime import datetime
 from itertools import chain
+from typing import Final
 
 import msgspec
 from msgspec import Struct, field
 
 from cnitrail.jsontext import parse
 from cnitrail.model import Document, Origin, Record, Sign, Skipped
-from cnitrail.scan.inflate import GZIP, Torn, inflate
+from cnitrail.scan.inflate import Torn, inflate
+from cnitrail.scan.needles import ESCAPE, Bytes
+from cnitrail.scan.signs import sign_of
 from cnitrail.scan.split import Damage, excerpt, items_of
-from cnitrail.scan.whole import ESCAPE, Whole
+from cnitrail.scan.standard import CLOSING, NEXT, OPENING, Standard
 
-WHOLE_LIMIT = 16 * 1024 * 1024
-"""The longest text that is looked at as a whole, in bytes; a longer one is cut while it is read."""
+BLOCK: Final = 4 * 1024 * 1024
+"""As much text as is looked at at a time, in bytes, where it comes in pieces."""
 
 
 class Tally(Struct):
@@ -39,14 +40,14 @@ class Scanner:
     ``names`` are event names; ``markers`` are further texts that make a record relevant (the
     service that calls AssumeRole, for instance, as its name alone stands in a tenth of all
     records). A scanner may find too much, never too little: an ASCII letter, digit, dot or hyphen
-    written as an escape counts as a hit, too.
+    written as an escape counts as a hit, too. May be used by several threads at once.
     """
 
     def __init__(self, names: Iterable[str], markers: Iterable[str] = ()) -> None:
         names, markers = sorted(names), sorted(markers)
         needles = b"|".join(re.escape(text).encode() for text in (*names, *markers))
         self._needle = re.compile(ESCAPE.pattern + b"|" + needles)
-        self._whole = Whole(names, markers)
+        self._standard = Standard(names, markers)
 
     def scan(self, document: Document, tally: Tally, *, signs: bool = False) -> Iterator[Record | Skipped]:
         """The relevant records of a document, and what of it could not be read.
@@ -54,18 +55,33 @@ class Scanner:
         With ``signs``, the tally learns when and where the other records happened.
         """
         bytes_before, index = tally.bytes, 0
-        beginnings: list[bytes] = []
-        pieces, text = _gathered(inflate(_counted(document.chunks, tally, beginnings)))
-        checked = bool(beginnings) and beginnings[0] == GZIP
-        found = self._whole.find(text, checked=checked) if text is not None and not signs else None
-        if found is not None:
+        written = inflate(_counted(document.chunks, tally))
+        text, more = _block(b"", written.pieces)
+        while (end := _end_of_records(text, more)) > 0:
+            checked = written.checked and not isinstance(more, _Damaged)
+            whole = text if more is None else text[:end]
+            found = self._standard.find(whole, end, checked=checked, signs=signs)
+            if found is None:
+                break
             tally.records += found.records
+            tally.signs |= found.signs
             for place, payload in found.hits:
-                yield Record((Origin(document.uri, place),), payload)
-            return
-        for item in items_of(pieces):
+                yield Record((Origin(document.uri, index + place),), payload)
+            if more is None:
+                return
+            index += found.records
+            text, more = _block(OPENING + text[end + 1 :], more)
+        yield from self._split(document.uri, chain((text,), more or ()), index, tally, signs=signs)
+        if tally.bytes == bytes_before:
+            yield Skipped(document.uri, "the file is empty")
+
+    def _split(
+        self, uri: str, pieces: Iterator[Bytes], index: int, tally: Tally, *, signs: bool
+    ) -> Iterator[Record | Skipped]:
+        """The same of a text of any shape, whose first record has this index."""
+        for item in items_of(map(bytes, pieces)):
             if isinstance(item, Damage):
-                yield Skipped(document.uri, item.reason)
+                yield Skipped(uri, item.reason)
                 continue
             try:
                 inside = self._payload(item)
@@ -74,14 +90,12 @@ class Scanner:
             except _DigestFile:
                 continue
             except _Unreadable as error:
-                yield Skipped(document.uri, f"record {index}: {error}")
+                yield Skipped(uri, f"record {index}: {error}")
             else:
                 if inside is not None:
-                    yield Record((Origin(document.uri, index),), inside)
+                    yield Record((Origin(uri, index),), inside)
             tally.records += 1
             index += 1
-        if tally.bytes == bytes_before:
-            yield Skipped(document.uri, "the file is empty")
 
     def _payload(self, item: bytes) -> bytes | None:
         """The record inside an item, or None where it is of no matter."""
@@ -97,25 +111,41 @@ class Scanner:
         return _unwrap(fields, item)
 
 
-def _gathered(pieces: Iterator[bytes]) -> tuple[Iterator[bytes], bytes | None]:
-    """The pieces of a text, and the text itself where it is sound and not too long to be held."""
-    held: list[bytes] = []
-    size = 0
+class _Damaged:
+    """The rest of a text that is torn."""
+
+    def __init__(self, torn: Torn) -> None:
+        self._torn = torn
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        raise self._torn
+
+
+def _block(begun: bytes, pieces: Iterator[Bytes]) -> tuple[Bytes, Iterator[Bytes] | None]:
+    """As much of a text as is looked at at a time, and what follows; None at its end."""
+    held: list[Bytes] = [begun] if begun else []
+    size = len(begun)
     try:
         for piece in pieces:
+            if size > BLOCK:
+                return b"".join(held), chain((piece,), pieces)
             held.append(piece)
             size += len(piece)
-            if size > WHOLE_LIMIT:
-                return chain(held, pieces), None
     except Torn as torn:
-        return _torn_after(held, torn), None
-    text = b"".join(held)
-    return iter((text,)), text
+        return b"".join(held), _Damaged(torn)
+    return held[0] if len(held) == 1 else b"".join(held), None
 
 
-def _torn_after(held: list[bytes], torn: Torn) -> Iterator[bytes]:
-    yield from held
-    raise torn
+def _end_of_records(text: Bytes, more: Iterator[Bytes] | None) -> int:
+    """Where the last whole record of a text ends; 0 where the text is not as CloudTrail writes it."""
+    if not text.startswith(OPENING):
+        return 0
+    if more is not None:
+        return text.rfind(NEXT) + 1
+    return len(text) - len(CLOSING) if text.endswith(b"}" + CLOSING) else 0
 
 
 class _Unreadable(Exception):
@@ -151,10 +181,10 @@ def _sign(item: bytes) -> Iterator[Sign]:
         record = parse(_unwrap(fields, item)) if isinstance(fields, dict) else None
     except (ValueError, _Unreadable, _DigestFile):
         return
-    match record:
-        case {"eventTime": str(text), "recipientAccountId": str(account), "awsRegion": str(region)}:
-            with suppress(ValueError):
-                yield account, region, datetime.fromisoformat(text[:16] + "Z")
+    if isinstance(record, dict):
+        sign = sign_of(record.get("recipientAccountId"), record.get("awsRegion"), record.get("eventTime"))
+        if sign is not None:
+            yield sign
 
 
 def _dumped(record: dict[str, object]) -> bytes:
@@ -164,10 +194,9 @@ def _dumped(record: dict[str, object]) -> bytes:
         raise _Unreadable("the record in its envelope is nested too deeply") from None
 
 
-def _counted(chunks: Iterator[bytes], tally: Tally, beginnings: list[bytes]) -> Iterator[bytes]:
-    """The chunks, and of each its first bytes; without empty ones: an empty chunk is not the end."""
+def _counted(chunks: Iterator[bytes], tally: Tally) -> Iterator[bytes]:
+    """The chunks without empty ones: an empty chunk is not the end."""
     for chunk in chunks:
         tally.bytes += len(chunk)
         if chunk:
-            beginnings.append(chunk[:2])
             yield chunk

@@ -3,9 +3,27 @@
 import zlib
 from collections.abc import Iterator
 from itertools import chain
+from typing import Final
 
-PIECE = 1024 * 1024
-GZIP = b"\x1f\x8b"
+from msgspec import Struct
+
+from cnitrail.scan.needles import Bytes, search_for
+
+try:
+    import deflate
+except ImportError:
+    deflate = None  # type: ignore[assignment, unused-ignore]
+
+PIECE: Final = 1024 * 1024
+AT_ONCE: Final = 16 * 1024 * 1024
+"""The longest text that is inflated in one go, in bytes."""
+
+GZIP: Final = b"\x1f\x8b"
+_members = search_for(GZIP + b"\x08")
+_TRAILER: Final = 4
+_HIGHEST_RATIO: Final = 1032
+"""Deflate makes no text longer than so many times its stored bytes (zlib.net, "Technical Details")."""
+
 _FOREIGN = {
     b"\x28\xb5\x2f\xfd": "zstd-compressed; decompress it first (zstd -d)",
     b"BZh": "bzip2-compressed; decompress it first (bunzip2)",
@@ -22,28 +40,76 @@ class Torn(Exception):
     """A stream that ends, or turns bad, before its end."""
 
 
-def inflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The text of a plain or gzipped stream, whatever its name. Raises ``Torn``."""
+class Text(Struct, frozen=True):
+    """A text in pieces, which may raise ``Torn``; ``checked`` where a checksum vouches for it."""
+
+    pieces: Iterator[Bytes]
+    checked: bool
+
+
+def inflate(chunks: Iterator[bytes]) -> Text:
+    """The text of a plain or gzipped stream, whatever its name."""
+    chunks = _readable(chunks)
     try:
         head = next(chunks, b"")
         while len(head) < 16 and (more := next(chunks, b"")):
             head += more
-        for magic, reason in _FOREIGN.items():
-            if head.startswith(magic):
-                raise Torn(reason)
-        zipped = head.startswith(GZIP)
-        yield from _unmarked(_gunzip(head, chunks) if zipped else chain((head,), chunks))
+    except Torn as torn:
+        return Text(_raising(torn), checked=False)
+    for magic, reason in _FOREIGN.items():
+        if head.startswith(magic):
+            return Text(_raising(Torn(reason)), checked=False)
+    zipped = head.startswith(GZIP)
+    return Text(_unmarked(_gunzipped(head, chunks) if zipped else chain((head,), chunks)), zipped)
+
+
+def _readable(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks; what keeps them from being read is damage to the text."""
+    try:
+        yield from chunks
     except OSError as error:
         raise Torn(f"reading failed: {error.strerror or error}") from None
 
 
-def _unmarked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _raising(torn: Torn) -> Iterator[Bytes]:
+    raise torn
+    yield
+
+
+def _unmarked(pieces: Iterator[Bytes]) -> Iterator[Bytes]:
     """A text without the byte order mark that it may begin with."""
     mark, head = b"\xef\xbb\xbf", b""
     while len(head) < len(mark) and (piece := next(pieces, b"")):
         head += piece
     yield head.removeprefix(mark)
     yield from pieces
+
+
+def _gunzipped(head: bytes, chunks: Iterator[bytes]) -> Iterator[Bytes]:
+    """The text of a gzip stream: in one piece where that is quicker, else in pieces of bounded size."""
+    more = next(chunks, b"")
+    text = None if more else _at_once(head)
+    if text is None:
+        yield from _gunzip(head, chain((more,), chunks) if more else chunks)
+    else:
+        yield text
+
+
+def _at_once(stored: bytes) -> Bytes | None:
+    """The text of a gzip stream of one member; None where it may be anything else.
+
+    libdeflate reads one member only, and wants to know the length of its text, which the stream's last
+    bytes tell: of its last member, if they are not some others that follow.
+    """
+    length = int.from_bytes(stored[-_TRAILER:], "little")
+    plausible = 0 < length <= min(AT_ONCE, _HIGHEST_RATIO * len(stored))
+    if deflate is None or not plausible or len(_members(stored)) > 1:
+        return None
+    try:
+        text = deflate.gzip_decompress(stored, length)
+    except deflate.DeflateError:
+        return None
+    return text if len(text) == length else None
 
 
 def _gunzip(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:

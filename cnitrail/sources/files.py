@@ -4,14 +4,16 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from typing import BinaryIO
+from io import FileIO
+from itertools import chain
+from typing import BinaryIO, Final
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
-from cnitrail.store.head import is_store
+from cnitrail.store.head import is_store_head
 
 _BESIDE_A_STORE = ("-journal", "-lock")
-_PIECE = 1024 * 1024
+_PIECE: Final = 4 * 1024 * 1024
 
 
 class FileSource:
@@ -37,9 +39,16 @@ class FileSource:
         for found in self._new():
             if isinstance(found, Skipped):
                 yield found
-            elif not is_store(found[0]):
-                path, status = found
-                yield Document(_shown(path), status.st_size, _file_pieces(path), _etag(status))
+                continue
+            path, status = found
+            pieces = _file_pieces(path, status)
+            try:
+                head = next(pieces, b"")
+            except OSError as error:
+                yield _unread(path, error)
+                continue
+            if not is_store_head(head):
+                yield Document(_shown(path), status.st_size, chain((head,), pieces), _etag(status))
 
     def total_bytes(self) -> int:
         """The size of all files that are to be delivered."""
@@ -85,7 +94,7 @@ def _walk(root: str) -> Iterator[tuple[str, os.stat_result] | Skipped]:
                     waiting += reversed(_below(path))
                 continue
         except OSError as error:
-            yield Skipped(_shown(path), f"cannot be read: {error.strerror or error}")
+            yield _unread(path, error)
             continue
         # A pipe that is named (<(zcat x.gz)) is meant; one that lies in a directory would be waited for.
         if stat.S_ISREG(status.st_mode) or (path == root and stat.S_ISFIFO(status.st_mode)):
@@ -124,11 +133,19 @@ def _is_beside_store(path: str, names: list[str]) -> bool:
     return any(name.endswith(end) and name.removesuffix(end) in names for end in _BESIDE_A_STORE)
 
 
-def _file_pieces(path: str) -> Iterator[bytes]:
-    with open(path, "rb", buffering=0) as file:
-        yield from _pieces(file)
+def _unread(path: str, error: OSError) -> Skipped:
+    return Skipped(_shown(path), f"cannot be read: {error.strerror or error}")
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def _file_pieces(path: str, status: os.stat_result) -> Iterator[bytes]:
+    """The bytes of a file; a small one is closed with its first piece. Raises ``OSError``."""
+    with FileIO(path) as file:
+        if stat.S_ISREG(status.st_mode) and status.st_size < _PIECE:
+            yield file.read(status.st_size)
+        else:
+            yield from _pieces(file)
+
+
+def _pieces(file: BinaryIO | FileIO) -> Iterator[bytes]:
     while piece := file.read(_PIECE):
         yield piece

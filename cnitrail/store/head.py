@@ -13,7 +13,11 @@ def is_sqlite(path: str) -> bool:
 
 def is_store(path: str) -> bool:
     """Whether a file is a store of any version, by its first bytes."""
-    head = _head(path)
+    return is_store_head(_head(path))
+
+
+def is_store_head(head: bytes) -> bool:
+    """Whether a file that begins so is a store of any version."""
     return head.startswith(_MAGIC) and int.from_bytes(head[68:72]) == APPLICATION_ID
 
 
