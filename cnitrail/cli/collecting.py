@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from cnitrail.cli.filing import file_under
-from cnitrail.cli.reading import scan_document
-from cnitrail.decode import MARKERS, NAMES, decode
-from cnitrail.model import Account, Document, Note, Record, Skipped
-from cnitrail.scan import Scanner, Tally
+from cnitrail.cli.scanning import Scanned, problems, scan_source
+from cnitrail.decode import decode
+from cnitrail.model import Account, Note, Record, Skipped
+from cnitrail.scan import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cnitrail.cli.progress import Progress
+    from cnitrail.decode import Decoded
     from cnitrail.sources import Source
     from cnitrail.store.writer import Writer
 
@@ -40,20 +39,19 @@ class Collector:
         self.collected = Collected()
         self._store = store
         self._progress = progress
-        self._scanner = Scanner(NAMES, MARKERS)
         self._committed = time.monotonic()
 
     def collect(self, source: Source) -> None:
         """Read what is new in a source."""
         unopened: set[Skipped] = set()
         self._progress.begin(source, self.collected.tally.bytes)
-        for delivered in source.documents():
+        for delivered in scan_source(source):
             match delivered:
-                case Document():
+                case Scanned():
                     self._document(delivered)
                 case Record():
                     self.collected.tally.records += 1
-                    self._record(delivered)
+                    self._record(delivered, decode(delivered))
                 case Skipped():
                     unopened.add(delivered)
                     self.collected.skipped.append(delivered)
@@ -69,35 +67,26 @@ class Collector:
                 self._committed = time.monotonic()
         self._store.settle(source.uri, unopened)
 
-    def _document(self, document: Document) -> None:
-        """Read a document, and mark it as read unless its bytes could not all be had."""
+    def _document(self, scanned: Scanned) -> None:
+        """File what a document holds, and mark it as read unless its bytes could not all be had."""
+        document, tally, filed = scanned.document, scanned.tally, 0
         self.collected.files += 1
+        self.collected.tally.bytes += tally.bytes
+        self.collected.tally.records += tally.records
         self._store.retry(document.uri)
-        chunks = _Chunks(document.chunks)
-        tally = self.collected.tally
-        before, filed = Tally(tally.bytes, tally.records), 0
-        tally.signs.clear()
-        watched = Document(document.uri, document.size, iter(chunks), document.etag)
-        for found in scan_document(self._scanner, watched, tally):
+        for found in scanned.found:
             if isinstance(found, Skipped):
                 self.collected.skipped.append(found)
                 self._store.skip(found)
             else:
-                filed += self._record(found)
+                filed += self._record(*found)
         self._store.sign(tally.signs)
-        if not chunks.failed:
-            passed_over = tally.records - before.records - filed
-            size = tally.bytes - before.bytes
-            self._store.read(document.uri, document.etag, 1, size, passed_over)
+        if not scanned.failed:
+            self._store.read(document.uri, document.etag, 1, tally.bytes, tally.records - filed)
 
-    def _record(self, record: Record) -> bool:
+    def _record(self, record: Record, decoded: Decoded) -> bool:
         """File a record; False where it is of no matter."""
-        decoded = decode(record)
-        self.collected.skipped += [
-            Skipped(origin.source, f"record {origin.index}: {problem}")
-            for origin in record.origins
-            for problem in decoded.problems
-        ]
+        self.collected.skipped += problems(record, decoded)
         filing = file_under(record, decoded)
         if filing is None:
             return False
@@ -113,18 +102,3 @@ class Collector:
         passed_over = account.records - account.relevant
         self._store.sign(account.signs)
         self._store.read(account.uri, account.etag, account.files, account.bytes, passed_over)
-
-
-class _Chunks:
-    """The pieces of a document, and whether one could not be had."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self.failed = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            yield from self._chunks
-        except OSError:
-            self.failed = True
-            raise

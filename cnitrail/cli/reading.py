@@ -8,12 +8,12 @@ import click
 from msgspec import Struct, field
 
 from cnitrail.cli.progress import Progress
-from cnitrail.decode import MARKERS, NAMES, decode
+from cnitrail.cli.scanning import Scanned, problems, scan_source
+from cnitrail.decode import NAMES, decode
 from cnitrail.errors import SourceError
 from cnitrail.history import Ledger, build, cover
 from cnitrail.model import (
     Account,
-    Document,
     Evidence,
     Moment,
     Note,
@@ -24,15 +24,15 @@ from cnitrail.model import (
     SourceReport,
 )
 from cnitrail.render.safe import printable
-from cnitrail.scan import Scanner, Tally
+from cnitrail.scan import Tally
 from cnitrail.sources import open_source
-from cnitrail.sources.layout import log_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from cnitrail.answers.filters import Filter
     from cnitrail.cli.request import Access, Request
+    from cnitrail.decode import Decoded
     from cnitrail.model import Event, History
     from cnitrail.sources import Source
 
@@ -49,6 +49,12 @@ class _Count(Struct):
     signs: set[Sign] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
     ends: list[Moment] = field(default_factory=list)
+
+    def add(self, tally: Tally) -> None:
+        """Add what a document was found to hold."""
+        self.tally.bytes += tally.bytes
+        self.tally.records += tally.records
+        self.tally.signs |= tally.signs
 
     def take_over(self, account: Account) -> None:
         """Add what the source itself has counted."""
@@ -94,7 +100,6 @@ def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tu
 
     Raises ``SourceError`` where a source cannot be read at all.
     """
-    scanner = Scanner(NAMES, MARKERS)
     ledger = Ledger()
     sources = [open_source(uri, scope) for uri in uris or ("lookup:",)]
     reports: list[SourceReport] = []
@@ -102,7 +107,7 @@ def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tu
     signs: set[Sign] = set()
     ends: list[Moment] = []
     for source in sources:
-        count = _read(source, scanner, ledger, progress)
+        count = _read(source, ledger, progress)
         if count.files == count.tally.records == 0 and not count.skipped:
             raise SourceError(f"{source.uri}: no files in it", "name the directory that holds the log files")
         skipped.extend(count.skipped)
@@ -131,44 +136,36 @@ def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tu
     )
 
 
-def _read(source: Source, scanner: Scanner, ledger: Ledger, progress: Progress) -> _Count:
+def _read(source: Source, ledger: Ledger, progress: Progress) -> _Count:
     count = _Count()
     progress.begin(source, 0)
-    for delivered in source.documents():
-        if isinstance(delivered, Document):
-            count.files += 1
-            for found in scan_document(scanner, delivered, count.tally):
-                _enter(found, ledger, count)
-        elif isinstance(delivered, Account):
-            count.take_over(delivered)
-        elif isinstance(delivered, Note):
-            progress.note(delivered, count.files)
-        else:
-            _enter(delivered, ledger, count)
-            count.tally.records += isinstance(delivered, Record)
+    for delivered in scan_source(source):
+        match delivered:
+            case Scanned():
+                count.files += 1
+                count.add(delivered.tally)
+                for found in delivered.found:
+                    _enter(found, ledger, count)
+            case Record():
+                count.tally.records += 1
+                _enter((delivered, decode(delivered)), ledger, count)
+            case Skipped():
+                count.skipped.append(delivered)
+            case Account():
+                count.take_over(delivered)
+            case Note():
+                progress.note(delivered, count.files)
         progress.advance(count.files, count.tally.bytes, count.relevant)
     return count
 
 
-def scan_document(scanner: Scanner, document: Document, tally: Tally) -> Iterator[Record | Skipped]:
-    """The relevant records of a document; the tally learns by which signs it covers what times."""
-    name = log_name(document.uri)
-    if name is not None:
-        tally.signs.add((name.account, name.region, name.delivered))
-    return scanner.scan(document, tally, signs=name is None)
-
-
-def _enter(found: Record | Skipped, ledger: Ledger, count: _Count) -> None:
-    """Take a record into the ledger, and into the account."""
+def _enter(found: Skipped | tuple[Record, Decoded], ledger: Ledger, count: _Count) -> None:
+    """Take what was found into the ledger, and into the account."""
     if isinstance(found, Skipped):
         count.skipped.append(found)
         return
-    decoded = decode(found)
-    count.skipped += [
-        Skipped(origin.source, f"record {origin.index}: {problem}")
-        for origin in found.origins
-        for problem in decoded.problems
-    ]
+    record, decoded = found
+    count.skipped += problems(record, decoded)
     if decoded.fact is not None:
         count.relevant += 1
         count.duplicates += not ledger.add(decoded.fact)

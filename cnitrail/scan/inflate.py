@@ -81,7 +81,7 @@ def _unmarked(pieces: Iterator[Bytes]) -> Iterator[Bytes]:
     mark, head = b"\xef\xbb\xbf", b""
     while len(head) < len(mark) and (piece := next(pieces, b"")):
         head += piece
-    yield head.removeprefix(mark)
+    yield head[len(mark) :] if head.startswith(mark) else head  # noqa: FURB188  it copies a bytearray
     yield from pieces
 
 

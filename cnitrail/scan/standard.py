@@ -25,7 +25,7 @@ OPENING: Final = b'{"Records":['
 NEXT: Final = b"}," + _RECORD
 CLOSING: Final = b"]}"
 
-LOOK_BACK: Final = 16 * 1024
+LOOK_BACK: Final = 8 * 1024
 """How much before a record is read, in bytes, to be sure that it does not stand in an array of another
 one's request: there the beginning of that other one would come to light."""
 

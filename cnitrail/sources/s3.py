@@ -9,30 +9,27 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import chain
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from cnitrail.ahead import ahead
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
 from cnitrail.sources import layout
 from cnitrail.sources.bucket import PIECE, Bucket, Object, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Executor, Future
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Executor
 
     from cnitrail.sources.layout import Span
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 THREADS: Final = 32
 """Calls at a time: where each takes 30 ms, these are a thousand objects a second."""
 
 _AHEAD = 2 * THREADS
 _AHEAD_BYTES = 4 * PIECE
-_PAGE_BYTES = 1024 * 1024
 _SEARCHED_PAGES = 100
 _DENIED_ENOUGH = 1000
 
@@ -77,11 +74,13 @@ class S3Source:
     def _fetched(self, bucket: Bucket, spans: Iterable[Span], pool: Executor) -> Iterator[Document | Skipped]:
         """The objects, many of them on their way at once. Raises ``SourceError``."""
         denied = others = 0
-        for each, first in _ahead(
+        for each, first in ahead(
             pool,
             lambda each: bucket.fetch(each, 0),
             self._asked_for(_listed(pool, bucket, spans)),
-            lambda each: min(each.size, PIECE),
+            most=_AHEAD,
+            size=lambda each: min(each.size, PIECE),
+            most_size=_AHEAD_BYTES,
         ):
             uri = self._uri_of(each)
             try:
@@ -221,27 +220,12 @@ def _name(folder: str) -> str:
 
 def _listed(pool: Executor, bucket: Bucket, spans: Iterable[Span]) -> Iterator[Object]:
     """All objects of the spans, in order. The next page is on its way while one is read."""
-    for span, first in _ahead(pool, lambda span: bucket.page(span, None), spans, lambda _: _PAGE_BYTES):
+    for span, first in ahead(pool, lambda span: bucket.page(span, None), spans, most=_AHEAD):
         page: Page | None = first.result()
         while page is not None:
             following = page.following and pool.submit(bucket.page, span, page.following)
             yield from page.objects
             page = following.result() if following else None
-
-
-def _ahead(
-    pool: Executor, work: Callable[[T], R], items: Iterable[T], size: Callable[[T], int]
-) -> Iterator[tuple[T, Future[R]]]:
-    """Each item with its work begun, in order; how much is begun is bounded in number and in size."""
-    begun: deque[tuple[T, Future[R]]] = deque()
-    held = 0
-    for item in items:
-        while begun and (len(begun) == _AHEAD or held + size(item) > _AHEAD_BYTES):
-            held -= size(begun[0][0])
-            yield begun.popleft()
-        begun.append((item, pool.submit(work, item)))
-        held += size(item)
-    yield from begun
 
 
 def _pieces(bucket: Bucket, each: Object, head: bytes) -> Iterator[bytes]:

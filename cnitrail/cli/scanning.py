@@ -1,0 +1,134 @@
+"""Documents → what they say: scanned and decoded by several threads, in order, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from itertools import chain, groupby, islice
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from cnitrail.ahead import ahead
+from cnitrail.decode import MARKERS, NAMES, Decoded, decode
+from cnitrail.model import Document, Record, Skipped
+from cnitrail.scan import Scanner, Tally
+from cnitrail.sources.layout import log_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cnitrail.model import Account, Note
+    from cnitrail.sources import Source
+
+_BATCH: Final = 64
+_BATCH_BYTES: Final = 512 * 1024
+"""Documents are handed to a thread together, up to so many and so many stored bytes: handing one on
+costs as much as scanning a small one."""
+
+_WORKERS: Final = min(os.cpu_count() or 1, 4)
+
+
+class Scanned(Struct, frozen=True):
+    """A document that was read, with the account of it.
+
+    ``found`` are the records that may matter, each with what it says, and what could not be read.
+    ``failed`` says that its bytes could not all be had.
+    """
+
+    document: Document
+    tally: Tally
+    found: list[Skipped | tuple[Record, Decoded]]
+    failed: bool
+
+
+def scan_source(source: Source) -> Iterator[Scanned | Record | Skipped | Note | Account]:
+    """What a source delivers, in its order: its documents scanned, everything else as it is."""
+    scanner = Scanner(NAMES, MARKERS)
+    for _, run in groupby(source.documents(), key=_is_document):
+        first = next(run)
+        if isinstance(first, Document):
+            documents = (each for each in chain((first,), run) if isinstance(each, Document))
+            yield from _scan_all(scanner, documents)
+        else:
+            yield first
+            yield from (each for each in run if not isinstance(each, Document))
+
+
+def problems(record: Record, decoded: Decoded) -> list[Skipped]:
+    """What of a record could not be read, for each place where it stands."""
+    return [
+        Skipped(origin.source, f"record {origin.index}: {problem}")
+        for origin in record.origins
+        for problem in decoded.problems
+    ]
+
+
+def _is_document(delivered: object) -> bool:
+    return isinstance(delivered, Document)
+
+
+def _scan_all(scanner: Scanner, documents: Iterator[Document]) -> Iterator[Scanned]:
+    """Documents that follow one another. A few small ones are not worth a second thread."""
+    batches = _batches(documents)
+    begun = list(islice(batches, 2))
+    if len(begun) < 2 or _WORKERS == 1:
+        for batch in chain(begun, batches):
+            yield from _scan_batch(scanner, batch)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(_WORKERS, "scan")
+    try:
+        work = partial(_scan_batch, scanner)
+        for _, done in ahead(pool, work, chain(begun, batches), most=_WORKERS + 1):
+            yield from done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
+    """Documents, as many together as go to a thread at a time."""
+    batch: list[Document] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += _BATCH_BYTES if document.size is None else document.size
+        if len(batch) == _BATCH or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _scan_batch(scanner: Scanner, batch: list[Document]) -> list[Scanned]:
+    return [_scan(scanner, document) for document in batch]
+
+
+def _scan(scanner: Scanner, document: Document) -> Scanned:
+    """Scan a document; the tally learns by which signs it covers what times."""
+    chunks, tally = _Chunks(document.chunks), Tally()
+    name = log_name(document.uri)
+    if name is not None:
+        tally.signs.add((name.account, name.region, name.delivered))
+    watched = Document(document.uri, document.size, iter(chunks), document.etag)
+    found = [
+        each if isinstance(each, Skipped) else (each, decode(each))
+        for each in scanner.scan(watched, tally, signs=name is None)
+    ]
+    return Scanned(document, tally, found, chunks.failed)
+
+
+class _Chunks:
+    """The pieces of a document, and whether one could not be had."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self.failed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        except OSError:
+            self.failed = True
+            raise
