@@ -18,7 +18,7 @@ STORY = str(FIXTURES / "ironman")
 AT = ("--at", "2022-10-05T14:00Z")
 
 VALUES = ("msgspec", "ipaddress")
-SCAN = ("zlib", "json")
+SCAN = ("zlib", "json", "deflate", "ahocorasick_rs")
 READ = (*VALUES, *SCAN, "bisect", "fnmatch")
 STORE = ("sqlite3", "pathlib")
 

@@ -23,7 +23,7 @@ from records import (
     zipped,
 )
 
-from cnitrail.decode import NAMES
+from cnitrail.decode import NAMES, decode
 from cnitrail.model import Document, Origin, Record, Skipped
 from cnitrail.scan import Scanner, Tally
 
@@ -745,6 +745,14 @@ def relevant(reading: Reading) -> list[tuple[Origin, Entry]]:
     return [(origin, entry) for origin, entry in entries if entry.get("eventName") in NAMES]
 
 
+@pytest.fixture(scope="module")
+def _far() -> Iterator[None]:
+    """Looking back as far as any of these files reaches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cnitrail.scan.standard.LOOK_BACK", 1 << 20)
+        yield
+
+
 class TestTwoWays:
     """Files as CloudTrail writes them are searched as a whole: with the same result."""
 
@@ -783,7 +791,14 @@ class TestTwoWays:
                     ["AssignPrivateIpAddresses", "DescribeInstances", "Assign\u00e9", "RunInstances"]
                 ),
                 st.sampled_from(
-                    [{}, {"requestParameters": ASSIGN}, {"requestParameters": {"a": [DELETE, LOOK]}}]
+                    [
+                        {},
+                        {"requestParameters": ASSIGN},
+                        {"requestParameters": {"a": [DELETE, LOOK]}},
+                        {"requestParameters": {"a": [{"b": 1}, DELETE, LOOK]}},
+                        {"requestParameters": {"a": [{"b": []}, LOOK, LOOK, ASSIGN, LOOK, "}]}"]}},
+                        {"requestParameters": [1, {"a": "[{"}, [ASSIGN]]},
+                    ]
                 ),
                 st.booleans(),
             ),
@@ -795,6 +810,7 @@ class TestTwoWays:
         ),
     )
     @settings(max_examples=300, deadline=None)
+    @pytest.mark.usefixtures("_far")
     def test_both_ways_find_the_same(
         self, entries: list[Entry], pack: bool, patches: list[tuple[int, bytes]]
     ) -> None:
@@ -805,6 +821,103 @@ class TestTwoWays:
         assert relevant(short) == relevant(long)
         if not pack:
             assert short.skipped == long.skipped
+
+
+class TestLookalikes:
+    """What a caller writes into a request is never taken for a call, wherever it stands."""
+
+    FIRST: tuple[object, ...] = (
+        {},
+        {"a": [[]]},
+        {"eventName": "AssignPrivateIpAddresses"},
+        "}]",
+        17,
+        None,
+        [{"eventVersion": "1.08"}],
+        {"note": "]}]}"},
+        {"eventCategory": "Management", "tlsDetails": {"tlsVersion": "TLSv1.3"}},
+    )
+
+    @pytest.mark.parametrize("first", FIRST, ids=map(repr, FIRST))
+    @pytest.mark.parametrize("others", [0, 1, 3])
+    def test_in_an_array_behind_something_else(self, first: object, others: int) -> None:
+        inner = [first, *[LOOK] * others, ASSIGN, *[LOOK] * others]
+        entries = [LOOK, LOOK | {"requestParameters": {"entries": inner}}, LOOK, DELETE]
+        reading = scanned(zipped(compact({"Records": entries})))
+        assert [each for each in relevant(reading) if each[1] == DELETE] == [(Origin("file", 3), DELETE)]
+        assert [entry["eventName"] for _, entry in relevant(reading)] == ["DeleteNetworkInterface"]
+
+    @pytest.mark.parametrize("times", [1, 2, 5])
+    def test_in_an_array_of_nothing_else(self, times: int) -> None:
+        entries = [LOOK | {"requestParameters": {"entries": [ASSIGN] * times}}, DELETE]
+        reading = scanned(zipped(compact({"Records": entries})))
+        assert relevant(reading) == [(Origin("file", 1), DELETE)]
+
+    def test_as_the_value_of_a_key(self) -> None:
+        reading = scanned(zipped(compact({"Records": [LOOK | {"requestParameters": ASSIGN}, DELETE]})))
+        assert relevant(reading) == [(Origin("file", 1), DELETE)]
+
+    def test_as_text(self) -> None:
+        entry = LOOK | {"userAgent": compact(ASSIGN).decode()}
+        reading = scanned(zipped(compact({"Records": [entry, entry, DELETE]})))
+        assert relevant(reading) == [(Origin("file", 2), DELETE)]
+
+
+def facts(reading: Reading) -> list[object]:
+    """What the records that were found say, as far as it matters."""
+    decoded = [decode(each) for each in reading.records]
+    return [each for each in decoded if each.fact is not None or each.problems]
+
+
+@pytest.fixture
+def _plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without the libraries of the ``fast`` extra."""
+    monkeypatch.setattr("cnitrail.scan.needles.ahocorasick_rs", None)
+    monkeypatch.setattr("cnitrail.scan.inflate.deflate", None)
+
+
+class TestWithoutTheFastLibraries:
+    @envelopes
+    @pytest.mark.usefixtures("_plain_python")
+    def test_the_same_records_are_found(self, text: bytes) -> None:
+        assert scanned(text).names == scanned(zipped(text)).names == FOUND
+
+    @given(damaged)
+    @settings(max_examples=200, deadline=None)
+    def test_any_file_reads_the_same(self, text: bytes) -> None:
+        fast = scanned(text)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("cnitrail.scan.needles.ahocorasick_rs", None)
+            patch.setattr("cnitrail.scan.inflate.deflate", None)
+            plain = scanned(text)
+        assert facts(plain) == facts(fast)
+        assert (plain.skipped, plain.tally) == (fast.skipped, fast.tally)
+
+
+class TestInflatingAtOnce:
+    """libdeflate reads one member and wants to know its length; what else a stream may be is read as well."""
+
+    TEXT = compact({"Records": THREE})
+
+    def test_the_members_of_a_file_are_all_read_also_where_they_are_equal(self) -> None:
+        assert scanned(zipped(self.TEXT) * 2).names == FOUND * 2
+        assert scanned(zipped(self.TEXT) * 2).tally.records == 6
+
+    def test_a_stated_length_that_is_wrong_is_told(self) -> None:
+        stream = zipped(self.TEXT)
+        for stated in (0, 1, len(self.TEXT) - 1, len(self.TEXT) + 1, 1 << 20, 0xFFFFFFFF):
+            reading = scanned(stream[:-4] + stated.to_bytes(4, "little"))
+            assert reading.names == FOUND
+            assert reading.skipped == [
+                "the gzip stream is damaged (Error -3 while decompressing data: incorrect length check)"
+            ]
+
+    def test_bytes_behind_the_stream_are_told(self) -> None:
+        assert scanned(zipped(self.TEXT) + b"more").skipped == ["4 bytes follow the end of the gzip stream"]
+
+    def test_zeros_behind_the_stream_are_padding(self) -> None:
+        reading = scanned(zipped(self.TEXT) + bytes(512))
+        assert (reading.names, reading.skipped) == (FOUND, [])
 
 
 class TestAnyInput:

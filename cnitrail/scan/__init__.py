@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from cnitrail.jsontext import parse
 from cnitrail.model import Document, Origin, Record, Sign, Skipped
-from cnitrail.scan.inflate import Torn, inflate
+from cnitrail.scan.inflate import Torn, text_of
 from cnitrail.scan.needles import ESCAPE, Bytes
 from cnitrail.scan.signs import sign_of
 from cnitrail.scan.split import Damage, excerpt, items_of
@@ -55,7 +55,7 @@ class Scanner:
         With ``signs``, the tally learns when and where the other records happened.
         """
         bytes_before, index = tally.bytes, 0
-        written = inflate(_counted(document.chunks, tally))
+        written = text_of(_counted(document.chunks, tally))
         text, more = _block(b"", written.pieces)
         while (end := _end_of_records(text, more)) > 0:
             checked = written.checked and not isinstance(more, _Damaged)

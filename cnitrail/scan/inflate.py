@@ -47,7 +47,7 @@ class Text(Struct, frozen=True):
     checked: bool
 
 
-def inflate(chunks: Iterator[bytes]) -> Text:
+def text_of(chunks: Iterator[bytes]) -> Text:
     """The text of a plain or gzipped stream, whatever its name."""
     chunks = _readable(chunks)
     try:
@@ -99,7 +99,7 @@ def _at_once(stored: bytes) -> Bytes | None:
     """The text of a gzip stream of one member; None where it may be anything else.
 
     libdeflate reads one member only, and wants to know the length of its text, which the stream's last
-    bytes tell: of its last member, if they are not some others that follow.
+    bytes tell. So bytes behind the stream stay unnoticed here if they end by stating that very length.
     """
     length = int.from_bytes(stored[-_TRAILER:], "little")
     plausible = 0 < length <= min(AT_ONCE, _HIGHEST_RATIO * len(stored))
