@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import PLACE_FILTERS, output_option, request_options
+from cnitrail.cli.options import PLACE_FILTERS, request_options
+from cnitrail.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from cnitrail.cli.request import Request
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @request_options(*PLACE_FILTERS, "actor", "agent", "event", "since", "until")
-@output_option
+@output_option("leases")
 def leases(request: Request, output: str) -> None:
     """Every interval in which an interface held an address or a prefix.
 
@@ -30,8 +31,7 @@ def leases(request: Request, output: str) -> None:
     from cnitrail.answers.leases import leases as answer
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import ask
-    from cnitrail.render.leases import COLUMNS, write_leases
 
     history, evidence = ask(request)
     entries = list(answer(history, request.wanted))
-    sys.exit(respond(request, output, evidence, entries, columns=COLUMNS, write_table=write_leases))
+    sys.exit(respond(request, output, evidence, entries))

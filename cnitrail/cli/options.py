@@ -153,14 +153,6 @@ _AWS = (
 )
 
 
-output_option = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json", "jsonl", "csv"]),
-    default="table",
-    show_default=True,
-    help="How to print the answer.",
-)
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
 
 

@@ -3,53 +3,32 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 from msgspec.structs import asdict
 
+from cnitrail.cli.outputs import writer
 from cnitrail.cli.reading import tell
+from cnitrail.model import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import IO
+    from collections.abc import Sequence
 
     from cnitrail.cli.request import Request
     from cnitrail.model import Evidence
-    from cnitrail.render.csv import Columns
-
-Entry = TypeVar("Entry")
 
 
 def respond(
-    request: Request,
-    output: str,
-    evidence: Evidence,
-    entries: Sequence[Entry],
-    *,
-    columns: Columns,
-    write_table: Callable[[Sequence[Entry], IO[str]], None],
-    **asked: object,
+    request: Request, output: str, evidence: Evidence, entries: Sequence[object], **asked: object
 ) -> int:
     """Print the entries of an answer, and say what was read; the exit status that follows.
 
     ``asked`` is what the command was asked beside its filters.
     """
-    if output == "table":
-        write_table(entries, sys.stdout)
-    elif output == "csv":
-        from cnitrail.render.csv import table
-
-        sys.stdout.writelines(table(columns, entries))
-    elif output == "jsonl":
-        from cnitrail.render.json import lines
-
-        sys.stdout.writelines(lines(entries))
-    else:
-        from cnitrail.render.json import document
-
-        command = click.get_current_context().info_name
-        query = {"command": command, "sources": request.sources, **asdict(request.wanted), **asked}
-        sys.stdout.writelines(document(f"cnitrail/{command}/v1", query, evidence, entries))
+    command = click.get_current_context().command.name
+    assert command is not None
+    query = {"command": command, "sources": request.sources, **asdict(request.wanted), **asked}
+    writer(command, output)(Answer(command, query, evidence, entries), sys.stdout)
     sys.stdout.flush()
     return tell(evidence, len(entries), request.quiet)

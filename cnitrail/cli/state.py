@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import PLACE_FILTERS, Time, output_option, request_options
+from cnitrail.cli.options import PLACE_FILTERS, Time, request_options
+from cnitrail.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--at", type=Time(), required=True, help="The time: ISO 8601, epoch seconds, an age (2h).")
 @request_options(*PLACE_FILTERS, "since", "until")
-@output_option
+@output_option("state")
 def state(request: Request, at: datetime, output: str) -> None:
     """The interfaces, their attachments and addresses as they stood at a time.
 
@@ -36,11 +37,10 @@ def state(request: Request, at: datetime, output: str) -> None:
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import ask
     from cnitrail.model import Coverage
-    from cnitrail.render.state import COLUMNS, write_state
 
     history, evidence = ask(request)
     entries = list(answer(history, at, request.wanted))
-    status = respond(request, output, evidence, entries, columns=COLUMNS, write_table=write_state, at=at)
+    status = respond(request, output, evidence, entries, at=at)
     for gap in uncovered(Coverage(evidence.coverage), at, request.wanted):
         click.echo(f"beware: {gap}", err=True)
     sys.exit(status)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import ALL_FILTERS, output_option, request_options
+from cnitrail.cli.options import ALL_FILTERS, request_options
+from cnitrail.cli.outputs import output_option
 
 if TYPE_CHECKING:
     from cnitrail.cli.request import Request
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @request_options(*ALL_FILTERS)
-@output_option
+@output_option("timeline")
 def timeline(request: Request, output: str) -> None:
     """Who added, moved or removed which addresses, when.
 
@@ -36,8 +37,7 @@ def timeline(request: Request, output: str) -> None:
     from cnitrail.answers.timeline import timeline as answer
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import ask
-    from cnitrail.render.timeline import COLUMNS, write_timeline
 
     history, evidence = ask(request)
     entries = list(answer(history, request.wanted))
-    sys.exit(respond(request, output, evidence, entries, columns=COLUMNS, write_table=write_timeline))
+    sys.exit(respond(request, output, evidence, entries))

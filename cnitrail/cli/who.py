@@ -7,7 +7,8 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import Time, output_option, request_options
+from cnitrail.cli.options import Time, request_options
+from cnitrail.cli.outputs import output_option
 from cnitrail.errors import UsageError
 from cnitrail.render.safe import printable
 
@@ -33,7 +34,7 @@ _SHOWN = 10
     help="Answer many: CSV with a header ip,at[,vpc,account], or JSON lines; - for stdin.",
 )
 @request_options("vpc", "account", "region", "since", "until", metavar="[IP] [SOURCE]...")
-@output_option
+@output_option("who")
 def who(request: Request, at: datetime | None, batch: IO[str] | None, output: str) -> None:
     """Which interface and instance held an address at a time, and who gave it.
 
@@ -60,7 +61,6 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     from cnitrail.cli.questions import Question, Unreadable, read_questions
     from cnitrail.cli.reading import ask
     from cnitrail.model import Coverage
-    from cnitrail.render.who import COLUMNS, write_answers
 
     questions: list[Question | Unreadable]
     asked: dict[str, object]
@@ -75,7 +75,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     addresses = {ip_network(each.ip) for each in questions if isinstance(each, Question)}
     history, evidence = ask(replace(request, wanted=replace(request.wanted, ip=tuple(addresses))))
     answers = list(_answers(Witness(history, Coverage(evidence.coverage)), questions, request.wanted))
-    status = respond(request, output, evidence, answers, columns=COLUMNS, write_table=write_answers, **asked)
+    status = respond(request, output, evidence, answers, **asked)
     unreadable = [each for each in questions if isinstance(each, Unreadable)]
     for each in unreadable[:_SHOWN]:
         click.echo(f"not a question: {printable(each.reason)}", err=True)

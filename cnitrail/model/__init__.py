@@ -1,6 +1,7 @@
 """The values that all rooms share: frozen, typed, without I/O."""
 
 from cnitrail.model.answer import (
+    Answer,
     AttachmentEntry,
     HeldEntry,
     Holder,
@@ -67,6 +68,7 @@ __all__ = [
     "ActorKind",
     "Address",
     "Agent",
+    "Answer",
     "Attachment",
     "AttachmentEntry",
     "Basis",

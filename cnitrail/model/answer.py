@@ -1,13 +1,26 @@
 """Answers to questions, as they are shown: field names are the JSON's own (design contract)."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from cnitrail.model.event import Actor, Effect, Failure, Held, HoldingKind
-from cnitrail.model.evidence import Origin
+from cnitrail.model.evidence import Evidence, Origin
 from cnitrail.model.history import Basis
+
+Entry = TypeVar("Entry")
+
+
+class Answer(Struct, Generic[Entry], frozen=True):
+    """What a command answers: its entries, with what it was asked and what was read for it."""
+
+    command: str
+    query: Mapping[str, object]
+    evidence: Evidence
+    entries: Sequence[Entry]
 
 
 class Moved(Struct, frozen=True):

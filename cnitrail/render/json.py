@@ -1,26 +1,29 @@
 """JSON: one object, or a line for each entry. Field names are those of the values themselves."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any
 
 import msgspec
 
-from cnitrail.model import Evidence
+from cnitrail.model import Answer
 from cnitrail.render.safe import printable_json
 
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
-def document(
-    schema: str, query: Mapping[str, object], evidence: Evidence, entries: Iterable[object]
-) -> Iterator[str]:
-    """One object with ``schema``, ``query``, ``evidence`` and ``entries``."""
-    whole = {"schema": schema, "query": query, "evidence": evidence, "entries": list(entries)}
-    yield _text(msgspec.json.format(_ENCODER.encode(whole), indent=2))
+def write_document(answer: Answer[Any], out: IO[str]) -> None:
+    """Write one object with ``schema``, ``query``, ``evidence`` and ``entries``."""
+    whole = {
+        "schema": f"cnitrail/{answer.command}/v1",
+        "query": answer.query,
+        "evidence": answer.evidence,
+        "entries": answer.entries,
+    }
+    out.write(_text(msgspec.json.format(_ENCODER.encode(whole), indent=2)))
 
 
-def lines(entries: Iterable[object]) -> Iterator[str]:
-    """The entries alone, one a line."""
-    return (_text(_ENCODER.encode(entry)) for entry in entries)
+def write_lines(answer: Answer[Any], out: IO[str]) -> None:
+    """Write the entries alone, one a line."""
+    out.writelines(_text(_ENCODER.encode(entry)) for entry in answer.entries)
 
 
 def _text(encoded: bytes) -> str:

@@ -1,14 +1,13 @@
-"""Leases as a table and as CSV columns."""
+"""Leases as a table and as CSV."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import IO
 
-from cnitrail.model import Actor, Basis, LeaseEntry
-from cnitrail.render.csv import Columns
-from cnitrail.render.text import Part, Row, Table, write_table
+from cnitrail.model import Actor, Answer, Basis, LeaseEntry
+from cnitrail.render.csv import Columns, table
+from cnitrail.render.text import Part, Row, Table, draw
 
-COLUMNS: Columns = {
+_COLUMNS: Columns = {
     "ip": lambda entry: str(entry.ip),
     "kind": lambda entry: entry.kind.value,
     "account": lambda entry: entry.account,
@@ -29,12 +28,20 @@ COLUMNS: Columns = {
 }
 
 
-def write_leases(entries: Sequence[LeaseEntry], out: IO[str]) -> None:
+def write_csv(answer: Answer[LeaseEntry], out: IO[str]) -> None:
+    """Write a line of CSV for each lease."""
+    out.writelines(table(_COLUMNS, answer.entries))
+
+
+def write_table(answer: Answer[LeaseEntry], out: IO[str]) -> None:
     """Write a table of the leases."""
-    if entries:
+    if answer.entries:
         headings = ("ADDRESS", "FROM (UTC)", "TO (UTC)", "INTERFACE", "INSTANCE")
-        write_table(
-            Table(headings, [_row(entry) for entry in entries], shares={"FROM (UTC)": 1, "TO (UTC)": 1}), out
+        draw(
+            Table(
+                headings, [_row(entry) for entry in answer.entries], shares={"FROM (UTC)": 1, "TO (UTC)": 1}
+            ),
+            out,
         )
 
 

@@ -1,11 +1,10 @@
-"""A state as a table and as CSV columns (a line for each address)."""
+"""A state as a table and as CSV."""
 
-from collections.abc import Sequence
 from typing import IO
 
-from cnitrail.model import Basis, HeldEntry, StateEntry
-from cnitrail.render.csv import Columns
-from cnitrail.render.text import Row, Table, write_table
+from cnitrail.model import Answer, Basis, HeldEntry, StateEntry
+from cnitrail.render.csv import Columns, table
+from cnitrail.render.text import Row, Table, draw
 
 _ATTACHED = {
     True: "instance not known",
@@ -13,7 +12,7 @@ _ATTACHED = {
     None: "attachment not known",
 }
 
-COLUMNS: Columns = {
+_COLUMNS: Columns = {
     "eni": lambda entry: entry.eni,
     "eni_kind": lambda entry: entry.eni_kind,
     "account": lambda entry: entry.account,
@@ -32,11 +31,16 @@ COLUMNS: Columns = {
 }
 
 
-def write_state(entries: Sequence[StateEntry], out: IO[str]) -> None:
+def write_csv(answer: Answer[StateEntry], out: IO[str]) -> None:
+    """Write a line of CSV for each interface."""
+    out.writelines(table(_COLUMNS, answer.entries))
+
+
+def write_table(answer: Answer[StateEntry], out: IO[str]) -> None:
     """Write a table of the interfaces."""
-    if entries:
+    if answer.entries:
         headings = ("INSTANCE", "INTERFACE", "ADDRESSES")
-        write_table(Table(headings, [_row(entry) for entry in entries], shares={"ADDRESSES": 1}), out)
+        draw(Table(headings, [_row(entry) for entry in answer.entries], shares={"ADDRESSES": 1}), out)
 
 
 def _address(held: HeldEntry) -> str:

@@ -36,7 +36,7 @@ class Table(Struct, frozen=True):
     shares: Mapping[str, int]
 
 
-def write_table(table: Table, out: IO[str]) -> None:
+def draw(table: Table, out: IO[str]) -> None:
     """Write a table to a terminal, or whole to anything else. ``NO_COLOR`` holds (rich)."""
     if not _may_be_terminal(out):
         _write_plain(table, out)

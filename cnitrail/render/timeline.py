@@ -1,4 +1,4 @@
-"""The timeline as a table and as CSV columns."""
+"""The timeline as a table and as CSV."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -6,14 +6,14 @@ from typing import IO
 
 from msgspec import Struct, field
 
-from cnitrail.model import Actor, Effect, Held, TimelineEntry
-from cnitrail.render.csv import Columns
-from cnitrail.render.text import Part, Row, Table, write_table
+from cnitrail.model import Actor, Answer, Effect, Held, TimelineEntry
+from cnitrail.render.csv import Columns, table
+from cnitrail.render.text import Part, Row, Table, draw
 
 BURST = timedelta(seconds=10)
 """Calls alike that follow each other at most this far apart read as one line."""
 
-COLUMNS: Columns = {
+_COLUMNS: Columns = {
     "time": lambda entry: entry.time,
     "event_id": lambda entry: entry.event_id,
     "event": lambda entry: entry.event,
@@ -68,20 +68,25 @@ class _Burst(Struct):
         return _alike(last) == _alike(entry) and entry.time - last.time <= BURST
 
 
-def write_timeline(entries: Iterable[TimelineEntry], out: IO[str]) -> None:
+def write_csv(answer: Answer[TimelineEntry], out: IO[str]) -> None:
+    """Write a line of CSV for each entry."""
+    out.writelines(table(_COLUMNS, answer.entries))
+
+
+def write_table(answer: Answer[TimelineEntry], out: IO[str]) -> None:
     """Write a table of the entries, and below it who the actors in it are."""
     actors: dict[str, Actor] = {}
     rows: list[Row] = []
-    for burst in _bursts(entries):
+    for burst in _bursts(answer.entries):
         actors.setdefault(_who_key(burst.entries[0].actor), burst.entries[0].actor)
         rows.append(_row(burst))
     if not rows:
         return
     headings = ("TIME (UTC)", "CALL", "WHO", "INTERFACE")
-    write_table(Table(headings, rows, shares={"CALL": 3, "WHO": 2}), out)
+    draw(Table(headings, rows, shares={"CALL": 3, "WHO": 2}), out)
     out.write("\n")
     legend = [_legend(actor) for actor in actors.values()]
-    write_table(Table(("WHO", "IS"), legend, shares={"WHO": 1, "IS": 3}), out)
+    draw(Table(("WHO", "IS"), legend, shares={"WHO": 1, "IS": 3}), out)
 
 
 def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:

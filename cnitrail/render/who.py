@@ -1,13 +1,13 @@
-"""Answers to ``who`` as text and as CSV columns."""
+"""Answers to ``who`` as a table and as CSV."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import IO
 
-from cnitrail.model import Holder, Verdict, WhoAnswer
-from cnitrail.render.csv import Columns
+from cnitrail.model import Answer, Holder, Verdict, WhoAnswer
+from cnitrail.render.csv import Columns, table
 from cnitrail.render.leases import bound
-from cnitrail.render.text import Part, Row, Table, write_table
+from cnitrail.render.text import Part, Row, Table, draw
 
 
 def _of_each(answer: WhoAnswer, field: Callable[[Holder], object]) -> list[str]:
@@ -20,7 +20,7 @@ def _time(time: datetime | None) -> str | None:
     return f"{time:%Y-%m-%dT%H:%M:%SZ}" if time is not None else None
 
 
-COLUMNS: Columns = {
+_COLUMNS: Columns = {
     "ip": lambda answer: answer.ip,
     "at": lambda answer: answer.at,
     "verdict": lambda answer: answer.verdict.value,
@@ -53,11 +53,16 @@ _STYLES = {
 }
 
 
-def write_answers(answers: Sequence[WhoAnswer], out: IO[str]) -> None:
+def write_csv(answer: Answer[WhoAnswer], out: IO[str]) -> None:
+    """Write a line of CSV for each question."""
+    out.writelines(table(_COLUMNS, answer.entries))
+
+
+def write_table(answer: Answer[WhoAnswer], out: IO[str]) -> None:
     """Write a table of the answers: the verdict, who it was, and why."""
     headings = ("ADDRESS", "VERDICT", "HELD BY", "BECAUSE")
     shares = {"HELD BY": 2, "BECAUSE": 3}
-    write_table(Table(headings, [_row(answer) for answer in answers], shares), out)
+    draw(Table(headings, [_row(each) for each in answer.entries], shares), out)
 
 
 def _row(answer: WhoAnswer) -> Row:

@@ -1,0 +1,68 @@
+"""The outputs of each command: a row for each, with the function of ``render`` that writes it.
+
+A function takes an ``Answer`` and the stream to write to. The first row of a command is what it
+prints unless asked otherwise. Functions are named here and imported when they are asked for:
+start-up is felt.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+    from cnitrail.model import Answer
+
+    Write = Callable[[Answer[Any], IO[str]], None]
+
+OUTPUTS = {
+    "timeline": {
+        "table": "timeline:write_table",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "csv": "timeline:write_csv",
+    },
+    "who": {
+        "table": "who:write_table",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "csv": "who:write_csv",
+    },
+    "leases": {
+        "table": "leases:write_table",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "csv": "leases:write_csv",
+    },
+    "state": {
+        "table": "state:write_table",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "csv": "state:write_csv",
+    },
+}
+
+
+def writer(command: str, output: str) -> Write:
+    """The function that writes an output of a command."""
+    module, name = OUTPUTS[command][output].split(":")
+    write: Write = getattr(import_module(f"cnitrail.render.{module}"), name)
+    return write
+
+
+def output_option(command: str) -> Callable[[Any], Any]:
+    """``-o/--output`` with the outputs that a command has."""
+    names = list(OUTPUTS[command])
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(names),
+        default=names[0],
+        show_default=True,
+        help="How to print the answer.",
+    )
