@@ -4,13 +4,16 @@ import re
 
 _ACTIVE = (
     "\x00-\x1f\x7f-\x9f"  # control characters: ANSI escapes, newlines, C1
-    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"  # bidi overrides, invisibles
-    "\ufff9-\ufffb\U000e0000-\U000e007f\ud800-\udfff"
+    "\u2028\u2029\ud800-\udfff"  # line ends, lone surrogates
+    # format characters (Unicode's category Cf): bidi overrides, zero-width, invisible tags
+    "\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
 )
 """All of these are characters that ``str.isprintable`` denies."""
 _ACTIVE_TEXT = f"[{_ACTIVE}]"
 _ACTIVE_IN_JSON = _ACTIVE_TEXT.replace("\x00-\x1f", "")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+_FORMULA = """(?:^|(?<=;))(?=[\\s"']*[-=+@\uff0d\uff1d\uff0b\uff20])"""
 
 
 def printable(text: str) -> str:
@@ -24,9 +27,13 @@ def printable_json(document: str) -> str:
 
 
 def spreadsheet(text: str) -> str:
-    """The text as a cell that no spreadsheet takes for a formula, on one line."""
-    text = printable(text)
-    return "'" + text if text.startswith(_FORMULA) else text
+    """The text as a cell that no spreadsheet takes for a formula, on one line.
+
+    A ``'`` stands before a sign that begins a formula (OWASP's list of them, their full-width forms
+    included): where the cell begins, and after a semicolon, at which spreadsheets part the cells where
+    the comma is the decimal sign, quotes or not.
+    """
+    return re.sub(_FORMULA, "'", printable(text))
 
 
 def _escaped(match: re.Match[str]) -> str:
