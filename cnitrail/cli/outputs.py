@@ -26,6 +26,7 @@ OUTPUTS = {
         "json": "json:write_document",
         "jsonl": "json:write_lines",
         "csv": "timeline:write_csv",
+        "timesketch": "timesketch:write_timeline",
     },
     "who": {
         "table": "who:write_table",
@@ -38,6 +39,7 @@ OUTPUTS = {
         "json": "json:write_document",
         "jsonl": "json:write_lines",
         "csv": "leases:write_csv",
+        "timesketch": "timesketch:write_leases",
     },
     "state": {
         "table": "state:write_table",

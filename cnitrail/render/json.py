@@ -23,7 +23,12 @@ def write_document(answer: Answer[Any], out: IO[str]) -> None:
 
 def write_lines(answer: Answer[Any], out: IO[str]) -> None:
     """Write the entries alone, one a line."""
-    out.writelines(_text(_ENCODER.encode(entry)) for entry in answer.entries)
+    out.writelines(line(entry) for entry in answer.entries)
+
+
+def line(value: object) -> str:
+    """A value as one line."""
+    return _text(_ENCODER.encode(value))
 
 
 def _text(encoded: bytes) -> str:

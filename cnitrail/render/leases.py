@@ -7,7 +7,7 @@ from cnitrail.model import Actor, Answer, Basis, LeaseEntry
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.text import Part, Row, Table, draw
 
-_COLUMNS: Columns = {
+COLUMNS: Columns = {
     "ip": lambda entry: str(entry.ip),
     "kind": lambda entry: entry.kind.value,
     "account": lambda entry: entry.account,
@@ -30,7 +30,7 @@ _COLUMNS: Columns = {
 
 def write_csv(answer: Answer[LeaseEntry], out: IO[str]) -> None:
     """Write a line of CSV for each lease."""
-    out.writelines(table(_COLUMNS, answer.entries))
+    out.writelines(table(COLUMNS, answer.entries))
 
 
 def write_table(answer: Answer[LeaseEntry], out: IO[str]) -> None:

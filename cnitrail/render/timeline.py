@@ -13,7 +13,7 @@ from cnitrail.render.text import Part, Row, Table, draw
 BURST = timedelta(seconds=10)
 """Calls alike that follow each other at most this far apart read as one line."""
 
-_COLUMNS: Columns = {
+COLUMNS: Columns = {
     "time": lambda entry: entry.time,
     "event_id": lambda entry: entry.event_id,
     "event": lambda entry: entry.event,
@@ -70,7 +70,7 @@ class _Burst(Struct):
 
 def write_csv(answer: Answer[TimelineEntry], out: IO[str]) -> None:
     """Write a line of CSV for each entry."""
-    out.writelines(table(_COLUMNS, answer.entries))
+    out.writelines(table(COLUMNS, answer.entries))
 
 
 def write_table(answer: Answer[TimelineEntry], out: IO[str]) -> None:
@@ -87,6 +87,13 @@ def write_table(answer: Answer[TimelineEntry], out: IO[str]) -> None:
     out.write("\n")
     legend = [_legend(actor) for actor in actors.values()]
     draw(Table(("WHO", "IS"), legend, shares={"WHO": 1, "IS": 3}), out)
+
+
+def sentence(entry: TimelineEntry) -> str:
+    """An entry as one line of text: what was called, by whom, on what."""
+    parts = (_call(_Burst([entry])), _who(entry.actor), _where(entry))
+    call, who, where = (" ".join(text for text, _ in part) for part in parts)
+    return f"{call} by {who}" + (f" on {where}" if where else "")
 
 
 def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:
