@@ -27,6 +27,7 @@ OUTPUTS = {
         "jsonl": "json:write_lines",
         "csv": "timeline:write_csv",
         "timesketch": "timesketch:write_timeline",
+        "perfetto": "perfetto:write_trace",
     },
     "who": {
         "table": "who:write_table",

@@ -34,10 +34,12 @@ def timeline(request: Request, output: str) -> None:
       cnitrail timeline s3://audit-logs --eni eni-0abc… --since 2h
       cnitrail timeline logs/ --actor '*/admin*' --event 'Assign*' -o json
     """
+    from cnitrail.answers.lanes import lanes
     from cnitrail.answers.timeline import timeline as answer
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import ask
 
     history, evidence = ask(request)
-    entries = list(answer(history, request.wanted))
+    drawn = lanes if output == "perfetto" else answer
+    entries = list(drawn(history, request.wanted))
     sys.exit(respond(request, output, evidence, entries))

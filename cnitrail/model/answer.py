@@ -106,6 +106,33 @@ class LeaseEntry(Struct, frozen=True):
     attachments: tuple[AttachmentEntry, ...]
 
 
+class Stretch(Struct, frozen=True):
+    """The part of a lease during which its interface stood on one instance, or on none.
+
+    Where a bound is None, it is not known, or there is none in the evidence.
+    """
+
+    lease: LeaseEntry
+    start: datetime | None
+    end: datetime | None
+
+
+class Lane(Struct, frozen=True):
+    """What happened to one interface on one instance: its attachments, its addresses, the calls.
+
+    ``instance`` is None for the time between attachments, and where no instance is known; ``eni``
+    is None for calls that name no interface.
+    """
+
+    instance: str | None
+    instance_type: str | None
+    eni: str | None
+    eni_kind: str | None
+    attachments: tuple[AttachmentEntry, ...]
+    stretches: tuple[Stretch, ...]
+    calls: tuple[TimelineEntry, ...]
+
+
 class HeldEntry(Struct, frozen=True):
     """An address that an interface holds at a time, and what that rests on."""
 

@@ -17,6 +17,12 @@ def table(columns: Columns, entries: Iterable[object]) -> Iterator[str]:
         yield _line([_cell(column(entry)) for column in columns.values()])
 
 
+def fields(columns: Columns, entry: object) -> dict[str, Cell]:
+    """The values of an entry by column, without those that say nothing."""
+    values = {name: column(entry) for name, column in columns.items()}
+    return {name: value for name, value in values.items() if value not in (None, (), [])}
+
+
 def _cell(value: Cell) -> str:
     if value is None:
         return ""

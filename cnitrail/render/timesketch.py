@@ -12,7 +12,7 @@ from typing import IO
 
 from cnitrail.model import Answer, Basis, LeaseEntry, TimelineEntry
 from cnitrail.render import leases, timeline
-from cnitrail.render.csv import Columns
+from cnitrail.render.csv import fields
 from cnitrail.render.json import line
 from cnitrail.render.safe import printable
 
@@ -21,7 +21,7 @@ def write_timeline(answer: Answer[TimelineEntry], out: IO[str]) -> None:
     """Write a line for each entry, at the time of its event."""
     for entry in answer.entries:
         said = _said(timeline.sentence(entry), entry.time, "Event Time", answer.command)
-        out.write(line({**said, **_fields(timeline.COLUMNS, entry)}))
+        out.write(line({**said, **fields(timeline.COLUMNS, entry)}))
 
 
 def write_leases(answer: Answer[LeaseEntry], out: IO[str]) -> None:
@@ -34,9 +34,9 @@ def write_leases(answer: Answer[LeaseEntry], out: IO[str]) -> None:
         if not moments and answer.evidence.first_event is not None:
             unbound = f"{_subject(entry)}; neither its start nor its end is known"
             moments = [(answer.evidence.first_event, "First Event Of Evidence", unbound)]
-        fields = _fields(leases.COLUMNS, entry)
+        shared = fields(leases.COLUMNS, entry)
         for time, of_what, message in moments:
-            out.write(line({**_said(message, time, of_what, answer.command), **fields}))
+            out.write(line({**_said(message, time, of_what, answer.command), **shared}))
 
 
 def _bounds(entry: LeaseEntry) -> Iterator[tuple[datetime, str, str]]:
@@ -64,8 +64,3 @@ def _said(message: str, time: datetime, of_what: str, command: str) -> dict[str,
         "timestamp_desc": of_what,
         "data_type": f"cnitrail:{command}",
     }
-
-
-def _fields(columns: Columns, entry: object) -> dict[str, object]:
-    values = {name: column(entry) for name, column in columns.items()}
-    return {name: value for name, value in values.items() if value not in (None, (), [])}
