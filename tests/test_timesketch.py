@@ -51,10 +51,10 @@ class TestTimeline:
             event for event in events(run, "timeline", "ironman") if "192.168.53.76" in event.get("added", ())
         )
         assert event["message"] == (
-            "AssignPrivateIpAddresses +9: 192.168.53.76 192.168.41.30 192.168.47.240 192.168.47.144 "
-            "192.168.61.98 192.168.35.36 192.168.61.68 192.168.51.85 192.168.52.54 "
-            "by kube-system/aws-node via amazon-vpc-cni-k8s "
-            "on eni-0bbea279695112970 cni, device 1 i-03846c730abe852f4 m5.large"
+            "AssignPrivateIpAddresses by kube-system/aws-node via amazon-vpc-cni-k8s "
+            "on eni-0bbea279695112970 cni, device 1 i-03846c730abe852f4 m5.large: "
+            "+9: 192.168.53.76 192.168.41.30 192.168.47.240 192.168.47.144 "
+            "192.168.61.98 192.168.35.36 192.168.61.68 192.168.51.85 192.168.52.54"
         )
         assert event["datetime"] == "2022-10-05T13:16:06+00:00"
         assert event["timestamp_desc"] == "Event Time"
@@ -119,6 +119,7 @@ class TestLeases:
         )
 
 
+@pytest.mark.importers
 class TestTheImporter:
     """Timesketch's own import client, up to the bytes that it sends to its server."""
 

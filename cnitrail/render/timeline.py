@@ -90,10 +90,12 @@ def write_table(answer: Answer[TimelineEntry], out: IO[str]) -> None:
 
 
 def sentence(entry: TimelineEntry) -> str:
-    """An entry as one line of text: what was called, by whom, on what."""
-    parts = (_call(_Burst([entry])), _who(entry.actor), _where(entry))
-    call, who, where = (" ".join(text for text, _ in part) for part in parts)
-    return f"{call} by {who}" + (f" on {where}" if where else "")
+    """An entry as one line of text: what was called, by whom, on what, and what came of it."""
+    (call, _), *came_of_it = _call(_Burst([entry]))
+    who, where, outcome = (
+        " ".join(text for text, _ in parts) for parts in (_who(entry.actor), _where(entry), came_of_it)
+    )
+    return f"{call} by {who}" + (f" on {where}" if where else "") + (f": {outcome}" if outcome else "")
 
 
 def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:
