@@ -1,4 +1,4 @@
-"""The checks: ``nox`` runs them all, on every Python from 3.11 to 3.13 that is installed."""
+"""The checks: ``nox`` runs them all, the tests on every Python from 3.11 to 3.13 that is installed."""
 
 import nox
 
@@ -21,3 +21,10 @@ def tests(session: nox.Session) -> None:
     """The tests, against the installed package."""
     session.install("-q", ".[dev]")
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def importers(session: nox.Session) -> None:
+    """What we export, read by the tools that it is for: Timesketch's importer, plaso, Perfetto."""
+    session.install("-q", ".[dev,importers]")
+    session.run("python", "-m", "pytest", "-m", "importers", *session.posargs)
