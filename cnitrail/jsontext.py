@@ -16,12 +16,26 @@ def parse(text: bytes) -> object:
     except RecursionError:
         raise ValueError("depth limit exceeded") from None
     except ValueError as error:
-        reason = str(error)
+        return msgspec.json.decode(_repaired(text, str(error)))
+
+
+def well_formed(text: bytes) -> bytes:
+    """A JSON text that ``parse`` reads, as every strict parser reads it: most often as it came."""
+    try:
+        msgspec.json.decode(text)
+    except ValueError as error:
+        return _repaired(text, str(error))
+    return text
+
+
+def _repaired(text: bytes, reason: str) -> bytes:
+    """The text with replacement characters; raises ``ValueError`` with the reason if that is no help."""
     import json
 
     try:
         value = json.loads(text.decode("utf-8", "replace"))
-        well_formed = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        return msgspec.json.decode(well_formed.encode("utf-8", "replace"))
+        repaired = json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        msgspec.json.decode(repaired)
     except (ValueError, RecursionError):
         raise ValueError(reason) from None
+    return repaired

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
 
 import click
 from msgspec.structs import replace
@@ -13,29 +14,71 @@ from cnitrail.cli.options import request_options
 from cnitrail.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cnitrail.cli.collecting import Collected
     from cnitrail.cli.request import Request
 
 
 @click.command()
-@click.option("--to", required=True, metavar="FILE.db", help="The store: made, or gone on with.")
+@click.option("--to", metavar="FILE.db", help="The store: made, or gone on with.")
+@click.option(
+    "--export",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    metavar="FILE",
+    help="Write the events as JSON lines of LookupEvents, which plaso reads; - for stdout.",
+)
 @request_options("account", "region", "since", "until")
-def collect(request: Request, to: str) -> None:
+def collect(request: Request, to: str | None, export: IO[str] | None) -> None:
     """Bring events into a local store, and go on where the last run stopped.
 
     The store is one SQLite file with the events that matter, as they came, and a note of every
     file that was read: run again, only what is new is read. It may be stopped or killed at any
-    moment. Every command takes the store as a SOURCE.
+    moment. Every command takes the store as a SOURCE. --export writes all that is in the store,
+    or, without --to, what was just read.
 
     \b
     Examples:
       cnitrail collect logs/ --to trail.db
       cnitrail timeline trail.db --eni eni-0abc…
+      cnitrail collect logs/ --export events.jsonl
       sqlite3 trail.db "SELECT * FROM events WHERE instance = 'i-0abc…'"
     """
+    from cnitrail.cli.reading import many, tell_skipped
+
+    name = to or (export.name if export else None)
+    if name is None:
+        raise UsageError("collect into what?", "name a store with --to FILE.db, or a file with --export FILE")
+    with _place(to) as place:
+        collected = _collect(request, place, name)
+        skipped = collected.skipped
+        if export is not None:
+            from cnitrail.cli.exporting import export as write_events
+
+            written, left_out = write_events(place, export)
+            skipped += left_out
+            if not request.quiet:
+                click.echo(f"{export.name}: {many(written, 'event')} written", err=True)
+    sys.exit(tell_skipped(skipped, f"the table skipped of {to or 'a store (--to FILE.db)'} has all"))
+
+
+@contextmanager
+def _place(to: str | None) -> Iterator[str]:
+    """Where to collect into: what is not to be kept goes to a temporary place."""
+    if to is not None:
+        yield to
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="cnitrail-") as folder:
+        yield os.path.join(folder, "trail.db")
+
+
+def _collect(request: Request, to: str, name: str) -> Collected:
+    """Bring the sources of a request into a store, which is told of under a name."""
     from cnitrail.cli.collecting import Collector
     from cnitrail.cli.progress import Progress
-    from cnitrail.cli.reading import scope_of, tell_skipped
+    from cnitrail.cli.reading import scope_of
     from cnitrail.sources import open_source
     from cnitrail.store.writer import Writer
 
@@ -57,18 +100,18 @@ def collect(request: Request, to: str) -> None:
             if store.is_empty():
                 raise SourceError(f"{uris[0]}: no files in it", "name the directory that holds the log files")
     except KeyboardInterrupt:
-        click.echo(f"{to} keeps what was read so far; run the same command again to go on", err=True)
+        if name == to:
+            click.echo(f"{to} keeps what was read so far; run the same command again to go on", err=True)
         raise
-    collected = collector.collected
     if not request.quiet:
-        click.echo(_summary(to, collected, store.kept), err=True)
-    sys.exit(tell_skipped(collected.skipped, f"the table skipped of {to} has all"))
+        click.echo(_summary(name, collector.collected, store.kept), err=True)
+    return collector.collected
 
 
-def _summary(to: str, collected: Collected, new: int) -> str:
+def _summary(name: str, collected: Collected, new: int) -> str:
     if collected.files == collected.tally.records == 0:
-        return f"{to}: nothing new"
+        return f"{name}: nothing new"
     from cnitrail.cli.reading import many
 
     files, records = many(collected.files, "file"), many(collected.tally.records, "record")
-    return f"{to}: {files} with {records} read, {collected.relevant:,} relevant, {new:,} new"
+    return f"{name}: {files} with {records} read, {collected.relevant:,} relevant, {new:,} new"

@@ -216,3 +216,22 @@ class IssuedSession(Struct, frozen=True):
     pod_identity: bool
     origins: tuple[Origin, ...]
     corrects: bool = False
+
+
+class LookupEvent(Struct, frozen=True):
+    """A record in the envelope of LookupEvents: its own text, and what stands beside it.
+
+    ``resources`` are (CloudFormation's resource type, name). ``has_identity`` says whether the
+    record has a userIdentity.
+    """
+
+    event_id: str | None
+    event_name: str | None
+    event_source: str | None
+    event_time: datetime
+    read_only: bool | None
+    username: str | None
+    access_key_id: str | None
+    resources: tuple[tuple[str, str], ...]
+    has_identity: bool
+    text: str
