@@ -29,6 +29,12 @@ class TestPrintable:
         left = {unicodedata.category(character) for character in printable(everything)}
         assert left.isdisjoint(ACTS_OR_HIDES)
 
+    def test_every_character_is_made_harmless_alone_as_it_is_beside_others(self) -> None:
+        characters = [chr(code) for code in range(sys.maxunicode + 1)]
+        text = "".join(characters)
+        assert printable(text) == "".join(map(printable, characters))
+        assert printable_json(text) == "".join(map(printable_json, characters))
+
     def test_each_is_written_as_the_escape_by_which_python_and_json_name_it(self) -> None:
         assert printable("a\x1b[31m\n\u202egnp.exe\U000e0041") == (r"a\x1b[31m\x0a\u202egnp.exe\U000e0041")
 

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from stories import STORIES as ALL_STORIES
 from cnitrail.cli.progress import Progress
 from cnitrail.cli.reading import read_evidence
 from cnitrail.model import Scope
-from cnitrail.render.safe import printable, printable_json
 
 STORIES = sorted(ALL_STORIES)
 
@@ -249,32 +247,6 @@ class TestPodIdentityAndNodeRole:
     def test_on_the_interface_that_it_made_the_node_is_the_cni_by_lineage(self, run: Run) -> None:
         found = entries(run, "pod-identity-and-node-role", "--eni", "eni-0e4c8e2a6b1d39750")
         assert {entry["actor"]["ipamd"] for entry in found} == {"eni-lineage"}
-
-
-class TestHostile:
-    def test_nothing_in_a_record_steers_a_terminal(self, run: Run) -> None:
-        for output in ("table", "csv"):
-            text = run("timeline", "hostile", "-o", output).stdout
-            assert not [sign for sign in text if sign != "\n" and not sign.isprintable()]
-
-    def test_every_character_is_made_harmless_alone_as_it_is_beside_others(self) -> None:
-        signs = [chr(code) for code in range(sys.maxunicode + 1)]
-        text = "".join(signs)
-        assert printable(text) == "".join(map(printable, signs))
-        assert printable_json(text) == "".join(map(printable_json, signs))
-
-    def test_json_carries_the_values_unchanged_but_no_active_character(self, run: Run) -> None:
-        text = run("timeline", "hostile", "-o", "jsonl").stdout
-        assert not [sign for sign in text if sign != "\n" and not sign.isprintable()]
-        sessions = [json.loads(line)["actor"]["arn"] for line in text.splitlines()]
-        assert any("\x07" in session for session in sessions)
-
-    def test_no_csv_cell_is_a_formula(self, run: Run) -> None:
-        import csv
-        import io
-
-        rows = csv.reader(io.StringIO(run("timeline", "hostile", "-o", "csv").stdout))
-        assert not [cell for row in rows for cell in row if cell[:1] in ("=", "+", "-", "@", "\t")]
 
 
 def verdict(run: Run, story: str, ip: str, at: str, *more: str) -> tuple[str, list[str]]:

@@ -1,0 +1,188 @@
+"""Everything in a record, and the name of its file, is written by strangers: nothing of it acts anywhere.
+
+Every output of every command is tried, as ``cli.outputs`` lists them; a new one needs no line here.
+"""
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from unicodedata import category
+
+import pytest
+from click.testing import Result
+from conftest import FIXTURES, Run
+from stories import hostile
+from test_render_safe import ACTS_OR_HIDES, begins_a_formula
+
+from cnitrail.cli.outputs import OUTPUTS
+
+Ask = Callable[..., Result]
+
+EVERY_OUTPUT = [(command, output) for command, outputs in OUTPUTS.items() for output in outputs]
+ARGUMENTS = {
+    "state": ("--at", "2026-04-15T02:10:00Z"),
+    "who": ("10.200.0.104", "--at", "2026-04-15T02:10:00Z"),
+}
+"""What a command must be asked beside the sources."""
+
+EVENT_ID = (
+    f"{hostile.FORMULA}{hostile.ESCAPES}{hostile.MARKUP}{hostile.BACKWARDS}{hostile.LINES}{hostile.HTML}"
+)
+FORGED = "2026-01-01T00:00:00Z forged entry"
+FILE_NAME = f"=1+1\x1b[2J\x1b]0;title\x07[bold]\u202egnp\u200b\r\n{FORGED}\n<b>.json"
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hostile story once more, with event ids and file names to match, and files that are no logs."""
+    folder = tmp_path_factory.mktemp("logs") / FILE_NAME
+    folder.mkdir()
+    for number, log in enumerate(sorted((FIXTURES / "hostile").rglob("*.json.gz"))):
+        records = json.loads(gzip.decompress(log.read_bytes()))["Records"]
+        for record in records:
+            record["eventID"] = f"{EVENT_ID}{record['eventID']}"
+            record["userAgent"] = f"{record.get('userAgent')}\ud800\x00"
+        (folder / f"{number}{FILE_NAME}").write_text(json.dumps({"Records": records}))
+    (folder / f"broken{FILE_NAME}").write_text(f"{EVENT_ID}{hostile.LONG}", encoding="utf-8")
+    (folder / "torn\udcff\udc9b").write_text('{"Records":[{"eventName":"\x1b[2J')
+    return folder
+
+
+@pytest.fixture
+def ask(run: Run, logs: Path) -> Ask:
+    """The answer of a command in an output; ``FORCE_COLOR`` makes it believe in a terminal."""
+
+    def asked(command: str, output: str, **more: object) -> Result:
+        result = run(command, *ARGUMENTS.get(command, ()), logs, "-o", output, **more)
+        assert result.exit_code == 3, result.stderr
+        return result
+
+    return asked
+
+
+def acting(text: str) -> list[str]:
+    """The characters of a text that act, or hide, but for the ends of its lines."""
+    return [each for each in text.replace("\n", "") if category(each) in ACTS_OR_HIDES]
+
+
+@pytest.mark.parametrize(("command", "output"), EVERY_OUTPUT)
+class TestEveryOutput:
+    def test_no_character_that_acts_or_hides_is_written(self, ask: Ask, command: str, output: str) -> None:
+        result = ask(command, output)
+        assert result.stdout
+        assert acting(result.stdout) == []
+        assert acting(result.stderr) == []
+
+    def test_no_line_is_forged(self, ask: Ask, command: str, output: str) -> None:
+        result = ask(command, output)
+        for line in (*result.stdout.split("\n"), *result.stderr.split("\n")):
+            assert not line.lstrip().startswith(FORGED)
+
+    def test_what_cannot_be_read_is_told_in_a_line_each(self, ask: Ask, command: str, output: str) -> None:
+        skipped = [line for line in ask(command, output).stderr.splitlines() if line.startswith("skipped: ")]
+        assert len(skipped) == 3
+        assert r"torn\xff\x9b: " in skipped[2]
+
+
+def outputs(*wanted: str) -> pytest.MarkDecorator:
+    """Every command that has one of these outputs."""
+    return pytest.mark.parametrize(
+        ("command", "output"), [(command, output) for command, output in EVERY_OUTPUT if output in wanted]
+    )
+
+
+class TestTable:
+    @outputs("table")
+    def test_a_terminal_gets_no_escapes_but_our_own_colours(
+        self, ask: Ask, command: str, output: str
+    ) -> None:
+        for columns in ("40", "100", "30000"):
+            text = ask(command, output, env={"FORCE_COLOR": "1", "COLUMNS": columns}).stdout
+            assert "\x1b[" in text
+            assert acting(re.sub(r"\x1b\[[0-9;]*m", "", text)) == []
+
+    def test_escapes_and_markup_are_shown_as_they_were_written(self, ask: Ask) -> None:
+        text = ask("timeline", "table", env={"FORCE_COLOR": "1", "COLUMNS": "60000"}).stdout
+        assert r"\x1b[2J\x1b[1;31mall clear\x1b[0m\x1b]0;title\x07\x1b]8;;https://example.com\x07link" in text
+        assert "[bold red]not an error[/bold red] [link=https://example.com]click[/link] [/]" in text
+        assert r"\u202egnp.exe\u202c \u2066isolated\u2069 zero\u200bwidth \ufeff" in text
+
+
+class TestJson:
+    @outputs("jsonl", "timesketch")
+    def test_a_line_is_a_value_whoever_parts_the_lines(self, ask: Ask, command: str, output: str) -> None:
+        text = ask(command, output).stdout
+        assert text.splitlines() == text.removesuffix("\n").split("\n")
+        assert all(isinstance(json.loads(line), dict) for line in text.splitlines())
+
+    @outputs("json", "perfetto")
+    def test_a_document_is_one_value(self, ask: Ask, command: str, output: str) -> None:
+        assert isinstance(json.loads(ask(command, output).stdout), dict)
+
+    def test_values_are_those_of_the_record(self, ask: Ask) -> None:
+        entries = [json.loads(line) for line in ask("timeline", "jsonl").stdout.splitlines()]
+        assert all(entry["event_id"].startswith(EVENT_ID) for entry in entries)
+        assert {entry["actor"]["agent"]["raw"] for entry in entries} >= {
+            f"{text}?\x00" for text in (hostile.HTML, hostile.ESCAPES, hostile.MARKUP, hostile.LINES)
+        }
+        assert hostile.LONG in {entry["error"]["message"] for entry in entries if entry["error"]}
+
+
+class TestCsv:
+    @outputs("csv")
+    def test_no_cell_is_a_formula_wherever_cells_are_parted(
+        self, ask: Ask, command: str, output: str
+    ) -> None:
+        text = ask(command, output).stdout
+        for rows in (csv.reader(io.StringIO(text)), csv.reader(io.StringIO(text), delimiter=";")):
+            assert [cell for row in rows for cell in row if begins_a_formula(cell)] == []
+
+    @outputs("csv")
+    def test_an_entry_is_one_line_with_a_cell_for_each_column(
+        self, ask: Ask, command: str, output: str
+    ) -> None:
+        text = ask(command, output).stdout
+        rows = list(csv.reader(io.StringIO(text)))
+        assert len(rows) == len(text.splitlines())
+        assert {len(row) for row in rows} == {len(rows[0])}
+
+
+class TestQuestions:
+    @pytest.mark.parametrize("output", OUTPUTS["who"])
+    def test_the_questions_of_a_batch_are_a_strangers_too(self, run: Run, output: str) -> None:
+        asked = "\n".join(
+            json.dumps({"ip": text, "at": text, "vpc": text})
+            for text in (hostile.ESCAPES, hostile.FORMULA, hostile.LINES, hostile.BACKWARDS, "10.200.0.104")
+        )
+        result = run("who", "--batch", "-", "hostile", "-o", output, input=asked)
+        assert result.exit_code == 3
+        assert acting(result.stdout + result.stderr) == []
+        assert len(re.findall("^not a question: ", result.stderr, re.MULTILINE)) == 5
+
+
+class TestCollect:
+    def test_an_export_is_one_value_a_line(self, run: Run, logs: Path) -> None:
+        result = run("collect", logs, "--export", "-")
+        assert acting(result.stdout + result.stderr) == []
+        lines = result.stdout.splitlines()
+        assert len(lines) == 11
+        for line in lines:
+            assert json.loads(json.loads(line)["CloudTrailEvent"])["eventID"].startswith(EVENT_ID)
+
+    def test_a_store_tells_no_more_than_its_sources(self, run: Run, logs: Path, tmp_path: Path) -> None:
+        first = run("collect", logs, "--to", tmp_path / "trail.db")
+        asked = run("timeline", tmp_path / "trail.db")
+        assert acting(first.stderr + asked.stdout + asked.stderr) == []
+        assert asked.stderr.count("skipped: ") == 3
+
+
+class TestMistakes:
+    @pytest.mark.parametrize("command", OUTPUTS)
+    def test_a_source_that_is_not_there_is_named_harmlessly(self, run: Run, command: str) -> None:
+        result = run(command, *ARGUMENTS.get(command, ()), f"no-such{FILE_NAME}")
+        assert result.exit_code == 1
+        assert acting(result.stderr) == []
