@@ -47,6 +47,18 @@ class TestFilters:
         assert names(run, "--actor", "autoscaling.*") == ["RunInstances"]
         assert "RunInstances" not in names(run, "--agent", "VPC-cni")
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "kube-system/aws-node",
+            "kube-system:aws-node",
+            "kube-system:aws-*",
+            "system:serviceaccount:kube-system:aws-node",
+        ],
+    )
+    def test_a_service_account_goes_by_each_of_its_names(self, run: Run, name: str) -> None:
+        assert len(names(run, "--actor", name)) == 13
+
     def test_the_cluster_is_that_of_the_actor_or_of_the_node(self, run: Run) -> None:
         assert len(names(run, "--cluster", "ironman-2022")) == 14
         assert names(run, "--cluster", "ironman") == []

@@ -50,7 +50,13 @@ class Filter(Struct, frozen=True):
         return not self.ip or any(meets(asked, each) for each in held for asked in self.ip)
 
     def takes_actor(self, actor: Actor) -> bool:
-        """Whether an actor, and its program, match: by substring or glob, in any case."""
+        """Whether an actor, and its program, match: by substring or glob, in any case.
+
+        A service account is also known by the names that Kubernetes has for it: ``namespace:name`` and
+        ``system:serviceaccount:namespace:name``
+        (https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/).
+        """
+        account = actor.service_account.replace("/", ":", 1) if actor.service_account else None
         names = (
             actor.label,
             actor.arn,
@@ -58,6 +64,8 @@ class Filter(Struct, frozen=True):
             actor.session,
             actor.user,
             actor.service_account,
+            account,
+            account and f"system:serviceaccount:{account}",
             actor.access_key_id,
             actor.invoked_by,
             actor.kind.value,
