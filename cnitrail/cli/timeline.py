@@ -33,6 +33,7 @@ def timeline(request: Request, output: str) -> None:
       cnitrail timeline logs/ --cluster prod --failed
       cnitrail timeline s3://audit-logs --eni eni-0abc… --since 2h
       cnitrail timeline logs/ --actor '*/admin*' --event 'Assign*' -o json
+      cnitrail timeline logs/ -o perfetto > trace.json    opens in ui.perfetto.dev
     """
     from cnitrail.answers.lanes import lanes
     from cnitrail.answers.timeline import timeline as answer
