@@ -1,4 +1,8 @@
-"""The values that all rooms share: frozen, typed, without I/O."""
+"""The values that all rooms share: frozen, typed, without I/O.
+
+They make no cycles, so the garbage collector need not look at them (``gc=False``): with a hundred
+thousand events it would take half of the time.
+"""
 
 from cnitrail.model.answer import (
     Answer,

@@ -14,7 +14,7 @@ from cnitrail.model.history import Basis
 Entry = TypeVar("Entry")
 
 
-class Answer(Struct, Generic[Entry], frozen=True):
+class Answer(Struct, Generic[Entry], frozen=True, gc=False):
     """What a command answers: its entries, with what it was asked and what was read for it."""
 
     command: str
@@ -23,14 +23,14 @@ class Answer(Struct, Generic[Entry], frozen=True):
     entries: Sequence[Entry]
 
 
-class Moved(Struct, frozen=True):
+class Moved(Struct, frozen=True, gc=False):
     """An address that a call took from another interface."""
 
     ip: Held
     from_eni: str
 
 
-class TimelineEntry(Struct, frozen=True):
+class TimelineEntry(Struct, frozen=True, gc=False):
     """What one call did to one interface (or instance, where it names no interface).
 
     A call that touches several interfaces has an entry for each. ``removed`` of a deletion or a
@@ -69,7 +69,7 @@ class TimelineEntry(Struct, frozen=True):
     origins: tuple[Origin, ...]
 
 
-class AttachmentEntry(Struct, frozen=True):
+class AttachmentEntry(Struct, frozen=True, gc=False):
     """An interface's stay on an instance, with what its bounds rest on."""
 
     instance: str | None
@@ -81,7 +81,7 @@ class AttachmentEntry(Struct, frozen=True):
     end_basis: Basis
 
 
-class LeaseEntry(Struct, frozen=True):
+class LeaseEntry(Struct, frozen=True, gc=False):
     """An interval in which an interface held an address or a prefix.
 
     Attachments are those that meet the interval, with their own bounds.
@@ -106,7 +106,7 @@ class LeaseEntry(Struct, frozen=True):
     attachments: tuple[AttachmentEntry, ...]
 
 
-class Stretch(Struct, frozen=True):
+class Stretch(Struct, frozen=True, gc=False):
     """The part of a lease during which its interface stood on one instance, or on none.
 
     Where a bound is None, it is not known, or there is none in the evidence.
@@ -117,7 +117,7 @@ class Stretch(Struct, frozen=True):
     end: datetime | None
 
 
-class Lane(Struct, frozen=True):
+class Lane(Struct, frozen=True, gc=False):
     """What happened to one interface on one instance: its attachments, its addresses, the calls.
 
     ``instance`` is None for the time between attachments, and where no instance is known; ``eni``
@@ -133,7 +133,7 @@ class Lane(Struct, frozen=True):
     calls: tuple[TimelineEntry, ...]
 
 
-class HeldEntry(Struct, frozen=True):
+class HeldEntry(Struct, frozen=True, gc=False):
     """An address that an interface holds at a time, and what that rests on."""
 
     ip: Held
@@ -144,7 +144,7 @@ class HeldEntry(Struct, frozen=True):
     end_basis: Basis
 
 
-class StateEntry(Struct, frozen=True):
+class StateEntry(Struct, frozen=True, gc=False):
     """An interface as it stood at the end of a second.
 
     ``attached`` is None where the evidence does not tell.
@@ -176,7 +176,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Holder(Struct, frozen=True):
+class Holder(Struct, frozen=True, gc=False):
     """An interface that held an address, alone or through a prefix."""
 
     eni: str
@@ -197,7 +197,7 @@ class Holder(Struct, frozen=True):
     assign_event: str | None
 
 
-class WhoAnswer(Struct, frozen=True):
+class WhoAnswer(Struct, frozen=True, gc=False):
     """Who held an address at a second, how sure that is, and why."""
 
     ip: str

@@ -8,7 +8,7 @@ Sign = tuple[str | None, str | None, datetime]
 """An account, a Region, and a time at which something of them was read."""
 
 
-class Moment(Struct, frozen=True):
+class Moment(Struct, frozen=True, gc=False):
     """When and where an event happened, without the event."""
 
     account: str | None
@@ -16,14 +16,14 @@ class Moment(Struct, frozen=True):
     time: datetime
 
 
-class Hole(Struct, frozen=True):
+class Hole(Struct, frozen=True, gc=False):
     """A span of time of which nothing was read; aware, UTC."""
 
     start: datetime
     end: datetime
 
 
-class Reach(Struct, frozen=True):
+class Reach(Struct, frozen=True, gc=False):
     """The evidence of one account and Region: from its first sign to its last, and the holes between."""
 
     account: str | None
@@ -33,7 +33,7 @@ class Reach(Struct, frozen=True):
     holes: tuple[Hole, ...]
 
 
-class Coverage(Struct, frozen=True):
+class Coverage(Struct, frozen=True, gc=False):
     """The reach of the evidence, sorted by account and Region."""
 
     reaches: tuple[Reach, ...]

@@ -63,7 +63,7 @@ class HoldingKind(StrEnum):
     IPV6_PREFIX = "ipv6-prefix"
 
 
-class Holding(Struct, frozen=True):
+class Holding(Struct, frozen=True, gc=False):
     """An address or a prefix, with its kind."""
 
     held: Held
@@ -86,7 +86,7 @@ class ActorKind(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Agent(Struct, frozen=True):
+class Agent(Struct, frozen=True, gc=False):
     """The program behind a user agent string.
 
     ``name`` is None where the string names no program (an SDK alone names none); ``sdk`` is the
@@ -99,7 +99,7 @@ class Agent(Struct, frozen=True):
     sdk: str | None = None
 
 
-class ActorBasis(Struct, frozen=True):
+class ActorBasis(Struct, frozen=True, gc=False):
     """How each joined fact about an actor is known; None where the fact is not set."""
 
     service_account: str | None = None
@@ -107,7 +107,7 @@ class ActorBasis(Struct, frozen=True):
     instance: str | None = None
 
 
-class Actor(Struct, frozen=True):
+class Actor(Struct, frozen=True, gc=False):
     """Who made a call, as the record says, and as other records complete it.
 
     ``service_account`` is ``namespace/name``. ``ipamd`` names the rule by which the call is known
@@ -135,14 +135,14 @@ class Actor(Struct, frozen=True):
     ipamd: str | None = None
 
 
-class Failure(Struct, frozen=True):
+class Failure(Struct, frozen=True, gc=False):
     """Why a call failed, in CloudTrail's words: errorCode and errorMessage."""
 
     code: str
     message: str | None
 
 
-class Subject(Struct, frozen=True):
+class Subject(Struct, frozen=True, gc=False):
     """One interface or instance that a call touches, and all that the record says of it.
 
     A call that touches several (RunInstances, TerminateInstances) has one subject for each.
@@ -177,7 +177,7 @@ class Subject(Struct, frozen=True):
     allocation: str | None = None
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """A call that moves an address or an interface, or tried to.
 
     ``time`` is aware, UTC, with the one-second clock of CloudTrail's eventTime (the completion of
@@ -199,7 +199,7 @@ class Event(Struct, frozen=True):
     corrects: bool = False
 
 
-class IssuedSession(Struct, frozen=True):
+class IssuedSession(Struct, frozen=True, gc=False):
     """Credentials that STS issued to a Kubernetes service account (IRSA or EKS Pod Identity)."""
 
     time: datetime

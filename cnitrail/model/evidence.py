@@ -13,21 +13,21 @@ DELIVERY_LAG = timedelta(hours=1)
 "about 5 minutes" that AWS states as the average. AWS retries a delivery that fails for 30 days."""
 
 
-class Origin(Struct, frozen=True, order=True):
+class Origin(Struct, frozen=True, gc=False, order=True):
     """Where a record was found: a file (or other container) and its place in it, from 0."""
 
     source: str
     index: int
 
 
-class Skipped(Struct, frozen=True):
+class Skipped(Struct, frozen=True, gc=False):
     """Something that could not be read: where it is, and why in one sentence."""
 
     source: str
     reason: str
 
 
-class Note(Struct, frozen=True):
+class Note(Struct, frozen=True, gc=False):
     """Something that a source says of its own reading: how it asked, what it could not show.
 
     ``documents`` is about how many more of them will come, where a source says that.
@@ -52,14 +52,14 @@ class Document(Struct, frozen=True):
     etag: str | None = None
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """One candidate CloudTrail record: the JSON text of the record itself, without envelope."""
 
     origins: tuple[Origin, ...]
     payload: bytes
 
 
-class Scope(Struct, frozen=True):
+class Scope(Struct, frozen=True, gc=False):
     """What of its evidence a source is asked for; it may deliver more, never less.
 
     Times are aware, both included, and are those of events. ``event_names`` are the events that matter.
@@ -88,7 +88,7 @@ class Scope(Struct, frozen=True):
     into: str | None = None
 
 
-class Account(Struct, frozen=True):
+class Account(Struct, frozen=True, gc=False):
     """What a source counted of its evidence beyond the records that it delivers, once at its end.
 
     A store knows what was read into it, and delivers of that only what is asked for. ``records``
@@ -108,7 +108,7 @@ class Account(Struct, frozen=True):
     ends: tuple[Moment, ...]
 
 
-class SourceReport(Struct, frozen=True):
+class SourceReport(Struct, frozen=True, gc=False):
     """The account of one source: records read = relevant + passed over; relevant = kept + duplicates.
 
     ``bytes`` counts what was read as it is stored (compressed, where it is compressed).
@@ -123,7 +123,7 @@ class SourceReport(Struct, frozen=True):
     skipped: int
 
 
-class Evidence(Struct, frozen=True):
+class Evidence(Struct, frozen=True, gc=False):
     """The account of everything that was read; times are those of relevant events."""
 
     sources: tuple[SourceReport, ...]

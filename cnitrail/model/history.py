@@ -18,7 +18,7 @@ class Basis(StrEnum):
     OPEN = "open"
 
 
-class Bound(Struct, frozen=True):
+class Bound(Struct, frozen=True, gc=False):
     """A start or an end: the time (aware, UTC; None where no bound is known), its basis, its event."""
 
     time: datetime | None
@@ -30,7 +30,7 @@ OPEN = Bound(None, Basis.OPEN)
 UNKNOWN = Bound(None, Basis.UNKNOWN)
 
 
-class Attachment(Struct, frozen=True):
+class Attachment(Struct, frozen=True, gc=False):
     """An interface on an instance, from ``start`` to ``end``."""
 
     eni: str
@@ -48,7 +48,7 @@ class Attachment(Struct, frozen=True):
         return starts and (self.end.time is None or time <= self.end.time)
 
 
-class Interface(Struct, frozen=True):
+class Interface(Struct, frozen=True, gc=False):
     """What the evidence says of one ENI over its whole life.
 
     ``mark`` is the instance that the VPC CNI made it for, with ``description`` or ``tag``, and
@@ -81,7 +81,7 @@ class Interface(Struct, frozen=True):
         return None
 
 
-class Lease(Struct, frozen=True):
+class Lease(Struct, frozen=True, gc=False):
     """An interval in which an ENI held an address or a prefix.
 
     Beside the bounds that are shown, a lease knows how far it may reach and what it may be doubted
@@ -111,7 +111,7 @@ class Lease(Struct, frozen=True):
         return self.start.time or self.earliest
 
 
-class Instance(Struct, frozen=True):
+class Instance(Struct, frozen=True, gc=False):
     """What the evidence says of one instance."""
 
     instance: str
@@ -125,7 +125,7 @@ class Instance(Struct, frozen=True):
     ended: Bound
 
 
-class History(Struct, frozen=True):
+class History(Struct, frozen=True, gc=False):
     """The rebuilt past."""
 
     events: tuple[Event, ...]
