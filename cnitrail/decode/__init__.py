@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from cnitrail.decode.actor import actor
 from cnitrail.decode.events import EVENTS, call_of
-from cnitrail.decode.head import account_of, corrected_by, failure_of, id_of, key_of, region_of, time_of
+from cnitrail.decode.head import account_of, corrected_by, digest_of, failure_of, id_of, region_of, time_of
 from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, session_of
 from cnitrail.decode.shapes import Fields, Problems, text
 from cnitrail.jsontext import parse
@@ -19,7 +19,7 @@ MARKERS = (POD_IDENTITY,)
 """Texts that make a record relevant though its event name alone would not."""
 
 
-class Decoded(Struct, frozen=True):
+class Decoded(Struct, frozen=True, gc=False):
     """What a record says: an event, an issued session, or neither (it is of no matter).
 
     ``problems`` tell which fields could not be read.
@@ -60,17 +60,18 @@ def _decoded(record: Record, entry: Fields) -> Decoded:
 
 def _event(record: Record, entry: Fields, name: str, problems: Problems) -> Event | None:
     effect, subjects_of = EVENTS[name]
-    subjects = subjects_of(call_of(entry, name, problems))
+    failure = failure_of(entry)
+    subjects = subjects_of(call_of(entry, name, ok=failure is None, problems=problems))
     time = time_of(entry, problems) if subjects else None
     if time is None:
         return None
-    failure = failure_of(entry)
     if failure is not None:
         problems.clear()  # a refused call may name anything
+    event_id, corrected = id_of(entry), corrected_by(entry)
     return Event(
         time=time,
-        key=key_of(entry),
-        event_id=id_of(entry),
+        key=corrected or event_id or digest_of(entry),
+        event_id=event_id,
         name=name,
         effect=effect,
         failure=failure,
@@ -79,5 +80,5 @@ def _event(record: Record, entry: Fields, name: str, problems: Problems) -> Even
         actor=actor(entry),
         subjects=subjects,
         origins=record.origins,
-        corrects=corrected_by(entry) is not None,
+        corrects=corrected is not None,
     )

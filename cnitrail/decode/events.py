@@ -6,11 +6,11 @@ CloudTrail's lower camel case (https://docs.aws.amazon.com/AWSEC2/latest/APIRefe
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cnitrail.decode.head import succeeded
 from cnitrail.decode.shapes import (
     Fields,
     Problems,
@@ -67,13 +67,13 @@ class Call(Struct, frozen=True):
             self.problems.unreadable(field, value, wanted)
 
 
-def call_of(entry: Fields, name: str, problems: Problems) -> Call:
+def call_of(entry: Fields, name: str, *, ok: bool, problems: Problems) -> Call:
     """The call of a record; what cannot be read of it is added to the problems."""
     return Call(
         request=_unwrapped(entry.get("requestParameters"), f"{name}Request"),
         response=_unwrapped(entry.get("responseElements"), f"{name}Response"),
         details=fields(entry.get("serviceEventDetails")),
-        ok=succeeded(entry),
+        ok=ok,
         problems=problems,
     )
 
@@ -97,20 +97,24 @@ def _lower_camel(value: object) -> object:
 Decoder = Callable[[Call], tuple[Subject, ...]]
 
 
+_REQUESTED = (
+    ("privateIpAddressesSet", "privateIpAddress"),
+    ("ipv4Prefixes", "ipv4Prefix"),
+    ("ipv6Addresses", "ipv6Address"),
+    ("ipv6Prefixes", "ipv6Prefix"),
+)
+_COUNTS = ("secondaryPrivateIpAddressCount", "ipv4PrefixCount", "ipv6AddressCount", "ipv6PrefixCount")
+
+
 def _requested_addresses(request: Fields) -> tuple[str, ...]:
     """The addresses and prefixes that a request names, as it names them, however wrong."""
-    return (
-        *texts(request.get("privateIpAddressesSet"), "privateIpAddress"),
-        *texts(request.get("ipv4Prefixes"), "ipv4Prefix"),
-        *texts(request.get("ipv6Addresses"), "ipv6Address"),
-        *texts(request.get("ipv6Prefixes"), "ipv6Prefix"),
-    )
+    named = [texts(request[name], key) for name, key in _REQUESTED if name in request]
+    return tuple(chain.from_iterable(named))
 
 
 def _requested_count(request: Fields) -> int | None:
     """How many addresses or prefixes a request asks for by number."""
-    counts = ("secondaryPrivateIpAddressCount", "ipv4PrefixCount", "ipv6AddressCount", "ipv6PrefixCount")
-    found = (number(request.get(count)) for count in counts)
+    found = (number(request[count]) for count in _COUNTS if count in request)
     return next((count for count in found if count is not None), None)
 
 
@@ -240,7 +244,7 @@ def _create_interface(call: Call) -> tuple[Subject, ...]:
         subnet=text(request.get("subnetId")),
         requested=_requested_count(request),
         requested_addresses=_requested_addresses(request)
-        or tuple(texts(request.get("privateIpAddress"), "privateIpAddress")),
+        or texts(request.get("privateIpAddress"), "privateIpAddress"),
         description=text(request.get("description")),
         interface_type=text(request.get("interfaceType")),
         tags=_tags_of(request, "network-interface"),
@@ -358,7 +362,7 @@ def _asked_for(request: Fields, interface: Fields) -> Subject:
         eni=text(interface.get("networkInterfaceId")),
         device_index=number(interface.get("deviceIndex")),
         subnet=text(interface.get("subnetId")) or text(request.get("subnetId")),
-        requested_addresses=tuple(texts(address, "privateIpAddress")),
+        requested_addresses=texts(address, "privateIpAddress"),
         instance_type=text(request.get("instanceType")),
     )
 
@@ -379,7 +383,7 @@ def _create_fleet(call: Call) -> tuple[Subject, ...]:
 
 def _terminate(call: Call) -> tuple[Subject, ...]:
     ended, asked = call.response.get("instancesSet"), call.request.get("instancesSet")
-    answered = any(texts(ended, "instanceId"))
+    answered = bool(texts(ended, "instanceId"))
     instances = call.ids("instancesSet", ended if answered else asked, "instanceId")
     return tuple(Subject(instance=instance) for instance in instances) or (Subject(),)
 
@@ -430,7 +434,7 @@ def _associate_address(call: Call) -> tuple[Subject, ...]:
             association=text(call.response.get("associationId")),
             public_address=text(request.get("publicIp")),
             allocation=text(request.get("allocationId")),
-            requested_addresses=tuple(texts(request.get("privateIpAddress"), "privateIpAddress")),
+            requested_addresses=texts(request.get("privateIpAddress"), "privateIpAddress"),
         ),
     )
 

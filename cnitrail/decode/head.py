@@ -56,12 +56,8 @@ def corrected_by(entry: Fields) -> str | None:
     return text(fields(entry.get("addendum")).get("originalEventID"))
 
 
-def key_of(entry: Fields) -> str:
-    """What identifies the event among repeats: its id, the id that it corrects, else its digest."""
-    return corrected_by(entry) or id_of(entry) or _digest(entry)
-
-
-def _digest(entry: Fields) -> str:
+def digest_of(entry: Fields) -> str:
+    """What identifies an event among repeats that has no id."""
     from hashlib import sha256
 
     return "sha256:" + sha256(msgspec.json.encode(entry, order="deterministic")).hexdigest()

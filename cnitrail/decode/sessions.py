@@ -1,6 +1,6 @@
 """The STS calls that issue credentials to a Kubernetes service account: IRSA and EKS Pod Identity."""
 
-from cnitrail.decode.head import account_of, corrected_by, id_of, key_of, region_of, succeeded, time_of
+from cnitrail.decode.head import account_of, corrected_by, digest_of, id_of, region_of, succeeded, time_of
 from cnitrail.decode.shapes import Fields, Problems, fields, tags, text
 from cnitrail.model import IssuedSession, Record
 
@@ -32,10 +32,11 @@ def session_of(record: Record, entry: Fields, problems: Problems) -> IssuedSessi
     time = time_of(entry, problems)
     if time is None:
         return None
+    event_id, corrected = id_of(entry), corrected_by(entry)
     return IssuedSession(
         time=time,
-        key=key_of(entry),
-        event_id=id_of(entry),
+        key=corrected or event_id or digest_of(entry),
+        event_id=event_id,
         account=account_of(entry),
         region=region_of(entry),
         access_key_id=text(fields(response.get("credentials")).get("accessKeyId")),
@@ -46,7 +47,7 @@ def session_of(record: Record, entry: Fields, problems: Problems) -> IssuedSessi
         oidc_provider=text(response.get("provider")) or text(identity.get("identityProvider")),
         pod_identity=pod_identity,
         origins=record.origins,
-        corrects=corrected_by(entry) is not None,
+        corrects=corrected is not None,
     )
 
 

@@ -6,7 +6,7 @@ a successful call is lost in silence.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
@@ -61,26 +61,25 @@ def flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def elements(value: object) -> Iterator[object]:
+def elements(value: object) -> Sequence[object]:
     """The elements of a set, in whichever of CloudTrail's shapes it stands.
 
     A list; ``{}`` or ``""`` for none; a list, or a single element, under one of the known wrappers;
     a bare element. See the shapes in AWS's CloudTrail record contents and the EC2 API's ``Set`` types.
     """
+    if value is None:
+        return ()
     while isinstance(value, dict) and (wrapper := next(filter(value.__contains__, _WRAPPERS), None)):
         value = value[wrapper]
     if isinstance(value, list):
-        yield from value
-    elif value not in (None, "", {}):
-        yield value
+        return value
+    return () if value in (None, "", {}) else (value,)
 
 
-def texts(value: object, key: str) -> Iterator[str]:
+def texts(value: object, key: str) -> tuple[str, ...]:
     """The strings of a set, whether they stand bare or under ``key`` in an object."""
-    for element in elements(value):
-        found = text(element) or text(fields(element).get(key))
-        if found is not None:
-            yield found
+    found = [text(element) or text(fields(element).get(key)) for element in elements(value)]
+    return tuple([each for each in found if each is not None])
 
 
 def tags(value: object) -> tuple[tuple[str, str], ...]:
@@ -122,8 +121,10 @@ class Problems(list[str]):
 
 def held(value: object, key: str, field: str, problems: Problems) -> tuple[Held, ...]:
     """The addresses (``key`` names an address) or prefixes (``key`` names a prefix) of a set."""
-    wants_prefix = key.lower().endswith("prefix")
+    if value is None:
+        return ()
     found: list[Held] = []
+    wants_prefix = key.lower().endswith("prefix")
     for element in elements(value):
         raw = element if isinstance(element, str) else fields(element).get(key)
         read = (prefix(raw) if wants_prefix else address(raw)) if isinstance(raw, str) else None
@@ -138,4 +139,4 @@ def holdings(
     value: object, key: str, kind: HoldingKind, field: str, problems: Problems
 ) -> tuple[Holding, ...]:
     """The holdings of one kind in a set."""
-    return tuple(Holding(each, kind) for each in held(value, key, field, problems))
+    return tuple([Holding(each, kind) for each in held(value, key, field, problems)])
