@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 
-from cnitrail.history.draft import GroupKey, LeaseDraft, begins
+from cnitrail.history.draft import GroupKey, LeaseDraft, Slot, begins
 from cnitrail.model import Held, Interface, is_prefix
 
 
-def doubt_across(folded: Mapping[GroupKey, list[LeaseDraft]], interfaces: Mapping[str, Interface]) -> None:
+def doubt_across(folded: Mapping[GroupKey, list[Slot]], interfaces: Mapping[str, Interface]) -> None:
     """Where a VPC is not known, another ENI's lease of the same address may be in the same one.
 
     If so, one of the two has ended without an event that shows it: from the moment at which two
@@ -16,13 +16,13 @@ def doubt_across(folded: Mapping[GroupKey, list[LeaseDraft]], interfaces: Mappin
     """
     if len(folded) < 2 or all(known for known, _ in folded):
         return
-    everything = {lease.held for group in folded.values() for lease in group}
+    everything = {slot.held for slots in folded.values() for slot in slots}
     prefixes = [held for held in everything if is_prefix(held)]
     by_held: dict[Held, list[tuple[GroupKey, LeaseDraft]]] = defaultdict(list)
-    for key, group in folded.items():
-        for lease in group:
-            for held in everything if is_prefix(lease.held) else (lease.held, *prefixes):
-                by_held[held].append((key, lease))
+    for key, slots in folded.items():
+        for slot in slots:
+            for held in everything if is_prefix(slot.held) else (slot.held, *prefixes):
+                by_held[held] += [(key, lease) for lease in slot.leases]
     for entries in by_held.values():
         entries.sort(key=lambda entry: begins(entry[1]))
         _doubt_overlaps(entries, interfaces)

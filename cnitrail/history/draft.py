@@ -1,8 +1,8 @@
-"""A lease while its story is being read."""
+"""Leases while their story is being read."""
 
 from datetime import UTC, datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from cnitrail.model import OPEN, Bound, Event, Held, HoldingKind
 
@@ -10,7 +10,7 @@ GroupKey = tuple[bool, str]
 """(True, VPC id), or (False, ENI id) where the VPC of the ENI is not known."""
 
 
-class LeaseDraft(Struct, eq=False):
+class LeaseDraft(Struct, eq=False, gc=False):
     """A lease while its story is being read."""
 
     held: Held
@@ -30,6 +30,21 @@ class LeaseDraft(Struct, eq=False):
     def reach(self) -> datetime | None:
         """The first moment that the lease may cover; None for any time before."""
         return self.start.time or self.earliest
+
+
+class Slot(Struct, eq=False):
+    """One address or prefix in one VPC: who has it, who had it, and every lease of it so far.
+
+    ``kind`` is that of a release, which does not say it. ``open`` is the lease of each interface
+    that has it, ``last`` the last that is over of each; ``ended`` is when the latest was over.
+    """
+
+    held: Held
+    kind: HoldingKind
+    leases: list[LeaseDraft] = field(default_factory=list)
+    open: dict[str, LeaseDraft] = field(default_factory=dict)
+    last: dict[str, LeaseDraft] = field(default_factory=dict)
+    ended: datetime | None = None
 
 
 _LATEST = datetime.max.replace(tzinfo=UTC)

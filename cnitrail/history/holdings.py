@@ -8,10 +8,13 @@ so a block is rebuilt as one.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain
+
+from msgspec import Struct, field
 
 from cnitrail.history.doubt import doubt_across
-from cnitrail.history.draft import GroupKey, LeaseDraft
-from cnitrail.history.fold import Act, Fold, Verb
+from cnitrail.history.draft import GroupKey, LeaseDraft, Slot
+from cnitrail.history.fold import WHOLE, Act, Fold, Verb
 from cnitrail.model import (
     Effect,
     Event,
@@ -45,28 +48,57 @@ def fold_holdings(
     ``deaths`` are the terminations that took an interface along, by ENI.
     """
     leases: list[Lease] = []
-    holders: dict[Held, list[tuple[Lease, ...]]] = defaultdict(list)
-    for _, groups in sorted(_acts_by_block(events, interfaces, deaths).items()):
-        folded = {key: Fold(acts, interfaces, deaths).leases() for key, acts in sorted(groups.items())}
+    holders: Holders = {}
+    for _, stories in sorted(_stories(events, interfaces, deaths).items()):
+        folded = {
+            key: Fold(story.slots, interfaces, deaths).read(story.acts)
+            for key, story in sorted(stories.items())
+        }
         doubt_across(folded, interfaces)
-        for key, group in folded.items():
-            by_held: dict[Held, list[Lease]] = defaultdict(list)
-            for lease in group:
-                by_held[lease.held].append(_finished(lease, key[1] if key[0] else None))
-            for held, one_held in by_held.items():
-                holders[held].append(tuple(one_held))
-                leases.extend(one_held)
-    leases.sort(key=_place)
-    return tuple(leases), {held: tuple(groups) for held, groups in holders.items()}
+        by_held: dict[Held, list[tuple[Lease, ...]]] = defaultdict(list)
+        for key, slots in folded.items():
+            vpc = key[1] if key[0] else None
+            for slot in slots:
+                if slot.leases:
+                    by_held[slot.held].append(tuple(_finished(lease, vpc) for lease in slot.leases))
+        for held in sorted(by_held, key=order_of):
+            holders[held] = tuple(by_held[held])
+            leases += sorted(chain.from_iterable(by_held[held]), key=_start)
+    return tuple(leases), holders
 
 
-def _acts_by_block(
+class _Story(Struct):
+    """All that calls say of one block in one VPC."""
+
+    slots: list[Slot] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
+
+
+Blocks = dict[Block, dict[GroupKey, _Story]]
+
+
+class _Seats(dict[Held, tuple[_Story, Slot]]):
+    """Where each address of a VPC stands in the stories of its blocks."""
+
+    def __init__(self, key: GroupKey, blocks: Blocks) -> None:
+        self._key = key
+        self._blocks = blocks
+
+    def __missing__(self, held: Held) -> tuple[_Story, Slot]:
+        story = self._blocks[block_of(held)][self._key]
+        slot = Slot(held, _KINDS[held.version, is_prefix(held)])
+        story.slots.append(slot)
+        self[held] = story, slot
+        return story, slot
+
+
+def _stories(
     events: Iterable[Event], interfaces: Mapping[str, Interface], deaths: Mapping[str, Event]
-) -> dict[Block, dict[GroupKey, list[Act]]]:
-    blocks: dict[Block, dict[GroupKey, list[Act]]] = defaultdict(lambda: defaultdict(list))
-    blocks_of: dict[str, set[Block]] = defaultdict(set)
+) -> Blocks:
+    blocks: Blocks = defaultdict(lambda: defaultdict(_Story))
+    seats_by_key: dict[GroupKey, _Seats] = {}
+    seats_by_eni: dict[str, _Seats] = {}
     deletions: dict[str, Event] = {}
-    keys: dict[str, GroupKey] = {}
     for event in events:
         if event.failure is not None:
             continue
@@ -77,25 +109,24 @@ def _acts_by_block(
             if event.effect is Effect.DELETE:
                 deletions.setdefault(eni, event)
                 continue
-            key = keys.get(eni)
-            if key is None:
+            seats = seats_by_eni.get(eni)
+            if seats is None:
                 vpc = interfaces[eni].vpc
-                key = keys[eni] = (False, eni) if vpc is None else (True, vpc)
+                key = (False, eni) if vpc is None else (True, vpc)
+                seats = seats_by_eni[eni] = seats_by_key.setdefault(key, _Seats(key, blocks))
             verb = Verb.SHOW if subject.existing else Verb.TAKE
             for holding in subject.added:
-                block = block_of(holding.held)
-                act = Act(event.time, verb, eni, event, holding.held, holding.kind)
-                blocks[block][key].append(act)
-                blocks_of[eni].add(block)
+                story, slot = seats[holding.held]
+                story.acts.append(Act(event.time, verb, eni, event, slot, holding.kind))
             for held in subject.removed:
-                block = block_of(held)
-                kind = _KINDS[held.version, is_prefix(held)]
-                blocks[block][key].append(Act(event.time, Verb.RELEASE, eni, event, held, kind))
-                blocks_of[eni].add(block)
-    for verb, ends in ((Verb.DELETE, deletions), (Verb.DIE, deaths)):
-        for eni, event in ends.items():
-            for block in blocks_of.get(eni, ()):
-                blocks[block][keys[eni]].append(Act(event.time, verb, eni, event))
+                story, slot = seats[held]
+                story.acts.append(Act(event.time, Verb.RELEASE, eni, event, slot, slot.kind))
+    for story in chain.from_iterable(stories.values() for stories in blocks.values()):
+        enis = {act.eni for act in story.acts}
+        for verb, ends in ((Verb.DELETE, deletions), (Verb.DIE, deaths)):
+            for eni in enis & ends.keys():
+                event = ends[eni]
+                story.acts.append(Act(event.time, verb, eni, event, WHOLE, WHOLE.kind))
     return blocks
 
 
@@ -116,7 +147,7 @@ def _finished(lease: LeaseDraft, vpc: str | None) -> Lease:
     )
 
 
-def _place(lease: Lease) -> tuple[object, ...]:
-    """The order in which leases are shown: by address, a block after its addresses, then by start."""
+def _start(lease: Lease) -> tuple[object, ...]:
+    """The order in which the leases of an address are shown."""
     reach = lease.start.time or lease.earliest
-    return *order_of(lease.held), reach is not None, reach, lease.vpc or "", lease.eni
+    return reach is not None, reach, lease.vpc or "", lease.eni

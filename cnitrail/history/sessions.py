@@ -128,8 +128,9 @@ def ipamd_rule(event: Event, actor: Actor, interfaces: Mapping[str, Interface]) 
     (amazon-vpc-cni-k8s, pkg/awsutils/awsutils.go), so a call that does is somebody else's,
     whatever its user agent says.
     """
-    by_hand = any(subject.requested_addresses or subject.reassign for subject in event.subjects)
-    if by_hand and event.effect is Effect.ASSIGN:
+    if event.effect is Effect.ASSIGN and any(
+        subject.requested_addresses or subject.reassign for subject in event.subjects
+    ):
         return None
     if actor.agent.name == _CNI_AGENT:
         return "user-agent"
