@@ -72,9 +72,10 @@ def _addresses(entry: TimelineEntry) -> Iterator[Held]:
 
 
 def _leases_by_ending_event(history: History) -> dict[str, list[Lease]]:
+    """What a call ended beside what it names: a release names all that it ends."""
     ended: dict[str, list[Lease]] = defaultdict(list)
     for lease in history.leases:
-        if lease.end.event is not None:
+        if lease.end.event is not None and not lease.released:
             ended[lease.end.event.key].append(lease)
     return ended
 
@@ -161,8 +162,11 @@ def _attachment(interface: Interface | None, subject: Subject, time: datetime) -
     if interface is None:
         return None
     name = subject.attachment or subject.association
-    named = (each for each in interface.attachments if name is not None and each.attachment == name)
-    return next(named, None) or interface.attachment_at(time)
+    if name is not None:
+        for attachment in interface.attachments:
+            if attachment.attachment == name:
+                return attachment
+    return interface.attachment_at(time)
 
 
 def _instance(
