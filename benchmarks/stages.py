@@ -1,0 +1,120 @@
+"""Where the time of `timeline -o jsonl` goes: `python benchmarks/stages.py [--files N] [--store N]`.
+
+Relevant events and nothing else, once from log files (100 records each, gzipped) and once from a
+store, so that what comes after the scan is seen: in real logs, where one record in a hundred matters,
+the scan takes most. CPU seconds of one process for each source, and each stage's share of the whole.
+"""
+
+import argparse
+import gzip
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import islice, pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import process_time
+
+from history import synthetic_records
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.timeline import timeline
+from cnitrail.cli.filing import file_under
+from cnitrail.decode import MARKERS, NAMES, decode
+from cnitrail.history import Ledger, build, cover
+from cnitrail.model import Document, Origin, Record, Scope
+from cnitrail.render.json import lines
+from cnitrail.scan import Scanner, Tally
+from cnitrail.sources import open_source
+from cnitrail.store.writer import Writer
+
+RECORDS_IN_A_FILE = 100
+
+
+def write_files(folder: str, events: int) -> str:
+    """A directory of log files."""
+    records = synthetic_records(events)
+    number = 0
+    while together := list(islice(records, RECORDS_IN_A_FILE)):
+        text = b'{"Records":[' + b",".join(together) + b"]}"
+        Path(folder, f"{number:06}.json.gz").write_bytes(gzip.compress(text, 1))
+        number += 1
+    return folder
+
+
+def write_store(folder: str, events: int) -> str:
+    """A store."""
+    path = os.path.join(folder, "trail.db")
+    with Writer(path, lambda: None) as store:
+        for number, payload in enumerate(synthetic_records(events)):
+            file, position = divmod(number, RECORDS_IN_A_FILE)
+            record = Record((Origin(f"s3://trail/{file:06}.json.gz", position),), payload)
+            filing = file_under(record, decode(record))
+            assert filing is not None
+            store.add(record, filing)
+    return path
+
+
+def found(source: str) -> Iterator[Record]:
+    """The relevant records of a source."""
+    scanner = Scanner(NAMES, MARKERS)
+    for delivered in open_source(source, Scope(event_names=NAMES)).documents():
+        if isinstance(delivered, Document):
+            for each in scanner.scan(delivered, Tally()):
+                assert isinstance(each, Record)
+                yield each
+        elif isinstance(delivered, Record):
+            yield delivered
+
+
+def measure(source: str) -> dict[str, float]:
+    """CPU seconds of each stage, one after the other."""
+    times = [process_time()]
+
+    def over() -> None:
+        times.append(process_time())
+
+    records = list(found(source))
+    over()
+    facts = [decode(record).fact for record in records]
+    over()
+    ledger = Ledger()
+    for fact in facts:
+        assert fact is not None
+        ledger.add(fact)
+    history = build(ledger.events(), ledger.sessions())
+    cover((), history.events)
+    over()
+    entries = list(timeline(history, Filter()))
+    over()
+    with open(os.devnull, "w") as out:
+        out.writelines(lines(entries))
+    over()
+    names = ("scan", "decode", "history", "answer", "render")
+    return {name: late - early for name, (early, late) in zip(names, pairwise(times), strict=True)}
+
+
+def main() -> None:
+    """Measure each source in a process of its own, and print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--store", type=int, default=1_000_000)
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.measure:
+        stages = measure(asked.measure)
+        whole = sum(stages.values())
+        shares = " | ".join(f"{seconds / whole:.0%}" for seconds in stages.values())
+        print(f"| {shares} | {whole:.1f} |")
+        return
+    print("| events | scan | decode | history | answer | render | whole, CPU s |")
+    print("|---|---|---|---|---|---|---|")
+    for events, write in ((asked.files, write_files), (asked.store, write_store)):
+        with TemporaryDirectory() as folder:
+            print(f"| {events:,} from {'files' if write is write_files else 'a store'} ", end="", flush=True)
+            subprocess.run([sys.executable, __file__, "--measure", write(folder, events)], check=True)
+
+
+if __name__ == "__main__":
+    main()
