@@ -1,9 +1,10 @@
-"""The checks: ``nox`` runs them all, the tests on every Python from 3.11 to 3.13 that is installed."""
+"""The checks: ``nox`` runs style and tests, the tests on every Python from 3.11 to 3.13 that is installed."""
 
 import nox
 
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "tests"]  # importers: some hundred MB of other people's tools, when asked for
 
 
 @nox.session
