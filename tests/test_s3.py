@@ -96,7 +96,7 @@ def _fresh(server: Endpoint, session: boto3.Session, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setattr(bucket_module, "READ_SECONDS", 1)
+    monkeypatch.setattr(bucket_module, "READ_SECONDS", 2)
 
 
 @pytest.fixture(params=["obstore", "boto3"])
