@@ -1,0 +1,2 @@
+# What a user runs: timeline.sh DIR
+exec python -m cnitrail timeline "$1" -o jsonl
