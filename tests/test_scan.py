@@ -661,6 +661,25 @@ class TestSize:
         assert reading.skipped == ["a record is longer than 1 MB"]
         assert peak < 16 << 20
 
+    def test_a_file_of_100_megabytes_is_read_in_bounded_memory(self) -> None:
+        look = compact(LOOK | {"userAgent": "x" * 20_000})
+
+        def text() -> Iterator[bytes]:
+            yield b'{"Records":[' + compact(ASSIGN)
+            for _ in range(100):
+                yield b"".join([b"," + look] * 50)
+            yield b"," + compact(DELETE) + b"]}"
+
+        tracemalloc.start()
+        try:
+            reading = scanned(text())
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert reading.names == FOUND
+        assert reading.skipped == []
+        assert peak < 16 << 20
+
     def test_a_gzip_bomb_is_passed_in_bounded_memory(self) -> None:
         packer = zlib.compressobj(wbits=31)
         blanks = b" " * (1 << 20)

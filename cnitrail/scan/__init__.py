@@ -130,10 +130,10 @@ def _block(begun: bytes, pieces: Iterator[Bytes]) -> tuple[Bytes, Iterator[Bytes
     size = len(begun)
     try:
         for piece in pieces:
-            if size > BLOCK:
-                return b"".join(held), chain((piece,), pieces)
             held.append(piece)
             size += len(piece)
+            if size > BLOCK:
+                return b"".join(held), pieces
     except Torn as torn:
         return b"".join(held), _Damaged(torn)
     return held[0] if len(held) == 1 else b"".join(held), None
