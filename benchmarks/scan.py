@@ -294,10 +294,10 @@ def main() -> None:
         parser.error("the limit is libdeflate's: pip install deflate")
     chosen = [way for way in WAYS if not asked.only or any(text in way.name for text in asked.only)]
     ways = [way for way in chosen if not way.lacks]
-    machine = f"{platform.system()} {platform.machine()} with {len(os.sched_getaffinity(0))} cores"
     print(
-        f"## Scan\n\n{datetime.now(UTC):%Y-%m-%d}: {machine}, load {os.getloadavg()[0]:.1f} before; "
-        f"Python {platform.python_version()}, {_versions(ways)}."
+        f"## Scan\n\n`python benchmarks/scan.py{''.join(f' {each}' for each in sys.argv[1:])}`, "
+        f"{datetime.now(UTC):%Y-%m-%d}, {len(os.sched_getaffinity(0))} cores, {platform.system()}, "
+        f"load {os.getloadavg()[0]:.1f} before.\nPython {platform.python_version()}, {_versions(ways)}."
     )
     for way in chosen:
         if way.lacks:
