@@ -63,11 +63,13 @@ from cnitrail.model.history import (
     Interface,
     Lease,
 )
+from cnitrail.model.limits import PREFIX_SIZE, Limits
 
 __all__ = [
     "DELIVERY_LAG",
     "EFFECT_ORDER",
     "OPEN",
+    "PREFIX_SIZE",
     "UNKNOWN",
     "Account",
     "Actor",
@@ -99,6 +101,7 @@ __all__ = [
     "Lane",
     "Lease",
     "LeaseEntry",
+    "Limits",
     "LookupEvent",
     "Moment",
     "Moved",
