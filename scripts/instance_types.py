@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cnitrail.limits
 from cnitrail.limits import TABLE, described
+from cnitrail.model import Limits
 
 _SOURCE = "instance_types.json.gz"
 
@@ -21,10 +22,12 @@ def table() -> str:
     packed = files("moto.ec2.resources").joinpath(_SOURCE).read_bytes()
     types = json.loads(gzip.decompress(packed))
     found = sorted((described(each) for each in types.values()), key=lambda limits: limits.instance_type)
-    return "".join(
-        f"{each.instance_type}\t{each.enis}\t{each.ipv4_per_eni}\t{'yes' if each.prefixes else 'no'}\n"
-        for each in found
-    )
+    return "".join("\t".join(_row(each)) + "\n" for each in found)
+
+
+def _row(limits: Limits) -> tuple[str, ...]:
+    prefixes = "yes" if limits.prefixes else "no"
+    return limits.instance_type, str(limits.enis), str(limits.ipv4_per_eni), prefixes, str(limits.cards)
 
 
 if __name__ == "__main__":

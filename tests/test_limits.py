@@ -34,7 +34,9 @@ class TestLimits:
         assert metal.prefixes
 
     def test_of_several_network_cards_the_default_one_counts(self) -> None:
-        assert limits_of("p4d.24xlarge") == Limits("p4d.24xlarge", enis=15, ipv4_per_eni=50, prefixes=True)
+        assert limits_of("p4d.24xlarge") == Limits(
+            "p4d.24xlarge", enis=15, ipv4_per_eni=50, prefixes=True, cards=4
+        )
 
     @pytest.mark.parametrize(
         ("instance_type", "max_pods"),

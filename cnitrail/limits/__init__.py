@@ -1,7 +1,7 @@
 """The limits of instance types: those that are known here, and those that EC2 describes.
 
 ``instance-types.tsv`` has a line for each type: name, interfaces, IPv4 addresses of each (the primary
-one included), and whether they may hold prefixes. ``scripts/instance_types.py`` writes it.
+one included), whether they may hold prefixes, and network cards. ``scripts/instance_types.py`` writes it.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,10 @@ def limits_of(instance_type: str) -> Limits | None:
 def _known() -> Mapping[str, Limits]:
     lines = files(__name__).joinpath(TABLE).read_text(encoding="ascii").splitlines()
     rows = (line.split("\t") for line in lines)
-    return {name: Limits(name, int(enis), int(ipv4), yes == "yes") for name, enis, ipv4, yes in rows}
+    return {
+        name: Limits(name, int(enis), int(ipv4), prefixes == "yes", int(cards))
+        for name, enis, ipv4, prefixes, cards in rows
+    }
 
 
 def read_described(text: bytes) -> dict[str, Limits]:
@@ -58,6 +61,7 @@ def described(instance_type: Any) -> Limits:
             enis=int(cards.get(default, network)["MaximumNetworkInterfaces"]),
             ipv4_per_eni=int(network["Ipv4AddressesPerInterface"]),
             prefixes=nitro,
+            cards=max(len(cards), 1),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise ValueError(f"not a description of an instance type: {instance_type!r:.80}") from None

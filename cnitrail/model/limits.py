@@ -9,15 +9,16 @@ PREFIX_SIZE = 16
 class Limits(Struct, frozen=True):
     """How many interfaces and IPv4 addresses EC2 lets an instance type have.
 
-    ``enis`` counts those of the default network card: the VPC CNI gives pods addresses on no other
-    unless it is told to. ``ipv4_per_eni`` includes the primary address. ``prefixes`` tells whether
-    an interface may hold prefixes in place of secondary addresses.
+    ``enis`` counts those of the default network card, of ``cards`` in all: the VPC CNI gives pods
+    addresses on no other unless it is told to. ``ipv4_per_eni`` includes the primary address.
+    ``prefixes`` tells whether an interface may hold prefixes in place of secondary addresses.
     """
 
     instance_type: str
     enis: int
     ipv4_per_eni: int
     prefixes: bool
+    cards: int = 1
 
     @property
     def secondary_per_eni(self) -> int:
