@@ -34,6 +34,11 @@ _NAMED = {Effect.LAUNCH: "launch", Effect.ATTACH: "attach"}
 
 def timeline(history: History, wanted: Filter) -> Iterator[TimelineEntry]:
     """The entries that a filter keeps: by time, within a second cause before effect, by event id."""
+    return (entry for _, entry in calls(history, wanted))
+
+
+def calls(history: History, wanted: Filter) -> Iterator[tuple[Event, TimelineEntry]]:
+    """The entries that a filter keeps in the same order, each with its event."""
     ended = _leases_by_ending_event(history)
     for event in history.events:
         if not wanted.takes_time(event.time) or not wanted.takes_event(event.name):
@@ -43,11 +48,12 @@ def timeline(history: History, wanted: Filter) -> Iterator[TimelineEntry]:
         if not wanted.takes_actor(history.actors[event.key]):
             continue
         for entry in _entries(history, event, ended.get(event.key, [])):
-            if _takes(wanted, entry):
-                yield entry
+            if takes_place(wanted, entry):
+                yield event, entry
 
 
-def _takes(wanted: Filter, entry: TimelineEntry) -> bool:
+def takes_place(wanted: Filter, entry: TimelineEntry) -> bool:
+    """Whether an entry is about the places and addresses that were asked for."""
     clusters = (entry.cluster, entry.actor.cluster)
     return (
         wanted.takes_value("instance", entry.instance)
