@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -10,6 +11,8 @@ from cnitrail.errors import SourceError
 
 if TYPE_CHECKING:
     import boto3
+
+    from cnitrail.model import Scope
 
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
 _UNKNOWN_KEY = frozenset(
@@ -56,6 +59,32 @@ def session(profile: str | None) -> boto3.Session:
         raise SourceError(
             f"AWS configuration: {error}", "aws configure list-profiles shows what there is"
         ) from None
+
+
+def regions_of(session: boto3.Session, scope: Scope, uri: str) -> tuple[str, ...]:
+    """The Regions that were asked for, else the one that the profile or the environment names.
+
+    Raises ``SourceError`` where there is none.
+    """
+    if "all" in scope.regions:
+        return _enabled_regions(session, scope)
+    regions = scope.regions or ((session.region_name,) if session.region_name else ())
+    if not regions:
+        raise SourceError(f"{uri} no AWS Region is set", "name one with --region, or --region all")
+    return tuple(dict.fromkeys(regions))
+
+
+def _enabled_regions(session: boto3.Session, scope: Scope) -> tuple[str, ...]:
+    """The Regions that the account has enabled; where it does not say, those of its partition."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    home = session.region_name or "us-east-1"
+    try:
+        with closing(session.client("ec2", region_name=home, endpoint_url=scope.endpoint_url)) as ec2:
+            return tuple(sorted(region["RegionName"] for region in ec2.describe_regions()["Regions"]))
+    except (BotoCoreError, ClientError):
+        partition = session.get_partition_for_region(home)
+        return tuple(session.get_available_regions("cloudtrail", partition_name=partition))
 
 
 def code_of(error: Exception) -> str:

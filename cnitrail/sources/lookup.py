@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Note, Scope, Skipped
-from cnitrail.sources.aws import Failure, failure, session
+from cnitrail.sources.aws import Failure, failure, regions_of, session
 from cnitrail.sources.lookup_index import records
 from cnitrail.sources.lookup_plan import ABREAST, PER_SECOND, Page, Plan, Query, Unanswered, counted
 from cnitrail.sources.pace import Clock, Pace, SystemClock
@@ -60,7 +60,7 @@ class LookupSource:
     def documents(self) -> Iterator[Said]:
         """A document for each page."""
         credentials = session(self._scope.profile)
-        regions = _regions(credentials, self._scope)
+        regions = regions_of(credentials, self._scope, "lookup:")
         said: SimpleQueue[Said | _Ended] = SimpleQueue()
         stopped = threading.Event()
         # a session is not to be shared between threads, clients are
@@ -98,29 +98,6 @@ def _give_up(failures: list[_Ended], skipped: list[Skipped]) -> None:
         assert end.failure is not None
         raise SourceError(f"lookup:{end.region}: {end.failure.reason}", end.failure.hint)
     raise SourceError(f"{skipped[0].source}: {skipped[0].reason}", "try again later")
-
-
-def _regions(session: boto3.Session, scope: Scope) -> tuple[str, ...]:
-    """The Regions that were asked for, else the one that the profile or the environment names."""
-    if "all" in scope.regions:
-        return _enabled_regions(session, scope)
-    regions = scope.regions or ((session.region_name,) if session.region_name else ())
-    if not regions:
-        raise SourceError("lookup: no AWS Region is set", "name one with --region, or --region all")
-    return tuple(dict.fromkeys(regions))
-
-
-def _enabled_regions(session: boto3.Session, scope: Scope) -> tuple[str, ...]:
-    """The Regions that the account has enabled; where it does not say, those of its partition."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    home = session.region_name or "us-east-1"
-    try:
-        with closing(session.client("ec2", region_name=home, endpoint_url=scope.endpoint_url)) as ec2:
-            return tuple(sorted(region["RegionName"] for region in ec2.describe_regions()["Regions"]))
-    except (BotoCoreError, ClientError):
-        partition = session.get_partition_for_region(home)
-        return tuple(session.get_available_regions("cloudtrail", partition_name=partition))
 
 
 def _client(session: boto3.Session, scope: Scope, region: str) -> CloudTrailClient:
