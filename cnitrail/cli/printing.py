@@ -20,15 +20,22 @@ if TYPE_CHECKING:
 
 
 def respond(
-    request: Request, output: str, evidence: Evidence, entries: Sequence[object], **asked: object
+    request: Request,
+    output: str,
+    evidence: Evidence,
+    entries: Sequence[object],
+    *,
+    nothing: str = "none of them is what was asked for",
+    **asked: object,
 ) -> int:
     """Print the entries of an answer, and say what was read; the exit status that follows.
 
-    ``asked`` is what the command was asked beside its filters.
+    ``nothing`` is what it means that there are none; ``asked`` is what the command was asked beside
+    its filters.
     """
     command = click.get_current_context().command.name
     assert command is not None
     query = {"command": command, "sources": request.sources, **asdict(request.wanted), **asked}
     writer(command, output)(Answer(command, query, evidence, entries), sys.stdout)
     sys.stdout.flush()
-    return tell(evidence, len(entries), request.quiet)
+    return tell(evidence, len(entries), request.quiet, nothing)

@@ -171,10 +171,10 @@ def _enter(found: Skipped | tuple[Record, Decoded], ledger: Ledger, count: _Coun
         count.duplicates += not ledger.add(decoded.fact)
 
 
-def tell(evidence: Evidence, shown: int, quiet: bool) -> int:
+def tell(evidence: Evidence, shown: int, quiet: bool, nothing: str) -> int:
     """Say on stderr what was read and what was not; the exit status that follows from it."""
     if not quiet:
-        click.echo(_summary(evidence, shown), err=True)
+        click.echo(_summary(evidence, shown, nothing), err=True)
     return tell_skipped(evidence.skipped, "-o json lists all under evidence.skipped")
 
 
@@ -188,7 +188,7 @@ def tell_skipped(skipped: Sequence[Skipped], where: str) -> int:
     return 3 if skipped else 0
 
 
-def _summary(evidence: Evidence, shown: int) -> str:
+def _summary(evidence: Evidence, shown: int, nothing: str) -> str:
     files = sum(source.files for source in evidence.sources)
     records = sum(source.records for source in evidence.sources)
     relevant = sum(source.relevant - source.duplicates for source in evidence.sources)
@@ -197,7 +197,7 @@ def _summary(evidence: Evidence, shown: int) -> str:
         return f"nothing to show: {read}; none moves an address or an interface"
     span = f"{evidence.first_event:%Y-%m-%d %H:%M:%SZ} to {evidence.last_event:%Y-%m-%d %H:%M:%SZ}"
     if shown == 0:
-        return f"nothing to show: {read} ({span}), and none of them is what was asked for"
+        return f"nothing to show: {read} ({span}), and {nothing}"
     return f"{shown} shown; {read} ({span})"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -63,7 +63,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     from cnitrail.model import Coverage
 
     questions: list[Question | Unreadable]
-    asked: dict[str, object]
+    asked: dict[str, Any]
     if batch is None:
         questions = [_single(request.sources, at)]
         request = replace(request, sources=request.sources[1:])
