@@ -46,6 +46,8 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for record in records:
             record["eventID"] = f"{EVENT_ID}{record['eventID']}"
             record["userAgent"] = f"{record.get('userAgent')}\ud800\x00"
+            if record["eventName"] == "AssignPrivateIpAddresses":
+                record["requestParameters"]["allowReassignment"] = True  # a finding names who did that
         (folder / f"{number}{FILE_NAME}").write_text(json.dumps({"Records": records}))
     (folder / f"broken{FILE_NAME}").write_text(f"{EVENT_ID}{hostile.LONG}", encoding="utf-8")
     (folder / "torn\udcff\udc9b").write_text('{"Records":[{"eventName":"\x1b[2J')

@@ -34,6 +34,7 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("leases", STORY), READ),
     (("leases", "STORE"), (*READ, *STORE)),
     (("state", STORY, *AT), READ),
+    (("findings", STORY), READ),
     (("collect", STORY, "--to", "STORE"), (*READ, *STORE, "hashlib")),
 ]
 

@@ -55,6 +55,14 @@ class TestGolden:
     ) -> None:
         golden(f"{story}/leases.txt", run("leases", story, "-q").stdout)
 
+    @pytest.mark.parametrize("story", STORIES)
+    def test_the_findings_of_each_story_read_as_reviewed(
+        self, story: str, run: Run, golden: Callable[[str, str], None]
+    ) -> None:
+        result = run("findings", story)
+        assert result.exit_code == 0
+        golden(f"{story}/findings.txt", result.stdout + "\n" + result.stderr)
+
     def test_the_json_of_the_ironman_node_reads_as_reviewed(
         self, run: Run, golden: Callable[[str, str], None]
     ) -> None:

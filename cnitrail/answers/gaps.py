@@ -1,10 +1,13 @@
 """Where the evidence says nothing of a time that is asked for."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cnitrail.answers.filters import Filter
 from cnitrail.model import Coverage
+
+LATE = timedelta(minutes=15)
+"""How late an event may be delivered, as a rule: of so long before its end, evidence may lack events."""
 
 
 def uncovered(coverage: Coverage, second: datetime, wanted: Filter) -> Iterator[str]:
@@ -21,6 +24,15 @@ def uncovered(coverage: Coverage, second: datetime, wanted: Filter) -> Iterator[
             yield f"the evidence of {place} ends at {clock(reach.last)}"
         for hole in reach.holes:
             if hole.start <= second <= hole.end:
+                yield f"nothing of {place} was read between {clock(hole.start)} and {clock(hole.end)}"
+
+
+def holes(coverage: Coverage, wanted: Filter) -> Iterator[str]:
+    """What was not read between the beginnings and the ends, a sentence for each hole."""
+    for reach in coverage.reaches:
+        if wanted.takes_value("account", reach.account) and wanted.takes_value("region", reach.region):
+            place = place_of(reach.account, reach.region)
+            for hole in reach.holes:
                 yield f"nothing of {place} was read between {clock(hole.start)} and {clock(hole.end)}"
 
 

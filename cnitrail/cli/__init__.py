@@ -13,6 +13,7 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "collect": "Bring events into a local store.",
+    "findings": "What is out of the ordinary, each with its events.",
     "leases": "Every interval in which an interface held an address.",
     "state": "Interfaces, attachments and addresses as they stood at a time.",
     "timeline": "Who added, moved or removed which addresses, when.",
@@ -38,9 +39,11 @@ def main() -> None:
       cnitrail timeline logs/                          everything in a directory
       cnitrail timeline --instance i-0abc…             the life of one node, from AWS
       cnitrail who 10.0.1.25 logs/ --at 2h             who had an address then
+      cnitrail findings logs/ --since 1d               what is out of the ordinary
       cnitrail collect logs/ --to trail.db             keep the events that matter
       zcat *.json.gz | cnitrail timeline - -o jsonl    for pipelines
 
     Exit status: 0 answered, all evidence read; 1 no answer; 2 wrong usage;
-    3 answered, but some evidence could not be read; 130 interrupted.
+    3 answered, but some evidence could not be read; 5 something found that --fail-on
+    names; 130 interrupted.
     """

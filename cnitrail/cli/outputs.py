@@ -42,6 +42,12 @@ OUTPUTS = {
         "csv": "leases:write_csv",
         "timesketch": "timesketch:write_leases",
     },
+    "findings": {
+        "table": "findings:write_table",
+        "json": "findings:write_document",
+        "jsonl": "findings:write_lines",
+        "csv": "findings:write_csv",
+    },
     "state": {
         "table": "state:write_table",
         "json": "json:write_document",

@@ -18,7 +18,7 @@ from cnitrail.model.answer import (
     Verdict,
     WhoAnswer,
 )
-from cnitrail.model.coverage import Coverage, Hole, Moment, Reach, Sign
+from cnitrail.model.coverage import Coverage, Hole, Moment, Place, Reach, Sign
 from cnitrail.model.event import (
     EFFECT_ORDER,
     Actor,
@@ -52,6 +52,7 @@ from cnitrail.model.evidence import (
     Skipped,
     SourceReport,
 )
+from cnitrail.model.finding import SEVERITY_ORDER, Finding, Severity
 from cnitrail.model.history import (
     OPEN,
     UNKNOWN,
@@ -70,6 +71,7 @@ __all__ = [
     "EFFECT_ORDER",
     "OPEN",
     "PREFIX_SIZE",
+    "SEVERITY_ORDER",
     "UNKNOWN",
     "Account",
     "Actor",
@@ -88,6 +90,7 @@ __all__ = [
     "Event",
     "Evidence",
     "Failure",
+    "Finding",
     "Held",
     "HeldEntry",
     "History",
@@ -107,10 +110,12 @@ __all__ = [
     "Moved",
     "Note",
     "Origin",
+    "Place",
     "Prefix",
     "Reach",
     "Record",
     "Scope",
+    "Severity",
     "Sign",
     "Skipped",
     "SourceReport",

@@ -4,6 +4,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
+Place = tuple[str | None, str | None]
+"""An account and a Region."""
+
 Sign = tuple[str | None, str | None, datetime]
 """An account, a Region, and a time at which something of them was read."""
 

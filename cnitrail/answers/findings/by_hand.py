@@ -1,0 +1,116 @@
+"""Addresses that a person, or a program other than the VPC CNI, gave or took on a node's interface.
+
+ipamd takes every address that it finds on its interfaces into its pool and gives it to pods, and
+drops what is gone while a pod may still use it (nodeIPPoolReconcile, pkg/ipamd/ipamd.go in
+amazon-vpc-cni-k8s).
+"""
+
+from collections.abc import Iterator
+
+from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_foreign
+from cnitrail.answers.findings.words import counted, listed, through, who
+from cnitrail.model import Basis, Effect, Severity
+
+_KEEP_APART = (
+    "Addresses of your own need an interface that the CNI does not manage "
+    "(tag node.k8s.amazonaws.com/no_manage=true)."
+)
+_ASSIGNED = (
+    "The VPC CNI takes these addresses into its pool and may give them to pods as well. Release them "
+    f"(aws ec2 unassign-private-ip-addresses) if pods are not meant to have them. {_KEEP_APART} "
+    "If the program is this cluster's own network plugin, nothing is wrong."
+)
+_RELEASED = (
+    "A pod that had one of these addresses is cut off, and the VPC CNI notices only later: delete the pods "
+    f"that cannot be reached. {_KEEP_APART}"
+)
+
+
+_GRAVITY = (Severity.LOW, Severity.MEDIUM, Severity.HIGH)
+"""By how many of two signs there are: addresses asked for by name, and an interface of the CNI's pool."""
+
+
+def assigned_by_hand(case: Case) -> Iterator[Claim]:
+    """Addresses were added to an interface of a node, but not by the VPC CNI."""
+    calls = [call for call in _on_nodes(case, Effect.ASSIGN) if not _takes_over(call)]
+    for group in _by_actor(calls):
+        signs = any(call.entry.requested_addresses for call in group), _is_in_the_pool(case, group)
+        held = [lease for call in group for lease in case.taken_by.get(call.event.key, ())]
+        how = " by name, as the VPC CNI never does," if signs[0] else ""
+        actor = group[0].entry.actor
+        yield Claim(
+            severity=_GRAVITY[sum(signs)],
+            sentence=f"{who(actor)} assigned {_addresses(group)}{how} to {_interfaces(case, group)}.",
+            advice=_ASSIGNED,
+            calls=group,
+            ongoing=any(lease.end.basis is Basis.OPEN for lease in held),
+        )
+
+
+def released_by_hand(case: Case) -> Iterator[Claim]:
+    """Addresses were released from an interface of a node, but not by the VPC CNI.
+
+    What somebody assigned by hand, somebody may release by hand.
+    """
+    own = {
+        lease.held
+        for call in _on_nodes(case, Effect.ASSIGN)
+        for lease in case.taken_by.get(call.event.key, ())
+    }
+    calls = [call for call in _on_nodes(case, Effect.UNASSIGN) if not own.issuperset(call.entry.removed)]
+    for group in _by_actor(calls):
+        actor = group[0].entry.actor
+        yield Claim(
+            severity=Severity.HIGH if _is_in_the_pool(case, group) else Severity.MEDIUM,
+            sentence=f"{who(actor)} released {_addresses(group)} of {_interfaces(case, group)}.",
+            advice=_RELEASED,
+            calls=group,
+        )
+
+
+def _on_nodes(case: Case, effect: Effect) -> Iterator[Call]:
+    """The calls of others on interfaces that the CNI manages, or may manage."""
+    for call in case.calls:
+        entry = call.entry
+        of_a_node = entry.eni in case.of_the_cni or (entry.eni_kind == "node-primary" and entry.cluster)
+        if call.did(effect) and of_a_node and is_foreign(call):
+            yield call
+
+
+def _is_in_the_pool(case: Case, group: list[Call]) -> bool:
+    """Whether pods may have the addresses, or may get them."""
+    return any(call.entry.eni in case.of_the_cni for call in group)
+
+
+def _takes_over(call: Call) -> bool:
+    """Whether the call may take addresses from others: that is a finding of its own."""
+    return any(subject.reassign for subject in call.event.subjects)
+
+
+def _by_actor(calls: list[Call]) -> Iterator[list[Call]]:
+    """The calls of each actor through each program."""
+    groups = grouped(
+        calls,
+        lambda call: (
+            call.place,
+            call.entry.actor.label,
+            call.entry.actor.role_arn or call.entry.actor.arn,
+            through(call.entry.actor),
+        ),
+    )
+    yield from groups.values()
+
+
+def _addresses(group: list[Call]) -> str:
+    held = [str(each) for call in group for each in (*call.entry.added, *call.entry.removed)]
+    if held:
+        return listed(held)
+    return counted(sum(call.entry.requested or 0 for call in group), "address", "addresses")
+
+
+def _interfaces(case: Case, group: list[Call]) -> str:
+    """Where the addresses are, and whether the CNI manages them there."""
+    enis = {call.entry.eni for call in group if call.entry.eni}
+    instances = {call.entry.instance for call in group if call.entry.instance}
+    managed = ", which the VPC CNI manages" if enis <= case.of_the_cni else ""
+    return listed(enis) + (f" of {listed(instances)}" if instances else "") + managed

@@ -1,0 +1,205 @@
+"""What the rules look at, and what they say: calls in, claims out."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import NamedTuple, TypeVar
+
+from msgspec import Struct
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.gaps import clock
+from cnitrail.answers.timeline import calls
+from cnitrail.model import (
+    ActorKind,
+    Attachment,
+    Coverage,
+    Effect,
+    Event,
+    Held,
+    History,
+    Lease,
+    Place,
+    Severity,
+    TimelineEntry,
+)
+
+_VPC_RESOURCE_CONTROLLER = "amazon-vpc-resource-controller-k8s"
+_SERVICES = ".amazonaws.com"
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+
+class Call(NamedTuple):
+    """A call on one interface or instance: the event, and what the history makes of it."""
+
+    event: Event
+    entry: TimelineEntry
+
+    @property
+    def time(self) -> datetime:
+        """When it was made; aware, UTC."""
+        return self.event.time
+
+    @property
+    def place(self) -> Place:
+        """Where it was made."""
+        return self.event.account, self.event.region
+
+    @property
+    def code(self) -> str | None:
+        """EC2's own error code, without the ``Client.`` or ``Server.`` before it in CloudTrail."""
+        failure = self.event.failure
+        return failure.code.removeprefix("Client.").removeprefix("Server.") if failure is not None else None
+
+    def did(self, *effects: Effect) -> bool:
+        """Whether it worked, and had one of these effects."""
+        return self.event.failure is None and self.event.effect in effects
+
+
+class Claim(Struct, frozen=True):
+    """What a rule says, and the calls that it rests on, in the order of time; at least one.
+
+    ``began`` where it did not begin with the first of them; ``ongoing`` where the end of the
+    evidence still shows it.
+    """
+
+    severity: Severity
+    sentence: str
+    advice: str
+    calls: Sequence[Call]
+    doubts: tuple[str, ...] = ()
+    began: datetime | None = None
+    ongoing: bool = False
+
+    @property
+    def since(self) -> datetime:
+        """When it began."""
+        return self.began or self.calls[0].time
+
+    @property
+    def until(self) -> datetime | None:
+        """When it was last seen; None where it goes on."""
+        return None if self.ongoing else self.calls[-1].time
+
+
+class Case:
+    """One history with all its calls, and the evidence behind it."""
+
+    def __init__(self, history: History, coverage: Coverage) -> None:
+        self.history = history
+        self.coverage = coverage
+        self.calls = tuple(Call(event, entry) for event, entry in calls(history, Filter()))
+
+    @cached_property
+    def kinds(self) -> frozenset[tuple[Place, Effect]]:
+        """What kinds of calls the evidence of each account and Region holds."""
+        return frozenset((call.place, call.event.effect) for call in self.calls)
+
+    @cached_property
+    def by_eni(self) -> dict[str, list[Call]]:
+        """The calls on each interface."""
+        return grouped((call for call in self.calls if call.entry.eni), lambda call: call.entry.eni or "")
+
+    @cached_property
+    def by_caller(self) -> dict[str | None, list[Call]]:
+        """The calls that each instance made with its own role."""
+        return grouped(self.calls, lambda call: call.entry.actor.instance)
+
+    @cached_property
+    def by_event(self) -> dict[str, list[Call]]:
+        """The calls of each event, by its key: several where it touches several interfaces."""
+        return grouped(self.calls, lambda call: call.event.key)
+
+    @cached_property
+    def in_second(self) -> dict[tuple[Place, datetime], list[Call]]:
+        """The calls of each second, whose order within it is not known."""
+        return grouped(self.calls, lambda call: (call.place, call.time))
+
+    @cached_property
+    def contested(self) -> frozenset[tuple[str, Held]]:
+        """Interfaces and addresses of which the calls of some second do not tell who had them last."""
+        return frozenset((lease.eni, lease.held) for lease in self.history.leases if lease.contested)
+
+    @cached_property
+    def on_instance(self) -> dict[str | None, list[Attachment]]:
+        """The attachments of each instance."""
+        attachments = (
+            each for interface in self.history.interfaces.values() for each in interface.attachments
+        )
+        return grouped(attachments, lambda attachment: attachment.instance)
+
+    @cached_property
+    def taken_by(self) -> dict[str, list[Lease]]:
+        """The leases that began with an event, by its key."""
+        began = (lease for lease in self.history.leases if lease.start.event is not None)
+        return grouped(began, lambda lease: lease.start.event.key if lease.start.event else "")
+
+    @cached_property
+    def of_the_cni(self) -> frozenset[str]:
+        """The interfaces whose addresses the VPC CNI manages."""
+        made = (eni for eni, each in self.history.interfaces.items() if each.kind == "cni")
+        filled = (
+            call.entry.eni
+            for call in self.calls
+            if call.entry.eni and call.entry.actor.ipamd and call.did(Effect.ASSIGN, Effect.UNASSIGN)
+        )
+        return frozenset((*made, *filled))
+
+    def begin(self, place: Place) -> datetime:
+        """When the evidence of an account and Region begins."""
+        return min(reach.first for reach in self.coverage.of(*place))
+
+    def end(self, place: Place) -> datetime:
+        """When the evidence of an account and Region ends."""
+        return max(reach.last for reach in self.coverage.of(*place))
+
+    def hole(self, place: Place, start: datetime, end: datetime) -> tuple[str, ...]:
+        """A sentence where nothing was read for some of a time, else none."""
+        hole = self.coverage.hole_between(*place, start, end)
+        if hole is None:
+            return ()
+        return (f"Nothing was read between {clock(hole.start)} and {clock(hole.end)}.",)
+
+
+def is_foreign(call: Call) -> bool:
+    """Whether something shows that a call on addresses is not the VPC CNI's, nor an AWS service's.
+
+    Another program's name, an SDK that is not Go's, or addresses asked for by name or from another
+    interface, which the CNI never does. A Go SDK without a name may always be the CNI.
+    """
+    actor, agent = call.entry.actor, call.entry.actor.agent
+    if actor.ipamd is not None or actor.kind is ActorKind.AWS_SERVICE or actor.invoked_by is not None:
+        return False
+    if agent.name == _VPC_RESOURCE_CONTROLLER or (agent.name or "").endswith(_SERVICES):
+        return False
+    by_name = call.event.effect is Effect.ASSIGN and bool(call.entry.requested_addresses)
+    other_sdk = agent.sdk is not None and not agent.sdk.startswith("aws-sdk-go")
+    return by_name or agent.name is not None or other_sdk
+
+
+def is_controller(call: Call) -> bool:
+    """Whether a call is the VPC resource controller's, by the name that it gives itself."""
+    return call.entry.actor.agent.name == _VPC_RESOURCE_CONTROLLER
+
+
+def grouped(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Things by a key, in the order in which they come."""
+    groups: dict[K, list[T]] = defaultdict(list)
+    for thing in things:
+        groups[key(thing)].append(thing)
+    return groups
+
+
+def spells(calls: Iterable[Call], pause: timedelta) -> Iterator[list[Call]]:
+    """Calls in stretches: a new one begins after a pause that is longer than this."""
+    spell: list[Call] = []
+    for call in calls:
+        if spell and call.time - spell[-1].time > pause:
+            yield spell
+            spell = []
+        spell.append(call)
+    if spell:
+        yield spell

@@ -1,0 +1,148 @@
+"""Small stories for the findings, told call by call with the records of the fixtures."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from callers import Caller, Irsa, Role, node_session
+from calls import Call, Eni, Instance, Subnet, assign, create_network_interface, failed
+from calls import Record as Entry
+from cni import CNI_1_18, launch, node_tags, sdk_of
+from simulator import Delivery
+from trail import Trail
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.findings import findings
+from cnitrail.decode import decode
+from cnitrail.history import Ledger, build, cover
+from cnitrail.model import Coverage, Finding, History, Origin, Record, Sign
+from cnitrail.sources.layout import log_name
+
+ACCOUNT = "111111111111"
+REGION = "eu-west-1"
+CLUSTER = "quay"
+SUBNET = Subnet(
+    "subnet-0aaaaaaaaaaaaaaa1",  # 10.9.0.0/16
+    "vpc-0aaaaaaaaaaaaaaa1",
+    ACCOUNT,
+    "eu-west-1a",
+    "sg-0aaaaaaaaaaaaaaa1",
+)
+NODE = "i-0aaaaaaaaaaaaaaa1"
+OTHER_NODE = "i-0bbbbbbbbbbbbbbb1"
+NODE_ROLE = Role(ACCOUNT, "quay-NodeInstanceRole")
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE0QUAY"
+AWS_NODE = Irsa(
+    Role(ACCOUNT, "eksctl-quay-addon-vpc-cni-Role1-AAAAAAAAAAAA"),
+    PROVIDER,
+    CNI_1_18,
+    sdk_of(CNI_1_18),
+    "203.0.113.9",
+)
+CLI = (
+    "aws-cli/2.27.31 md/awscrt#0.26.1 ua/2.1 os/linux#6.1 md/arch#x86_64 lang/python#3.13.3 md/pyimpl#CPython"
+)
+BOTO = "Boto3/1.34.20 md/Botocore#1.34.20 ua/2.0 os/linux#5.15.0 md/arch#x86_64 lang/python#3.11.7"
+
+FULL = (
+    "Client.InsufficientFreeAddressesInSubnet",
+    "The specified subnet does not have enough free addresses.",
+)
+THROTTLED = ("Client.RequestLimitExceeded", "Request limit exceeded.")
+
+
+class Incident(Trail):
+    """The trail of one account and Region from a Monday on; hours go on beyond 24."""
+
+    def __init__(self) -> None:
+        super().__init__("incident", ACCOUNT, REGION, "2026-03-02", "1.11")
+        self._records: list[Entry] = []
+
+    def log(self, clock: str, caller: Caller, call: Call, *, request_id: str = "", late: int = 0) -> None:
+        """One record."""
+        self._records.append(self.record(self.time(clock), caller, call, request_id))
+
+    def findings(
+        self, since: str, until: str, *, hole: tuple[str, str] | None = None, wanted: Filter | None = None
+    ) -> list[Finding]:
+        """What is found in log files that cover a time, but for a hole."""
+        ledger = Ledger()
+        for index, entry in enumerate(self._records):
+            fact = decode(Record((Origin("log.json.gz", index),), json.dumps(entry).encode())).fact
+            if fact is not None:
+                ledger.add(fact)
+        history = build(ledger.events(), ledger.sessions())
+        coverage = cover(self._signs(since, until, hole), history.events)
+        return list(findings(history, coverage, wanted or Filter()))
+
+    def found(
+        self, rule: str, since: str, until: str, *, hole: tuple[str, str] | None = None
+    ) -> list[Finding]:
+        """What one rule finds."""
+        return [each for each in self.findings(since, until, hole=hole) if each.rule == rule]
+
+    def _signs(self, since: str, until: str, hole: tuple[str, str] | None) -> Iterator[Sign]:
+        time, end = self.time(since), self.time(until)
+        closed = [self.time(clock) for clock in hole] if hole else [end, end]
+        while time <= end:
+            if not closed[0] < time < closed[1]:
+                yield ACCOUNT, REGION, time
+            time += timedelta(minutes=5)
+
+
+def clock(seconds: int) -> str:
+    """A time of the story, in seconds after midnight."""
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def node(
+    incident: Incident, at: str, instance: str = NODE, kind: str = "m5.large", cluster: str = CLUSTER
+) -> Eni:
+    """A node of the cluster is launched; its first interface."""
+    mark = instance.removeprefix("i-")
+    first = Eni(f"eni-{mark}", SUBNET, f"10.9.0.{int(mark[-3:], 16) % 200 + 4}", f"eni-attach-{mark}")
+    launch(incident, at, NODE_ROLE, Instance(instance, kind, first, node_tags(cluster, "apps")))
+    return first
+
+
+def cni(incident: Incident, instance: str = NODE, agent: str = CNI_1_18) -> Caller:
+    """The CNI of a node, which calls with the node's role."""
+    return node_session(NODE_ROLE, instance, incident.time("00:00:00"), "203.0.113.7", agent).caller
+
+
+def second(instance: str = NODE, number: int = 1) -> Eni:
+    """A further interface of a node, as it is before the CNI's own marks come to it."""
+    mark = f"{instance.removeprefix('i-')[:-2]}{number:02x}"
+    return Eni(f"eni-1{mark[1:]}", SUBNET, f"10.9.1.{number}", f"eni-attach-1{mark[1:]}")
+
+
+def asks(eni: Eni, count: int) -> Call:
+    """A call for so many addresses."""
+    return assign(eni.id, *(f"10.9.{count}.{number}" for number in range(1, count + 1)))
+
+
+def refused(call: Call, error: tuple[str, str]) -> Call:
+    """The same call, refused."""
+    return failed(call, *error)
+
+
+def creation_refused(eni: Eni, count: int, error: tuple[str, str]) -> Call:
+    """A call for an interface with so many addresses, refused."""
+    asked = replace(eni, secondaries=tuple(f"10.9.2.{number}" for number in range(1, count + 1)))
+    return failed(create_network_interface(asked), *error)
+
+
+def read(delivery: Delivery) -> tuple[History, Coverage]:
+    """The history in the log files of a simulated world, and what they cover."""
+    ledger, signs = Ledger(), set()
+    for name, records in delivery.files:
+        log = log_name(name)
+        assert log is not None
+        signs.add((log.account, log.region, log.delivered))
+        for index, record in enumerate(records):
+            fact = decode(Record((Origin(name, index),), json.dumps(record).encode())).fact
+            if fact is not None:
+                ledger.add(fact)
+    history = build(ledger.events(), ledger.sessions())
+    return history, cover(signs, history.events)
