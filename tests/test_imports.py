@@ -15,6 +15,7 @@ from conftest import FIXTURES
 from cnitrail.cli import main
 
 STORY = str(FIXTURES / "ironman")
+LISTING = str(FIXTURES / "ironman-interfaces.json")
 AT = ("--at", "2022-10-05T14:00Z")
 
 VALUES = ("msgspec", "ipaddress")
@@ -34,6 +35,7 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("leases", STORY), READ),
     (("leases", "STORE"), (*READ, *STORE)),
     (("state", STORY, *AT), READ),
+    (("state", STORY, *AT, "--live", LISTING), READ),
     (("findings", STORY), READ),
     (("collect", STORY, "--to", "STORE"), (*READ, *STORE, "hashlib")),
 ]

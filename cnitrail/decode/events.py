@@ -206,7 +206,7 @@ def _interface(described: Fields, problems: Problems) -> Subject:
     )
 
 
-def _mark(description: str | None, tagged: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
+def mark_of(description: str | None, tagged: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
     """The instance that the VPC CNI made an interface for, and where it wrote that."""
     described = _CNI_DESCRIPTION.fullmatch(description or "")
     if described:
@@ -249,7 +249,7 @@ def _create_interface(call: Call) -> tuple[Subject, ...]:
         interface_type=text(request.get("interfaceType")),
         tags=_tags_of(request, "network-interface"),
     )
-    asked = replace(asked, mark=_mark(asked.description, asked.tags))
+    asked = replace(asked, mark=mark_of(asked.description, asked.tags))
     if not call.ok:
         return (asked,)
     call.need("networkInterface.networkInterfaceId", described.get("networkInterfaceId"))
@@ -264,7 +264,7 @@ def _create_interface(call: Call) -> tuple[Subject, ...]:
             requested=asked.requested,
             requested_addresses=asked.requested_addresses,
             description=made.description or asked.description,
-            mark=_mark(made.description, made.tags) or asked.mark,
+            mark=mark_of(made.description, made.tags) or asked.mark,
             interface_type=made.interface_type or asked.interface_type,
             tags=made.tags or asked.tags,
         ),
@@ -314,7 +314,7 @@ def _modify(call: Call) -> tuple[Subject, ...]:
             attachment=text(attachment.get("attachmentId")),
             delete_on_termination=flag(goes_with_it),
             description=description if isinstance(description, str) else None,
-            mark=_mark(text(description), ()),
+            mark=mark_of(text(description), ()),
         ),
     )
 
@@ -414,7 +414,7 @@ def _create_tags(call: Call) -> tuple[Subject, ...]:
     new = tags(call.request.get("tagSet"))
     resources = call.ids("resourcesSet", call.request.get("resourcesSet"), "resourceId")
     return tuple(
-        Subject(eni=resource, tags=new, mark=_mark(None, new))
+        Subject(eni=resource, tags=new, mark=mark_of(None, new))
         if resource.startswith("eni-")
         else Subject(instance=resource, tags=new)
         for resource in resources

@@ -65,6 +65,16 @@ from cnitrail.model.history import (
     Lease,
 )
 from cnitrail.model.limits import PREFIX_SIZE, Limits
+from cnitrail.model.live import (
+    ComparedAddress,
+    ComparedEntry,
+    Described,
+    Listing,
+    LiveInstance,
+    LiveInterface,
+    Match,
+    Present,
+)
 
 __all__ = [
     "DELIVERY_LAG",
@@ -84,7 +94,10 @@ __all__ = [
     "AttachmentEntry",
     "Basis",
     "Bound",
+    "ComparedAddress",
+    "ComparedEntry",
     "Coverage",
+    "Described",
     "Document",
     "Effect",
     "Event",
@@ -105,13 +118,18 @@ __all__ = [
     "Lease",
     "LeaseEntry",
     "Limits",
+    "Listing",
+    "LiveInstance",
+    "LiveInterface",
     "LookupEvent",
+    "Match",
     "Moment",
     "Moved",
     "Note",
     "Origin",
     "Place",
     "Prefix",
+    "Present",
     "Reach",
     "Record",
     "Scope",

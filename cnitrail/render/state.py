@@ -1,10 +1,11 @@
-"""A state as a table and as CSV."""
+"""A state, alone or compared with EC2, as a table and as CSV."""
 
+from collections.abc import Iterator
 from typing import IO
 
-from cnitrail.model import Answer, Basis, HeldEntry, StateEntry
+from cnitrail.model import Answer, Basis, ComparedAddress, ComparedEntry, HeldEntry, Match, StateEntry
 from cnitrail.render.csv import Columns, table
-from cnitrail.render.text import Row, Table, draw
+from cnitrail.render.text import Part, Row, Table, draw
 
 _ATTACHED = {
     True: "instance not known",
@@ -30,17 +31,40 @@ _COLUMNS: Columns = {
     "addresses": lambda entry: [each.ip for each in entry.addresses],
 }
 
+_COMPARED: Columns = {
+    **_COLUMNS,
+    "match": lambda entry: entry.match.value,
+    "reasons": lambda entry: "; ".join(entry.reasons),
+    "live_instance": lambda entry: entry.live_instance,
+    "same": lambda entry: [each.ip for each in entry.addresses if each.match is Match.SAME],
+    "missing": lambda entry: [each.ip for each in entry.addresses if each.match is Match.MISSING],
+    "gone": lambda entry: [each.ip for each in entry.addresses if each.match is Match.GONE],
+}
+
+_STYLES = {
+    Match.GONE: "bold red",
+    Match.DIFFERS: "bold yellow",
+    Match.MISSING: "bold yellow",
+    Match.UNCHECKED: "dim",
+    Match.SAME: "green",
+}
+_MISSING_FROM = {Match.MISSING: "missing from the trail"}
+
 
 def write_csv(answer: Answer[StateEntry], out: IO[str]) -> None:
     """Write a line of CSV for each interface."""
-    out.writelines(table(_COLUMNS, answer.entries))
+    out.writelines(table(_COMPARED if answer.query["live"] else _COLUMNS, answer.entries))
 
 
 def write_table(answer: Answer[StateEntry], out: IO[str]) -> None:
     """Write a table of the interfaces."""
-    if answer.entries:
-        headings = ("INSTANCE", "INTERFACE", "ADDRESSES")
-        draw(Table(headings, [_row(entry) for entry in answer.entries], shares={"ADDRESSES": 1}), out)
+    compared = [entry for entry in answer.entries if isinstance(entry, ComparedEntry)]
+    columns = ("INSTANCE", "INTERFACE", "ADDRESSES")
+    if compared:
+        rows = [_compared(entry) for entry in compared]
+        draw(Table(("IN EC2", *columns), rows, {"IN EC2": 1, "ADDRESSES": 1}), out)
+    elif answer.entries:
+        draw(Table(columns, [_row(entry) for entry in answer.entries], {"ADDRESSES": 1}), out)
 
 
 def _address(held: HeldEntry) -> str:
@@ -50,10 +74,30 @@ def _address(held: HeldEntry) -> str:
 
 
 def _row(entry: StateEntry) -> Row:
-    kind = entry.eni_kind + (f", device {entry.device_index}" if entry.device_index is not None else "")
     held = " ".join(_address(each) for each in entry.addresses)
+    return (*_where(entry), [(f"{len(entry.addresses)}: {held}" if held else "none known", "")])
+
+
+def _where(entry: StateEntry) -> tuple[list[Part], list[Part]]:
+    kind = entry.eni_kind + (f", device {entry.device_index}" if entry.device_index is not None else "")
     return (
         [(entry.instance or _ATTACHED[entry.attached], "cyan"), (entry.instance_type or "", "dim")],
         [(entry.eni, ""), (kind, "dim"), (entry.vpc or "VPC not known", "dim")],
-        [(f"{len(entry.addresses)}: {held}" if held else "none known", "")],
     )
+
+
+def _compared(entry: ComparedEntry) -> Row:
+    match: list[Part] = [(_MISSING_FROM.get(entry.match, entry.match.value), _STYLES[entry.match])]
+    reasons = [(reason, "dim") for reason in entry.reasons]
+    return ([*match, *reasons], *_where(entry), list(_compared_addresses(entry.addresses)))
+
+
+def _compared_addresses(addresses: tuple[ComparedAddress, ...]) -> Iterator[Part]:
+    """The addresses that compare alike together, those that differ with why."""
+    for match in Match:
+        alike = [each for each in addresses if each.match is match]
+        if alike:
+            name = _MISSING_FROM.get(match, match.value)
+            yield f"{len(alike)} {name}: {' '.join(str(each.ip) for each in alike)}", _STYLES[match]
+            for reason in dict.fromkeys(each.reason for each in alike if each.reason):
+                yield reason, "dim"

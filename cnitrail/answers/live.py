@@ -1,0 +1,239 @@
+"""The rebuilt state against what EC2 says itself."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.gaps import LATE, clock, place_of
+from cnitrail.answers.state import state
+from cnitrail.model import (
+    Basis,
+    ComparedAddress,
+    ComparedEntry,
+    Coverage,
+    Held,
+    HeldEntry,
+    History,
+    Holding,
+    LiveInterface,
+    Match,
+    Place,
+    Present,
+    StateEntry,
+    order_of,
+)
+
+_RANK = {match: rank for rank, match in enumerate(Match)}
+_OVER = ("shutting-down", "terminated")
+_TICK = timedelta(seconds=1)
+
+
+def compare(
+    history: History, coverage: Coverage, at: datetime, present: Present, wanted: Filter
+) -> list[ComparedEntry]:
+    """Every interface of the state at a time, and every one that EC2 describes: what differs first.
+
+    EC2 is asked later than the last event that the evidence can hold, so a difference is said to be
+    one that may have come since, unless the evidence goes on after the time.
+    """
+    comparison = _Comparison(history, coverage, at, present)
+    entries = [entry for entry in comparison.entries() if _takes(history, wanted, entry)]
+    entries.sort(key=_place)
+    return entries
+
+
+def _place(entry: ComparedEntry) -> tuple[object, ...]:
+    return _RANK[entry.match], entry.instance or "~", entry.device_index or 0, entry.eni
+
+
+def _takes(history: History, wanted: Filter, entry: ComparedEntry) -> bool:
+    """Whether the trail or EC2 puts an interface where it was asked for."""
+    names = (entry.instance, entry.live_instance)
+    known = (history.instances.get(name or "") for name in names)
+    return (
+        wanted.takes_value("eni", entry.eni)
+        and wanted.takes_value("vpc", entry.vpc)
+        and wanted.takes_value("subnet", entry.subnet)
+        and wanted.takes_value("account", entry.account)
+        and wanted.takes_value("region", entry.region)
+        and wanted.takes_value("instance", *names)
+        and wanted.takes_value("cluster", entry.cluster, *(each.cluster for each in known if each))
+        and wanted.takes_addresses(each.ip for each in entry.addresses)
+    )
+
+
+class _Comparison:
+    """One state beside one present."""
+
+    def __init__(self, history: History, coverage: Coverage, at: datetime, present: Present) -> None:
+        self._history = history
+        self._coverage = coverage
+        self._at = at
+        self._present = present
+        self._contested = {(lease.eni, lease.held) for lease in history.leases if lease.contested}
+
+    def entries(self) -> Iterator[ComparedEntry]:
+        """Each interface once."""
+        known = {entry.eni: entry for entry in state(self._history, self._at, Filter())}
+        for eni, entry in known.items():
+            live = self._present.interfaces.get(eni)
+            yield self._only_known(entry) if live is None else self._in_both(entry, live)
+        for eni, live in self._present.interfaces.items():
+            if eni not in known:
+                yield self._only_live(live)
+
+    def _in_both(self, entry: StateEntry, live: LiveInterface) -> ComparedEntry:
+        place = (entry.account, entry.region)
+        there = {holding.held: holding for holding in live.addresses}
+        known = {address.ip for address in entry.addresses}
+        addresses = [self._held(entry, each, each.ip in there) for each in entry.addresses]
+        addresses += [
+            _new(each, self._open_order(entry.eni, each.held) or self._since_when(entry.eni, place))
+            for each in live.addresses
+            if each.held not in known
+        ]
+        reasons = list(self._moved(entry, live))
+        same = not reasons and all(address.match is Match.SAME for address in addresses)
+        return _entry(entry, Match.SAME if same else Match.DIFFERS, reasons, live.instance, addresses)
+
+    def _held(self, entry: StateEntry, address: HeldEntry, there: bool) -> ComparedAddress:
+        """An address of the trail's state, there or not."""
+        if there:
+            return _compared(address, Match.SAME, None)
+        why = self._changed("released", (entry.account, entry.region))
+        return _compared(address, Match.GONE, self._open_order(entry.eni, address.ip) or why)
+
+    def _moved(self, entry: StateEntry, live: LiveInterface) -> Iterator[str]:
+        """That an interface is on another instance than the evidence has it on."""
+        told = entry.instance is not None or entry.attached is False
+        if told and live.instance != entry.instance:
+            now, then = live.instance or "no instance", entry.instance or "none"
+            why = self._changed("moved", (entry.account, entry.region))
+            yield f"on {now} now, on {then} as the evidence has it: {why}"
+
+    def _only_known(self, entry: StateEntry) -> ComparedEntry:
+        place = (entry.account, entry.region)
+        whole = place in self._present.whole
+        if not whole and not (entry.attached and place in self._present.attached):
+            reasons = [f"of {place_of(*place)} EC2 was not asked, or did not tell all"]
+            addresses = [_compared(each, Match.UNCHECKED, None) for each in entry.addresses]
+            return _entry(entry, Match.UNCHECKED, reasons, None, addresses)
+        reasons = [self._changed("deleted" if whole else "detached or deleted", place)]
+        instance = self._present.instances.get(entry.instance or "")
+        if instance is not None and instance.state in _OVER:
+            reasons.insert(0, f"{instance.instance} is {instance.state}")
+        addresses = [_compared(each, Match.GONE, None) for each in entry.addresses]
+        return _entry(entry, Match.GONE, reasons, None, addresses)
+
+    def _only_live(self, live: LiveInterface) -> ComparedEntry:
+        instance = self._history.instances.get(live.instance or "")
+        described = self._present.instances.get(live.instance or "")
+        entry = StateEntry(
+            eni=live.eni,
+            eni_kind=live.kind,
+            account=live.account,
+            region=live.region,
+            vpc=live.vpc,
+            subnet=live.subnet,
+            cluster=live.cluster or (instance.cluster if instance else None),
+            attached=live.attachment is not None,
+            instance=live.instance,
+            instance_type=described.instance_type if described else None,
+            device_index=live.device_index,
+            attachment=live.attachment,
+            attached_since=live.attached,
+            attached_basis=None,
+            addresses=(),
+        )
+        addresses = [_new(holding, None) for holding in live.addresses]
+        return _entry(entry, Match.MISSING, [self._unseen(live)], live.instance, addresses)
+
+    def _changed(self, how: str, place: Place) -> str:
+        """Why the evidence may not know of a change."""
+        ends = [reach.last for reach in self._coverage.of(*place)]
+        if ends and max(ends) - LATE < self._at:
+            return f"{how} after {clock(max(ends))}, where the evidence ends, or without an event in it"
+        return f"{how} without an event in the evidence"
+
+    def _open_order(self, eni: str, held: Held) -> str | None:
+        """Why the evidence may be wrong about an address, where calls of one second move it."""
+        if (eni, held) not in self._contested:
+            return None
+        return "calls of one second move it in an order that nothing tells"
+
+    def _since_when(self, eni: str, place: Place) -> str:
+        """Why the evidence may not know that an interface has an address."""
+        created = self._history.interfaces[eni].created
+        if created.time is None:
+            return "the interface is older than the evidence, so the address may be"
+        hole = self._coverage.hole_between(*place, created.time, self._at)
+        if hole is not None:
+            return f"nothing was read between {clock(hole.start)} and {clock(hole.end)}"
+        return self._changed("given", place)
+
+    def _unseen(self, live: LiveInterface) -> str:
+        """Why the evidence may not have an interface at that time."""
+        known = self._history.interfaces.get(live.eni)
+        if known is not None and known.deleted.time is not None:
+            return f"{known.deleted.basis} as deleted at {clock(known.deleted.time)}"
+        if known is not None and known.created.time is not None:
+            return f"made at {clock(known.created.time)}"
+        reaches = self._coverage.of(live.account, live.region)
+        if not reaches:
+            return f"the evidence has nothing of {place_of(live.account, live.region)}"
+        first, last = min(reach.first for reach in reaches), max(reach.last for reach in reaches)
+        if live.attached is None:
+            return f"older than the evidence, which begins at {clock(first)}, or made without an event in it"
+        when = f"attached at {clock(live.attached)}"
+        if live.attached < first:
+            return f"{when}, before the evidence begins at {clock(first)}"
+        if live.attached > last - LATE:
+            return f"{when}, about where the evidence ends at {clock(last)}"
+        around = live.attached - _TICK, live.attached + _TICK
+        if self._coverage.hole_between(live.account, live.region, *around) is not None:
+            return f"{when}, where nothing was read"
+        return f"{when}, with no event in the evidence"
+
+
+def _compared(address: HeldEntry, match: Match, reason: str | None) -> ComparedAddress:
+    return ComparedAddress(
+        ip=address.ip,
+        kind=address.kind,
+        start=address.start,
+        start_basis=address.start_basis,
+        end=address.end,
+        end_basis=address.end_basis,
+        match=match,
+        reason=reason,
+    )
+
+
+def _new(holding: Holding, reason: str | None) -> ComparedAddress:
+    """An address that EC2 alone knows."""
+    return ComparedAddress(
+        ip=holding.held,
+        kind=holding.kind,
+        start=None,
+        start_basis=Basis.UNKNOWN,
+        end=None,
+        end_basis=Basis.OPEN,
+        match=Match.MISSING,
+        reason=reason,
+    )
+
+
+def _entry(
+    entry: StateEntry,
+    match: Match,
+    reasons: list[str],
+    live_instance: str | None,
+    addresses: list[ComparedAddress],
+) -> ComparedEntry:
+    known = {name: getattr(entry, name) for name in StateEntry.__struct_fields__ if name != "addresses"}
+    return ComparedEntry(
+        **known,
+        match=match,
+        reasons=tuple(reasons),
+        live_instance=live_instance,
+        addresses=tuple(sorted(addresses, key=lambda address: order_of(address.ip))),
+    )

@@ -1,0 +1,134 @@
+"""EC2 on loopback: moto's server, and before it a proxy that notes every call, pages and refuses."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs
+from xml.etree import ElementTree as ET
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+_ACTION = "DescribeNetworkInterfaces"
+_SET = "networkInterfaceSet"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: what was asked, in which Region."""
+
+    action: str
+    region: str
+    parameters: dict[str, str]
+
+
+@dataclass
+class Ec2:
+    """Where it is and what was asked of it. ``fault`` gives the code that a call is refused with.
+
+    moto gives all interfaces at once; ``page`` is how many of them a page has here.
+    """
+
+    url: str
+    behind: str
+    calls: list[Call] = field(default_factory=list)
+    fault: Callable[[Call], str | None] = lambda _: None
+    page: int = 1000
+
+    def client(self, region: str) -> Any:
+        """A client that speaks to moto itself, past the proxy."""
+        return boto3.client(
+            "ec2",
+            endpoint_url=self.behind,
+            region_name=region,
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+        )
+
+    def asked(self, region: str) -> list[str]:
+        """The actions that a Region was asked for."""
+        return [call.action for call in self.calls if call.region == region]
+
+
+@contextmanager
+def ec2() -> Iterator[Ec2]:
+    """EC2 and STS without anything in them."""
+    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    forget = HTTPConnection(host, port)
+    forget.request("POST", "/moto-api/reset")  # what tests before made
+    forget.getresponse().read()
+    forget.close()
+    proxy = _Proxy(("127.0.0.1", 0), _Handler)
+    proxy.ec2 = Ec2(f"http://127.0.0.1:{proxy.server_address[1]}", f"http://{host}:{port}")
+    proxy.behind = (host, port)
+    thread = threading.Thread(target=proxy.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield proxy.ec2
+    finally:
+        proxy.shutdown()
+        thread.join()
+        proxy.server_close()
+        moto.stop()
+
+
+class _Proxy(ThreadingHTTPServer):
+    daemon_threads = True
+    ec2: Ec2
+    behind: tuple[str, int]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Proxy
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        asked = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        region = re.search(r"Credential=[^/]+/\d+/([^/]+)/", self.headers["Authorization"])
+        assert region is not None
+        call = Call(asked["Action"], region[1], asked)
+        self.server.ec2.calls.append(call)
+        code = self.server.ec2.fault(call)
+        if code is not None:
+            error = f"<Code>{code}</Code><Message>as the test asks</Message>"
+            self._answer(403, f"<Response><Errors><Error>{error}</Error></Errors></Response>".encode())
+            return
+        connection = HTTPConnection(*self.server.behind)
+        connection.request("POST", self.path, body, dict(self.headers.items()))
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        paged = call.action == _ACTION and "MaxResults" in asked
+        self._answer(answer.status, self._page(text, asked) if paged else text)
+
+    def _page(self, text: bytes, asked: dict[str, str]) -> bytes:
+        root = ET.fromstring(text)
+        space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+        items = root.find(f"{space}{_SET}")
+        assert items is not None
+        begin = int(asked.get("NextToken", "0"))
+        end = begin + min(self.server.ec2.page, int(asked["MaxResults"]))
+        left = list(items)
+        for item in (*left[:begin], *left[end:]):
+            items.remove(item)
+        if end < len(left):
+            ET.SubElement(root, f"{space}nextToken").text = str(end)
+        return ET.tostring(root)
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
