@@ -15,13 +15,13 @@ from msgspec import Struct, field
 
 from cnitrail.jsontext import parse
 from cnitrail.model import Document, Origin, Record, Sign, Skipped
-from cnitrail.scan.inflate import Torn, text_of
+from cnitrail.scan.inflate import Torn, keep_memory, text_of
 from cnitrail.scan.needles import ESCAPE, Bytes
 from cnitrail.scan.signs import sign_of
 from cnitrail.scan.split import Damage, excerpt, items_of
 from cnitrail.scan.standard import CLOSING, NEXT, OPENING, Standard
 
-BLOCK: Final = 4 * 1024 * 1024
+BLOCK: Final = 1024 * 1024
 """As much text as is looked at at a time, in bytes, where it comes in pieces."""
 
 
@@ -48,6 +48,7 @@ class Scanner:
         needles = b"|".join(re.escape(text).encode() for text in (*names, *markers))
         self._needle = re.compile(ESCAPE.pattern + b"|" + needles)
         self._standard = Standard(names, markers)
+        keep_memory()
 
     def scan(self, document: Document, tally: Tally, *, signs: bool = False) -> Iterator[Record | Skipped]:
         """The relevant records of a document, and what of it could not be read.

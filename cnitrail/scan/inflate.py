@@ -20,6 +20,7 @@ AT_ONCE: Final = 16 * 1024 * 1024
 
 GZIP: Final = b"\x1f\x8b"
 _members = search_for(GZIP + b"\x08")
+_KEPT: Final = 4 * 1024 * 1024
 _TRAILER: Final = 4
 _HIGHEST_RATIO: Final = 1032
 """Deflate makes no text longer than so many times its stored bytes (zlib.net, "Technical Details")."""
@@ -38,6 +39,15 @@ _FOREIGN = {
 
 class Torn(Exception):
     """A stream that ends, or turns bad, before its end."""
+
+
+def keep_memory() -> None:
+    """Let what one text leaves serve the next.
+
+    glibc gives freed memory back to the system, and paging it in again for each text costs half as much
+    as inflating it, unless it has seen a larger block freed (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    bytearray(_KEPT)
 
 
 class Text(Struct, frozen=True):

@@ -13,7 +13,9 @@ from cnitrail.model import Document, Scope, Skipped
 from cnitrail.store.head import is_store_head
 
 _BESIDE_A_STORE = ("-journal", "-lock")
-_PIECE: Final = 4 * 1024 * 1024
+_PIECE: Final = 1024 * 1024
+_SMALL: Final = 4 * _PIECE
+"""Up to so many bytes a file is read at once."""
 
 
 class FileSource:
@@ -140,7 +142,7 @@ def _unread(path: str, error: OSError) -> Skipped:
 def _file_pieces(path: str, status: os.stat_result) -> Iterator[bytes]:
     """The bytes of a file; a small one is closed with its first piece. Raises ``OSError``."""
     with FileIO(path) as file:
-        if stat.S_ISREG(status.st_mode) and status.st_size < _PIECE:
+        if stat.S_ISREG(status.st_mode) and status.st_size < _SMALL:
             yield file.read(status.st_size)
         else:
             yield from _pieces(file)
