@@ -24,7 +24,7 @@ from cnitrail.cli.filing import file_under
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.history import Ledger, build, cover
 from cnitrail.model import Document, Origin, Record, Scope
-from cnitrail.render.json import lines
+from cnitrail.render.json import line
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import open_source
 from cnitrail.store.writer import Writer
@@ -89,7 +89,7 @@ def measure(source: str) -> dict[str, float]:
     entries = list(timeline(history, Filter()))
     over()
     with open(os.devnull, "w") as out:
-        out.writelines(lines(entries))
+        out.writelines(map(line, entries))
     over()
     names = ("scan", "decode", "history", "answer", "render")
     return {name: late - early for name, (early, late) in zip(names, pairwise(times), strict=True)}
