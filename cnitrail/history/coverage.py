@@ -6,6 +6,7 @@ A gap that is long against the evidence's own rhythm is a hole; where the eviden
 few records, picked by hand), a gap tells nothing and is none.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -30,15 +31,13 @@ def cover(signs: Iterable[Sign], events: Iterable[Event | Moment]) -> Coverage:
     times: dict[tuple[str | None, str | None], set[datetime]] = {}
     for account, region, time in signs:
         times.setdefault((account, region), set()).add(time)
-    ends: dict[tuple[str | None, str | None], tuple[datetime, datetime]] = {}
+    moments: dict[tuple[str | None, str | None], list[datetime]] = defaultdict(list)
     for event in events:
-        key = (event.account, event.region)
-        first, last = ends.get(key, (event.time, event.time))
-        ends[key] = min(first, event.time), max(last, event.time)
+        moments[event.account, event.region].append(event.time)
     reaches = []
-    for key in sorted({*times, *ends}, key=lambda key: (key[0] or "", key[1] or "")):
+    for key in sorted({*times, *moments}, key=lambda key: (key[0] or "", key[1] or "")):
         seen = sorted(times.get(key, ()))
-        known = [*seen[:1], *seen[-1:], *ends.get(key, ())]
+        known = [*seen[:1], *seen[-1:], *moments.get(key, ())]
         reaches.append(Reach(*key, first=min(known), last=max(known), holes=_holes(seen)))
     return Coverage(tuple(reaches))
 

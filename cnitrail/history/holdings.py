@@ -77,19 +77,19 @@ class _Story(Struct):
 Blocks = dict[Block, dict[GroupKey, _Story]]
 
 
-class _Seats(dict[Held, tuple[_Story, Slot]]):
-    """Where each address of a VPC stands in the stories of its blocks."""
+class _Seats(dict[Held, tuple[list[Act], Slot]]):
+    """Where each address of a VPC stands, with the acts of its block."""
 
     def __init__(self, key: GroupKey, blocks: Blocks) -> None:
         self._key = key
         self._blocks = blocks
 
-    def __missing__(self, held: Held) -> tuple[_Story, Slot]:
+    def __missing__(self, held: Held) -> tuple[list[Act], Slot]:
         story = self._blocks[block_of(held)][self._key]
         slot = Slot(held, _KINDS[held.version, is_prefix(held)])
         story.slots.append(slot)
-        self[held] = story, slot
-        return story, slot
+        self[held] = seat = story.acts, slot
+        return seat
 
 
 def _stories(
@@ -102,6 +102,7 @@ def _stories(
     for event in events:
         if event.failure is not None:
             continue
+        time = event.time
         for subject in event.subjects:
             eni = subject.eni
             if eni is None:
@@ -116,11 +117,11 @@ def _stories(
                 seats = seats_by_eni[eni] = seats_by_key.setdefault(key, _Seats(key, blocks))
             verb = Verb.SHOW if subject.existing else Verb.TAKE
             for holding in subject.added:
-                story, slot = seats[holding.held]
-                story.acts.append(Act(event.time, verb, eni, event, slot, holding.kind))
+                acts, slot = seats[holding.held]
+                acts.append(Act(time, verb, eni, event, slot, holding.kind))
             for held in subject.removed:
-                story, slot = seats[held]
-                story.acts.append(Act(event.time, Verb.RELEASE, eni, event, slot, slot.kind))
+                acts, slot = seats[held]
+                acts.append(Act(time, Verb.RELEASE, eni, event, slot, slot.kind))
     for story in chain.from_iterable(stories.values() for stories in blocks.values()):
         enis = {act.eni for act in story.acts}
         for verb, ends in ((Verb.DELETE, deletions), (Verb.DIE, deaths)):

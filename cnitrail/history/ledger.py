@@ -16,16 +16,20 @@ class Ledger:
     def __init__(self) -> None:
         self._events: dict[str, Event] = {}
         self._sessions: dict[str, IssuedSession] = {}
+        self._ordered: tuple[Event, ...] | None = None
 
     def add(self, fact: Event | IssuedSession) -> bool:
         """Enter a fact; False where it was known already (its origin is kept all the same)."""
+        self._ordered = None
         if isinstance(fact, Event):
             return _enter(self._events, fact)
         return _enter(self._sessions, fact)
 
     def events(self) -> tuple[Event, ...]:
         """All events: by time, within a second cause before effect, then by event id."""
-        return tuple(sorted(self._events.values(), key=_place))
+        if self._ordered is None:
+            self._ordered = tuple(sorted(self._events.values(), key=_place))
+        return self._ordered
 
     def sessions(self) -> tuple[IssuedSession, ...]:
         """All issued sessions, by time and event id."""
