@@ -83,17 +83,16 @@ def _times(finding: Finding) -> Iterator[Part]:
 
 
 def _where(finding: Finding) -> Iterator[Part]:
-    """The narrowest place that is one, and what it is in."""
-    for names, noun in (
+    """Where it is, from the narrowest place to the widest: of several of a kind, how many."""
+    clusters = tuple(f"cluster {name}" for name in finding.clusters)
+    for names, kind in (
         (finding.enis, "interfaces"),
         (finding.instances, "instances"),
         (finding.subnets, "subnets"),
-        (finding.clusters, "clusters"),
+        (clusters, "clusters"),
     ):
-        if len(names) == 1:
-            yield names[0], ""
-        elif names:
-            yield f"{len(names):,} {noun}", ""
+        if names:
+            yield names[0] if len(names) == 1 else f"{len(names):,} {kind}", ""
     yield " in ".join(filter(None, (finding.account, finding.region))), "dim"
 
 

@@ -11,14 +11,11 @@ from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_foreig
 from cnitrail.answers.findings.words import counted, listed, through, who
 from cnitrail.model import Basis, Effect, Severity
 
-_KEEP_APART = (
-    "Addresses of your own need an interface that the CNI does not manage "
-    "(tag node.k8s.amazonaws.com/no_manage=true)."
-)
+_KEEP_APART = "Keep addresses of your own on an interface tagged node.k8s.amazonaws.com/no_manage=true."
 _ASSIGNED = (
-    "The VPC CNI takes these addresses into its pool and may give them to pods as well. Release them "
-    f"(aws ec2 unassign-private-ip-addresses) if pods are not meant to have them. {_KEEP_APART} "
-    "If the program is this cluster's own network plugin, nothing is wrong."
+    "The VPC CNI takes these addresses into its pool and may give them to pods as well: release what pods "
+    f"are not meant to have (aws ec2 unassign-private-ip-addresses). {_KEEP_APART} If the program is this "
+    "cluster's own network plugin, nothing is wrong."
 )
 _RELEASED = (
     "A pod that had one of these addresses is cut off, and the VPC CNI notices only later: delete the pods "
