@@ -1,7 +1,7 @@
 """DuckDB: `in_duckdb.py DIR NAMES read_json|from_json` prints id, time and name of the events so named.
 
 `read_json` is how its documentation reads JSON files: it finds out the schema. `from_json` was the
-quickest of twelve ways tried with DuckDB 2.0: of each file's text the three fields, and nothing else.
+quickest of a dozen ways tried with DuckDB 2.0: of each file's text the three fields, and nothing else.
 """
 
 import sys
