@@ -131,9 +131,10 @@ def _block(begun: bytes, pieces: Iterator[Bytes]) -> tuple[Bytes, Iterator[Bytes
     size = len(begun)
     try:
         for piece in pieces:
+            is_enough = size > BLOCK
             held.append(piece)
             size += len(piece)
-            if size > BLOCK:
+            if is_enough:
                 return b"".join(held), pieces
     except Torn as torn:
         return b"".join(held), _Damaged(torn)
