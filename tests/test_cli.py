@@ -273,6 +273,8 @@ class TestReadme:
             "cnitrail who 10.80.4.17 reused-in-3-seconds --at 2025-09-09T10:00Z",
             "cnitrail leases silent-death --ip 10.96.9.101",
             "cnitrail state ironman --at 2022-10-05T16:00Z",
+            "cnitrail state ironman --live ironman-interfaces.json --at 2022-10-05T15:45Z",
+            "cnitrail findings hand-assigned",
             "cnitrail leases silent-death --ip 10.96.9.101 -o timesketch -q | cut -d, -f1-4",
         ],
     )
