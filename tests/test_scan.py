@@ -610,7 +610,7 @@ class TestSize:
     def test_a_record_beyond_the_limit_is_told_and_the_others_are_found(
         self, giant: bytes, size: int
     ) -> None:
-        text = b'{"Records":[' + b",".join([compact(ASSIGN), giant, compact(DELETE)]) + b"]}"
+        text = b' {"Records":[' + b",".join([compact(ASSIGN), giant, compact(DELETE)]) + b"]}"
         reading = scanned(text[at : at + size] for at in range(0, len(text), size))
         assert reading.names == FOUND
         assert reading.skipped == ["a record is longer than 1 MB"]
