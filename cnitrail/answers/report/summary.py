@@ -1,0 +1,247 @@
+"""What happened, in sentences that are computed from the calls and from what the instances held."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from operator import attrgetter
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.gaps import clock, place_of
+from cnitrail.answers.report.cast import Cast
+from cnitrail.answers.report.failures import failures
+from cnitrail.answers.report.spells import Spell, deeds, spells
+from cnitrail.answers.report.words import counted, listed, many, named, quoted, span
+from cnitrail.model import (
+    ActorKind,
+    Basis,
+    Call,
+    Effect,
+    Evidence,
+    Held,
+    HoldingKind,
+    InstanceLife,
+    Principal,
+    Statement,
+    TimelineEntry,
+)
+
+_TOLD = 12
+"""So many spells are told one by one; of more, who made them."""
+_RANKED = 6
+"""So many of the busiest are named where there are more."""
+_IPV6 = {HoldingKind.IPV6, HoldingKind.IPV6_PREFIX}
+_IPAMD = {
+    "user-agent": "by its user agent",
+    "sts-event": "by the STS event of its session",
+    "session-name": "by the name of its session",
+    "eni-lineage": "by the interfaces that it made",
+}
+
+
+def title(entries: Sequence[TimelineEntry], told: Sequence[InstanceLife], wanted: Filter) -> str:
+    """What the report is about, and when that was."""
+    instances = [life.instance for life in told if life.instance]
+    enis = {entry.eni for entry in entries if entry.eni}
+    if len(wanted.ip) == 1:
+        about = f"Private address {wanted.ip[0]}".removesuffix("/32").removesuffix("/128")
+    elif len(instances) == 1:
+        about = f"Private addresses of {instances[0]}"
+    elif instances:
+        about = f"Private addresses of {many(len(instances), 'instance')}"
+    else:
+        about = f"Private addresses of {many(len(enis), 'interface')}"
+    if not entries:
+        return about.replace("of 0 interfaces", "on AWS")
+    return f"{about}, {entries[0].time:%Y-%m-%d}" + _until(entries)
+
+
+def _until(entries: Sequence[TimelineEntry]) -> str:
+    first, last = entries[0].time, entries[-1].time
+    return f" to {last:%Y-%m-%d}" if first.date() != last.date() else ""
+
+
+def summary(cast: Cast, told: Sequence[InstanceLife], evidence: Evidence) -> Iterator[Statement]:
+    """The statements of a summary: the whole, the spells, the failures, what is missing."""
+    if not cast.calls:
+        yield Statement("No call in the evidence is what was asked for.")
+    else:
+        yield _whole(cast)
+        done = spells(cast.calls)
+        if len(done) <= _TOLD:
+            lives = {life.instance: life for life in told}
+            for spell in done:
+                yield _spell(spell, cast.principals, lives.get(spell.instance))
+        else:
+            yield from _ranking(cast)
+            yield _busiest_minute(cast.calls)
+            yield from _fullest(told, cast.calls)
+        yield from _lost(cast.calls, told)
+        yield from failures(cast)
+    yield from _gaps(cast, evidence)
+
+
+def _whole(cast: Cast) -> Statement:
+    entries = [call.entry for call in cast.calls]
+    failed = sum(entry.error is not None for entry in entries)
+    moves = {
+        "added": [held for entry in entries for held in entry.added],
+        "removed": [held for entry in entries for held in entry.removed],
+    }
+    told = listed([f"{verb} {counted(held)}" for verb, held in moves.items() if held])
+    enis = {entry.eni for entry in entries if entry.eni}
+    instances = {entry.instance for entry in entries if entry.instance}
+    actors = {call.principal for call in cast.calls}
+    return Statement(
+        f"{span(entries[0].time, entries[-1].time)}: {many(len(entries), 'call')}"
+        f"{f', {failed:,} of which failed,' if failed else ''} by {many(len(actors), 'actor')} "
+        f"{told or 'moved no address'}, on {many(len(enis), 'interface')} "
+        f"of {many(len(instances), 'instance')}.",
+        _events(cast.calls),
+    )
+
+
+def _spell(spell: Spell, principals: Sequence[Principal], life: InstanceLife | None) -> Statement:
+    effects = {call.entry.effect for call in spell.calls}
+    itself = effects & {Effect.LAUNCH, Effect.TERMINATE}
+    place = f"on {spell.instance}, " if spell.instance and not itself else ""
+    who = _who(principals[spell.principal], spell.calls)
+    sentence = f"{span(spell.start, spell.end)}: {place}{who} {deeds(spell.calls)}."
+    moved = any(call.entry.added or call.entry.removed for call in spell.calls)
+    if moved and life and life.instance and Effect.TERMINATE not in effects:
+        sentence += f" The instance then had {_holding(life, spell.end)}."
+    return Statement(sentence, _events(spell.calls))
+
+
+def _holding(life: InstanceLife, time: datetime) -> str:
+    """How many addresses an instance had after a second, and how many it can have."""
+    place = bisect_right(life.steps, time, key=attrgetter("time"))
+    kinds = {holding.kind for each in life.interfaces for holding in each.holdings}
+    noun = "IPv4 address" if kinds & _IPV6 else "address"
+    number = many(life.steps[max(place - 1, 0)].number, noun)
+    if HoldingKind.PREFIX in kinds:
+        number += " and prefixes"
+    limit = f" ({life.limits.instance_type}: at most {life.limits.addresses})" if life.limits else ""
+    return number + limit
+
+
+def _who(principal: Principal, calls: Sequence[Call]) -> str:
+    """A principal, and through what it acted."""
+    facts = ["the nodes' role"] if principal.actor.kind is ActorKind.INSTANCE_ROLE else []
+    rules = [call.entry.actor.ipamd for call in calls if call.entry.actor.ipamd]
+    agent = calls[0].entry.actor.agent.name
+    if rules:
+        facts.append(f"the VPC CNI {_IPAMD[rules[0]]}")
+    elif agent and agent != principal.name:
+        facts.append(f"through {quoted(agent)}")
+    return quoted(principal.name) + (f" ({', '.join(facts)})" if facts else "")
+
+
+def _ranking(cast: Cast) -> Iterator[Statement]:
+    by_principal: dict[int, list[Call]] = defaultdict(list)
+    for call in cast.calls:
+        by_principal[call.principal].append(call)
+    for place in sorted(by_principal)[:_RANKED]:
+        calls = by_principal[place]
+        who = _who(cast.principals[place], calls)
+        yield Statement(f"{who} made {many(len(calls), 'call')}: {deeds(calls)}.", _events(calls))
+    rest = [call for place in sorted(by_principal)[_RANKED:] for call in by_principal[place]]
+    if rest:
+        actors = many(len(by_principal) - _RANKED, "other actor")
+        yield Statement(f"{actors} made {many(len(rest), 'call')}: {deeds(rest)}.", _events(rest))
+
+
+def _busiest_minute(calls: Sequence[Call]) -> Statement:
+    minutes: dict[datetime, list[Call]] = defaultdict(list)
+    for call in calls:
+        minutes[call.entry.time.replace(second=0)].append(call)
+    minute, busiest = max(minutes.items(), key=lambda each: _moves(each[1]))
+    return Statement(
+        f"Most was moved in the minute of {minute:%Y-%m-%d %H:%MZ}: {deeds(busiest)}.", _events(busiest)
+    )
+
+
+def _moves(calls: Sequence[Call]) -> int:
+    return sum(len(call.entry.added) + len(call.entry.removed) for call in calls)
+
+
+def _fullest(told: Sequence[InstanceLife], calls: Sequence[Call]) -> Iterator[Statement]:
+    """The instance that had most addresses, where its type's limit is known nearest to that."""
+    known = [life for life in told if life.instance and life.most]
+    if known:
+        fullest = max(known, key=_fullness)
+        when = next(each.time for each in fullest.steps if each.number == fullest.most)
+        then = [call for call in calls if (call.entry.instance, call.entry.time) == (fullest.instance, when)]
+        sentence = f"Fullest was {fullest.instance} at {clock(when)}, with {_holding(fullest, when)}."
+        yield Statement(sentence, _events(then))
+
+
+def _fullness(life: InstanceLife) -> tuple[float, int]:
+    return life.most / life.limits.addresses if life.limits else 0, life.most
+
+
+def _lost(calls: Sequence[Call], told: Sequence[InstanceLife]) -> Iterator[Statement]:
+    """Addresses that left an interface without a call: another interface turned up with them."""
+    showing = {call.event: call.entry for call in calls if call.entry.added and not call.entry.moved}
+    lost: dict[tuple[str, int], list[Held]] = defaultdict(list)
+    for interface in (each for life in told for each in life.interfaces):
+        for holding in interface.holdings:
+            if holding.end.basis is Basis.IMPLIED and holding.end.event in showing:
+                lost[interface.eni, holding.end.event] += holding.held
+    for (eni, event), held in list(lost.items())[:_RANKED]:
+        entry = showing[event]
+        yield Statement(
+            f"{clock(entry.time)}: {named(held)} must have left {eni} by then, without a call that let go: "
+            f"{entry.event} shows the same on {entry.eni}.",
+            (event,),
+        )
+    rest = list(lost.items())[_RANKED:]
+    if rest:
+        addresses = counted([each for _, held in rest for each in held])
+        events = tuple(sorted({event for (_, event), _ in rest}))
+        yield Statement(f"{addresses} more left their interfaces in this way.", events)
+
+
+def _gaps(cast: Cast, evidence: Evidence) -> Iterator[Statement]:
+    """What is not in the evidence, and may have happened."""
+    for reach in evidence.coverage:
+        for hole in reach.holes:
+            if cast.calls and hole.start < cast.calls[-1].entry.time and cast.calls[0].entry.time < hole.end:
+                place = place_of(reach.account, reach.region)
+                yield Statement(
+                    f"Nothing of {place} was read between {clock(hole.start)} and {clock(hole.end)}: "
+                    "what happened there is not told here."
+                )
+    if evidence.skipped:
+        skipped = many(len(evidence.skipped), "piece")
+        yield Statement(f"{skipped} of the evidence could not be read, and may tell more: see Evidence.")
+
+
+def _events(calls: Sequence[Call]) -> tuple[int, ...]:
+    return tuple(sorted({call.event for call in calls}))
+
+
+def limits(told: Sequence[InstanceLife], wanted: Filter) -> Iterator[str]:
+    """What the report cannot show."""
+    yield (
+        "CloudTrail proves which interface and which node had an address, not which pod: "
+        "that is known only to the CNI on the node."
+    )
+    yield (
+        "The clock of CloudTrail has one-second steps, and its events arrive minutes late. What was not "
+        "delivered, or not read, is not here: a holding whose end is not in the evidence may have ended."
+    )
+    yield (
+        "Names of sessions, user agents, descriptions and tags are what callers wrote. "
+        "They are shown as such, and prove nothing by themselves."
+    )
+    if wanted != Filter():
+        yield (
+            "Only calls that match what was asked for are counted and told. "
+            "The picture of an instance shows all that is known of it in that time."
+        )
+    if any(life.limits for life in told):
+        yield (
+            "The limit of an instance type counts the IPv4 addresses of all interfaces on its default "
+            "network card, primary ones included; a prefix takes the place of one address."
+        )

@@ -1,0 +1,51 @@
+"""Who held the addresses that were asked for."""
+
+from collections.abc import Iterator
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.gaps import clock
+from cnitrail.answers.leases import meets_time, takes_interface
+from cnitrail.answers.report.cast import Cast
+from cnitrail.answers.report.words import distinct
+from cnitrail.model import History, Lease, Tenure
+
+
+def asked_leases(history: History, wanted: Filter) -> tuple[Lease, ...]:
+    """The leases of the addresses that were asked for, by address and start; whoever assigned them."""
+    if not wanted.ip:
+        return ()
+    return tuple(
+        lease
+        for lease in history.leases
+        if wanted.takes_addresses((lease.held,))
+        and takes_interface(wanted, history.interfaces[lease.eni])
+        and meets_time(lease.reach(), lease.end.time, wanted)
+    )
+
+
+def tenures(history: History, asked: tuple[Lease, ...], cast: Cast) -> Iterator[Tenure]:
+    """Each lease with the instances that its interface was on in this time."""
+    for lease in asked:
+        interface = history.interfaces[lease.eni]
+        time = Filter(since=lease.reach(), until=lease.end.time)
+        yield Tenure(
+            held=lease.held,
+            eni=lease.eni,
+            vpc=interface.vpc,
+            instances=distinct(
+                each.instance
+                for each in interface.attachments
+                if meets_time(each.start.time, each.end.time, time)
+            ),
+            start=cast.edge(lease.start),
+            end=cast.edge(lease.end),
+            doubt=_doubt(lease),
+        )
+
+
+def _doubt(lease: Lease) -> str | None:
+    if lease.contested:
+        return "the order of the calls in its first second is not known"
+    if lease.doubt_from is not None:
+        return f"another interface showed the address at {clock(lease.doubt_from)}, perhaps in the same VPC"
+    return None
