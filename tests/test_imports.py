@@ -22,6 +22,10 @@ VALUES = ("msgspec", "ipaddress")
 SCAN = ("zlib", "json", "deflate", "ahocorasick_rs")
 READ = (*VALUES, *SCAN, "bisect", "fnmatch")
 STORE = ("sqlite3", "pathlib")
+PAGE = (
+    *("jinja2", "importlib.resources", "importlib.readers", "zipimport", "heapq"),
+    *("encodings.ascii", "encodings.unicode_escape"),
+)
 
 ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("--help",), ()),
@@ -37,6 +41,8 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("state", STORY, *AT), READ),
     (("state", STORY, *AT, "--live", LISTING), READ),
     (("findings", STORY), READ),
+    (("report", STORY), (*READ, *PAGE)),
+    (("report", STORY, "-o", "html"), (*READ, *PAGE, "base64", "hashlib")),
     (("collect", STORY, "--to", "STORE"), (*READ, *STORE, "hashlib")),
 ]
 

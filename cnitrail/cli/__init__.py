@@ -15,6 +15,7 @@ _COMMANDS = {
     "collect": "Bring events into a local store.",
     "findings": "What is out of the ordinary, each with its events.",
     "leases": "Every interval in which an interface held an address.",
+    "report": "An incident postmortem, as Markdown or HTML.",
     "state": "Interfaces, attachments and addresses as they stood at a time.",
     "timeline": "Who added, moved or removed which addresses, when.",
     "who": "Which interface and instance held an address then.",
@@ -40,6 +41,7 @@ def main() -> None:
       cnitrail timeline --instance i-0abc…             the life of one node, from AWS
       cnitrail who 10.0.1.25 logs/ --at 2h             who had an address then
       cnitrail findings logs/ --since 1d               what is out of the ordinary
+      cnitrail report logs/ -o html > incident.html    a postmortem
       cnitrail collect logs/ --to trail.db             keep the events that matter
       zcat *.json.gz | cnitrail timeline - -o jsonl    for pipelines
 

@@ -54,6 +54,10 @@ OUTPUTS = {
         "jsonl": "json:write_lines",
         "csv": "state:write_csv",
     },
+    "report": {
+        "md": "report.markdown:write",
+        "html": "report.html:write",
+    },
 }
 
 

@@ -33,9 +33,16 @@ def respond(
     ``nothing`` is what it means that there are none; ``asked`` is what the command was asked beside
     its filters.
     """
+    print_answer(request, output, evidence, entries, **asked)
+    return tell(evidence, len(entries), request.quiet, nothing)
+
+
+def print_answer(
+    request: Request, output: str, evidence: Evidence, entries: Sequence[object], **asked: object
+) -> None:
+    """Print the entries of an answer."""
     command = click.get_current_context().command.name
     assert command is not None
     query = {"command": command, "sources": request.sources, **asdict(request.wanted), **asked}
     writer(command, output)(Answer(command, query, evidence, entries), sys.stdout)
     sys.stdout.flush()
-    return tell(evidence, len(entries), request.quiet, nothing)

@@ -1,0 +1,521 @@
+"use strict";
+// Draws the lanes of each instance from the data in the page, and filters, zooms and unfolds them.
+// Texts from records only ever become text nodes.
+(async () => {
+  const $ = (id) => document.getElementById(id);
+  const root = document.documentElement;
+
+  // --- the theme -------------------------------------------------------------------------------
+
+  const theme = $("theme");
+  const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : prefersDark.matches);
+  const nameTheme = () => { theme.textContent = isDark() ? "Light" : "Dark"; };
+  theme.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    nameTheme();
+  });
+  prefersDark.addEventListener("change", nameTheme);
+  nameTheme();
+  theme.hidden = false;
+
+  if (!$("data")) return;
+
+  // --- the data --------------------------------------------------------------------------------
+
+  const unpacked = async (text) => {
+    const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+    return new Response(stream).text();
+  };
+  const source = $("data");
+  const data = JSON.parse(source.type.endsWith("json") ? source.textContent : await unpacked(source.textContent));
+
+  const event = (number) => {
+    const [time, name, principal, id, ...places] = data.events[number - 1];
+    return { number, time, name: data.names[name], principal, id, places };
+  };
+  let newest = 0;
+  const address = (back) => (back ? newest - back : newest++);
+  const calls = data.calls.map(([number, life, eni, error, added, removed, row]) => ({
+    ...event(number), life, eni: data.enis[eni], error: error ? data.names[error - 1] : "", added: added.map(address), removed: removed.map(address), row,
+  }));
+  const edge = (coded) => {
+    if (typeof coded === "number") return { time: event(coded).time, basis: 0, event: event(coded) };
+    const [time, basis, number] = coded;
+    return { time, basis, event: number ? event(number) : null };
+  };
+  const lives = data.lives.map(([instance, holes, interfaces]) => ({
+    instance, holes,
+    interfaces: interfaces.map(([eni, kind, stays, holdings, [since, until]]) => ({
+      eni: data.enis[eni], kind, since, until,
+      stays: stays.map((stay) => stay.map(edge)),
+      holdings: holdings.map(([slots, ips, start, end, doubted]) => ({
+        ips, doubted, start: edge(start), end: edge(end), slots: pairs(slots),
+      })),
+    })),
+  }));
+  for (const life of lives) for (const lane of life.interfaces) {
+    lane.depth = 1;
+    for (const each of lane.holdings) {
+      each.from = Math.max(each.start.time ?? 0, lane.since);
+      each.to = Math.min(each.end.time ?? data.width, lane.until);
+      each.actor = each.start.event ? each.start.event.principal : -1;
+      for (const [first, many] of each.slots) lane.depth = Math.max(lane.depth, first + many);
+    }
+  }
+  for (const life of lives) life.calls = [];
+  for (const call of calls) lives[call.life]?.calls.push(call);
+
+  function pairs(flat) {
+    const found = [];
+    for (let i = 0; i < flat.length; i += 2) found.push([flat[i], flat[i + 1]]);
+    return found;
+  }
+
+  // --- words -----------------------------------------------------------------------------------
+
+  const BASES = ["", " (implied)", " (unknown)", " (no end seen)"];
+  const stamp = (x) => new Date((data.start + x) * 1000).toISOString().slice(0, 19).replace("T", " ");
+  const clock = (x) => stamp(x).slice(11);
+  const who = (principal) => data.principals[principal] ?? "nobody known";
+  const many = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : noun.endsWith("s") ? "es" : "s"}`;
+  const addresses = (ips) => ips.map((place) => data.ips[place]).join(" ");
+  const spelled = (id) => (id[0] === "=" ? id.slice(1) : id.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"));
+  const cited = ({ number, id }) => `E${number} ${spelled(id)}`;
+  const found = ({ places }) => pairs(places).map(([file, index]) => `${data.files[file].split("/").pop()}, record ${index}`).join("; ");
+  const bound = (word, { time, basis, event: made }, never) => {
+    if (time === null) return never;
+    return `${word} ${stamp(time)}${BASES[basis]}${made ? ` by ${who(made.principal)}, ${cited(made)}` : ""}`;
+  };
+  const toneOf = (principal) => (principal < 0 ? 6 : Math.min(principal, 6));
+
+  const aboutCall = (call) => [
+    `${stamp(call.time)} ${call.name}${call.error ? " failed" : ""}`,
+    `${who(call.principal)} on ${call.eni || "no interface"}`,
+    call.error,
+    call.added.length ? `+${call.added.length}: ${addresses(call.added)}` : "",
+    call.removed.length ? `−${call.removed.length}: ${addresses(call.removed)}` : "",
+    cited(call), found(call),
+  ];
+  const aboutHolding = (lane, each) => [
+    `${many(each.ips.length, "address")} on ${lane.eni}`,
+    addresses(each.ips),
+    bound("from", each.start, "since when is not in the evidence"),
+    bound("to", each.end, "no end in the evidence"),
+    each.doubted ? "doubtful: a bound is not observed, or another interface may have had them" : "",
+  ];
+
+  // --- elements --------------------------------------------------------------------------------
+
+  const make = (name, properties = {}, ...children) => {
+    const made = Object.assign(document.createElement(name), properties);
+    made.append(...children);
+    return made;
+  };
+  const draw = (name, attributes, text) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  };
+
+  const tip = make("div", { id: "tip", hidden: true });
+  tip.setAttribute("role", "status");
+  document.body.append(tip);
+  const showTip = (lines, x, y) => {
+    tip.replaceChildren(...lines.filter(Boolean).map((line) => make("p", {}, line)));
+    tip.hidden = false;
+    const { width, height } = tip.getBoundingClientRect();
+    tip.style.left = `${Math.max(4, Math.min(x + 14, innerWidth - width - 8))}px`;
+    tip.style.top = `${y + 18 + height > innerHeight ? Math.max(4, y - height - 12) : y + 18}px`;
+  };
+  const hideTip = () => { tip.hidden = true; };
+
+  // --- the view: from where to where the picture goes -------------------------------------------
+
+  const lanes = $("lanes");
+  const axis = lanes.querySelector(".axis");
+  lanes.insertAdjacentHTML("beforeend", data.folded); // as the report's template wrote it
+  const sections = [...lanes.querySelectorAll(".life")];
+  const cross = make("div", { className: "cross", hidden: true }, make("b"));
+  lanes.append(cross);
+  const view = { from: 0, to: data.width };
+  const filter = { actor: -1, instance: "", address: "" };
+  const track = () => {
+    const box = axis.getBoundingClientRect();
+    return { left: box.left, width: box.width };
+  };
+  const timeAt = (clientX) => {
+    const { left, width } = track();
+    return view.from + ((clientX - left) / width) * (view.to - view.from);
+  };
+  const placeOf = (time, width) => ((time - view.from) / (view.to - view.from)) * width;
+
+  const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000, 7776000];
+  const drawAxis = () => {
+    const { width } = track();
+    const wanted = ((view.to - view.from) * 110) / width;
+    const step = STEPS.find((each) => each >= wanted) ?? 31536000;
+    const ticks = [];
+    const offset = ((data.start % step) + step) % step;
+    for (let time = Math.ceil((view.from + offset) / step) * step - offset; time < view.to; time += step) {
+      const day = step >= 86400 || (data.start + time) % 86400 === 0;
+      const tick = make("span", {}, day ? stamp(time).slice(0, 10) : step < 60 ? clock(time) : clock(time).slice(0, 5));
+      tick.style.left = `${placeOf(time, 100)}%`;
+      ticks.push(tick);
+    }
+    axis.className = "axis ticks";
+    const [first, last] = [stamp(view.from), stamp(view.to)].map((each) => each.slice(0, 10));
+    $("day").textContent = `${first === last ? first : `${first} to ${last}`} UTC`;
+    axis.replaceChildren(...ticks);
+  };
+
+  const zoom = (from, to) => {
+    const width = Math.min(Math.max(to - from, 5), data.width);
+    view.from = Math.min(Math.max(from, 0), data.width - width);
+    view.to = view.from + width;
+    redraw();
+  };
+  const zoomBy = (factor, middle = (view.from + view.to) / 2) =>
+    zoom(middle - (middle - view.from) * factor, middle + (view.to - middle) * factor);
+
+  // --- lanes -----------------------------------------------------------------------------------
+
+  const wantsCall = (call) =>
+    (filter.actor < 0 || call.principal === filter.actor) &&
+    (!filter.instance || (lives[call.life]?.instance ?? "").includes(filter.instance)) &&
+    (!filter.address || [...call.added, ...call.removed].some(isAsked));
+  const wantsHolding = (each) =>
+    (filter.actor < 0 || each.actor === filter.actor || each.end.event?.principal === filter.actor) &&
+    (!filter.address || each.ips.some(isAsked));
+  const isAsked = (place) => data.ips[place].startsWith(filter.address);
+
+  const ROW = 6;
+  const paths = (parts) => Object.entries(parts).map(([name, path]) => draw("path", { class: name, d: path }));
+
+  const drawLane = (svg, lane, holes) => {
+    const width = svg.clientWidth;
+    const row = Math.max(2, Math.min(ROW, 180 / lane.depth));
+    const height = Math.max(lane.depth * row + 6, 34);
+    svg.setAttribute("height", height);
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const x = (time) => Math.min(Math.max(placeOf(time, width), -2), width + 2);
+    const back = holes.map(([from, many]) => draw("rect", { class: "hole", x: x(from), width: Math.max(x(from + many) - x(from), 0), y: 0, height }));
+    for (const [start, end] of lane.stays) {
+      const from = x(start.time ?? lane.since);
+      back.push(draw("rect", { class: "stay", x: from, width: Math.max(x(end.time ?? lane.until) - from, 1), y: 0, height }));
+    }
+    const bars = {};
+    const heads = {};
+    const labels = [];
+    for (const each of lane.holdings) {
+      const [from, to] = [x(each.from), x(each.to)];
+      if (each.to < view.from || each.from > view.to) continue;
+      const tone = `a${toneOf(each.actor)}${wantsHolding(each) ? "" : " faint"}`;
+      const bar = `bar ${tone}${each.doubted ? " soft" : ""}`;
+      for (const [first, number] of each.slots) {
+        const [top, deep] = [3 + first * row, number * row];
+        bars[bar] = (bars[bar] ?? "") + `M${from.toFixed(1)} ${top}h${Math.max(to - from, 1.5).toFixed(1)}v${deep}H${from.toFixed(1)}z`;
+        if (each.start.time !== null && each.start.time >= lane.since) {
+          const head = `head ${tone}`;
+          heads[head] = (heads[head] ?? "") + `M${(from + 1).toFixed(1)} ${top}v${deep}`;
+        }
+        if (number * row >= 14 && to - from > 84 && wantsHolding(each)) {
+          labels.push(draw("text", { class: "label", x: Math.max(from, 0) + 7, y: top + deep / 2 + 4 }, many(number, "address")));
+        }
+      }
+    }
+    let grid = "";
+    for (let slot = 0; row >= 4 && slot <= lane.depth; slot += 1) grid += `M0 ${3 + slot * row}h${width}`;
+    svg.replaceChildren(...back, ...paths(bars), draw("path", { class: "grid", d: grid }), ...paths(heads), ...labels);
+    svg.holdingAt = (time, y) => {
+      const slot = Math.floor((y - 3) / row);
+      const near = ((view.to - view.from) * 3) / width;
+      const at = lane.holdings.filter((each) => each.from <= time + near && time <= Math.max(each.to, each.from) + near);
+      return at.find((each) => each.slots.some(([first, number]) => first <= slot && slot < first + number));
+    };
+  };
+
+  const drawCalls = (svg, life) => {
+    const [width, height] = [svg.clientWidth, 22];
+    svg.setAttribute("height", height);
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const ticks = {};
+    for (const call of life.calls) {
+      if (call.time < view.from || call.time > view.to) continue;
+      const x = placeOf(call.time, width).toFixed(1);
+      const name = `tick a${toneOf(call.principal)}${call.error ? " failed" : ""}${wantsCall(call) ? "" : " faint"}`;
+      ticks[name] = (ticks[name] ?? "") + (call.error ? `M${x - 4} 7l8 8m0 -8l-8 8` : `M${x} 4v14`);
+    }
+    svg.replaceChildren(...paths(ticks));
+  };
+
+  const addLanes = (section, life) => {
+    const tables = section.querySelector(".tables");
+    const rows = [];
+    const add = (svg, ...label) => rows.push(make("div", { className: "shell lane" }, ...label), svg);
+    const track = (label) => draw("svg", { preserveAspectRatio: "none", tabindex: 0, role: "img", "aria-label": label });
+    life.ticks = track(`${many(life.calls.length, "call")}; arrow keys go from one to the next`);
+    add(life.ticks, many(life.calls.length, "call"));
+    for (const lane of life.interfaces) {
+      lane.svg = track(`${lane.eni}: ${many(lane.holdings.length, "holding")}; arrow keys go from one to the next`);
+      add(lane.svg, make("code", {}, lane.eni), make("p", {}, lane.kind));
+    }
+    for (const element of rows) section.insertBefore(element, tables);
+    return rows;
+  };
+
+  const OPEN = 6; // so many instances show their lanes at first
+  const prepare = (section, life, isOpen) => {
+    let rows = null;
+    const open = make("button", { type: "button" });
+    section.querySelector(".shell").append(open);
+    life.show = (shown) => {
+      life.open = shown;
+      if (shown) rows ??= addLanes(section, life);
+      for (const element of rows ?? []) element.toggleAttribute("hidden", !shown);
+      open.textContent = shown ? "Hide lanes" : many(life.interfaces.length, "lane");
+      open.setAttribute("aria-expanded", shown);
+      section.drawn = false;
+    };
+    open.addEventListener("click", () => { life.show(!life.open); paint(); });
+    section.pool = section.querySelector(".pool svg");
+    section.life = life;
+    life.show(isOpen);
+  };
+
+  const seen = new Set();
+  const paint = () => {
+    for (const section of seen) {
+      if (section.drawn) continue;
+      const { life } = section;
+      const box = section.pool.viewBox.baseVal;
+      section.pool.setAttribute("viewBox", `${view.from} 0 ${view.to - view.from} ${box.height}`);
+      if (life.open) {
+        drawCalls(life.ticks, life);
+        for (const lane of life.interfaces) drawLane(lane.svg, lane, life.holes);
+      }
+      section.drawn = true;
+    }
+  };
+  const redraw = () => {
+    for (const section of sections) section.drawn = false;
+    drawAxis();
+    paint();
+  };
+  sections.forEach((section, place) => prepare(section, lives[place], place < OPEN));
+  const watcher = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) seen[isIntersecting ? "add" : "delete"](target);
+    paint();
+  }, { rootMargin: "200px" });
+  sections.forEach((section) => watcher.observe(section));
+  new ResizeObserver(redraw).observe(lanes);
+
+  // --- pointing --------------------------------------------------------------------------------
+
+  const point = (time) => {
+    if (time === null || time < view.from || time > view.to) { cross.hidden = true; return; }
+    const { left, width } = track();
+    cross.hidden = false;
+    cross.style.left = `${left - lanes.getBoundingClientRect().left + placeOf(time, width)}px`;
+    cross.firstChild.textContent = clock(Math.round(time));
+  };
+  const partOf = (target) => {
+    const section = target.closest?.(".life");
+    return section ? [section, section.life] : [];
+  };
+  const aboutPoint = (target, clientX, clientY) => {
+    const [section, life] = partOf(target);
+    const svg = target.closest?.("svg");
+    if (!section || !svg) return null;
+    const time = timeAt(clientX);
+    const reach = ((view.to - view.from) * 6) / track().width;
+    if (svg === life.ticks) {
+      const near = life.calls.filter((call) => Math.abs(call.time - time) <= reach && wantsCall(call));
+      near.sort((one, other) => Math.abs(one.time - time) - Math.abs(other.time - time));
+      if (!near.length) return null;
+      return [...aboutCall(near[0]), near.length > 1 ? `and ${many(near.length - 1, "call")} more here` : ""];
+    }
+    if (section.pool.parentNode.contains(svg)) {
+      return [`${stamp(Math.round(time))}`, `${many(levelAt(section.pool, time), "address")} on ${life.instance || "no known instance"}`];
+    }
+    const lane = life.interfaces.find((each) => each.svg === svg);
+    const holding = lane && svg.holdingAt?.(time, clientY - svg.getBoundingClientRect().top);
+    return holding ? aboutHolding(lane, holding) : null;
+  };
+  const levelAt = (pool, time) => {
+    const path = pool.querySelector("path:not(.limit)").getAttribute("d");
+    const height = pool.viewBox.baseVal.height;
+    let level = height;
+    let x = 0;
+    for (const [, command, value] of path.slice(1).matchAll(/([HV])(\d+)/g)) {
+      if (command === "H") x = Number(value);
+      if (x > time) break;
+      if (command === "V") level = Number(value);
+    }
+    return height - level;
+  };
+
+  let dragged = null;
+  lanes.addEventListener("pointermove", (move) => {
+    const inside = move.target.closest?.("svg");
+    if (dragged) {
+      const box = lanes.getBoundingClientRect();
+      const [from, to] = [dragged.x, move.clientX].sort((one, other) => one - other);
+      dragged.mark.style.left = `${from - box.left}px`;
+      dragged.mark.style.width = `${to - from}px`;
+      return;
+    }
+    point(inside ? timeAt(move.clientX) : null);
+    const lines = inside && aboutPoint(move.target, move.clientX, move.clientY);
+    if (lines) showTip(lines, move.clientX, move.clientY);
+    else hideTip();
+  });
+  lanes.addEventListener("pointerleave", () => { point(null); hideTip(); });
+  lanes.addEventListener("pointerdown", (press) => {
+    if (press.button !== 0 || press.pointerType === "touch" || !press.target.closest?.("svg")) return;
+    dragged = { x: press.clientX, mark: make("div", { className: "drag" }) };
+    lanes.append(dragged.mark);
+    hideTip();
+  });
+  addEventListener("pointerup", (release) => {
+    if (!dragged) return;
+    const [from, to] = [dragged.x, release.clientX].sort((one, other) => one - other);
+    dragged.mark.remove();
+    dragged = null;
+    if (to - from > 5) zoom(timeAt(from), timeAt(to));
+  });
+  lanes.addEventListener("dblclick", () => zoom(0, data.width));
+  lanes.addEventListener("wheel", (turn) => {
+    if (!turn.ctrlKey && !turn.metaKey) return;
+    turn.preventDefault();
+    zoomBy(turn.deltaY > 0 ? 1.25 : 0.8, timeAt(turn.clientX));
+  }, { passive: false });
+
+  const stepTo = (svg, direction) => {
+    const [, life] = partOf(svg);
+    const lane = life.interfaces.find((each) => each.svg === svg);
+    const stops = lane ? lane.holdings.filter(wantsHolding) : life.calls.filter(wantsCall);
+    if (!stops.length) return;
+    svg.stop = ((svg.stop ?? (direction > 0 ? -1 : 0)) + direction + stops.length) % stops.length;
+    const stop = stops[svg.stop];
+    const time = lane ? stop.from : stop.time;
+    if (time < view.from || time > view.to) zoom(time - (view.to - view.from) / 2, time + (view.to - view.from) / 2);
+    const { left, width } = track();
+    point(time);
+    showTip(lane ? aboutHolding(lane, stop) : aboutCall(stop), left + placeOf(time, width), svg.getBoundingClientRect().bottom);
+  };
+  lanes.addEventListener("keydown", (key) => {
+    const svg = key.target.closest?.("svg");
+    const pan = (view.to - view.from) / 4;
+    const acts = {
+      "+": () => zoomBy(0.6), "=": () => zoomBy(0.6), "-": () => zoomBy(1 / 0.6), 0: () => zoom(0, data.width),
+      ArrowRight: () => (key.shiftKey ? zoom(view.from + pan, view.to + pan) : stepTo(svg, 1)),
+      ArrowLeft: () => (key.shiftKey ? zoom(view.from - pan, view.to - pan) : stepTo(svg, -1)),
+      Escape: () => { hideTip(); point(null); },
+    };
+    if (!svg || !acts[key.key]) return;
+    key.preventDefault();
+    acts[key.key]();
+  });
+  lanes.addEventListener("focusout", () => { hideTip(); point(null); });
+  $("in").addEventListener("click", () => zoomBy(0.6));
+  $("out").addEventListener("click", () => zoomBy(1 / 0.6));
+  $("whole").addEventListener("click", () => zoom(0, data.width));
+
+  // --- the timeline ----------------------------------------------------------------------------
+
+  const table = document.querySelector(".calls tbody");
+  const rows = [...table.rows];
+  const parts = rows.map(() => []);
+  for (const call of calls) parts[call.row].push(call);
+
+  const CHUNK = 200;
+  const partRow = (call) => {
+    const row = make("tr", { className: "part" });
+    const moved = [call.added.length ? `+${addresses(call.added)}` : "", call.removed.length ? `−${addresses(call.removed)}` : "", call.error];
+    const cells = [stamp(call.time), call.name, "", `${call.eni} ${lives[call.life]?.instance ?? ""}`, moved.filter(Boolean).join(" "), `${cited(call)} ${found(call)}`];
+    row.append(...cells.map((text) => make("td", {}, text)));
+    return row;
+  };
+  const unfold = (place, from) => {
+    const wanted = parts[place].filter(wantsCall);
+    const shown = wanted.slice(from, from + CHUNK).map(partRow);
+    const rest = wanted.length - from - shown.length;
+    if (rest > 0) {
+      const more = make("button", { type: "button", className: "more" }, `${rest.toLocaleString("en")} more`);
+      const row = make("tr", { className: "part" }, make("td", { colSpan: 6 }, more));
+      more.addEventListener("click", () => row.replaceWith(...unfold(place, from + CHUNK)));
+      shown.push(row);
+    }
+    return shown;
+  };
+  const foldUp = (row) => {
+    while (row.nextSibling?.className === "part") row.nextSibling.remove();
+  };
+  rows.forEach((row, place) => {
+    row.tabIndex = -1;
+    row.addEventListener("pointerenter", () => point(parts[place][0].time));
+    row.addEventListener("pointerleave", () => point(null));
+    if (parts[place].length < 2) return;
+    const button = make("button", { type: "button", className: "more" }, "unfold");
+    button.setAttribute("aria-expanded", "false");
+    row.cells[1].append(" ", button);
+    button.addEventListener("click", () => {
+      const open = button.getAttribute("aria-expanded") === "true";
+      button.setAttribute("aria-expanded", String(!open));
+      button.textContent = open ? "unfold" : "fold";
+      foldUp(row);
+      if (!open) row.after(...unfold(place, 0));
+    });
+  });
+
+  addEventListener("beforeprint", () => {
+    for (const section of sections) {
+      const tables = section.querySelector(".tables");
+      if (tables) tables.open = true;
+      if (section.life.open) seen.add(section);
+    }
+    paint();
+  });
+
+  // --- filters ---------------------------------------------------------------------------------
+
+  const tools = $("tools");
+  const usedActors = new Set(calls.map((call) => call.principal));
+  data.principals.forEach((name, place) => {
+    if (usedActors.has(place)) $("actor").append(make("option", { value: String(place) }, name));
+  });
+  $("instance").parentNode.hidden = lives.length < 2;
+  $("instances").append(...lives.map(({ instance }) => make("option", { value: instance })));
+  const sift = () => {
+    filter.actor = $("actor").value === "" ? -1 : Number($("actor").value);
+    filter.instance = $("instance").value.trim();
+    filter.address = $("address").value.trim();
+    const kept = calls.filter(wantsCall);
+    const keptRows = new Set(kept.map((call) => call.row));
+    rows.forEach((row, place) => {
+      foldUp(row);
+      row.hidden = !keptRows.has(place);
+      const button = row.querySelector(".more");
+      if (button) { button.textContent = "unfold"; button.setAttribute("aria-expanded", "false"); }
+    });
+    const all = filter.actor < 0 && !filter.address;
+    const keptLives = new Set(kept.map((call) => call.life));
+    sections.forEach((section, place) => {
+      const life = lives[place];
+      const named = !filter.instance || life.instance.includes(filter.instance);
+      const holds = all || keptLives.has(place) || life.interfaces.some((lane) => lane.holdings.some(wantsHolding));
+      section.hidden = !(named && holds);
+    });
+    $("shown").textContent = kept.length === calls.length ? "" : `${kept.length.toLocaleString("en")} of ${many(calls.length, "call")}`;
+    redraw();
+  };
+  tools.addEventListener("input", sift);
+  tools.addEventListener("reset", () => setTimeout(() => { $("address").value = ""; sift(); }));
+  tools.addEventListener("submit", (sent) => sent.preventDefault());
+  tools.hidden = false;
+  sift();
+  root.dataset.ready = "true";
+})();
