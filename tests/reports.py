@@ -1,0 +1,35 @@
+"""Reports of a crowd: for what must hold at any size."""
+
+import json
+from io import StringIO
+
+from crowd import crowd
+from msgspec.structs import replace
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.report import report
+from cnitrail.cli.outputs import writer
+from cnitrail.decode import decode
+from cnitrail.history import Ledger, build, cover
+from cnitrail.model import Answer, Evidence, Origin, Record, Report
+
+EVIDENCE = Evidence((), None, None, (), ())
+
+
+def crowd_of(size: int) -> Report:
+    """The report of so many calls."""
+    ledger = Ledger()
+    for path, index, record in crowd(size):
+        fact = decode(Record((Origin(path, index),), json.dumps(record).encode())).fact
+        assert fact is not None
+        ledger.add(fact)
+    events = ledger.events()
+    return report(build(events), replace(EVIDENCE, coverage=cover((), events).reaches), Filter())
+
+
+def written(found: Report, output: str) -> str:
+    """A report as the command prints it."""
+    out = StringIO()
+    query = {"command": "report", "sources": ("logs",)}
+    writer("report", output)(Answer("report", query, EVIDENCE, [found]), out)
+    return out.getvalue()
