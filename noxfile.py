@@ -4,13 +4,17 @@ import nox
 
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "tests"]  # importers: some hundred MB of other people's tools, when asked for
+nox.options.sessions = [
+    "lint",
+    "tests",
+    "browser",
+]  # importers: some hundred MB of other people's tools, when asked for
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, types and the direction of imports."""
-    session.install("-q", ".[dev]", "nox")
+    session.install("-q", ".[dev,browser]", "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -22,6 +26,13 @@ def tests(session: nox.Session) -> None:
     """The tests, against the installed package."""
     session.install("-q", ".[dev]")
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The report's page in Debian's chromium; where there is none, its tests are skipped and say so."""
+    session.install("-q", ".[dev,browser]")
+    session.run("python", "-m", "pytest", "-m", "browser", "-rs", *session.posargs)
 
 
 @nox.session
