@@ -276,6 +276,7 @@ class TestReadme:
             "cnitrail state ironman --live ironman-interfaces.json --at 2022-10-05T15:45Z",
             "cnitrail findings hand-assigned",
             "cnitrail leases silent-death --ip 10.96.9.101 -o timesketch -q | cut -d, -f1-4",
+            "cnitrail pool ironman -q | head -52",
         ],
     )
     def test_the_readme_shows_answers_as_they_are(self, command: str) -> None:

@@ -43,6 +43,8 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("findings", STORY), READ),
     (("report", STORY), (*READ, *PAGE)),
     (("report", STORY, "-o", "html"), (*READ, *PAGE, "base64", "hashlib")),
+    (("pool", STORY), READ),
+    (("pool", STORY, "-o", "csv"), (*READ, "csv")),
     (("collect", STORY, "--to", "STORE"), (*READ, *STORE, "hashlib")),
 ]
 

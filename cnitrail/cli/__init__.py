@@ -15,6 +15,7 @@ _COMMANDS = {
     "collect": "Bring events into a local store.",
     "findings": "What is out of the ordinary, each with its events.",
     "leases": "Every interval in which an interface held an address.",
+    "pool": "A node's addresses for pods, and the settings behind them.",
     "report": "An incident postmortem, as Markdown or HTML.",
     "state": "Interfaces, attachments and addresses as they stood at a time.",
     "timeline": "Who added, moved or removed which addresses, when.",

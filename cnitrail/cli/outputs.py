@@ -54,6 +54,12 @@ OUTPUTS = {
         "jsonl": "json:write_lines",
         "csv": "state:write_csv",
     },
+    "pool": {
+        "table": "pool:write_table",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "csv": "pool:write_csv",
+    },
     "report": {
         "md": "report.markdown:write",
         "html": "report.html:write",

@@ -4,9 +4,9 @@
 one included), whether they may hold prefixes, and network cards. ``scripts/instance_types.py`` writes it.
 """
 
+import os
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 from cnitrail.jsontext import parse
@@ -24,8 +24,8 @@ def limits_of(instance_type: str) -> Limits | None:
 
 @lru_cache(maxsize=1)
 def _known() -> Mapping[str, Limits]:
-    lines = files(__name__).joinpath(TABLE).read_text(encoding="ascii").splitlines()
-    rows = (line.split("\t") for line in lines)
+    with open(os.path.join(os.path.dirname(__file__), TABLE), encoding="utf-8") as lines:
+        rows = [line.rstrip().split("\t") for line in lines]
     return {
         name: Limits(name, int(enis), int(ipv4), prefixes == "yes", int(cards))
         for name, enis, ipv4, prefixes, cards in rows

@@ -36,6 +36,16 @@ class Table(Struct, frozen=True):
     shares: Mapping[str, int]
 
 
+def width_of(out: IO[str]) -> int:
+    """How many characters a line of a terminal takes; of anything else a hundred are a line."""
+    if not _may_be_terminal(out):
+        return 100
+    from rich.console import Console
+
+    console = Console(file=out)
+    return console.width if console.is_terminal else 100
+
+
 def draw(table: Table, out: IO[str]) -> None:
     """Write a table to a terminal, or whole to anything else. ``NO_COLOR`` holds (rich)."""
     if not _may_be_terminal(out):

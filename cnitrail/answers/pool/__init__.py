@@ -1,0 +1,285 @@
+"""The address pools of nodes: their size over time, the settings that explain it, what others would do.
+
+``nodes`` and ``size`` tell what a node held; ``log`` what the CNI did, in ``batches``. ``settings``
+concludes from these: the ``constraints`` that the CNI's ``arithmetic`` puts on what ``fits``.
+``whatif`` runs the same arithmetic forward, in a ``simulation``; ``compare`` puts beside all that what
+ipamd itself says.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.leases import meets_time
+from cnitrail.answers.pool.arithmetic import Settings
+from cnitrail.answers.pool.batches import Kind, Log, meaning_of
+from cnitrail.answers.pool.compare import against
+from cnitrail.answers.pool.generations import LATEST, Generation, generations_of
+from cnitrail.answers.pool.log import by_the_cni, read_batches
+from cnitrail.answers.pool.nodes import Node, nodes
+from cnitrail.answers.pool.pods import PodCounts
+from cnitrail.answers.pool.settings import Explanation, Question, explain
+from cnitrail.answers.pool.size import sizes, together, within
+from cnitrail.answers.pool.whatif import Demand, Outcome, Trial, attempt, told
+from cnitrail.model import Coverage, History, Limits
+from cnitrail.model.ipamd import IpamdPool
+from cnitrail.model.pool import (
+    AgainstIpamd,
+    CallCount,
+    ErrorCount,
+    EventRef,
+    PoolBatch,
+    PoolEntry,
+    PoolLimits,
+    Unsettled,
+    WhatIf,
+)
+
+__all__ = ["Node", "Settings", "Wish", "nodes", "pool"]
+
+
+class Wish(Struct, frozen=True):
+    """What is asked beside the sizes: limits of instance types, settings to try, and what else is known.
+
+    ``pods`` are counts (aware, UTC, in order); ``metrics`` and ``ipamd`` what ipamd says, with where that
+    was read.
+    """
+
+    limits_of: Callable[[str], Limits | None]
+    what_if: tuple[Settings, ...] = ()
+    pods: Sequence[tuple[datetime, int]] = ()
+    metrics: tuple[str, IpamdPool] | None = None
+    ipamd: tuple[str, IpamdPool] | None = None
+
+
+def pool(history: History, coverage: Coverage, wanted: Filter, wish: Wish) -> list[PoolEntry]:
+    """An entry for each node that a filter keeps; several of one account and Region have one together.
+
+    That one comes before its nodes, which are in the order of their first sign.
+    """
+    groups: dict[tuple[str | None, str | None], list[_Pool]] = defaultdict(list)
+    for node in nodes(history, wanted):
+        if meets_time(node.since, node.until, wanted):
+            known = _Pool(node, history, coverage, wanted, wish)
+            groups[node.instance.account, node.instance.region].append(known)
+    entries = []
+    for members in groups.values():
+        of_nodes = [each.entry() for each in members]
+        if len(members) > 1:
+            entries.append(_group(members, of_nodes, wanted, wish))
+        entries += of_nodes
+    return entries
+
+
+class _Pool:
+    """One node's pool, and all that is asked about it."""
+
+    def __init__(self, node: Node, history: History, coverage: Coverage, wanted: Filter, wish: Wish) -> None:
+        self.node = node
+        self._history = history
+        self._wanted = wanted
+        self._wish = wish
+        instance = node.instance
+        self._limits = wish.limits_of(instance.instance_type or "")
+        self.sizes = sizes(node, wanted)
+        reached = [reach.last for reach in coverage.of(instance.account, instance.region)]
+        self._last = max([*reached, *(call.event.time for call in node.calls)], default=node.since)
+        self.own = by_the_cni(node, history.actors)
+        self.calls = _calls([node], self.own)
+        self._log = self._read(coverage)
+        self._explanation = self._explain()
+        self.outcomes = self._outcomes()
+
+    @property
+    def _until(self) -> datetime:
+        return min(self.node.until or self._last, self._last)
+
+    def entry(self) -> PoolEntry:
+        """The node's entry."""
+        node, wanted, wish = self.node, self._wanted, self._wish
+        instance, interfaces = node.instance, [stay.interface for stay in node.stays]
+        explanation = self._explanation
+        return PoolEntry(
+            instance=instance.instance,
+            nodes=(instance.instance,),
+            instance_type=instance.instance_type,
+            account=instance.account,
+            region=instance.region,
+            vpc=instance.vpc or next((each.vpc for each in interfaces if each.vpc), None),
+            subnets=_each(interface.subnet for interface in interfaces),
+            cluster=node.cluster,
+            since=node.since,
+            until=node.until,
+            known_until=self._until,
+            complete=node.complete,
+            limits=_told_limits(self._limits),
+            size=within(self.sizes, wanted),
+            calls=self.calls,
+            batches=tuple(self._batches()),
+            settings=tuple(
+                each for each in explanation.periods if meets_time(each.since, each.until, wanted)
+            ),
+            unsettled=tuple(
+                each for each in explanation.unsettled if meets_time(each.since, each.until, wanted)
+            ),
+            pods=tuple(each for each in explanation.pods if wanted.takes_time(each.time)),
+            what_if=tuple(told(settings, [outcome]) for settings, outcome in self.outcomes),
+            metrics=self._against(wish.metrics),
+            ipamd=self._against(wish.ipamd) if self._is_its_own(wish.ipamd) else None,
+        )
+
+    def _read(self, coverage: Coverage) -> Log | None:
+        """What the CNI did; None where the limits are not known, which all conclusions need."""
+        if self._limits is None:
+            return None
+        return read_batches(self.node, self.own, self._history.actors, self._limits, coverage)
+
+    def _batches(self) -> Iterator[PoolBatch]:
+        for batch in self._log.batches if self._log else ():
+            event, grows = batch.event, batch.kind is Kind.GROW
+            if self._limits is not None and self._wanted.takes_time(event.time):
+                yield PoolBatch(
+                    by=EventRef(event.time, event.name, event.event_id),
+                    eni=batch.eni,
+                    change=batch.count if grows else -batch.count,
+                    prefixes=batch.prefixes,
+                    room=batch.room if grows else None,
+                    pool=batch.pool,
+                    meaning=meaning_of(batch, self._limits),
+                )
+
+    def _explain(self) -> Explanation:
+        node = self.node
+        if self._log is None or self._limits is None:
+            name = node.instance.instance_type
+            reason = f"the limits of {name} are not known" if name else "its instance type is not known"
+            return Explanation((), (Unsettled(node.since, None, reason),), (), ())
+        return explain(
+            Question(
+                log=self._log,
+                limits=self._limits,
+                since=node.since,
+                until=self._until,
+                alive=node.until is None,
+                actors=self._history.actors,
+                pods=PodCounts(self._wish.pods),
+            )
+        )
+
+    def _outcomes(self) -> list[tuple[Settings, Outcome]]:
+        """What came of each of the settings to try."""
+        if self._limits is None:
+            return []
+        own = [call.event.time for call in self.node.calls if call.event.key in self.own]
+        trial = Trial(
+            instance=self.node.instance.instance,
+            limits=self._limits,
+            generation=self._generation(),
+            demand=self._demand(),
+            since=min(own, default=self.node.since),
+            until=self._until,
+            custom_networking=self._log is not None and self._log.custom_networking,
+            observed={each.event: each.calls for each in self.calls},
+            sizes=self.sizes,
+        )
+        return [(settings, attempt(trial, settings)) for settings in self._wish.what_if]
+
+    def _demand(self) -> Demand:
+        if self._wish.pods:
+            return Demand(self._wish.pods, "file", lower_bound=False)
+        return Demand([(each.time, each.least) for each in self._explanation.demand], "history", True)
+
+    def _generation(self) -> Generation:
+        """The latest that the CNI's last call can be of."""
+        own = [call.event for call in self.node.calls if call.event.key in self.own]
+        return generations_of(self._history.actors[own[-1].key])[-1] if own else LATEST
+
+    def _is_its_own(self, said: tuple[str, IpamdPool] | None) -> bool:
+        enis = {stay.interface.eni for stay in self.node.stays}
+        return said is not None and not enis.isdisjoint(said[1].interfaces)
+
+    def _against(self, said: tuple[str, IpamdPool] | None) -> AgainstIpamd | None:
+        if said is None:
+            return None
+        last = self.sizes[-1] if self.sizes else None
+        return against(*said, self.node, last, self._limits, self._until)
+
+
+def _group(members: Sequence[_Pool], entries: Sequence[PoolEntry], wanted: Filter, wish: Wish) -> PoolEntry:
+    """Several nodes of one account and Region together."""
+    own = frozenset(key for each in members for key in each.own)
+    clusters = {entry.cluster for entry in entries}
+    vpcs = {entry.vpc for entry in entries}
+    ends = [entry.until for entry in entries]
+    return PoolEntry(
+        instance=None,
+        nodes=tuple(node for entry in entries for node in entry.nodes),
+        instance_type=None,
+        account=entries[0].account,
+        region=entries[0].region,
+        vpc=vpcs.pop() if len(vpcs) == 1 else None,
+        subnets=_each(subnet for entry in entries for subnet in entry.subnets),
+        cluster=clusters.pop() if len(clusters) == 1 else None,
+        since=min(entry.since for entry in entries),
+        until=None if None in ends else max(end for end in ends if end is not None),
+        known_until=max(entry.known_until for entry in entries),
+        complete=all(entry.complete for entry in entries),
+        limits=None,
+        size=within(together([each.sizes for each in members]), wanted),
+        calls=_calls([each.node for each in members], own),
+        batches=(),
+        settings=(),
+        unsettled=(),
+        pods=(),
+        what_if=tuple(_what_if(members, settings) for settings in wish.what_if),
+        metrics=None,
+        ipamd=None,
+    )
+
+
+def _what_if(members: Sequence[_Pool], settings: Settings) -> WhatIf:
+    outcomes = [outcome for each in members for tried, outcome in each.outcomes if tried is settings]
+    return told(settings, outcomes)
+
+
+def _each(names: Iterable[str | None]) -> tuple[str, ...]:
+    """Each name once, in order."""
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def _told_limits(limits: Limits | None) -> PoolLimits | None:
+    if limits is None:
+        return None
+    return PoolLimits(
+        enis=limits.enis,
+        ipv4_per_eni=limits.ipv4_per_eni,
+        addresses=limits.addresses,
+        pool=limits.secondary,
+        prefix_pool=limits.in_prefixes,
+        max_pods=limits.max_pods,
+    )
+
+
+def _calls(nodes: Iterable[Node], own: frozenset[str]) -> tuple[CallCount, ...]:
+    """How often each API was called about nodes, by name; a call about several of them is one."""
+    events = {call.event.key: call.event for node in nodes for call in node.calls}.values()
+    by_name = defaultdict(list)
+    for event in events:
+        by_name[event.name].append(event)
+    return tuple(
+        CallCount(
+            event=name,
+            calls=len(calls),
+            by_cni=sum(event.key in own for event in calls),
+            failed=sum(event.failure is not None for event in calls),
+            errors=_errors(event.failure.code for event in calls if event.failure is not None),
+        )
+        for name, calls in sorted(by_name.items())
+    )
+
+
+def _errors(codes: Iterable[str]) -> tuple[ErrorCount, ...]:
+    return tuple(ErrorCount(code, count) for code, count in sorted(Counter(codes).items()))

@@ -1,0 +1,339 @@
+"""The calls about a node → what the CNI did to its pool.
+
+Only that is handed on from which something can be concluded. Where the CNI's own books may differ from
+what EC2 holds, or the evidence does not have all that the node holds, a ``Doubt`` begins.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, pairwise
+
+from msgspec import Struct, field
+
+from cnitrail.answers.pool.batches import Batch, Change, Doubt, Holdings, Kind, Log, Run
+from cnitrail.answers.pool.nodes import Call, Node
+from cnitrail.answers.pool.simulation import ENI_AGE
+from cnitrail.model import (
+    Actor,
+    ActorKind,
+    Basis,
+    Coverage,
+    Effect,
+    Event,
+    HoldingKind,
+    Limits,
+    Subject,
+    is_prefix,
+)
+
+_POOL_KINDS = {HoldingKind.SECONDARY, HoldingKind.PREFIX}
+_IPV6_KINDS = {HoldingKind.IPV6, HoldingKind.IPV6_PREFIX}
+_FOREVER = datetime.max.replace(tzinfo=UTC)
+_STARTED = "aws-node started: it set the security groups of its interfaces"
+
+
+def read_batches(
+    node: Node, own: frozenset[str], actors: Mapping[str, Actor], limits: Limits, coverage: Coverage
+) -> Log:
+    """Read the calls about a node, of which ``own`` are the CNI's (see ``by_the_cni``)."""
+    return _Reader(node, own, actors, limits, coverage).read()
+
+
+def by_the_cni(node: Node, actors: Mapping[str, Actor]) -> frozenset[str]:
+    """The keys of the calls that are the CNI's own, on one node.
+
+    Those that a rule tells, and those of the same caller: one session with one user agent is one
+    program (what of a user agent may change from call to call is left out). That counts for the
+    node's own role alone, whose session other programs share.
+    """
+    known = {call.event.key for call in node.calls if actors[call.event.key].ipamd}
+    callers = {_caller(actors[key]) for key in known} - {None}
+    more = {call.event.key for call in node.calls if _caller(actors[call.event.key]) in callers}
+    return frozenset(known | (more - {call.event.key for call in node.calls if _names_addresses(call)}))
+
+
+def _caller(actor: Actor) -> tuple[str | None, ...] | None:
+    if actor.kind is not ActorKind.INSTANCE_ROLE or actor.agent.name is not None:
+        return None
+    return actor.role_arn, actor.session, (actor.agent.raw or "").partition(" m/")[0]
+
+
+def _names_addresses(call: Call) -> bool:
+    """Whether a call assigns addresses by name, or takes them from others: the CNI never does."""
+    by_name = bool(call.subject.requested_addresses) or call.subject.reassign
+    return by_name and call.event.effect is Effect.ASSIGN
+
+
+class _Eni(Struct):
+    """What an interface holds while the calls are read."""
+
+    secondary: int = 0
+    prefixes: int = 0
+    attached: datetime | None = None
+    fresh: bool = True
+    refused: bool = False
+
+    @property
+    def blocks(self) -> int:
+        return self.secondary + self.prefixes
+
+
+class _Notes(Struct):
+    batches: list[Batch] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    starts: list[datetime] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+    own: list[Event] = field(default_factory=list)
+    ipv6: bool = False
+
+
+class _Reader:
+    def __init__(
+        self,
+        node: Node,
+        own: frozenset[str],
+        actors: Mapping[str, Actor],
+        limits: Limits,
+        coverage: Coverage,
+    ) -> None:
+        self._node = node
+        self._limits = limits
+        self._coverage = coverage
+        self._own = own
+        self._actors = actors
+        self._enis: dict[str, _Eni] = defaultdict(_Eni)
+        self._notes = _Notes()
+
+    def read(self) -> Log:
+        self._doubt_beginning()
+        for call in self._node.calls:
+            if call.event.key in self._own:
+                self._notes.own.append(call.event)
+            self._read(call)
+            self._note_change(call)
+        notes = self._notes
+        notes.doubts += self._thefts()
+        batches = tuple(_unordered_dropped(notes.batches))
+        return Log(
+            batches=batches,
+            changes=tuple(notes.changes),
+            runs=tuple(self._runs_by_start() if notes.starts else self._runs_by_session()),
+            doubts=tuple(sorted(notes.doubts, key=lambda doubt: doubt.since)),
+            own=tuple(notes.own),
+            custom_networking=self._is_first_left_out(batches),
+            ipv6=notes.ipv6,
+        )
+
+    def _runs_by_start(self) -> Iterator[Run]:
+        """From the launch on, and from each start: another version is a start as well."""
+        starts = dict.fromkeys(self._notes.starts, _STARTED)
+        for one, other in pairwise(self._notes.own):
+            if _program(one) != _program(other):
+                starts.setdefault(other.time, "aws-node started: the CNI is of another version")
+        begins = [(self._node.since, "the node was launched"), *sorted(starts.items())]
+        ends = [*(time for time, _ in begins[1:]), None]
+        for (since, because), until in zip(begins, ends, strict=True):
+            yield Run(since, until, because, anew=True)
+
+    def _runs_by_session(self) -> Iterator[Run]:
+        """From the first call of a session to its last: with custom networking nothing else tells starts.
+
+        With the node's own role not even that does.
+        """
+
+        def session(event: Event) -> tuple[str | None, ...]:
+            return self._actors[event.key].session, *_program(event)
+
+        for _, calls in groupby(self._notes.own, key=session):
+            of_session = list(calls)
+            last = of_session[-1].time + timedelta(seconds=1)
+            because = "calls of one session: starts of aws-node do not show"
+            yield Run(of_session[0].time, last, because, anew=False)
+
+    def _is_first_left_out(self, batches: tuple[Batch, ...]) -> bool:
+        first = {stay.interface.eni for stay in self._node.stays if stay.attachment.device_index == 0}
+        filled = {batch.eni for batch in batches if batch.kind is Kind.GROW}
+        return bool(filled) and filled.isdisjoint(first)
+
+    def _doubt_beginning(self) -> None:
+        """What makes that nothing at all is concluded of a node, or nothing after a hole."""
+        node, place = self._node, (self._node.instance.account, self._node.instance.region)
+        if not node.complete:
+            self._doubt(node.since, "the evidence begins in the middle of this node's life", lasting=True)
+        if self._limits.cards > 1:
+            reason = "it has several network cards, and the CNI may keep a pool on each"
+            self._doubt(node.since, reason, lasting=True)
+        hole = self._coverage.hole_between(*place, node.since, node.until or _FOREVER)
+        if hole is not None:
+            span = f"between {hole.start:%Y-%m-%d %H:%M:%SZ} and {hole.end:%Y-%m-%d %H:%M:%SZ}"
+            reason = f"nothing was read {span}: what it held then is not known"
+            self._doubt(max(hole.start, node.since), reason, lasting=True)
+
+    def _doubt(self, since: datetime, because: str, *, lasting: bool = False) -> None:
+        self._notes.doubts.append(Doubt(since, because, lasting))
+
+    def _note_change(self, call: Call) -> None:
+        """Deletes are refused as a matter of course: an interface is in use for some seconds more."""
+        event, changes, holdings = call.event, self._notes.changes, self._holdings()
+        refused = event.failure is not None and event.effect is not Effect.DELETE and event.key in self._own
+        if changes and not refused and changes[-1].holdings == holdings:
+            return
+        if changes and changes[-1].time == event.time:
+            refused = changes.pop().refused or refused
+        changes.append(Change(event.time, holdings, refused))
+
+    def _thefts(self) -> Iterator[Doubt]:
+        """Addresses that another interface took: no call on this one says so."""
+        for stay in self._node.stays:
+            for lease in stay.leases:
+                end = lease.end
+                if end.basis is Basis.IMPLIED and end.event and end.event.effect is not Effect.TERMINATE:
+                    reason = f"another interface took {lease.held} ({end.event.name})"
+                    yield Doubt(end.event.time, reason, lasting=False)
+
+    # --- calls -------------------------------------------------------------------------------
+
+    def _read(self, call: Call) -> None:
+        event, eni = call.event, call.eni
+        own = event.key in self._own
+        match event.effect:
+            case Effect.ASSIGN if eni is not None:
+                self._assign(call, self._enis[eni], own)
+            case Effect.UNASSIGN if eni is not None:
+                self._unassign(call, self._enis[eni], own)
+            case Effect.CREATE if eni is not None and event.failure is None:
+                self._create(call, self._enis[eni], own)
+            case Effect.LAUNCH if eni is not None and event.failure is None:
+                self._launch(call, self._enis[eni])
+            case Effect.ATTACH if eni is not None and event.failure is None and call.subject.trunk is None:
+                self._attach(call, self._enis[eni], own)
+            case Effect.DETACH if eni is not None:
+                self._detach(call, eni, own)
+            case Effect.DELETE if eni is not None and event.failure is None:
+                self._enis.pop(eni, None)
+            case Effect.MODIFY if own:
+                self._modify(call)
+
+    def _launch(self, call: Call, eni: _Eni) -> None:
+        self._gain(call, eni)
+        eni.attached, eni.fresh = call.event.time, False
+
+    def _gain(self, call: Call, eni: _Eni) -> None:
+        eni.secondary += sum(held.kind is HoldingKind.SECONDARY for held in call.subject.added)
+        eni.prefixes += sum(held.kind is HoldingKind.PREFIX for held in call.subject.added)
+
+    def _holdings(self) -> Holdings:
+        """What attached interfaces hold. With custom networking the first one is left empty."""
+        enis = [eni for eni in self._enis.values() if eni.attached is not None]
+        filled = [eni for eni in enis if eni.blocks] or enis
+        places = self._limits.secondary_per_eni
+        return Holdings(
+            secondary=sum(eni.secondary for eni in enis),
+            prefixes=sum(eni.prefixes for eni in enis),
+            enis=len(enis),
+            room=sum(max(places - eni.blocks, 0) for eni in filled),
+        )
+
+    def _assign(self, call: Call, eni: _Eni, own: bool) -> None:
+        """A batch, unless it follows a refused one: then the CNI tries to get just one (tryAssignIPs)."""
+        kinds = {held.kind for held in call.subject.added}
+        if kinds & _IPV6_KINDS:
+            self._notes.ipv6 = self._notes.ipv6 or own
+            return
+        if call.event.failure is not None:
+            eni.refused = True
+            return
+        fallback, eni.refused = eni.refused and call.subject.requested == 1, False
+        before, room, fresh = self._holdings(), self._limits.secondary_per_eni - eni.blocks, eni.fresh
+        self._gain(call, eni)
+        eni.fresh = False
+        if not own:
+            self._foreign(call)
+        elif call.subject.requested == len(call.subject.added) and len(kinds) == 1 and not fallback:
+            prefixes = kinds == {HoldingKind.PREFIX}
+            self._batch(call, Kind.GROW, len(call.subject.added), prefixes, room, fresh, before)
+
+    def _unassign(self, call: Call, eni: _Eni, own: bool) -> None:
+        if call.event.failure is not None:
+            if own:
+                self._doubt(call.event.time, f"{call.event.name} of the CNI failed")
+            return
+        removed = [held for held in call.subject.removed if held.version == 4]
+        before, prefixes = self._holdings(), sum(map(is_prefix, removed))
+        singles = len(removed) - prefixes
+        eni.prefixes = max(eni.prefixes - prefixes, 0)
+        eni.secondary = max(eni.secondary - singles, 0)
+        if removed and not own:
+            self._foreign(call)
+            return
+        for count, of_prefixes in ((prefixes, True), (singles, False)):
+            if count:
+                self._batch(call, Kind.SHRINK, count, of_prefixes, 0, False, before)
+
+    def _create(self, call: Call, eni: _Eni, own: bool) -> None:
+        """An interface with its first addresses in the call; it counts when it is attached."""
+        before = self._holdings()
+        self._gain(call, eni)
+        kinds = {held.kind for held in call.subject.added if held.kind in _POOL_KINDS}
+        if own and call.subject.requested is not None and len(kinds) == 1:
+            eni.fresh = False
+            prefixes = kinds == {HoldingKind.PREFIX}
+            places = self._limits.secondary_per_eni
+            self._batch(call, Kind.GROW, call.subject.requested, prefixes, places, True, before)
+
+    def _attach(self, call: Call, eni: _Eni, own: bool) -> None:
+        eni.attached = call.event.time
+        if not own and eni.blocks:
+            self._foreign(call)
+
+    def _detach(self, call: Call, name: str, own: bool) -> None:
+        eni = self._enis[name]
+        if call.event.failure is not None:
+            if own:
+                self._doubt(call.event.time, f"{call.event.name} of the CNI failed")
+            return
+        before, since = self._holdings(), eni.attached
+        eni.attached = None
+        if not own:
+            if eni.blocks:
+                self._foreign(call)
+        elif since is not None and call.event.time - since >= timedelta(seconds=ENI_AGE):
+            prefixes = eni.prefixes > 0
+            self._batch(call, Kind.FREE, eni.blocks, prefixes, 0, False, before)
+
+    def _modify(self, call: Call) -> None:
+        """The CNI sets the security groups of each interface when it starts (RefreshSGIDs).
+
+        Of such a call nothing is known but the interface; any other modification says more.
+        """
+        if call.event.failure is None and call.subject == Subject(eni=call.eni):
+            self._notes.starts.append(call.event.time)
+
+    def _foreign(self, call: Call) -> None:
+        who = self._actors[call.event.key].label
+        reason = f"{who}, not known to be the CNI, changed what it holds ({call.event.name})"
+        self._doubt(call.event.time, reason)
+
+    def _batch(
+        self, call: Call, kind: Kind, count: int, prefixes: bool, room: int, fresh: bool, before: Holdings
+    ) -> None:
+        after, eni = self._holdings(), call.eni or ""
+        self._notes.batches.append(Batch(call.event, eni, kind, count, prefixes, room, fresh, before, after))
+
+
+def _program(event: Event) -> tuple[str | None, ...]:
+    """What in a user agent differs from version to version, and not from call to call."""
+    agent = event.actor.agent
+    return agent.name, agent.version, agent.sdk
+
+
+def _unordered_dropped(batches: list[Batch]) -> Iterator[Batch]:
+    """Batches without those that share a second with one that may have come before them.
+
+    Several shrinkings of one second are one pass, in whatever order they came.
+    """
+    for _, together in groupby(batches, key=lambda batch: batch.event.time):
+        of_second = list(together)
+        if len(of_second) == 1 or all(batch.kind is Kind.SHRINK for batch in of_second):
+            yield from of_second

@@ -1,0 +1,139 @@
+"""How much the interfaces of nodes held, over time."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import astuple, replace
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.leases import takes_interface
+from cnitrail.answers.pool.nodes import Node, Stay
+from cnitrail.model import PREFIX_SIZE, Bound, HoldingKind
+from cnitrail.model.pool import EventRef, PoolSize
+
+_FIELDS = {
+    HoldingKind.PRIMARY: "primary",
+    HoldingKind.SECONDARY: "secondary",
+    HoldingKind.PREFIX: "prefixes",
+}
+
+
+class _Count(Struct):
+    """Interfaces, primary and secondary addresses, and IPv4 prefixes; or a change of their numbers."""
+
+    enis: int = 0
+    primary: int = 0
+    secondary: int = 0
+    prefixes: int = 0
+
+    def add(self, more: "_Count", less: "_Count | None" = None) -> None:
+        less = less or _Count()
+        self.enis += more.enis - less.enis
+        self.primary += more.primary - less.primary
+        self.secondary += more.secondary - less.secondary
+        self.prefixes += more.prefixes - less.prefixes
+
+
+class _Change(Struct):
+    count: _Count = field(default_factory=_Count)
+    events: dict[str, EventRef] = field(default_factory=dict)
+
+    def note(self, what: str, number: int, bound: Bound) -> None:
+        setattr(self.count, what, getattr(self.count, what) + number)
+        if bound.event is not None:
+            self.events[bound.event.key] = ref(bound)
+
+
+def ref(bound: Bound) -> EventRef:
+    """The event of a bound, named."""
+    assert bound.event is not None
+    return EventRef(bound.event.time, bound.event.name, bound.event.event_id)
+
+
+def sizes(node: Node, wanted: Filter) -> tuple[PoolSize, ...]:
+    """The size of a node's pool from each second on at which it changes.
+
+    An interface counts while it is attached, with what it holds meanwhile. What has no known
+    beginning counts from the node's first sign on.
+    """
+    changes: dict[datetime, _Change] = defaultdict(_Change)
+    for stay in node.stays:
+        if takes_interface(wanted, stay.interface):
+            _count(changes, node, stay)
+    return tuple(_running(changes))
+
+
+def _count(changes: dict[datetime, _Change], node: Node, stay: Stay) -> None:
+    start, end = stay.attachment.start, stay.attachment.end
+    begun = start.time or node.since
+    changes[begun].note("enis", 1, start)
+    if end.time is not None:
+        changes[end.time].note("enis", -1, end)
+    for lease in stay.leases:
+        what = _FIELDS.get(lease.kind)
+        if what is None:
+            continue
+        reach = lease.reach()
+        given = reach is not None and reach > begun
+        first, since = (reach, lease.start) if given else (begun, start)
+        taken = lease.end.time is not None and (end.time is None or lease.end.time < end.time)
+        until = lease.end if taken else end
+        assert first is not None
+        if until.time is None or until.time > first:
+            changes[first].note(what, 1, since)
+            if until.time is not None:
+                changes[until.time].note(what, -1, until)
+
+
+def _size(time: datetime, count: _Count, events: tuple[EventRef, ...]) -> PoolSize:
+    pool = count.secondary + PREFIX_SIZE * count.prefixes
+    enis, primary, secondary, prefixes = astuple(count)
+    return PoolSize(time, events, enis, primary, secondary, prefixes, pool, pool + primary)
+
+
+def together(each: Sequence[tuple[PoolSize, ...]]) -> tuple[PoolSize, ...]:
+    """The sizes of several nodes as one."""
+    changes: dict[datetime, _Change] = defaultdict(_Change)
+    for sizes in each:
+        before = _Count()
+        for size in sizes:
+            now = _Count(size.enis, size.primary, size.secondary, size.prefixes)
+            changes[size.time].count.add(now, before)
+            changes[size.time].events.update(
+                {f"{event.event_id} {event.event}": event for event in size.events}
+            )
+            before = now
+    return tuple(_running(changes))
+
+
+def _running(changes: dict[datetime, _Change]) -> Iterator[PoolSize]:
+    count = _Count()
+    for time in sorted(changes):
+        count.add(changes[time].count)
+        yield _size(time, count, tuple(changes[time].events.values()))
+
+
+def within(sizes: tuple[PoolSize, ...], wanted: Filter) -> tuple[PoolSize, ...]:
+    """The sizes of a time range; what went before it is the size at its beginning."""
+    shown = [size for size in sizes if wanted.takes_time(size.time)]
+    before = [size for size in sizes if wanted.since is not None and size.time < wanted.since]
+    if before and wanted.since is not None and (not shown or shown[0].time > wanted.since):
+        shown.insert(0, replace(before[-1], time=wanted.since, events=()))
+    return tuple(shown)
+
+
+def mean(sizes: Sequence[PoolSize], since: datetime, until: datetime) -> float:
+    """The mean of ``pool`` over a span of time."""
+    total = sum(
+        size.pool * max((min(later, until) - max(size.time, since)).total_seconds(), 0.0)
+        for size, later in _with_ends(sizes, until)
+    )
+    seconds = (until - since).total_seconds()
+    return total / seconds if seconds else 0.0
+
+
+def _with_ends(sizes: Sequence[PoolSize], until: datetime) -> Iterator[tuple[PoolSize, datetime]]:
+    ends = [*(size.time for size in sizes[1:]), until]
+    return zip(sizes, ends, strict=True)
