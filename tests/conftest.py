@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import settings
 
 from cnitrail.cli import main
 
@@ -12,6 +13,9 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 GOLDEN = Path(__file__).parent / "golden"
 
 Run = Callable[..., Result]
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

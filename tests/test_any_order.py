@@ -37,7 +37,7 @@ def answers(files: list[list[Any]]) -> tuple[list[Any], set[str], str]:
 
 @pytest.mark.parametrize("story", sorted(RECORDS))
 class TestAnyOrder:
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(data=st.data())
     def test_shuffling_splitting_and_repeating_changes_nothing(self, story: str, data: st.DataObject) -> None:
         records = RECORDS[story]

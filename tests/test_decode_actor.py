@@ -418,7 +418,7 @@ IDENTITIES = [
 
 class TestAnyInput:
     @given(st.sampled_from([(each, path) for each in IDENTITIES for path in paths_in(each)]), json_values)
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     def test_any_value_in_any_field_gives_an_actor_with_a_label(self, place: Any, value: object) -> None:
         identity, path = place
         found = who(replaced(identity, path, value))

@@ -306,7 +306,7 @@ class TestHostileStrings:
         assert agent(raw).raw == raw
 
     @given(st.text())
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     def test_a_name_is_never_invented(self, raw: str) -> None:
         found = agent(raw)
         assert found.raw == raw

@@ -1081,7 +1081,7 @@ class TestAnyInput:
                 assert isinstance(decoded(replaced(each, path, value)), Decoded)
 
     @given(st.sampled_from(PLACES), json_values)
-    @settings(max_examples=600, deadline=None)
+    @settings(max_examples=600)
     def test_any_value_in_any_field_never_raises(self, place: tuple[Entry, Path], value: object) -> None:
         entry, path = place
         read = decoded(replaced(entry, path, value))
@@ -1090,7 +1090,7 @@ class TestAnyInput:
     @given(
         st.sampled_from(RECORDS), st.lists(st.sampled_from(range(2000)), min_size=1, max_size=6), json_values
     )
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_many_wrong_values_never_raise(self, entry: Entry, picks: list[int], value: object) -> None:
         for pick in picks:
             paths = list(paths_in(entry))
@@ -1111,7 +1111,7 @@ class TestAnyInput:
     @given(
         st.sampled_from(RECORDS), st.text() | st.sampled_from(["\ud800", "\x00", "\x1b[2J", "٣", "1" * 9999])
     )
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_any_text_in_every_string_never_raises(self, entry: Entry, text: str) -> None:
         for path in paths_in(entry):
             if path[-1] not in ("eventName", "eventSource", "eventTime"):

@@ -149,14 +149,14 @@ def number(version: str) -> tuple[int, ...]:
 class TestAnyLife:
     """Random settings, types, versions and pods, through scan, decode and history."""
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(life=lives(), known=st.booleans())
     def test_the_true_settings_are_never_ruled_out(self, life: Life, known: bool) -> None:
         for phase, period in truths(life, of_life(life, known=known)):
             event(f"{min(period.batches, 5)} batches")
             assert any(is_true(each, phase.settings) for each in period.candidates)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(life=lives(), known=st.booleans())
     def test_nor_called_held_back_where_nothing_held_the_cni_back(self, life: Life, known: bool) -> None:
         free = [changed(phase, settings=unlimited(phase.settings)) for phase in life.phases]
@@ -165,7 +165,7 @@ class TestAnyLife:
             likely = [each for each in period.candidates if each.held_back is None]
             assert any(is_true(each, phase.settings) for each in likely)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(life=lives())
     def test_nor_is_the_true_version(self, life: Life) -> None:
         for phase, period in truths(life, of_life(life)):
@@ -175,7 +175,7 @@ class TestAnyLife:
                 for span in period.versions
             )
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(life=lives())
     def test_the_pods_that_the_candidates_need_are_those_that_there_were(self, life: Life) -> None:
         had = [(at(time), pods) for run in life.runs() for time, pods in assigned(run)]
@@ -185,7 +185,7 @@ class TestAnyLife:
             before = [pods for time, pods in had if time < decided][-1:]
             assert any(needed.least <= pods <= needed.most for pods in [*during, *before])
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(life=lives())
     def test_every_batch_is_explained(self, life: Life) -> None:
         assert not [each for each in of_life(life).unsettled if "no settings explain" in each.because]

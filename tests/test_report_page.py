@@ -272,10 +272,10 @@ class TestFolding:
         count = int(row.locator("td b").first.inner_text().removeprefix("×"))
         row.get_by_role("button").click()
         parts = found.page.locator(".calls .part")
-        assert parts.count() == count
+        playwright.expect(parts).to_have_count(count)
         assert re.search(r"E\d+ [0-9a-f-]{36} 1{12}_CloudTrail_\S+, record \d+", parts.first.inner_text())
         row.get_by_role("button").click()
-        assert parts.count() == 0
+        playwright.expect(parts).to_have_count(0)
 
     def test_folded_instances_are_there_and_open(self, opened: Open, crowd: str) -> None:
         found = opened(text=crowd)

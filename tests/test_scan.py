@@ -748,7 +748,7 @@ class TestChunks:
             assert scanned([b"", stream[:5], b"", stream[5:400], b"", b"", stream[400:]]).names == FOUND
 
     @given(damaged, st.lists(st.integers(0, 6000), max_size=8))
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_chunking_changes_nothing_for_damaged_files_either(self, text: bytes, cuts: list[int]) -> None:
         assert result(scanned(pieces(text, cuts))) == result(scanned(text))
 
@@ -828,7 +828,7 @@ class TestTwoWays:
             st.tuples(st.integers(0, 9999), st.sampled_from([b" ", b"\\u0041", b",", b"}", b"]"])), max_size=2
         ),
     )
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @pytest.mark.usefixtures("_far")
     def test_both_ways_find_the_same(
         self, entries: list[Entry], pack: bool, patches: list[tuple[int, bytes]]
@@ -902,7 +902,7 @@ class TestWithoutTheFastLibraries:
         assert scanned(text).names == scanned(zipped(text)).names == FOUND
 
     @given(damaged)
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_any_file_reads_the_same(self, text: bytes) -> None:
         fast = scanned(text)
         with pytest.MonkeyPatch.context() as patch:
@@ -941,7 +941,7 @@ class TestInflatingAtOnce:
 
 class TestAnyInput:
     @given(st.binary(max_size=300))
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_no_bytes_raise_and_none_are_lost_in_silence(self, text: bytes) -> None:
         reading = scanned(text)
         assert reading.records == []
@@ -949,7 +949,7 @@ class TestAnyInput:
             assert reading.skipped != [] or set(text) <= set(b"[] \t\r\n,\x00\xef\xbb\xbf")
 
     @given(st.text(alphabet='{}[]":,\\ \n0eventVersionNameRecords', max_size=80))
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=500)
     def test_no_text_of_json_marks_raises(self, text: str) -> None:
         scanned(text.encode())
 
@@ -959,7 +959,7 @@ class TestAnyInput:
         st.integers(0, 1500),
         st.sampled_from([each for each in DAMAGES if each != b"["]),
     )
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=500)
     def test_a_hole_costs_no_record_that_it_does_not_touch(
         self, envelope: str, start: int, length: int, patch: bytes
     ) -> None:
@@ -1019,7 +1019,7 @@ def log_files(draw: st.DrawFn) -> tuple[list[Entry], bytes]:
 
 class TestNaiveReader:
     @given(log_files())
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_exactly_the_records_are_found_that_a_plain_reading_finds(
         self, log_file: tuple[list[Entry], bytes]
     ) -> None:

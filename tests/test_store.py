@@ -260,7 +260,7 @@ def anything(data: st.DataObject, number: int) -> dict[str, Any]:
 class TestChoosing:
     """A store delivers what the history of what was asked for needs, and not much more."""
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(data=st.data())
     def test_any_question_of_any_world_is_answered_as_from_all_records(self, data: st.DataObject) -> None:
         world = data.draw(simulator.worlds(30))
@@ -274,7 +274,7 @@ class TestChoosing:
             collect(store, logs)
             assert_every_question_is_answered_alike(store, most=25)
 
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     @given(data=st.data())
     def test_even_calls_that_cannot_be_are_answered_as_from_all_records(self, data: st.DataObject) -> None:
         records = [anything(data, number) for number in range(data.draw(st.integers(1, 14)))]
