@@ -90,6 +90,7 @@ from cnitrail.model.report import (
     Step,
     Tenure,
 )
+from cnitrail.model.validation import Proven
 
 __all__ = [
     "DELIVERY_LAG",
@@ -153,6 +154,7 @@ __all__ = [
     "Prefix",
     "Present",
     "Principal",
+    "Proven",
     "Reach",
     "Record",
     "Report",
