@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import FIXTURES, Run
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from reports import crowd_of, written
@@ -485,6 +485,7 @@ class TestHostile:
         assert {child.type for child in cells[0].children or []} <= {"text", "code_inline"}
         assert read.split() == printable(text).split() or len(text) > 300
 
+    @example(text="( : :")
     @given(text=st.text(alphabet="`|\\ab1.-+*_[](){}<>#@!~&:/ =\n\t"))
     def test_above_all_what_means_something_to_markdown(self, text: str) -> None:
         tokens = MarkdownIt("commonmark").parse(f"- {harmless(text)}\n")
