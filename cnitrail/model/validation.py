@@ -6,10 +6,11 @@ from msgspec import Struct
 
 
 class Proven(Struct, frozen=True, gc=False, order=True):
-    """A span of deliveries that digests prove: every log file that CloudTrail delivered for an account and
-    Region from ``start`` until ``end`` (aware, UTC; the end is not part of it) is there, and as it was written.
+    """A span of deliveries that digests prove.
 
-    An event is delivered some minutes after it happened, so its file may be listed in a later span.
+    Every log file that CloudTrail delivered for an account and Region from ``start`` until ``end``
+    (aware, UTC; the end is not part of it) is there, and as it was written. An event is delivered some
+    minutes after it happened, so its file may be listed in a later span.
     """
 
     account: str
