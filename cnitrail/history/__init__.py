@@ -3,7 +3,9 @@
 This room knows effects and subjects, no event names and no JSON.
 """
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from cnitrail.history.coverage import cover
 from cnitrail.history.holdings import fold_holdings
@@ -17,19 +19,36 @@ __all__ = ["Ledger", "build", "cover"]
 
 def build(events: tuple[Event, ...], sessions: Iterable[IssuedSession] = ()) -> History:
     """The history that ordered, deduplicated events tell (see ``Ledger``)."""
-    registry = Registry()
-    for event in events:
-        registry.read(event)
-    interfaces = registry.interfaces()
-    instances = registry.instances()
-    leases, holders = fold_holdings(events, interfaces, registry.deaths)
-    return History(
-        events=events,
-        interfaces=interfaces,
-        instances=instances,
-        leases=leases,
-        holders=holders,
-        actors=complete_actors(events, sessions, interfaces, instances),
-        attachments=registry.enis_by_attachment(),
-        associations=registry.associations,
-    )
+    with _collector_at_rest():
+        registry = Registry()
+        for event in events:
+            registry.read(event)
+        interfaces = registry.interfaces()
+        instances = registry.instances()
+        leases, holders = fold_holdings(events, interfaces, registry.deaths)
+        return History(
+            events=events,
+            interfaces=interfaces,
+            instances=instances,
+            leases=leases,
+            holders=holders,
+            actors=complete_actors(events, sessions, interfaces, instances),
+            attachments=registry.enis_by_attachment(),
+            associations=registry.associations,
+        )
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """A time without garbage collection.
+
+    Values make no cycles; to look at them all, again and again as their number grows, takes a
+    fifth of the time with some hundred thousand events.
+    """
+    was_at_work = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_at_work:
+            gc.enable()
