@@ -42,7 +42,7 @@ SELDOM = 3
 """Rounds of what takes many seconds."""
 SHARE = "fifth"
 """The set for what keeps all it has read in memory."""
-OURS = ("ahocorasick_rs", "deflate", "msgspec")
+OURS = ("ahocorasick_rs", "deflate", "msgspec", "stringzilla")
 """The libraries that decide how fast we are."""
 
 

@@ -19,7 +19,7 @@ LISTING = str(FIXTURES / "ironman-interfaces.json")
 AT = ("--at", "2022-10-05T14:00Z")
 
 VALUES = ("msgspec", "ipaddress")
-SCAN = ("zlib", "json", "deflate", "ahocorasick_rs")
+SCAN = ("zlib", "json", "deflate", "ahocorasick_rs", "stringzilla")
 READ = (*VALUES, *SCAN, "bisect", "fnmatch")
 STORE = ("sqlite3", "pathlib")
 PAGE = (

@@ -892,6 +892,7 @@ def facts(reading: Reading) -> list[object]:
 def _plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without the libraries of the ``fast`` extra."""
     monkeypatch.setattr("cnitrail.scan.needles.ahocorasick_rs", None)
+    monkeypatch.setattr("cnitrail.scan.needles.stringzilla", None)
     monkeypatch.setattr("cnitrail.scan.inflate.deflate", None)
 
 
@@ -907,6 +908,7 @@ class TestWithoutTheFastLibraries:
         fast = scanned(text)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("cnitrail.scan.needles.ahocorasick_rs", None)
+            patch.setattr("cnitrail.scan.needles.stringzilla", None)
             patch.setattr("cnitrail.scan.inflate.deflate", None)
             plain = scanned(text)
         assert facts(plain) == facts(fast)

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from cnitrail.scan.needles import Bytes, search_for
+from cnitrail.scan.needles import Bytes, count
 
 try:
     import deflate
@@ -19,7 +19,7 @@ AT_ONCE: Final = 16 * 1024 * 1024
 """The longest text that is inflated in one go, in bytes."""
 
 GZIP: Final = b"\x1f\x8b"
-_members = search_for(GZIP + b"\x08")
+_MEMBER: Final = GZIP + b"\x08"
 _KEPT: Final = 4 * 1024 * 1024
 _TRAILER: Final = 4
 _HIGHEST_RATIO: Final = 1032
@@ -113,7 +113,7 @@ def _at_once(stored: bytes) -> Bytes | None:
     """
     length = int.from_bytes(stored[-_TRAILER:], "little")
     plausible = 0 < length <= min(AT_ONCE, _HIGHEST_RATIO * len(stored))
-    if deflate is None or not plausible or len(_members(stored)) > 1:
+    if deflate is None or not plausible or count(stored, _MEMBER, 0, len(stored)) > 1:
         return None
     try:
         text = deflate.gzip_decompress(stored, length)

@@ -1,14 +1,18 @@
 """What is looked for in a text, and the searchers that look.
 
-``ahocorasick_rs`` (the ``fast`` extra) finds many needles at once with SIMD, 5 GB/s and more, and
-lets other threads run meanwhile; where it is not installed, the standard library's ``re`` looks for
-one kind after the other. Both find the same records.
+``ahocorasick_rs`` finds many needles at once with SIMD, 5 GB/s and more, and lets other threads run
+meanwhile; ``stringzilla`` counts one at 20 GB/s (both: the ``fast`` extra). Where they are not
+installed, the standard library looks for one kind after the other. Both ways find the same records.
 """
 
 import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+try:
+    import stringzilla
+except ImportError:
+    stringzilla = None
 try:
     import ahocorasick_rs
 except ImportError:
@@ -27,11 +31,12 @@ ESCAPE: Final = re.compile(rb"\\u00(?:[4-7]|3[0-9]|2[dDeE])")
 """ASCII letters, digits, dots and hyphens as JSON escapes: with these a name could be written."""
 
 
-def search_for(needle: bytes) -> Search:
-    """A search for one needle."""
-    if ahocorasick_rs is not None:
-        return _automaton([needle])
-    return _patterns([re.escape(needle)])
+def count(text: Bytes, needle: bytes, start: int, end: int) -> int:
+    """How often a needle stands in ``text[start:end]``."""
+    if stringzilla is not None:
+        found: int = stringzilla.count(text, needle, start, end)
+        return found
+    return text.count(needle, start, end)
 
 
 def search_for_calls(first: bytes, names: Iterable[str], markers: Iterable[str]) -> Search:

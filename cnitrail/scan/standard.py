@@ -6,16 +6,14 @@ some of what stands before a record is read as JSON. Any other text is left to t
 with the same result.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable
-from operator import itemgetter
 from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
 
 from cnitrail.model import Sign
-from cnitrail.scan.needles import ESCAPE, Bytes, Sight, search_for, search_for_calls
+from cnitrail.scan.needles import ESCAPE, Bytes, count, search_for_calls
 from cnitrail.scan.signs import sign_of
 
 _RECORD: Final = b'{"eventVersion":'
@@ -24,6 +22,7 @@ _RECORD: Final = b'{"eventVersion":'
 OPENING: Final = b'{"Records":['
 NEXT: Final = b"}," + _RECORD
 CLOSING: Final = b"]}"
+_NEXT_LINE: Final = b"},\n" + _RECORD
 
 LOOK_BACK: Final = 8 * 1024
 """How much before a record is read, in bytes, to be sure that it does not stand in an array of another
@@ -56,7 +55,6 @@ class Standard:
 
     def __init__(self, names: Iterable[str], markers: Iterable[str]) -> None:
         self._arrays_and_calls = search_for_calls(b"[" + _RECORD, names, markers)
-        self._nexts = search_for(NEXT)
 
     def find(self, text: Bytes, end: int, *, checked: bool, signs: bool) -> Found | None:
         """What is in ``text[:end]``, an opening and records; None where it is not of that shape.
@@ -67,70 +65,75 @@ class Standard:
         array, *calls = self._arrays_and_calls(text) or [(0, 0, 0)]
         if array != (0, len(OPENING) - 1, len(OPENING) + len(_RECORD)) or any(not call[0] for call in calls):
             return None
-        nexts = self._nexts(text)
         places = [place for _, place, _ in calls if place < end and _matters(text, place)]
-        if checked and not places and not signs:
-            return Found(len(nexts) + 1)
-        records = _Records(text, nexts, end)
-        hits = sorted({records.at(place) for place in places})
+        cuts, records = _cut(text, places, end)
         try:
             if checked and not signs:
-                records.check(hits)
+                _check(text, cuts)
                 signed = frozenset[Sign]()
             else:
-                heads = records.heads()
-                signed = _signs(heads, hits) if signs else frozenset()
+                heads = list(map(_HEAD.decode, _values(text[len(OPENING) : end])))
+                signed = _signs(heads, [each.number for each in cuts]) if signs else frozenset()
         except (ValueError, RecursionError):
             return None
-        return Found(len(nexts) + 1, tuple((hit, records.text(hit)) for hit in hits), signed)
+        hits = tuple((each.number, bytes(text[each.start : each.stop])) for each in cuts)
+        return Found(records, hits, signed)
 
 
-class _Records:
-    """The records of a text, by their numbers."""
+class _Cut(Struct, frozen=True, gc=False):
+    """A record's number in its text, and where it stands."""
 
-    def __init__(self, text: Bytes, nexts: list[Sight], end: int) -> None:
-        self._text = memoryview(text)
-        self._nexts = nexts
-        self._end = end
+    number: int
+    start: int
+    stop: int
 
-    def at(self, place: int) -> int:
-        """The record in which something stands."""
-        return bisect_left(self._nexts, place, key=itemgetter(1))
 
-    def text(self, number: int) -> bytes:
-        """One record."""
-        return bytes(self._text[self._start(number) : self._stop(number)])
+def _cut(text: Bytes, places: list[int], end: int) -> tuple[list[_Cut], int]:
+    """The records in which something stands, and the number of all."""
+    cuts: list[_Cut] = []
+    number, start, stop = 0, len(OPENING), 0
+    for place in places:
+        if place < stop:
+            continue
+        before, start = start, _start(text, start, place)
+        number += count(text, NEXT, before, start + len(_RECORD))
+        stop = text.find(NEXT, place) + 1 or end
+        cuts.append(_Cut(number, start, stop))
+    return cuts, number + count(text, NEXT, start, end) + 1
 
-    def check(self, hits: list[int]) -> None:
-        """Raise ``ValueError`` where one of these is no record, or stands in the request of another.
 
-        An array in a request opens before the first object in it, within the same record: where all is
-        whole as far as is looked back, there is no such array.
-        """
-        unread = 0
-        for hit in hits:
-            first = max(unread, self.at(self._start(hit) - LOOK_BACK))
-            _HEAD.decode(self._values(first, hit)[-1])
-            unread = hit + 1
+def _check(text: Bytes, cuts: list[_Cut]) -> None:
+    """Raise ``ValueError`` where one of these is no record, or stands in the request of another.
 
-    def heads(self) -> list[_Head]:
-        """The heads of all records. Raises ``ValueError`` where one of them is no record."""
-        return list(map(_HEAD.decode, self._values(0, len(self._nexts))))
+    An array in a request opens before the first object in it, within the same record: where all is
+    whole as far as is looked back, there is no such array.
+    """
+    unread = len(OPENING)
+    for each in cuts:
+        first = _start(text, unread, max(unread, each.start - LOOK_BACK))
+        _HEAD.decode(_values(text[first : each.stop])[-1])
+        unread = each.stop + 1
 
-    def _values(self, first: int, last: int) -> list[Raw]:
-        """Some records as JSON. Raises ``ValueError`` unless they are as they were cut."""
-        array = b"".join((b"[", self._text[self._start(first) : self._stop(last)], b"]"))
-        values = _VALUES.decode(array)
-        cut = [self._stop(number) - self._start(number) for number in range(first, last + 1)]
-        if [memoryview(value).nbytes for value in values] != cut:
-            raise ValueError
-        return values
 
-    def _start(self, number: int) -> int:
-        return self._nexts[number - 1][2] - len(_RECORD) if number else len(OPENING)
+def _start(text: Bytes, known: int, place: int) -> int:
+    """Where the record begins in which something stands, given where one begins before it."""
+    before = text.rfind(NEXT, known, place)
+    return known if before < 0 else before + len(b"},")
 
-    def _stop(self, number: int) -> int:
-        return self._nexts[number][1] + 1 if number < len(self._nexts) else self._end
+
+def _values(records: Bytes) -> list[Raw]:
+    """Some records as JSON. Raises ``ValueError`` unless they are as they were cut."""
+    values = _VALUES.decode(b"".join((b"[", records, b"]")))
+    lines = b",\n".join(values)
+    cuts = len(values) - 1
+    without_blanks = len(lines) - cuts == len(records)
+    if not without_blanks or not _count(lines, _NEXT_LINE) == _count(records, NEXT) == cuts:
+        raise ValueError
+    return values
+
+
+def _count(text: Bytes, needle: bytes) -> int:
+    return count(text, needle, 0, len(text))
 
 
 def _matters(text: Bytes, place: int) -> bool:
