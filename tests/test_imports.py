@@ -20,7 +20,7 @@ AT = ("--at", "2022-10-05T14:00Z")
 
 VALUES = ("msgspec", "ipaddress")
 SCAN = ("zlib", "json", "deflate", "ahocorasick_rs", "stringzilla")
-READ = (*VALUES, *SCAN, "bisect", "fnmatch")
+READ = (*VALUES, *SCAN, "bisect", "fnmatch", "gc")
 STORE = ("sqlite3", "pathlib")
 PAGE = (
     *("jinja2", "importlib.resources", "importlib.readers", "zipimport", "heapq"),
