@@ -88,7 +88,7 @@ def _raising(torn: Torn) -> Iterator[Bytes]:
 
 def _unmarked(pieces: Iterator[Bytes]) -> Iterator[Bytes]:
     """A text without the byte order mark that it may begin with."""
-    mark, head = b"\xef\xbb\xbf", b""
+    mark, head = b"\xef\xbb\xbf", next(pieces, b"")
     while len(head) < len(mark) and (piece := next(pieces, b"")):
         head += piece
     yield head[len(mark) :] if head.startswith(mark) else head  # noqa: FURB188  it copies a bytearray
