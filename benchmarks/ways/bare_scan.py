@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 
 import msgspec
 
@@ -11,6 +12,9 @@ from cnitrail.decode import MARKERS, NAMES
 from cnitrail.model import Document, Record, Scope
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import open_source
+
+TOGETHER = 8
+"""Documents are handed to a thread some at a time, as the command line does."""
 
 
 class Event(msgspec.Struct, rename={"id": "eventID", "time": "eventTime", "name": "eventName"}):
@@ -25,22 +29,26 @@ def scanned(directory: str, threads: int) -> Iterator[Record]:
     """The records that the scan of a directory hands on."""
     documents = open_source(directory, Scope()).documents()
     work = partial(_records, Scanner(NAMES, MARKERS))
+    batches = iter(lambda: list(islice(documents, TOGETHER)), [])
     if threads == 1:
-        for document in documents:
-            yield from work(document)
+        for batch in batches:
+            yield from work(batch)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(threads) as pool:
-        for _, done in ahead(pool, work, documents, most=threads + 1):
+        for _, done in ahead(pool, work, batches, most=threads + 1):
             yield from done.result()
 
 
-def _records(scanner: Scanner, document: object) -> list[Record]:
-    assert isinstance(document, Document), document
-    found = list(scanner.scan(document, Tally()))
-    assert all(isinstance(each, Record) for each in found), found
-    return [each for each in found if isinstance(each, Record)]
+def _records(scanner: Scanner, batch: list[object]) -> list[Record]:
+    records = []
+    for document in batch:
+        assert isinstance(document, Document), document
+        for found in scanner.scan(document, Tally()):
+            assert isinstance(found, Record), found
+            records.append(found)
+    return records
 
 
 def main(directory: str, _names: str, threads: str) -> None:
