@@ -90,7 +90,7 @@ from cnitrail.model.report import (
     Step,
     Tenure,
 )
-from cnitrail.model.validation import Proven
+from cnitrail.model.validation import Proven, Verification
 
 __all__ = [
     "DELIVERY_LAG",
@@ -172,6 +172,7 @@ __all__ = [
     "Tenure",
     "TimelineEntry",
     "Verdict",
+    "Verification",
     "WhoAnswer",
     "block_of",
     "is_prefix",

@@ -17,3 +17,12 @@ class Proven(Struct, frozen=True, gc=False, order=True):
     region: str
     start: datetime
     end: datetime
+
+
+class Verification(Struct, frozen=True, gc=False):
+    """What signed digests prove of sources.
+
+    ``proven`` is sorted, and adjacent spans of an account and Region are one.
+    """
+
+    proven: tuple[Proven, ...]
