@@ -25,6 +25,7 @@ from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
 from cnitrail.sources import aws, open_source
 from cnitrail.sources import bucket as bucket_module
+from cnitrail.sources import finding as finding_module
 from cnitrail.sources import s3 as s3_module
 from cnitrail.sources import swift as swift_module
 from cnitrail.sources.bucket import Bucket
@@ -193,7 +194,7 @@ class TestFinding:
             read("s3://plain-logs/AWSLogs/111111111111/CloudTrail-Digest")
 
     def test_a_search_that_ends_early_says_so(self, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(s3_module, "_SEARCHED_PAGES", 1)
+        monkeypatch.setattr(finding_module, "_SEARCHED_PAGES", 1)
         first, *rest = read("s3://plain-logs")
         assert isinstance(first, Skipped)
         assert "were not searched for trails" in first.reason

@@ -7,17 +7,14 @@ asked for to the last. Where there is no trail's layout, everything with the pre
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import chain
-from typing import TYPE_CHECKING, Final
-
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
 from cnitrail.ahead import ahead
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
 from cnitrail.sources import layout
-from cnitrail.sources.bucket import PIECE, Bucket, Object, Page
+from cnitrail.sources.bucket import PIECE, Bucket, Object
+from cnitrail.sources.finding import THREADS, find, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,12 +22,8 @@ if TYPE_CHECKING:
 
     from cnitrail.sources.layout import Span
 
-THREADS: Final = 32
-"""Calls at a time: where each takes 30 ms, these are a thousand objects a second."""
-
 _AHEAD = 2 * THREADS
 _AHEAD_BYTES = 4 * PIECE
-_SEARCHED_PAGES = 100
 _DENIED_ENOUGH = 1000
 
 
@@ -58,7 +51,7 @@ class S3Source:
         bucket = Bucket(self.uri, self._name, self._scope, connections=THREADS)
         pool = ThreadPoolExecutor(THREADS, "s3")
         try:
-            found = _find(bucket, self._prefix, self._scope, pool)
+            found = find(bucket, self._prefix, self._scope, pool)
             if found.unsearched:
                 yield Skipped(
                     self.uri,
@@ -77,7 +70,7 @@ class S3Source:
         for each, first in ahead(
             pool,
             lambda each: bucket.fetch(each, 0),
-            self._asked_for(_listed(pool, bucket, spans)),
+            self._asked_for(listed(pool, bucket, spans)),
             most=_AHEAD,
             size=lambda each: min(each.size, PIECE),
             most_size=_AHEAD_BYTES,
@@ -129,103 +122,6 @@ class S3Source:
             f"{self.uri}: no log files{which}",
             f"aws s3 ls {self.uri.rstrip('/')}/ shows what is there; a trail's folder is AWSLogs/",
         )
-
-
-class _Found(Struct, frozen=True):
-    """The keys to be listed, in their order, and the number of folders that nobody looked into."""
-
-    spans: tuple[Span, ...]
-    unsearched: int
-
-
-def _find(bucket: Bucket, prefix: str, scope: Scope, pool: Executor) -> _Found:
-    """Where the log files lie that are asked for. Raises ``SourceError``."""
-    folder = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
-    inside = layout.below_root(folder) is not None
-    roots, unsearched = ([folder], 0) if inside else _search(bucket, folder)
-    regions = [found for root in roots if (found := _regions(bucket, root, scope, pool)) is not None]
-    if regions:
-        spans = (layout.of_days(region, scope) for region in chain.from_iterable(regions))
-        return _Found(tuple(sorted(span for span in spans if span is not None)), unsearched)
-    return _Found((layout.whole(folder if bucket.has_keys(folder) else prefix),), 0)
-
-
-def _search(bucket: Bucket, folder: str) -> tuple[list[str], int]:
-    """The roots of trails at and below a folder, and how many folders were left unsearched.
-
-    A folder may hold millions of other objects, so the root in it is asked for by name, and the
-    search for others ends after some pages.
-    """
-    here = f"{folder}{layout.ROOT}/"
-    roots = {here} if bucket.has_keys(here) else set()
-    waiting, pages = deque([folder]), 0
-    while waiting:
-        for found in bucket.folder_pages(waiting.popleft()):
-            for each in found:
-                if layout.below_root(each) is None:
-                    waiting.append(each)
-                else:
-                    roots.add(each)
-            pages += 1
-            if pages == _SEARCHED_PAGES:
-                return sorted(roots), len(waiting) + 1
-    return sorted(roots), 0
-
-
-def _regions(bucket: Bucket, folder: str, scope: Scope, pool: Executor) -> list[str] | None:
-    """The folders of Regions, or of days in them, that a folder of a trail leads to.
-
-    None where there is no trail's layout.
-    """
-    names = layout.below_root(folder) or []
-    if names and layout.is_organisation(names[0]):
-        names = names[1:]
-    match names:
-        case []:
-            accounts = _accounts(bucket, folder)
-            if not accounts:
-                return None
-            asked = [each for each in accounts if _is_asked_for(each, scope.accounts)]
-            trails = [f"{account}{layout.TRAIL}/" for account in asked]
-        case [account] if layout.is_account(account):
-            trails = [f"{folder}{layout.TRAIL}/"]
-        case [_, layout.TRAIL]:
-            trails = [folder]
-        case [_, layout.TRAIL, _, *date] if len(date) <= 3:
-            return [folder]
-        case _:
-            return None
-    regions = chain.from_iterable(pool.map(bucket.folders, trails))
-    return [each for each in regions if layout.asks_for_region(_name(each), scope)]
-
-
-def _accounts(bucket: Bucket, root: str) -> list[str]:
-    """The folders of accounts, in a trail's root or in an organisation's folder there."""
-    accounts = []
-    for each in bucket.folders(root):
-        if layout.is_account(_name(each)):
-            accounts.append(each)
-        elif layout.is_organisation(_name(each)):
-            accounts += [inner for inner in bucket.folders(each) if layout.is_account(_name(inner))]
-    return accounts
-
-
-def _is_asked_for(folder: str, names: tuple[str, ...]) -> bool:
-    return not names or _name(folder) in names
-
-
-def _name(folder: str) -> str:
-    return folder.removesuffix("/").rpartition("/")[2]
-
-
-def _listed(pool: Executor, bucket: Bucket, spans: Iterable[Span]) -> Iterator[Object]:
-    """All objects of the spans, in order. The next page is on its way while one is read."""
-    for span, first in ahead(pool, lambda span: bucket.page(span, None), spans, most=_AHEAD):
-        page: Page | None = first.result()
-        while page is not None:
-            following = page.following and pool.submit(bucket.page, span, page.following)
-            yield from page.objects
-            page = following.result() if following else None
 
 
 def _pieces(bucket: Bucket, each: Object, head: bytes) -> Iterator[bytes]:
