@@ -1,8 +1,18 @@
-"""What CloudTrail's signed digests prove of the evidence."""
+"""What CloudTrail's signed digests prove of the evidence, and what speaks against it.
 
+The words are those of AWS ("CloudTrail digest file structure",
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html):
+a digest lists, about every hour, the log files that were delivered for an account and Region, with their
+hashes, and names the digest before it. Times are aware, UTC.
+"""
+
+from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 
 from msgspec import Struct
+
+from cnitrail.model.evidence import Skipped
 
 
 class Proven(Struct, frozen=True, gc=False, order=True):
@@ -19,10 +29,140 @@ class Proven(Struct, frozen=True, gc=False, order=True):
     end: datetime
 
 
-class Verification(Struct, frozen=True, gc=False):
-    """What signed digests prove of sources.
+class Charge(StrEnum):
+    """How a fault is to be taken. What is ``UNPROVEN`` is not accused: it may be sound."""
 
-    ``proven`` is sorted, and adjacent spans of an account and Region are one.
+    INVALID = "invalid"
+    MISSING = "missing"
+    UNPROVEN = "unproven"
+
+
+class FaultKind(StrEnum):
+    """What is at fault."""
+
+    SIGNATURE = "signature"
+    UNKNOWN_KEY = "unknown-key"
+    UNSIGNED = "unsigned"
+    MOVED = "moved"
+    NOT_AS_RECORDED = "not-as-recorded"
+    HASH = "hash"
+    DAMAGED = "damaged"
+    AMBIGUOUS = "ambiguous"
+    MISSING_DIGEST = "missing-digest"
+    MISSING_LOG = "missing-log"
+    ELSEWHERE = "elsewhere"
+    GAP = "gap"
+    DIGESTS_END = "digests-end"
+    UNLISTED = "unlisted"
+    NOT_YET_LISTED = "not-yet-listed"
+    UNDIGESTED = "undigested"
+    CHECKSUM = "checksum"
+
+
+class Fault(Struct, frozen=True, gc=False):
+    """One thing that keeps a file, or a span of time, from being proven.
+
+    ``digest`` is the uri of the digest that says so; ``start`` and ``end`` tell the span of deliveries
+    that is concerned, where it is known.
+    """
+
+    kind: FaultKind
+    charge: Charge
+    uri: str
+    reason: str
+    digest: str | None = None
+    account: str | None = None
+    region: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+class Checked(Struct, frozen=True, gc=False):
+    """How many files were found to be what: every file counts once."""
+
+    valid: int = 0
+    invalid: int = 0
+    missing: int = 0
+    unproven: int = 0
+
+
+class DigestFile(Struct, frozen=True, gc=False):
+    """A digest as it is stored; the account, Region, trail and end of its span are from its name.
+
+    ``bucket`` is None where the file is a copy on this machine, whose bucket only its content knows;
+    ``key`` is its path there. ``top`` is the folder in which the trail's folders of accounts lie, empty
+    where the path does not show it.
+    """
+
+    bucket: str | None
+    key: str
+    size: int
+    etag: str
+    top: str
+    account: str
+    region: str
+    trail: str
+    home_region: str
+    ended: datetime
+    backfill: bool
+
+    @property
+    def uri(self) -> str:
+        """Where it is, for people and programs."""
+        return self.key if self.bucket is None else f"s3://{self.bucket}/{self.key}"
+
+
+class LogFile(Struct, frozen=True, gc=False):
+    """A log file as it is stored; ``delivered`` is its name's stamp, to the minute."""
+
+    bucket: str | None
+    key: str
+    size: int
+    etag: str
+    top: str
+    account: str
+    region: str
+    delivered: datetime
+
+    @property
+    def uri(self) -> str:
+        """Where it is, for people and programs."""
+        return self.key if self.bucket is None else f"s3://{self.bucket}/{self.key}"
+
+
+class Metadata(Struct, frozen=True, gc=False):
+    """S3's metadata of a digest: what S3 sent, or a copy keeps beside it.
+
+    ``bucket`` and ``key`` are where the object was when the copy was made.
+    """
+
+    bucket: str
+    key: str
+    values: Mapping[str, str]
+
+
+class PublicKey(Struct, frozen=True, gc=False):
+    """A public key of CloudTrail: RSA, PKCS#1, DER. ``origin`` says where it was found."""
+
+    fingerprint: str
+    value: bytes
+    origin: str
+
+
+class Verification(Struct, frozen=True, gc=False):
+    """What signed digests prove of sources, and what they do not.
+
+    ``proven`` is sorted, and adjacent spans of an account and Region are one. ``files`` and ``bytes``
+    (as stored) were read. ``keys`` are those that a signature was verified with. ``skipped`` is what could
+    not be read, so that nothing is known of it.
     """
 
     proven: tuple[Proven, ...]
+    faults: tuple[Fault, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    digests: Checked = Checked()
+    backfill_digests: Checked = Checked()
+    logs: Checked = Checked()
+    files: int = 0
+    bytes: int = 0
+    keys: tuple[PublicKey, ...] = ()

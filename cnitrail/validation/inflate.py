@@ -1,0 +1,50 @@
+"""Stored bytes → their text, or its hash: one gzip stream and nothing else, in bounded memory."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Final
+
+from cnitrail.validation.damage import Damage
+
+LONGEST_DIGEST: Final = 64 * 1024 * 1024
+"""The longest text of a digest that is read, in bytes: one that lists a hundred thousand log files."""
+
+LONGEST_LOG: Final = 8 * 1024 * 1024 * 1024
+"""The longest text of a log file that is hashed, in bytes. AWS states 50 MB, compressed, as the most."""
+
+_PIECE: Final = 1024 * 1024
+
+
+def text_of(chunks: Iterable[bytes]) -> bytes:
+    """The text of a digest. Raises ``Damage`` and ``OSError``."""
+    return b"".join(_inflated(chunks, LONGEST_DIGEST))
+
+
+def hash_of(chunks: Iterable[bytes]) -> str:
+    """SHA-256 of a log file's text, in hex. Raises ``Damage`` and ``OSError``."""
+    digest = sha256()
+    for piece in _inflated(chunks, LONGEST_LOG):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _inflated(chunks: Iterable[bytes], longest: int) -> Iterator[bytes]:
+    """The text of a gzip stream, in pieces. A second stream behind it is damage, as all else is."""
+    stream, length = zlib.decompressobj(wbits=31), 0
+    for chunk in chunks:
+        pending = chunk
+        while pending and not stream.eof:
+            try:
+                text = stream.decompress(pending, _PIECE)
+            except zlib.error as error:
+                raise Damage(f"its gzip stream is damaged ({error})") from None
+            length += len(text)
+            if length > longest:
+                raise Damage(f"it is longer than {longest:,} bytes when it is unzipped")
+            yield text
+            pending = stream.unconsumed_tail
+        if stream.unused_data or (stream.eof and pending):
+            raise Damage("bytes follow the end of its gzip stream")
+    if not stream.eof:
+        raise Damage("its gzip stream is cut short")
