@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import (
         GetObjectRequestTypeDef,
+        HeadObjectRequestTypeDef,
         ListObjectsV2OutputTypeDef,
         ListObjectsV2RequestTypeDef,
     )
@@ -40,8 +41,8 @@ READ_SECONDS = 30
 _ATTEMPTS = 5
 
 _DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "403"})
+_NO_KEY = frozenset({"NoSuchKey", "404"})
 _REASONS = {
-    "NoSuchKey": "it was deleted after it had been listed",
     "InvalidObjectState": "it is archived (Glacier); restore it first",
     "SlowDown": "S3 asked to slow down until all retries were used up; read it again later",
 }
@@ -136,7 +137,32 @@ class Bucket:
         if self._payer:
             request["RequestPayer"] = "requester"
 
-        return _persistently(lambda: self._get(request, object_.etag, length))
+        return _persistently(lambda: self._get(request, object_.etag, length))[0]
+
+    def fetch_whole(self, key: str, etag: str, size: int) -> tuple[bytes, dict[str, str]]:
+        """A small object with its metadata, whose names are in lower case, exactly as listed.
+
+        Raises ``OSError`` and ``SourceError``.
+        """
+        request: GetObjectRequestTypeDef = {"Bucket": self._name, "Key": key}
+        if self._payer:
+            request["RequestPayer"] = "requester"
+        return _persistently(lambda: self._get(request, etag, size))
+
+    def find(self, key: str) -> Object | None:
+        """An object by its key, where there is one. Raises ``OSError`` and ``SourceError``."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        request: HeadObjectRequestTypeDef = {"Bucket": self._name, "Key": key}
+        if self._payer:
+            request["RequestPayer"] = "requester"
+        try:
+            answer = self._client.head_object(**request)
+        except (BotoCoreError, ClientError) as error:
+            if aws.code_of(error) in _NO_KEY:
+                return None
+            raise self._ended(error) or _unfetched(error) from None
+        return Object(key, answer["ContentLength"], answer["ETag"].strip('"'))
 
     def close(self) -> None:
         """Leave the connections that are open."""
@@ -184,8 +210,11 @@ class Bucket:
             self._name, url, region, credentials, bool(self._payer), CONNECT_SECONDS, READ_SECONDS
         )
 
-    def _get(self, request: GetObjectRequestTypeDef, etag: str, length: int) -> bytes:
-        """So many bytes of an object that has this ETag. Raises ``OSError`` and ``SourceError``."""
+    def _get(self, request: GetObjectRequestTypeDef, etag: str, length: int) -> tuple[bytes, dict[str, str]]:
+        """So many bytes of an object that has this ETag, and its metadata.
+
+        Raises ``OSError`` and ``SourceError``.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
 
@@ -204,7 +233,7 @@ class Bucket:
                 raise _TornError(f"its body arrives torn ({error})") from None
         if len(body) != length:
             raise _TornError(f"its body arrives torn ({len(body)} bytes instead of {length})")
-        return body
+        return body, answer["Metadata"]
 
     def _ended(self, error: Exception) -> SourceError | None:
         """What an error says that would befall every other call, too."""
@@ -271,4 +300,6 @@ def _unfetched(error: Exception) -> OSError:
         return PermissionError(
             f"access is denied: s3:GetObject (or kms:Decrypt of its key) is missing ({error})"
         )
+    if code in _NO_KEY:
+        return FileNotFoundError("it was deleted after it had been listed")
     return OSError(_REASONS.get(code) or str(error))

@@ -10,6 +10,7 @@ from typing import BinaryIO, Final
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
+from cnitrail.sources.copies import is_of_a_copy
 from cnitrail.store.head import is_store_head
 
 _BESIDE_A_STORE = ("-journal", "-lock")
@@ -21,7 +22,8 @@ _SMALL: Final = 4 * _PIECE
 class FileSource:
     """A file, or every file below a directory, in the order of their names.
 
-    A store below a directory is left out: it is a copy of evidence. One that is being filled is not
+    What ``sync`` keeps beside the log files is left out, and so is a store below a directory: it is a copy
+    of evidence. One that is being filled is not
     even opened: closing it would take away the locks that SQLite has on it. Raises ``SourceError``
     where there is nothing at the path.
     """
@@ -43,27 +45,27 @@ class FileSource:
                 yield found
                 continue
             path, status = found
-            pieces = _file_pieces(path, status)
+            pieces = file_pieces(path, status)
             try:
                 head = next(pieces, b"")
             except OSError as error:
                 yield _unread(path, error)
                 continue
             if not is_store_head(head):
-                yield Document(_shown(path), status.st_size, chain((head,), pieces), _etag(status))
+                yield Document(shown(path), status.st_size, chain((head,), pieces), _etag(status))
 
     def total_bytes(self) -> int:
         """The size of all files that are to be delivered."""
         return sum(found[1].st_size for found in self._new() if not isinstance(found, Skipped))
 
     def _new(self) -> Iterator[tuple[str, os.stat_result] | Skipped]:
-        for found in _walk(self.uri):
+        for found in walk(self.uri):
             if isinstance(found, Skipped):
                 yield found
                 continue
             path, status = found
-            is_target = self._into == (status.st_dev, status.st_ino)
-            if not is_target and (_shown(path), _etag(status)) not in self._seen:
+            is_ours = self._into == (status.st_dev, status.st_ino) or is_of_a_copy(path)
+            if not is_ours and (shown(path), _etag(status)) not in self._seen:
                 yield found
 
 
@@ -82,7 +84,7 @@ class StandardInput:
         yield Document("-", None, _pieces(sys.stdin.buffer))
 
 
-def _walk(root: str) -> Iterator[tuple[str, os.stat_result] | Skipped]:
+def walk(root: str) -> Iterator[tuple[str, os.stat_result] | Skipped]:
     """The files at or below a path. A directory is entered once, however many links lead to it."""
     entered: set[tuple[int, int]] = set()
     waiting = [root]
@@ -102,7 +104,7 @@ def _walk(root: str) -> Iterator[tuple[str, os.stat_result] | Skipped]:
         if stat.S_ISREG(status.st_mode) or (path == root and stat.S_ISFIFO(status.st_mode)):
             yield path, status
         else:
-            yield Skipped(_shown(path), "not a regular file")
+            yield Skipped(shown(path), "not a regular file")
 
 
 def _below(directory: str) -> list[str]:
@@ -112,7 +114,7 @@ def _below(directory: str) -> list[str]:
     return [path for path in paths if not _is_beside_store(path, names)]
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """A path as text; a name that is no UTF-8 has its odd bytes written as escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
@@ -136,10 +138,10 @@ def _is_beside_store(path: str, names: list[str]) -> bool:
 
 
 def _unread(path: str, error: OSError) -> Skipped:
-    return Skipped(_shown(path), f"cannot be read: {error.strerror or error}")
+    return Skipped(shown(path), f"cannot be read: {error.strerror or error}")
 
 
-def _file_pieces(path: str, status: os.stat_result) -> Iterator[bytes]:
+def file_pieces(path: str, status: os.stat_result) -> Iterator[bytes]:
     """The bytes of a file; a small one is closed with its first piece. Raises ``OSError``."""
     with FileIO(path) as file:
         if stat.S_ISREG(status.st_mode) and status.st_size < _SMALL:

@@ -4,9 +4,11 @@ The layout is AWS's (CloudTrail user guide, "Finding your CloudTrail log files")
 
     [prefix/]AWSLogs/[o-id/]ACCOUNT/CloudTrail/REGION/YYYY/MM/DD/
         ACCOUNT_CloudTrail_REGION_YYYYMMDDTHHmmZ_<16 characters>.json.gz
+    [prefix/]AWSLogs/[o-id/]ACCOUNT/CloudTrail-Digest/REGION/YYYY/MM/DD/
+        ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOMEREGION_YYYYMMDDTHHmmssZ[_backfill].json.gz
 
 Folder and stamp are the time of *delivery*: a file holds events of any time before it, and never
-of a time after it.
+of a time after it. A digest's are the end of the span of deliveries that it lists.
 """
 
 import re
@@ -19,12 +21,21 @@ from cnitrail.model import Scope
 
 ROOT = "AWSLogs"
 TRAIL = "CloudTrail"
+DIGESTS = "CloudTrail-Digest"
 
 _ORGANISATION = re.compile(r"o-[a-z0-9]{10,32}")
 _ACCOUNT = re.compile(r"\d{12}")
 _NAME = re.compile(
     r"(?P<account>\d{12})_CloudTrail_(?P<region>[a-z0-9-]+)_(?P<stamp>\d{8}T\d{4})Z_[^/]*$",
     re.ASCII,
+)
+_DIGEST_NAME = re.compile(
+    r"(?:^|/)(?P<account>\d{12})_CloudTrail-Digest_(?P<region>[a-z0-9-]+)_(?P<trail>[^/]+)_(?P<home>[a-z0-9-]+)_"
+    r"(?P<stamp>\d{8}T\d{6})Z(?P<backfill>_backfill)?\.json(?:\.gz)?$",
+    re.ASCII,
+)
+_TOP = re.compile(
+    r"^(?P<top>(?:.*/)?AWSLogs/(?:o-[a-z0-9]{10,32}/)?)\d{12}/CloudTrail(?:-Digest)?/", re.ASCII
 )
 _FIRST = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -45,6 +56,17 @@ class LogName(Struct, frozen=True):
     delivered: datetime
 
 
+class DigestName(Struct, frozen=True):
+    """What the name of a digest tells; ``ended`` is aware, UTC, to the second."""
+
+    account: str
+    region: str
+    trail: str
+    home_region: str
+    ended: datetime
+    backfill: bool
+
+
 class Span(Struct, frozen=True, order=True):
     """The keys that begin with ``prefix`` and lie in ``first <= key < last``."""
 
@@ -63,6 +85,26 @@ def log_name(uri: str) -> LogName | None:
     except ValueError:
         return None
     return LogName(name["account"], name["region"], delivered)
+
+
+def digest_name(uri: str) -> DigestName | None:
+    """What a digest's name tells; None where it is not one that CloudTrail gives, or was unzipped."""
+    name = _DIGEST_NAME.search(uri)
+    if name is None:
+        return None
+    try:
+        ended = datetime.fromisoformat(name["stamp"]).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return DigestName(
+        name["account"], name["region"], name["trail"], name["home"], ended, name["backfill"] is not None
+    )
+
+
+def top_of(path: str) -> str:
+    """The folder in which a trail's folders of accounts lie; empty where a path does not show it."""
+    found = _TOP.match(path)
+    return found["top"] if found else ""
 
 
 def is_organisation(name: str) -> bool:
@@ -95,7 +137,8 @@ def of_days(folder: str, scope: Scope) -> Span | None:
     None where there are none.
     """
     names = below_root(folder) or []
-    date = names[names.index(TRAIL) + 2 :]
+    kind = DIGESTS if DIGESTS in names else TRAIL
+    date = names[names.index(kind) + 2 :]
     region = folder.removesuffix("/").rsplit("/", len(date))[0] + "/"
     first = final = folder
     if scope.since is not None:

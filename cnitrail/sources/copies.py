@@ -1,0 +1,58 @@
+"""What ``sync`` keeps beside the files of a copy, so that it can be verified without AWS, years later.
+
+``SHA256SUMS``, in coreutils' form, is of every file as it is stored; ``public-keys.json`` beside it is what
+``aws cloudtrail list-public-keys`` prints; and beside each digest lies what S3 knew of it, its signature
+among that: ``{"bucket": …, "key": …, "metadata": {…}}``.
+"""
+
+import os
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from cnitrail.model import Metadata
+
+SUMS: Final = "SHA256SUMS"
+KEYS: Final = "public-keys.json"
+SIDECAR: Final = ".s3.json"
+
+_LONGEST = 64 * 1024
+
+
+class _Fields(Struct, frozen=True, forbid_unknown_fields=True):
+    bucket: str
+    key: str
+    metadata: dict[str, str]
+
+
+def is_of_a_copy(path: str) -> bool:
+    """Whether a file is one that ``sync`` keeps beside others."""
+    folder, name = os.path.split(path)
+    if name == SUMS:
+        return True
+    if name == KEYS:
+        return os.path.exists(os.path.join(folder, SUMS))
+    return name.endswith(SIDECAR) and os.path.exists(path.removesuffix(SIDECAR))
+
+
+def sidecar(metadata: Metadata) -> bytes:
+    """What is kept beside a digest."""
+    return msgspec.json.encode(_Fields(metadata.bucket, metadata.key, dict(metadata.values)), order="sorted")
+
+
+def read_sidecar(path: str) -> Metadata | None:
+    """What is kept beside a digest; None where nothing is.
+
+    Raises ``ValueError`` where it is something else, and ``OSError``.
+    """
+    try:
+        with open(path + SIDECAR, "rb") as file:
+            text = file.read(_LONGEST + 1)
+    except FileNotFoundError:
+        return None
+    fields = msgspec.json.decode(text, type=_Fields)
+    metadata = Metadata(fields.bucket, fields.key, fields.metadata)
+    if sidecar(metadata) != text:
+        raise ValueError("it is not as sync writes it")
+    return metadata
