@@ -59,13 +59,13 @@ def logs(tmp_path: Path) -> Path:
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The log files that are opened, as they are."""
     paths: list[str] = []
-    pieces = files_module._file_pieces
+    pieces = files_module.file_pieces
 
     def watched(path: str, status: os.stat_result) -> Iterator[bytes]:
         paths.append(path)
         return pieces(path, status)
 
-    monkeypatch.setattr(files_module, "_file_pieces", watched)
+    monkeypatch.setattr(files_module, "file_pieces", watched)
     return iter([paths])
 
 
@@ -130,7 +130,7 @@ class TestWhatIsNew:
         self, run: Run, logs: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = logs.parent / "trail.db"
-        pieces = files_module._file_pieces
+        pieces = files_module.file_pieces
 
         def failing(path: str, status: os.stat_result) -> Iterator[bytes]:
             data = b"".join(pieces(path, status))
@@ -138,7 +138,7 @@ class TestWhatIsNew:
             raise OSError(5, "Input/output error")
 
         with monkeypatch.context() as patch:
-            patch.setattr(files_module, "_file_pieces", failing)
+            patch.setattr(files_module, "file_pieces", failing)
             result = run("collect", logs, "--to", store)
         assert result.exit_code == 3
         assert "reading failed: Input/output error" in result.stderr

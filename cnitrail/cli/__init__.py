@@ -17,8 +17,10 @@ _COMMANDS = {
     "leases": "Every interval in which an interface held an address.",
     "pool": "A node's addresses for pods, and the settings behind them.",
     "report": "An incident postmortem, as Markdown or HTML.",
+    "sync": "Copy a trail's digests and log files, to be verified offline.",
     "state": "Interfaces, attachments and addresses as they stood at a time.",
     "timeline": "Who added, moved or removed which addresses, when.",
+    "verify": "Log files against CloudTrail's signed digests.",
     "who": "Which interface and instance held an address then.",
 }
 

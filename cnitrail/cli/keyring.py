@@ -29,10 +29,10 @@ class Keyring:
     """
 
     def __init__(self, scope: Scope, trails: Sequence[Trail], given: str | None) -> None:
-        beside = [path for trail in trails for path in trail.keys()]
+        beside = [path for trail in trails for path in trail.key_files()]
         paths = [given] if given is not None else beside
         self._keys = {key.fingerprint: key for path in paths for key in _read(path)}
-        is_copy = bool(beside) and len({trail.uri for trail in trails if trail.keys()}) == len(trails)
+        is_copy = bool(beside) and len({trail.uri for trail in trails if trail.key_files()}) == len(trails)
         self._asks_aws = given is None and not is_copy
         self._scope = scope
         self._aws: PublicKeys | None = None
@@ -75,6 +75,6 @@ def _read(path: str) -> tuple[PublicKey, ...]:
     if not keys:
         raise SourceError(
             f"{path}: there are no public keys in it",
-            "aws cloudtrail list-public-keys --region REGION --start-time … --end-time … prints those of a time",
+            "aws cloudtrail list-public-keys --region … --start-time … prints those of a Region and a time",
         )
     return keys

@@ -1,8 +1,8 @@
 """The outputs of each command: a row for each, with the function of ``render`` that writes it.
 
-A function takes an ``Answer`` and the stream to write to. The first row of a command is what it
-prints unless asked otherwise. Functions are named here and imported when they are asked for:
-start-up is felt.
+A function takes an ``Answer`` (that of ``verify`` a ``VerifyAnswer``) and the stream to write to. The
+first row of a command is what it prints unless asked otherwise. Functions are named here and imported
+when they are asked for: start-up is felt.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
 
-    from cnitrail.model import Answer
+    from cnitrail.model import Answer, VerifyAnswer
 
-    Write = Callable[[Answer[Any], IO[str]], None]
+    Write = Callable[[Answer[Any] | VerifyAnswer, IO[str]], None]
 
 OUTPUTS = {
     "timeline": {
@@ -59,6 +59,11 @@ OUTPUTS = {
         "json": "json:write_document",
         "jsonl": "json:write_lines",
         "csv": "pool:write_csv",
+    },
+    "verify": {
+        "table": "verify:write_table",
+        "json": "verify:write_document",
+        "jsonl": "verify:write_lines",
     },
     "report": {
         "md": "report.markdown:write",

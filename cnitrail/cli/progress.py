@@ -24,10 +24,14 @@ _PATIENCE_SECONDS = 1.0
 
 
 class Progress:
-    """A line that appears after a second, on a terminal only, and leaves nothing behind."""
+    """A line that appears after a second, on a terminal only, and leaves nothing behind.
 
-    def __init__(self, quiet: bool) -> None:
+    ``counted`` is what is counted of the files that are read.
+    """
+
+    def __init__(self, quiet: bool, counted: str = "relevant") -> None:
         self._quiet = quiet
+        self._counted = counted
         self._silent = quiet or not sys.stderr.isatty()
         self._expected = 0
         self._begun = time.monotonic()
@@ -77,11 +81,11 @@ class Progress:
             self._show_total()
 
     def advance(self, files: int, size: int, events: int) -> None:
-        """Show how far reading is: counts of files, stored bytes and relevant events."""
+        """Show how far reading is: counts of files, stored bytes and what is counted of them."""
         if self._silent or time.monotonic() - self._begun < _PATIENCE_SECONDS:
             return
         if self._bar is None:
-            self._bar, self._task = _bar()
+            self._bar, self._task = _bar(self._counted)
             self._show_total()
         assert self._task is not None
         left = self._left(files)
@@ -101,7 +105,7 @@ class Progress:
         self._bar.update(self._task, total=self._base + self._measure() if self._measure else None)
 
 
-def _bar() -> tuple[Bar, TaskID]:
+def _bar(counted: str) -> tuple[Bar, TaskID]:
     from rich.console import Console
     from rich.progress import (
         DownloadColumn,
@@ -117,7 +121,7 @@ def _bar() -> tuple[Bar, TaskID]:
         TextColumn("{task.fields[files]} files {task.fields[left]}"),
         DownloadColumn(),
         TransferSpeedColumn(),
-        TextColumn("{task.fields[events]} relevant"),
+        TextColumn(f"{{task.fields[events]}} {counted}"),
         TimeRemainingColumn(),
     )
     bar = Bar(*columns, console=Console(stderr=True), transient=True)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from cnitrail.ahead import ahead
 from cnitrail.model import Charge, Fault, FaultKind, Skipped
-from cnitrail.sources.copies import SUMS
+from cnitrail.sources.copies import SUMS, read_sums
 from cnitrail.sources.files import shown, walk
-from cnitrail.validation.sums import read_sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ def check_sums(trails: Sequence[Trail], pool: Executor, most: int) -> Iterator[F
     Every file of a copy must be listed, and every file that is listed must be there: a copy is no
     place for anything else.
     """
-    for path in dict.fromkeys(path for trail in trails for path in trail.sums()):
+    for path in dict.fromkeys(path for trail in trails for path in trail.sum_files()):
         yield from _check(path, pool, most)
 
 

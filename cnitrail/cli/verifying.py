@@ -51,15 +51,15 @@ def verify_sources(
     uris: tuple[str, ...],
     scope: Scope,
     public_keys: str | None,
-    advance: Callable[[int, int], None] = lambda _files, _bytes: None,
+    advance: Callable[[int, int, int], None] = lambda _files, _bytes, _faults: None,
 ) -> Verification:
     """What the digests in sources prove of the log files there.
 
     Of the scope, times are those of events: what counts is delivered from ``since`` until
     ``delivery_lag`` after ``until``. ``public_keys`` is the path of a file that ``aws cloudtrail
-    list-public-keys`` wrote; None where keys lie beside a copy, or AWS is asked. ``advance`` is told now
-    and then how many files and stored bytes have been read. Raises ``SourceError`` where a source, or every
-    key, cannot be had at all.
+    list-public-keys`` wrote; None where keys lie beside a copy, or AWS is asked. ``advance`` is told how
+    many files and stored bytes have been read, and faults found. Raises ``SourceError`` where a source,
+    or every key, cannot be had at all.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -109,7 +109,12 @@ class _Work:
     """A verification in progress."""
 
     def __init__(
-        self, scope: Scope, keyring: Keyring, pool: Executor, most: int, advance: Callable[[int, int], None]
+        self,
+        scope: Scope,
+        keyring: Keyring,
+        pool: Executor,
+        most: int,
+        advance: Callable[[int, int, int], None],
     ) -> None:
         self._since = scope.since
         self._until = scope.until and _moved(scope.until, scope.delivery_lag)
@@ -318,7 +323,7 @@ class _Work:
     def _count(self, size: int) -> None:
         self._files += 1
         self._bytes += size
-        self._advance(self._files, self._bytes)
+        self._advance(self._files, self._bytes, len(self._faults))
 
 
 class _Around:

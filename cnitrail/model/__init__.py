@@ -101,6 +101,7 @@ from cnitrail.model.validation import (
     Proven,
     PublicKey,
     Verification,
+    VerifyAnswer,
 )
 
 __all__ = [
@@ -192,6 +193,7 @@ __all__ = [
     "TimelineEntry",
     "Verdict",
     "Verification",
+    "VerifyAnswer",
     "WhoAnswer",
     "block_of",
     "is_prefix",

@@ -166,3 +166,10 @@ class Verification(Struct, frozen=True, gc=False):
     files: int = 0
     bytes: int = 0
     keys: tuple[PublicKey, ...] = ()
+
+
+class VerifyAnswer(Struct, frozen=True, gc=False):
+    """What ``verify`` answers: what it was asked, and what it found."""
+
+    query: Mapping[str, object]
+    verification: Verification

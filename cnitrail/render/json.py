@@ -18,7 +18,12 @@ def write_document(answer: Answer[Any], out: IO[str]) -> None:
         "evidence": answer.evidence,
         "entries": answer.entries,
     }
-    out.write(_text(msgspec.json.format(_ENCODER.encode(whole), indent=2)))
+    out.write(document(whole))
+
+
+def document(whole: object) -> str:
+    """A value as it is read by people, too."""
+    return _text(msgspec.json.format(_ENCODER.encode(whole), indent=2))
 
 
 def write_lines(answer: Answer[Any], out: IO[str]) -> None:

@@ -103,8 +103,7 @@ _REASONS = {
     ),
     FaultKind.DIGESTS_END: (
         Charge.MISSING,
-        "{it} delivered long after the newest digest ends, {newest:%Y-%m-%d %H:%M:%SZ}: "
-         "digests were removed, or log file validation was switched off",
+        "{it} delivered long after the newest digest ends ({newest:%Y-%m-%d %H:%MZ}): digests are missing",
     ),
 }
 

@@ -35,10 +35,10 @@ class Trail(Protocol):
     def logs(self, site: Site) -> Iterable[LogFile | Skipped]:
         """The log files of a site that may have been delivered in the time asked for, or next to it."""
 
-    def sums(self) -> Sequence[str]:
+    def sum_files(self) -> Sequence[str]:
         """The paths of lists of checksums that are kept with a copy."""
 
-    def keys(self) -> Sequence[str]:
+    def key_files(self) -> Sequence[str]:
         """The paths of files with public keys that are kept with a copy."""
 
     def finds(self, bucket: str, key: str) -> LogFile | None:

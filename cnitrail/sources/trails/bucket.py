@@ -93,11 +93,11 @@ class BucketTrail:
             else:
                 yield self._log(each, name)
 
-    def sums(self) -> tuple[str, ...]:
+    def sum_files(self) -> tuple[str, ...]:
         """None."""
         return ()
 
-    def keys(self) -> tuple[str, ...]:
+    def key_files(self) -> tuple[str, ...]:
         """None."""
         return ()
 

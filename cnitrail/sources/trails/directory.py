@@ -64,11 +64,11 @@ class DirectoryTrail:
         """The log files of a site."""
         return self._logs.get(site, ())
 
-    def sums(self) -> list[str]:
+    def sum_files(self) -> list[str]:
         """What ``sync``, or ``sha256sum``, has written."""
         return self._sums
 
-    def keys(self) -> list[str]:
+    def key_files(self) -> list[str]:
         """What ``sync`` has written."""
         return self._keys
 
