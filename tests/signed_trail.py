@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -15,6 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cnitrail.model import DigestFile, LogFile, Metadata, PublicKey, Skipped
+from cnitrail.sources import layout
+
 HOUR = timedelta(hours=1)
 START = datetime(2025, 3, 4, 9, 1, 31, tzinfo=UTC)
 """Real digests do not begin on the hour, either."""
@@ -25,7 +29,7 @@ ACCOUNT, REGION, TRAIL, BUCKET = "111111111111", "eu-west-1", "audit", "audit-lo
 @cache
 def private_key(name: str = "CloudTrail") -> RSAPrivateKey:
     """A key, made once in a session; other names are other keys."""
-    return generate_private_key(65537, 2048)
+    return generate_private_key(65537, 1024 if name == "short" else 2048)
 
 
 def public_key(name: str = "CloudTrail") -> bytes:
@@ -48,6 +52,10 @@ def public_keys(*names: str) -> str:
         for name in names or ("CloudTrail",)
     ]
     return json.dumps({"PublicKeyList": listed}, indent=4)
+
+
+def public_keys_of(*names: str) -> tuple[PublicKey, ...]:
+    return tuple(PublicKey(fingerprint(name), public_key(name), "the test") for name in names)
 
 
 @dataclass(frozen=True)
@@ -212,6 +220,57 @@ def write_copy(objects: Objects, folder: Path, bucket: str = BUCKET, keys: str |
 def records(*names: str) -> bytes:
     """The text of a log file with some events, of no matter here."""
     return json.dumps({"Records": [{"eventName": name} for name in names]}, separators=(",", ":")).encode()
+
+
+class MemoryTrail:
+    """A trail in a bucket that is no further away than this: objects by key, as S3 keeps them."""
+
+    uri = "s3://audit-logs"
+    threads = 1
+
+    def __init__(self, objects: Objects, bucket: str = BUCKET) -> None:
+        self.objects = objects
+        self.bucket = bucket
+
+    def sites(self) -> Iterator[tuple[str, str] | Skipped]:
+        names = [layout.digest_name(key) or layout.log_name(key) for key in self.objects]
+        yield from sorted({(name.account, name.region) for name in names if name})
+
+    def digests(self, site: tuple[str, str]) -> Iterator[DigestFile | Skipped]:
+        for key, stored in sorted(self.objects.items()):
+            name = layout.digest_name(key)
+            if name and (name.account, name.region) == site:
+                head = (self.bucket, key, len(stored.body), "", layout.top_of(key), *site)
+                yield DigestFile(*head, name.trail, name.home_region, name.ended, name.backfill)
+
+    def logs(self, site: tuple[str, str]) -> Iterator[LogFile | Skipped]:
+        for key, stored in sorted(self.objects.items()):
+            name = layout.log_name(key)
+            if name and (name.account, name.region) == site:
+                head = (self.bucket, key, len(stored.body), "", layout.top_of(key), *site)
+                yield LogFile(*head, name.delivered)
+
+    def sum_files(self) -> tuple[str, ...]:
+        return ()
+
+    def key_files(self) -> tuple[str, ...]:
+        return ()
+
+    def finds(self, bucket: str, key: str) -> None:
+        """Nothing: every object is listed."""
+
+    def holds(self, bucket: str) -> bool:
+        return bucket == self.bucket
+
+    def pieces(self, file: LogFile) -> Iterator[bytes]:
+        yield self.objects[file.key].body
+
+    def whole(self, file: DigestFile) -> tuple[bytes, Metadata | str | None]:
+        stored = self.objects[file.key]
+        return stored.body, Metadata(self.bucket, file.key, stored.metadata)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def small_trail(**changes: Any) -> SignedTrail:

@@ -312,7 +312,12 @@ class _Work:
             and (self._until is None or log.delivered <= self._until)
         ]
         reaches = [_reach(judged) for judged in here.chains if judged and not judged[0].file.backfill]
-        sorted_out = sort_out(logs, reaches)
+        doubtful = [
+            (each.start, each.end)
+            for each in chain.from_iterable(here.chains)
+            if each.file.backfill and each.charge is not None
+        ]
+        sorted_out = sort_out(logs, reaches, doubtful)
         self._faults += faults_of(sorted_out, reaches)
         for kind, several in sorted_out.items():
             is_accused = kind is FaultKind.UNLISTED
@@ -364,7 +369,7 @@ def _fetch(each: tuple[Trail, DigestFile]) -> Fetched | Skipped:
     except OSError as error:
         return Skipped(file.uri, str(error.strerror or error))
     try:
-        digest: Digest | Damage = read_digest(text_of((stored,)))
+        digest: Digest | Damage = read_digest(text_of((stored,), is_copy=file.bucket is None))
     except Damage as damage:
         digest = damage
     if isinstance(beside, str):
@@ -375,7 +380,7 @@ def _fetch(each: tuple[Trail, DigestFile]) -> Fetched | Skipped:
 def _hash(job: _Job) -> str | Damage | OSError:
     """The SHA-256 of a log file's text, or what keeps it from being had."""
     try:
-        return hash_of(job.trail.pieces(job.file))
+        return hash_of(job.trail.pieces(job.file), is_copy=job.file.bucket is None)
     except (Damage, OSError) as error:
         return error
 

@@ -1,8 +1,13 @@
-"""Stored bytes → their text, or its hash: one gzip stream and nothing else, in bounded memory."""
+"""Stored bytes → their text, or its hash: one gzip stream and nothing else, in bounded memory.
+
+In a bucket everything is zipped, as CloudTrail writes it. A copy may have been unzipped: what does not
+begin as a gzip stream is taken as it is there.
+"""
 
 import zlib
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import chain
 from typing import Final
 
 from cnitrail.validation.damage import Damage
@@ -13,20 +18,35 @@ LONGEST_DIGEST: Final = 64 * 1024 * 1024
 LONGEST_LOG: Final = 8 * 1024 * 1024 * 1024
 """The longest text of a log file that is hashed, in bytes. AWS states 50 MB, compressed, as the most."""
 
+_GZIP: Final = b"\x1f\x8b"
 _PIECE: Final = 1024 * 1024
 
 
-def text_of(chunks: Iterable[bytes]) -> bytes:
+def text_of(chunks: Iterable[bytes], *, is_copy: bool) -> bytes:
     """The text of a digest. Raises ``Damage`` and ``OSError``."""
-    return b"".join(_inflated(chunks, LONGEST_DIGEST))
+    return b"".join(_text(chunks, LONGEST_DIGEST, is_copy=is_copy))
 
 
-def hash_of(chunks: Iterable[bytes]) -> str:
+def hash_of(chunks: Iterable[bytes], *, is_copy: bool) -> str:
     """SHA-256 of a log file's text, in hex. Raises ``Damage`` and ``OSError``."""
     digest = sha256()
-    for piece in _inflated(chunks, LONGEST_LOG):
+    for piece in _text(chunks, LONGEST_LOG, is_copy=is_copy):
         digest.update(piece)
     return digest.hexdigest()
+
+
+def _text(chunks: Iterable[bytes], longest: int, *, is_copy: bool) -> Iterator[bytes]:
+    pieces = iter(chunks)
+    first = next(pieces, b"")
+    if not is_copy or first.startswith(_GZIP):
+        yield from _inflated(chain((first,), pieces), longest)
+        return
+    length = 0
+    for piece in chain((first,), pieces):
+        length += len(piece)
+        if length > longest:
+            raise Damage(f"it is longer than {longest:,} bytes")
+        yield piece
 
 
 def _inflated(chunks: Iterable[bytes], longest: int) -> Iterator[bytes]:

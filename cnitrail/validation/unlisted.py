@@ -48,11 +48,18 @@ class Reach(Struct, frozen=True):
         return (self.begins and time < self.first - SLACK) or time > self.last + PENDING
 
 
-def sort_out(logs: Iterable[LogFile], reaches: Sequence[Reach]) -> dict[FaultKind, list[LogFile]]:
-    """Log files of an account and Region that no digest lists, by what that means."""
+def sort_out(
+    logs: Iterable[LogFile], reaches: Sequence[Reach], doubtful: Sequence[Span]
+) -> dict[FaultKind, list[LogFile]]:
+    """Log files of an account and Region that no digest lists, by what that means.
+
+    ``doubtful`` are the spans of backfill digests that are not valid: they would have listed more.
+    """
     sorted_out: dict[FaultKind, list[LogFile]] = {}
     for log in sorted(logs, key=lambda log: (log.delivered, log.key)):
         kind = _kind(log, [reach for reach in reaches if reach.speaks_of(log)])
+        if kind is FaultKind.UNLISTED and _meets(doubtful, log.delivered):
+            kind = FaultKind.UNDIGESTED
         sorted_out.setdefault(kind, []).append(log)
     return sorted_out
 
@@ -75,6 +82,10 @@ def faults_of(sorted_out: dict[FaultKind, list[LogFile]], reaches: Sequence[Reac
     for kind, (charge, reason) in _REASONS.items():
         if logs := sorted_out.get(kind):
             yield _together(kind, charge, reason, logs, newest)
+
+
+def _meets(spans: Sequence[Span], time: datetime) -> bool:
+    return any(start - SLACK <= time <= end + SLACK for start, end in spans)
 
 
 def _kind(log: LogFile, reaches: Sequence[Reach]) -> FaultKind:
