@@ -1,5 +1,10 @@
-"""S3 on loopback: moto's server, and before it a proxy that notes every call and may spoil it."""
+"""S3 on loopback: moto's server, and before it a proxy that notes every call and may spoil it.
 
+The proxy also is CloudTrail, as far as validation needs it: ListPublicKeys, a key a page, and DescribeTrails.
+"""
+
+import json
+import re
 import socket
 import struct
 import threading
@@ -55,6 +60,9 @@ class Endpoint:
     calls: list[Call] = field(default_factory=list)
     fault: Callable[[Call], Fault | None] = lambda _: None
     page: int = 1000
+    keys: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    trails: list[dict[str, object]] = field(default_factory=list)
+    key_calls: list[tuple[str, dict[str, object]]] = field(default_factory=list)
 
     @property
     def listings(self) -> list[dict[str, str]]:
@@ -66,11 +74,14 @@ class Endpoint:
         """The keys that were asked for."""
         return [call.key for call in self.calls if not call.is_listing]
 
-    def put(self, bucket: str, objects: dict[str, bytes]) -> None:
-        """A new bucket with these objects."""
+    def put(
+        self, bucket: str, objects: dict[str, bytes], metadata: dict[str, dict[str, str]] | None = None
+    ) -> None:
+        """A new bucket with these objects, and S3's metadata of some."""
         self.client.create_bucket(Bucket=bucket)
         for key, body in objects.items():
-            self.client.put_object(Bucket=bucket, Key=key, Body=body)
+            kept = (metadata or {}).get(key, {})
+            self.client.put_object(Bucket=bucket, Key=key, Body=body, Metadata=kept)
 
 
 @contextmanager
@@ -118,6 +129,31 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing."""
 
+    def do_POST(self) -> None:
+        """CloudTrail's own API."""
+        endpoint = self.server.endpoint
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+        action = self.headers["X-Amz-Target"].rpartition(".")[2]
+        region = re.search(r"Credential=[^/]+/\d+/([^/]+)/", self.headers["Authorization"])
+        assert region is not None
+        fault = endpoint.fault(Call("cloudtrail", action, {}, {}))
+        answer: dict[str, object] = {"trailList": endpoint.trails}
+        if isinstance(fault, Refusal):
+            answer = {"__type": fault.code, "message": "as the test asks"}
+        elif action == "ListPublicKeys":
+            endpoint.key_calls.append((region[1], asked))
+            at, keys = int(asked.get("NextToken", 0)), endpoint.keys.get(region[1], [])
+            answer = {"PublicKeyList": keys[at : at + 1]}
+            if at + 1 < len(keys):
+                answer["NextToken"] = str(at + 1)
+        body = json.dumps(answer).encode()
+        status = fault.status if isinstance(fault, Refusal) else 200
+        self._answer(status, {"Content-Type": "application/x-amz-json-1.1"}, body, len(body))
+
+    def do_HEAD(self) -> None:
+        """A HEAD has the length of what it leaves out."""
+        self.do_GET()
+
     def do_GET(self) -> None:
         endpoint = self.server.endpoint
         parts = urlsplit(self.path)
@@ -143,12 +179,12 @@ class _Handler(BaseHTTPRequestHandler):
         connection = HTTPConnection(*self.server.behind)
         paged = f"{self.path}&max-keys={endpoint.page}"
         path = paged if call.is_listing and "max-keys" not in query else self.path
-        connection.request("GET", path, headers=dict(self.headers.items()))
+        connection.request(self.command, path, headers=dict(self.headers.items()))
         answer = connection.getresponse()
         body = answer.read()
         kept = {name: value for name, value in answer.getheaders() if name.lower() not in _OWN}
         connection.close()
-        length = len(body)
+        length = int(answer.headers["Content-Length"]) if self.command == "HEAD" else len(body)
         if fault == "truncated":
             body = body[: length // 2]
         elif fault == "short":

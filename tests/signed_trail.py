@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cnitrail.model import DigestFile, LogFile, Metadata, PublicKey, Skipped
+from cnitrail.model import DigestFile, LogFile, Metadata, PublicKey, Scope, Skipped
 from cnitrail.sources import layout
 
 HOUR = timedelta(hours=1)
@@ -228,7 +228,8 @@ class MemoryTrail:
     uri = "s3://audit-logs"
     threads = 1
 
-    def __init__(self, objects: Objects, bucket: str = BUCKET) -> None:
+    def __init__(self, objects: Objects, scope: Scope, bucket: str = BUCKET) -> None:
+        self.scope = scope
         self.objects = objects
         self.bucket = bucket
 

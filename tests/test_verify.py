@@ -2,16 +2,12 @@
 
 import gzip
 import itertools
-import json
-import os
-import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Run
 from hypothesis import given
 from hypothesis import strategies as st
 from signed_trail import (
@@ -21,11 +17,9 @@ from signed_trail import (
     MemoryTrail,
     Objects,
     SignedTrail,
-    Stored,
     fingerprint,
     public_keys,
     records,
-    sign,
     small_trail,
     write_copy,
     write_plain,
@@ -35,7 +29,7 @@ from signed_trail import (
 from cnitrail.cli import verifying
 from cnitrail.cli.verifying import verify_sources
 from cnitrail.errors import SourceError
-from cnitrail.model import Charge, Checked, Fault, FaultKind, Proven, Scope, Verification
+from cnitrail.model import Charge, Checked, Fault, Proven, Scope, Verification
 
 KEYS = {"CloudTrail", "short", "stranger"}
 
@@ -57,7 +51,7 @@ def verify(keys: str) -> Verify:
 
     def verify(objects: Objects, scope: Scope | None = None, bucket: str = BUCKET) -> Verification:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(verifying, "open_trail", lambda _uri, _scope: MemoryTrail(objects, bucket))
+            patch.setattr(verifying, "open_trail", lambda _uri, scope: MemoryTrail(objects, scope, bucket))
             return verify_sources(("s3://audit-logs",), scope or Scope(), keys)
 
     return verify

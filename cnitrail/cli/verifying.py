@@ -44,6 +44,7 @@ _AHEAD_BYTES: Final = 64 * 1024 * 1024
 _NEXT_TO: Final = timedelta(hours=3)
 """How far from the time asked for digests are still looked at, for what they say of their neighbours."""
 
+_Times = tuple[datetime | None, datetime | None]
 _File = TypeVar("_File", DigestFile, LogFile)
 
 
@@ -69,7 +70,7 @@ def verify_sources(
         keyring = Keyring(scope, trails, public_keys)
         threads = max((trail.threads for trail in trails), default=1)
         with ThreadPoolExecutor(threads, "verify") as pool:
-            work = _Work(scope, keyring, pool, 2 * threads, advance)
+            work = _Work(_times(trails), keyring, pool, 2 * threads, advance)
             try:
                 return work.verification(trails)
             finally:
@@ -110,14 +111,13 @@ class _Work:
 
     def __init__(
         self,
-        scope: Scope,
+        times: _Times,
         keyring: Keyring,
         pool: Executor,
         most: int,
         advance: Callable[[int, int, int], None],
     ) -> None:
-        self._since = scope.since
-        self._until = scope.until and _moved(scope.until, scope.delivery_lag)
+        self._since, self._until = times
         self._keyring = keyring
         self._pool = pool
         self._most = most
@@ -383,6 +383,17 @@ def _hash(job: _Job) -> str | Damage | OSError:
         return hash_of(job.trail.pieces(job.file), is_copy=job.file.bucket is None)
     except (Damage, OSError) as error:
         return error
+
+
+def _times(trails: Sequence[Trail]) -> _Times:
+    """From when until when what was delivered is asked for, of all trails together."""
+    scopes = [trail.scope for trail in trails]
+    sinces = [scope.since for scope in scopes if scope.since is not None]
+    untils = [_moved(scope.until, scope.delivery_lag) for scope in scopes if scope.until is not None]
+    return (
+        min(sinces) if len(sinces) == len(scopes) else None,
+        max(untils) if len(untils) == len(scopes) else None,
+    )
 
 
 def _is_near(file: DigestFile, since: datetime | None, until: datetime | None) -> bool:

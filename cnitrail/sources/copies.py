@@ -164,7 +164,7 @@ class Copy:
         with open(arriving, "w", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{hash_}  {path}\n" for path, hash_ in sorted(self._sums.items()))
         os.replace(arriving, self._sums_path)
-        os.rmdir(self._incoming)
+        rmtree(self._incoming, ignore_errors=True)
 
     def _known(self) -> Iterator[tuple[str, str]]:
         """What is listed already; of a file that is listed twice, what came last."""

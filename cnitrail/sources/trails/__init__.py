@@ -23,6 +23,10 @@ class Trail(Protocol):
         """The source as the user named it."""
 
     @property
+    def scope(self) -> Scope:
+        """What is asked for here: a source may name a day, or a Region, itself."""
+
+    @property
     def threads(self) -> int:
         """How many calls at a time are worth it."""
 

@@ -41,7 +41,7 @@ class BucketTrail:
         self._name, _, prefix = uri.removeprefix("s3://").partition("/")
         if not self._name:
             raise SourceError(f"{uri}: no bucket is named", "s3://BUCKET or s3://BUCKET/PREFIX")
-        self._folder, self._scope = _asked(prefix, scope)
+        self._folder, self.scope = _asked(prefix, scope)
         self._bucket = Bucket(uri, self._name, scope, connections=THREADS)
         self._pool = ThreadPoolExecutor(THREADS, "s3-listing")
         self._folders: defaultdict[tuple[Site, str], list[str]] = defaultdict(list)
@@ -60,7 +60,7 @@ class BucketTrail:
         for folder, regions in zip(below, self._pool.map(self._bucket.folders, below), strict=True):
             account, kind = folder.removesuffix("/").split("/")[-2:]
             for region in regions:
-                if layout.asks_for_region(name_of(region), self._scope):
+                if layout.asks_for_region(name_of(region), self.scope):
                     self._folders[(account, name_of(region)), kind].append(region)
         yield from sorted({site for site, _ in self._folders})
 
@@ -136,16 +136,16 @@ class BucketTrail:
         """The folders of accounts, at or below a folder of a trail."""
         names = layout.below_root(root) or []
         if names and layout.is_account(names[-1]):
-            return [root] if is_asked_for(root, self._scope.accounts) else []
+            return [root] if is_asked_for(root, self.scope.accounts) else []
         return [
-            each for each in accounts_below(self._bucket, root) if is_asked_for(each, self._scope.accounts)
+            each for each in accounts_below(self._bucket, root) if is_asked_for(each, self.scope.accounts)
         ]
 
     def _objects(self, site: Site, kind: str) -> Iterator[Object]:
         wide = replace(
-            self._scope,
-            since=_moved(self._scope.since, -NEXT_TO),
-            until=_moved(self._scope.until, self._scope.delivery_lag + NEXT_TO),
+            self.scope,
+            since=_moved(self.scope.since, -NEXT_TO),
+            until=_moved(self.scope.until, self.scope.delivery_lag + NEXT_TO),
             delivery_lag=timedelta(),
         )
         folders = sorted(self._folders.get((site, kind), ()))

@@ -40,7 +40,7 @@ class DirectoryTrail:
             raise SourceError(
                 f"{uri}: no such file or directory", "name a directory with a copy of a trail, or s3://BUCKET"
             )
-        self._scope = scope
+        self.scope = scope
         self._digests: defaultdict[Site, list[DigestFile]] = defaultdict(list)
         self._logs: defaultdict[Site, list[LogFile]] = defaultdict(list)
         self._paths: dict[str, str] = {}
@@ -50,7 +50,7 @@ class DirectoryTrail:
     def sites(self) -> Iterator[Site | Skipped]:
         """The accounts and Regions that are asked for."""
         yield from self._skipped
-        scope = self._scope
+        scope = self.scope
         for account, region in sorted({*self._digests, *self._logs}):
             asked = not scope.accounts or account in scope.accounts
             if asked and layout.asks_for_region(region, scope):

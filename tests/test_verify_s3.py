@@ -1,0 +1,311 @@
+"""``verify`` and ``sync`` against S3 and CloudTrail over loopback."""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Run
+from loopback import Call, Endpoint, Refusal, endpoint
+from signed_trail import BUCKET, Objects, SignedTrail, public_keys, records, small_trail
+
+TRAIL = small_trail(top="team/AWSLogs/o-abcdefghij/")
+OTHER_REGION = small_trail(region="us-east-1", key="short")
+OTHER_ACCOUNT = small_trail(account="222222222222")
+OBJECTS = TRAIL.objects | OTHER_REGION.objects | OTHER_ACCOUNT.objects
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Endpoint]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with endpoint() as found:
+        put(found, BUCKET, OBJECTS)
+        found.put("no-digests", {key: OBJECTS[key].body for key in TRAIL.logs})
+        found.put("empty", {"readme.txt": b""})
+        yield found
+
+
+def put(server: Endpoint, bucket: str, objects: Objects) -> None:
+    server.put(
+        bucket,
+        {key: stored.body for key, stored in objects.items()},
+        {key: stored.metadata for key, stored in objects.items()},
+    )
+
+
+@pytest.fixture(autouse=True)
+def _fresh(server: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.calls.clear()
+    server.key_calls.clear()
+    server.fault = lambda _: None
+    server.page = 1000
+    key = json.loads(public_keys())["PublicKeyList"]
+    short = json.loads(public_keys("short"))["PublicKeyList"]
+    stranger = json.loads(public_keys("stranger"))["PublicKeyList"]
+    server.keys = {"eu-west-1": stranger + key, "us-east-1": short}
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture
+def at(server: Endpoint) -> tuple[str, str]:
+    """What names the endpoint on a command line."""
+    return ("--endpoint-url", server.url)
+
+
+Place = tuple[str, str]
+ALL = {("111111111111", "eu-west-1"), ("111111111111", "us-east-1"), ("222222222222", "eu-west-1")}
+
+
+class TestVerify:
+    @pytest.mark.parametrize(
+        ("prefix", "options", "places"),
+        [
+            ("", (), ALL),
+            ("/team", (), {("111111111111", "eu-west-1")}),
+            ("/team/AWSLogs/o-abcdefghij/111111111111", (), {("111111111111", "eu-west-1")}),
+            ("/AWSLogs/", (), {("111111111111", "us-east-1"), ("222222222222", "eu-west-1")}),
+            ("/AWSLogs/111111111111/CloudTrail/us-east-1/", (), {("111111111111", "us-east-1")}),
+            (
+                "/AWSLogs/111111111111/CloudTrail-Digest/us-east-1/2025/03/04",
+                (),
+                {("111111111111", "us-east-1")},
+            ),
+            ("", ("--region", "us-east-1"), {("111111111111", "us-east-1")}),
+            ("", ("--account", "222222222222"), {("222222222222", "eu-west-1")}),
+        ],
+    )
+    def test_finds_digests_and_log_files_wherever_the_prefix_points(
+        self, run: Run, at: Place, prefix: str, options: tuple[str, ...], places: set[Place]
+    ) -> None:
+        result = run("verify", f"s3://{BUCKET}{prefix}", *options, *at, "-o", "json")
+        answer = json.loads(result.stdout)
+        assert answer["entries"] == []
+        assert result.exit_code == 0
+        found = [(each["account"], each["region"], each["start"], each["end"]) for each in answer["proven"]]
+        span = ("2025-03-04T09:01:31Z", "2025-03-04T12:01:31Z")
+        assert found == [(*place, *span) for place in sorted(places)]
+
+    @pytest.mark.parametrize(
+        "prefix", ["/AWSLogs/111111111111/CloudTrail/us-east-1/2025/03/05", "/AWSLogs/333333333333"]
+    )
+    def test_says_with_status_4_that_there_is_nothing_to_verify(
+        self, run: Run, at: Place, prefix: str
+    ) -> None:
+        result = run("verify", f"s3://{BUCKET}{prefix}", *at)
+        assert result.exit_code == 4
+        assert "nothing to verify" in result.stderr
+
+    def test_asks_for_keys_in_each_region_with_slack_and_page_by_page(
+        self, run: Run, server: Endpoint, at: Place
+    ) -> None:
+        run("verify", f"s3://{BUCKET}", *at)
+        regions = [region for region, _ in server.key_calls]
+        assert regions == ["eu-west-1", "eu-west-1", "us-east-1", "eu-west-1", "eu-west-1"][: len(regions)]
+        assert set(regions) == {"eu-west-1", "us-east-1"}
+        first = server.key_calls[0][1]
+        assert (first["StartTime"], first["EndTime"]) == (1741075291, 1741096891)  # 08:01:31 and 14:01:31
+
+    def test_takes_keys_from_a_file_and_asks_nobody(
+        self, run: Run, server: Endpoint, at: Place, tmp_path: Path
+    ) -> None:
+        keys = tmp_path / "keys.json"
+        keys.write_text(public_keys("short") + public_keys())
+        assert run("verify", f"s3://{BUCKET}", *at, "--public-keys", keys).exit_code == 0
+        assert server.key_calls == []
+
+    def test_may_not_ask_for_keys_and_says_what_to_try(self, run: Run, server: Endpoint, at: Place) -> None:
+        server.fault = lambda call: (
+            Refusal(400, "AccessDeniedException") if call.bucket == "cloudtrail" else None
+        )
+        result = run("verify", f"s3://{BUCKET}", *at)
+        assert result.exit_code == 1
+        assert "may not call cloudtrail:ListPublicKeys" in result.stderr
+        assert "--public-keys FILE" in result.stderr
+
+    def test_without_digests_there_is_nothing_to_verify(self, run: Run, at: Place) -> None:
+        result = run("verify", "s3://no-digests", *at)
+        assert result.exit_code == 4
+        assert (
+            "undigested: it and 2 more were delivered at a time that no valid digest covers" in result.stdout
+        )
+        assert "nothing to verify" in result.stderr
+        assert run("verify", "s3://empty", *at).exit_code == 4
+
+    def test_what_cannot_be_fetched_is_no_verdict(self, run: Run, server: Endpoint, at: Place) -> None:
+        server.fault = lambda call: Refusal(403, "AccessDenied") if call.key == TRAIL.logs[0] else None
+        result = run("verify", f"s3://{BUCKET}/team", *at, "-o", "json")
+        answer = json.loads(result.stdout)
+        assert result.exit_code == 3
+        assert answer["entries"] == []
+        assert answer["evidence"]["logs"] == {"valid": 2, "invalid": 0, "missing": 0, "unproven": 1}
+        assert [each["start"] for each in answer["proven"]] == ["2025-03-04T10:01:31Z"]
+        assert [each["source"] for each in answer["evidence"]["skipped"]] == [
+            f"s3://{BUCKET}/{TRAIL.logs[0]}"
+        ]
+
+    def test_a_file_that_goes_away_is_missing(self, run: Run, server: Endpoint, at: Place) -> None:
+        server.fault = lambda call: Refusal(404, "NoSuchKey") if call.key == TRAIL.logs[0] else None
+        result = run("verify", f"s3://{BUCKET}/team", *at, "-o", "jsonl")
+        assert [(each["kind"], each["charge"]) for each in map(json.loads, result.stdout.splitlines())] == [
+            ("missing-log", "missing")
+        ]
+        assert result.exit_code == 1
+
+    def test_a_chain_that_goes_on_in_another_bucket_says_which(
+        self, run: Run, server: Endpoint, at: Place
+    ) -> None:
+        trail = small_trail(bucket="old-logs")
+        put(server, "old-logs", trail.objects)
+        old = set(trail.objects)
+        trail.bucket = "new-logs"
+        trail.hour(records("D"))
+        put(server, "new-logs", {key: each for key, each in trail.objects.items() if key not in old})
+        alone = run("verify", "s3://new-logs", *at)
+        assert "elsewhere: it lies in another bucket: name s3://old-logs, too" in alone.stdout
+        assert alone.exit_code == 0
+        both = run("verify", "s3://new-logs", "s3://old-logs", *at)
+        assert both.exit_code == 0
+        assert "2025-03-04 09:01:31 to 2025-03-04 13:01:31" in both.stdout
+
+    def test_a_copy_of_a_bucket_has_been_moved(self, run: Run, server: Endpoint, at: Place) -> None:
+        put(server, "replica", TRAIL.objects)
+        result = run("verify", "s3://replica", *at)
+        assert result.exit_code == 1
+        assert result.stdout.count("moved: it was moved or renamed") == 3
+
+
+class TestSync:
+    def test_copies_all_that_it_takes_to_verify_offline(
+        self, run: Run, server: Endpoint, at: Place, tmp_path: Path
+    ) -> None:
+        copy = tmp_path / "copy"
+        result = run("sync", f"s3://{BUCKET}", "--to", copy, *at)
+        assert result.exit_code == 0, result.stderr
+        assert result.stderr == f"{copy}: 9 digests and 9 log files copied, 0 were there\n"
+        server.calls.clear()
+        server.key_calls.clear()
+        verified = run("verify", copy, "-o", "json")
+        assert verified.exit_code == 0, verified.stdout
+        assert json.loads(verified.stdout)["evidence"]["digests"]["valid"] == 9
+        assert (server.calls, server.key_calls) == ([], [])
+
+    def test_has_the_form_that_is_documented(self, run: Run, at: Place, tmp_path: Path) -> None:
+        run("sync", f"s3://{BUCKET}/team", "--to", tmp_path / "copy", *at)
+        assert json.loads((tmp_path / "copy/public-keys.json").read_text())["PublicKeyList"]
+        beside = json.loads((tmp_path / "copy" / BUCKET / f"{TRAIL.digests[0]}.s3.json").read_text())
+        metadata = OBJECTS[TRAIL.digests[0]].metadata
+        assert beside == {"bucket": BUCKET, "key": TRAIL.digests[0], "metadata": metadata}
+        if shutil.which("sha256sum"):
+            checked = subprocess.run(
+                ["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=tmp_path / "copy", check=False
+            )
+            assert checked.returncode == 0
+
+    def test_is_read_without_complaint(self, run: Run, at: Place, tmp_path: Path) -> None:
+        run("sync", f"s3://{BUCKET}", "--to", tmp_path / "copy", *at)
+        result = run("timeline", tmp_path / "copy")
+        assert result.exit_code == 0, result.stderr
+
+    def test_run_again_copies_only_what_is_new(
+        self, run: Run, server: Endpoint, at: Place, tmp_path: Path
+    ) -> None:
+        trail = small_trail()
+        put(server, "growing", trail.objects)
+        copy = tmp_path / "copy"
+        run("sync", "s3://growing", "--to", copy, *at)
+        before = set(trail.objects)
+        trail.hour(records("D"))
+        for key in set(trail.objects) - before:
+            stored = trail.objects[key]
+            server.client.put_object(Bucket="growing", Key=key, Body=stored.body, Metadata=stored.metadata)
+        server.calls.clear()
+        result = run("sync", "s3://growing", "--to", copy, *at)
+        assert result.stderr == f"{copy}: 1 digest and 1 log file copied, 6 were there\n"
+        assert set(server.fetched) == set(trail.objects) - before
+
+    def test_brings_back_what_was_lost_or_never_finished(self, run: Run, at: Place, tmp_path: Path) -> None:
+        copy = tmp_path / "copy"
+        run("sync", f"s3://{BUCKET}", "--to", copy, *at)
+        whole = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+        (copy / BUCKET / TRAIL.logs[0]).unlink()
+        (copy / BUCKET / TRAIL.logs[1]).write_bytes(b"cut")
+        (copy / BUCKET / f"{TRAIL.digests[0]}.s3.json").unlink()
+        sums = copy / "SHA256SUMS"
+        sums.write_text("".join(sums.read_text().splitlines(keepends=True)[:-2]))
+        (copy / ".incoming").mkdir()
+        (copy / ".incoming" / "7").write_bytes(b"half")
+        assert run("sync", f"s3://{BUCKET}", "--to", copy, *at).exit_code == 0
+        assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == whole
+        assert run("verify", copy).exit_code == 0
+
+    def test_does_not_replace_what_was_copied_by_something_else(
+        self, run: Run, server: Endpoint, at: Place, tmp_path: Path
+    ) -> None:
+        trail = small_trail()
+        put(server, "changing", trail.objects)
+        copy = tmp_path / "copy"
+        run("sync", "s3://changing", "--to", copy, *at)
+        before = (copy / "changing" / trail.logs[0]).read_bytes()
+        server.client.put_object(Bucket="changing", Key=trail.logs[0], Body=b"changed since")
+        result = run("sync", "s3://changing", "--to", copy, *at)
+        assert result.exit_code == 3
+        assert "it is not what was copied before; the copy is left as it is" in result.stderr
+        assert (copy / "changing" / trail.logs[0]).read_bytes() == before
+
+    @pytest.mark.parametrize(
+        "top", ["../AWSLogs/", "a//AWSLogs/", "./AWSLogs/", "a\\b/AWSLogs/", "\x1b[2J/AWSLogs/"]
+    )
+    def test_writes_nowhere_else_whatever_a_key_says(
+        self, server: Endpoint, tmp_path: Path, top: str
+    ) -> None:
+        from cnitrail.sources.copies import Copy
+
+        copy = Copy(str(tmp_path / "copy"))
+        key = SignedTrail(top=top).log(b"", TRAIL.now)
+        with pytest.raises(ValueError, match="its name would lead out of the copy"):
+            copy.put(f"{BUCKET}/{key}", (b"",))
+        copy.close()
+        assert sorted(path.name for path in tmp_path.rglob("*")) == ["SHA256SUMS", "copy"]
+
+    def test_follows_no_link_out_of_the_copy(self, run: Run, at: Place, tmp_path: Path) -> None:
+        (tmp_path / "copy").mkdir()
+        (tmp_path / "copy" / "SHA256SUMS").touch()
+        (tmp_path / "outside").mkdir()
+        (tmp_path / "copy" / BUCKET).symlink_to(tmp_path / "outside")
+        result = run("sync", f"s3://{BUCKET}", "--to", tmp_path / "copy", *at)
+        assert result.exit_code == 3
+        assert "a link leads from its place out of the copy" in result.stderr
+        assert list((tmp_path / "outside").rglob("*.gz")) == []
+
+    def test_takes_no_directory_that_is_something_else(self, run: Run, at: Place, tmp_path: Path) -> None:
+        (tmp_path / "notes.txt").touch()
+        result = run("sync", f"s3://{BUCKET}", "--to", tmp_path, *at)
+        assert result.exit_code == 1
+        assert "it is no copy of a trail" in result.stderr
+
+    def test_without_keys_the_copy_is_made_and_says_so(
+        self, run: Run, server: Endpoint, at: Place, tmp_path: Path
+    ) -> None:
+        def refuse(call: Call) -> Refusal | None:
+            return Refusal(400, "AccessDeniedException") if call.bucket == "cloudtrail" else None
+
+        server.fault = refuse
+        result = run("sync", f"s3://{BUCKET}", "--to", tmp_path / "copy", *at)
+        assert result.exit_code == 3
+        assert "verify needs --public-keys" in result.stderr
+
+    @pytest.mark.parametrize("sources", [(), ("logs/",), ("s3://a", "s3://b")])
+    def test_copies_one_bucket(self, run: Run, tmp_path: Path, sources: tuple[str, ...]) -> None:
+        assert run("sync", *sources, "--to", tmp_path / "copy").exit_code == 2
