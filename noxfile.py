@@ -8,7 +8,7 @@ nox.options.sessions = [
     "lint",
     "tests",
     "browser",
-]  # importers: some hundred MB of other people's tools, when asked for
+]  # importers: some hundred MB of other people's tools, when asked for; validate_logs: the AWS CLI
 
 
 @nox.session
@@ -40,3 +40,14 @@ def importers(session: nox.Session) -> None:
     """What we export, read by the tools that it is for: Timesketch's importer, plaso, Perfetto."""
     session.install("-q", ".[dev,importers]")
     session.run("python", "-m", "pytest", "-m", "importers", *session.posargs)
+
+
+@nox.session
+def validate_logs(session: nox.Session) -> None:
+    """``verify`` beside the AWS CLI's validate-logs, which has a place of its own: it pins botocore."""
+    session.install("-q", ".[dev]")
+    place = f"{session.create_tmp()}/aws"
+    session.run("python", "-m", "venv", place)
+    session.run(f"{place}/bin/pip", "install", "-q", "awscli>=1.46", external=True)
+    path = f"{place}/bin:{session.env.get('PATH', '')}"
+    session.run("python", "-m", "pytest", "-m", "awscli", "-rs", *session.posargs, env={"PATH": path})
