@@ -15,6 +15,7 @@ from conftest import FIXTURES
 from cnitrail.cli import main
 
 STORY = str(FIXTURES / "ironman")
+SIGNED = str(FIXTURES / "signed")
 LISTING = str(FIXTURES / "ironman-interfaces.json")
 AT = ("--at", "2022-10-05T14:00Z")
 
@@ -22,6 +23,10 @@ VALUES = ("msgspec", "ipaddress")
 SCAN = ("zlib", "json", "deflate", "ahocorasick_rs", "stringzilla")
 READ = (*VALUES, *SCAN, "bisect", "fnmatch", "gc")
 STORE = ("sqlite3", "pathlib")
+SIGNATURES = (
+    "cryptography.hazmat.primitives.asymmetric.rsa",
+    "cryptography.hazmat.primitives.serialization",
+)
 PAGE = (
     *("jinja2", "importlib.resources", "importlib.readers", "zipimport", "heapq"),
     *("encodings.ascii", "encodings.unicode_escape"),
@@ -46,6 +51,11 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("pool", STORY), READ),
     (("pool", STORY, "-o", "csv"), (*READ, "csv")),
     (("collect", STORY, "--to", "STORE"), (*READ, *STORE, "hashlib")),
+    (
+        ("verify", SIGNED),
+        (*VALUES, "json", "zlib", "hashlib", "concurrent.futures.thread", "shutil", *SIGNATURES),
+    ),
+    (("sync", "--help"), ()),
 ]
 
 OF_FILES = {"cnitrail.sources.files", "cnitrail.sources.layout", "cnitrail.store.head"}

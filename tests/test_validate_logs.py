@@ -110,7 +110,6 @@ SAME: dict[str, Damage] = {
     "a digest cut short": changed(DIGEST, lambda body: body[:-30]),
     "an empty digest": changed(DIGEST, lambda _: b""),
     "two digests swapped": swapped(TRAIL.digests[0], TRAIL.digests[2]),
-    "a digest renamed": moved(DIGEST, DIGEST.replace("0131Z", "0132Z")),
     "a digest without its signature": described(DIGEST),
     "a digest with another's signature": described(DIGEST, **TRAIL.objects[TRAIL.digests[0]].metadata),
     "a digest with a signature that is none": described(
@@ -131,6 +130,7 @@ SAME: dict[str, Damage] = {
 """Damages of which both say the same."""
 
 BETTER: dict[str, tuple[Damage, str]] = {
+    "a digest renamed": (moved(DIGEST, DIGEST.replace("0131Z", "0132Z")), "moved"),
     "a log file with bytes behind it": (changed(LOG, lambda body: body + b"x"), "damaged"),
     "a log file with a second stream behind it": (changed(LOG, lambda body: body + zipped(b"x")), "damaged"),
     "a log file cut short": (changed(LOG, lambda body: body[:-3]), "damaged"),

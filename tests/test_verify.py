@@ -2,12 +2,15 @@
 
 import gzip
 import itertools
+import json
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from conftest import Run
 from hypothesis import given
 from hypothesis import strategies as st
 from signed_trail import (
@@ -17,9 +20,11 @@ from signed_trail import (
     MemoryTrail,
     Objects,
     SignedTrail,
+    Stored,
     fingerprint,
     public_keys,
     records,
+    sign,
     small_trail,
     write_copy,
     write_plain,
@@ -29,9 +34,7 @@ from signed_trail import (
 from cnitrail.cli import verifying
 from cnitrail.cli.verifying import verify_sources
 from cnitrail.errors import SourceError
-from cnitrail.model import Charge, Checked, Fault, Proven, Scope, Verification
-
-KEYS = {"CloudTrail", "short", "stranger"}
+from cnitrail.model import Charge, Checked, Fault, FaultKind, Proven, Scope, Verification
 
 
 @pytest.fixture(scope="session")
@@ -465,3 +468,231 @@ def sound_hours(trail: SignedTrail, changed: Iterable[str]) -> set[datetime]:
         if not names & set(changed):
             hours.add(datetime.fromisoformat(fields["digestStartTime"]))
     return hours
+
+
+def rewritten(trail: SignedTrail, key: str, text: bytes, signer: str = "CloudTrail") -> Objects:
+    """The trail with another text of a digest, signed anew, so that nothing but the text can be wrong."""
+    fields = trail.fields(key)
+    metadata = {"signature": sign(fields, text, signer), "signature-algorithm": "SHA256withRSA"}
+    return trail.objects | {key: Stored(zipped(text), metadata)}
+
+
+class TestWhatADigestSays:
+    """A digest is read strictly, whoever signed it; what cannot be read is told, never guessed."""
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            (lambda text: b"[" * 100_000, "its JSON is broken (nested too deeply)"),
+            (lambda text: b"[]", "it is no digest (Expected `object`, got `array`)"),
+            (lambda text: b"", "its JSON is broken (Expecting value"),
+            (lambda text: text[:-1] + b',"x":NaN}', "its JSON is broken (NaN is no number)"),
+            (lambda text: text[:-1] + b',"x":' + b"9" * 5000 + b"}", "its JSON is broken (Exceeds the limit"),
+            (lambda text: b"\xff" + text, "its JSON is broken ('utf-8' codec can't decode"),
+            (lambda text: text[:-1] + b',"digestS3Bucket":"audit-logs"}', "a key comes twice in its JSON"),
+            (lambda text: text.replace(b'"logFiles"', b'"logfiles"'), "it is no digest (Object missing"),
+            (lambda text: text.replace(b"SHA256withRSA", b"SHA1withRSA"), "it names other algorithms than"),
+            (lambda text: text.replace(b"SHA-256", b"MD5"), "it names other algorithms than"),
+            (lambda text: text.replace(b"T10:01:31Z", b"T10:01:31"), "is no time as CloudTrail writes it"),
+            (lambda text: text.replace(b"2025-03-04T10", b"2025-03-04T12"), "its span ends before it begins"),
+            (lambda text: text.replace(b'"audit-logs","prev', b'null,"prev'), "it names the digest before it only"),
+        ],
+    )  # fmt: skip
+    def test_must_be_plain(self, verify: Verify, change: Callable[[bytes], bytes], reason: str) -> None:
+        trail = small_trail()
+        key = trail.digests[1]
+        text = change(gzip.decompress(trail.objects[key].body))
+        found = verify(rewritten(trail, key, text))
+        assert {name for _, name in accused(found)} == {last(key)}
+        assert reason in found.faults[0].reason
+        assert spans(found) == [("04 09:01", "04 10:01"), ("04 11:01", "04 12:01")]
+
+    def test_may_not_be_longer_than_any_digest(self, verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cnitrail.validation.inflate.LONGEST_DIGEST", 2_000_000)
+        trail = small_trail()
+        key = trail.digests[1]
+        bomb = replace(trail.objects[key], body=zipped(bytes(3_000_000)))
+        found = verify(trail.objects | {key: bomb})
+        assert [fault.reason for fault in found.faults] == [
+            "it is longer than 2,000,000 bytes when it is unzipped"
+        ]
+
+    def test_is_worth_nothing_if_a_stranger_signed_it(self, verify: Verify) -> None:
+        trail = small_trail()
+        key = trail.digests[1]
+        text = gzip.decompress(trail.objects[key].body)
+        found = verify(rewritten(trail, key, text.replace(b"null", b"0   ", 1), "stranger"))
+        assert accused(found) == {("signature", last(key))}
+
+    def test_is_worth_nothing_with_a_key_that_nobody_knows(self, verify: Verify) -> None:
+        found = verify(small_trail(key="stranger").objects)
+        assert {fault.kind for fault in found.faults} == {FaultKind.UNKNOWN_KEY}
+        assert found.faults[0].reason == (
+            f"eu-west-1 has no public key of the fingerprint {fingerprint('stranger')!r} that it names"
+        )
+        assert found.proven == ()
+
+    def test_proves_nothing_elsewhere(self, verify: Verify) -> None:
+        found = verify(small_trail().objects, bucket="other-bucket")
+        assert {fault.kind for fault in found.faults if is_accused(fault)} == {FaultKind.MOVED}
+        assert found.proven == ()
+
+    def test_is_not_what_the_next_one_names_even_if_it_is_signed(self, verify: Verify) -> None:
+        """As if CloudTrail had signed two texts of one hour."""
+        trail = small_trail()
+        key = trail.digests[1]
+        text = gzip.decompress(trail.objects[key].body)
+        found = verify(rewritten(trail, key, text.replace(b"null", b"0   ", 1)))
+        assert accused(found) == {("not-as-recorded", last(key))}
+        assert [fault.reason for fault in found.faults] == [
+            "the digest after it names another hash of it",
+            "the digest after it names another signature of it",
+        ]
+        assert {fault.digest for fault in found.faults} == {f"s3://{BUCKET}/{trail.digests[2]}"}
+
+    def test_names_are_harmless_when_they_are_shown(self, tmp_path: Path, keys: str, run: Run) -> None:
+        trail = SignedTrail()
+        trail.hour(records("A"))
+        fields = trail.fields(trail.digests[0])
+        fields["logFiles"][0] |= {"s3Bucket": "\x1b[2J", "s3Object": "\u202e=cmd()\n../../etc"}
+        text = json.dumps(fields).encode()
+        write_copy(rewritten(trail, trail.digests[0], text), tmp_path)
+        result = run("verify", tmp_path)
+        assert result.exit_code == 1
+        assert "s3://\\x1b[2J/\\u202e=cmd()\\x0a../../etc" in result.stdout
+
+
+class TestAccount:
+    """What is not known is not said."""
+
+    def test_a_log_file_that_changes_an_hour_keeps_the_others(self, verify: Verify) -> None:
+        trail = small_trail()
+        key = trail.logs[0]
+        found = verify(trail.objects | {key: Stored(zipped(b"{}"))})
+        assert [fault.reason for fault in found.faults] == [
+            "its SHA-256 is not the one that the digest lists: it was changed"
+        ]
+        assert found.faults[0].digest == f"s3://{BUCKET}/{trail.digests[0]}"
+        assert found.logs == Checked(valid=2, invalid=1)
+        assert spans(found) == [("04 10:01", "04 12:01")]
+
+    def test_log_files_of_a_digest_that_is_not_valid_are_not_proven(self, verify: Verify) -> None:
+        trail = small_trail()
+        key = trail.digests[0]
+        broken = replace(trail.objects[key], metadata=trail.objects[trail.digests[1]].metadata)
+        changed = {key: broken, trail.logs[0]: Stored(zipped(b"{}"))}
+        found = verify(trail.objects | changed)
+        assert accused(found) == {("signature", last(key))}
+        assert told(found) == {("hash", last(trail.logs[0]))}
+        assert found.logs == Checked(valid=1, unproven=2)
+
+    def test_a_planted_log_file_spoils_its_hour(self, verify: Verify) -> None:
+        trail = small_trail()
+        planted = trail.log(records("planted"), at("10:31:00"))
+        found = verify(trail.objects)
+        assert accused(found) == {("unlisted", last(planted))}
+        assert spans(found) == [("04 09:01", "04 10:16"), ("04 10:46", "04 12:01")]
+
+    def test_two_trails_prove_only_what_neither_lacks(self, verify: Verify) -> None:
+        first = small_trail()
+        second = small_trail(trail="second", now=START + timedelta(minutes=30))
+        objects = first.objects | second.objects
+        objects.pop(second.digests[1])
+        assert spans(verify(objects)) == [("04 09:01", "04 10:31"), ("04 11:31", "04 12:31")]
+
+
+class TestKeys:
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("", "there are no public keys in it"),
+            ("{}", "it is not what aws cloudtrail list-public-keys prints"),
+            ('{"PublicKeyList": []}', "there are no public keys in it"),
+            ('{"PublicKeyList": [{"Fingerprint": 1, "Value": "x"}]}', "it is not what aws cloudtrail"),
+            ('{"PublicKeyList": [{"Fingerprint": "a", "Value": "%"}]}', "the key 'a' is no base64"),
+            ("[" * 100_000, "its JSON is nested too deeply"),
+            ("not json", "Expecting value"),
+        ],
+    )
+    def test_that_cannot_be_read_end_it_with_a_sentence(
+        self, run: Run, tmp_path: Path, text: str, reason: str
+    ) -> None:
+        (tmp_path / "copy").mkdir()
+        (tmp_path / "keys.json").write_text(text)
+        result = run("verify", tmp_path / "copy", "--public-keys", tmp_path / "keys.json")
+        assert result.exit_code == 1
+        assert f"{tmp_path / 'keys.json'}: " in result.stderr
+        assert reason in result.stderr
+        assert "try: " in result.stderr
+
+    def test_that_are_no_rsa_keys_verify_nothing(self, tmp_path: Path) -> None:
+        write_plain(small_trail().objects, tmp_path / "copy")
+        text = json.loads(public_keys())
+        text["PublicKeyList"][0]["Value"] = "AAAA"
+        (tmp_path / "keys.json").write_text(json.dumps(text))
+        found = verify_sources((str(tmp_path / "copy"),), Scope(), str(tmp_path / "keys.json"))
+        assert found.proven == ()
+
+
+class TestChecksums:
+    @pytest.mark.parametrize(
+        "line",
+        ["0" * 64 + "  ../outside", "0" * 64 + "  /etc/passwd", "0" * 64 + " *a", "x", "", "\x1b[2J"],
+    )
+    def test_a_line_that_is_none_is_told(self, tmp_path: Path, line: str) -> None:
+        write_copy(small_trail().objects, tmp_path)
+        with (tmp_path / "SHA256SUMS").open("a") as file:
+            file.write(line + "\n")
+        found = verify_sources((str(tmp_path),), Scope(), None)
+        assert [fault.reason for fault in found.faults] == [
+            "line 11 is no checksum of a file below its folder"
+        ]
+
+    def test_a_file_that_was_put_there_is_told(self, tmp_path: Path) -> None:
+        write_copy(small_trail().objects, tmp_path)
+        (tmp_path / "evil.json").write_bytes(b"{}")
+        found = verify_sources((str(tmp_path),), Scope(), None)
+        assert accused(found) == {("checksum", "evil.json")}
+
+    def test_every_file_that_is_removed_or_swapped_is_told(self, tmp_path: Path) -> None:
+        trail = small_trail()
+        write_copy(trail.objects, tmp_path)
+        files = sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+        for path in files:
+            path.rename(tmp_path.parent / "away")
+            assert is_told(tmp_path)
+            (tmp_path.parent / "away").rename(path)
+        for one, other in random.Random(1).sample(list(itertools.combinations(files, 2)), 20):
+            left, right = one.read_bytes(), other.read_bytes()
+            one.write_bytes(right)
+            other.write_bytes(left)
+            assert is_told(tmp_path)
+            one.write_bytes(left)
+            other.write_bytes(right)
+        assert not is_told(tmp_path)
+
+
+class TestCommand:
+    def test_needs_a_source_that_has_digests(self, run: Run, tmp_path: Path) -> None:
+        assert run("verify").exit_code == 2
+        for source in ("-", "lookup:", "athena://a.b"):
+            result = run("verify", source)
+            assert result.exit_code == 1
+            assert "there are no digests" in result.stderr
+        assert run("verify", tmp_path / "nowhere").exit_code == 1
+        assert run("verify", tmp_path).exit_code == 4
+
+    def test_reads_offsets_of_times(self, run: Run, tmp_path: Path) -> None:
+        write_copy(small_trail().objects, tmp_path)
+        result = run("verify", tmp_path, "--since", "2025-03-04T12:30+01:00", "-o", "json")
+        answer = json.loads(result.stdout)
+        assert answer["query"]["since"] == "2025-03-04T11:30:00Z"
+        assert [each["start"] for each in answer["proven"]] == ["2025-03-04T11:01:31Z"]
+
+    def test_filters_accounts_and_regions(self, run: Run, tmp_path: Path) -> None:
+        write_plain(small_trail().objects | small_trail(region="us-east-1").objects, tmp_path / "copy")
+        (tmp_path / "keys.json").write_text(public_keys())
+        keys = ("--public-keys", tmp_path / "keys.json")
+        result = run("verify", tmp_path / "copy", "--region", "us-east-1", *keys, "-o", "json")
+        assert {each["region"] for each in json.loads(result.stdout)["proven"]} == {"us-east-1"}
+        assert run("verify", tmp_path / "copy", "--account", "222222222222", *keys).exit_code == 4

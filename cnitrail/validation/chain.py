@@ -14,7 +14,7 @@ from cnitrail.validation.place import lies_at
 from cnitrail.validation.signature import is_signed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
 GENERATED: Final = "backfill-generation-timestamp"
@@ -197,7 +197,10 @@ def _against(
         )
         return
     if metadata is not None:
-        yield from _by_metadata(file, metadata.values, digest, key)
+        found = list(_by_metadata(file, metadata.values, digest, key))
+        yield from found
+        if found:
+            return
     elif told is None:
         yield (
             FaultKind.UNSIGNED,
@@ -223,8 +226,10 @@ def _against(
         yield from _as_recorded(metadata, digest, told)
 
 
-def _by_metadata(file: DigestFile, values: object, digest: Digest, key: PublicKey) -> Iterator[Against]:
-    assert isinstance(values, dict)
+def _by_metadata(
+    file: DigestFile, values: Mapping[str, str], digest: Digest, key: PublicKey
+) -> Iterator[Against]:
+    """What speaks against a digest by its own signature."""
     signature = values.get("signature")
     if signature is None or values.get("signature-algorithm") != SIGNED_WITH:
         yield (
