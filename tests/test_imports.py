@@ -15,7 +15,7 @@ from conftest import FIXTURES
 from cnitrail.cli import main
 
 STORY = str(FIXTURES / "ironman")
-SIGNED = str(FIXTURES / "signed")
+SIGNED = str(FIXTURES / "ironman-signed")
 LISTING = str(FIXTURES / "ironman-interfaces.json")
 AT = ("--at", "2022-10-05T14:00Z")
 
@@ -24,6 +24,7 @@ SCAN = ("zlib", "json", "deflate", "ahocorasick_rs", "stringzilla")
 READ = (*VALUES, *SCAN, "bisect", "fnmatch", "gc")
 STORE = ("sqlite3", "pathlib")
 SIGNATURES = (
+    *("hashlib", "base64", "concurrent.futures.thread"),
     "cryptography.hazmat.primitives.asymmetric.rsa",
     "cryptography.hazmat.primitives.serialization",
 )
@@ -58,7 +59,9 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("sync", "--help"), ()),
 ]
 
-OF_FILES = {"cnitrail.sources.files", "cnitrail.sources.layout", "cnitrail.store.head"}
+OF_FILES = {
+    f"cnitrail.{name}" for name in ("sources.copies", "sources.files", "sources.layout", "store.head")
+}
 OF_A_STORE = OF_FILES | {f"cnitrail.store.{name}" for name in ("closure", "filing", "reader", "schema")}
 """Which of the rooms that fetch evidence are entered."""
 

@@ -4,20 +4,21 @@ import gzip
 import itertools
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import FIXTURES, Run
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_trail import MemoryTrail
 from signed_trail import (
     BUCKET,
     HOUR,
     START,
-    MemoryTrail,
     Objects,
     SignedTrail,
     Stored,
@@ -495,7 +496,7 @@ class TestWhatADigestSays:
             (lambda text: text.replace(b"SHA-256", b"MD5"), "it names other algorithms than"),
             (lambda text: text.replace(b"T10:01:31Z", b"T10:01:31"), "is no time as CloudTrail writes it"),
             (lambda text: text.replace(b"2025-03-04T10", b"2025-03-04T12"), "its span ends before it begins"),
-            (lambda text: text.replace(b'"audit-logs","prev', b'null,"prev'), "it names the digest before it only"),
+            (lambda text: text.replace(b'"audit-logs","prev', b'null,"prev'), "names the digest before it"),
         ],
     )  # fmt: skip
     def test_must_be_plain(self, verify: Verify, change: Callable[[bytes], bytes], reason: str) -> None:
@@ -696,3 +697,43 @@ class TestCommand:
         result = run("verify", tmp_path / "copy", "--region", "us-east-1", *keys, "-o", "json")
         assert {each["region"] for each in json.loads(result.stdout)["proven"]} == {"us-east-1"}
         assert run("verify", tmp_path / "copy", "--account", "222222222222", *keys).exit_code == 4
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A copy with a log file changed, one put there, one removed, and a digest removed."""
+    shutil.copytree(FIXTURES / "ironman-signed", tmp_path / "case-17")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "case-17/SHA256SUMS").unlink()
+    logs = sorted((tmp_path / "case-17").rglob("*_CloudTrail_*.gz"))
+    digests = sorted((tmp_path / "case-17").rglob("*_CloudTrail-Digest_*.gz"))
+    logs[1].write_bytes(
+        zipped(gzip.decompress(logs[1].read_bytes()).replace(b"192.168.53.76", b"192.168.53.77"))
+    )
+    logs[4].unlink()
+    (logs[2].parent / logs[2].name.replace("Z_", "Z_planted")).write_bytes(logs[2].read_bytes())
+    digests[1].unlink()
+    return "case-17"
+
+
+class TestOutput:
+    """What is printed of a sound copy, and of one that was tampered with."""
+
+    @pytest.mark.parametrize(("output", "suffix"), [("table", "txt"), ("json", "json")])
+    def test_of_a_sound_copy(
+        self, run: Run, golden: Callable[[str, str], None], output: str, suffix: str
+    ) -> None:
+        result = run("verify", "ironman-signed", "-o", output)
+        assert (result.exit_code, result.stderr) == (0, "")
+        golden(f"ironman-signed/verify.{suffix}", result.stdout)
+
+    @pytest.mark.parametrize(("output", "suffix"), [("table", "txt"), ("json", "json"), ("jsonl", "jsonl")])
+    def test_of_a_copy_that_was_tampered_with(
+        self, run: Run, damaged: str, golden: Callable[[str, str], None], output: str, suffix: str
+    ) -> None:
+        result = run("verify", damaged, "-o", output)
+        assert (result.exit_code, result.stderr) == (1, "")
+        golden(f"ironman-signed/tampered.{suffix}", result.stdout)
+
+    def test_of_the_lines_is_the_faults_alone(self, run: Run) -> None:
+        assert run("verify", "ironman-signed", "-o", "jsonl").stdout == ""

@@ -270,7 +270,7 @@ class TestSync:
     def test_writes_nowhere_else_whatever_a_key_says(
         self, server: Endpoint, tmp_path: Path, top: str
     ) -> None:
-        from cnitrail.sources.copies import Copy
+        from cnitrail.sources.copying import Copy
 
         copy = Copy(str(tmp_path / "copy"))
         key = SignedTrail(top=top).log(b"", TRAIL.now)

@@ -38,7 +38,7 @@ def sync(request: Request, to: str) -> None:
     from cnitrail.cli.progress import Progress
     from cnitrail.cli.reading import many, scope_of, tell_skipped
     from cnitrail.cli.syncing import Syncing
-    from cnitrail.sources.copies import Copy
+    from cnitrail.sources.copying import Copy
     from cnitrail.sources.trails import open_trail
 
     if len(request.sources) != 1 or not request.sources[0].startswith("s3://"):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cnitrail.model import PublicKey, Scope
-    from cnitrail.sources.copies import Copy
+    from cnitrail.sources.copying import Copy
     from cnitrail.sources.trails import Trail
 
 _AHEAD_BYTES: Final = 64 * 1024 * 1024

@@ -77,7 +77,7 @@ def _what(fault: Fault) -> Iterator[Part]:
     yield fault.uri, ""
     yield f"{fault.kind}: {fault.reason}", "bold" if fault.charge is not Charge.UNPROVEN else ""
     if fault.digest is not None:
-        yield f"by {fault.digest}", "dim"
+        yield f"according to {fault.digest}", "dim"
 
 
 def _proven(span: Proven) -> Row:

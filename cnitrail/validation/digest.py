@@ -122,9 +122,11 @@ def _first_line(error: Exception) -> str:
 
 def _time(text: str) -> datetime:
     try:
-        time = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007  the Z is UTC
+        time = datetime.fromisoformat(text)
     except ValueError:
-        raise Damage(f"{text[:40]!r} is no time as CloudTrail writes it") from None
+        time = datetime.min
+    if f"{time:%Y-%m-%dT%H:%M:%S}Z" != text:
+        raise Damage(f"{text[:40]!r} is no time as CloudTrail writes it")
     return time.replace(tzinfo=UTC)
 
 
