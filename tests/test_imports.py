@@ -52,10 +52,7 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("pool", STORY), READ),
     (("pool", STORY, "-o", "csv"), (*READ, "csv")),
     (("collect", STORY, "--to", "STORE"), (*READ, *STORE, "hashlib")),
-    (
-        ("verify", SIGNED),
-        (*VALUES, "json", "zlib", "hashlib", "concurrent.futures.thread", "shutil", *SIGNATURES),
-    ),
+    (("verify", SIGNED), (*READ, *SIGNATURES)),
     (("sync", "--help"), ()),
 ]
 

@@ -124,10 +124,10 @@ def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        time = datetime.min
-    if f"{time:%Y-%m-%dT%H:%M:%S}Z" != text:
+        time = None
+    if time is None or f"{time:%Y-%m-%dT%H:%M:%S}Z" != text:
         raise Damage(f"{text[:40]!r} is no time as CloudTrail writes it")
-    return time.replace(tzinfo=UTC)
+    return time.astimezone(UTC)
 
 
 def _previous(fields: _Fields) -> Previous | None:
