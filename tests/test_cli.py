@@ -277,6 +277,8 @@ class TestReadme:
             "cnitrail findings hand-assigned",
             "cnitrail leases silent-death --ip 10.96.9.101 -o timesketch -q | cut -d, -f1-4",
             "cnitrail pool ironman -q | head -52",
+            "cnitrail verify ironman-signed",
+            "cnitrail verify ironman-tampered",
         ],
     )
     def test_the_readme_shows_answers_as_they_are(self, command: str) -> None:

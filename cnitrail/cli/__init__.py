@@ -46,9 +46,10 @@ def main() -> None:
       cnitrail findings logs/ --since 1d               what is out of the ordinary
       cnitrail report logs/ -o html > incident.html    a postmortem
       cnitrail collect logs/ --to trail.db             keep the events that matter
+      cnitrail verify s3://audit-logs --since 7d       has anybody changed the logs?
       zcat *.json.gz | cnitrail timeline - -o jsonl    for pipelines
 
     Exit status: 0 answered, all evidence read; 1 no answer; 2 wrong usage;
-    3 answered, but some evidence could not be read; 5 something found that --fail-on
-    names; 130 interrupted.
+    3 answered, but some evidence could not be read; 4 nothing to verify; 5 something
+    found that --fail-on names; 130 interrupted.
     """

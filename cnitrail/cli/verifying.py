@@ -457,4 +457,4 @@ def _time(text: str) -> datetime | None:
         time = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.replace(tzinfo=time.tzinfo or UTC) if 2000 <= time.year < 3000 else None

@@ -39,27 +39,29 @@ def write_lines(answer: VerifyAnswer, out: IO[str]) -> None:
 
 
 def write_table(answer: VerifyAnswer, out: IO[str]) -> None:
-    """Write the faults, the gravest first, the spans that are proven, and the counts."""
-    found = answer.verification
+    """Write the faults, the gravest first, the spans that are proven, and the counts.
+
+    In a terminal files are called by their names alone, which tell account and Region.
+    """
+    found, is_terminal = answer.verification, out.isatty()
     if found.faults:
         faults = sorted(found.faults, key=lambda fault: _GRAVEST.index(fault.charge))
-        rows = [_row(fault) for fault in faults]
-        headings = ("CHARGE", "DELIVERED (UTC)", "WHERE", "WHAT")
-        draw(Table(headings, rows, {"WHAT": 1}), out)
+        rows = [_row(fault, is_terminal) for fault in faults]
+        draw(Table(("DELIVERED (UTC)", "WHAT"), rows, {"WHAT": 1}), out)
         out.write("\n")
     if found.proven:
         proven = [_proven(each) for each in found.proven]
         draw(Table(("PROVEN: DELIVERED (UTC)", "ACCOUNT", "REGION"), proven, {}), out)
         out.write("\n")
+    elif found.faults:
+        out.write("no hour is proven complete\n\n")
     out.writelines(f"{text}\n" for text in _summary(found))
 
 
-def _row(fault: Fault) -> Row:
+def _row(fault: Fault, is_terminal: bool) -> Row:
     return (
-        [(fault.charge.value, _STYLES[fault.charge])],
-        list(_span(fault.start, fault.end)),
-        [(" in ".join(filter(None, (fault.account, fault.region))), "")],
-        list(_what(fault)),
+        [(fault.charge.value, _STYLES[fault.charge]), *_span(fault.start, fault.end)],
+        list(_what(fault, is_terminal)),
     )
 
 
@@ -73,11 +75,15 @@ def _span(start: datetime | None, end: datetime | None) -> Iterator[Part]:
         yield f"to {end:%H:%M:%S}", ""
 
 
-def _what(fault: Fault) -> Iterator[Part]:
-    yield fault.uri, ""
+def _what(fault: Fault, is_terminal: bool) -> Iterator[Part]:
+    yield _called(fault.uri, is_terminal), ""
     yield f"{fault.kind}: {fault.reason}", "bold" if fault.charge is not Charge.UNPROVEN else ""
     if fault.digest is not None:
-        yield f"according to {fault.digest}", "dim"
+        yield f"according to {_called(fault.digest, is_terminal)}", "dim"
+
+
+def _called(uri: str, is_terminal: bool) -> str:
+    return uri.rpartition("/")[2] or uri if is_terminal else uri
 
 
 def _proven(span: Proven) -> Row:

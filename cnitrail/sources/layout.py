@@ -80,9 +80,8 @@ def log_name(uri: str) -> LogName | None:
     name = _NAME.search(uri)
     if name is None:
         return None
-    try:
-        delivered = datetime.fromisoformat(name["stamp"]).replace(tzinfo=UTC)
-    except ValueError:
+    delivered = _stamped(name["stamp"])
+    if delivered is None:
         return None
     return LogName(name["account"], name["region"], delivered)
 
@@ -92,9 +91,8 @@ def digest_name(uri: str) -> DigestName | None:
     name = _DIGEST_NAME.search(uri)
     if name is None:
         return None
-    try:
-        ended = datetime.fromisoformat(name["stamp"]).replace(tzinfo=UTC)
-    except ValueError:
+    ended = _stamped(name["stamp"])
+    if ended is None:
         return None
     return DigestName(
         name["account"], name["region"], name["trail"], name["home"], ended, name["backfill"] is not None
@@ -174,6 +172,15 @@ def takes(key: str, scope: Scope) -> bool:
 def asks_for_region(region: str, scope: Scope) -> bool:
     """Whether a Region is asked for; ``all`` asks for every one."""
     return not scope.regions or "all" in scope.regions or region in scope.regions
+
+
+def _stamped(stamp: str) -> datetime | None:
+    """The time of a stamp; None where it is none, or not of CloudTrail's millennium."""
+    try:
+        time = datetime.fromisoformat(stamp).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return time if 2000 <= time.year < 3000 else None
 
 
 def _delivered_from(since: datetime) -> datetime:

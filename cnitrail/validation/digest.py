@@ -125,7 +125,7 @@ def _time(text: str) -> datetime:
         time = datetime.fromisoformat(text)
     except ValueError:
         time = None
-    if time is None or f"{time:%Y-%m-%dT%H:%M:%S}Z" != text:
+    if time is None or f"{time:%Y-%m-%dT%H:%M:%S}Z" != text or not 2000 <= time.year < 3000:
         raise Damage(f"{text[:40]!r} is no time as CloudTrail writes it")
     return time.astimezone(UTC)
 
