@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import os
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -484,6 +485,7 @@ class TestWhatADigestSays:
         ("change", "reason"),
         [
             (lambda text: b"[" * 100_000, "its JSON is broken (nested too deeply)"),
+            (lambda text: text.replace(b"A", b"\\ud800"), "its JSON is broken ('utf-8' codec can't encode"),
             (lambda text: b"[]", "it is no digest (Expected `object`, got `array`)"),
             (lambda text: b"", "its JSON is broken (Expecting value"),
             (lambda text: text[:-1] + b',"x":NaN}', "its JSON is broken (NaN is no number)"),
@@ -665,6 +667,18 @@ class TestChecksums:
         (tmp_path / "evil.json").write_bytes(b"{}")
         found = verify_sources((str(tmp_path),), Scope(), None)
         assert accused(found) == {("checksum", "evil.json")}
+
+    def test_what_is_no_file_is_never_waited_for(self, run: Run, tmp_path: Path) -> None:
+        """A FIFO that is listed, one beside a digest, and one that is named as a digest."""
+        trail = small_trail()
+        write_copy(trail.objects, tmp_path)
+        for path in (trail.logs[0], trail.digests[0], f"{trail.digests[1]}.s3.json"):
+            (tmp_path / BUCKET / path).unlink()
+            os.mkfifo(tmp_path / BUCKET / path)
+        result = run("verify", tmp_path)
+        assert result.exit_code == 1
+        assert "S3's metadata kept beside it cannot be read: not a regular file" in result.stdout
+        assert "skipped: " in result.stderr
 
     def test_every_file_that_is_removed_or_swapped_is_told(self, tmp_path: Path) -> None:
         trail = small_trail()

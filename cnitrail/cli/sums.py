@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from errno import EINVAL
 from hashlib import file_digest
 from typing import TYPE_CHECKING
 
@@ -65,8 +67,11 @@ def _hash(folder: str, name: str) -> str | OSError | None:
     """The SHA-256 of a file as it is stored."""
     if not name:
         return None
+    path = os.path.join(folder, name)
     try:
-        with open(os.path.join(folder, name), "rb") as file:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return OSError(EINVAL, "not a regular file")
+        with open(path, "rb") as file:
             return file_digest(file, "sha256").hexdigest()
     except OSError as error:
         return error

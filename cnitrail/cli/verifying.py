@@ -231,7 +231,7 @@ class _Work:
                 for trail, file in here.logs.get(name_of(listed.key), ())
                 if lies_at(file, listed.bucket, listed.key)
             ]
-            here.listed.update(file.key for _, file in found)
+            here.listed.update(file.uri for _, file in found)
             if judged.is_asked:
                 found = found or self._asked_for(listed, here)
                 yield from (_Job(judged, listed, trail, file) for trail, file in found)
@@ -307,7 +307,7 @@ class _Work:
         logs = [
             log
             for _, log in chain.from_iterable(here.logs.values())
-            if log.key not in here.listed
+            if log.uri not in here.listed
             and (self._since is None or log.delivered >= self._since)
             and (self._until is None or log.delivered <= self._until)
         ]

@@ -52,11 +52,13 @@ def read_sidecar(path: str) -> Metadata | None:
 
     Raises ``ValueError`` where it is something else, and ``OSError``.
     """
-    try:
-        with open(path + SIDECAR, "rb") as file:
-            text = file.read(_LONGEST + 1)
-    except FileNotFoundError:
+    beside = path + SIDECAR
+    if not os.path.lexists(beside):
         return None
+    if not os.path.isfile(beside):
+        raise ValueError("not a regular file")
+    with open(beside, "rb") as file:
+        text = file.read(_LONGEST + 1)
     fields = msgspec.json.decode(text, type=_Fields)
     metadata = Metadata(fields.bucket, fields.key, fields.metadata)
     if sidecar(metadata) != text:

@@ -1,6 +1,7 @@
 """The text of a digest file → a ``Digest``: strictly, as two readings of it would be a way in."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -68,6 +69,7 @@ class _Fields(Struct, frozen=True):
     logFiles: tuple[_Log, ...]  # noqa: N815
 
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 SIGNED_WITH = "SHA256withRSA"
 _HASHED_WITH = "SHA-256"
 
@@ -100,9 +102,13 @@ def read_digest(text: bytes) -> Digest:
 def _values(text: bytes) -> object:
     """The values of a JSON text, in which no key of an object comes twice. Raises ``Damage``."""
     try:
-        return json.loads(text.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
+        values = json.loads(text.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
+        if _SURROGATE.search(text):
+            json.dumps(values, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise Damage(f"its JSON is broken ({_first_line(error)})") from None
+    else:
+        return values
 
 
 def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
