@@ -5,10 +5,12 @@ import itertools
 import json
 import os
 import random
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unicodedata import category
 
 import pytest
 from conftest import Run
@@ -31,6 +33,7 @@ from signed_trail import (
     write_plain,
     zipped,
 )
+from test_render_safe import ACTS_OR_HIDES
 
 from cnitrail.cli import verifying
 from cnitrail.cli.verifying import verify_sources
@@ -564,16 +567,19 @@ class TestWhatADigestSays:
         write_copy(trail.objects, tmp_path / "copy")
         assert verify_sources((str(tmp_path / "copy"),), scope, None).faults == ()
 
-    def test_names_are_harmless_when_they_are_shown(self, tmp_path: Path, keys: str, run: Run) -> None:
+    @pytest.mark.parametrize("output", ["table", "json", "jsonl"])
+    def test_names_are_harmless_when_they_are_shown(self, tmp_path: Path, run: Run, output: str) -> None:
         trail = SignedTrail()
         trail.hour(records("A"))
         fields = trail.fields(trail.digests[0])
-        fields["logFiles"][0] |= {"s3Bucket": "\x1b[2J", "s3Object": "\u202e=cmd()\n../../etc"}
-        text = json.dumps(fields).encode()
-        write_copy(rewritten(trail, trail.digests[0], text), tmp_path)
-        result = run("verify", tmp_path)
-        assert result.exit_code == 1
-        assert "s3://\\x1b[2J/\\u202e=cmd()\\x0a../../etc" in result.stdout
+        fields["logFiles"][0] |= {"s3Bucket": "\x1b[2J[bold]", "s3Object": "\u202e=cmd()\n../../etc"}
+        write_copy(rewritten(trail, trail.digests[0], json.dumps(fields).encode()), tmp_path)
+        for more in ({}, {"FORCE_COLOR": "1", "COLUMNS": "40"}):
+            result = run("verify", tmp_path, "-o", output, env=more)
+            assert result.exit_code == 1
+            shown = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout).replace("\n", "")
+            assert [each for each in shown if category(each) in ACTS_OR_HIDES] == []
+            assert "2J[bold]" in shown
 
 
 class TestAccount:

@@ -19,6 +19,7 @@ from cnitrail.model import (
     Fault,
     FaultKind,
     LogFile,
+    Metadata,
     Proven,
     Scope,
     Skipped,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from cnitrail.sources.trails import Site, Trail
 
 _AHEAD_BYTES: Final = 64 * 1024 * 1024
+_DIGESTS_AHEAD: Final = 16
+"""So many digests' texts are held at a time; each is read as JSON when its turn has come."""
+
 _NEXT_TO: Final = timedelta(hours=3)
 """How far from the time asked for digests are still looked at, for what they say of their neighbours."""
 
@@ -206,12 +210,13 @@ class _Work:
     def _fetched(self, files: Sequence[tuple[Trail, DigestFile]]) -> Iterator[Fetched]:
         """The digests that could be read, in order; one that lies twice in a copy comes once."""
         last: tuple[str, str] | None = None
-        for (_, file), done in ahead(self._pool, _fetch, files, most=self._most):
-            fetched = done.result()
-            if isinstance(fetched, Skipped):
-                self._skipped.append(fetched)
+        for (_, file), done in ahead(self._pool, _fetch, files, most=_DIGESTS_AHEAD):
+            found = done.result()
+            if isinstance(found, OSError):
+                self._skipped.append(Skipped(file.uri, str(found.strerror or found)))
                 continue
             self._count(file.size)
+            fetched = _read(file, *found)
             digest = fetched.digest
             this = (name_of(file.key), digest.hash) if isinstance(digest, Digest) else None
             if this is None or this != last:
@@ -361,15 +366,24 @@ class _Around:
             return True
 
 
-def _fetch(each: tuple[Trail, DigestFile]) -> Fetched | Skipped:
-    """Read a digest file."""
+def _fetch(each: tuple[Trail, DigestFile]) -> tuple[bytes | Damage, Metadata | str | None] | OSError:
+    """The text of a digest file, and what is known of it beside that."""
     trail, file = each
     try:
         stored, beside = trail.whole(file)
     except OSError as error:
-        return Skipped(file.uri, str(error.strerror or error))
+        return error
     try:
-        digest: Digest | Damage = read_digest(text_of((stored,), is_copy=file.bucket is None))
+        return text_of((stored,), is_copy=file.bucket is None), beside
+    except Damage as damage:
+        return damage, beside
+
+
+def _read(file: DigestFile, text: bytes | Damage, beside: Metadata | str | None) -> Fetched:
+    """What a digest file says."""
+    digest: Digest | Damage
+    try:
+        digest = text if isinstance(text, Damage) else read_digest(text)
     except Damage as damage:
         digest = damage
     if isinstance(beside, str):

@@ -12,8 +12,8 @@ from typing import Final
 
 from cnitrail.validation.damage import Damage
 
-LONGEST_DIGEST: Final = 64 * 1024 * 1024
-"""The longest text of a digest that is read, in bytes: one that lists a hundred thousand log files."""
+LONGEST_DIGEST: Final = 16 * 1024 * 1024
+"""The longest text of a digest that is read, in bytes: one that lists some thirty thousand log files."""
 
 LONGEST_LOG: Final = 8 * 1024 * 1024 * 1024
 """The longest text of a log file that is hashed, in bytes. AWS states 50 MB, compressed, as the most."""
