@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnitrail.answers.pool.arithmetic import Settings
-from cnitrail.answers.pool.buckets import drains
+from cnitrail.answers.pool.drains import drains
 from cnitrail.answers.pool.generations import Generation
 from cnitrail.answers.pool.simulation import Act, Action, Node, Run, waits
 from cnitrail.answers.pool.size import mean
