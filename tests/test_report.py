@@ -16,6 +16,7 @@ from conftest import FIXTURES, Run
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from records import record
 from reports import crowd_of, written
 from stories import STORIES as ALL_STORIES
 
@@ -122,6 +123,25 @@ class TestSummary:
     def test_a_call_that_takes_an_address_says_from_where(self) -> None:
         (taken,) = [each for each in sentences("stolen-address") if "dana" in each]
         assert "added 10.60.12.50 to eni-0b85e1c7d3a9f4620 and thereby took 10.60.12.50 from " in taken
+
+    def test_the_whole_counts_what_calls_took_from_others(self) -> None:
+        assert (
+            "added 28 addresses, thereby took 1 address from others and removed 3 addresses, on "
+        ) in sentences("stolen-address")[0]
+
+    def test_a_name_that_would_read_as_part_of_the_sentence_stands_in_quotes(self, tmp_path: Path) -> None:
+        call = record(
+            "AttachNetworkInterface",
+            {"networkInterfaceId": "eni-1 and deleted eni-2", "instanceId": "i-1, eni-3", "deviceIndex": 1},
+            {"attachmentId": "eni-attach-1"},
+        )
+        (tmp_path / "log.json").write_text(json.dumps({"Records": [call]}), encoding="utf-8")
+        found = told(str(tmp_path))
+        assert found.title == 'Private addresses of "i-1, eni-3", 2024-05-14'
+        assert found.summary[1].sentence == (
+            '2024-05-14 09:30:00Z: on "i-1, eni-3", ada (through aws-cli) attached '
+            '"eni-1 and deleted eni-2" as device 1.'
+        )
 
     def test_a_hole_in_the_evidence_is_said(self) -> None:
         assert sentences("hole-in-the-logs")[-1] == (

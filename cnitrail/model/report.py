@@ -189,5 +189,5 @@ class Report(Struct, frozen=True, gc=False):
     instances: tuple[InstanceLife, ...]
     principals: tuple[Principal, ...]
     tenures: tuple[Tenure, ...] | None
-    limits: tuple[str, ...]
+    caveats: tuple[str, ...]
     events: tuple[Citation, ...]

@@ -2,10 +2,11 @@
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings import findings
+from cnitrail.answers.report.about import caveats, title
 from cnitrail.answers.report.cast import Cast
 from cnitrail.answers.report.lives import lives
 from cnitrail.answers.report.scenes import scenes
-from cnitrail.answers.report.summary import limits, summary, title
+from cnitrail.answers.report.summary import summary
 from cnitrail.answers.report.tenures import asked_leases, tenures
 from cnitrail.answers.timeline import calls
 from cnitrail.model import CitedFinding, Coverage, Evidence, Finding, History, Report
@@ -42,7 +43,7 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
         instances=told,
         principals=cast.principals,
         tenures=tuple(tenures(history, asked, cast)) if wanted.ip else None,
-        limits=tuple(limits(told, wanted)),
+        caveats=tuple(caveats(told, wanted)),
         events=cast.events,
     )
 

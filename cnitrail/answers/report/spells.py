@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from cnitrail.answers.report.words import counted, distinct, listed, many, named
-from cnitrail.model import Call, Effect, Held, TimelineEntry
+from cnitrail.answers.report.words import counted, distinct, listed, many, named, quoted
+from cnitrail.model import Call, Effect, Held, Moved, TimelineEntry
 
 Entries = Sequence[TimelineEntry]
 
@@ -61,9 +62,11 @@ def deeds(calls: Iterable[Call]) -> str:
     told: list[str] = []
     last: tuple[str, ...] = ()
     for effect, entries in done.items():
-        words, enis = _TOLD[effect](entries), distinct(entry.eni for entry in entries)
+        enis = distinct(entry.eni for entry in entries)
+        same = len(enis) == 1 and enis == last
+        words = _TOLD[effect]([replace(entry, eni="it") for entry in entries] if same else entries)
         if words:
-            told.append(words.replace(enis[0], "it") if len(enis) == 1 and enis == last else words)
+            told.append(words)
             last = enis
     if failed:
         told.append(f"made {many(failed, 'call')} that failed")
@@ -85,8 +88,9 @@ def _launched(entries: Entries) -> str:
 
 
 def _kind(entry: TimelineEntry) -> str:
-    facts = [entry.instance_type, f"cluster {entry.cluster}" if entry.cluster else None]
-    known = ", ".join(fact for fact in facts if fact)
+    kind, cluster = entry.instance_type, entry.cluster
+    facts = [quoted(kind) if kind else "", f"cluster {quoted(cluster)}" if cluster else ""]
+    known = ", ".join(filter(None, facts))
     return f" ({known})" if known else ""
 
 
@@ -105,9 +109,11 @@ def _assigned(entries: Entries) -> str:
     told = []
     if any(entry.added for entry in entries):
         told.append(_moved("added", "to", [(entry.eni, entry.added) for entry in entries if entry.added]))
-    taken = [f"{moved.ip} from {moved.from_eni}" for entry in entries for moved in entry.moved]
-    if taken:
-        told.append(f"thereby took {_some(taken, 'address')}" + (" from others" if taken[_NAMED:] else ""))
+    moved = [each for entry in entries for each in entry.moved]
+    if 0 < len(moved) <= _NAMED:
+        told.append(f"thereby took {listed([f'{each.ip} from {quoted(each.from_eni)}' for each in moved])}")
+    elif moved:
+        told.append(taken(moved))
     unnamed = [entry for entry in entries if not entry.added and entry.requested]
     if unnamed:
         asked = many(sum(entry.requested or 0 for entry in unnamed), "address")
@@ -143,11 +149,16 @@ _TOLD: dict[Effect, Callable[[Entries], str]] = {
 }
 
 
+def taken(moved: Sequence[Moved]) -> str:
+    """How many addresses calls took from other interfaces."""
+    return f"thereby took {many(len(moved), 'address')} from others"
+
+
 def _moved(verb: str, preposition: str, moves: Sequence[tuple[str | None, tuple[Held, ...]]]) -> str:
     """``added 9 addresses to eni-1``; of a few interfaces the share of each, of more their number."""
     by_eni: dict[str, list[Held]] = defaultdict(list)
     for eni, held in moves:
-        by_eni[eni or "an interface"] += held
+        by_eni[quoted(eni) if eni else "an interface"] += held
     together = [each for held in by_eni.values() for each in held]
     if not together:
         return ""
@@ -165,4 +176,6 @@ def _enis(entries: Entries) -> str:
 
 def _some(names: Sequence[str], noun: str) -> str:
     """A few things by their names, more by their number."""
-    return listed(names) if 0 < len(names) <= _NAMED else many(max(len(names), 1), noun)
+    if 0 < len(names) <= _NAMED:
+        return listed([quoted(name) for name in names])
+    return many(max(len(names), 1), noun)

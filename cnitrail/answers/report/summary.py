@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from operator import attrgetter
 
-from cnitrail.answers.filters import Filter
 from cnitrail.answers.gaps import clock, place_of
 from cnitrail.answers.report.cast import Cast
 from cnitrail.answers.report.failures import failures
-from cnitrail.answers.report.spells import Spell, deeds, spells
+from cnitrail.answers.report.spells import Spell, deeds, spells, taken
 from cnitrail.answers.report.words import counted, listed, many, named, quoted, span
 from cnitrail.model import (
     ActorKind,
@@ -23,7 +22,6 @@ from cnitrail.model import (
     InstanceLife,
     Principal,
     Statement,
-    TimelineEntry,
 )
 
 _TOLD = 12
@@ -37,28 +35,6 @@ _IPAMD = {
     "session-name": "by the name of its session",
     "eni-lineage": "by the interfaces that it made",
 }
-
-
-def title(entries: Sequence[TimelineEntry], told: Sequence[InstanceLife], wanted: Filter) -> str:
-    """What the report is about, and when that was."""
-    instances = [life.instance for life in told if life.instance]
-    enis = {entry.eni for entry in entries if entry.eni}
-    if len(wanted.ip) == 1:
-        about = f"Private address {wanted.ip[0]}".removesuffix("/32").removesuffix("/128")
-    elif len(instances) == 1:
-        about = f"Private addresses of {instances[0]}"
-    elif instances:
-        about = f"Private addresses of {many(len(instances), 'instance')}"
-    else:
-        about = f"Private addresses of {many(len(enis), 'interface')}"
-    if not entries:
-        return about.replace("of 0 interfaces", "on AWS")
-    return f"{about}, {entries[0].time:%Y-%m-%d}" + _until(entries)
-
-
-def _until(entries: Sequence[TimelineEntry]) -> str:
-    first, last = entries[0].time, entries[-1].time
-    return f" to {last:%Y-%m-%d}" if first.date() != last.date() else ""
 
 
 def summary(cast: Cast, told: Sequence[InstanceLife], evidence: Evidence) -> Iterator[Statement]:
@@ -84,18 +60,19 @@ def summary(cast: Cast, told: Sequence[InstanceLife], evidence: Evidence) -> Ite
 def _whole(cast: Cast) -> Statement:
     entries = [call.entry for call in cast.calls]
     failed = sum(entry.error is not None for entry in entries)
-    moves = {
-        "added": [held for entry in entries for held in entry.added],
-        "removed": [held for entry in entries for held in entry.removed],
-    }
-    told = listed([f"{verb} {counted(held)}" for verb, held in moves.items() if held])
+    added = [held for entry in entries for held in entry.added]
+    moved = [each for entry in entries for each in entry.moved]
+    removed = [held for entry in entries for held in entry.removed]
+    told = [f"added {counted(added)}"] if added else []
+    told += [taken(moved)] if moved else []
+    told += [f"removed {counted(removed)}"] if removed else []
     enis = {entry.eni for entry in entries if entry.eni}
     instances = {entry.instance for entry in entries if entry.instance}
     actors = {call.principal for call in cast.calls}
     return Statement(
         f"{span(entries[0].time, entries[-1].time)}: {many(len(entries), 'call')}"
         f"{f', {failed:,} of which failed,' if failed else ''} by {many(len(actors), 'actor')} "
-        f"{told or 'moved no address'}, on {many(len(enis), 'interface')} "
+        f"{listed(told) or 'moved no address'}, on {many(len(enis), 'interface')} "
         f"of {many(len(instances), 'instance')}.",
         _events(cast.calls),
     )
@@ -104,7 +81,7 @@ def _whole(cast: Cast) -> Statement:
 def _spell(spell: Spell, principals: Sequence[Principal], life: InstanceLife | None) -> Statement:
     effects = {call.entry.effect for call in spell.calls}
     itself = effects & {Effect.LAUNCH, Effect.TERMINATE}
-    place = f"on {spell.instance}, " if spell.instance and not itself else ""
+    place = f"on {quoted(spell.instance)}, " if spell.instance and not itself else ""
     who = _who(principals[spell.principal], spell.calls)
     sentence = f"{span(spell.start, spell.end)}: {place}{who} {deeds(spell.calls)}."
     moved = any(call.entry.added or call.entry.removed for call in spell.calls)
@@ -172,7 +149,8 @@ def _fullest(told: Sequence[InstanceLife], calls: Sequence[Call]) -> Iterator[St
         fullest = max(known, key=_fullness)
         when = next(each.time for each in fullest.steps if each.number == fullest.most)
         then = [call for call in calls if (call.entry.instance, call.entry.time) == (fullest.instance, when)]
-        sentence = f"Fullest was {fullest.instance} at {clock(when)}, with {_holding(fullest, when)}."
+        where = quoted(fullest.instance or "")
+        sentence = f"Fullest was {where} at {clock(when)}, with {_holding(fullest, when)}."
         yield Statement(sentence, _events(then))
 
 
@@ -191,8 +169,8 @@ def _lost(calls: Sequence[Call], told: Sequence[InstanceLife]) -> Iterator[State
     for (eni, event), held in list(lost.items())[:_RANKED]:
         entry = showing[event]
         yield Statement(
-            f"{clock(entry.time)}: {named(held)} must have left {eni} by then, without a call that let go: "
-            f"{entry.event} shows the same on {entry.eni}.",
+            f"{clock(entry.time)}: {named(held)} must have left {quoted(eni)} by then, "
+            f"without a call that let go: {entry.event} shows the same on {quoted(entry.eni or '')}.",
             (event,),
         )
     rest = list(lost.items())[_RANKED:]
@@ -207,7 +185,7 @@ def _gaps(cast: Cast, evidence: Evidence) -> Iterator[Statement]:
     for reach in evidence.coverage:
         for hole in reach.holes:
             if cast.calls and hole.start < cast.calls[-1].entry.time and cast.calls[0].entry.time < hole.end:
-                place = place_of(reach.account, reach.region)
+                place = place_of(*(each and quoted(each) for each in (reach.account, reach.region)))
                 yield Statement(
                     f"Nothing of {place} was read between {clock(hole.start)} and {clock(hole.end)}: "
                     "what happened there is not told here."
@@ -219,29 +197,3 @@ def _gaps(cast: Cast, evidence: Evidence) -> Iterator[Statement]:
 
 def _events(calls: Sequence[Call]) -> tuple[int, ...]:
     return tuple(sorted({call.event for call in calls}))
-
-
-def limits(told: Sequence[InstanceLife], wanted: Filter) -> Iterator[str]:
-    """What the report cannot show."""
-    yield (
-        "CloudTrail proves which interface and which node had an address, not which pod: "
-        "that is known only to the CNI on the node."
-    )
-    yield (
-        "The clock of CloudTrail has one-second steps, and its events arrive minutes late. What was not "
-        "delivered, or not read, is not here: a holding whose end is not in the evidence may have ended."
-    )
-    yield (
-        "Names of sessions, user agents, descriptions and tags are what callers wrote. "
-        "They are shown as such, and prove nothing by themselves."
-    )
-    if wanted != Filter():
-        yield (
-            "Only calls that match what was asked for are counted and told. "
-            "The picture of an instance shows all that is known of it in that time."
-        )
-    if any(life.limits for life in told):
-        yield (
-            "The limit of an instance type counts the IPv4 addresses of all interfaces on its default "
-            "network card, primary ones included; a prefix takes the place of one address."
-        )
