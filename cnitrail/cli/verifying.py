@@ -131,6 +131,7 @@ class _Work:
         self._skipped: list[Skipped] = []
         self._proven: list[Proven] = []
         self._keys: set[PublicKey] = set()
+        self._vouched: set[str] = set()
         self._digests: Counter[tuple[bool, str]] = Counter()
         self._logs: Counter[str] = Counter()
 
@@ -156,6 +157,7 @@ class _Work:
             files=self._files,
             bytes=self._bytes,
             keys=tuple(sorted(self._keys, key=lambda key: (key.fingerprint, key.origin))),
+            vouched=frozenset(self._vouched),
         )
 
     def _verify(self, site: Site, trails: Sequence[Trail]) -> None:
@@ -283,6 +285,8 @@ class _Work:
                 self._blame(here, judged, FaultKind.DAMAGED, Charge.INVALID, uri, found.reason)
             case job.listed.hash:
                 self._logs["valid" if judged.charge is None else Charge.UNPROVEN] += 1
+                if judged.charge is None:
+                    self._vouched.add(uri)
             case _:
                 reason = "its SHA-256 is not the one that the digest lists: it was changed"
                 self._blame(here, judged, FaultKind.HASH, Charge.INVALID, uri, reason)

@@ -154,7 +154,8 @@ class Verification(Struct, frozen=True, gc=False):
 
     ``proven`` is sorted, and adjacent spans of an account and Region are one. ``files`` and ``bytes``
     (as stored) were read. ``keys`` are those that a signature was verified with. ``skipped`` is what could
-    not be read, so that nothing is known of it.
+    not be read, so that nothing is known of it. ``vouched`` are the uris of the log files that are as a
+    genuine digest lists them.
     """
 
     proven: tuple[Proven, ...]
@@ -166,6 +167,7 @@ class Verification(Struct, frozen=True, gc=False):
     files: int = 0
     bytes: int = 0
     keys: tuple[PublicKey, ...] = ()
+    vouched: frozenset[str] = frozenset()
 
 
 class VerifyAnswer(Struct, frozen=True, gc=False):

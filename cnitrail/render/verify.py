@@ -19,6 +19,7 @@ def write_document(answer: VerifyAnswer, out: IO[str]) -> None:
     """Write one object with ``schema``, ``query``, ``evidence``, ``proven`` and ``entries``."""
     found = asdict(answer.verification)
     entries, proven = found.pop("faults"), found.pop("proven")
+    del found["vouched"]
     found["keys"] = [{"fingerprint": key.fingerprint, "origin": key.origin} for key in found["keys"]]
     out.write(
         document(
