@@ -270,7 +270,7 @@ def entry_of(
     what_if: tuple[Settings, ...] = (),
 ) -> PoolEntry:
     """The pool of the only node in records, of evidence that reaches until then."""
-    reach = Reach(ACCOUNT, "eu-west-1", LAUNCHED, at(until), ())
+    reach = Reach(ACCOUNT, "eu-west-1", LAUNCHED, at(until), (), (), ())
     wish = Wish(limits_of, what_if, pods)
     (entry,) = pool(history_of(*records), Coverage((reach,)), Filter(), wish)
     return entry

@@ -1,10 +1,10 @@
 """Where the evidence says nothing of a time that is asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from cnitrail.answers.filters import Filter
-from cnitrail.model import Coverage
+from cnitrail.model import Coverage, Hole, Period
 
 LATE = timedelta(minutes=15)
 """How late an event may be delivered, as a rule: of so long before its end, evidence may lack events."""
@@ -24,7 +24,7 @@ def uncovered(coverage: Coverage, second: datetime, wanted: Filter) -> Iterator[
             yield f"the evidence of {place} ends at {clock(reach.last)}"
         for hole in reach.holes:
             if hole.start <= second <= hole.end:
-                yield f"nothing of {place} was read between {clock(hole.start)} and {clock(hole.end)}"
+                yield unread(hole, place)
 
 
 def holes(coverage: Coverage, wanted: Filter) -> Iterator[str]:
@@ -33,7 +33,44 @@ def holes(coverage: Coverage, wanted: Filter) -> Iterator[str]:
         if wanted.takes_value("account", reach.account) and wanted.takes_value("region", reach.region):
             place = place_of(reach.account, reach.region)
             for hole in reach.holes:
-                yield f"nothing of {place} was read between {clock(hole.start)} and {clock(hole.end)}"
+                yield unread(hole, place)
+
+
+def lasting(span: timedelta) -> str:
+    """A length of time in its two greatest units."""
+    seconds = round(span.total_seconds())
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def unread(hole: Hole, place: str | None = None) -> str:
+    """What of an account and Region, as ``place_of`` names them, was not read."""
+    of = f" of {place}" if place else ""
+    what = f"a log file{of} is missing" if hole.partial else f"nothing{of} was read"
+    return f"{what} between {clock(hole.start)} and {clock(hole.end)}"
+
+
+def how_proven(coverage: Coverage) -> str:
+    """How much of the time that the evidence covers is proven, merely read, and missing."""
+    by_digests = "proven by CloudTrail's digests"
+    lengths = {
+        by_digests: _length(each for reach in coverage.reaches for each in reach.proven),
+        "merely read": _length(each for reach in coverage.reaches for each in reach.merely_read),
+        "missing": _length(each for reach in coverage.reaches for each in reach.holes),
+    }
+    parts = [f"{lasting(length)} {kind}" for kind, length in lengths.items() if length]
+    if not lengths[by_digests]:
+        parts.insert(0, f"nothing {by_digests} (cnitrail verify says why)")
+    places = len(coverage.reaches)
+    return ", ".join(parts) + (f", of {places} accounts and Regions together" if places > 1 else "")
+
+
+def _length(periods: Iterable[Period]) -> timedelta:
+    return sum((each.end - each.start for each in periods), timedelta())
 
 
 def clock(time: datetime) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.gaps import LATE, clock, place_of
+from cnitrail.answers.gaps import LATE, clock, place_of, unread
 from cnitrail.answers.state import state
 from cnitrail.model import (
     Basis,
@@ -168,7 +168,7 @@ class _Comparison:
             return "the interface is older than the evidence, so the address may be"
         hole = self._coverage.hole_between(*place, created.time, self._at)
         if hole is not None:
-            return f"nothing was read between {clock(hole.start)} and {clock(hole.end)}"
+            return unread(hole)
         return self._changed("given", place)
 
     def _unseen(self, live: LiveInterface) -> str:
@@ -190,8 +190,9 @@ class _Comparison:
         if live.attached > last - LATE:
             return f"{when}, about where the evidence ends at {clock(last)}"
         around = live.attached - _TICK, live.attached + _TICK
-        if self._coverage.hole_between(live.account, live.region, *around) is not None:
-            return f"{when}, where nothing was read"
+        hole = self._coverage.hole_between(live.account, live.region, *around)
+        if hole is not None:
+            return f"{when}, where {'not all' if hole.partial else 'nothing'} was read"
         return f"{when}, with no event in the evidence"
 
 

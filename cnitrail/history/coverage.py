@@ -1,53 +1,181 @@
-"""Signs of what was read → which times the evidence covers, and where it has holes.
+"""Signs of what was read, and what digests prove → which times the evidence covers, and where it has holes.
 
 A trail delivers a file about every five minutes while anything happens in an account and Region
 (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html).
 A gap that is long against the evidence's own rhythm is a hole; where the evidence has no rhythm (a
-few records, picked by hand), a gap tells nothing and is none.
+few records, picked by hand), a gap tells nothing and is none. Where digests prove that nothing was
+delivered, a gap is none either.
+
+Digests prove deliveries, and an event is delivered some minutes after it happened, on the average about
+five as that page says. That no event is later than a lag (``DELIVERY_LAG`` unless asked otherwise) is
+assumed, not known: AWS goes on for 30 days to try a delivery that failed.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from cnitrail.model import Coverage, Event, Hole, Moment, Reach, Sign
+from cnitrail.model import (
+    DELIVERY_LAG,
+    Coverage,
+    Event,
+    Hole,
+    Moment,
+    Period,
+    Place,
+    Proven,
+    Reach,
+    Sign,
+    Unproven,
+)
 
 _LEAST_SIGNS = 5
 _LEAST_HOLE = timedelta(minutes=15)
 _RHYTHM = 2
 """A hole is longer than this many usual gaps (the third quartile of all)."""
 
+_FIRST = datetime.min.replace(tzinfo=UTC)
+
 DELIVERY = timedelta(minutes=15)
 """How long before a file's stamp its events may have happened, as a rule."""
 
 
-def cover(signs: Iterable[Sign], events: Iterable[Event | Moment]) -> Coverage:
+def cover(
+    signs: Iterable[Sign],
+    events: Iterable[Event | Moment],
+    proven: Iterable[Proven] = (),
+    unproven: Iterable[Unproven] = (),
+    missing: Iterable[Sign] = (),
+    lag: timedelta = DELIVERY_LAG,
+) -> Coverage:
     """The coverage that delivered files and unrelated records show; events widen it at its ends.
 
     ``signs`` are the stamps of log files, and the times of records that are of no matter; relevant
-    events alone have no rhythm that a gap could break.
+    events alone have no rhythm that a gap could break. ``proven`` are deliveries: events up to ``lag``
+    before the end of such a span are proven, but for those times that are named as ``unproven``.
+    ``missing`` are the stamps of log files that digests list, but that are not there.
     """
-    times: dict[tuple[str | None, str | None], set[datetime]] = {}
-    for account, region, time in signs:
-        times.setdefault((account, region), set()).add(time)
-    moments: dict[tuple[str | None, str | None], list[datetime]] = defaultdict(list)
+    times, lost = _by_place(signs), _by_place(missing)
+    moments: dict[Place, list[datetime]] = defaultdict(list)
     for event in events:
         moments[event.account, event.region].append(event.time)
-    reaches = []
-    for key in sorted({*times, *moments}, key=lambda key: (key[0] or "", key[1] or "")):
-        seen = sorted(times.get(key, ()))
-        known = [*seen[:1], *seen[-1:], *moments.get(key, ())]
-        reaches.append(Reach(*key, first=min(known), last=max(known), holes=_holes(seen)))
-    return Coverage(tuple(reaches))
-
-
-def _holes(seen: list[datetime]) -> tuple[Hole, ...]:
-    if len(seen) < _LEAST_SIGNS:
-        return ()
-    gaps = sorted(later - earlier for earlier, later in pairwise(seen))
-    usual = gaps[len(gaps) * 3 // 4]
-    least = max(_LEAST_HOLE, usual * _RHYTHM)
-    return tuple(
-        Hole(earlier - DELIVERY, later) for earlier, later in pairwise(seen) if later - earlier > least
+    sure = _proven_events(proven, unproven, lag)
+    places = sorted({*times, *moments, *sure}, key=lambda place: (place[0] or "", place[1] or ""))
+    return Coverage(
+        tuple(
+            _reach(
+                place,
+                sorted(times.get(place, ())),
+                moments.get(place, ()),
+                sure.get(place, ()),
+                lost.get(place, ()),
+            )
+            for place in places
+        )
     )
+
+
+def _by_place(signs: Iterable[Sign]) -> dict[Place, set[datetime]]:
+    times: dict[Place, set[datetime]] = {}
+    for account, region, time in signs:
+        times.setdefault((account, region), set()).add(time)
+    return times
+
+
+def _proven_events(
+    proven: Iterable[Proven], unproven: Iterable[Unproven], lag: timedelta
+) -> dict[Place, tuple[Period, ...]]:
+    """Of each account and Region the times of which every event is proven; none has no time at all."""
+    spans: dict[Place, list[Period]] = defaultdict(list)
+    for span in proven:
+        spans[span.account, span.region].append(Period(span.start, span.end))
+    doubts: dict[Place, list[Unproven]] = defaultdict(list)
+    for doubt in unproven:
+        doubts[doubt.account, doubt.region].append(doubt)
+    sure = {}
+    for (account, region), deliveries in spans.items():
+        ended = [each for each in _merged(deliveries) if each.end - each.start > lag]
+        about = ((account, region), (account, None), (None, region), (None, None))
+        sure[account, region] = _without(
+            (Period(each.start, each.end - lag) for each in ended),
+            [doubt for place in about for doubt in doubts.get(place, ())],
+        )
+    return {place: periods for place, periods in sure.items() if periods}
+
+
+def _reach(
+    place: Place,
+    seen: Sequence[datetime],
+    moments: Sequence[datetime],
+    proven: Sequence[Period],
+    missing: Iterable[datetime],
+) -> Reach:
+    known = [*seen[:1], *seen[-1:], *moments, *_ends(proven)]
+    whole = Period(min(known), max(known))
+    gaps = _without(_gaps(seen, proven), proven)
+    lost = _merged(Period(max(_begun(time), whole.start), min(time, whole.end)) for time in missing)
+    holes = [
+        *(Hole(each.start, each.end) for each in gaps),
+        *(Hole(each.start, each.end, partial=True) for each in _without(lost, [*proven, *gaps])),
+    ]
+    return Reach(
+        *place,
+        first=whole.start,
+        last=whole.end,
+        holes=tuple(sorted(holes)),
+        proven=tuple(proven),
+        merely_read=_without([whole], [*proven, *holes]),
+    )
+
+
+def _gaps(seen: Sequence[datetime], proven: Sequence[Period]) -> list[Period]:
+    """The gaps between signs, but for those in which digests prove that nothing was to be read."""
+    if len(seen) < _LEAST_SIGNS and not proven:
+        return []
+    gaps = sorted(later - earlier for earlier, later in pairwise(seen))
+    usual = gaps[len(gaps) * 3 // 4] if len(seen) >= _LEAST_SIGNS else timedelta()
+    least = max(_LEAST_HOLE, usual * _RHYTHM)
+    times = sorted([*seen, *_ends(proven)]) if proven else seen
+    long = [Period(earlier, later) for earlier, later in pairwise(times) if later - earlier > least]
+    return _merged(Period(_begun(gap.start), gap.end) for gap in _without(long, proven))
+
+
+def _begun(delivered: datetime) -> datetime:
+    """When the events of a file may have begun; not before the calendar does."""
+    return max(delivered, _FIRST + DELIVERY) - DELIVERY
+
+
+def _ends(periods: Iterable[Period]) -> Iterator[datetime]:
+    for each in periods:
+        yield each.start
+        yield each.end
+
+
+def _merged(periods: Iterable[Period]) -> list[Period]:
+    """Periods by time; those that meet or overlap are one."""
+    merged: list[Period] = []
+    for each in sorted(periods):
+        if merged and each.start <= merged[-1].end:
+            last = merged.pop()
+            merged.append(Period(last.start, max(last.end, each.end)))
+        else:
+            merged.append(each)
+    return merged
+
+
+def _without(periods: Iterable[Period], cuts: Iterable[Period | Unproven]) -> tuple[Period, ...]:
+    """What of periods lies outside of others."""
+    ordered = sorted(cuts, key=lambda cut: cut.start)
+    left = []
+    for each in periods:
+        start = each.start
+        for cut in ordered:
+            if cut.start >= each.end:
+                break
+            if start < cut.start:
+                left.append(Period(start, cut.start))
+            start = max(start, cut.end)
+        if start < each.end:
+            left.append(Period(start, each.end))
+    return tuple(left)

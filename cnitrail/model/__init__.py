@@ -18,7 +18,7 @@ from cnitrail.model.answer import (
     Verdict,
     WhoAnswer,
 )
-from cnitrail.model.coverage import Coverage, Hole, Moment, Place, Reach, Sign
+from cnitrail.model.coverage import Coverage, Ground, Hole, Moment, Period, Place, Reach, Sign, Unproven
 from cnitrail.model.event import (
     EFFECT_ORDER,
     Actor,
@@ -141,6 +141,7 @@ __all__ = [
     "Fault",
     "FaultKind",
     "Finding",
+    "Ground",
     "Held",
     "HeldEntry",
     "History",
@@ -169,6 +170,7 @@ __all__ = [
     "Moved",
     "Note",
     "Origin",
+    "Period",
     "Place",
     "Prefix",
     "Present",
@@ -191,6 +193,7 @@ __all__ = [
     "Subject",
     "Tenure",
     "TimelineEntry",
+    "Unproven",
     "Verdict",
     "Verification",
     "VerifyAnswer",

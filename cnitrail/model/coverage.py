@@ -1,6 +1,7 @@
 """Which accounts, Regions and times the evidence covers."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from msgspec import Struct
 
@@ -19,21 +20,62 @@ class Moment(Struct, frozen=True, gc=False):
     time: datetime
 
 
-class Hole(Struct, frozen=True, gc=False):
-    """A span of time of which nothing was read; aware, UTC."""
+class Period(Struct, frozen=True, gc=False, order=True):
+    """A span of time; aware, UTC."""
 
     start: datetime
     end: datetime
 
 
+class Hole(Period, frozen=True, gc=False, order=True):
+    """A time of which nothing was read; if ``partial``, of which a log file is known to be missing."""
+
+    partial: bool = False
+
+
+class Unproven(Struct, frozen=True, gc=False):
+    """A time of events (aware, UTC) of which digests do not vouch for all that was read.
+
+    None stands for any account, and for any Region.
+    """
+
+    account: str | None
+    region: str | None
+    start: datetime
+    end: datetime
+
+
+class Ground(StrEnum):
+    """What a statement about a span of time rests on."""
+
+    PROVEN = "proven"
+    MERELY_READ = "merely_read"
+    MISSING = "missing"
+
+
 class Reach(Struct, frozen=True, gc=False):
-    """The evidence of one account and Region: from its first sign to its last, and the holes between."""
+    """The evidence of one account and Region, from ``first`` to ``last``: three kinds of time.
+
+    Of ``proven`` time CloudTrail's signed digests prove that no event is missing, and that each is as
+    it was written; ``merely_read`` is what files happened to be there for; of ``holes`` nothing was
+    read. They do not overlap, and before ``first`` and after ``last`` all is missing.
+    """
 
     account: str | None
     region: str | None
     first: datetime
     last: datetime
     holes: tuple[Hole, ...]
+    proven: tuple[Period, ...]
+    merely_read: tuple[Period, ...]
+
+    def ground(self, start: datetime, end: datetime) -> Ground:
+        """What is known of all of a time, both ends included: the least of its parts."""
+        if any(each.start <= start and end <= each.end for each in self.proven):
+            return Ground.PROVEN
+        holed = any(each.start < end and start < each.end for each in self.holes)
+        within = self.first <= start and end <= self.last
+        return Ground.MERELY_READ if within and not holed else Ground.MISSING
 
 
 class Coverage(Struct, frozen=True, gc=False):
@@ -59,3 +101,10 @@ class Coverage(Struct, frozen=True, gc=False):
                 if hole.start < end and start < hole.end:
                     return hole
         return None
+
+    def ground(self, account: str | None, region: str | None, start: datetime, end: datetime) -> Ground:
+        """What a statement about all of a time in an account and Region rests on."""
+        grounds = {reach.ground(start, end) for reach in self.of(account, region)}
+        if not grounds or Ground.MISSING in grounds:
+            return Ground.MISSING
+        return Ground.MERELY_READ if Ground.MERELY_READ in grounds else Ground.PROVEN

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from msgspec import Struct
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.gaps import clock
+from cnitrail.answers.gaps import unread
 from cnitrail.answers.timeline import calls
 from cnitrail.model import (
     ActorKind,
@@ -157,11 +157,12 @@ class Case:
         return max(reach.last for reach in self.coverage.of(*place))
 
     def hole(self, place: Place, start: datetime, end: datetime) -> tuple[str, ...]:
-        """A sentence where nothing was read for some of a time, else none."""
+        """A sentence where not all was read of some of a time, else none."""
         hole = self.coverage.hole_between(*place, start, end)
         if hole is None:
             return ()
-        return (f"Nothing was read between {clock(hole.start)} and {clock(hole.end)}.",)
+        told = unread(hole)
+        return (f"{told[0].upper()}{told[1:]}.",)
 
 
 def is_foreign(call: Call) -> bool:

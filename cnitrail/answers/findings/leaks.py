@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_controller
-from cnitrail.answers.findings.words import counted, lasting, listed, who
-from cnitrail.answers.gaps import LATE
+from cnitrail.answers.findings.words import counted, listed, who
+from cnitrail.answers.gaps import LATE, lasting
 from cnitrail.model import ActorKind, Bound, Effect, Interface, Severity
 
 _OF_NODES = ("cni", "trunk", "branch")

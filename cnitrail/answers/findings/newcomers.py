@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from cnitrail.answers.filters import address_of
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped
-from cnitrail.answers.findings.words import counted, lasting, listed, through
-from cnitrail.answers.gaps import clock
+from cnitrail.answers.findings.words import counted, listed, through
+from cnitrail.answers.gaps import clock, lasting
 from cnitrail.model import Actor, ActorKind, Place, Severity
 
 _BASELINE = timedelta(days=1)

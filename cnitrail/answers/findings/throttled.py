@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from cnitrail.answers.buckets import Bucket, Level, bucket_of
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped, spells
-from cnitrail.answers.findings.words import counted, lasting, who
+from cnitrail.answers.findings.words import counted, who
+from cnitrail.answers.gaps import lasting
 from cnitrail.model import Severity
 
 _CODES = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled"})

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped
-from cnitrail.answers.findings.words import lasting, listed
+from cnitrail.answers.findings.words import listed
+from cnitrail.answers.gaps import lasting
 from cnitrail.model import Severity
 
 _ROLLOUT = timedelta(hours=1)

@@ -1,7 +1,6 @@
 """The words that sentences are made of."""
 
 from collections.abc import Iterable
-from datetime import timedelta
 
 from cnitrail.model import Actor
 
@@ -41,14 +40,3 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 def times(number: int) -> str:
     """How often: ``once``, ``12 times``."""
     return "once" if number == 1 else f"{number:,} times"
-
-
-def lasting(span: timedelta) -> str:
-    """A length of time in its two greatest units."""
-    seconds = round(span.total_seconds())
-    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{seconds} s"

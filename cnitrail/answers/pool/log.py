@@ -11,6 +11,7 @@ from itertools import groupby, pairwise
 
 from msgspec import Struct, field
 
+from cnitrail.answers.gaps import unread
 from cnitrail.answers.pool.batches import Batch, Change, Doubt, Holdings, Kind, Log, Run
 from cnitrail.answers.pool.nodes import Call, Node
 from cnitrail.answers.pool.simulation import ENI_AGE
@@ -166,8 +167,7 @@ class _Reader:
             self._doubt(node.since, reason, lasting=True)
         hole = self._coverage.hole_between(*place, node.since, node.until or _FOREVER)
         if hole is not None:
-            span = f"between {hole.start:%Y-%m-%d %H:%M:%SZ} and {hole.end:%Y-%m-%d %H:%M:%SZ}"
-            reason = f"nothing was read {span}: what it held then is not known"
+            reason = f"{unread(hole)}: what it held then is not known"
             self._doubt(max(hole.start, node.since), reason, lasting=True)
 
     def _doubt(self, since: datetime, because: str, *, lasting: bool = False) -> None:
