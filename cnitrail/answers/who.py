@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from itertools import accumulate
 
+from msgspec import Struct
+
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.gaps import clock, place_of, uncovered
+from cnitrail.answers.gaps import clock, place_of, uncovered, unread
 from cnitrail.answers.leases import actor_of, takes_interface
 from cnitrail.model import (
     Address,
@@ -15,6 +17,7 @@ from cnitrail.model import (
     Bound,
     Coverage,
     Effect,
+    Ground,
     Held,
     History,
     Holder,
@@ -29,11 +32,15 @@ _SOON = timedelta(minutes=10)
 
 
 class Witness:
-    """Answers questions over one history, each by binary search."""
+    """Answers questions over one history, each by binary search.
 
-    def __init__(self, history: History, coverage: Coverage) -> None:
+    ``verified`` says that digests were asked: reasons then tell what they prove.
+    """
+
+    def __init__(self, history: History, coverage: Coverage, *, verified: bool = False) -> None:
         self._history = history
         self._coverage = coverage
+        self._verified = verified
         self._groups: dict[Held, list[_Group]] = {}
 
     def who(self, ip: Address, at: datetime, wanted: Filter) -> WhoAnswer:
@@ -69,8 +76,27 @@ class Witness:
             doubts = [doubt for lease in found for doubt in self._doubts(lease, second)]
             verdict = Verdict.LIKELY if doubts else Verdict.CERTAIN
             reasons += [*self._told(found), *self._next(groups, found), *doubts]
-        holders = tuple(self._holder(lease, second) for lease in found)
-        return WhoAnswer(str(ip), second, verdict, holders, tuple(reasons))
+        grounds = [self._ground(lease, second) for lease in found]
+        if self._verified:
+            reasons += dict.fromkeys(map(_footing, grounds))
+        return WhoAnswer(
+            ip=str(ip),
+            at=second,
+            verdict=verdict,
+            holders=tuple(self._holder(lease, second) for lease in found),
+            reasons=tuple(reasons),
+            rests_on=max((each.ground for each in grounds), key=_WEAKNESS.index, default=None),
+        )
+
+    def _ground(self, lease: Lease, second: datetime) -> "_Ground":
+        """What all of the time rests on in which it held the address, and was on the instance."""
+        interface = self._history.interfaces[lease.eni]
+        attachment = interface.attachment_at(second)
+        begins = [lease.start] + ([attachment.start] if attachment and attachment.instance else [])
+        start = min(each.time or _EARLIEST for each in begins)
+        end = max(second, lease.end.time or second)
+        place = interface.account, interface.region
+        return _Ground(self._coverage.ground(*place, start, end), start, end)
 
     def _groups_of(self, held: Held) -> "list[_Group]":
         """The holdings of an address, indexed when they are first asked for."""
@@ -140,10 +166,7 @@ class Witness:
         if start.time is not None and end.basis is not Basis.OBSERVED:
             hole = self._coverage.hole_between(interface.account, interface.region, start.time, second)
             if hole is not None:
-                yield (
-                    f"nothing was read between {clock(hole.start)} and {clock(hole.end)}: "
-                    f"the interface may have left {instance} there"
-                )
+                yield f"{unread(hole)}: the interface may have left {instance} there"
 
     def _holes(self, lease: Lease, second: datetime) -> Iterator[str]:
         """A hole in the evidence between a time and the sign that the address was held.
@@ -162,10 +185,7 @@ class Witness:
         proof = lease.end.time if lease.released else None
         if proof is not None and self._coverage.hole_between(*place, second, proof) is None:
             return
-        yield (
-            f"nothing of {place_of(*place)} was read between {clock(before.start)} and "
-            f"{clock(before.end)}: the address may have moved there"
-        )
+        yield f"{unread(before, place_of(*place))}: the address may have moved there"
 
     def _beyond(self, lease: Lease, second: datetime) -> Iterator[str]:
         interface = self._history.interfaces[lease.eni]
@@ -289,6 +309,29 @@ class _Group:
         """The first lease that begins at a second or later."""
         place = bisect_left(self._begins, second)
         return self._leases[place] if place < len(self._leases) else None
+
+
+class _Ground(Struct, frozen=True):
+    """What all of a time rests on."""
+
+    ground: Ground
+    start: datetime
+    end: datetime
+
+
+_WEAKNESS = (Ground.PROVEN, Ground.MERELY_READ, Ground.MISSING)
+
+
+def _footing(known: _Ground) -> str:
+    """What digests prove of the time that a holder was found for."""
+    if known.start == _EARLIEST:
+        return "not proven by digests: its beginning is not in the evidence"
+    span = f"from {clock(known.start)} to {clock(known.end)}"
+    return {
+        Ground.PROVEN: f"proven by CloudTrail's digests: nothing is missing or changed {span}",
+        Ground.MERELY_READ: f"merely read: digests do not prove all {span}",
+        Ground.MISSING: f"not proven by digests: not all {span} was read",
+    }[known.ground]
 
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)

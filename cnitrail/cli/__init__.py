@@ -50,6 +50,6 @@ def main() -> None:
       zcat *.json.gz | cnitrail timeline - -o jsonl    for pipelines
 
     Exit status: 0 answered, all evidence read; 1 no answer; 2 wrong usage;
-    3 answered, but some evidence could not be read; 4 nothing to verify; 5 something
-    found that --fail-on names; 130 interrupted.
+    3 answered, but some evidence could not be read, or does not verify; 4 nothing to
+    verify; 5 something found that --fail-on names; 130 interrupted.
     """

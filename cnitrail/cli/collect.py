@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write the events as JSON lines of LookupEvents, which plaso reads; - for stdout.",
 )
-@request_options("account", "region", "since", "until")
+@request_options("account", "region", "since", "until", verifiable=False)
 def collect(request: Request, to: str | None, export: IO[str] | None) -> None:
     """Bring events into a local store, and go on where the last run stopped.
 

@@ -148,7 +148,18 @@ _AWS = (
         type=Duration(),
         default="1h",
         show_default=True,
-        help="How long after --until a log file on S3 may have been delivered; later ones are not read.",
+        help="How late an event's log file may come: it is read on S3 so long after --until, and "
+        "--verify proves events up to so long before digests end.",
+    ),
+)
+
+
+_VERIFY = (
+    click.option("--verify", is_flag=True, help="Prove what is read with CloudTrail's signed digests."),
+    click.option(
+        "--public-keys",
+        metavar="FILE",
+        help="Keys for --verify: the JSON of aws cloudtrail list-public-keys.",
     ),
 )
 
@@ -157,11 +168,12 @@ _QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no su
 
 
 def request_options(
-    *filters: str, metavar: str = "[SOURCE]..."
+    *filters: str, metavar: str = "[SOURCE]...", verifiable: bool = True
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The sources, filters and AWS options of a command, handed to it as one ``Request``.
 
-    ``filters`` are those of the contract that make sense for the command.
+    ``filters`` are those of the contract that make sense for the command; ``verifiable`` says that it can
+    be asked to prove its evidence.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -171,12 +183,16 @@ def request_options(
 
             access = Access(**{name: options.pop(name) for name in Access.__struct_fields__})
             wanted = _wanted({name: options.pop(name) for name in filters})
-            return command(Request(sources, wanted, access, quiet), **options)
+            proof = {name: options.pop(name) for name in ("verify", "public_keys")} if verifiable else {}
+            if proof.get("public_keys") and not proof["verify"]:
+                raise UsageError("--public-keys is for --verify", "add --verify")
+            return command(Request(sources, wanted, access, quiet, **proof), **options)
 
         shared = (
             click.argument("sources", nargs=-1, metavar=metavar),
             *(_FILTERS[name] for name in filters),
             *_AWS,
+            *(_VERIFY if verifiable else ()),
             _QUIET,
         )
         for option in reversed(shared):

@@ -14,6 +14,7 @@ from cnitrail.errors import SourceError
 from cnitrail.history import Ledger, build, cover
 from cnitrail.model import (
     Account,
+    Coverage,
     Evidence,
     Moment,
     Note,
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cnitrail.answers.filters import Filter
+    from cnitrail.cli.proving import Proof
     from cnitrail.cli.request import Access, Request
     from cnitrail.decode import Decoded
-    from cnitrail.model import Event, History
+    from cnitrail.model import Event, Faulty, History
     from cnitrail.sources import Source
 
 _SHOWN = 20
@@ -70,9 +72,17 @@ class _Count(Struct):
 def ask(request: Request) -> tuple[History, Evidence]:
     """The history that the sources of a request tell, and the account of what was read."""
     scope = scope_of(request.wanted, request.access)
+    proof = _prove(request, scope) if request.verify else None
     with Progress(request.quiet) as progress:
-        ledger, evidence = read_evidence(request.sources, scope, progress)
+        ledger, evidence = read_evidence(request.sources, scope, progress, proof)
     return build(ledger.events(), ledger.sessions()), evidence
+
+
+def _prove(request: Request, scope: Scope) -> Proof:
+    from cnitrail.cli.proving import Proof
+
+    with Progress(request.quiet, "faults") as progress:
+        return Proof(request.sources, scope, request.public_keys, progress)
 
 
 def scope_of(wanted: Filter, access: Access) -> Scope:
@@ -95,8 +105,10 @@ def scope_of(wanted: Filter, access: Access) -> Scope:
     )
 
 
-def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tuple[Ledger, Evidence]:
-    """Everything that the sources hold, and the account of it.
+def read_evidence(
+    uris: tuple[str, ...], scope: Scope, progress: Progress, proof: Proof | None = None
+) -> tuple[Ledger, Evidence]:
+    """Everything that the sources hold, and the account of it; what of it is proven, where that is asked.
 
     Raises ``SourceError`` where a source cannot be read at all.
     """
@@ -107,7 +119,7 @@ def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tu
     signs: set[Sign] = set()
     ends: list[Moment] = []
     for source in sources:
-        count = _read(source, ledger, progress)
+        count = _read(source, ledger, progress, proof)
         if count.files == count.tally.records == 0 and not count.skipped:
             raise SourceError(f"{source.uri}: no files in it", "name the directory that holds the log files")
         skipped.extend(count.skipped)
@@ -127,16 +139,24 @@ def read_evidence(uris: tuple[str, ...], scope: Scope, progress: Progress) -> tu
     events = ledger.events()
     moments: list[Event | Moment] = [*events, *ends]
     times = [each.time for each in moments]
+    if proof is None:
+        covered = cover(signs, moments)
+    else:
+        covered = proof.cover(signs, moments, skipped)
+        known = {each.source for each in skipped}
+        skipped += [each for each in proof.skipped if each.source not in known]
     return ledger, Evidence(
         sources=tuple(reports),
         first_event=min(times, default=None),
         last_event=max(times, default=None),
-        coverage=cover(signs, moments).reaches,
+        coverage=covered.reaches,
         skipped=tuple(skipped),
+        verified=proof is not None,
+        faults=proof.faults if proof else (),
     )
 
 
-def _read(source: Source, ledger: Ledger, progress: Progress) -> _Count:
+def _read(source: Source, ledger: Ledger, progress: Progress, proof: Proof | None) -> _Count:
     count = _Count()
     progress.begin(source, 0)
     for delivered in scan_source(source):
@@ -144,11 +164,12 @@ def _read(source: Source, ledger: Ledger, progress: Progress) -> _Count:
             case Scanned():
                 count.files += 1
                 count.add(delivered.tally)
+                doubter = None if proof and proof.vouches(source.uri, delivered.document.uri) else proof
                 for found in delivered.found:
-                    _enter(found, ledger, count)
+                    _enter(found, ledger, count, doubter)
             case Record():
                 count.tally.records += 1
-                _enter((delivered, decode(delivered)), ledger, count)
+                _enter((delivered, decode(delivered)), ledger, count, proof)
             case Skipped():
                 count.skipped.append(delivered)
             case Account():
@@ -159,8 +180,10 @@ def _read(source: Source, ledger: Ledger, progress: Progress) -> _Count:
     return count
 
 
-def _enter(found: Skipped | tuple[Record, Decoded], ledger: Ledger, count: _Count) -> None:
-    """Take what was found into the ledger, and into the account."""
+def _enter(
+    found: Skipped | tuple[Record, Decoded], ledger: Ledger, count: _Count, doubter: Proof | None
+) -> None:
+    """Take what was found into the ledger, and into the account; whom to tell that it is not proven."""
     if isinstance(found, Skipped):
         count.skipped.append(found)
         return
@@ -168,6 +191,8 @@ def _enter(found: Skipped | tuple[Record, Decoded], ledger: Ledger, count: _Coun
     count.skipped += problems(record, decoded)
     if decoded.fact is not None:
         count.relevant += 1
+        if doubter is not None:
+            doubter.doubt(decoded.fact)
         count.duplicates += not ledger.add(decoded.fact)
 
 
@@ -175,17 +200,35 @@ def tell(evidence: Evidence, shown: int, quiet: bool, nothing: str) -> int:
     """Say on stderr what was read and what was not; the exit status that follows from it."""
     if not quiet:
         click.echo(_summary(evidence, shown, nothing), err=True)
-    return tell_skipped(evidence.skipped, "-o json lists all under evidence.skipped")
+    unproven = evidence.verified and _tell_proven(evidence, quiet)
+    faulty = _tell_each("at fault", evidence.faults, "-o json lists all under evidence.faults")
+    skipped = tell_skipped(evidence.skipped, "-o json lists all under evidence.skipped")
+    return 3 if unproven or faulty or skipped else 0
+
+
+def _tell_proven(evidence: Evidence, quiet: bool) -> bool:
+    """Say on stderr how much of the time is proven; whether nothing is."""
+    from cnitrail.answers.gaps import how_proven
+
+    nothing = not any(reach.proven for reach in evidence.coverage)
+    if nothing or not quiet:
+        click.echo(how_proven(Coverage(evidence.coverage)), err=True)
+    return nothing
 
 
 def tell_skipped(skipped: Sequence[Skipped], where: str) -> int:
     """Say on stderr what could not be read, and where all of it is listed; the exit status."""
-    for skip in skipped[:_SHOWN]:
-        click.echo(f"skipped: {printable(skip.source)}: {printable(skip.reason)}", err=True)
-    more = len(skipped) - _SHOWN
+    return 3 if _tell_each("skipped", skipped, where) else 0
+
+
+def _tell_each(what: str, found: Sequence[Skipped | Faulty], where: str) -> bool:
+    """Say on stderr what was found, and where all of it is listed; whether there is any."""
+    for each in found[:_SHOWN]:
+        click.echo(f"{what}: {printable(each.source)}: {printable(each.reason)}", err=True)
+    more = len(found) - _SHOWN
     if more > 0:
-        click.echo(f"skipped: {more} more; {where}", err=True)
-    return 3 if skipped else 0
+        click.echo(f"{what}: {more} more; {where}", err=True)
+    return bool(found)
 
 
 def _summary(evidence: Evidence, shown: int, nothing: str) -> str:

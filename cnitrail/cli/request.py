@@ -24,9 +24,14 @@ class Access(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """What a command is asked: of which sources, and what to keep."""
+    """What a command is asked: of which sources, what to keep, and whether digests are to prove it.
+
+    ``public_keys`` is the path of a file with the keys that digests are signed with.
+    """
 
     sources: tuple[str, ...]
     wanted: Filter
     access: Access
     quiet: bool
+    verify: bool = False
+    public_keys: str | None = None

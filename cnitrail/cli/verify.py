@@ -24,7 +24,7 @@ _NOTHING = 4
     metavar="FILE",
     help="CloudTrail's public keys, as aws cloudtrail list-public-keys prints them.",
 )
-@request_options("account", "region", "since", "until", metavar="SOURCE...")
+@request_options("account", "region", "since", "until", metavar="SOURCE...", verifiable=False)
 @output_option("verify")
 def verify(request: Request, public_keys: str | None, output: str) -> None:
     """Check log files against the digests that CloudTrail signs every hour.

@@ -58,6 +58,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
 
     from cnitrail.answers.who import Witness
     from cnitrail.cli.printing import respond
+    from cnitrail.cli.proving import can_have_digests
     from cnitrail.cli.questions import Question, Unreadable, read_questions
     from cnitrail.cli.reading import ask
     from cnitrail.model import Coverage
@@ -74,8 +75,11 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
         asked = {"questions": len(questions)}
     addresses = {ip_network(each.ip) for each in questions if isinstance(each, Question)}
     history, evidence = ask(replace(request, wanted=replace(request.wanted, ip=tuple(addresses))))
-    answers = list(_answers(Witness(history, Coverage(evidence.coverage)), questions, request.wanted))
+    witness = Witness(history, Coverage(evidence.coverage), verified=evidence.verified)
+    answers = list(_answers(witness, questions, request.wanted))
     status = respond(request, output, evidence, answers, **asked)
+    if not request.quiet and any(map(can_have_digests, request.sources)) and not request.verify:
+        click.echo("merely read; --verify proves it with CloudTrail's digests", err=True)
     unreadable = [each for each in questions if isinstance(each, Unreadable)]
     for each in unreadable[:_SHOWN]:
         click.echo(f"not a question: {printable(each.reason)}", err=True)
@@ -131,4 +135,4 @@ def _answers(
             )
             yield witness.who(asked.ip, asked.at, narrowed)
         else:
-            yield WhoAnswer(asked.ip, None, Verdict.UNKNOWN, (), (asked.reason,))
+            yield WhoAnswer(asked.ip, None, Verdict.UNKNOWN, (), (asked.reason,), None)

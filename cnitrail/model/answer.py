@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from cnitrail.model.coverage import Ground
 from cnitrail.model.event import Actor, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Evidence, Origin
 from cnitrail.model.history import Basis
@@ -198,10 +199,15 @@ class Holder(Struct, frozen=True, gc=False):
 
 
 class WhoAnswer(Struct, frozen=True, gc=False):
-    """Who held an address at a second, how sure that is, and why."""
+    """Who held an address at a second, how sure that is, and why.
+
+    ``rests_on`` is the least of what the answer rests on, from the holder's start (or since it has been on
+    the instance that is named) to its end, or to the time asked for if that is later; None without a holder.
+    """
 
     ip: str
     at: datetime | None
     verdict: Verdict
     holders: tuple[Holder, ...]
     reasons: tuple[str, ...]
+    rests_on: Ground | None

@@ -27,6 +27,13 @@ class Skipped(Struct, frozen=True, gc=False):
     reason: str
 
 
+class Faulty(Struct, frozen=True, gc=False):
+    """A file that digests speak against: where it is, or should be, and why in one sentence."""
+
+    source: str
+    reason: str
+
+
 class Note(Struct, frozen=True, gc=False):
     """Something that a source says of its own reading: how it asked, what it could not show.
 
@@ -124,10 +131,15 @@ class SourceReport(Struct, frozen=True, gc=False):
 
 
 class Evidence(Struct, frozen=True, gc=False):
-    """The account of everything that was read; times are those of relevant events."""
+    """The account of everything that was read; times are those of relevant events.
+
+    ``verified`` says that digests were asked, ``faults`` what they say is not as it was delivered.
+    """
 
     sources: tuple[SourceReport, ...]
     first_event: datetime | None
     last_event: datetime | None
     coverage: tuple[Reach, ...]
     skipped: tuple[Skipped, ...]
+    verified: bool = False
+    faults: tuple[Faulty, ...] = ()

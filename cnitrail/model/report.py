@@ -9,6 +9,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from cnitrail.model.answer import TimelineEntry
+from cnitrail.model.coverage import Ground
 from cnitrail.model.event import Actor, Held, HoldingKind
 from cnitrail.model.evidence import Origin
 from cnitrail.model.finding import Finding
@@ -161,6 +162,7 @@ class Tenure(Struct, frozen=True, gc=False):
     """An interface that held an address that was asked for, from when to when.
 
     ``instances`` are those that it was on in this time; ``doubt`` says why it may be otherwise.
+    ``rests_on`` is the least of what all of the time rests on, None where digests were not asked.
     """
 
     held: Held
@@ -170,6 +172,7 @@ class Tenure(Struct, frozen=True, gc=False):
     start: Edge
     end: Edge
     doubt: str | None
+    rests_on: Ground | None
 
 
 class Report(Struct, frozen=True, gc=False):

@@ -41,7 +41,7 @@ _FIRST = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
 _AFTER_SLASH = chr(ord("/") + 1)
 
-_STAMP_SLACK = timedelta(minutes=15)
+STAMP_SLACK = timedelta(minutes=15)
 """AWS does not say how a stamp is rounded; files come about every five minutes."""
 
 
@@ -184,14 +184,14 @@ def _stamped(stamp: str) -> datetime | None:
 
 
 def _delivered_from(since: datetime) -> datetime:
-    return _moved(since, -_STAMP_SLACK)
+    return moved(since, -STAMP_SLACK)
 
 
 def _delivered_until(until: datetime, lag: timedelta) -> datetime:
-    return _moved(_moved(until, lag), _STAMP_SLACK)
+    return moved(moved(until, lag), STAMP_SLACK)
 
 
-def _moved(time: datetime, by: timedelta) -> datetime:
+def moved(time: datetime, by: timedelta) -> datetime:
     """A time in UTC, moved, but not over the ends of the calendar."""
     try:
         return time.astimezone(UTC) + by

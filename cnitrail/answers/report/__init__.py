@@ -20,9 +20,10 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
     ``whole`` says that nothing was left out of the evidence because of the filter's places: only then
     is judged what is out of the ordinary.
     """
+    coverage = Coverage(evidence.coverage)
     found = list(calls(history, wanted))
     entries = [entry for _, entry in found]
-    grave = findings(history, Coverage(evidence.coverage), wanted) if whole else ()
+    grave = findings(history, coverage, wanted) if whole else ()
     played = scenes(history, entries)
     asked = asked_leases(history, wanted)
     cited = {event.key for event, _ in found}
@@ -33,6 +34,7 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
         cited |= {bound.event.key for bound in (lease.start, lease.end) if bound.event}
     cast = Cast(history, cited, found)
     told = lives(history, played, entries, cast)
+    held = tenures(history, asked, cast, coverage if evidence.verified else None)
     return Report(
         title=title(entries, told, wanted),
         start=entries[0].time if entries else None,
@@ -42,7 +44,7 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
         calls=cast.calls,
         instances=told,
         principals=cast.principals,
-        tenures=tuple(tenures(history, asked, cast)) if wanted.ip else None,
+        tenures=tuple(held) if wanted.ip else None,
         caveats=tuple(caveats(told, wanted)),
         events=cast.events,
     )

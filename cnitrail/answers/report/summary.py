@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from operator import attrgetter
 
-from cnitrail.answers.gaps import clock, place_of
+from cnitrail.answers.gaps import clock, place_of, unread
 from cnitrail.answers.report.cast import Cast
 from cnitrail.answers.report.failures import failures
 from cnitrail.answers.report.spells import Spell, deeds, spells, taken
@@ -15,11 +15,14 @@ from cnitrail.model import (
     ActorKind,
     Basis,
     Call,
+    Coverage,
     Effect,
     Evidence,
+    Ground,
     Held,
     HoldingKind,
     InstanceLife,
+    Place,
     Principal,
     Statement,
 )
@@ -55,6 +58,8 @@ def summary(cast: Cast, told: Sequence[InstanceLife], evidence: Evidence) -> Ite
         yield from _lost(cast.calls, told)
         yield from failures(cast)
     yield from _gaps(cast, evidence)
+    if evidence.verified and cast.calls:
+        yield from _proofs(cast.calls, Coverage(evidence.coverage))
 
 
 def _whole(cast: Cast) -> Statement:
@@ -185,14 +190,38 @@ def _gaps(cast: Cast, evidence: Evidence) -> Iterator[Statement]:
     for reach in evidence.coverage:
         for hole in reach.holes:
             if cast.calls and hole.start < cast.calls[-1].entry.time and cast.calls[0].entry.time < hole.end:
-                place = place_of(*(each and quoted(each) for each in (reach.account, reach.region)))
-                yield Statement(
-                    f"Nothing of {place} was read between {clock(hole.start)} and {clock(hole.end)}: "
-                    "what happened there is not told here."
-                )
+                told = unread(hole, _where(reach.account, reach.region))
+                yield Statement(f"{told[0].upper()}{told[1:]}: what happened there is not told here.")
     if evidence.skipped:
         skipped = many(len(evidence.skipped), "piece")
         yield Statement(f"{skipped} of the evidence could not be read, and may tell more: see Evidence.")
+
+
+def _proofs(calls: Sequence[Call], coverage: Coverage) -> Iterator[Statement]:
+    """What digests prove of the time of the calls, for each account and Region."""
+    by_place: dict[Place, list[Call]] = defaultdict(list)
+    for call in calls:
+        by_place[call.entry.account, call.entry.region].append(call)
+    start, end = calls[0].entry.time, calls[-1].entry.time
+    for place, made in by_place.items():
+        if coverage.ground(*place, start, end) is Ground.PROVEN:
+            told = f"of {_where(*place)} nothing is missing or changed, as CloudTrail's digests prove."
+            yield Statement(f"{span(start, end)}: {told}", _events(made))
+            continue
+        rest = [
+            call
+            for call in made
+            if coverage.ground(*place, call.entry.time, call.entry.time) is not Ground.PROVEN
+        ]
+        merely = f"{many(len(rest), 'call')} told here {'is' if len(rest) == 1 else 'are'} merely read"
+        told = f"not all of {_where(*place)} is proven by CloudTrail's digests, and " + (
+            merely if rest else "calls may be missing between those told here"
+        )
+        yield Statement(f"{span(start, end)}: {told}. See Evidence.", _events(rest))
+
+
+def _where(account: str | None, region: str | None) -> str:
+    return place_of(account and quoted(account), region and quoted(region))
 
 
 def _events(calls: Sequence[Call]) -> tuple[int, ...]:

@@ -1,13 +1,14 @@
 """Who held the addresses that were asked for."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.gaps import clock
 from cnitrail.answers.leases import meets_time, takes_interface
 from cnitrail.answers.report.cast import Cast
 from cnitrail.answers.report.words import distinct
-from cnitrail.model import History, Lease, Tenure
+from cnitrail.model import Coverage, Ground, History, Interface, Lease, Tenure
 
 
 def asked_leases(history: History, wanted: Filter) -> tuple[Lease, ...]:
@@ -23,8 +24,14 @@ def asked_leases(history: History, wanted: Filter) -> tuple[Lease, ...]:
     )
 
 
-def tenures(history: History, asked: tuple[Lease, ...], cast: Cast) -> Iterator[Tenure]:
-    """Each lease with the instances that its interface was on in this time."""
+def tenures(
+    history: History, asked: tuple[Lease, ...], cast: Cast, coverage: Coverage | None
+) -> Iterator[Tenure]:
+    """Each lease with the instances that its interface was on in this time.
+
+    ``coverage`` is given where digests were asked.
+    """
+    last = max((citation.time for citation in cast.events), default=None)
     for lease in asked:
         interface = history.interfaces[lease.eni]
         time = Filter(since=lease.reach(), until=lease.end.time)
@@ -40,7 +47,16 @@ def tenures(history: History, asked: tuple[Lease, ...], cast: Cast) -> Iterator[
             start=cast.edge(lease.start),
             end=cast.edge(lease.end),
             doubt=_doubt(lease),
+            rests_on=_ground(lease, interface, coverage, last) if coverage and last else None,
         )
+
+
+def _ground(lease: Lease, interface: Interface, coverage: Coverage, last: datetime) -> Ground:
+    """What a lease rests on; one without an end is told up to the last event of the report."""
+    if lease.start.time is None:
+        return Ground.MISSING
+    end = lease.end.time or max(lease.start.time, last)
+    return coverage.ground(interface.account, interface.region, lease.start.time, end)
 
 
 def _doubt(lease: Lease) -> str | None:

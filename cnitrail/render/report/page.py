@@ -13,11 +13,15 @@ from cnitrail.model import (
     CitedFinding,
     Edge,
     Evidence,
+    Faulty,
+    Ground,
     HoldingSpan,
     InstanceLife,
     InterfaceLife,
     Limits,
+    Period,
     Principal,
+    Reach,
     Report,
     Skipped,
     Step,
@@ -129,6 +133,15 @@ class Page:
         """What could not be read, as far as it is listed."""
         return self.evidence.skipped[: self._sizes.skipped]
 
+    @property
+    def faults(self) -> Sequence[Faulty]:
+        """What digests say is not as it was delivered, as far as it is listed."""
+        return self.evidence.faults[: self._sizes.skipped]
+
+    def proven(self, reach: Reach) -> Sequence[Period]:
+        """When digests prove the evidence of an account and Region, as far as it is listed."""
+        return reach.proven[: self._sizes.skipped]
+
     def addresses(self, held: Sequence[object]) -> str:
         """Addresses in one place: all, or so many that they can be read, and how many more."""
         most = self._sizes.addresses
@@ -181,6 +194,15 @@ class Page:
         basis = "" if edge.basis == "observed" else f" ({edge.basis})"
         by = f" by {self.report.principals[edge.principal].name}" if edge.principal is not None else ""
         return f"{self.when(edge.time)}{basis}{by}"
+
+    def footing(self, tenure: Tenure) -> str:
+        """What a tenure rests on, in a word or two; empty where digests were not asked."""
+        return {
+            None: "",
+            Ground.PROVEN: "proven by digests",
+            Ground.MERELY_READ: "merely read",
+            Ground.MISSING: "not all of it was read",
+        }[tenure.rests_on]
 
     def clock(self, time: datetime) -> str:
         """A time with its date."""
