@@ -1,0 +1,341 @@
+"""``--verify``: what answers say of a copy of a trail that CloudTrail's digests speak of."""
+
+import gzip
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from conftest import FIXTURES, Run
+from loopback import endpoint
+from signed_trail import HOUR, SignedTrail, Stored, public_keys, write_copy, write_plain, zipped
+
+from cnitrail.sources.layout import log_name
+
+STORY = "reused-in-3-seconds"
+"""10.80.4.17 is given at 9:31:10 to a node that was launched at 9:29:50, and let go at 10:12:41."""
+
+FOLDER = "AWSLogs/111111111111/CloudTrail/us-east-1/2025/09/09"
+GIVEN = f"{FOLDER}/111111111111_CloudTrail_us-east-1_20250909T0935Z_cc2reXgOBY7RU9Lv.json.gz"
+LET_GO = f"{FOLDER}/111111111111_CloudTrail_us-east-1_20250909T1015Z_73fbaHUIDpKrp97f.json.gz"
+LATEST = f"{FOLDER}/111111111111_CloudTrail_us-east-1_20250909T1045Z_M1SOdQjk07nLDv6R.json.gz"
+
+
+def logs() -> dict[str, Stored]:
+    """The log files of the story, by their keys."""
+    top = FIXTURES / STORY
+    return {
+        path.relative_to(top).as_posix(): Stored(path.read_bytes()) for path in sorted(top.rglob("*.json.gz"))
+    }
+
+
+def signed(objects: dict[str, Stored] | None = None) -> SignedTrail:
+    """Log files, and digests of the hours from 9:01:31 to 13:01:31."""
+    trail = SignedTrail("111111111111", "us-east-1", now=datetime(2025, 9, 9, 9, 1, 31, tzinfo=UTC))
+    trail.objects.update(objects or logs())
+    names = [(key, name) for key in trail.objects if (name := log_name(key)) is not None]
+    for _ in range(4):
+        start, trail.now = trail.now, trail.now + HOUR
+        listed = [key for key, name in names if start <= name.delivered < trail.now]
+        trail.digests.append(trail._digest(start, trail.now, listed))
+    return trail
+
+
+def records(stored: Stored) -> list[dict[str, Any]]:
+    """The records of a log file."""
+    found: list[dict[str, Any]] = json.loads(gzip.decompress(stored.body))["Records"]
+    return found
+
+
+@pytest.fixture
+def trail() -> SignedTrail:
+    return signed()
+
+
+class Copy:
+    """A copy of a trail as ``cnitrail sync`` makes one, and the questions that are asked of it."""
+
+    def __init__(self, folder: Path, run: Run) -> None:
+        self.folder = folder
+        self._run = run
+
+    def of(self, trail: SignedTrail) -> "Copy":
+        """The copy is made."""
+        write_copy(trail.objects, self.folder)
+        return self
+
+    def plainly_of(self, trail: SignedTrail) -> tuple[str, str]:
+        """The copy is made as ``aws s3 sync`` does it; how the public keys are named then."""
+        write_plain(trail.objects, self.folder)
+        keys = self.folder.with_name("keys.json")
+        keys.write_text(public_keys(), encoding="utf-8")
+        return "--public-keys", str(keys)
+
+    def path(self, key: str) -> Path:
+        """Where an object lies."""
+        return self.folder / "audit-logs" / key
+
+    def ask(self, command: str, *arguments: str) -> Result:
+        return self._run(command, str(self.folder), "--verify", *arguments)
+
+    def who(self, *arguments: str) -> tuple[int, str | None, dict[str, Any]]:
+        """Who had the address at ten: the exit status, what the answer rests on, and the evidence."""
+        asked = ("10.80.4.17", str(self.folder), "--at", "2025-09-09T10:00Z", "--verify", "-o", "json")
+        result = self._run("who", *asked, *arguments)
+        told = json.loads(result.stdout)
+        (answer,) = told["entries"]
+        assert [holder["eni"] for holder in answer["holders"]] == ["eni-08a3e7c1f5d9b4860"]
+        return result.exit_code, answer["rests_on"], told["evidence"]
+
+
+@pytest.fixture
+def copy(tmp_path: Path, run: Run) -> Copy:
+    return Copy(tmp_path / "trail", run)
+
+
+def proven(evidence: dict[str, Any]) -> list[tuple[str, str]]:
+    """The proven times of the only account and Region."""
+    (reach,) = evidence["coverage"]
+    return [(each["start"][11:19], each["end"][11:19]) for each in reach["proven"]]
+
+
+class TestGolden:
+    """A copy whose release of the address, at 10:12:41, is in a file that is gone."""
+
+    @pytest.mark.parametrize("story", ["sound", "at-fault"])
+    def test_an_answer_and_a_report_read_as_reviewed(
+        self,
+        story: str,
+        copy: Copy,
+        trail: SignedTrail,
+        run: Run,
+        golden: Callable[[str, str], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.chdir(copy.of(trail).folder.parent)
+        if story == "at-fault":
+            copy.path(LET_GO).unlink()
+        asked = ("--at", "2025-09-09T10:14Z", "--verify")
+        golden(f"verified/{story}-who.txt", run("who", "10.80.4.17", "trail", *asked).output)
+        report = run("report", "trail", "--ip", "10.80.4.17", "--verify").output
+        golden(f"verified/{story}-report.md", re.sub(r"(?<=\| `trail` \| )(\d+ \| )[\d,]+", r"\1…", report))
+
+
+class TestASoundTrail:
+    def test_who_says_that_its_answer_is_proven(self, copy: Copy, trail: SignedTrail) -> None:
+        status, rests_on, evidence = copy.of(trail).who()
+        assert (status, rests_on) == (0, "proven")
+        assert (evidence["verified"], evidence["faults"], evidence["skipped"]) == (True, [], [])
+
+    def test_events_are_proven_up_to_an_hour_before_the_deliveries(
+        self, copy: Copy, trail: SignedTrail
+    ) -> None:
+        _, _, evidence = copy.of(trail).who()
+        assert proven(evidence) == [("09:01:31", "12:01:31")]
+        assert evidence["coverage"][0]["merely_read"] == evidence["coverage"][0]["holes"] == []
+
+    def test_how_late_an_event_may_come_is_what_delivery_lag_says(
+        self, copy: Copy, trail: SignedTrail
+    ) -> None:
+        _, rests_on, evidence = copy.of(trail).who("--delivery-lag", "3h")
+        assert (rests_on, proven(evidence)) == ("merely_read", [("09:01:31", "10:01:31")])
+
+    def test_only_the_time_that_is_asked_for_is_proven(self, copy: Copy, trail: SignedTrail) -> None:
+        asked = ("--since", "2025-09-09T09:20Z", "--until", "2025-09-09T10:30Z")
+        _, rests_on, evidence = copy.of(trail).who(*asked)
+        assert (rests_on, proven(evidence)) == ("proven", [("09:20:00", "10:30:00")])
+
+    @pytest.mark.parametrize(
+        ("command", "arguments"),
+        [
+            ("timeline", ()),
+            ("leases", ()),
+            ("findings", ()),
+            ("pool", ()),
+            ("report", ()),
+            ("state", ("--at", "2025-09-09T10:00Z")),
+        ],
+    )
+    def test_every_command_says_how_much_is_proven(
+        self, command: str, arguments: tuple[str, ...], copy: Copy, trail: SignedTrail
+    ) -> None:
+        result = copy.of(trail).ask(command, *arguments)
+        assert result.exit_code == 0
+        assert "\n3 h 0 min proven by CloudTrail's digests\n" in result.stderr
+
+    def test_quiet_says_nothing(self, copy: Copy, trail: SignedTrail) -> None:
+        assert copy.of(trail).ask("timeline", "--quiet").stderr == ""
+
+    def test_a_plain_copy_is_verified_with_public_keys(self, copy: Copy, trail: SignedTrail) -> None:
+        _, rests_on, evidence = copy.who(*copy.plainly_of(trail))
+        assert (rests_on, proven(evidence)) == ("proven", [("09:01:31", "11:01:31")])
+
+    def test_the_report_says_so_and_where_that_ends(self, copy: Copy, trail: SignedTrail) -> None:
+        text = copy.of(trail).ask("report").stdout
+        assert (
+            "- 2025-09-09 09:29:50 to 10:20:05Z: of `111111111111` in `us-east-1` nothing is missing or "
+            "changed, as CloudTrail's digests prove. (E1–E7)\n"
+        ) in text
+        assert (
+            "read from 2025-09-09 09:01:31 to 2025-09-09 12:01:31, without a hole; proven by CloudTrail's "
+            "digests from 2025-09-09 09:01:31 to 2025-09-09 12:01:31.\n"
+        ) in text
+        assert "Merely read" not in text
+
+
+class TestATrailAtFault:
+    def test_a_changed_log_file_is_told_and_its_hour_is_merely_read(
+        self, copy: Copy, trail: SignedTrail
+    ) -> None:
+        copy.of(trail)
+        changed = records(trail.objects[GIVEN])
+        changed[0]["sourceIPAddress"] = "192.0.2.66"
+        copy.path(GIVEN).write_bytes(zipped(json.dumps({"Records": changed}).encode()))
+        status, rests_on, evidence = copy.who()
+        assert (status, rests_on, proven(evidence)) == (3, "merely_read", [("10:01:31", "12:01:31")])
+        assert {fault["source"] for fault in evidence["faults"]} == {str(copy.path(GIVEN))}
+
+    def test_what_is_at_fault_is_said_even_quietly(self, copy: Copy, trail: SignedTrail) -> None:
+        copy.of(trail).path(LATEST).unlink()
+        result = copy.ask("timeline", "--quiet")
+        assert result.exit_code == 3
+        assert result.stdout.startswith("TIME (UTC)")
+        assert beginnings(result.stderr) == {"at fault"}
+        assert f"/{LATEST}: a digest lists it, but it is not there\n" in result.stderr
+
+    def test_a_missing_digest_breaks_what_is_proven(self, copy: Copy, trail: SignedTrail) -> None:
+        copy.of(trail).path(trail.digests[1]).unlink()
+        status, rests_on, evidence = copy.who()
+        assert (status, rests_on, proven(evidence)) == (3, "merely_read", [("11:01:31", "12:01:31")])
+
+    def test_the_report_lists_it(self, copy: Copy, trail: SignedTrail) -> None:
+        copy.of(trail).path(LET_GO).unlink()
+        text = copy.ask("report").stdout
+        assert f"- At fault: `s3://audit-logs/{LET_GO}`: a digest lists it, but it is not there\n" in text
+        assert (
+            "is proven by CloudTrail's digests, and 6 calls told here are merely read. See Evidence." in text
+        )
+
+    def test_without_a_digest_nothing_is_proven_and_that_is_no_success(self, run: Run) -> None:
+        result = run("who", "10.80.4.17", STORY, "--at", "2025-09-09T10:00Z", "--verify", "-o", "jsonl")
+        assert result.exit_code == 3
+        assert json.loads(result.stdout)["rests_on"] == "merely_read"
+        assert (
+            "\nnothing proven by CloudTrail's digests (cnitrail verify says why), 1 h 20 min merely read\n"
+        ) in result.stderr
+
+
+class TestWhatDigestsDoNotVouchFor:
+    """A proven hour holds all that CloudTrail delivered; what else was read may still be false."""
+
+    def test_an_event_in_a_file_of_another_name_is_merely_read(self, copy: Copy, trail: SignedTrail) -> None:
+        (release,) = [each for each in records(trail.objects[LET_GO]) if "Unassign" in each["eventName"]]
+        forged = release | {"eventID": "forged", "eventTime": "2025-09-09T10:05:00Z"}
+        keys = copy.plainly_of(trail)
+        (copy.folder / "notes.json").write_text(json.dumps({"Records": [forged]}), encoding="utf-8")
+        status, rests_on, evidence = copy.who(*keys)
+        assert (status, rests_on) == (0, "merely_read")
+        assert proven(evidence) == [("09:01:31", "10:04:59"), ("10:05:01", "11:01:31")]
+
+    def test_so_is_one_whose_copy_lies_in_another_file(self, copy: Copy, trail: SignedTrail) -> None:
+        keys = copy.plainly_of(trail)
+        (copy.folder / "copy.json.gz").write_bytes(trail.objects[GIVEN].body)
+        assert copy.who(*keys)[:2] == (0, "merely_read")
+
+    def test_so_is_one_from_a_source_without_digests(
+        self, copy: Copy, trail: SignedTrail, run: Run, tmp_path: Path
+    ) -> None:
+        store = str(tmp_path / "trail.db")
+        assert run("collect", str(copy.of(trail).folder), "--to", store).exit_code == 0
+        assert copy.who(store)[:2] == (0, "merely_read")
+
+    def test_a_file_that_could_not_be_read_makes_its_time_merely_read(self, copy: Copy) -> None:
+        torn = logs() | {LATEST: Stored(zipped(b'{"Records":[{"eventName":'))}
+        status, rests_on, evidence = copy.of(signed(torn)).who()
+        assert (status, rests_on, evidence["faults"]) == (3, "merely_read", [])
+        assert {each["source"] for each in evidence["skipped"]} == {str(copy.path(LATEST))}
+        assert proven(evidence) == [("09:01:31", "09:30:00"), ("11:00:00", "12:01:31")]
+
+    def test_a_night_without_a_file_is_proven_to_be_quiet(self, copy: Copy, trail: SignedTrail) -> None:
+        (reach,) = copy.of(trail).who()[2]["coverage"]
+        assert (reach["last"], reach["holes"]) == ("2025-09-09T12:01:31Z", [])
+
+
+class TestABucket:
+    @pytest.fixture
+    def bucket(self, trail: SignedTrail, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, ...]]:
+        """The options that name the trail's bucket, where CloudTrail tells its keys, too."""
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        with endpoint() as server:
+            server.keys = {"us-east-1": json.loads(public_keys())["PublicKeyList"]}
+            objects = trail.objects
+            server.put(
+                "audit-logs",
+                {key: stored.body for key, stored in objects.items()},
+                {key: stored.metadata for key, stored in objects.items()},
+            )
+            yield "s3://audit-logs", "--endpoint-url", server.url, "--verify"
+
+    @pytest.mark.parametrize(
+        ("asked", "rests_on"),
+        [
+            ((), "proven"),
+            (("--since", "2025-09-09T09:29Z", "--until", "2025-09-09T10:13Z"), "proven"),
+            (("--since", "2025-09-09T09:30Z", "--until", "2025-09-09T10:13Z"), "merely_read"),
+            (("--until", "2025-09-09T10:05Z"), "merely_read"),
+            (("--until", "2025-09-09T10:13Z", "--delivery-lag", "3h"), "merely_read"),
+        ],
+    )
+    def test_answers_rest_on_what_was_asked_for(
+        self, asked: tuple[str, ...], rests_on: str, bucket: tuple[str, ...], run: Run
+    ) -> None:
+        question = ("who", "10.80.4.17", "--at", "2025-09-09T10:00Z", "-o", "jsonl")
+        result = run(*question, *bucket, *asked)
+        assert (result.exit_code, json.loads(result.stdout)["rests_on"]) == (0, rests_on)
+
+
+class TestUsage:
+    @pytest.mark.parametrize("source", ["lookup:", "-"])
+    def test_what_can_have_no_digests_cannot_be_verified(self, source: str, run: Run) -> None:
+        result = run("timeline", source, "--verify")
+        assert result.exit_code == 2
+        assert result.stderr == (
+            "cnitrail: --verify: no source here has digests\n"
+            "try: name a trail's bucket (s3://BUCKET), or a copy that cnitrail sync has made\n"
+        )
+
+    def test_nor_can_a_store(self, run: Run, tmp_path: Path) -> None:
+        store = str(tmp_path / "trail.db")
+        assert run("collect", STORY, "--to", store).exit_code == 0
+        assert run("timeline", store, "--verify").exit_code == 2
+
+    def test_public_keys_alone_mean_nothing(self, run: Run) -> None:
+        result = run("timeline", STORY, "--public-keys", "keys.json")
+        assert (result.exit_code, result.stderr) == (
+            2,
+            "cnitrail: --public-keys is for --verify\ntry: add --verify\n",
+        )
+
+    def test_unless_it_is_asked_who_says_that_its_answer_is_merely_read(self, run: Run) -> None:
+        result = run("who", "10.80.4.17", STORY, "--at", "2025-09-09T10:00Z", "-o", "json")
+        told = json.loads(result.stdout)
+        assert (told["evidence"]["verified"], told["entries"][0]["rests_on"]) == (False, "merely_read")
+        assert result.stderr.endswith("\nmerely read; --verify proves it with CloudTrail's digests\n")
+
+
+def beginnings(text: str) -> set[str]:
+    """What the lines of a text begin with, up to the first colon."""
+    return {line.partition(":")[0] for line in text.splitlines()}
