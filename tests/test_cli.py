@@ -272,6 +272,7 @@ class TestReadme:
             "cnitrail timeline ironman --event 'Assign*'",
             "cnitrail who 10.80.4.17 reused-in-3-seconds --at 2025-09-09T10:00Z",
             "cnitrail leases silent-death --ip 10.96.9.101",
+            "cnitrail who 192.168.55.245 ironman-signed --at 2022-10-05T14:00Z --verify",
             "cnitrail state ironman --at 2022-10-05T16:00Z",
             "cnitrail state ironman --live ironman-interfaces.json --at 2022-10-05T15:45Z",
             "cnitrail findings hand-assigned",
