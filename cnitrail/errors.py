@@ -2,6 +2,7 @@
 
 CnitrailError
 ├── UsageError      the command line asks for something that cannot be (exit 2)
+├── AccountError    what was counted while reading does not add up: a fault of ours (exit 1)
 └── SourceError     a source named on the command line cannot be read at all (exit 1)
     └── StoreError  a local store cannot be read or written (exit 1)
 
@@ -21,6 +22,10 @@ class CnitrailError(Exception):
 
 class UsageError(CnitrailError):
     """The command line cannot be understood."""
+
+
+class AccountError(CnitrailError):
+    """What was counted while reading does not add up, so no answer could be relied on."""
 
 
 class SourceError(CnitrailError):

@@ -15,6 +15,7 @@ from typing import Any
 import botocore.endpoint
 import botocore.loaders
 import pytest
+from accounts import added_up
 from callers import Irsa, Role
 from calls import Eni, Instance, Subnet, assign, unassign
 from cloudtrail_server import CloudTrail, Record, serve
@@ -529,6 +530,18 @@ class TestCommandLine:
         )
         assert len({call.region for call in account.calls}) > 15
         assert "AttachNetworkInterface" in result.stdout
+
+    @pytest.mark.usefixtures("at_once")
+    def test_the_account_of_pages_and_of_regions_that_do_not_answer_adds_up(
+        self, account: CloudTrail, run: Run
+    ) -> None:
+        account.add(records("ironman"))
+        account.fault = lambda _: "AccessDeniedException" if account.asked[0] == "us-east-1" else None
+        regions = ("--region", REGION, "--region", "us-east-1", "--endpoint-url", account.url)
+        answer = json.loads(run("timeline", *regions, "--eni", "eni-0bbea279695112970", "-o", "json").stdout)
+        source = added_up(answer["evidence"]["sources"][0])
+        assert (source["files"], source["files_skipped"]) == (source["files_found"] - 1, 1)
+        assert source["kept"] > 0
 
     @pytest.mark.usefixtures("at_once")
     def test_quiet_says_nothing_but_what_failed(self, account: CloudTrail, run: Run) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from accounts import added_up
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from loopback import Call, Endpoint, Fault, Refusal, endpoint
@@ -616,6 +617,15 @@ class TestCommandLine:
         ran = CliRunner().invoke(main, ["timeline", "s3://story-logs", "--endpoint-url", server.url])
         assert ran.exit_code == 3
         assert "it was deleted after it had been listed" in ran.stderr
+
+    def test_the_account_of_a_bucket_adds_up(self, server: Endpoint) -> None:
+        server.fault = lambda call: Refusal(404, "NoSuchKey") if "T1430Z" in call.key else None
+        arguments = ["timeline", "s3://story-logs", "--endpoint-url", server.url, "-o", "json"]
+        answer = json.loads(CliRunner().invoke(main, arguments).stdout)
+        account = added_up(answer["evidence"]["sources"][0])
+        listed = sum(len(files(story)) for story in TOLD)
+        assert (account["files_found"], account["files_skipped"]) == (listed, account["skipped"])
+        assert account["skipped"] > 0
 
     def test_a_lag_that_is_no_length_of_time_is_wrong_usage(self) -> None:
         ran = CliRunner().invoke(main, ["timeline", "s3://story-logs", "--delivery-lag", "soon"])

@@ -24,7 +24,7 @@ from records import (
 )
 
 from cnitrail.decode import NAMES, decode
-from cnitrail.model import Document, Origin, Record, Skipped
+from cnitrail.model import Document, Extent, Origin, Record, Skipped
 from cnitrail.scan import Scanner, Tally
 
 ASSIGN = GOOD["AssignPrivateIpAddresses"]
@@ -151,6 +151,17 @@ class TestEnvelopes:
     def test_a_value_that_is_called_like_an_envelope_is_a_value(self) -> None:
         text = compact({"a": "Records", "b": ["Events"], "Records": [ASSIGN]})
         assert scanned(text).names == ["AssignPrivateIpAddresses"]
+
+    def test_one_record_that_stands_for_a_list_of_one_is_read(self) -> None:
+        reading = scanned(compact({"Records": DELETE}))
+        assert (reading.names, reading.tally.records) == (["DeleteNetworkInterface"], 1)
+        assert (scanned(compact({"Records": LOOK})).tally.passed_over, reading.skipped) == (1, [])
+
+    @pytest.mark.parametrize("records", ["null", '"x"', "17"])
+    def test_what_is_no_list_of_records_is_told_and_is_no_record(self, records: str) -> None:
+        reading = scanned(b'{"Records":%s}' % records.encode())
+        assert reading.skipped == [f'no list of records: {{"Records":{records}}}']
+        assert reading.tally.records == 0
 
     def test_a_digest_file_is_passed_over(self) -> None:
         digest = {
@@ -575,7 +586,9 @@ class TestAccount:
             Origin("b", 0),
             Origin("d", 1),
         ]
-        assert [each for each in found if isinstance(each, Skipped)] == [Skipped("c", "the file is empty")]
+        assert [each for each in found if isinstance(each, Skipped)] == [
+            Skipped("c", "the file is empty", Extent.PART)
+        ]
         assert tally.records == 6
         assert tally.bytes == sum(map(len, texts.values()))
 
@@ -583,7 +596,7 @@ class TestAccount:
         scanner, tally = Scanner(NAMES), Tally()
         list(scanner.scan(Document("a", None, iter([compact(THREE)])), tally))
         (skipped,) = scanner.scan(Document("b", None, iter([b"[17]"])), tally)
-        assert skipped == Skipped("b", "record 0: not an object but 17")
+        assert skipped == Skipped("b", "record 0: not an object but 17", Extent.RECORD)
 
 
 class TestSize:

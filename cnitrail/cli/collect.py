@@ -16,7 +16,7 @@ from cnitrail.errors import SourceError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cnitrail.cli.collecting import Collected
+    from cnitrail.cli.counting import Count
     from cnitrail.cli.request import Request
 
 
@@ -74,7 +74,7 @@ def _place(to: str | None) -> Iterator[str]:
         yield os.path.join(folder, "trail.db")
 
 
-def _collect(request: Request, to: str, name: str) -> Collected:
+def _collect(request: Request, to: str, name: str) -> Count:
     """Bring the sources of a request into a store, which is told of under a name."""
     from cnitrail.cli.collecting import Collector
     from cnitrail.cli.progress import Progress
@@ -108,10 +108,10 @@ def _collect(request: Request, to: str, name: str) -> Collected:
     return collector.collected
 
 
-def _summary(name: str, collected: Collected, new: int) -> str:
-    if collected.files == collected.tally.records == 0:
+def _summary(name: str, collected: Count, new: int) -> str:
+    if collected.files == collected.records == 0:
         return f"{name}: nothing new"
     from cnitrail.cli.reading import many
 
-    files, records = many(collected.files, "file"), many(collected.tally.records, "record")
+    files, records = many(collected.files, "file"), many(collected.records, "record")
     return f"{name}: {files} with {records} read, {collected.relevant:,} relevant, {new:,} new"

@@ -6,7 +6,7 @@ from typing import IO
 
 from cnitrail.decode import decode
 from cnitrail.decode.envelope import enveloped
-from cnitrail.model import Record, Scope, Skipped
+from cnitrail.model import Extent, Record, Scope, Skipped
 from cnitrail.render.lookup_events import event_line
 from cnitrail.store.reader import Reader
 
@@ -26,7 +26,10 @@ def export(store: str, out: IO[str]) -> tuple[int, list[Skipped]]:
         event = enveloped(record, fact)
         if not event.has_identity:
             reason = "not exported: it has no userIdentity, and plaso reads nothing behind such an event"
-            left_out += [Skipped(each.source, f"record {each.index}: {reason}") for each in record.origins]
+            left_out += [
+                Skipped(each.source, f"record {each.index}: {reason}", Extent.RECORD)
+                for each in record.origins
+            ]
             continue
         written.add(fact.event_id or fact.key)
         line = event_line(event)

@@ -10,7 +10,7 @@ from cnitrail.cli.reading import scope_of
 from cnitrail.decode.live import describe
 from cnitrail.errors import SourceError, UsageError
 from cnitrail.history.kinds import cluster_of_tags, interface_kind
-from cnitrail.model import LiveInstance, LiveInterface, Place, Present, Skipped
+from cnitrail.model import Extent, LiveInstance, LiveInterface, Place, Present, Skipped
 from cnitrail.sources.live import ask_ec2, read_saved
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _gathered(listings: Iterable[Listing], skipped: list[Skipped]) -> Present:
                 f"--live {listing.uri}: {error}",
                 "save it with aws ec2 describe-network-interfaces --output json, or describe-instances",
             ) from None
-        skipped += [Skipped(listing.uri, problem) for problem in problems]
+        skipped += [Skipped(listing.uri, problem, Extent.PART) for problem in problems]
         instances |= {each.instance: each for each in described.instances}
         for each in described.interfaces:
             if described.lists_interfaces or each.eni not in interfaces:

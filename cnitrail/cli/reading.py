@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct, field
 
+from cnitrail.cli.counting import Count
 from cnitrail.cli.progress import Progress
 from cnitrail.cli.scanning import Scanned, problems, scan_source
 from cnitrail.decode import NAMES, decode
@@ -25,7 +26,6 @@ from cnitrail.model import (
     SourceReport,
 )
 from cnitrail.render.safe import printable
-from cnitrail.scan import Tally
 from cnitrail.sources import open_source
 
 if TYPE_CHECKING:
@@ -39,34 +39,6 @@ if TYPE_CHECKING:
     from cnitrail.sources import Source
 
 _SHOWN = 20
-
-
-class _Count(Struct):
-    """One source's account, while it is read."""
-
-    files: int = 0
-    relevant: int = 0
-    duplicates: int = 0
-    tally: Tally = field(default_factory=Tally)
-    signs: set[Sign] = field(default_factory=set)
-    skipped: list[Skipped] = field(default_factory=list)
-    ends: list[Moment] = field(default_factory=list)
-
-    def add(self, tally: Tally) -> None:
-        """Add what a document was found to hold."""
-        self.tally.bytes += tally.bytes
-        self.tally.records += tally.records
-        self.tally.signs |= tally.signs
-
-    def take_over(self, account: Account) -> None:
-        """Add what the source itself has counted."""
-        self.files += account.files
-        self.tally.bytes += account.bytes
-        self.tally.records += account.records
-        self.relevant += account.relevant
-        self.duplicates += account.duplicates
-        self.signs |= account.signs
-        self.ends += account.ends
 
 
 def ask(request: Request) -> tuple[History, Evidence]:
@@ -110,7 +82,8 @@ def read_evidence(
 ) -> tuple[Ledger, Evidence]:
     """Everything that the sources hold, and the account of it; what of it is proven, where that is asked.
 
-    Raises ``SourceError`` where a source cannot be read at all.
+    Raises ``SourceError`` where a source cannot be read at all, and ``AccountError`` where what was
+    read of one does not add up.
     """
     ledger = Ledger()
     sources = [open_source(uri, scope) for uri in uris or ("lookup:",)]
@@ -119,23 +92,14 @@ def read_evidence(
     signs: set[Sign] = set()
     ends: list[Moment] = []
     for source in sources:
-        count = _read(source, ledger, progress, proof)
-        if count.files == count.tally.records == 0 and not count.skipped:
+        read = _read(source, ledger, progress, proof)
+        count = read.count
+        if count.files == count.records == 0 and not count.skipped:
             raise SourceError(f"{source.uri}: no files in it", "name the directory that holds the log files")
+        reports.append(count.report(source.uri))
         skipped.extend(count.skipped)
-        signs |= count.signs | count.tally.signs
-        ends.extend(count.ends)
-        reports.append(
-            SourceReport(
-                uri=source.uri,
-                files=count.files,
-                bytes=count.tally.bytes,
-                records=count.tally.records,
-                relevant=count.relevant,
-                duplicates=count.duplicates,
-                skipped=len(count.skipped),
-            )
-        )
+        signs |= read.signs
+        ends.extend(read.ends)
     events = ledger.events()
     moments: list[Event | Moment] = [*events, *ends]
     times = [each.time for each in moments]
@@ -156,44 +120,59 @@ def read_evidence(
     )
 
 
-def _read(source: Source, ledger: Ledger, progress: Progress, proof: Proof | None) -> _Count:
-    count = _Count()
+class _Read(Struct):
+    """What was read of a source beside its events."""
+
+    count: Count = field(default_factory=Count)
+    signs: set[Sign] = field(default_factory=set)
+    ends: list[Moment] = field(default_factory=list)
+
+
+def _read(source: Source, ledger: Ledger, progress: Progress, proof: Proof | None) -> _Read:
+    read, known = _Read(), len(ledger)
+    count = read.count
     progress.begin(source, 0)
     for delivered in scan_source(source):
         match delivered:
             case Scanned():
-                count.files += 1
-                count.add(delivered.tally)
+                count.scanned(delivered)
+                read.signs |= delivered.tally.signs
                 doubter = None if proof and proof.vouches(source.uri, delivered.document.uri) else proof
                 for found in delivered.found:
                     _enter(found, ledger, count, doubter)
             case Record():
-                count.tally.records += 1
-                _enter((delivered, decode(delivered)), ledger, count, proof)
+                decoded = decode(delivered)
+                count.single(len(delivered.origins), matters=decoded.matters)
+                _enter((delivered, decoded), ledger, count, proof)
             case Skipped():
-                count.skipped.append(delivered)
+                count.not_delivered(delivered)
             case Account():
                 count.take_over(delivered)
+                read.signs |= delivered.signs
+                read.ends += delivered.ends
             case Note():
                 progress.note(delivered, count.files)
-        progress.advance(count.files, count.tally.bytes, count.relevant)
-    return count
+        progress.advance(count.files, count.bytes, count.relevant)
+    count.found = source.found
+    count.kept += len(ledger) - known
+    return read
 
 
 def _enter(
-    found: Skipped | tuple[Record, Decoded], ledger: Ledger, count: _Count, doubter: Proof | None
+    found: Skipped | tuple[Record, Decoded], ledger: Ledger, count: Count, doubter: Proof | None
 ) -> None:
     """Take what was found into the ledger, and into the account; whom to tell that it is not proven."""
     if isinstance(found, Skipped):
-        count.skipped.append(found)
+        count.lost(found)
         return
     record, decoded = found
     count.skipped += problems(record, decoded)
     if decoded.fact is not None:
-        count.relevant += 1
         if doubter is not None:
             doubter.doubt(decoded.fact)
-        count.duplicates += not ledger.add(decoded.fact)
+        count.duplicates += len(record.origins) - ledger.add(decoded.fact)
+    elif decoded.matters:
+        count.unreadable += len(record.origins)
 
 
 def tell(evidence: Evidence, shown: int, quiet: bool, nothing: str) -> int:
@@ -234,7 +213,7 @@ def _tell_each(what: str, found: Sequence[Skipped | Faulty], where: str) -> bool
 def _summary(evidence: Evidence, shown: int, nothing: str) -> str:
     files = sum(source.files for source in evidence.sources)
     records = sum(source.records for source in evidence.sources)
-    relevant = sum(source.relevant - source.duplicates for source in evidence.sources)
+    relevant = sum(source.kept for source in evidence.sources)
     read = f"{many(files, 'file')} with {many(records, 'record')} read, {relevant} relevant"
     if evidence.first_event is None or evidence.last_event is None:
         return f"nothing to show: {read}; none moves an address or an interface"

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from cnitrail.ahead import ahead
 from cnitrail.decode import MARKERS, NAMES, Decoded, decode
-from cnitrail.model import Document, Record, Skipped
+from cnitrail.model import Document, Extent, Record, Skipped
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources.layout import log_name
 
@@ -32,13 +32,15 @@ _WORKERS: Final = min(os.cpu_count() or 1, 4)
 class Scanned(Struct, frozen=True):
     """A document that was read, with the account of it.
 
-    ``found`` are the records that may matter, each with what it says, and what could not be read.
-    ``failed`` says that its bytes could not all be had.
+    ``found`` are the records that may matter, each with what it says, and what could not be read;
+    ``relevant`` counts those that do, or could not be read. ``failed`` says that its bytes could not
+    all be had.
     """
 
     document: Document
     tally: Tally
     found: list[Skipped | tuple[Record, Decoded]]
+    relevant: int
     failed: bool
 
 
@@ -57,8 +59,9 @@ def scan_source(source: Source) -> Iterator[Scanned | Record | Skipped | Note | 
 
 def problems(record: Record, decoded: Decoded) -> list[Skipped]:
     """What of a record could not be read, for each place where it stands."""
+    extent = Extent.RECORD if decoded.fact is None else Extent.PART
     return [
-        Skipped(origin.source, f"record {origin.index}: {problem}")
+        Skipped(origin.source, f"record {origin.index}: {problem}", extent)
         for origin in record.origins
         for problem in decoded.problems
     ]
@@ -112,11 +115,18 @@ def _scan(scanner: Scanner, document: Document) -> Scanned:
     if name is not None:
         tally.signs.add((name.account, name.region, name.delivered))
     watched = Document(document.uri, document.size, iter(chunks), document.etag)
-    found = [
-        each if isinstance(each, Skipped) else (each, decode(each))
-        for each in scanner.scan(watched, tally, signs=name is None)
-    ]
-    return Scanned(document, tally, found, chunks.failed)
+    found: list[Skipped | tuple[Record, Decoded]] = []
+    relevant = 0
+    for each in scanner.scan(watched, tally, signs=name is None):
+        if isinstance(each, Skipped):
+            relevant += each.extent is Extent.RECORD
+            found.append(each)
+            continue
+        decoded = decode(each)
+        relevant += decoded.matters
+        tally.passed_over += not decoded.matters
+        found.append((each, decoded))
+    return Scanned(document, tally, found, relevant, chunks.failed)
 
 
 class _Chunks:

@@ -28,6 +28,11 @@ class Decoded(Struct, frozen=True, gc=False):
     fact: Event | IssuedSession | None
     problems: tuple[str, ...] = ()
 
+    @property
+    def matters(self) -> bool:
+        """Whether the record is of matter, or might be: it could not be read."""
+        return self.fact is not None or bool(self.problems)
+
 
 def decode(record: Record) -> Decoded:
     """What a record says.

@@ -18,6 +18,10 @@ class Ledger:
         self._sessions: dict[str, IssuedSession] = {}
         self._ordered: tuple[Event, ...] | None = None
 
+    def __len__(self) -> int:
+        """The number of facts in it."""
+        return len(self._events) + len(self._sessions)
+
     def add(self, fact: Event | IssuedSession) -> bool:
         """Enter a fact; False where it was known already (its origin is kept all the same)."""
         self._ordered = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from msgspec import Struct
@@ -20,11 +21,23 @@ class Origin(Struct, frozen=True, gc=False, order=True):
     index: int
 
 
+class Extent(StrEnum):
+    """How much could not be read.
+
+    A file (or object, or page) of which nothing was read, a record, or a part of either.
+    """
+
+    FILE = "file"
+    RECORD = "record"
+    PART = "part"
+
+
 class Skipped(Struct, frozen=True, gc=False):
-    """Something that could not be read: where it is, and why in one sentence."""
+    """Something that could not be read: where it is, why in one sentence, and how much of it."""
 
     source: str
     reason: str
+    extent: Extent = Extent.FILE
 
 
 class Faulty(Struct, frozen=True, gc=False):
@@ -98,10 +111,11 @@ class Scope(Struct, frozen=True, gc=False):
 class Account(Struct, frozen=True, gc=False):
     """What a source counted of its evidence beyond the records that it delivers, once at its end.
 
-    A store knows what was read into it, and delivers of that only what is asked for. ``records``
-    = those passed over or not delivered; ``relevant`` of them are repeats or not delivered;
-    ``signs`` and ``ends`` (the first and last event of each account and Region) tell what times it
-    covers. ``uri`` and ``etag`` are as a document's.
+    A store knows what was read into it, and delivers of that only what is asked for. All counts are of
+    what is not delivered: of its records ``passed_over`` were of no matter; ``relevant`` are its events
+    ``kept``, the ``duplicates`` of events, and what was ``unreadable``. ``signs`` and ``ends`` (the first
+    and last event of each account and Region) tell what times it covers. ``uri`` and ``etag`` are as a
+    document's.
     """
 
     uri: str
@@ -109,16 +123,22 @@ class Account(Struct, frozen=True, gc=False):
     files: int
     bytes: int
     records: int
+    passed_over: int
     relevant: int
+    kept: int
     duplicates: int
+    unreadable: int
     signs: frozenset[Sign]
     ends: tuple[Moment, ...]
 
 
 class SourceReport(Struct, frozen=True, gc=False):
-    """The account of one source: records read = relevant + passed over; relevant = kept + duplicates.
+    """The account of one source, in which three sums hold.
 
-    ``bytes`` counts what was read as it is stored (compressed, where it is compressed).
+    ``files_found`` = ``files`` (those read) + ``files_skipped``. ``records`` = ``relevant`` +
+    ``passed_over``. ``relevant`` = ``kept`` + ``duplicates`` + ``records_skipped``: what could not be
+    read might have mattered. ``skipped`` are all entries of ``Evidence.skipped``: files, records and
+    parts of them. ``bytes`` counts what was read as it is stored (compressed, where it is compressed).
     """
 
     uri: str
@@ -128,6 +148,11 @@ class SourceReport(Struct, frozen=True, gc=False):
     relevant: int
     duplicates: int
     skipped: int
+    files_found: int
+    files_skipped: int
+    passed_over: int
+    kept: int
+    records_skipped: int
 
 
 class Evidence(Struct, frozen=True, gc=False):

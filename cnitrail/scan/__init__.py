@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 from cnitrail.jsontext import parse
-from cnitrail.model import Document, Origin, Record, Sign, Skipped
+from cnitrail.model import Document, Extent, Origin, Record, Sign, Skipped
 from cnitrail.scan.inflate import Torn, keep_memory, text_of
 from cnitrail.scan.needles import ESCAPE, Bytes
 from cnitrail.scan.signs import sign_of
@@ -30,6 +30,8 @@ class Tally(Struct):
 
     bytes: int = 0
     records: int = 0
+    passed_over: int = 0
+    """Those that are of no matter."""
     signs: set[Sign] = field(default_factory=set)
     """(account, Region, minute) of records that are of no matter, where they are asked for."""
 
@@ -65,6 +67,7 @@ class Scanner:
             if found is None:
                 break
             tally.records += found.records
+            tally.passed_over += found.records - len(found.hits)
             tally.signs |= found.signs
             for place, payload in found.hits:
                 yield Record((Origin(document.uri, index + place),), payload)
@@ -74,7 +77,7 @@ class Scanner:
             text, more = _block(OPENING + text[end + 1 :], more)
         yield from self._split(document.uri, chain((text,), more or ()), index, tally, signs=signs)
         if tally.bytes == bytes_before:
-            yield Skipped(document.uri, "the file is empty")
+            yield Skipped(document.uri, "the file is empty", Extent.PART)
 
     def _split(
         self, uri: str, pieces: Iterator[Bytes], index: int, tally: Tally, *, signs: bool
@@ -82,7 +85,7 @@ class Scanner:
         """The same of a text of any shape, whose first record has this index."""
         for item in items_of(map(bytes, pieces)):
             if isinstance(item, Damage):
-                yield Skipped(uri, item.reason)
+                yield Skipped(uri, item.reason, Extent.PART)
                 continue
             try:
                 inside = self._payload(item)
@@ -90,10 +93,15 @@ class Scanner:
                     tally.signs.update(_sign(item))
             except _DigestFile:
                 continue
+            except _NoRecord as error:
+                yield Skipped(uri, str(error), Extent.PART)
+                continue
             except _Unreadable as error:
-                yield Skipped(uri, f"record {index}: {error}")
+                yield Skipped(uri, f"record {index}: {error}", Extent.RECORD)
             else:
-                if inside is not None:
+                if inside is None:
+                    tally.passed_over += 1
+                else:
                     yield Record((Origin(uri, index),), inside)
             tally.records += 1
             index += 1
@@ -154,12 +162,19 @@ class _Unreadable(Exception):
     """An item that is no record."""
 
 
+class _NoRecord(Exception):
+    """An item that has something else where its records should be."""
+
+
 class _DigestFile(Exception):
     """CloudTrail's own list of log files: no evidence of a call, and no damage."""
 
 
 def _unwrap(fields: dict[str, object], item: bytes) -> bytes:
-    """The record inside a LookupEvents item or an EventBridge envelope; the item itself, if it is one."""
+    """The record inside a LookupEvents item or an EventBridge envelope; the item itself, if it is one.
+
+    Where a file has one record, and not a list of them, it is that one.
+    """
     if "eventName" in fields:
         return item
     match fields:
@@ -167,6 +182,10 @@ def _unwrap(fields: dict[str, object], item: bytes) -> bytes:
             return text.encode()
         case {"CloudTrailEvent": dict(record)} | {"detail-type": str(), "detail": dict(record)}:
             return _dumped(record)
+        case {"Records": dict(record)}:
+            return _dumped(record)
+        case {"Records": _} | {"Events": _}:
+            raise _NoRecord(f"no list of records: {excerpt(item)}")
         case {"insightDetails": _}:
             return item
         case {"digestStartTime": _, "digestS3Object": _}:
@@ -181,7 +200,7 @@ def _sign(item: bytes) -> Iterator[Sign]:
     try:
         fields = parse(item)
         record = parse(_unwrap(fields, item)) if isinstance(fields, dict) else None
-    except (ValueError, _Unreadable, _DigestFile):
+    except (ValueError, _Unreadable, _NoRecord, _DigestFile):
         return
     if isinstance(record, dict):
         sign = sign_of(record.get("recipientAccountId"), record.get("awsRegion"), record.get("eventTime"))

@@ -20,6 +20,10 @@ class Source(Protocol):
     def uri(self) -> str:
         """The source as the user named it."""
 
+    @property
+    def found(self) -> int:
+        """How many files, objects or pages were come upon so far: each is delivered, or told as skipped."""
+
     def documents(self) -> Iterator[Document | Record | Skipped | Note | Account]:
         """Every document, in an order that is always the same.
 

@@ -30,6 +30,7 @@ class FileSource:
 
     def __init__(self, uri: str, scope: Scope) -> None:
         self.uri = uri
+        self.found = 0
         self._seen = scope.seen
         self._into = _identity(scope.into)
         if not os.path.lexists(uri):
@@ -41,6 +42,7 @@ class FileSource:
     def documents(self) -> Iterator[Document | Skipped]:
         """A document for each regular file; what is none, or cannot be listed, is skipped."""
         for found in self._new():
+            self.found += 1
             if isinstance(found, Skipped):
                 yield found
                 continue
@@ -51,7 +53,9 @@ class FileSource:
             except OSError as error:
                 yield _unread(path, error)
                 continue
-            if not is_store_head(head):
+            if is_store_head(head):
+                self.found -= 1  # a copy of evidence is none
+            else:
                 yield Document(shown(path), status.st_size, chain((head,), pieces), _etag(status))
 
     def total_bytes(self) -> int:
@@ -74,6 +78,7 @@ class StandardInput:
 
     def __init__(self, uri: str, _scope: Scope) -> None:
         self.uri = uri
+        self.found = 0
 
     def documents(self) -> Iterator[Document | Skipped]:
         """The one document."""
@@ -81,6 +86,7 @@ class StandardInput:
             raise SourceError(
                 "-: nothing is piped in", "pipe a log file: zcat FILE.json.gz | cnitrail timeline -"
             )
+        self.found = 1
         yield Document("-", None, _pieces(sys.stdin.buffer))
 
 

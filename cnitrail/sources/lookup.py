@@ -56,6 +56,12 @@ class LookupSource:
             raise SourceError(f"{uri}: nothing can follow lookup:", "name the Region with --region")
         self._scope = scope
         self._clock = clock or SystemClock()
+        self._asked: list[_Region] = []
+
+    @property
+    def found(self) -> int:
+        """The pages that came, and what got no answer."""
+        return sum(region.found for region in self._asked)
 
     def documents(self) -> Iterator[Said]:
         """A document for each page."""
@@ -65,8 +71,8 @@ class LookupSource:
         stopped = threading.Event()
         # a session is not to be shared between threads, clients are
         clients = [_client(credentials, self._scope, region) for region in regions]
-        for client in clients:
-            asked = _Region(client, self._scope, self._clock, stopped)
+        self._asked = [_Region(client, self._scope, self._clock, stopped) for client in clients]
+        for asked in self._asked:
             threading.Thread(target=asked.run, args=(said.put,), daemon=True).start()
         pages, skipped, ended = 0, list[Skipped](), list[_Ended]()
         try:
@@ -137,6 +143,7 @@ class _Region:
         self._name = client.meta.region_name
         self._pace = Pace(PER_SECOND, _BURST, clock)
         self._stopped = stopped
+        self.found = 0
         self._calls = 0
         self._heard = False
         self._failures = 0
@@ -151,6 +158,7 @@ class _Region:
             for said in self._read():
                 say(said)
         except Unanswered as trouble:
+            self.found += 1
             say(_Ended(self._name, trouble.failure))
         except Exception as bug:  # noqa: BLE001  # it is raised again where somebody listens
             say(_Ended(self._name, bug=bug))
@@ -164,8 +172,10 @@ class _Region:
             for item in plan.read():
                 match item:
                     case Page():
+                        self.found += 1
                         yield _document(self._name, item)
                     case Skipped():
+                        self.found += 1
                         yield replace(item, source=f"{place}/{item.source}")
                     case Note():
                         yield replace(item, source=place)

@@ -35,6 +35,7 @@ class S3Source:
 
     def __init__(self, uri: str, scope: Scope) -> None:
         self.uri = uri
+        self.found = 0
         self._scope = scope
         self._name, _, self._prefix = uri.removeprefix("s3://").partition("/")
         if not self._name:
@@ -53,6 +54,7 @@ class S3Source:
         try:
             found = find(bucket, self._prefix, self._scope, pool)
             if found.unsearched:
+                self.found += 1
                 yield Skipped(
                     self.uri,
                     f"{found.unsearched} folders were not searched for trails; name the one above AWSLogs/",
@@ -103,6 +105,7 @@ class S3Source:
         for each in objects:
             known = (self._uri_of(each), each.etag) in self._scope.seen
             if not known and layout.takes(each.key, self._scope):
+                self.found += 1
                 yield each
 
     def _uri_of(self, each: Object) -> str:

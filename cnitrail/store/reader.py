@@ -8,9 +8,11 @@ from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 
-from cnitrail.model import Account, Moment, Origin, Record, Scope, Skipped
+from msgspec import Struct
+
+from cnitrail.model import Account, Extent, Moment, Origin, Record, Scope, Skipped
 from cnitrail.store.closure import choose
-from cnitrail.store.schema import connect, told, uri_of
+from cnitrail.store.schema import as_now, connect, told, uri_of
 
 _ALL = """
 SELECT records.id, time IS NOT NULL, payload, uri, position FROM records
@@ -25,11 +27,18 @@ ORDER BY chosen.record
 """
 
 
+_EVENTS = "SELECT count(DISTINCT key) FROM records WHERE time IS NOT NULL"
+_CHOSEN_EVENTS = """
+SELECT count(DISTINCT key) FROM chosen CROSS JOIN records ON records.id = chosen.record WHERE time IS NOT NULL
+"""
+
+
 class Reader:
     """A store that is asked. Raises ``StoreError`` where it cannot be read."""
 
     def __init__(self, path: str, scope: Scope) -> None:
         self.uri = path
+        self.found = 0
         self._scope = scope
         connect(path).close()
 
@@ -40,16 +49,34 @@ class Reader:
         """
         etag = _etag(self.uri)
         with told(self.uri), closing(connect(self.uri)) as connection:
+            as_now(connection)
             connection.execute("BEGIN")
-            yield from _skipped(connection)
+            for skipped in _skipped(connection):
+                self.found += skipped.extent is Extent.FILE
+                yield skipped
             if (self.uri, etag) in self._scope.seen:
                 return
-            delivered = relevant = 0
-            for is_fact, record in _records(connection, choose(connection, self._scope)):
-                delivered += 1
-                relevant += is_fact
+            chosen = choose(connection, self._scope)
+            delivered = _Delivered()
+            for is_fact, record in _records(connection, chosen):
+                delivered.records += len(record.origins)
+                delivered.relevant += len(record.origins) if is_fact else 0
                 yield record
-            yield _account(connection, self.uri, etag, delivered, relevant)
+            (delivered.kept,) = connection.execute(_CHOSEN_EVENTS if chosen else _EVENTS).fetchone()
+            account = _account(connection, self.uri, etag, delivered)
+            self.found += account.files
+            yield account
+
+
+class _Delivered(Struct):
+    """What was delivered: records, and those of them that are events, at every place where they stand.
+
+    ``kept`` are the events, each once.
+    """
+
+    records: int = 0
+    relevant: int = 0
+    kept: int = 0
 
 
 def _etag(path: str) -> str:
@@ -59,10 +86,11 @@ def _etag(path: str) -> str:
 
 def _skipped(connection: sqlite3.Connection) -> Iterator[Skipped]:
     rows = connection.execute(
-        "SELECT uri, reason FROM skipped JOIN documents ON documents.id = document ORDER BY skipped.rowid"
+        "SELECT uri, reason, extent FROM skipped JOIN documents ON documents.id = document"
+        " ORDER BY skipped.rowid"
     )
-    for uri, reason in rows:
-        yield Skipped(uri_of(uri), reason)
+    for uri, reason, extent in rows:
+        yield Skipped(uri_of(uri), reason, Extent(extent))
 
 
 def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[bool, Record]]:
@@ -76,9 +104,17 @@ def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[boo
         yield bool(is_fact), Record(tuple(origins), text)
 
 
-def _account(connection: sqlite3.Connection, uri: str, etag: str, delivered: int, relevant: int) -> Account:
-    counts = connection.execute("SELECT files, bytes, records, relevant, kept FROM account").fetchone()
-    files, size, all_records, all_relevant, kept = counts
+def _account(connection: sqlite3.Connection, uri: str, etag: str, delivered: _Delivered) -> Account:
+    """The account of what was not delivered. Raises ``StoreError`` where it is none."""
+    row = connection.execute(
+        "SELECT files, bytes, records, passed_over, relevant, kept, duplicates, unreadable FROM account"
+    ).fetchone()
+    files, size, records, passed_over, relevant, kept, duplicates, unreadable = row
+    unreadable -= delivered.records - delivered.relevant
+    duplicates -= delivered.relevant - delivered.kept
+    relevant += unreadable - delivered.relevant
+    kept -= delivered.kept
+    records -= delivered.records
     signs = connection.execute("SELECT account, region, time FROM signs")
     reaches = connection.execute("SELECT account, region, first, last FROM reaches")
     return Account(
@@ -86,9 +122,12 @@ def _account(connection: sqlite3.Connection, uri: str, etag: str, delivered: int
         etag=etag,
         files=files,
         bytes=size,
-        records=all_records - delivered,
-        relevant=all_relevant - relevant,
-        duplicates=all_relevant - kept,
+        records=records,
+        passed_over=passed_over,
+        relevant=relevant,
+        kept=kept,
+        duplicates=duplicates,
+        unreadable=unreadable,
         signs=frozenset((of or None, at or None, datetime.fromisoformat(time)) for of, at, time in signs),
         ends=tuple(
             Moment(of or None, at or None, datetime.fromisoformat(time))

@@ -2,14 +2,14 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cnitrail.errors import StoreError
 from cnitrail.store.head import APPLICATION_ID, is_sqlite, is_store
 
-VERSION = 1
+VERSION = 2
 _PATIENCE_SECONDS = 60.0
 """How long one process waits for the other's transaction."""
 
@@ -20,7 +20,8 @@ CREATE TABLE documents (
     etag TEXT,
     files INTEGER NOT NULL DEFAULT 0,
     bytes INTEGER NOT NULL DEFAULT 0,
-    passed_over INTEGER NOT NULL DEFAULT 0
+    passed_over INTEGER NOT NULL DEFAULT 0,
+    unreadable INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE records (
     id INTEGER PRIMARY KEY,
@@ -68,16 +69,20 @@ CREATE TABLE skipped (
     document INTEGER NOT NULL REFERENCES documents,
     reason TEXT NOT NULL,
     asked TEXT,
+    extent TEXT NOT NULL,
     UNIQUE (document, reason)
 );
 CREATE TABLE account (
     files INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
     records INTEGER NOT NULL,
+    passed_over INTEGER NOT NULL,
     relevant INTEGER NOT NULL,
-    kept INTEGER NOT NULL
+    kept INTEGER NOT NULL,
+    duplicates INTEGER NOT NULL,
+    unreadable INTEGER NOT NULL
 );
-INSERT INTO account VALUES (0, 0, 0, 0, 0);
+INSERT INTO account VALUES (0, 0, 0, 0, 0, 0, 0, 0);
 CREATE TABLE signs (
     account TEXT NOT NULL,
     region TEXT NOT NULL,
@@ -114,8 +119,34 @@ CREATE VIEW events AS
 """
 
 
+_FIRST_ACCOUNT = """
+SELECT files, bytes, records, passed_over, relevant, kept, relevant - kept AS duplicates,
+    records - passed_over - relevant AS unreadable
+FROM main.account JOIN (SELECT coalesce(sum(passed_over), 0) AS passed_over FROM main.documents)
+"""
+_FIRST_EXTENT = "CASE WHEN asked IS NULL THEN 'part' ELSE 'file' END"
+"""What a store of version 1 says in the columns of this one. It did not tell records that cannot be read
+from those of no matter, unless they were filed."""
+
+_AS_NOW = (
+    f"CREATE TEMP VIEW account AS {_FIRST_ACCOUNT}",
+    f"CREATE TEMP VIEW skipped AS SELECT rowid, *, {_FIRST_EXTENT} AS extent FROM main.skipped",  # noqa: S608
+)
+_UPGRADE = (
+    "BEGIN EXCLUSIVE",
+    "ALTER TABLE documents ADD COLUMN unreadable INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE skipped ADD COLUMN extent TEXT NOT NULL DEFAULT 'part'",
+    f"UPDATE skipped SET extent = {_FIRST_EXTENT}",  # noqa: S608
+    f"CREATE TABLE counted AS {_FIRST_ACCOUNT}",
+    "DROP TABLE account",
+    "ALTER TABLE counted RENAME TO account",
+    f"PRAGMA user_version = {VERSION}",
+    "COMMIT",
+)
+
+
 def connect(path: str) -> sqlite3.Connection:
-    """An open store. Raises ``StoreError`` where the file is none that this version reads.
+    """An open store, of this version or the first. Raises ``StoreError`` where the file is no such store.
 
     The file is opened for writing where that is allowed, also by readers: after a kill the next
     one to open it puts it right.
@@ -127,9 +158,9 @@ def connect(path: str) -> sqlite3.Connection:
         connection = _open(path, "rw")
     with closed_on_error(connection):
         with told(path):
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            version = _version(connection)
             (size,) = connection.execute(_SIZE).fetchone()
-        if version != VERSION:
+        if version not in (1, VERSION):
             raise StoreError(
                 f"{path}: written by a newer cnitrail (store version {version}; this one reads {VERSION})",
                 "update cnitrail",
@@ -137,6 +168,27 @@ def connect(path: str) -> sqlite3.Connection:
         if size > os.path.getsize(path):
             raise StoreError(f"{path}: the store is cut short", _AGAIN)
     return connection
+
+
+def as_now(connection: sqlite3.Connection) -> None:
+    """Let a store of the first version be read as one of this, without a change to the file."""
+    _run_on_first(connection, _AS_NOW)
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Make a store of the first version one of this."""
+    _run_on_first(connection, _UPGRADE)
+
+
+def _run_on_first(connection: sqlite3.Connection, statements: Iterable[str]) -> None:
+    if _version(connection) == 1:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
 _SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from cnitrail.errors import StoreError
-from cnitrail.model import Record, Sign, Skipped
+from cnitrail.model import Extent, Record, Sign, Skipped
 from cnitrail.store.filing import Filing, Mention, place_of
-from cnitrail.store.schema import closed_on_error, connect, create, told, uri_of
+from cnitrail.store.schema import closed_on_error, connect, create, told, upgrade, uri_of
 
 _TURN_SECONDS = 60.0
 """How long one collect waits for another."""
@@ -37,6 +37,8 @@ class Writer:
         try:
             is_new = not Path(path).exists() or Path(path).stat().st_size == 0
             self._connection = create(path) if is_new else connect(path)
+            with told(path), closed_on_error(self._connection):
+                upgrade(self._connection)
         except StoreError:
             self._turn.close()
             raise
@@ -72,8 +74,9 @@ class Writer:
         with told(self.path):
             self._connection.execute(
                 "UPDATE account SET files = files + ?, bytes = bytes + ?, records = records + ?,"
-                " relevant = relevant + ?, kept = kept + ?",
-                [self._counted[each] for each in ("files", "bytes", "records", "relevant", "kept")],
+                " passed_over = passed_over + ?, relevant = relevant + ?, kept = kept + ?,"
+                " duplicates = duplicates + ?, unreadable = unreadable + ?",
+                [self._counted[each] for each in _COUNTED],
             )
             self._connection.executemany(
                 "INSERT INTO reaches VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
@@ -99,16 +102,23 @@ class Writer:
         with told(self.path):
             return self._connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None
 
-    def add(self, record: Record, filing: Filing) -> None:
-        """File a record; one that is known gains the origins that are new."""
+    def add(self, record: Record, filing: Filing) -> bool:
+        """File a record; one that is known gains the origins that are new. True where its event is new."""
         with told(self.path):
+            kept = self.kept
             number = self._record(record.payload, filing)
             origins = [(number, self._document(each.source), each.index) for each in record.origins]
             before = self._connection.total_changes
             self._connection.executemany("INSERT OR IGNORE INTO origins VALUES (?, ?, ?)", origins)
             new = self._connection.total_changes - before
+            is_new = self.kept > kept
             self._counted["records"] += new
-            self._counted["relevant"] += new if filing.time is not None else 0
+            if filing.time is None:
+                self._counted["unreadable"] += new
+            else:
+                self._counted["relevant"] += new
+                self._counted["duplicates"] += new - is_new
+            return is_new
 
     def _record(self, payload: bytes, filing: Filing) -> int:
         """The record's number; a new one is written with all that it is found by."""
@@ -179,25 +189,33 @@ class Writer:
             [(cursor.lastrowid, place_of(held), str(held)) for held in mention.addresses],
         )
 
-    def read(self, uri: str, etag: str | None, files: int, size: int, passed_over: int) -> None:
-        """Note that a document was read to its end: its stored bytes, and the records of no matter.
+    def read(
+        self, uri: str, etag: str | None, files: int, size: int, passed_over: int, unreadable: int
+    ) -> None:
+        """Note that a document was read to its end: its stored bytes, and its records that are not filed.
 
-        A new version takes the place of the one before; where nothing tells versions apart,
-        each reading counts.
+        Those are of no matter, or could not be read. A new version takes the place of the one before;
+        where nothing tells versions apart, each reading counts.
         """
+        counts = Counter(files=files, bytes=size, passed_over=passed_over, unreadable=unreadable)
         with told(self.path):
             number = self._document(uri)
-            earlier = self._connection.execute(
-                "SELECT files, bytes, passed_over FROM documents WHERE id = ?", (number,)
+            row = self._connection.execute(
+                "SELECT files, bytes, passed_over, unreadable FROM documents WHERE id = ?", (number,)
             ).fetchone()
+            earlier = Counter(dict(zip(counts, row, strict=True)))
+            self._counted.update(counts)
             if etag is not None:
-                self._counted.update(files=-earlier[0], bytes=-earlier[1], records=-earlier[2])
-                earlier = (0, 0, 0)
+                self._counted.subtract(earlier)
+                self._counted["records"] -= earlier["passed_over"] + earlier["unreadable"]
+            else:
+                counts.update(earlier)
             self._connection.execute(
-                "UPDATE documents SET etag = ?, files = ?, bytes = ?, passed_over = ? WHERE id = ?",
-                (etag, earlier[0] + files, earlier[1] + size, earlier[2] + passed_over, number),
+                "UPDATE documents SET etag = ?, files = ?, bytes = ?, passed_over = ?, unreadable = ?"
+                " WHERE id = ?",
+                (etag, *counts.values(), number),
             )
-            self._counted.update(files=files, bytes=size, records=passed_over)
+            self._counted["records"] += passed_over + unreadable
 
     def sign(self, signs: Iterable[Sign]) -> None:
         """Note by which signs the evidence covers which times."""
@@ -211,8 +229,8 @@ class Writer:
         """Keep what could not be read; ``asked`` is the source, where no document was opened at all."""
         with told(self.path):
             self._connection.execute(
-                "INSERT OR IGNORE INTO skipped VALUES (?, ?, ?)",
-                (self._document(skipped.source), skipped.reason, asked),
+                "INSERT OR IGNORE INTO skipped (document, reason, asked, extent) VALUES (?, ?, ?, ?)",
+                (self._document(skipped.source), skipped.reason, asked, skipped.extent),
             )
 
     def retry(self, uri: str) -> None:
@@ -224,15 +242,16 @@ class Writer:
         """Forget what of a source could not be opened before, and now can."""
         with told(self.path):
             earlier = self._connection.execute(
-                "SELECT document, uri, reason FROM skipped JOIN documents ON id = document WHERE asked = ?",
+                "SELECT document, uri, reason, extent FROM skipped JOIN documents ON id = document"
+                " WHERE asked = ?",
                 (asked,),
             ).fetchall()
             self._connection.executemany(
                 "DELETE FROM skipped WHERE document = ? AND reason = ?",
                 [
                     (number, reason)
-                    for number, uri, reason in earlier
-                    if Skipped(uri_of(uri), reason) not in still
+                    for number, uri, reason, extent in earlier
+                    if Skipped(uri_of(uri), reason, Extent(extent)) not in still
                 ],
             )
 
@@ -251,6 +270,7 @@ class Writer:
 
 
 _REMEMBERED = 10_000
+_COUNTED = ("files", "bytes", "records", "passed_over", "relevant", "kept", "duplicates", "unreadable")
 
 
 def time_text(time: datetime | None) -> str | None:

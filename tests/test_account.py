@@ -1,0 +1,304 @@
+"""A full account: what is found is read or skipped, what is read is kept, repeated, skipped or of no matter.
+
+The sums are made over every story, every kind of source, and any mix of files; one that fails is told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from accounts import added_up
+from conftest import FIXTURES, Run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from records import GOOD, compact, record, zipped
+from stories import STORIES
+
+from cnitrail.cli import scanning
+from cnitrail.cli.collecting import Collector
+from cnitrail.cli.progress import Progress
+from cnitrail.cli.reading import read_evidence
+from cnitrail.history import Ledger
+from cnitrail.model import IssuedSession, Scope
+from cnitrail.scan import Scanner
+from cnitrail.sources import open_source
+from cnitrail.store.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ASSIGN = GOOD["AssignPrivateIpAddresses"]
+DELETE = GOOD["DeleteNetworkInterface"]
+LOOK = record("DescribeInstances", {"instancesSet": {}}, readOnly=True)
+UNPLACED = DELETE | {"eventTime": "yesterday", "eventID": "unplaced"}
+"""A record that names a call of ours, but not when."""
+
+needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+
+
+def accounts(*sources: object, scope: Scope | None = None) -> list[dict[str, Any]]:
+    """The account of each source, in which all adds up."""
+    _, evidence = read_evidence(tuple(map(str, sources)), scope or Scope(), Progress(quiet=True))
+    return [added_up(source) for source in evidence.sources]
+
+
+def collect(store: Path, *sources: object) -> None:
+    with Writer(str(store), pytest.fail) as writer:
+        for source in sources:
+            scope = Scope(seen=writer.seen())
+            Collector(writer, Progress(quiet=True)).collect(open_source(str(source), scope))
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Files of all kinds: sound, repeated, torn, with records that cannot be read, and none at all."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "a.json.gz").write_bytes(zipped(compact({"Records": [ASSIGN, LOOK, LOOK, DELETE]})))
+    (folder / "b.json").write_bytes(compact({"Records": [ASSIGN, 17, UNPLACED, LOOK]}))
+    (folder / "c.json.gz").write_bytes(zipped(compact({"Records": [ASSIGN, LOOK]}))[:-30])
+    (folder / "d.txt").write_bytes(b"hello\n")
+    (folder / "e.json").write_bytes(b"")
+    (folder / "pipe").touch()
+    (folder / "pipe").unlink()
+    os.mkfifo(folder / "pipe")
+    (folder / "nowhere").symlink_to("gone")
+    return folder
+
+
+MIXED = {
+    "files_found": 7,
+    "files": 5,
+    "files_skipped": 2,
+    "records": 9,
+    "passed_over": 3,
+    "relevant": 6,
+    "kept": 2,
+    "duplicates": 2,
+    "records_skipped": 2,
+    "skipped": 7,
+}
+
+
+def counts(account: dict[str, Any]) -> dict[str, Any]:
+    return {name: account[name] for name in MIXED}
+
+
+class TestSums:
+    @pytest.mark.parametrize("story", sorted(STORIES))
+    def test_of_every_story(self, story: str, tmp_path: Path) -> None:
+        (files,) = accounts(FIXTURES / story / "AWSLogs")
+        assert (files["files_skipped"], files["records_skipped"]) == (0, 0)
+        assert files["files"] == len(list((FIXTURES / story / "AWSLogs").rglob("*.json.gz")))
+        collect(tmp_path / "a.db", FIXTURES / story / "AWSLogs")
+        (store,) = accounts(tmp_path / "a.db")
+        assert store | {"uri": files["uri"]} == files
+
+    def test_of_files_of_all_kinds(self, mixed: Path) -> None:
+        (account,) = accounts(mixed)
+        assert counts(account) == MIXED
+
+    def test_of_a_store_of_them(self, mixed: Path, tmp_path: Path) -> None:
+        collect(tmp_path / "a.db", mixed)
+        (account,) = accounts(tmp_path / "a.db")
+        assert counts(account) == MIXED
+
+    def test_of_a_store_that_is_filled_again(self, mixed: Path, tmp_path: Path) -> None:
+        store = tmp_path / "a.db"
+        collect(store, mixed)
+        collect(store, mixed)
+        (account,) = accounts(store)
+        assert counts(account) == MIXED
+        (mixed / "b.json").write_bytes(compact({"Records": [ASSIGN, LOOK, LOOK]}))
+        (mixed / "nowhere").unlink()
+        collect(store, mixed)
+        (account,) = accounts(store)
+        assert (account["files_found"], account["files_skipped"], account["passed_over"]) == (6, 1, 4)
+
+    def test_of_a_store_of_stores(self, mixed: Path, tmp_path: Path) -> None:
+        collect(tmp_path / "a.db", mixed)
+        collect(tmp_path / "b.db", tmp_path / "a.db")
+        (account,) = accounts(tmp_path / "b.db")
+        assert counts(account) == MIXED
+
+    def test_of_a_store_that_is_asked_for_little(self, tmp_path: Path) -> None:
+        collect(tmp_path / "a.db", FIXTURES / "stolen-address" / "AWSLogs")
+        (whole,) = accounts(tmp_path / "a.db")
+        (part,) = accounts(tmp_path / "a.db", scope=Scope(enis=("eni-0e7b1f3c9d5a82640",)))
+        assert part == whole
+
+    def test_of_two_versions_of_one_event_in_a_store(self, tmp_path: Path) -> None:
+        versions = [DELETE, DELETE | {"userAgent": "another"}]
+        (tmp_path / "a.json").write_bytes(compact({"Records": [*versions, *versions]}))
+        collect(tmp_path / "a.db", tmp_path / "a.json")
+        for source in (tmp_path / "a.json", tmp_path / "a.db"):
+            (account,) = accounts(source)
+            assert (account["relevant"], account["kept"], account["duplicates"]) == (4, 1, 3)
+
+    def test_of_several_sources_of_which_the_later_repeat_the_earlier(
+        self, mixed: Path, tmp_path: Path
+    ) -> None:
+        collect(tmp_path / "a.db", mixed)
+        first, second, store = accounts(mixed, mixed, tmp_path / "a.db")
+        assert counts(first) == MIXED
+        assert counts(second) == counts(store) == MIXED | {"kept": 0, "duplicates": 4}
+
+    def test_of_standard_input(self, run: Run) -> None:
+        text = compact({"Records": [ASSIGN, LOOK, 17]})
+        answer = json.loads(run("timeline", "-", "-o", "json", input=text).stdout)
+        account = added_up(answer["evidence"]["sources"][0])
+        assert (account["files_found"], account["records"], account["records_skipped"]) == (1, 3, 1)
+
+    def test_of_a_store_below_a_directory_which_is_no_log(self, mixed: Path) -> None:
+        collect(mixed / "a.db", mixed / "a.json.gz")
+        (account,) = accounts(mixed)
+        assert counts(account) == MIXED
+
+    def test_of_a_digest_file_which_has_no_records(self, tmp_path: Path) -> None:
+        (tmp_path / "digest.json").write_bytes(compact({"digestStartTime": "", "digestS3Object": ""}))
+        (account,) = accounts(tmp_path)
+        assert (account["files_found"], account["files"], account["records"]) == (1, 1, 0)
+
+    @needs_permissions
+    def test_of_what_may_not_be_read(self, mixed: Path) -> None:
+        (mixed / "a.json.gz").chmod(0)
+        (account,) = accounts(mixed)
+        assert (account["files_found"], account["files"], account["files_skipped"]) == (7, 4, 3)
+
+
+ITEMS: tuple[object, ...] = (ASSIGN, DELETE, LOOK, UNPLACED, DELETE | {"userAgent": "b"}, {}, 17, [])
+TEXTS = st.lists(
+    st.sampled_from([*map(compact, ITEMS), b"{", b'"', b'{"eventName":}']),
+    max_size=6,
+)
+FILES = st.lists(
+    st.tuples(
+        TEXTS,
+        st.sampled_from([b'{"Records":[%s]}', b"[%s]", b"%s\n", b' {"Records":[%s]}', b'{"Events":[%s']),
+        st.booleans(),
+        st.integers(0, 40),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+class TestAnyMixOfFiles:
+    @settings(max_examples=60)
+    @given(FILES)
+    def test_adds_up_and_a_store_retells_it(self, files: list[tuple[list[bytes], bytes, bool, int]]) -> None:
+        with TemporaryDirectory() as folder:
+            logs = Path(folder, "logs")
+            logs.mkdir()
+            for number, (records, envelope, pack, cut) in enumerate(files):
+                text = envelope % b",".join(records)
+                stored = zipped(text) if pack else text
+                (logs / str(number)).write_bytes(stored[: len(stored) - cut])
+            (from_files,) = accounts(logs)
+            collect(Path(folder, "a.db"), logs)
+            (from_store,) = accounts(Path(folder, "a.db"))
+        assert from_store | {"uri": from_files["uri"]} == from_files
+
+
+class TestStoresOfTheFirstVersion:
+    """They did not tell records that cannot be read from those of no matter, unless they kept them."""
+
+    @pytest.fixture
+    def old(self, mixed: Path, tmp_path: Path) -> Path:
+        """A store as the first version wrote it."""
+        path = tmp_path / "old.db"
+        collect(path, mixed)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(
+                """
+                UPDATE documents SET passed_over = passed_over + unreadable;
+                ALTER TABLE documents DROP COLUMN unreadable;
+                ALTER TABLE skipped DROP COLUMN extent;
+                ALTER TABLE account DROP COLUMN passed_over;
+                ALTER TABLE account DROP COLUMN duplicates;
+                ALTER TABLE account DROP COLUMN unreadable;
+                PRAGMA user_version = 1;
+                """
+            )
+        return path
+
+    KNOWN = MIXED | {"relevant": 5, "passed_over": 4, "records_skipped": 1}
+
+    def test_add_up_and_are_not_changed_by_being_asked(self, old: Path) -> None:
+        before = old.read_bytes()
+        (account,) = accounts(old)
+        assert counts(account) == self.KNOWN
+        assert old.read_bytes() == before
+
+    def test_add_up_when_more_is_collected_into_them(self, old: Path, mixed: Path, tmp_path: Path) -> None:
+        collect(old, mixed)
+        (account,) = accounts(old)
+        assert counts(account) == self.KNOWN
+        (tmp_path / "f.json").write_bytes(compact({"Records": [LOOK, 17]}))
+        collect(old, tmp_path / "f.json")
+        (account,) = accounts(old)
+        assert (account["passed_over"], account["records_skipped"]) == (5, 2)
+
+    def test_answer_as_they_did(self, run: Run, old: Path, mixed: Path) -> None:
+        assert run("timeline", old, "-o", "jsonl").stdout == run("timeline", mixed, "-o", "jsonl").stdout
+
+
+class TestMismatch:
+    """Where a sum fails the fault is ours: it is told, no answer is given, and nothing is a traceback."""
+
+    def refused(self, run: Run, *arguments: object) -> str:
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout) == (1, "")
+        first, second = result.stderr.splitlines()
+        assert second == (
+            "try: this is a fault in cnitrail itself: no answer is given, as it could not be relied on; "
+            "please report it where you got cnitrail from, with this line, the command and cnitrail --version"
+        )
+        return first
+
+    def test_a_file_that_is_lost(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        scan = scanning._scan_batch
+        monkeypatch.setattr(scanning, "_scan_batch", lambda *work: scan(*work)[1:])
+        assert self.refused(run, "timeline", "two-vpcs/AWSLogs") == (
+            "cnitrail: two-vpcs/AWSLogs: what was read does not add up: "
+            "22 files found, but 21 read + 0 skipped"
+        )
+
+    def test_a_record_that_is_lost_in_the_scan(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Scanner, "scan", self.without_first(Scanner.scan))
+        assert self.refused(run, "leases", "ironman/AWSLogs") == (
+            "cnitrail: ironman/AWSLogs: what was read does not add up: "
+            "56 records read, but 15 relevant + 33 passed over"
+        )
+
+    def without_first(self, scan: Callable[..., Iterator[object]]) -> Callable[..., Iterator[object]]:
+        def lossy(*asked: Any, **how: Any) -> Iterator[object]:
+            found = scan(*asked, **how)
+            next(found, None)
+            yield from found
+
+        return lossy
+
+    def test_an_event_that_is_lost_in_the_history(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        add = Ledger.add
+        monkeypatch.setattr(
+            Ledger, "add", lambda ledger, fact: isinstance(fact, IssuedSession) or add(ledger, fact)
+        )
+        assert self.refused(run, "report", "ironman/AWSLogs") == (
+            "cnitrail: ironman/AWSLogs: what was read does not add up: "
+            "17 relevant records, but 14 kept + 0 duplicates + 0 skipped"
+        )
+
+    def test_an_event_that_is_lost_on_its_way_into_a_store(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Writer, "add", lambda *_: True)
+        said = self.refused(run, "collect", "ironman/AWSLogs", "--to", tmp_path / "a.db")
+        assert said.endswith("17 relevant records, but 0 kept + 0 duplicates + 0 skipped")
