@@ -15,6 +15,10 @@ from cnitrail.scan.inflate import PIECE, Torn
 RECORD_LIMIT = 64 * 1024 * 1024
 """The longest record that is read, in bytes; CloudTrail's own are at most 256 KB."""
 
+_REREAD_LIMIT = 8 * PIECE
+"""So many bytes that broken items have swallowed are read again, in all. From then on such an item loses
+what it holds, unless the text ends in it."""
+
 _CONTAINERS = (b'"Records"', b'"Events"')
 
 
@@ -35,6 +39,7 @@ _SCALAR = re.compile(rb"[^ \t\r\n,\[\]{}]*+")
 _INSIDE = re.compile(rb'[^"{}\[\]]*+(?:"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"[^"{}\[\]]*+)*+', re.DOTALL)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _BETWEEN = re.compile(rb'[^"{}\[\]]*+')
+_RUN = re.compile(rb"[{\[]++|[}\]]++")
 _CLOSING = re.compile(rb"[ \t\r\n,\]}]*+")
 _ARRAY_FOLLOWS = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+\[")
 _BEGINNING = re.compile(
@@ -63,6 +68,7 @@ class _Splitter:
         self._start = 0
         self._pos = 0
         self._torn: str | None = None
+        self._reread = 0
 
     def items(self) -> Iterator[bytes | Damage]:
         """Every item, in order, with what lies between them and cannot be read."""
@@ -174,6 +180,12 @@ class _Splitter:
                 self._cut(self._pos)
                 yield from self._item(top_level=False)
                 continue
+            elif byte and depth > 1:
+                run = _end(_RUN, self._data, self._pos) - self._pos
+                step = run if byte in b"{[" else -min(run, depth - 1)
+                depth += step
+                self._pos += abs(step)
+                continue
             elif byte:
                 depth += 1 if byte in b"{[" else -1
                 self._pos += 1
@@ -212,11 +224,12 @@ class _Splitter:
 
     def _resynchronised(self, item: bytes, *, closed: bool) -> Damage | None:
         """If an item is broken and has swallowed others: go back to where the first of them begins."""
-        if not _may_hold_others(item):
+        if self._reread > _REREAD_LIMIT or not _may_hold_others(item):
             return None
         other = _BEGINNING.search(item, 1)
         if other is None or not _is_broken(item, closed=closed):
             return None
+        self._reread += len(item)
         self._start -= len(item) if closed else 0
         self._cut(self._start + other.end())
         return _broken(item[: other.end()])
@@ -289,17 +302,34 @@ def _recovered(text: bytes, torn: bool = False) -> Iterator[bytes | Damage]:
         at = _end(_CLOSING, text, end)
 
 
+_WINDOW = 4096
 _DECODER = json.JSONDecoder()
 _LENIENT = json.JSONDecoder(strict=False)
 
 
 def _object_end(text: str, at: int) -> int:
-    """Where the JSON object ends that begins at a place in a text; 0 if there is none."""
-    try:
-        value, end = _DECODER.raw_decode(text, at)
-    except (ValueError, RecursionError):
-        return 0
-    return end if isinstance(value, dict) else 0
+    """Where the JSON object ends that begins at a place in a text; 0 if there is none.
+
+    Looked for in a window that grows: where a parser fails it counts the lines up to there.
+    """
+    size = _WINDOW
+    while True:
+        window = text[at : at + size]
+        try:
+            value, end = _DECODER.raw_decode(window)
+        except json.JSONDecodeError as error:
+            if at + size >= len(text) or not _is_unfinished(error, window):
+                return 0
+            size *= 8
+        except (ValueError, RecursionError):
+            return 0
+        else:
+            return at + end if isinstance(value, dict) else 0
+
+
+def _is_unfinished(error: json.JSONDecodeError, text: str | bytes) -> bool:
+    """Whether a text is no JSON only because it ends too early."""
+    return error.pos > len(text) - 16 or error.msg.startswith("Unterminated")
 
 
 def _may_hold_others(item: bytes) -> bool:
@@ -315,8 +345,7 @@ def _is_broken(text: bytes, *, closed: bool) -> bool:
     try:
         _LENIENT.raw_decode(text.decode("latin-1"))
     except json.JSONDecodeError as error:
-        unfinished = error.pos > len(text) - 16 or error.msg.startswith("Unterminated")
-        return closed or not unfinished
+        return closed or not _is_unfinished(error, text)
     except (ValueError, RecursionError):
         return False
     return False
