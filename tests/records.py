@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 from hypothesis import strategies as st
 
 from cnitrail.decode import MARKERS, NAMES, Decoded, decode
-from cnitrail.model import Document, Event, IssuedSession, Origin, Record, Skipped, Subject
+from cnitrail.model import Document, Event, Growth, IssuedSession, Origin, Record, Skipped, Subject
 from cnitrail.scan import Scanner, Tally
 
 Entry = dict[str, Any]
@@ -368,11 +368,11 @@ class Reading:
         return [json.loads(each.payload)["eventName"] for each in self.records]
 
 
-def scanned(chunks: bytes | Iterable[bytes], uri: str = "file") -> Reading:
+def scanned(chunks: bytes | Iterable[bytes], uri: str = "file", growth: Growth = Growth()) -> Reading:
     """A scan of one document for the events that cnitrail decodes."""
     pieces: Iterator[bytes] = iter([chunks] if isinstance(chunks, bytes) else chunks)
     tally = Tally()
-    found = list(Scanner(NAMES, MARKERS).scan(Document(uri, None, pieces), tally))
+    found = list(Scanner(NAMES, MARKERS, growth).scan(Document(uri, None, pieces), tally))
     return Reading(
         [each for each in found if isinstance(each, Record)],
         [each.reason for each in found if isinstance(each, Skipped)],

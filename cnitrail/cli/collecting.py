@@ -14,6 +14,7 @@ from cnitrail.model import Account, Extent, Note, Record, Skipped
 if TYPE_CHECKING:
     from cnitrail.cli.progress import Progress
     from cnitrail.decode import Decoded
+    from cnitrail.model import Growth
     from cnitrail.sources import Source
     from cnitrail.store.writer import Writer
 
@@ -31,12 +32,15 @@ class Collector:
         self._progress = progress
         self._committed = time.monotonic()
 
-    def collect(self, source: Source) -> None:
-        """Read what is new in a source. Raises ``AccountError`` where what was read does not add up."""
+    def collect(self, source: Source, growth: Growth) -> None:
+        """Read what is new in a source, whose compressed files may give so much text.
+
+        Raises ``AccountError`` where what was read does not add up.
+        """
         unopened: set[Skipped] = set()
         count, known = self.collected, self._store.kept
         self._progress.begin(source, count.bytes)
-        for delivered in scan_source(source):
+        for delivered in scan_source(source, growth):
             match delivered:
                 case Scanned():
                     self._document(delivered)
@@ -63,7 +67,7 @@ class Collector:
 
     def _document(self, scanned: Scanned) -> None:
         """File what a document holds, and mark it as read unless its bytes could not all be had."""
-        document, tally, unreadable = scanned.document, scanned.tally, 0
+        document, tally, unreadable = scanned.document, scanned.tally, scanned.tally.untold
         self.collected.scanned(scanned)
         self._store.retry(document.uri)
         for found in scanned.found:

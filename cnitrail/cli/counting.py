@@ -44,6 +44,7 @@ class Count(Struct):
         self.records += scanned.tally.records
         self.passed_over += scanned.tally.passed_over
         self.relevant += scanned.relevant
+        self.unreadable += scanned.tally.untold
 
     def single(self, origins: int, *, matters: bool) -> None:
         """Count a record that the source delivers by itself, at each place where it stands."""

@@ -161,6 +161,14 @@ _VERIFY = (
         metavar="FILE",
         help="Keys for --verify: the JSON of aws cloudtrail list-public-keys.",
     ),
+    click.option(
+        "--max-ratio",
+        type=click.IntRange(min=1),
+        default=200,
+        show_default=True,
+        metavar="NUMBER",
+        help="How many times its stored size a gzipped file may be, beyond 1 MB; more is a bomb.",
+    ),
 )
 
 

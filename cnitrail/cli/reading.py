@@ -17,6 +17,7 @@ from cnitrail.model import (
     Account,
     Coverage,
     Evidence,
+    Growth,
     Moment,
     Note,
     Record,
@@ -74,6 +75,7 @@ def scope_of(wanted: Filter, access: Access) -> Scope:
         max_calls=access.max_calls,
         request_payer=access.request_payer,
         delivery_lag=access.delivery_lag,
+        growth=Growth(access.max_ratio),
     )
 
 
@@ -92,7 +94,7 @@ def read_evidence(
     signs: set[Sign] = set()
     ends: list[Moment] = []
     for source in sources:
-        read = _read(source, ledger, progress, proof)
+        read = _read(source, scope.growth, ledger, progress, proof)
         count = read.count
         if count.files == count.records == 0 and not count.skipped:
             raise SourceError(f"{source.uri}: no files in it", "name the directory that holds the log files")
@@ -128,11 +130,13 @@ class _Read(Struct):
     ends: list[Moment] = field(default_factory=list)
 
 
-def _read(source: Source, ledger: Ledger, progress: Progress, proof: Proof | None) -> _Read:
+def _read(
+    source: Source, growth: Growth, ledger: Ledger, progress: Progress, proof: Proof | None
+) -> _Read:
     read, known = _Read(), len(ledger)
     count = read.count
     progress.begin(source, 0)
-    for delivered in scan_source(source):
+    for delivered in scan_source(source, growth):
         match delivered:
             case Scanned():
                 count.scanned(delivered)

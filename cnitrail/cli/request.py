@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Access(Struct, frozen=True):
-    """How AWS is reached."""
+    """How AWS is reached, and how far files are trusted."""
 
     profile: str | None
     endpoint_url: str | None
@@ -21,6 +21,7 @@ class Access(Struct, frozen=True):
     max_calls: int
     request_payer: str | None
     delivery_lag: timedelta
+    max_ratio: int
 
 
 class Request(Struct, frozen=True):

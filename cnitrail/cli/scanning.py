@@ -18,7 +18,7 @@ from cnitrail.sources.layout import log_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cnitrail.model import Account, Note
+    from cnitrail.model import Account, Growth, Note
     from cnitrail.sources import Source
 
 _BATCH: Final = 64
@@ -44,9 +44,9 @@ class Scanned(Struct, frozen=True):
     failed: bool
 
 
-def scan_source(source: Source) -> Iterator[Scanned | Record | Skipped | Note | Account]:
+def scan_source(source: Source, growth: Growth) -> Iterator[Scanned | Record | Skipped | Note | Account]:
     """What a source delivers, in its order: its documents scanned, everything else as it is."""
-    scanner = Scanner(NAMES, MARKERS)
+    scanner = Scanner(NAMES, MARKERS, growth)
     for _, run in groupby(source.documents(), key=_is_document):
         first = next(run)
         if isinstance(first, Document):
@@ -126,7 +126,7 @@ def _scan(scanner: Scanner, document: Document) -> Scanned:
         relevant += decoded.matters
         tally.passed_over += not decoded.matters
         found.append((each, decoded))
-    return Scanned(document, tally, found, relevant, chunks.failed)
+    return Scanned(document, tally, found, relevant + tally.untold, chunks.failed)
 
 
 class _Chunks:

@@ -79,6 +79,23 @@ class Record(Struct, frozen=True, gc=False):
     payload: bytes
 
 
+class Growth(Struct, frozen=True, gc=False):
+    """How much text a compressed file may give: what gives more is a bomb, and no log file.
+
+    At most so many bytes for each stored one, beyond the first megabyte, which any file may have. Log
+    files have 10 to 60; deflate itself ends at 1032 (zlib.net, "Technical Details").
+    """
+
+    most: int = 200
+
+    def allows(self, stored: int, text: int) -> bool:
+        """Whether so many stored bytes may give so many bytes of text."""
+        return text <= max(_ANY_FILE, self.most * stored)
+
+
+_ANY_FILE = 1 << 20
+
+
 class Scope(Struct, frozen=True, gc=False):
     """What of its evidence a source is asked for; it may deliver more, never less.
 
@@ -87,7 +104,8 @@ class Scope(Struct, frozen=True, gc=False):
     ``lag`` is how long an event may take until LookupEvents shows it, ``max_calls`` how often it is
     called in a Region at most; ``delivery_lag`` is how much later than an event its log file on S3 is
     still looked for. ``seen`` holds (uri, etag) of documents that need not be delivered again.
-    ``into`` is the path of the store that is being filled, which is no evidence.
+    ``into`` is the path of the store that is being filled, which is no evidence. ``growth`` bounds the
+    text of compressed files.
     """
 
     since: datetime | None = None
@@ -106,6 +124,7 @@ class Scope(Struct, frozen=True, gc=False):
     delivery_lag: timedelta = DELIVERY_LAG
     seen: Collection[tuple[str, str]] = frozenset()
     into: str | None = None
+    growth: Growth = Growth()
 
 
 class Account(Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 from cnitrail.jsontext import parse
-from cnitrail.model import Document, Extent, Origin, Record, Sign, Skipped
+from cnitrail.model import Document, Extent, Growth, Origin, Record, Sign, Skipped
 from cnitrail.scan.inflate import Torn, keep_memory, text_of
 from cnitrail.scan.needles import ESCAPE, Bytes
 from cnitrail.scan.signs import sign_of
@@ -25,6 +25,10 @@ BLOCK: Final = 1024 * 1024
 """As much text as is looked at at a time, in bytes, where it comes in pieces."""
 
 
+MOST_TOLD: Final = 1000
+"""So much that cannot be read is told one by one of each document."""
+
+
 class Tally(Struct):
     """What was read of a document, counted while it is scanned."""
 
@@ -32,6 +36,8 @@ class Tally(Struct):
     records: int = 0
     passed_over: int = 0
     """Those that are of no matter."""
+    untold: int = 0
+    """Those that cannot be read, and are told only as a number."""
     signs: set[Sign] = field(default_factory=set)
     """(account, Region, minute) of records that are of no matter, where they are asked for."""
 
@@ -42,14 +48,21 @@ class Scanner:
     ``names`` are event names; ``markers`` are further texts that make a record relevant (the
     service that calls AssumeRole, for instance, as its name alone stands in a tenth of all
     records). A scanner may find too much, never too little: an ASCII letter, digit, dot or hyphen
-    written as an escape counts as a hit, too. May be used by several threads at once.
+    written as an escape counts as a hit, too. ``growth`` bounds the text of compressed files. May be
+    used by several threads at once.
     """
 
-    def __init__(self, names: Iterable[str], markers: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        names: Iterable[str],
+        markers: Iterable[str] = (),
+        growth: Growth = Growth(),  # noqa: B008
+    ) -> None:
         names, markers = sorted(names), sorted(markers)
         needles = b"|".join(re.escape(text).encode() for text in (*names, *markers))
         self._needle = re.compile(ESCAPE.pattern + b"|" + needles)
         self._standard = Standard(names, markers)
+        self._growth = growth
         keep_memory()
 
     def scan(self, document: Document, tally: Tally, *, signs: bool = False) -> Iterator[Record | Skipped]:
@@ -58,7 +71,7 @@ class Scanner:
         With ``signs``, the tally learns when and where the other records happened.
         """
         bytes_before, index = tally.bytes, 0
-        written = text_of(_counted(document.chunks, tally))
+        written = text_of(_counted(document.chunks, tally), self._growth)
         text, more = _block(b"", written.pieces)
         while (end := _end_of_records(text, more)) > 0:
             checked = written.checked and not isinstance(more, _Damaged)
@@ -83,28 +96,38 @@ class Scanner:
         self, uri: str, pieces: Iterator[Bytes], index: int, tally: Tally, *, signs: bool
     ) -> Iterator[Record | Skipped]:
         """The same of a text of any shape, whose first record has this index."""
+        told = more = 0
         for item in items_of(map(bytes, pieces)):
+            skipped: Skipped | None = None
             if isinstance(item, Damage):
-                yield Skipped(uri, item.reason, Extent.PART)
-                continue
-            try:
-                inside = self._payload(item)
-                if inside is None and signs:
-                    tally.signs.update(_sign(item))
-            except _DigestFile:
-                continue
-            except _NoRecord as error:
-                yield Skipped(uri, str(error), Extent.PART)
-                continue
-            except _Unreadable as error:
-                yield Skipped(uri, f"record {index}: {error}", Extent.RECORD)
+                skipped = Skipped(uri, item.reason, Extent.PART)
             else:
-                if inside is None:
-                    tally.passed_over += 1
+                try:
+                    inside = self._payload(item)
+                    if inside is None and signs:
+                        tally.signs.update(_sign(item))
+                except _DigestFile:
+                    continue
+                except _NoRecord as error:
+                    skipped = Skipped(uri, str(error), Extent.PART)
+                except _Unreadable as error:
+                    skipped = Skipped(uri, f"record {index}: {error}", Extent.RECORD)
                 else:
-                    yield Record((Origin(uri, index),), inside)
-            tally.records += 1
-            index += 1
+                    if inside is None:
+                        tally.passed_over += 1
+                    else:
+                        yield Record((Origin(uri, index),), inside)
+            if skipped is None or skipped.extent is Extent.RECORD:
+                tally.records += 1
+                index += 1
+            if skipped is not None and told < MOST_TOLD:
+                told += 1
+                yield skipped
+            elif skipped is not None:
+                more += 1
+                tally.untold += skipped.extent is Extent.RECORD
+        if more:
+            yield Skipped(uri, f"{more:,} more that cannot be read", Extent.PART)
 
     def _payload(self, item: bytes) -> bytes | None:
         """The record inside an item, or None where it is of no matter."""

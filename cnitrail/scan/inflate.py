@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from cnitrail.model import Growth
 from cnitrail.scan.needles import Bytes, count
 
 try:
@@ -20,11 +21,9 @@ AT_ONCE: Final = 16 * 1024 * 1024
 
 GZIP: Final = b"\x1f\x8b"
 _MEMBER: Final = GZIP + b"\x08"
+_SLICE: Final = 32 * 1024
 _KEPT: Final = 4 * 1024 * 1024
 _TRAILER: Final = 4
-_HIGHEST_RATIO: Final = 1032
-"""Deflate makes no text longer than so many times its stored bytes (zlib.net, "Technical Details")."""
-
 _FOREIGN = {
     b"\x28\xb5\x2f\xfd": "zstd-compressed; decompress it first (zstd -d)",
     b"BZh": "bzip2-compressed; decompress it first (bunzip2)",
@@ -57,7 +56,7 @@ class Text(Struct, frozen=True):
     checked: bool
 
 
-def text_of(chunks: Iterator[bytes]) -> Text:
+def text_of(chunks: Iterator[bytes], growth: Growth) -> Text:
     """The text of a plain or gzipped stream, whatever its name."""
     chunks = _readable(chunks)
     try:
@@ -70,7 +69,7 @@ def text_of(chunks: Iterator[bytes]) -> Text:
         if head.startswith(magic):
             return Text(_raising(Torn(reason)), checked=False)
     zipped = head.startswith(GZIP)
-    return Text(_unmarked(_gunzipped(head, chunks) if zipped else chain((head,), chunks)), zipped)
+    return Text(_unmarked(_gunzipped(head, chunks, growth) if zipped else chain((head,), chunks)), zipped)
 
 
 def _readable(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -95,24 +94,24 @@ def _unmarked(pieces: Iterator[Bytes]) -> Iterator[Bytes]:
     yield from pieces
 
 
-def _gunzipped(head: bytes, chunks: Iterator[bytes]) -> Iterator[Bytes]:
+def _gunzipped(head: bytes, chunks: Iterator[bytes], growth: Growth) -> Iterator[Bytes]:
     """The text of a gzip stream: in one piece where that is quicker, else in pieces of bounded size."""
     more = next(chunks, b"")
-    text = None if more else _at_once(head)
+    text = None if more else _at_once(head, growth)
     if text is None:
-        yield from _gunzip(head, chain((more,), chunks) if more else chunks)
+        yield from _gunzip(_Slices(chain((head, more), chunks)), growth)
     else:
         yield text
 
 
-def _at_once(stored: bytes) -> Bytes | None:
+def _at_once(stored: bytes, growth: Growth) -> Bytes | None:
     """The text of a gzip stream of one member; None where it may be anything else.
 
     libdeflate reads one member only, and wants to know the length of its text, which the stream's last
     bytes tell. So bytes behind the stream stay unnoticed here if they end by stating that very length.
     """
     length = int.from_bytes(stored[-_TRAILER:], "little")
-    plausible = 0 < length <= min(AT_ONCE, _HIGHEST_RATIO * len(stored))
+    plausible = 0 < length <= AT_ONCE and growth.allows(len(stored), length)
     if deflate is None or not plausible or count(stored, _MEMBER, 0, len(stored)) > 1:
         return None
     try:
@@ -122,9 +121,25 @@ def _at_once(stored: bytes) -> Bytes | None:
     return text if len(text) == length else None
 
 
-def _gunzip(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+class _Slices:
+    """Stored bytes, a few at a time: zlib copies those that it has not used yet with every piece."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.taken = 0
+        self._slices = (chunk[at : at + _SLICE] for chunk in chunks for at in range(0, len(chunk), _SLICE))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        found = next(self._slices)
+        self.taken += len(found)
+        return found
+
+
+def _gunzip(chunks: _Slices, growth: Growth) -> Iterator[bytes]:
     """All members of a gzip stream, one after the other, in pieces of bounded size."""
-    member, pending = zlib.decompressobj(wbits=31), head
+    member, pending, given = zlib.decompressobj(wbits=31), next(chunks), 0
     while True:
         before = member.copy()
         try:
@@ -132,6 +147,12 @@ def _gunzip(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
         except zlib.error as error:
             yield from _salvaged(before, pending)
             raise Torn(f"the gzip stream is damaged ({error})") from None
+        given += len(text)
+        if not growth.allows(chunks.taken, given):
+            raise Torn(
+                f"a gzip bomb: from here on it is more than {growth.most} times its stored size; "
+                "if it is none, raise --max-ratio"
+            )
         if text:
             yield text
         pending = member.unconsumed_tail
