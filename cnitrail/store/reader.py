@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from cnitrail.model import Account, Extent, Moment, Origin, Record, Scope, Skipped
 from cnitrail.store.closure import choose
-from cnitrail.store.schema import as_now, connect, told, uri_of
+from cnitrail.store.schema import TEXT, as_now, connect, malformed, told, typed, uri_of
 
 _ALL = """
 SELECT records.id, time IS NOT NULL, payload, uri, position FROM records
@@ -31,6 +31,9 @@ _EVENTS = "SELECT count(DISTINCT key) FROM records WHERE time IS NOT NULL"
 _CHOSEN_EVENTS = """
 SELECT count(DISTINCT key) FROM chosen CROSS JOIN records ON records.id = chosen.record WHERE time IS NOT NULL
 """
+
+
+_EXTENTS = frozenset(Extent)
 
 
 class Reader:
@@ -89,32 +92,41 @@ def _skipped(connection: sqlite3.Connection) -> Iterator[Skipped]:
         "SELECT uri, reason, extent FROM skipped JOIN documents ON documents.id = document"
         " ORDER BY skipped.rowid"
     )
-    for uri, reason, extent in rows:
+    for uri, reason, extent in typed(rows, TEXT, str, str):
+        if extent not in _EXTENTS:
+            raise malformed(f"an extent {extent!r}")
         yield Skipped(uri_of(uri), reason, Extent(extent))
 
 
 def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[bool, Record]]:
     """The records, each with all its origins and whether it tells a fact; with ``chosen`` only those."""
-    rows = connection.execute(_CHOSEN if chosen else _ALL)
-    for _, group in groupby(rows, key=itemgetter(0)):
-        found = list(group)
-        origins = sorted(Origin(uri_of(uri), position) for *_, uri, position in found)
-        _, is_fact, payload, *_ = found[0]
-        text = payload.encode() if isinstance(payload, str) else payload
-        yield bool(is_fact), Record(tuple(origins), text)
+    rows = typed(connection.execute(_CHOSEN if chosen else _ALL), int, int, TEXT, TEXT, int)
+    for (_, is_fact), found in groupby(rows, key=itemgetter(0, 1)):
+        payload, origins = b"", []
+        for *_, text, uri, position in found:
+            payload = payload or (text.encode() if isinstance(text, str) else text)
+            origins.append(Origin(uri_of(uri), position))
+        yield bool(is_fact), Record(tuple(sorted(origins)), payload)
 
 
 def _account(connection: sqlite3.Connection, uri: str, etag: str, delivered: _Delivered) -> Account:
-    """The account of what was not delivered. Raises ``StoreError`` where it is none."""
-    row = connection.execute(
+    """The account of what was not delivered. Raises ``sqlite3.DatabaseError`` where it is none."""
+    rows = connection.execute(
         "SELECT files, bytes, records, passed_over, relevant, kept, duplicates, unreadable FROM account"
-    ).fetchone()
-    files, size, records, passed_over, relevant, kept, duplicates, unreadable = row
-    unreadable -= delivered.records - delivered.relevant
-    duplicates -= delivered.relevant - delivered.kept
-    relevant += unreadable - delivered.relevant
-    kept -= delivered.kept
+    )
+    counts = next(typed(rows, *(int,) * 8), None)
+    if counts is None:
+        raise malformed("no account")
+    files, size, records, passed_over, relevant, kept, duplicates, unreadable = counts
     records -= delivered.records
+    kept -= delivered.kept
+    duplicates -= delivered.relevant - delivered.kept
+    unreadable -= delivered.records - delivered.relevant
+    relevant += unreadable - delivered.relevant
+    rest = (files, size, records, passed_over, relevant, kept, duplicates, unreadable)
+    adds_up = records == relevant + passed_over and relevant == kept + duplicates + unreadable
+    if min(rest) < 0 or not adds_up:
+        raise malformed("its account does not add up")
     signs = connection.execute("SELECT account, region, time FROM signs")
     reaches = connection.execute("SELECT account, region, first, last FROM reaches")
     return Account(
@@ -128,10 +140,22 @@ def _account(connection: sqlite3.Connection, uri: str, etag: str, delivered: _De
         kept=kept,
         duplicates=duplicates,
         unreadable=unreadable,
-        signs=frozenset((of or None, at or None, datetime.fromisoformat(time)) for of, at, time in signs),
+        signs=frozenset(
+            (of or None, at or None, _time(time)) for of, at, time in typed(signs, str, str, str)
+        ),
         ends=tuple(
-            Moment(of or None, at or None, datetime.fromisoformat(time))
-            for of, at, *ends in reaches
+            Moment(of or None, at or None, _time(time))
+            for of, at, *ends in typed(reaches, str, str, str, str)
             for time in ends
         ),
     )
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise malformed(f"a time {text[:40]!r}") from None
+    if time.tzinfo is None:
+        raise malformed(f"a time {text[:40]!r}")
+    return time

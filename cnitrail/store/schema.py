@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 from cnitrail.errors import StoreError
 from cnitrail.store.head import APPLICATION_ID, is_sqlite, is_store
@@ -158,7 +159,9 @@ def connect(path: str) -> sqlite3.Connection:
         connection = _open(path, "rw")
     with closed_on_error(connection):
         with told(path):
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
             version = _version(connection)
+            foreign = connection.execute(_FOREIGN).fetchone()
             (size,) = connection.execute(_SIZE).fetchone()
         if version not in (1, VERSION):
             raise StoreError(
@@ -167,6 +170,8 @@ def connect(path: str) -> sqlite3.Connection:
             )
         if size > os.path.getsize(path):
             raise StoreError(f"{path}: the store is cut short", _AGAIN)
+        if foreign is not None:
+            raise StoreError(f"{path}: something that cnitrail did not make is in it: {foreign[0]}", _AGAIN)
     return connection
 
 
@@ -190,6 +195,15 @@ def _version(connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
 
+
+_LONGEST = 128 << 20
+"""The longest value that is read, in bytes: twice the longest record."""
+
+_FOREIGN = """
+SELECT name FROM sqlite_schema
+WHERE type = 'trigger' OR (type = 'view' AND name <> 'events') OR sql LIKE 'create virtual%'
+"""
+"""What could make SQLite do more than look into tables."""
 
 _SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 
@@ -221,6 +235,7 @@ def _open(path: str, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=_PATIENCE_SECONDS, isolation_level=None)
 
 
+_DAMAGE = ("malformed", "not a database", "no such", "decode to UTF-8", "too big")
 _AGAIN = "collect its sources again, into a new file"
 
 
@@ -235,9 +250,29 @@ def told(path: str) -> Iterator[None]:
             raise StoreError(f"{path}: the disk is full; what was committed before stands") from error
         if "locked" in reason:
             raise StoreError(f"{path}: another process has kept it locked", "try again later") from error
-        if "malformed" in reason or "not a database" in reason:
+        if any(sign in reason for sign in _DAMAGE):
             raise StoreError(f"{path}: the store is damaged ({reason})", _AGAIN) from error
         raise StoreError(f"{path}: {reason}", "check the path and its permissions") from error
+
+
+TEXT: Final = (str, bytes)
+"""Text as it stands in a table: bytes where it is no valid UTF-8."""
+
+
+def typed(rows: Iterable[tuple[Any, ...]], *types: type | tuple[type, ...]) -> Iterator[tuple[Any, ...]]:
+    """Rows whose values have these types: in SQLite any column may hold anything.
+
+    Raises ``sqlite3.DatabaseError``.
+    """
+    for row in rows:
+        if not all(map(isinstance, row, types)):
+            raise malformed("a value of the wrong type")
+        yield row
+
+
+def malformed(what: str) -> sqlite3.DatabaseError:
+    """The error of a store that nobody wrote so."""
+    return sqlite3.DatabaseError(f"malformed: {what}")
 
 
 def uri_of(stored: str | bytes) -> str:

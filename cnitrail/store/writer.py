@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from cnitrail.errors import StoreError
-from cnitrail.model import Extent, Record, Sign, Skipped
+from cnitrail.model import Record, Sign, Skipped
 from cnitrail.store.filing import Filing, Mention, place_of
-from cnitrail.store.schema import closed_on_error, connect, create, told, upgrade, uri_of
+from cnitrail.store.schema import TEXT, closed_on_error, connect, create, told, typed, upgrade, uri_of
 
 _TURN_SECONDS = 60.0
 """How long one collect waits for another."""
@@ -94,8 +94,8 @@ class Writer:
     def seen(self) -> frozenset[tuple[str, str]]:
         """The (uri, etag) of everything that was read to its end."""
         with told(self.path):
-            query = "SELECT uri, etag FROM documents WHERE etag IS NOT NULL"
-            return frozenset((uri_of(uri), etag) for uri, etag in self._connection.execute(query))
+            rows = self._connection.execute("SELECT uri, etag FROM documents WHERE etag IS NOT NULL")
+            return frozenset((uri_of(uri), etag) for uri, etag in typed(rows, TEXT, str))
 
     def is_empty(self) -> bool:
         """Whether nothing was ever read into it."""
@@ -123,12 +123,14 @@ class Writer:
     def _record(self, payload: bytes, filing: Filing) -> int:
         """The record's number; a new one is written with all that it is found by."""
         digest = blake2b(payload, digest_size=16).digest()
-        versions = dict(
-            self._connection.execute("SELECT digest, id FROM records WHERE key = ?", (filing.key,)).fetchall()
-        )
-        if digest in versions:
-            known: int = versions[digest]
-            return known
+        known = self._connection.execute(
+            "SELECT id FROM records WHERE key = ? AND digest = ?", (filing.key, digest)
+        ).fetchone()
+        if known is not None:
+            return int(known[0])
+        is_version = self._connection.execute(
+            "SELECT 1 FROM records WHERE key = ? LIMIT 1", (filing.key,)
+        ).fetchone()
         cursor = self._connection.execute(
             "INSERT INTO records (key, digest, time, event, effect, outcome, account, region,"
             " caller_instance, access_key, role, session, unclear, payload)"
@@ -156,7 +158,7 @@ class Writer:
             self._mention(number, mention)
         if filing.effect is not None:
             self._reach(filing)
-        if filing.time is not None and not versions:
+        if filing.time is not None and is_version is None:
             self.kept += 1
             self._counted["kept"] += 1
         return number
@@ -240,18 +242,20 @@ class Writer:
 
     def settle(self, asked: str, still: Collection[Skipped]) -> None:
         """Forget what of a source could not be opened before, and now can."""
+        told_still = {(each.source, each.reason, each.extent) for each in still}
         with told(self.path):
-            earlier = self._connection.execute(
+            rows = self._connection.execute(
                 "SELECT document, uri, reason, extent FROM skipped JOIN documents ON id = document"
                 " WHERE asked = ?",
                 (asked,),
-            ).fetchall()
+            )
+            earlier = [*typed(rows, int, TEXT, str, str)]
             self._connection.executemany(
                 "DELETE FROM skipped WHERE document = ? AND reason = ?",
                 [
                     (number, reason)
                     for number, uri, reason, extent in earlier
-                    if Skipped(uri_of(uri), reason, Extent(extent)) not in still
+                    if (uri_of(uri), reason, extent) not in told_still
                 ],
             )
 
