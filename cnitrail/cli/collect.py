@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 @click.option("--to", metavar="FILE.db", help="The store: made, or gone on with.")
 @click.option(
     "--export",
-    type=click.File("w", encoding="utf-8", lazy=False),
     metavar="FILE",
     help="Write the events as JSON lines of LookupEvents, which plaso reads; - for stdout.",
 )
 @request_options("account", "region", "since", "until", verifiable=False)
-def collect(request: Request, to: str | None, export: IO[str] | None) -> None:
+def collect(request: Request, to: str | None, export: str | None) -> None:
     """Bring events into a local store, and go on where the last run stopped.
 
     The store is one SQLite file with the events that matter, as they came, and a note of every
@@ -46,20 +45,44 @@ def collect(request: Request, to: str | None, export: IO[str] | None) -> None:
     """
     from cnitrail.cli.reading import many, tell_skipped
 
-    name = to or (export.name if export else None)
+    shown = "<stdout>" if export == "-" else export
+    name = to or shown
     if name is None:
         raise UsageError("collect into what?", "name a store with --to FILE.db, or a file with --export FILE")
-    with _place(to) as place:
+    with _place(to) as place, _exported(export) as out:
         collected = _collect(request, place, name)
         skipped = collected.skipped
-        if export is not None:
+        if out is not None:
             from cnitrail.cli.exporting import export as write_events
 
-            written, left_out = write_events(place, export)
+            written, left_out = write_events(place, out)
             skipped += left_out
             if not request.quiet:
-                click.echo(f"{export.name}: {many(written, 'event')} written", err=True)
+                click.echo(f"{shown}: {many(written, 'event')} written", err=True)
     sys.exit(tell_skipped(skipped, f"the table skipped of {to or 'a store (--to FILE.db)'} has all"))
+
+
+@contextmanager
+def _exported(name: str | None) -> Iterator[IO[str] | None]:
+    """Where to write events to: a file is there once all of them are in it. Raises ``UsageError``."""
+    if name is None or name == "-":
+        yield sys.stdout if name else None
+        return
+    is_file = os.path.isfile(name) or not os.path.exists(name)
+    written = f"{os.path.realpath(name)}.part" if is_file else name
+    try:
+        out = open(written, "w", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise UsageError(f"--export {name}: cannot be written: {error.strerror}") from None
+    try:
+        with out:
+            yield out
+        if is_file:
+            os.replace(written, os.path.realpath(name))
+    except BaseException:
+        if is_file:
+            os.unlink(written)
+        raise
 
 
 @contextmanager
@@ -96,7 +119,8 @@ def _collect(request: Request, to: str, name: str) -> Count:
         with Writer(to, wait) as store, Progress(request.quiet) as progress:
             collector = Collector(store, progress)
             for uri in uris:
-                collector.collect(open_source(uri, replace(scope, seen=store.seen(), into=to)))
+                source = open_source(uri, replace(scope, seen=store.seen(), into=to))
+                collector.collect(source, scope.growth)
             if store.is_empty():
                 raise SourceError(f"{uris[0]}: no files in it", "name the directory that holds the log files")
     except KeyboardInterrupt:
