@@ -19,6 +19,26 @@ def parse(text: bytes) -> object:
         return msgspec.json.decode(_repaired(text, str(error)))
 
 
+def repeated_key(text: bytes, value: object) -> str | None:
+    """A key that stands twice in one object of a JSON text, whose value is known; None where none does.
+
+    Which of the two counts is up to each reader. Of a text that is as long as its value is when written
+    anew, nothing more needs to be looked at.
+    """
+    if len(msgspec.json.encode(value)) == len(text):
+        return None
+    import json
+
+    repeated: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        seen: set[str] = set()
+        repeated.extend(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+
+    json.loads(text.decode("utf-8", "replace"), object_pairs_hook=look)
+    return repeated[0] if repeated else None
+
+
 def well_formed(text: bytes) -> bytes:
     """A JSON text that ``parse`` reads, as every strict parser reads it: most often as it came."""
     try:

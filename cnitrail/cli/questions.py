@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from typing import IO
 
 
+_LONGEST = 64 * 1024
+
+
 class Question(Struct, frozen=True):
     """Who held an address at a time, in which VPC and account (any, where None)."""
 
@@ -35,24 +38,34 @@ class Unreadable(Struct, frozen=True):
     reason: str
 
 
-def read_questions(lines: IO[str]) -> Iterator[Question | Unreadable]:
+def read_questions(file: IO[str]) -> Iterator[Question | Unreadable]:
     """The questions of a file, in order; a line that is none takes its place among them.
 
     Raises ``UsageError`` where the file has no header that names ``ip`` and ``at``.
     """
+    lines = _lines(file)
     first = next((line for line in lines if line.strip()), "").lstrip("\ufeff")
     if not first:
         raise UsageError("--batch: no questions in it", "give CSV with a header ip,at or JSON lines")
     if first.lstrip().startswith("{"):
         return _from_json(chain([first], lines))
     reader = csv.DictReader(chain([first], lines), skipinitialspace=True)
-    header = {column.strip().lower() for column in reader.fieldnames or ()}
+    try:
+        header = {column.strip().lower() for column in reader.fieldnames or ()}
+    except csv.Error:
+        header = set()
     if not {"ip", "at"} <= header:
         raise UsageError(
             f"--batch: its first line is {first.strip()[:60]!r}, not a header that names ip and at",
             "begin the file with the line ip,at (vpc and account may follow)",
         )
     return _from_csv(reader)
+
+
+def _lines(file: IO[str]) -> Iterator[str]:
+    """The lines of a file; one that is longer than any question is cut."""
+    while line := file.readline(_LONGEST):
+        yield line
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address:

@@ -7,7 +7,7 @@ from cnitrail.decode.events import EVENTS, call_of
 from cnitrail.decode.head import account_of, corrected_by, digest_of, failure_of, id_of, region_of, time_of
 from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, session_of
 from cnitrail.decode.shapes import Fields, Problems, text
-from cnitrail.jsontext import parse
+from cnitrail.jsontext import parse, repeated_key
 from cnitrail.model import Event, IssuedSession, Record
 
 __all__ = ["MARKERS", "NAMES", "Decoded", "decode"]
@@ -43,6 +43,9 @@ def decode(record: Record) -> Decoded:
     try:
         entry = parse(record.payload)
         if isinstance(entry, dict):
+            key = repeated_key(record.payload, entry)
+            if key is not None:
+                return Decoded(None, (f"the key {key[:60]!r} stands twice: which one counts is unclear",))
             return _decoded(record, entry)
     except ValueError as error:
         return Decoded(None, (f"broken JSON ({error})",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,6 +24,9 @@ _OPERATIONS = {
 }
 _PAGE = 1000
 """The most that a page may have. Calls without a page size have a smaller token bucket of their own."""
+
+_LONGEST = 256 << 20
+"""More bytes than an account's interfaces in a Region take: 2 kB each."""
 
 _ABREAST = 8
 _ATTEMPTS = 10
@@ -63,15 +66,23 @@ def read_saved(paths: Iterable[str]) -> Iterator[Listing]:
     for path in paths:
         try:
             if path == "-":
-                yield Listing(path, None, None, sys.stdin.buffer.read())
+                yield Listing(path, None, None, _whole(path, sys.stdin.buffer))
             else:
                 with open(path, "rb") as file:
-                    yield Listing(path, None, None, file.read())
+                    yield Listing(path, None, None, _whole(path, file))
         except OSError as error:
             raise SourceError(
                 f"--live {path}: {error.strerror or error}",
                 "--live takes saved JSON, or nothing: name sources before it, or write --live ec2:",
             ) from None
+
+
+def _whole(path: str, file: IO[bytes]) -> bytes:
+    """The content of a file. Raises ``SourceError`` where it is longer than any listing."""
+    content = file.read(_LONGEST + 1)
+    if len(content) > _LONGEST:
+        raise SourceError(f"--live {path}: longer than {_LONGEST >> 20} MB: no listing of EC2")
+    return content
 
 
 def _account(credentials: boto3.Session, scope: Scope, region: str) -> str:
