@@ -53,7 +53,7 @@ def collect(store: Path, *sources: object) -> None:
     with Writer(str(store), pytest.fail) as writer:
         for source in sources:
             scope = Scope(seen=writer.seen())
-            Collector(writer, Progress(quiet=True)).collect(open_source(str(source), scope))
+            Collector(writer, Progress(quiet=True)).collect(open_source(str(source), scope), scope.growth)
 
 
 @pytest.fixture

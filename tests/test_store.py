@@ -29,7 +29,7 @@ from cnitrail.cli.progress import Progress
 from cnitrail.cli.reading import read_evidence
 from cnitrail.errors import StoreError
 from cnitrail.history import build
-from cnitrail.model import Account, Evidence, History, Origin, Record, Scope, Skipped
+from cnitrail.model import Account, Evidence, Growth, History, Origin, Record, Scope, Skipped
 from cnitrail.sources import open_source
 from cnitrail.store.filing import Filing
 from cnitrail.store.head import is_store
@@ -48,7 +48,7 @@ def collect(store: Path, *sources: Path) -> None:
     with Writer(str(store), no_wait) as writer:
         collector = Collector(writer, Progress(quiet=True))
         for source in sources:
-            collector.collect(open_source(str(source), Scope(seen=writer.seen())))
+            collector.collect(open_source(str(source), Scope(seen=writer.seen())), Growth())
 
 
 def read(source: Path, scope: Scope | None = None) -> tuple[History, Evidence]:
