@@ -368,11 +368,11 @@ class Reading:
         return [json.loads(each.payload)["eventName"] for each in self.records]
 
 
-def scanned(chunks: bytes | Iterable[bytes], uri: str = "file", growth: Growth = Growth()) -> Reading:
+def scanned(chunks: bytes | Iterable[bytes], uri: str = "file", growth: Growth | None = None) -> Reading:
     """A scan of one document for the events that cnitrail decodes."""
     pieces: Iterator[bytes] = iter([chunks] if isinstance(chunks, bytes) else chunks)
     tally = Tally()
-    found = list(Scanner(NAMES, MARKERS, growth).scan(Document(uri, None, pieces), tally))
+    found = list(Scanner(NAMES, MARKERS, growth or Growth()).scan(Document(uri, None, pieces), tally))
     return Reading(
         [each for each in found if isinstance(each, Record)],
         [each.reason for each in found if isinstance(each, Skipped)],

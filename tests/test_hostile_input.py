@@ -330,7 +330,7 @@ class TestStores:
     @pytest.mark.parametrize(
         "sql",
         [
-            "CREATE VIEW endless AS WITH RECURSIVE n AS (SELECT 1 AS i UNION SELECT i + 1 FROM n) SELECT * FROM n",
+            "CREATE VIEW endless AS WITH RECURSIVE n AS (SELECT 1 i UNION SELECT i+1 FROM n) SELECT i FROM n",
             "CREATE TRIGGER trap AFTER INSERT ON records BEGIN DELETE FROM records; END",
             "CREATE VIRTUAL TABLE words USING fts5(text)",
         ],
@@ -419,11 +419,40 @@ class TestOtherInputs:
         assert result.exit_code == 3
         assert {json.loads(line)["verdict"] for line in result.stdout.splitlines()} == {"unknown"}
 
+    @pytest.mark.parametrize("option", ["--metrics", "--ipamd", "--instance-types", "--pods"])
+    def test_a_file_without_an_end_is_refused(self, run: Run, option: str) -> None:
+        result = run("pool", "ironman", option, "/dev/zero")
+        assert (result.exit_code, result.stderr) == (1, "cnitrail: /dev/zero: longer than 16 MB\n")
+
     def test_questions_without_a_header_are_wrong_usage(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "questions").write_bytes(b'"' + b"x\n" * 100_000)
         result = run("who", "--batch", tmp_path / "questions", "ironman")
         assert result.exit_code == 2
         assert "not a header that names ip and at" in result.stderr
+
+
+class TestSurroundings:
+    def test_an_output_that_cannot_show_the_answer(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "cnitrail", "report", FIXTURES / "ironman", "-q"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(FIXTURES.parent)},
+        )
+        assert (done.returncode, done.stderr.splitlines()) == (
+            1,
+            ["cnitrail: the answer cannot be written in ascii", "try: PYTHONIOENCODING=utf-8"],
+        )
+
+    def test_a_store_is_never_made_of_a_device(self, run: Run, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        result = run("collect", "ironman", "--to", tmp_path / "pipe")
+        assert (result.exit_code, result.stderr.splitlines()[0]) == (
+            1,
+            f"cnitrail: {tmp_path / 'pipe'}: not a regular file",
+        )
+        assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
 
 
 class TestExports:

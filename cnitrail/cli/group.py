@@ -57,6 +57,10 @@ class CommandGroup(click.Group):
                 raise
             sys.stderr.write(f"cnitrail: the answer cannot be written: {error.strerror or error}\n")
             os._exit(1)  # what is still buffered cannot be written either
+        except UnicodeEncodeError as error:
+            sys.stderr.write(f"cnitrail: the answer cannot be written in {error.encoding}\n")
+            sys.stderr.write("try: PYTHONIOENCODING=utf-8\n")
+            ctx.exit(1)
         except CnitrailError as error:
             from cnitrail.render.safe import printable
 

@@ -12,12 +12,16 @@ from cnitrail.jsontext import parse
 from cnitrail.model import Held, is_prefix, order_of
 from cnitrail.model.ipamd import IpamdPool, KeptAddress
 
+_NO_METRICS = "no metrics of ipamd in it, as awscni_total_ip_addresses"
+
 
 def read_metrics(content: bytes) -> IpamdPool:
     """The pool in metrics of the Prometheus text format.
 
     Raises ``ValueError`` with the reason where they are none, or none of ipamd's.
     """
+    if b"awscni_" not in content:
+        raise ValueError(_NO_METRICS)
     from prometheus_client.parser import text_string_to_metric_families
 
     try:
@@ -27,7 +31,7 @@ def read_metrics(content: bytes) -> IpamdPool:
     samples = [sample for family in families for sample in family.samples]
     values = {sample.name: int(sample.value) for sample in samples if isfinite(sample.value)}
     if not any(name.startswith("awscni_") for name in values):
-        raise ValueError("no metrics of ipamd in it, as awscni_total_ip_addresses")
+        raise ValueError(_NO_METRICS)
     return IpamdPool(
         total=values.get("awscni_total_ip_addresses"),
         assigned=values.get("awscni_assigned_ip_addresses"),

@@ -33,6 +33,8 @@ class Writer:
             raise StoreError(f"{path}: there is no such directory", "make the directory first")
         if Path(path).is_dir():
             raise StoreError(f"{path}: is a directory", "name a file in it")
+        if Path(path).exists() and not Path(path).is_file():
+            raise StoreError(f"{path}: not a regular file", "name one, or a place where there is nothing yet")
         self._turn = _turn(path, wait)
         try:
             is_new = not Path(path).exists() or Path(path).stat().st_size == 0
