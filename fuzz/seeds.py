@@ -1,0 +1,48 @@
+"""The inputs to begin with: those in ``corpus``, and for records and files also the stories in ``fixtures``."""
+
+import gzip
+import json
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from cnitrail.decode import NAMES
+
+CORPUS: Final = Path(__file__).parent / "corpus"
+_STORIES: Final = Path(__file__).parents[1] / "fixtures"
+
+
+@cache
+def seeds_in(corpus: str) -> tuple[bytes, ...]:
+    """The first inputs of a folder of the corpus, in the order of their names."""
+    kept = tuple(path.read_bytes() for path in sorted((CORPUS / corpus).iterdir()))
+    return kept + (_STORIES_AS.get(corpus) or tuple)()
+
+
+def _records() -> tuple[bytes, ...]:
+    """The records of each story that matter, as one array."""
+    return tuple(
+        json.dumps([record for log in logs for record in _read(log) if record["eventName"] in NAMES]).encode()
+        for logs in _stories()
+    )
+
+
+def _files() -> tuple[bytes, ...]:
+    """A log file of each story: its longest."""
+    return tuple(max(map(Path.read_bytes, logs), key=len) for logs in _stories())
+
+
+def _stories() -> list[list[Path]]:
+    return [
+        sorted(story.rglob("*.json.gz"))
+        for story in sorted(_STORIES.iterdir())
+        if (story / "AWSLogs").is_dir()
+    ]
+
+
+def _read(log: Path) -> list[dict[str, object]]:
+    records: list[dict[str, object]] = json.loads(gzip.decompress(log.read_bytes()))["Records"]
+    return records
+
+
+_STORIES_AS: Final = {"records": _records, "files": _files}

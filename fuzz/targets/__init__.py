@@ -1,0 +1,59 @@
+"""What is tried: a row for each target.
+
+A target takes bytes and returns nothing. It raises where something does not hold: an ``AssertionError``
+that says what, or whatever our code raised and must not. A new target is a row here, and inputs to
+begin with in its corpus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from msgspec import Struct
+
+from cnitrail.cli.outputs import OUTPUTS
+from fuzz.mutate import mutated, mutated_file
+from fuzz.targets import files, histories, outputs, records, texts
+
+Mutate = Callable[[bytes, Random], bytes]
+
+
+class Target(Struct, frozen=True):
+    """Something to try: its name, what it does with an input, and where its inputs come from.
+
+    ``corpus`` is the folder of its first inputs, ``mutate`` makes others of them. Where there are many
+    inputs, it has ``share`` times as many of them as a target with a share of one.
+    """
+
+    name: str
+    check: Callable[[bytes], None]
+    corpus: str
+    mutate: Mutate = mutated
+    share: int = 1
+
+
+_TARGETS: Final = (
+    Target("sources", files.sources, "files", mutated_file, share=12),
+    Target("scan", files.scan, "files", mutated_file, share=24),
+    Target("decode", records.decode, "records", share=16),
+    Target("history", histories.history, "records", share=12),
+    Target("answers", histories.answers, "records", share=6),
+    Target("filters", texts.filters, "filters", share=6),
+    Target("options", texts.options, "options", share=24),
+    Target("user-agents", texts.user_agents, "user-agents", share=24),
+    Target("batch", texts.batch, "batch", share=24),
+    Target("metrics", texts.metrics, "metrics", share=12),
+    Target("enis", texts.enis, "enis", share=16),
+    Target("pods", texts.pods, "pods", share=16),
+    Target("instance-types", texts.instance_types, "instance-types", share=16),
+    Target("live", texts.live, "live", share=12),
+    *(
+        Target(f"{command}-{output}", outputs.writes(command, output), "records", share=2)
+        for command, formats in OUTPUTS.items()
+        for output in formats
+    ),
+)
+
+TARGETS: Final = {target.name: target for target in _TARGETS}
