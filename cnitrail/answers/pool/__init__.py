@@ -234,15 +234,18 @@ def _group(members: Sequence[_Pool], entries: Sequence[PoolEntry], wanted: Filte
         settings=(),
         unsettled=(),
         pods=(),
-        what_if=tuple(_what_if(members, settings) for settings in wish.what_if),
+        what_if=tuple(_what_if(members, wish)),
         metrics=None,
         ipamd=None,
     )
 
 
-def _what_if(members: Sequence[_Pool], settings: Settings) -> WhatIf:
-    outcomes = [outcome for each in members for tried, outcome in each.outcomes if tried is settings]
-    return told(settings, outcomes)
+def _what_if(members: Sequence[_Pool], wish: Wish) -> Iterator[WhatIf]:
+    """What came of each of the settings on the nodes whose limits are known; nothing where none are."""
+    for settings in wish.what_if:
+        outcomes = [outcome for each in members for tried, outcome in each.outcomes if tried is settings]
+        if outcomes:
+            yield told(settings, outcomes)
 
 
 def _each(names: Iterable[str | None]) -> tuple[str, ...]:
