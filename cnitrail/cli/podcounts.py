@@ -19,7 +19,8 @@ _HINT = "begin it with the line time,pods; 2024-05-14T09:30:00Z,12 says that the
 
 def read_counts(uri: str) -> tuple[tuple[datetime, int], ...]:
     """The counts of a file, by time. Raises ``UsageError`` where a line is none."""
-    reader = csv.DictReader(StringIO(fetch(uri).decode("utf-8-sig", "replace")), skipinitialspace=True)
+    text = fetch(uri).decode("utf-8-sig", "replace")
+    reader = csv.DictReader(StringIO(text, newline=None), skipinitialspace=True)
     try:
         counts = tuple(sorted(_counts(reader, uri)))
     except csv.Error as error:
