@@ -3,25 +3,21 @@
 Fields are CloudTrail's (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html).
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
-from cnitrail.decode.shapes import Fields, Problems, fields, text
+from cnitrail.decode.shapes import Fields, Problems, fields, text, time
 from cnitrail.model import Failure
 
 
 def time_of(entry: Fields, problems: Problems) -> datetime | None:
     """The eventTime, aware and UTC; some exports drop its zone, which is always UTC."""
-    value = entry.get("eventTime")
-    try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if time is not None:
-            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    problems.unreadable("eventTime", value, "a time; without it the record has no place in a history")
-    return None
+    found = time(entry.get("eventTime"))
+    if found is None:
+        wanted = "a time; without it the record has no place in a history"
+        problems.unreadable("eventTime", entry.get("eventTime"), wanted)
+    return found
 
 
 def succeeded(entry: Fields) -> bool:

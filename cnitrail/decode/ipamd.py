@@ -4,10 +4,10 @@ Shapes: utils/prometheusmetrics and pkg/ipamd/introspect.go of amazon-vpc-cni-k8
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from math import isfinite
 
-from cnitrail.decode.shapes import Fields, address, fields, number, prefix, text
+from cnitrail.decode.shapes import Fields, address, fields, number, prefix, text, time
 from cnitrail.jsontext import parse
 from cnitrail.model import Held, is_prefix, order_of
 from cnitrail.model.ipamd import IpamdPool, KeptAddress
@@ -98,8 +98,5 @@ def _pod(kept: Fields) -> str | None:
 
 def _time(value: object) -> datetime | None:
     """A time of Go's; its zero, in the year 1, is none."""
-    try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return time.astimezone(UTC) if time is not None and time.tzinfo and time.year > 1 else None
+    found = time(value)
+    return found if found is not None and found.year > 1 else None

@@ -5,10 +5,20 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkInterface.html
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 from cnitrail.decode.events import mark_of
-from cnitrail.decode.shapes import Fields, Problems, fields, flag, holdings, number, tags, text
+from cnitrail.decode.shapes import (
+    Fields,
+    Problems,
+    elements,
+    fields,
+    flag,
+    holdings,
+    number,
+    tags,
+    text,
+    time,
+)
 from cnitrail.jsontext import parse
 from cnitrail.model import Described, Holding, HoldingKind, Listing, LiveInstance, LiveInterface
 
@@ -38,7 +48,7 @@ def describe(listing: Listing) -> tuple[Described, tuple[str, ...]]:
 def _machines(reservations: list[object]) -> Iterator[tuple[Fields, str | None]]:
     """Described instances, each with the account that it belongs to."""
     for reservation in map(fields, reservations):
-        for machine in map(fields, reservation.get("Instances") or ()):
+        for machine in map(fields, elements(reservation.get("Instances"))):
             yield machine, text(reservation.get("OwnerId"))
 
 
@@ -53,7 +63,7 @@ def _instances(machines: Iterable[tuple[Fields, str | None]]) -> Iterator[LiveIn
 def _attached(machine: Fields, owner: str | None) -> Iterator[Fields]:
     """The interfaces of a described instance, as DescribeNetworkInterfaces has them."""
     zone = fields(machine.get("Placement")).get("AvailabilityZone")
-    for interface in map(fields, machine.get("NetworkInterfaces") or ()):
+    for interface in map(fields, elements(machine.get("NetworkInterfaces"))):
         attachment = {**fields(interface.get("Attachment")), "InstanceId": machine.get("InstanceId")}
         yield {"AvailabilityZone": zone, "OwnerId": owner, **interface, "Attachment": attachment}
 
@@ -77,7 +87,7 @@ def _interfaces(described: Iterable[Fields], listing: Listing, problems: Problem
             instance=text(attachment.get("InstanceId")),
             device_index=number(attachment.get("DeviceIndex")),
             attachment=text(attachment.get("AttachmentId")),
-            attached=_time(attachment.get("AttachTime")),
+            attached=time(attachment.get("AttachTime")),
             addresses=tuple(_holdings(each, problems)),
             description=description,
             mark=mark_of(description, tagged),
@@ -88,7 +98,7 @@ def _interfaces(described: Iterable[Fields], listing: Listing, problems: Problem
 
 
 def _holdings(described: Fields, problems: Problems) -> Iterator[Holding]:
-    for element in map(fields, described.get("PrivateIpAddresses") or ()):
+    for element in map(fields, elements(described.get("PrivateIpAddresses"))):
         kind = HoldingKind.PRIMARY if flag(element.get("Primary")) else HoldingKind.SECONDARY
         yield from holdings([element], "PrivateIpAddress", kind, "PrivateIpAddresses", problems)
     for name, key, kind in (
@@ -97,13 +107,3 @@ def _holdings(described: Fields, problems: Problems) -> Iterator[Holding]:
         ("Ipv6Prefixes", "Ipv6Prefix", HoldingKind.IPV6_PREFIX),
     ):
         yield from holdings(described.get(name), key, kind, name, problems)
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    if time is None:
-        return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -7,6 +7,7 @@ a successful call is lost in silence.
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
@@ -59,6 +60,17 @@ def flag(value: object) -> bool | None:
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower())
     return value if isinstance(value, bool) else None
+
+
+def time(value: object) -> datetime | None:
+    """The value as an aware time in UTC, which it is in without a zone; None where it is no time."""
+    try:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if read is None:
+            return None
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def elements(value: object) -> Sequence[object]:
