@@ -57,7 +57,9 @@ def main(
             _tell(outcome, keep)
     except KeyboardInterrupt:
         done = [each.part for each in outcomes]
-        undone = next((number for number, part in enumerate(parts) if number >= first and part not in done), 0)
+        undone = next(
+            (number for number, part in enumerate(parts) if number >= first and part not in done), 0
+        )
         click.echo(f"stopped; --seed {seed} --inputs {inputs} --part {undone} goes on")
     _sum_up(outcomes)
     sys.exit(any(outcome.faults for outcome in outcomes))

@@ -15,6 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from fuzz.minimise import minimised
 from fuzz.mutate import mutated_bytes
 from fuzz.targets import Target
 
@@ -43,6 +44,10 @@ class Hang(BaseException):
 
 class TooMuch(Exception):
     """An input takes too much memory."""
+
+
+_COSTLY: Final = (Hang.__name__, TooMuch.__name__)
+"""Faults that are not done again and again to find the least input."""
 
 
 def input_of(target: Target, seeds: Sequence[bytes], seed: int, number: int) -> bytes:
@@ -83,16 +88,27 @@ def attempts(
     *,
     begin: Callable[[int], None] = lambda _: None,
 ) -> list[Fault]:
-    """Try the inputs of some numbers; the faults, one of each kind. ``begin`` is told each number before."""
+    """Try the inputs of some numbers; the faults, one of each kind, with the least input that does it.
+
+    ``begin`` is told each number before.
+    """
     faults: dict[str, Fault] = {}
     for number in numbers:
         begin(number)
         fault = attempt(target, input_of(target, seeds, seed, number))
-        if fault is not None:
-            faults.setdefault(fault.kind, fault)
-            if fault.kind.startswith(TooMuch.__name__):
-                break  # the peak of a process never falls again
+        if fault is not None and fault.kind not in faults:
+            faults[fault.kind] = fault if fault.kind.startswith(_COSTLY) else _least(target, fault)
+        if fault is not None and fault.kind.startswith(TooMuch.__name__):
+            break  # the peak of a process never falls again
     return list(faults.values())
+
+
+def _least(target: Target, fault: Fault) -> Fault:
+    def fails(data: bytes) -> bool:
+        again = attempt(target, data)
+        return again is not None and again.kind == fault.kind
+
+    return Fault(fault.kind, fault.why, minimised(fault.data, fails))
 
 
 def peak_memory() -> int:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from fuzz.hostile import BYTES, TEXTS, TOKENS, VALUES
 
-LONGEST: Final = 128 * 1024
+LONGEST: Final = 160 * 1024
 """The longest input, in bytes as it is stored."""
 
 _SOME: Final = (1, 1, 2, 3, 4, 5, 6, 8)

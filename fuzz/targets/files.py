@@ -1,6 +1,7 @@
 """Log files of any content: found on a disk and read, and scanned in every way that there is."""
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -17,6 +18,8 @@ from cnitrail.scan import Scanner, Tally
 
 _SCANNER = Scanner(NAMES, MARKERS)
 _GZIP = b"\x1f\x8b"
+_MORE = re.compile(r" \(and \d+ more lines\)$")
+"""A line of more than a megabyte counts as several, and where it is parted hangs on the pieces."""
 _FAR = 1 << 20
 """Further than any input reaches."""
 
@@ -66,14 +69,15 @@ def scan(data: bytes) -> None:
             assert near[1] == far[1], "what is skipped the slower way"
 
 
-_Reading = tuple[list[Record], list[Skipped], int]
+_Reading = tuple[list[Record], list[str], int]
+"""The records, why others were skipped, and how many there are in all."""
 
 
 def _scanned(chunks: Iterable[bytes], scanner: Scanner = _SCANNER) -> _Reading:
     tally = Tally()
     found = list(scanner.scan(Document("file", None, iter(chunks)), tally))
     records = [each for each in found if isinstance(each, Record)]
-    skipped = [each for each in found if isinstance(each, Skipped)]
+    skipped = [_MORE.sub("", each.reason) for each in found if isinstance(each, Skipped)]
     assert len(records) <= tally.records
     return records, skipped, tally.records
 
@@ -105,8 +109,8 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 def _long_way(data: bytes) -> bytes:
     """The same content behind a blank, which is not how CloudTrail writes."""
-    if not data.startswith(_GZIP):
-        return data if data.startswith(b"\xef\xbb\xbf") or len(data) < 16 else b" " + data
+    if data.startswith(b"{"):
+        return b" " + data
     try:
         return gzip.compress(b" " + gzip.decompress(data), 1)
     except (OSError, EOFError, zlib.error):

@@ -38,10 +38,10 @@ def _write(command: str, output: str, data: bytes) -> None:
     _HOLDS[output](command, text, entries)
 
 
-def written(command: str, output: str, whole: Told, entries: Sequence[object]) -> str:
-    """The entries of an answer as the command prints them."""
+def written(command: str, output: str, whole: Told, entries: Sequence[object], **asked: object) -> str:
+    """The entries of an answer as the command prints them; ``asked`` is what it was asked beside filters."""
     out = io.StringIO()
-    query = {"command": command, "sources": ("logs",), **asdict(Filter())}
+    query = {"command": command, "sources": ("logs",), **asdict(Filter()), "live": (), **asked}
     write = writer(command, output)
     rooms = (f"cnitrail.render.report.{room}.environment" for room in ("html", "markdown"))
     with patch(next(rooms), _environment), patch(next(rooms), _environment):
