@@ -201,6 +201,8 @@ class Registry:
         assert subject.eni is not None
         interface = self._interface(event, subject.eni)
         known = self._attachments.get(subject.attachment) if subject.attachment else None
+        if known is not None and known.end is not OPEN:  # what has ended does not begin: another one, at odds
+            known = None
         attachment = known or _Attachment(subject.eni, subject.attachment)
         attachment.instance, attachment.how = instance.instance, how
         attachment.device_index = subject.device_index
