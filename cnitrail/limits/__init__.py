@@ -16,6 +16,9 @@ __all__ = ["TABLE", "described", "limits_of", "read_described"]
 
 TABLE = "instance-types.tsv"
 
+_MOST = 1000
+"""Fifteen times what any instance type can carry."""
+
 
 def limits_of(instance_type: str) -> Limits | None:
     """What an instance type can carry; None of a type that is not known here."""
@@ -58,10 +61,17 @@ def described(instance_type: Any) -> Limits:
         nitro = instance_type.get("Hypervisor") == "nitro" or instance_type.get("BareMetal") is True
         return Limits(
             instance_type=str(name),
-            enis=int(cards.get(default, network)["MaximumNetworkInterfaces"]),
-            ipv4_per_eni=int(network["Ipv4AddressesPerInterface"]),
+            enis=_plausible(cards.get(default, network)["MaximumNetworkInterfaces"]),
+            ipv4_per_eni=_plausible(network["Ipv4AddressesPerInterface"]),
             prefixes=nitro,
             cards=max(len(cards), 1),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise ValueError(f"not a description of an instance type: {instance_type!r:.80}") from None
+
+
+def _plausible(number: Any) -> int:
+    """A number of interfaces, or of the addresses of one. Raises ``ValueError`` where it can be none."""
+    if not 1 <= int(number) <= _MOST:
+        raise ValueError(number)
+    return int(number)
