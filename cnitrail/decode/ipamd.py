@@ -5,7 +5,6 @@ Shapes: utils/prometheusmetrics and pkg/ipamd/introspect.go of amazon-vpc-cni-k8
 
 from collections.abc import Iterator
 from datetime import datetime
-from math import isfinite
 
 from cnitrail.decode.shapes import Fields, address, fields, number, prefix, text, time
 from cnitrail.jsontext import parse
@@ -13,6 +12,8 @@ from cnitrail.model import Held, is_prefix, order_of
 from cnitrail.model.ipamd import IpamdPool, KeptAddress
 
 _NO_METRICS = "no metrics of ipamd in it, as awscni_total_ip_addresses"
+_LARGEST = 10**11
+"""Larger numbers, infinity and what is no number count nothing of a node's."""
 
 
 def read_metrics(content: bytes) -> IpamdPool:
@@ -29,7 +30,7 @@ def read_metrics(content: bytes) -> IpamdPool:
     except (ValueError, IndexError, KeyError) as error:
         raise ValueError(f"not the text format of Prometheus ({error})") from None
     samples = [sample for family in families for sample in family.samples]
-    values = {sample.name: int(sample.value) for sample in samples if isfinite(sample.value)}
+    values = {sample.name: int(sample.value) for sample in samples if abs(sample.value) < _LARGEST}
     if not any(name.startswith("awscni_") for name in values):
         raise ValueError(_NO_METRICS)
     return IpamdPool(

@@ -24,6 +24,7 @@ from cnitrail.model import Held, Holding, HoldingKind
 Fields = dict[str, Any]
 
 _NUMBER = re.compile(r"-?[0-9]{1,11}")
+_TOO_LARGE = 10**11
 
 _WRAPPERS = (
     "items",
@@ -47,12 +48,12 @@ def text(value: object) -> str | None:
 
 
 def number(value: object) -> int | None:
-    """The value as a whole number; query-envelope APIs write numbers as strings."""
-    if isinstance(value, bool):
-        return None
+    """The value as a whole number of at most eleven digits; query-envelope APIs write numbers as strings."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return int(value)
-    return value if isinstance(value, int) else None
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _TOO_LARGE:
+        return value
+    return None
 
 
 def flag(value: object) -> bool | None:
