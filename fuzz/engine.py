@@ -20,10 +20,10 @@ from fuzz.mutate import mutated_bytes
 from fuzz.targets import Target
 
 SECONDS: Final = 20
-"""The longest that one input may take; the machine may be busy with other things."""
+"""The longest that one input may take of a processor, however busy it is with other things."""
 
-MEMORY: Final = 512 * 1024 * 1024
-"""The most memory that a process may have had at a time (its resident set), in bytes."""
+MEMORY: Final = 256 * 1024 * 1024
+"""The most that one input may add to the peak memory of a process, in bytes."""
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 
@@ -51,32 +51,37 @@ _COSTLY: Final = (Hang.__name__, TooMuch.__name__)
 
 
 def input_of(target: Target, seeds: Sequence[bytes], seed: int, number: int) -> bytes:
-    """The input of a number: a seed of the corpus, changed once or twice; two in a hundred are as they are."""
+    """The input of a number: one of the corpus, changed once or twice; two in a hundred are as they are."""
     chance = Random(f"{seed}/{target.name}/{number}")
     data = chance.choice(seeds)
     for _ in range(chance.choice((1,) * 40 + (2,) * 9 + (0,))):
-        try:
-            data = target.mutate(data, chance)
-        except RecursionError:  # nested too deeply to be taken apart
-            data = mutated_bytes(data, chance)
+        data = changed(target, data, chance)
     return data
+
+
+def changed(target: Target, data: bytes, chance: Random) -> bytes:
+    """Another input of a target, whatever it is made of."""
+    try:
+        return target.mutate(data, chance)
+    except RecursionError:  # nested too deeply to be taken apart
+        return mutated_bytes(data, chance)
 
 
 def attempt(target: Target, data: bytes, *, seconds: float = SECONDS, memory: int = MEMORY) -> Fault | None:
     """Try one input; None where all is well."""
-    previous = signal.signal(signal.SIGALRM, _give_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = peak_memory()
+    previous = signal.signal(signal.SIGPROF, _give_up)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         target.check(data)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        if peak_memory() > memory:
-            raise TooMuch(f"{peak_memory() >> 20} MB")
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        _stay_below(before + memory)
     except (Exception, Hang) as error:  # noqa: BLE001  what it may be is what is to be found out
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         return Fault(_kind(error), traceback.format_exc(limit=-12), data)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, previous)
     return None
 
 
@@ -98,8 +103,6 @@ def attempts(
         fault = attempt(target, input_of(target, seeds, seed, number))
         if fault is not None and fault.kind not in faults:
             faults[fault.kind] = fault if fault.kind.startswith(_COSTLY) else _least(target, fault)
-        if fault is not None and fault.kind.startswith(TooMuch.__name__):
-            break  # the peak of a process never falls again
     return list(faults.values())
 
 
@@ -114,6 +117,11 @@ def _least(target: Target, fault: Fault) -> Fault:
 def peak_memory() -> int:
     """The most memory that this process has had at a time (its resident set), in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _stay_below(memory: int) -> None:
+    if peak_memory() > memory:
+        raise TooMuch(f"{peak_memory() >> 20} MB")
 
 
 def _give_up(_signal: int, _frame: FrameType | None) -> None:

@@ -92,7 +92,7 @@ TEXTS: Final = (
 )
 """Texts that act, hide, end something, or look like what is looked for."""
 
-VALUES: Final = (
+VALUES: Final[tuple[object, ...]] = (
     *(None, True, False, [], {}, [[]], [{}], [None], {"items": []}, {"item": {}}, {"items": {"item": [1]}}),
     *(0, 1, -1, 2, 14, 255, 10**6, 2**31, -(2**31), 2**32, 2**53, 2**63, -(2**63), 2**64, 10**30),
     *(0.5, -0.0, 1e300, 5e-324),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -28,14 +29,12 @@ def _next(data: bytes, fails: Callable[[bytes], bool], deadline: float) -> bytes
 
 def _without_a_part(data: bytes) -> Iterator[bytes]:
     """The input without one of its parts, large ones first."""
-    try:
-        value = json.loads(data)
-        yield from (json.dumps(less, separators=(",", ":")).encode() for less in _smaller(value))
-    except (ValueError, RecursionError):
-        size = len(data) // 2
-        while size:
-            yield from (data[:at] + data[at + size :] for at in range(0, len(data), size))
-            size //= 2
+    with suppress(ValueError, RecursionError):
+        yield from (json.dumps(less, separators=(",", ":")).encode() for less in _smaller(json.loads(data)))
+    size = len(data) // 2
+    while size:
+        yield from (data[:at] + data[at + size :] for at in range(0, len(data), size))
+        size //= 2
 
 
 def _smaller(value: Any) -> Iterator[Any]:
@@ -48,7 +47,7 @@ def _smaller(value: Any) -> Iterator[Any]:
             yield value[len(value) // 2 :]
         for at, each in enumerate(value):
             yield value[:at] + value[at + 1 :]
-            yield from (value[:at] + [less] + value[at + 1 :] for less in _smaller(each))
+            yield from ([*value[:at], less, *value[at + 1 :]] for less in _smaller(each))
     if isinstance(value, dict):
         for key in value:
             yield {name: each for name, each in value.items() if name != key}

@@ -20,7 +20,8 @@ from fuzz.targets import Target
 LONGEST_PART: Final = 10_000
 """The most inputs of one part; with a new process nothing is left of those before."""
 
-_PATIENCE: Final = 3 * SECONDS
+_PATIENCE: Final = 15 * SECONDS
+"""After so many seconds without a next input a process is given up."""
 _PROCESSES: Final = get_context("fork")
 
 

@@ -1,5 +1,6 @@
 """What tests share: the fixture stories, the command line, and golden files."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,13 @@ from hypothesis import settings
 
 from cnitrail.cli import main
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+ROOT = Path(__file__).parents[1]
+FIXTURES = ROOT / "fixtures"
 GOLDEN = Path(__file__).parent / "golden"
 
 Run = Callable[..., Result]
+
+sys.path.append(str(ROOT))  # fuzz/ is not installed; the package that is comes first
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")

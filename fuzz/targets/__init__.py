@@ -35,22 +35,22 @@ class Target(Struct, frozen=True):
 
 
 _TARGETS: Final = (
-    Target("sources", files.sources, "files", mutated_file, share=12),
-    Target("scan", files.scan, "files", mutated_file, share=24),
-    Target("decode", records.decode, "records", share=16),
-    Target("history", histories.history, "records", share=12),
-    Target("answers", histories.answers, "records", share=6),
-    Target("filters", texts.filters, "filters", share=6),
-    Target("options", texts.options, "options", share=24),
-    Target("user-agents", texts.user_agents, "user-agents", share=24),
-    Target("batch", texts.batch, "batch", share=24),
-    Target("metrics", texts.metrics, "metrics", share=12),
-    Target("enis", texts.enis, "enis", share=16),
+    Target("sources", files.sources, "files", mutated_file, share=10),
+    Target("scan", files.scan, "files", mutated_file, share=16),
+    Target("decode", records.decode, "records", share=50),
+    Target("history", histories.history, "records", share=32),
+    Target("answers", histories.answers, "records", share=20),
+    Target("filters", texts.filters, "filters", share=2),
+    Target("options", texts.options, "options", share=40),
+    Target("user-agents", texts.user_agents, "user-agents", share=40),
+    Target("batch", texts.batch, "batch", share=32),
+    Target("metrics", texts.metrics, "metrics", share=8),
+    Target("enis", texts.enis, "enis", share=10),
     Target("pods", texts.pods, "pods", share=16),
-    Target("instance-types", texts.instance_types, "instance-types", share=16),
+    Target("instance-types", texts.instance_types, "instance-types", share=10),
     Target("live", texts.live, "live", share=12),
     *(
-        Target(f"{command}-{output}", outputs.writes(command, output), "records", share=2)
+        Target(f"{command}-{output}", outputs.writes(command, output), "records")
         for command, formats in OUTPUTS.items()
         for output in formats
     ),

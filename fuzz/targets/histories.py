@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network
 from itertools import islice
 from random import Random
 from zlib import crc32
@@ -22,6 +23,7 @@ from cnitrail.model import (
     Coverage,
     Event,
     Evidence,
+    Held,
     History,
     IssuedSession,
     Origin,
@@ -29,7 +31,6 @@ from cnitrail.model import (
     Skipped,
     SourceReport,
     Verdict,
-    is_prefix,
 )
 from fuzz.targets.records import ORIGIN, payloads
 
@@ -123,9 +124,13 @@ def _ask(witness: Witness, ip: Address, at: datetime) -> None:
 def questions(past: History) -> Iterator[tuple[Address, datetime]]:
     """Some addresses that were held, each at some times around its leases."""
     for lease in past.leases[:: max(1, len(past.leases) // 6)]:
-        ip = next(iter(lease.held)) if is_prefix(lease.held) else lease.held
+        ip = _first(lease.held)
         for bound in (lease.start, lease.end):
             yield ip, bound.time or SOME_TIME
+
+
+def _first(held: Held) -> Address:
+    return held.network_address if isinstance(held, (IPv4Network, IPv6Network)) else held
 
 
 def times(past: History) -> Iterator[datetime]:

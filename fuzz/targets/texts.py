@@ -1,4 +1,4 @@
-"""Texts of any content that come from elsewhere than the evidence: options, questions, what ipamd and EC2 say."""
+"""Texts of any content beside the evidence: options, questions, what ipamd and EC2 say."""
 
 import io
 from collections.abc import Callable
@@ -34,6 +34,7 @@ from cnitrail.limits import limits_of, read_described
 from cnitrail.model import Coverage
 from fuzz.seeds import CORPUS
 from fuzz.targets import holds
+from fuzz.targets.files import IN_MEMORY
 from fuzz.targets.histories import SOME_TIME, Told, told
 from fuzz.targets.outputs import written
 
@@ -63,7 +64,7 @@ def options(data: bytes) -> None:
 
 
 def filters(data: bytes) -> None:
-    """Filters of any text select, and do not raise; together with another one they keep no more than alone."""
+    """Filters of any text keep some of the entries; findings and the report take them, too."""
     whole = _node()
     lines = _text(data).splitlines()[:8] or [""]
     blocks = []
@@ -137,8 +138,8 @@ def instance_types(data: bytes) -> None:
     except ValueError:
         return
     settings = (Settings(warm_ip_target=2), Settings(prefix_delegation=True))
-    for limits in list(given.values())[:2]:
-        _beside(Wish(lambda _, limits=limits: limits, what_if=settings))
+    if given:
+        _beside(Wish(given.get, what_if=settings))
 
 
 def pods(data: bytes) -> None:
@@ -175,7 +176,7 @@ def live(data: bytes) -> None:
 
 def _from_file(data: bytes, reader: Callable[[Path], Read]) -> Read:
     """What a reader makes of the data in a file."""
-    with NamedTemporaryFile(prefix="cnitrail-fuzz-") as file:
+    with NamedTemporaryFile(prefix="cnitrail-fuzz-", dir=IN_MEMORY) as file:
         file.write(data)
         file.flush()
         return reader(Path(file.name))
