@@ -30,6 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many inputs were tried of those that nobody would write."""
+    told = [each for report in terminalreporter.getreports("passed") for each in report.user_properties]
+    tried = sum(int(str(value)) for name, value in told if name == "inputs")
+    if tried:
+        terminalreporter.write_line(f"fuzzing: {tried:,} inputs tried; python -m fuzz tries a million")
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command line among the fixture stories: ``run("timeline", "ironman")``."""

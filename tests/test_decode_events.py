@@ -164,7 +164,7 @@ class TestAssignPrivateIpAddresses:
         )
         assert subject_of(entry).requested == 3
 
-    @pytest.mark.parametrize("count", ["three", "--3", "-", "", "9" * 5000, 1.5, True, None, [], {}])
+    @pytest.mark.parametrize("count", ["three", "--3", "-", "", "9" * 5000, 10**12, 1.5, True, None, [], {}])
     def test_a_count_that_is_no_number_is_none(self, count: object) -> None:
         entry = replaced(
             GOOD["AssignPrivateIpAddresses"], ("requestParameters", "secondaryPrivateIpAddressCount"), count

@@ -6,6 +6,7 @@ What was found once lies in ``fuzz/corpus``, and is tried here every time.
 import json
 import os
 import signal
+from collections.abc import Callable
 from importlib import import_module
 from random import Random
 
@@ -38,8 +39,11 @@ class TestTargets:
         assert not any(faults), told(list(filter(None, faults)))
 
     @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.target.name)
-    def test_inputs_that_nobody_would_write_do_no_harm(self, part: Part) -> None:
+    def test_inputs_that_nobody_would_write_do_no_harm(
+        self, part: Part, record_property: Callable[[str, object], None]
+    ) -> None:
         faults = attempts(part.target, seeds_in(part.target.corpus), SEED, part.numbers)
+        record_property("inputs", len(part.numbers))
         assert not faults, told(faults)
 
 

@@ -416,6 +416,15 @@ class TestWhichInstance:
             *("certain", "likely", "certain")
         ]
 
+    def test_an_attachment_that_begins_after_its_end_is_two(self) -> None:
+        past = history(
+            dies_with_instance(0, "eni-a", "eni-attach-1"),
+            detach(10, "eni-attach-1"),
+            attach(20, "eni-a", "i-1", "eni-attach-1"),
+        )
+        spans = [(each.start.time, each.end.time) for each in past.interfaces["eni-a"].attachments]
+        assert spans == [(None, at(10)), (at(20), None)]
+
     def test_addresses_of_an_existing_interface_are_shown_and_not_added(self) -> None:
         (_, launched) = told(create(0, "eni-a", "10.0.0.5"), shown(10, "eni-a", "10.0.0.5"))
         assert (launched.added, launched.shown) == ((), (held("10.0.0.5"),))

@@ -58,7 +58,7 @@ class TestTable:
         assert table == script.table()
 
 
-M5 = {
+M5: dict[str, Any] = {
     "InstanceType": "m5.large",
     "Hypervisor": "nitro",
     "BareMetal": False,
@@ -88,6 +88,12 @@ class TestDescribed:
             {"InstanceTypes": None},
             {"InstanceTypes": [{"InstanceType": "x"}]},
             {"InstanceTypes": ["x"]},
+            {
+                "InstanceTypes": [
+                    {**M5, "NetworkInfo": {**M5["NetworkInfo"], "Ipv4AddressesPerInterface": 2**31}}
+                ]
+            },
+            {"InstanceTypes": [{**M5, "NetworkInfo": {**M5["NetworkInfo"], "Ipv4AddressesPerInterface": 0}}]},
         ],
     )
     def test_anything_else_is_refused(self, value: Any) -> None:

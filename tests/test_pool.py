@@ -321,3 +321,15 @@ class TestMistakes:
         pods.write_text("time,pods\n2025-04-02T05:00:00Z,several\n")
         result = run("pool", "ironman", "--pods", str(pods))
         assert "line 2: '2025-04-02T05:00:00Z','several' is no time and number of pods" in result.stderr
+
+    def test_counts_with_the_line_ends_of_old_are_read(self, run: Run, tmp_path: Path) -> None:
+        pods = tmp_path / "pods.csv"
+        pods.write_bytes(b"time,pods\r2022-10-05T13:20:00Z,4\r2022-10-05T15:20:00Z,2\r")
+        assert run("pool", "ironman", "--pods", str(pods)).exit_code == 0
+
+    def test_what_is_no_csv_is_said_in_a_sentence(self, run: Run, tmp_path: Path) -> None:
+        pods = tmp_path / "pods.csv"
+        pods.write_text(f'time,pods\n"{"x" * 200_000}",1\n')
+        result = run("pool", "ironman", "--pods", str(pods))
+        assert result.exit_code == 2
+        assert "no CSV (field larger than field limit (131072))" in result.stderr
