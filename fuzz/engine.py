@@ -25,8 +25,6 @@ SECONDS: Final = 20
 MEMORY: Final = 256 * 1024 * 1024
 """The most that one input may add to the peak memory of a process, in bytes."""
 
-CORPUS: Final = Path(__file__).parent / "corpus"
-
 _REPOSITORY: Final = Path(__file__).parents[1]
 
 

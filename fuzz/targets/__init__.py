@@ -51,8 +51,8 @@ _TARGETS: Final = (
     Target("live", texts.live, "live", share=12),
     *(
         Target(f"{command}-{output}", outputs.writes(command, output), "records")
-        for command, formats in OUTPUTS.items()
-        for output in formats
+        for command in filter(outputs.ANSWERS.__contains__, OUTPUTS)
+        for output in OUTPUTS[command]
     ),
 )
 

@@ -32,7 +32,7 @@ def writes(command: str, output: str) -> Callable[[bytes], None]:
 
 def _write(command: str, output: str, data: bytes) -> None:
     whole = told(data)
-    entries = list((_ANSWERS.get(f"{command} {output}") or _ANSWERS[command])(whole))
+    entries = list((ANSWERS.get(f"{command} {output}") or ANSWERS[command])(whole))
     text = written(command, output, whole, entries)
     holds.is_harmless(text)
     _HOLDS[output](command, text, entries)
@@ -75,7 +75,7 @@ def _pool(whole: Told) -> Sequence[object]:
     return pool(whole.history, Coverage(whole.evidence.coverage), Filter(), wish)
 
 
-_ANSWERS: Final[dict[str, Callable[[Told], Any]]] = {
+ANSWERS: Final[dict[str, Callable[[Told], Any]]] = {
     "timeline": lambda whole: timeline(whole.history, Filter()),
     "timeline perfetto": lambda whole: lanes(whole.history, Filter()),
     "who": _who,
@@ -85,6 +85,7 @@ _ANSWERS: Final[dict[str, Callable[[Told], Any]]] = {
     "pool": _pool,
     "report": lambda whole: [report(whole.history, whole.evidence, Filter())],
 }
+"""What is answered from records, by command; where an output has an answer of its own, by both."""
 
 
 # --- what holds ------------------------------------------------------------------------------
