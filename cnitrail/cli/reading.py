@@ -130,9 +130,7 @@ class _Read(Struct):
     ends: list[Moment] = field(default_factory=list)
 
 
-def _read(
-    source: Source, growth: Growth, ledger: Ledger, progress: Progress, proof: Proof | None
-) -> _Read:
+def _read(source: Source, growth: Growth, ledger: Ledger, progress: Progress, proof: Proof | None) -> _Read:
     read, known = _Read(), len(ledger)
     count = read.count
     progress.begin(source, 0)

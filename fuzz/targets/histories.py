@@ -58,13 +58,31 @@ def told(data: bytes) -> Told:
     past = _built(facts)
     times = [event.time for event in past.events]
     evidence = Evidence(
-        sources=(SourceReport(ORIGIN.source, 1, len(data), len(decoded), len(facts), 0, len(skipped)),),
+        sources=(_account(len(data), len(decoded), len(facts), len(skipped)),),
         first_event=min(times, default=None),
         last_event=max(times, default=None),
         coverage=cover((), past.events).reaches,
         skipped=skipped,
     )
     return Told(facts, past, evidence, Witness(past, Coverage(evidence.coverage)))
+
+
+def _account(size: int, records: int, relevant: int, skipped: int) -> SourceReport:
+    """The account of one file, each of whose relevant records is another one."""
+    return SourceReport(
+        uri=ORIGIN.source,
+        files=1,
+        bytes=size,
+        records=records,
+        relevant=relevant,
+        duplicates=0,
+        skipped=skipped,
+        files_found=1,
+        files_skipped=0,
+        passed_over=records - relevant,
+        kept=relevant,
+        records_skipped=0,
+    )
 
 
 def _built(facts: list[Fact]) -> History:

@@ -162,7 +162,7 @@ def _beside(wish: Wish) -> None:
 def live(data: bytes) -> None:
     """What says to be EC2's own list is compared with the trail's, or refused with a reason."""
     whole = _node()
-    access = Access(None, None, timedelta(), 1, None, timedelta())
+    access = Access(None, None, timedelta(), 1, None, timedelta(), 1)
     request = Request((), Filter(), access, quiet=True)
     try:
         said, skipped = _from_file(data, lambda path: present((str(path),), request, whole.evidence))
