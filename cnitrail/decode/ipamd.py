@@ -27,7 +27,7 @@ def read_metrics(content: bytes) -> IpamdPool:
 
     try:
         families = list(text_string_to_metric_families(content.decode("utf-8", "replace")))
-    except (ValueError, IndexError, KeyError) as error:
+    except (ValueError, IndexError, KeyError, OverflowError) as error:
         raise ValueError(f"not the text format of Prometheus ({error})") from None
     samples = [sample for family in families for sample in family.samples]
     values = {sample.name: int(sample.value) for sample in samples if abs(sample.value) < _LARGEST}
