@@ -37,7 +37,7 @@ class Target(Struct, frozen=True):
 _TARGETS: Final = (
     Target("sources", files.sources, "files", mutated_file, share=10),
     Target("scan", files.scan, "files", mutated_file, share=16),
-    Target("decode", records.decode, "records", share=50),
+    Target("decode", records.decode, "records", share=32),
     Target("history", histories.history, "records", share=32),
     Target("answers", histories.answers, "records", share=20),
     Target("filters", texts.filters, "filters", share=2),
@@ -50,7 +50,7 @@ _TARGETS: Final = (
     Target("instance-types", texts.instance_types, "instance-types", share=10),
     Target("live", texts.live, "live", share=12),
     *(
-        Target(f"{command}-{output}", outputs.writes(command, output), "records")
+        Target(f"{command}-{output}", outputs.writes(command, output), "records", share=3)
         for command in filter(outputs.ANSWERS.__contains__, OUTPUTS)
         for output in OUTPUTS[command]
     ),

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from html.parser import HTMLParser
 from unicodedata import category
 
@@ -42,7 +43,12 @@ def is_table_of_cells(text: str) -> None:
     assert len(rows) == len(text.splitlines())
     assert {len(row) for row in rows} == {len(rows[0])}
     for row in (*rows, *csv.reader(io.StringIO(text), delimiter=";")):
-        assert not [cell for cell in row if cell.lstrip(' \u00a0\u3000"').startswith(FORMULA)], "a formula"
+        assert not any(map(_begins_a_formula, row)), "a formula"
+
+
+def _begins_a_formula(cell: str) -> bool:
+    is_number = re.fullmatch(r"-[0-9]+", cell) is not None
+    return cell.lstrip(' \u00a0\u3000"').startswith(FORMULA) and not is_number
 
 
 class _Tags(HTMLParser):
