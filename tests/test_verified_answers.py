@@ -35,9 +35,10 @@ def logs() -> dict[str, Stored]:
     }
 
 
-def signed(objects: dict[str, Stored] | None = None) -> SignedTrail:
+def signed(objects: dict[str, Stored] | None = None, bucket: str = "audit-logs") -> SignedTrail:
     """Log files, and digests of the hours from 9:01:31 to 13:01:31."""
-    trail = SignedTrail("111111111111", "us-east-1", now=datetime(2025, 9, 9, 9, 1, 31, tzinfo=UTC))
+    start = datetime(2025, 9, 9, 9, 1, 31, tzinfo=UTC)
+    trail = SignedTrail("111111111111", "us-east-1", bucket=bucket, now=start)
     trail.objects.update(objects or logs())
     names = [(key, name) for key in trail.objects if (name := log_name(key)) is not None]
     for _ in range(4):
@@ -269,7 +270,7 @@ class TestWhatDigestsDoNotVouchFor:
 
 class TestABucket:
     @pytest.fixture
-    def bucket(self, trail: SignedTrail, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, ...]]:
+    def bucket(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, ...]]:
         """The options that name the trail's bucket, where CloudTrail tells its keys, too."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -281,13 +282,13 @@ class TestABucket:
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         with endpoint() as server:
             server.keys = {"us-east-1": json.loads(public_keys())["PublicKeyList"]}
-            objects = trail.objects
+            objects = signed(bucket="story-with-digests").objects
             server.put(
-                "audit-logs",
+                "story-with-digests",
                 {key: stored.body for key, stored in objects.items()},
                 {key: stored.metadata for key, stored in objects.items()},
             )
-            yield "s3://audit-logs", "--endpoint-url", server.url, "--verify"
+            yield "s3://story-with-digests", "--endpoint-url", server.url, "--verify"
 
     @pytest.mark.parametrize(
         ("asked", "rests_on"),

@@ -517,11 +517,18 @@ class TestWhatADigestSays:
         monkeypatch.setattr("cnitrail.validation.inflate.LONGEST_DIGEST", 2_000_000)
         trail = small_trail()
         key = trail.digests[1]
-        bomb = replace(trail.objects[key], body=zipped(bytes(3_000_000)))
-        found = verify(trail.objects | {key: bomb})
-        assert [fault.reason for fault in found.faults] == [
-            "it is longer than 2,000,000 bytes when it is unzipped"
-        ]
+        long = replace(trail.objects[key], body=zipped(random.Random(1).randbytes(3_000_000)))
+        found = verify(trail.objects | {key: long})
+        assert [fault.reason for fault in found.faults] == ["its text is longer than 2,000,000 bytes"]
+
+    def test_is_no_bomb(self, verify: Verify) -> None:
+        trail = small_trail()
+        for key in (trail.digests[1], trail.logs[0]):
+            bomb = replace(trail.objects[key], body=zipped(bytes(3_000_000)))
+            found = verify(trail.objects | {key: bomb})
+            assert [fault.reason for fault in found.faults if fault.uri.endswith(last(key))] == [
+                "it is a gzip bomb: more than 200 times its stored size; if it is none, raise --max-ratio"
+            ]
 
     def test_is_worth_nothing_if_a_stranger_signed_it(self, verify: Verify) -> None:
         trail = small_trail()

@@ -121,9 +121,34 @@ ALL_FILTERS = tuple(_FILTERS)
 PLACE_FILTERS = ("instance", "eni", "ip", "vpc", "subnet", "cluster", "account", "region")
 
 
-_AWS = (
+_ACCESS = (
     click.option("--profile", metavar="NAME", help="AWS profile, as the AWS CLI's."),
     click.option("--endpoint-url", metavar="URL", help="Endpoint of the AWS service, as the AWS CLI's."),
+    click.option(
+        "--request-payer",
+        type=click.Choice(["requester"]),
+        help="Pay for reading a bucket that says so, as the AWS CLI's.",
+    ),
+    click.option(
+        "--delivery-lag",
+        type=Duration(),
+        default="1h",
+        show_default=True,
+        help="How late an event's log file may come: it is read on S3 so long after --until, and "
+        "--verify proves events up to so long before digests end.",
+    ),
+    click.option(
+        "--max-ratio",
+        type=click.IntRange(min=1),
+        default=200,
+        show_default=True,
+        metavar="NUMBER",
+        help="How many times its stored size a gzipped file may be, beyond 1 MB; more is a bomb.",
+    ),
+)
+
+
+_LOOKUP = (
     click.option(
         "--lag",
         type=Duration(),
@@ -138,19 +163,6 @@ _AWS = (
         show_default=True,
         help="Calls of LookupEvents in each Region at most; two are made a second.",
     ),
-    click.option(
-        "--request-payer",
-        type=click.Choice(["requester"]),
-        help="Pay for reading a bucket that says so, as the AWS CLI's.",
-    ),
-    click.option(
-        "--delivery-lag",
-        type=Duration(),
-        default="1h",
-        show_default=True,
-        help="How late an event's log file may come: it is read on S3 so long after --until, and "
-        "--verify proves events up to so long before digests end.",
-    ),
 )
 
 
@@ -161,14 +173,6 @@ _VERIFY = (
         metavar="FILE",
         help="Keys for --verify: the JSON of aws cloudtrail list-public-keys.",
     ),
-    click.option(
-        "--max-ratio",
-        type=click.IntRange(min=1),
-        default=200,
-        show_default=True,
-        metavar="NUMBER",
-        help="How many times its stored size a gzipped file may be, beyond 1 MB; more is a bomb.",
-    ),
 )
 
 
@@ -176,12 +180,12 @@ _QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no su
 
 
 def request_options(
-    *filters: str, metavar: str = "[SOURCE]...", verifiable: bool = True
+    *filters: str, metavar: str = "[SOURCE]...", verifiable: bool = True, only_trails: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The sources, filters and AWS options of a command, handed to it as one ``Request``.
 
     ``filters`` are those of the contract that make sense for the command; ``verifiable`` says that it can
-    be asked to prove its evidence.
+    be asked to prove its evidence, ``only_trails`` that it reads trails and copies of them alone.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -189,7 +193,10 @@ def request_options(
         def asked(sources: tuple[str, ...], *, quiet: bool, **options: Any) -> Any:
             from cnitrail.cli.request import Access, Request
 
-            access = Access(**{name: options.pop(name) for name in Access.__struct_fields__})
+            unasked: dict[str, Any] = {"lag": timedelta(), "max_calls": 1} if only_trails else {}
+            access = Access(
+                **{name: options.pop(name) for name in Access.__struct_fields__ if name in options}, **unasked
+            )
             wanted = _wanted({name: options.pop(name) for name in filters})
             proof = {name: options.pop(name) for name in ("verify", "public_keys")} if verifiable else {}
             if proof.get("public_keys") and not proof["verify"]:
@@ -199,7 +206,8 @@ def request_options(
         shared = (
             click.argument("sources", nargs=-1, metavar=metavar),
             *(_FILTERS[name] for name in filters),
-            *_AWS,
+            *_ACCESS,
+            *(() if only_trails else _LOOKUP),
             *(_VERIFY if verifiable else ()),
             _QUIET,
         )

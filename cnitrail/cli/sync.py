@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--to", required=True, metavar="DIR", help="The copy: made, or gone on with.")
-@request_options("account", "region", "since", "until", metavar="s3://BUCKET[/PREFIX]", verifiable=False)
+@request_options(
+    "account", "region", "since", "until", metavar="s3://BUCKET[/PREFIX]", verifiable=False, only_trails=True
+)
 def sync(request: Request, to: str) -> None:
     """Copy a trail's digests and log files, with all that it takes to verify them years later.
 

@@ -24,7 +24,9 @@ _NOTHING = 4
     metavar="FILE",
     help="CloudTrail's public keys, as aws cloudtrail list-public-keys prints them.",
 )
-@request_options("account", "region", "since", "until", metavar="SOURCE...", verifiable=False)
+@request_options(
+    "account", "region", "since", "until", metavar="SOURCE...", verifiable=False, only_trails=True
+)
 @output_option("verify")
 def verify(request: Request, public_keys: str | None, output: str) -> None:
     """Check log files against the digests that CloudTrail signs every hour.

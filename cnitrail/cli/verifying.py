@@ -378,7 +378,7 @@ def _fetch(each: tuple[Trail, DigestFile]) -> tuple[bytes | Damage, Metadata | s
     except OSError as error:
         return error
     try:
-        return text_of((stored,), is_copy=file.bucket is None), beside
+        return text_of((stored,), trail.scope.growth, is_copy=file.bucket is None), beside
     except Damage as damage:
         return damage, beside
 
@@ -398,7 +398,7 @@ def _read(file: DigestFile, text: bytes | Damage, beside: Metadata | str | None)
 def _hash(job: _Job) -> str | Damage | OSError:
     """The SHA-256 of a log file's text, or what keeps it from being had."""
     try:
-        return hash_of(job.trail.pieces(job.file), is_copy=job.file.bucket is None)
+        return hash_of(job.trail.pieces(job.file), job.trail.scope.growth, is_copy=job.file.bucket is None)
     except (Damage, OSError) as error:
         return error
 

@@ -26,7 +26,7 @@ BLOCK: Final = 1024 * 1024
 
 
 MOST_TOLD: Final = 1000
-"""So much that cannot be read is told one by one of each document."""
+"""So much that cannot be read is told one by one of each document, and nothing twice."""
 
 
 class Tally(Struct):
@@ -96,7 +96,8 @@ class Scanner:
         self, uri: str, pieces: Iterator[Bytes], index: int, tally: Tally, *, signs: bool
     ) -> Iterator[Record | Skipped]:
         """The same of a text of any shape, whose first record has this index."""
-        told = more = 0
+        told: set[str] = set()
+        more = 0
         for item in items_of(map(bytes, pieces)):
             skipped: Skipped | None = None
             if isinstance(item, Damage):
@@ -120,10 +121,12 @@ class Scanner:
             if skipped is None or skipped.extent is Extent.RECORD:
                 tally.records += 1
                 index += 1
-            if skipped is not None and told < MOST_TOLD:
-                told += 1
+            if skipped is None:
+                continue
+            if len(told) < MOST_TOLD and skipped.reason not in told:
+                told.add(skipped.reason)
                 yield skipped
-            elif skipped is not None:
+            else:
                 more += 1
                 tally.untold += skipped.extent is Extent.RECORD
         if more:

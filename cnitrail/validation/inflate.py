@@ -10,58 +10,60 @@ from hashlib import sha256
 from itertools import chain
 from typing import Final
 
+from cnitrail.model import Growth
 from cnitrail.validation.damage import Damage
 
 LONGEST_DIGEST: Final = 16 * 1024 * 1024
 """The longest text of a digest that is read, in bytes: one that lists some thirty thousand log files."""
 
-LONGEST_LOG: Final = 8 * 1024 * 1024 * 1024
-"""The longest text of a log file that is hashed, in bytes. AWS states 50 MB, compressed, as the most."""
-
 _GZIP: Final = b"\x1f\x8b"
 _PIECE: Final = 1024 * 1024
 
 
-def text_of(chunks: Iterable[bytes], *, is_copy: bool) -> bytes:
+def text_of(chunks: Iterable[bytes], growth: Growth, *, is_copy: bool) -> bytes:
     """The text of a digest. Raises ``Damage`` and ``OSError``."""
-    return b"".join(_text(chunks, LONGEST_DIGEST, is_copy=is_copy))
+    pieces: list[bytes] = []
+    length = 0
+    for piece in _text(chunks, growth, is_copy=is_copy):
+        length += len(piece)
+        if length > LONGEST_DIGEST:
+            raise Damage(f"its text is longer than {LONGEST_DIGEST:,} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
-def hash_of(chunks: Iterable[bytes], *, is_copy: bool) -> str:
+def hash_of(chunks: Iterable[bytes], growth: Growth, *, is_copy: bool) -> str:
     """SHA-256 of a log file's text, in hex. Raises ``Damage`` and ``OSError``."""
     digest = sha256()
-    for piece in _text(chunks, LONGEST_LOG, is_copy=is_copy):
+    for piece in _text(chunks, growth, is_copy=is_copy):
         digest.update(piece)
     return digest.hexdigest()
 
 
-def _text(chunks: Iterable[bytes], longest: int, *, is_copy: bool) -> Iterator[bytes]:
+def _text(chunks: Iterable[bytes], growth: Growth, *, is_copy: bool) -> Iterator[bytes]:
     pieces = iter(chunks)
     first = next(pieces, b"")
-    if not is_copy or first.startswith(_GZIP):
-        yield from _inflated(chain((first,), pieces), longest)
-        return
-    length = 0
-    for piece in chain((first,), pieces):
-        length += len(piece)
-        if length > longest:
-            raise Damage(f"it is longer than {longest:,} bytes")
-        yield piece
+    pieces = chain((first,), pieces)
+    return pieces if is_copy and not first.startswith(_GZIP) else _inflated(pieces, growth)
 
 
-def _inflated(chunks: Iterable[bytes], longest: int) -> Iterator[bytes]:
+def _inflated(chunks: Iterable[bytes], growth: Growth) -> Iterator[bytes]:
     """The text of a gzip stream, in pieces. A second stream behind it is damage, as all else is."""
-    stream, length = zlib.decompressobj(wbits=31), 0
+    stream, stored, length = zlib.decompressobj(wbits=31), 0, 0
     for chunk in chunks:
         pending = chunk
+        stored += len(chunk)
         while pending and not stream.eof:
             try:
                 text = stream.decompress(pending, _PIECE)
             except zlib.error as error:
                 raise Damage(f"its gzip stream is damaged ({error})") from None
             length += len(text)
-            if length > longest:
-                raise Damage(f"it is longer than {longest:,} bytes when it is unzipped")
+            if not growth.allows(stored, length):
+                raise Damage(
+                    f"it is a gzip bomb: more than {growth.most} times its stored size; "
+                    "if it is none, raise --max-ratio"
+                )
             yield text
             pending = stream.unconsumed_tail
         if stream.unused_data or (stream.eof and pending):
