@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,8 @@ from cnitrail.decode import NAMES
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 _STORIES: Final = Path(__file__).parents[1] / "fixtures"
+SIGNED: Final = _STORIES / "ironman-signed"
+"""A copy of a trail, as ``cnitrail sync`` makes it."""
 _SOME: Final = 6
 
 
@@ -51,4 +54,21 @@ def _read(log: Path) -> list[dict[str, object]]:
     return records
 
 
-_STORIES_AS: Final = {"records": _records, "files": _files}
+def _digests() -> tuple[bytes, ...]:
+    """The texts of digests that are not the second one, in whose place they are tried."""
+    first, _, *others = sorted(SIGNED.rglob("*_CloudTrail-Digest_*.json.gz"))
+    return tuple(gzip.decompress(path.read_bytes()) for path in (first, *others))
+
+
+def _signed(name: str) -> Callable[[], tuple[bytes, ...]]:
+    """A file beside the copy."""
+    return lambda: ((SIGNED / name).read_bytes(),)
+
+
+_STORIES_AS: Final = {
+    "records": _records,
+    "files": _files,
+    "digests": _digests,
+    "public-keys": _signed("public-keys.json"),
+    "sums": _signed("SHA256SUMS"),
+}

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from cnitrail.cli.outputs import OUTPUTS
 from fuzz.mutate import mutated, mutated_file
-from fuzz.targets import files, histories, outputs, records, texts
+from fuzz.targets import digests, files, histories, outputs, records, texts
 
 Mutate = Callable[[bytes, Random], bytes]
 
@@ -49,6 +49,9 @@ _TARGETS: Final = (
     Target("pods", texts.pods, "pods", share=16),
     Target("instance-types", texts.instance_types, "instance-types", share=10),
     Target("live", texts.live, "live", share=12),
+    Target("digests", digests.digests, "digests", share=2),
+    Target("public-keys", digests.public_keys, "public-keys", share=8),
+    Target("sums", digests.sums, "sums", share=8),
     *(
         Target(f"{command}-{output}", outputs.writes(command, output), "records", share=3)
         for command in filter(outputs.ANSWERS.__contains__, OUTPUTS)

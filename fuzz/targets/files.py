@@ -47,10 +47,10 @@ def sources(data: bytes) -> None:
         return
     (source,) = evidence.sources
     kept = len(ledger.events()) + len(ledger.sessions())
-    assert source.files == 1
+    assert source.files == source.files_found == 1
     assert source.bytes <= len(data)
-    assert source.records >= source.relevant
-    assert source.relevant == kept + source.duplicates
+    assert source.records == source.relevant + source.passed_over
+    assert source.relevant == kept + source.duplicates + source.records_skipped
     assert source.skipped == len(evidence.skipped)
     assert all(skipped.reason for skipped in evidence.skipped)
     assert (evidence.first_event is None) == (not ledger.events())
@@ -58,7 +58,11 @@ def sources(data: bytes) -> None:
 
 @cache
 def _folder() -> Path:
-    """A directory of this process alone."""
+    return new_folder()
+
+
+def new_folder() -> Path:
+    """A directory of this process alone, which goes when it ends."""
     _kept.append(TemporaryDirectory(prefix="cnitrail-fuzz-", dir=IN_MEMORY))
     return Path(_kept[-1].name)
 
