@@ -5,11 +5,13 @@ code, is told with the input that it was trying.
 """
 
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from time import monotonic
 from typing import Any, Final
+from unittest.mock import patch
 
 from msgspec import Struct
 
@@ -23,6 +25,8 @@ LONGEST_PART: Final = 10_000
 _PATIENCE: Final = 15 * SECONDS
 """After so many seconds without a next input a process is given up."""
 _PROCESSES: Final = get_context("fork")
+_IN_MEMORY: Final = next(filter(os.path.isdir, ("/dev/shm",)), None)
+"""Where files are written that nobody keeps; None where the system says."""
 
 
 class Part(Struct, frozen=True):
@@ -56,7 +60,12 @@ def parts_of(targets: Sequence[Target], inputs: int) -> list[Part]:
 
 
 def run(parts: Sequence[Part], seed: int) -> Iterator[Outcome]:
-    """Try all parts; what came of each, as it ends."""
+    """Try all parts; what came of each, as it ends. Their files go when all is done, killed or not."""
+    with tempfile.TemporaryDirectory("fuzz", dir=_IN_MEMORY) as folder, patch("tempfile.tempdir", folder):
+        yield from _run(parts, seed)
+
+
+def _run(parts: Sequence[Part], seed: int) -> Iterator[Outcome]:
     waiting = list(reversed(parts))
     working: list[_Worker] = []
     try:

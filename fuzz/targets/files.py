@@ -1,7 +1,6 @@
 """Log files of any content: found on a disk and read, and scanned in every way that there is."""
 
 import gzip
-import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -18,9 +17,6 @@ from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.errors import CnitrailError
 from cnitrail.model import Document, Record, Scope, Skipped
 from cnitrail.scan import Scanner, Tally
-
-IN_MEMORY = next(filter(os.path.isdir, ("/dev/shm",)), None)
-"""Where files are written that nobody keeps; None where the system says."""
 
 _SCANNER = Scanner(NAMES, MARKERS)
 _FAST = ("needles.ahocorasick_rs", "needles.stringzilla", "inflate.deflate")
@@ -63,7 +59,7 @@ def _folder() -> Path:
 
 def new_folder() -> Path:
     """A directory of this process alone, which goes when it ends."""
-    _kept.append(TemporaryDirectory(prefix="cnitrail-fuzz-", dir=IN_MEMORY))
+    _kept.append(TemporaryDirectory())
     return Path(_kept[-1].name)
 
 

@@ -34,7 +34,6 @@ from cnitrail.limits import limits_of, read_described
 from cnitrail.model import Coverage
 from fuzz.seeds import CORPUS
 from fuzz.targets import holds
-from fuzz.targets.files import IN_MEMORY
 from fuzz.targets.histories import SOME_TIME, Told, told
 from fuzz.targets.outputs import written
 
@@ -176,7 +175,7 @@ def live(data: bytes) -> None:
 
 def _from_file(data: bytes, reader: Callable[[Path], Read]) -> Read:
     """What a reader makes of the data in a file."""
-    with NamedTemporaryFile(prefix="cnitrail-fuzz-", dir=IN_MEMORY) as file:
+    with NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
         return reader(Path(file.name))
