@@ -363,6 +363,11 @@ class TestBatch:
         assert result.exit_code == 2
         assert "not a header that names ip and at" in result.stderr
 
+    def test_nor_is_one_too_long_for_csv(self, run: Run) -> None:
+        result = run("who", "--batch", "-", "two-vpcs", input="s." * 70_000)
+        assert result.exit_code == 2
+        assert "'s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.', not a header" in result.stderr
+
     def test_a_single_question_needs_an_address_and_a_time(self, run: Run) -> None:
         assert run("who", "10.0.1.25", "two-vpcs").exit_code == 2
         assert run("who", "two-vpcs", "--at", "2h").exit_code == 2
