@@ -297,7 +297,7 @@ class TestMistakes:
             (["--what-if", "WARM_PREFIX_TARGET=2"], 2, "means nothing without ENABLE_PREFIX_DELEGATION=true"),
             (["--pods", "no-such-file"], 1, "no-such-file: cannot be read: No such file or directory"),
             (["--pods", "README.md"], 2, "README.md: no header that names time and pods"),
-            (["--metrics", "README.md"], 1, "README.md: not the text format of Prometheus"),
+            (["--metrics", "README.md"], 1, "README.md: no metrics of ipamd in it"),
             (["--ipamd", "README.md"], 1, "README.md: "),
             (["--instance-types", "README.md"], 1, "README.md: "),
         ],
@@ -332,4 +332,4 @@ class TestMistakes:
         pods.write_text(f'time,pods\n"{"x" * 200_000}",1\n')
         result = run("pool", "ironman", "--pods", str(pods))
         assert result.exit_code == 2
-        assert "no CSV (field larger than field limit (131072))" in result.stderr
+        assert "not CSV (field larger than field limit (131072))" in result.stderr
