@@ -72,7 +72,7 @@ def _run(parts: Sequence[Part], seed: int) -> Iterator[Outcome]:
         while waiting or working:
             while waiting and len(working) < (os.cpu_count() or 1):
                 working.append(_Worker(waiting.pop(), seed))
-            wait([worker.ended for worker in working], timeout=1)
+            wait([worker.told for worker in working], timeout=1)
             for worker in list(working):
                 if worker.is_done():
                     working.remove(worker)
@@ -90,17 +90,16 @@ class _Worker:
         self._begun = self._moved = monotonic()
         self._number: Any = _PROCESSES.Value("q", part.numbers.start, lock=False)
         self._seen = part.numbers.start
-        self._told, telling = _PROCESSES.Pipe(duplex=False)
+        self.told, telling = _PROCESSES.Pipe(duplex=False)
         self._process = _PROCESSES.Process(target=_work, args=(part, seed, self._number, telling))
         self._process.start()
         telling.close()
-        self.ended = self._process.sentinel
 
     def is_done(self) -> bool:
         """Whether the process has ended, or must be ended: it has not moved for too long."""
         if self._number.value != self._seen:
             self._seen, self._moved = self._number.value, monotonic()
-        return not self._process.is_alive() or monotonic() - self._moved > _PATIENCE
+        return self.told.poll() or monotonic() - self._moved > _PATIENCE
 
     def stop(self) -> None:
         """End the process."""
@@ -111,10 +110,10 @@ class _Worker:
         """What came of the part."""
         seconds, number = monotonic() - self._begun, self._number.value
         try:
-            faults, peak = self._told.recv() if self._told.poll() else (None, 0)
-        except EOFError:
+            faults, peak = self.told.recv() if self.told.poll() else (None, 0)
+        except EOFError:  # it died
             faults, peak = None, 0
-        hangs = self._process.is_alive()
+        hangs = not self.told.poll()
         self.stop()
         if faults is None:
             kind = "Hang in native code" if hangs else f"process ended with {self._process.exitcode}"

@@ -98,6 +98,11 @@ def stumble(data: bytes) -> None:
         raise KeyError(data)
 
 
+def len_of(data: bytes) -> None:
+    if len(data) == 150_000:
+        raise ValueError(data)
+
+
 class TestFaults:
     """What must be found is found, with the input that does it."""
 
@@ -132,6 +137,11 @@ class TestFaults:
         (fault,) = outcome.faults
         assert fault.kind == "process ended with -9"
         assert fault.data == input_of(target_of(die), seeds_in("options"), SEED, 3)
+
+    def test_one_whose_input_is_longer_than_a_pipe_holds(self) -> None:
+        target = Target("planted", len_of, "options", lambda _, __: b"x" * 150_000)
+        (outcome,) = run([Part(target, range(1))], SEED)
+        assert [fault.kind.partition(" ")[0] for fault in outcome.faults] == ["ValueError"]
 
     @pytest.mark.parametrize(
         ("name", "written"),
