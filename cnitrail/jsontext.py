@@ -1,5 +1,7 @@
 """JSON text to values, for input that may be hostile."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 
@@ -19,24 +21,37 @@ def parse(text: bytes) -> object:
         return msgspec.json.decode(_repaired(text, str(error)))
 
 
-def repeated_key(text: bytes, value: object) -> str | None:
+Pairs = list[tuple[str, object]]
+"""The keys and values of an object, as they stand in its text."""
+
+
+def repeated_key(text: bytes, value: object) -> tuple[str, Pairs] | None:
     """A key that stands twice in one object of a JSON text, whose value is known; None where none does.
 
-    Which of the two counts is up to each reader. Of a text that is as long as its value is when written
-    anew, nothing more needs to be looked at.
+    Which of the two counts is up to each reader, so all of the outermost object comes with it. Of a text
+    that is as long as its value is when written anew, nothing more needs to be looked at.
     """
     if len(msgspec.json.encode(value)) == len(text):
         return None
     import json
 
     repeated: list[str] = []
+    objects: list[Pairs] = []
 
-    def look(pairs: list[tuple[str, object]]) -> None:
-        seen: set[str] = set()
-        repeated.extend(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+    def look(pairs: Pairs) -> None:
+        repeated.extend(_repeated(pairs))
+        objects[:] = [pairs]
 
     json.loads(text.decode("utf-8", "replace"), object_pairs_hook=look)
-    return repeated[0] if repeated else None
+    return (repeated[0], objects[0]) if repeated else None
+
+
+def _repeated(pairs: Pairs) -> Iterator[str]:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            yield key
+        seen.add(key)
 
 
 def well_formed(text: bytes) -> bytes:

@@ -7,7 +7,7 @@ from cnitrail.decode.events import EVENTS, call_of
 from cnitrail.decode.head import account_of, corrected_by, digest_of, failure_of, id_of, region_of, time_of
 from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, session_of
 from cnitrail.decode.shapes import Fields, Problems, text
-from cnitrail.jsontext import parse, repeated_key
+from cnitrail.jsontext import Pairs, parse, repeated_key
 from cnitrail.model import Event, IssuedSession, Record
 
 __all__ = ["MARKERS", "NAMES", "Decoded", "decode"]
@@ -43,15 +43,23 @@ def decode(record: Record) -> Decoded:
     try:
         entry = parse(record.payload)
         if isinstance(entry, dict):
-            key = repeated_key(record.payload, entry)
-            if key is not None:
-                return Decoded(None, (f"the key {key[:60]!r} stands twice: which one counts is unclear",))
+            repeated = repeated_key(record.payload, entry)
+            if repeated is not None:
+                return _ambiguous(record, *repeated)
             return _decoded(record, entry)
     except ValueError as error:
         return Decoded(None, (f"broken JSON ({error})",))
     except RecursionError:
         return Decoded(None, ("the record is nested too deeply",))
     return Decoded(None, ("the record is no JSON object",))
+
+
+def _ambiguous(record: Record, key: str, pairs: Pairs) -> Decoded:
+    """Of a record in which a key stands twice: nothing, unless it may be a relevant one."""
+    may_be_one = any(name == "eventName" and value in NAMES for name, value in pairs)
+    if may_be_one or any(marker.encode() in record.payload for marker in MARKERS):
+        return Decoded(None, (f"the key {key[:60]!r} stands twice: which one counts is unclear",))
+    return Decoded(None)
 
 
 def _decoded(record: Record, entry: Fields) -> Decoded:
