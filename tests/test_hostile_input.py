@@ -184,6 +184,12 @@ class TestAmbiguity:
         said = f"record 0: the key {key!r} stands twice: which one counts is unclear"
         assert answered(run, logs) == said
 
+    def test_but_not_one_of_no_matter_that_mentions_an_event(self, run: Run, logs: Path) -> None:
+        entry = ASSIGN | {"eventName": "DescribeInstances", "userAgent": "RunInstances"}
+        text = compact(entry).replace(b'"awsRegion":', b'"awsRegion":"","awsRegion":', 1)
+        (logs / "twice.json").write_bytes(b'{"Records":[%s]}' % text)
+        assert run("timeline", logs).exit_code == 0
+
     def test_a_key_in_two_objects_is_none(self, run: Run, logs: Path) -> None:
         (logs / "good.json").write_bytes(json.dumps({"Records": [ASSIGN, DELETE]}, indent=1).encode())
         assert run("timeline", logs).exit_code == 0
