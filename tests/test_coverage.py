@@ -24,6 +24,7 @@ from cnitrail.model import (
     Ground,
     History,
     Hole,
+    Moment,
     Period,
     Proven,
     Reach,
@@ -85,6 +86,18 @@ class TestProvenTime:
             "merely read": "09:00-12:00",
             "missing": "",
         }
+
+    def test_what_came_late_before_all_files_leaves_open_what_else_was_then(self) -> None:
+        late = Moment(*PLACE, at("08:00"))
+        assert kinds(cover(files("09:00", "12:00"), [late])) == {
+            "proven": "",
+            "merely read": "08:55-12:00",
+            "missing": "08:00-08:55",
+        }
+
+    def test_what_the_first_file_tells_of_the_minutes_before_it_was_read(self) -> None:
+        soon = Moment(*PLACE, at("08:55"))
+        assert kinds(cover(files("09:00", "12:00"), [soon]))["missing"] == ""
 
     def test_an_event_counts_as_proven_an_hour_before_the_deliveries_that_are(self) -> None:
         assert kinds(cover(files("09:00", "12:00"), (), [delivered("09:00", "12:00")])) == {

@@ -37,6 +37,9 @@ _RHYTHM = 2
 
 _FIRST = datetime.min.replace(tzinfo=UTC)
 
+_SOON = timedelta(minutes=5)
+"""How long before a file's stamp an event has happened that is delivered soon: it is the average."""
+
 DELIVERY = timedelta(minutes=15)
 """How long before a file's stamp its events may have happened, as a rule."""
 
@@ -113,7 +116,7 @@ def _reach(
 ) -> Reach:
     known = [*seen[:1], *seen[-1:], *moments, *_ends(proven)]
     whole = Period(min(known), max(known))
-    gaps = _without(_gaps(seen, proven), proven)
+    gaps = _without([*_before(seen, moments), *_gaps(seen, proven)], proven)
     lost = _merged(Period(max(_begun(time), whole.start), min(time, whole.end)) for time in missing)
     holes = [
         *(Hole(each.start, each.end) for each in gaps),
@@ -127,6 +130,13 @@ def _reach(
         proven=tuple(proven),
         merely_read=_without([whole], [*proven, *holes]),
     )
+
+
+def _before(seen: Sequence[datetime], moments: Sequence[datetime]) -> Iterator[Period]:
+    """The time of events that came late, before all that is delivered soon: what else was of it may be lost."""
+    begun = seen[0] - _SOON if seen else _FIRST
+    if moments and min(moments) < begun:
+        yield Period(min(moments), begun)
 
 
 def _gaps(seen: Sequence[datetime], proven: Sequence[Period]) -> list[Period]:
