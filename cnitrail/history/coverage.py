@@ -133,7 +133,7 @@ def _reach(
 
 
 def _before(seen: Sequence[datetime], moments: Sequence[datetime]) -> Iterator[Period]:
-    """The time of events that came late, before all that is delivered soon: what else was of it may be lost."""
+    """The time of events that came late, before all that came soon: what else was of it may be lost."""
     begun = seen[0] - _SOON if seen else _FIRST
     if moments and min(moments) < begun:
         yield Period(min(moments), begun)
