@@ -134,7 +134,7 @@ def _reach(
 
 def _before(seen: Sequence[datetime], moments: Sequence[datetime]) -> Iterator[Period]:
     """The time of events that came late, before all that came soon: what else was of it may be lost."""
-    begun = seen[0] - _SOON if seen else _FIRST
+    begun = _begun(seen[0], _SOON) if seen else _FIRST
     if moments and min(moments) < begun:
         yield Period(min(moments), begun)
 
@@ -151,9 +151,9 @@ def _gaps(seen: Sequence[datetime], proven: Sequence[Period]) -> list[Period]:
     return _merged(Period(_begun(gap.start), gap.end) for gap in _without(long, proven))
 
 
-def _begun(delivered: datetime) -> datetime:
+def _begun(delivered: datetime, before: timedelta = DELIVERY) -> datetime:
     """When the events of a file may have begun; not before the calendar does."""
-    return max(delivered, _FIRST + DELIVERY) - DELIVERY
+    return max(delivered, _FIRST + before) - before
 
 
 def _ends(periods: Iterable[Period]) -> Iterator[datetime]:
