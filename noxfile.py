@@ -1,5 +1,7 @@
 """The checks: ``nox`` runs style and tests, the tests on every Python from 3.11 to 3.13 that is installed."""
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "venv"
@@ -46,8 +48,8 @@ def importers(session: nox.Session) -> None:
 def validate_logs(session: nox.Session) -> None:
     """``verify`` beside the AWS CLI's validate-logs, which has a place of its own: it pins botocore."""
     session.install("-q", ".[dev]")
-    place = f"{session.create_tmp()}/aws"
-    session.run("python", "-m", "venv", place)
+    place = Path(session.create_tmp(), "aws").resolve()
+    session.run("python", "-m", "venv", str(place))
     session.run(f"{place}/bin/pip", "install", "-q", "awscli>=1.46", external=True)
     path = f"{place}/bin:{session.env.get('PATH', '')}"
     session.run("python", "-m", "pytest", "-m", "awscli", "-rs", *session.posargs, env={"PATH": path})

@@ -5,7 +5,7 @@ Times are whole seconds from the picture's left edge, which is a little before t
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import pairwise
 from math import ceil
@@ -29,6 +29,8 @@ _MARGIN = 0.02
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Frame(Struct, frozen=True):
@@ -52,7 +54,7 @@ def frame(report: Report) -> Frame:
     if report.start is None or report.end is None:
         raise ValueError("a report without calls has no picture")
     margin = timedelta(seconds=ceil((report.end - report.start).total_seconds() * _MARGIN) + 1)
-    return Frame(report.start - margin, report.end + margin)
+    return Frame(max(report.start, _FIRST + margin) - margin, min(report.end, _LAST - margin) + margin)
 
 
 class Line(Struct, frozen=True):
