@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cnitrail.errors import UsageError
 from cnitrail.history import cover
 from cnitrail.model import Charge, FaultKind, Faulty, Unproven
-from cnitrail.sources.layout import STAMP_SLACK, log_name, moved
+from cnitrail.sources.layout import STAMP_SLACK, log_name
 from cnitrail.store.head import is_sqlite
+from cnitrail.times import FIRST, LAST, moved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from cnitrail.model import Coverage, Event, IssuedSession, Moment, Scope, Sign, Skipped
 
 _SECOND = timedelta(seconds=1)
-_FIRST = datetime.min.replace(tzinfo=UTC)
-_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Proof:
@@ -84,9 +83,9 @@ class Proof:
     def _not_asked_for(self) -> Iterator[Unproven]:
         """The times that sources may have left out."""
         if self._scope.since is not None:
-            yield Unproven(None, None, _FIRST, self._scope.since)
+            yield Unproven(None, None, FIRST, self._scope.since)
         if self._scope.until is not None:
-            yield Unproven(None, None, self._scope.until, _LAST)
+            yield Unproven(None, None, self._scope.until, LAST)
 
 
 def can_have_digests(uri: str) -> bool:

@@ -26,6 +26,7 @@ from cnitrail.model import (
     Verification,
 )
 from cnitrail.sources.trails import open_trail
+from cnitrail.times import FIRST, moved
 from cnitrail.validation.chain import Chain, Fetched, Judged
 from cnitrail.validation.damage import Damage
 from cnitrail.validation.digest import Digest, Listed, read_digest
@@ -407,7 +408,7 @@ def _times(trails: Sequence[Trail]) -> _Times:
     """From when until when what was delivered is asked for, of all trails together."""
     scopes = [trail.scope for trail in trails]
     sinces = [scope.since for scope in scopes if scope.since is not None]
-    untils = [_moved(scope.until, scope.delivery_lag) for scope in scopes if scope.until is not None]
+    untils = [moved(scope.until, scope.delivery_lag) for scope in scopes if scope.until is not None]
     return (
         min(sinces) if len(sinces) == len(scopes) else None,
         max(untils) if len(untils) == len(scopes) else None,
@@ -416,8 +417,8 @@ def _times(trails: Sequence[Trail]) -> _Times:
 
 def _is_near(file: DigestFile, since: datetime | None, until: datetime | None) -> bool:
     """Whether a digest may meet a span of time, or be next to one that does."""
-    is_late_enough = since is None or file.ended > _moved(since, -_NEXT_TO)
-    return is_late_enough and (until is None or file.ended < _moved(until, _NEXT_TO))
+    is_late_enough = since is None or file.ended > moved(since, -_NEXT_TO)
+    return is_late_enough and (until is None or file.ended < moved(until, _NEXT_TO))
 
 
 def _reach(judged: Sequence[Judged]) -> Reach:
@@ -458,16 +459,8 @@ def _checked(counted: Mapping[str, int]) -> Checked:
 
 
 def _order(fault: Fault) -> tuple[str, str, datetime, str, str]:
-    start = fault.start or datetime.min.replace(tzinfo=UTC)
+    start = fault.start or FIRST
     return fault.account or "", fault.region or "", start, fault.uri, fault.kind
-
-
-def _moved(time: datetime, by: timedelta) -> datetime:
-    """A time, moved, but not over the ends of the calendar."""
-    try:
-        return time + by
-    except OverflowError:
-        return time
 
 
 def _time(text: str) -> datetime | None:

@@ -13,7 +13,7 @@ assumed, not known: AWS goes on for 30 days to try a delivery that failed.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from cnitrail.model import (
@@ -29,13 +29,12 @@ from cnitrail.model import (
     Sign,
     Unproven,
 )
+from cnitrail.times import FIRST, moved
 
 _LEAST_SIGNS = 5
 _LEAST_HOLE = timedelta(minutes=15)
 _RHYTHM = 2
 """A hole is longer than this many usual gaps (the third quartile of all)."""
-
-_FIRST = datetime.min.replace(tzinfo=UTC)
 
 _SOON = timedelta(minutes=5)
 """How long before a file's stamp an event has happened that is delivered soon: it is the average."""
@@ -117,7 +116,7 @@ def _reach(
     known = [*seen[:1], *seen[-1:], *moments, *_ends(proven)]
     whole = Period(min(known), max(known))
     gaps = _without([*_before(seen, moments), *_gaps(seen, proven)], proven)
-    lost = _merged(Period(max(_begun(time), whole.start), min(time, whole.end)) for time in missing)
+    lost = _merged(Period(max(moved(time, -DELIVERY), whole.start), min(time, whole.end)) for time in missing)
     holes = [
         *(Hole(each.start, each.end) for each in gaps),
         *(Hole(each.start, each.end, partial=True) for each in _without(lost, [*proven, *gaps])),
@@ -134,7 +133,7 @@ def _reach(
 
 def _before(seen: Sequence[datetime], moments: Sequence[datetime]) -> Iterator[Period]:
     """The time of events that came late, before all that came soon: what else was of it may be lost."""
-    begun = _begun(seen[0], _SOON) if seen else _FIRST
+    begun = moved(seen[0], -_SOON) if seen else FIRST
     if moments and min(moments) < begun:
         yield Period(min(moments), begun)
 
@@ -148,12 +147,7 @@ def _gaps(seen: Sequence[datetime], proven: Sequence[Period]) -> list[Period]:
     least = max(_LEAST_HOLE, usual * _RHYTHM)
     times = sorted([*seen, *_ends(proven)]) if proven else seen
     long = [Period(earlier, later) for earlier, later in pairwise(times) if later - earlier > least]
-    return _merged(Period(_begun(gap.start), gap.end) for gap in _without(long, proven))
-
-
-def _begun(delivered: datetime, before: timedelta = DELIVERY) -> datetime:
-    """When the events of a file may have begun; not before the calendar does."""
-    return max(delivered, _FIRST + before) - before
+    return _merged(Period(moved(gap.start, -DELIVERY), gap.end) for gap in _without(long, proven))
 
 
 def _ends(periods: Iterable[Period]) -> Iterator[datetime]:

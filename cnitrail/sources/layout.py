@@ -18,6 +18,7 @@ from os.path import commonprefix
 from msgspec import Struct
 
 from cnitrail.model import Scope
+from cnitrail.times import moved
 
 ROOT = "AWSLogs"
 TRAIL = "CloudTrail"
@@ -37,8 +38,6 @@ _DIGEST_NAME = re.compile(
 _TOP = re.compile(
     r"^(?P<top>(?:.*/)?AWSLogs/(?:o-[a-z0-9]{10,32}/)?)\d{12}/CloudTrail(?:-Digest)?/", re.ASCII
 )
-_FIRST = datetime.min.replace(tzinfo=UTC)
-_LAST = datetime.max.replace(tzinfo=UTC)
 _AFTER_SLASH = chr(ord("/") + 1)
 
 STAMP_SLACK = timedelta(minutes=15)
@@ -189,14 +188,6 @@ def _delivered_from(since: datetime) -> datetime:
 
 def _delivered_until(until: datetime, lag: timedelta) -> datetime:
     return moved(moved(until, lag), STAMP_SLACK)
-
-
-def moved(time: datetime, by: timedelta) -> datetime:
-    """A time in UTC, moved, but not over the ends of the calendar."""
-    try:
-        return time.astimezone(UTC) + by
-    except OverflowError:
-        return _LAST if by > timedelta() else _FIRST
 
 
 def _behind(prefix: str) -> str:

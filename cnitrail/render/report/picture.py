@@ -5,7 +5,7 @@ Times are whole seconds from the picture's left edge, which is a little before t
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import pairwise
 from math import ceil
@@ -23,14 +23,13 @@ from cnitrail.model import (
 )
 from cnitrail.render.report.fold import Row
 from cnitrail.render.safe import printable
+from cnitrail.times import moved
 
 _MARGIN = 0.02
 """How much of the span is shown before the first call and after the last one."""
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_FIRST = datetime.min.replace(tzinfo=UTC)
-_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Frame(Struct, frozen=True):
@@ -54,7 +53,7 @@ def frame(report: Report) -> Frame:
     if report.start is None or report.end is None:
         raise ValueError("a report without calls has no picture")
     margin = timedelta(seconds=ceil((report.end - report.start).total_seconds() * _MARGIN) + 1)
-    return Frame(max(report.start, _FIRST + margin) - margin, min(report.end, _LAST - margin) + margin)
+    return Frame(moved(report.start, -margin), moved(report.end, margin))
 
 
 class Line(Struct, frozen=True):

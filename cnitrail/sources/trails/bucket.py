@@ -14,6 +14,7 @@ from cnitrail.model import DigestFile, LogFile, Metadata, Skipped
 from cnitrail.sources import layout
 from cnitrail.sources.bucket import PIECE, Bucket, Object
 from cnitrail.sources.finding import THREADS, accounts_below, is_asked_for, listed, name_of, search
+from cnitrail.times import FIRST, moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,9 +107,7 @@ class BucketTrail:
         each = self._bucket.find(key) if bucket == self._name else None
         if each is None:
             return None
-        return self._log(
-            each, layout.log_name(key) or layout.LogName("", "", datetime.min.replace(tzinfo=UTC))
-        )
+        return self._log(each, layout.log_name(key) or layout.LogName("", "", FIRST))
 
     def holds(self, bucket: str) -> bool:
         """Whether it is this bucket."""
@@ -144,8 +143,8 @@ class BucketTrail:
     def _objects(self, site: Site, kind: str) -> Iterator[Object]:
         wide = replace(
             self.scope,
-            since=_moved(self.scope.since, -NEXT_TO),
-            until=_moved(self.scope.until, self.scope.delivery_lag + NEXT_TO),
+            since=self.scope.since and moved(self.scope.since, -NEXT_TO),
+            until=self.scope.until and moved(self.scope.until, self.scope.delivery_lag + NEXT_TO),
             delivery_lag=timedelta(),
         )
         folders = sorted(self._folders.get((site, kind), ()))
@@ -205,10 +204,3 @@ _END_OF: Final[dict[int, Callable[[datetime], datetime]]] = {
     2: lambda start: (start + timedelta(days=31)).replace(day=1),
     3: lambda start: start + timedelta(days=1),
 }
-
-
-def _moved(time: datetime | None, by: timedelta) -> datetime | None:
-    try:
-        return time and time + by
-    except OverflowError:
-        return time
