@@ -448,8 +448,16 @@ class TestCoverage:
         (hole,) = reach.holes
         assert (hole.start, hole.end) == (NOON + timedelta(minutes=40), NOON + timedelta(minutes=180))
 
-    def test_where_there_is_no_rhythm_a_gap_is_none(self) -> None:
-        for minutes in ((0, 5, 600), (0, 60, 120, 180, 240), (0, 200, 500, 620, 900)):
+    def test_a_slow_rhythm_has_no_hole(self) -> None:
+        for minutes in (range(0, 600, 60), (0, 200, 500, 620, 900, 1100, 1250, 1500, 1700, 1950)):
+            (reach,) = cover(self.files(*minutes), ()).reaches
+            assert reach.holes == ()
+
+    def test_few_files_tell_no_rhythm_and_are_held_to_that_of_a_trail(self) -> None:
+        for minutes in ((0, 25), (0, 5, 30), (0, 5, 30, 55, 60), (0, 25, 50, 75, 80, 85, 90, 95, 100)):
+            (reach,) = cover(self.files(*minutes), ()).reaches
+            assert reach.holes
+        for minutes in ((0,), (0, 5), (0, 15, 20), (0, 10, 20, 30)):
             (reach,) = cover(self.files(*minutes), ()).reaches
             assert reach.holes == ()
 

@@ -4,38 +4,39 @@ Two promises: a ``certain`` answer is never wrong, whatever the evidence lacks; 
 determine who held an address, that holder is named.
 """
 
-import json
 from datetime import UTC, datetime
 from ipaddress import ip_address
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simulator import Delivery, Question, World, deliver, deliveries, questions, random_world, worlds
+from incidents import read
+from simulator import (
+    Delivery,
+    Losses,
+    Question,
+    World,
+    deliver,
+    deliveries,
+    numbered,
+    play,
+    questions,
+    random_world,
+    second_of,
+    worlds,
+)
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.who import Witness
-from cnitrail.decode import decode
-from cnitrail.history import Ledger, build, cover
-from cnitrail.model import History, Origin, Record, Verdict, WhoAnswer
-from cnitrail.sources.layout import log_name
+from cnitrail.model import History, Verdict, WhoAnswer
 
 thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def witness_of(delivery: Delivery) -> tuple[Witness, History]:
     """What can be said from the log files that were delivered."""
-    ledger, signs = Ledger(), set()
-    for name, records in delivery.files:
-        log = log_name(name)
-        assert log is not None
-        signs.add((log.account, log.region, log.delivered))
-        for index, record in enumerate(records):
-            fact = decode(Record((Origin(name, index),), json.dumps(record).encode())).fact
-            if fact is not None:
-                ledger.add(fact)
-    history = build(ledger.events(), ledger.sessions())
-    return Witness(history, cover(signs, history.events)), history
+    history, coverage = read(delivery)
+    return Witness(history, coverage), history
 
 
 def answer(witness: Witness, question: Question, vpc: bool = True) -> WhoAnswer:
@@ -43,21 +44,33 @@ def answer(witness: Witness, question: Question, vpc: bool = True) -> WhoAnswer:
     return witness.who(ip_address(question.ip), datetime.fromtimestamp(question.second, UTC), wanted)
 
 
+def never_wrong(world: World, delivery: Delivery) -> None:
+    """Every certain answer is true, with the VPC named and without."""
+    witness, _ = witness_of(delivery)
+    for question in questions(world, delivery, count=60):
+        for narrowed in (True, False):
+            said = answer(witness, question, narrowed)
+            if said.verdict is Verdict.CERTAIN:
+                (holder,) = {(holder.vpc, holder.eni) for holder in said.holders}
+                held = world.holders_throughout(question.ip, question.second)
+                assert holder[1] in {eni for _, eni in held}
+                assert holder in held or holder[0] is None
+
+
 class TestNeverAWrongCertain:
     @thorough
     @given(data=st.data())
     def test_whatever_the_logs_lack(self, data: st.DataObject) -> None:
         world: World = data.draw(worlds())
-        delivery: Delivery = data.draw(deliveries(world))
-        witness, _ = witness_of(delivery)
-        for question in questions(world, delivery, count=60):
-            for narrowed in (True, False):
-                said = answer(witness, question, narrowed)
-                if said.verdict is Verdict.CERTAIN:
-                    (holder,) = {(holder.vpc, holder.eni) for holder in said.holders}
-                    held = world.holders_throughout(question.ip, question.second)
-                    assert holder[1] in {eni for _, eni in held}
-                    assert holder in held or holder[0] is None
+        never_wrong(world, data.draw(deliveries(world)))
+
+    def test_nor_where_few_files_lie_far_apart(self) -> None:
+        """Lost between two files: a theft, and the address taken back."""
+        actions = ["unassign", "create", "terminate", "steal", "steal", "terminate", "unassign"]
+        waits = [0, 0, 400_000, 0, 1000, 0, 0]
+        world = play(map(numbered, actions, waits, [0] * 7), vpcs=1, pool=3)
+        hole = (second_of(world.records[-1]), second_of(world.records[-1]) + 900)
+        never_wrong(world, deliver(world, Losses(holes=(hole,), repeated=((0, 4), (9, 1)))))
 
     @thorough
     @given(data=st.data())

@@ -2,9 +2,8 @@
 
 A trail delivers a file about every five minutes while anything happens in an account and Region
 (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html).
-A gap that is long against the evidence's own rhythm is a hole; where the evidence has no rhythm (a
-few records, picked by hand), a gap tells nothing and is none. Where digests prove that nothing was
-delivered, a gap is none either.
+A gap that is long against the evidence's own rhythm is a hole; where there are too few signs to tell
+one, against a trail's. Where digests prove that nothing was delivered, a gap is none.
 
 Digests prove deliveries, and an event is delivered some minutes after it happened, on the average about
 five as that page says. That no event is later than a lag (``DELIVERY_LAG`` unless asked otherwise) is
@@ -31,7 +30,9 @@ from cnitrail.model import (
 )
 from cnitrail.times import FIRST, moved
 
-_LEAST_SIGNS = 5
+_LEAST_SIGNS = 10
+"""Fewer signs tell no rhythm: two holes among them would pass for it."""
+
 _LEAST_HOLE = timedelta(minutes=15)
 _RHYTHM = 2
 """A hole is longer than this many usual gaps (the third quartile of all)."""
@@ -140,8 +141,6 @@ def _before(seen: Sequence[datetime], moments: Sequence[datetime]) -> Iterator[P
 
 def _gaps(seen: Sequence[datetime], proven: Sequence[Period]) -> list[Period]:
     """The gaps between signs, but for those in which digests prove that nothing was to be read."""
-    if len(seen) < _LEAST_SIGNS and not proven:
-        return []
     gaps = sorted(later - earlier for earlier, later in pairwise(seen))
     usual = gaps[len(gaps) * 3 // 4] if len(seen) >= _LEAST_SIGNS else timedelta()
     least = max(_LEAST_HOLE, usual * _RHYTHM)
