@@ -10,7 +10,7 @@ nox.options.sessions = [
     "lint",
     "tests",
     "browser",
-]  # importers: some hundred MB of other people's tools, when asked for; validate_logs: the AWS CLI
+]  # when asked for: importers (some hundred MB of other people's tools), validate_logs (the AWS CLI), search
 
 
 @nox.session
@@ -28,6 +28,14 @@ def tests(session: nox.Session) -> None:
     """The tests, against the installed package."""
     session.install("-q", ".[dev]")
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def search(session: nox.Session) -> None:
+    """The tests of what must hold for any input, with thirty times as many, never the same."""
+    session.install("-q", ".[dev]")
+    which = session.posargs or ["tests/test_truth.py", "tests/test_any_order.py"]
+    session.run("python", "-m", "pytest", "--hypothesis-profile=search", *which)
 
 
 @nox.session

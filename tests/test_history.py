@@ -457,8 +457,8 @@ class TestCoverage:
         for minutes in ((0, 25), (0, 5, 30), (0, 5, 30, 55, 60), (0, 25, 50, 75, 80, 85, 90, 95, 100)):
             (reach,) = cover(self.files(*minutes), ()).reaches
             assert reach.holes
-        for minutes in ((0,), (0, 5), (0, 15, 20), (0, 10, 20, 30)):
-            (reach,) = cover(self.files(*minutes), ()).reaches
+        for usual in ((0, 5), (0, 15, 20), (0, 10, 20, 30)):
+            (reach,) = cover(self.files(*usual), ()).reaches
             assert reach.holes == ()
 
     def test_a_deletion_after_a_hole_does_not_prove_the_time_between(self) -> None:
