@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import zip_longest
 
 from msgspec import Struct, field
@@ -12,10 +12,7 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import attachment_entry, leases
 from cnitrail.answers.timeline import timeline
 from cnitrail.model import Attachment, History, Lane, LeaseEntry, Stretch, TimelineEntry
-
-_EVER = datetime.min.replace(tzinfo=UTC)
-_NEVER = datetime.max.replace(tzinfo=UTC)
-
+from cnitrail.times import FIRST, LAST
 
 _Key = tuple[str | None, str | None]
 """An instance and an interface."""
@@ -72,21 +69,21 @@ def _lane(history: History, instance: str | None, eni: str | None, draft: _Draft
 
 def _places(attachments: tuple[Attachment, ...]) -> Iterator[tuple[str | None, datetime, datetime]]:
     """Where an interface stood, from when to when, without a break; None is nowhere that is known."""
-    since = _EVER
+    since = FIRST
     for attachment, following in zip_longest(attachments, attachments[1:]):
         start = attachment.start.time or since
         until = following.start.time if following else None
-        end = attachment.end.time or until or _NEVER
+        end = attachment.end.time or until or LAST
         yield None, since, start
         yield attachment.instance, start, end
         since = end
-    yield None, since, _NEVER
+    yield None, since, LAST
 
 
 def _stretch(lease: LeaseEntry, start: datetime, end: datetime) -> Stretch | None:
     """What of a lease falls between two times; None where nothing does."""
-    first, last = max(lease.start or _EVER, start), min(lease.end or _NEVER, end)
+    first, last = max(lease.start or FIRST, start), min(lease.end or LAST, end)
     momentary = lease.start is not None and lease.start == lease.end and first == last < end
     if first >= last and not momentary:
         return None
-    return Stretch(lease, first if first > _EVER else None, last if last < _NEVER else None)
+    return Stretch(lease, first if first > FIRST else None, last if last < LAST else None)

@@ -26,6 +26,7 @@ from cnitrail.model import (
     WhoAnswer,
     is_prefix,
 )
+from cnitrail.times import FIRST, LAST
 
 _SOON = timedelta(minutes=10)
 """How near another holding must be to be worth a sentence."""
@@ -93,7 +94,7 @@ class Witness:
         interface = self._history.interfaces[lease.eni]
         attachment = interface.attachment_at(second)
         begins = [lease.start] + ([attachment.start] if attachment and attachment.instance else [])
-        start = min(each.time or _EARLIEST for each in begins)
+        start = min(each.time or FIRST for each in begins)
         end = max(second, lease.end.time or second)
         place = interface.account, interface.region
         return _Ground(self._coverage.ground(*place, start, end), start, end)
@@ -279,8 +280,8 @@ class _Group:
     def __init__(self, leases: tuple[Lease, ...]) -> None:
         self.enis = {lease.eni for lease in leases}
         self._leases = leases
-        self._begins = [lease.reach() or _EARLIEST for lease in leases]
-        self._latest_ends = list(accumulate((lease.end.time or _LATEST for lease in leases), max))
+        self._begins = [lease.reach() or FIRST for lease in leases]
+        self._latest_ends = list(accumulate((lease.end.time or LAST for lease in leases), max))
 
     def at(self, second: datetime) -> list[Lease]:
         """The leases that may cover a second, both ends included."""
@@ -324,7 +325,7 @@ _WEAKNESS = (Ground.PROVEN, Ground.MERELY_READ, Ground.MISSING)
 
 def _footing(known: _Ground) -> str:
     """What digests prove of the time that a holder was found for."""
-    if known.start == _EARLIEST:
+    if known.start == FIRST:
         return "not proven by digests: its beginning is not in the evidence"
     span = f"from {clock(known.start)} to {clock(known.end)}"
     return {
@@ -332,10 +333,6 @@ def _footing(known: _Ground) -> str:
         Ground.MERELY_READ: f"merely read: digests do not prove all {span}",
         Ground.MISSING: f"not proven by digests: not all {span} was read",
     }[known.ground]
-
-
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
-_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 def _holdings_of(ip: Address) -> tuple[Held, Held]:

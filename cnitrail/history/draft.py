@@ -1,10 +1,11 @@
 """Leases while their story is being read."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import Struct, field
 
 from cnitrail.model import OPEN, Bound, Event, Held, HoldingKind
+from cnitrail.times import LAST
 
 GroupKey = tuple[bool, str]
 """(True, VPC id), or (False, ENI id) where the VPC of the ENI is not known."""
@@ -47,10 +48,7 @@ class Slot(Struct, eq=False):
     ended: datetime | None = None
 
 
-_LATEST = datetime.max.replace(tzinfo=UTC)
-
-
 def begins(lease: LeaseDraft) -> tuple[bool, datetime, datetime, str]:
     """The order of leases; one that may begin at any time comes first."""
     reach, end = lease.reach(), lease.end.time
-    return reach is not None, reach or _LATEST, end or _LATEST, lease.eni
+    return reach is not None, reach or LAST, end or LAST, lease.eni

@@ -6,7 +6,7 @@ what EC2 holds, or the evidence does not have all that the node holds, a ``Doubt
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
 from msgspec import Struct, field
@@ -27,10 +27,10 @@ from cnitrail.model import (
     Subject,
     is_prefix,
 )
+from cnitrail.times import LAST
 
 _POOL_KINDS = {HoldingKind.SECONDARY, HoldingKind.PREFIX}
 _IPV6_KINDS = {HoldingKind.IPV6, HoldingKind.IPV6_PREFIX}
-_FOREVER = datetime.max.replace(tzinfo=UTC)
 _STARTED = "aws-node started: it set the security groups of its interfaces"
 
 
@@ -165,7 +165,7 @@ class _Reader:
         if self._limits.cards > 1:
             reason = "it has several network cards, and the CNI may keep a pool on each"
             self._doubt(node.since, reason, lasting=True)
-        hole = self._coverage.hole_between(*place, node.since, node.until or _FOREVER)
+        hole = self._coverage.hole_between(*place, node.since, node.until or LAST)
         if hole is not None:
             reason = f"{unread(hole)}: what it held then is not known"
             self._doubt(max(hole.start, node.since), reason, lasting=True)

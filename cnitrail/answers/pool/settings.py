@@ -8,7 +8,7 @@ books may differ from EC2's nothing is concluded at all.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -30,11 +30,10 @@ from cnitrail.model.pool import (
     Unsettled,
     Versions,
 )
+from cnitrail.times import LAST
 
 PATIENCE = timedelta(seconds=60)
 """A pool that stays so long as it is tells something: many passes, and longer than any of ipamd's timers."""
-
-_FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Question(Struct, frozen=True):
@@ -162,7 +161,7 @@ class _Period:
 
     def _last_holdings(self) -> Holdings:
         changes = self._question.log.changes
-        return next(each.holdings for each in reversed(changes) if each.time < (self.until or _FOREVER))
+        return next(each.holdings for each in reversed(changes) if each.time < (self.until or LAST))
 
     def pods(self) -> Iterator[PodRange]:
         """How many pods each batch needs, with any of the candidates."""

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from cnitrail.answers.report.cast import Cast
 from cnitrail.answers.report.scenes import Interval, Scene, changes, clip
@@ -21,8 +21,8 @@ from cnitrail.model import (
     TimelineEntry,
     order_of,
 )
+from cnitrail.times import FIRST
 
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _IPV6 = (HoldingKind.IPV6, HoldingKind.IPV6_PREFIX)
 
 
@@ -137,7 +137,7 @@ def _holdings(leases: Iterable[Lease], start: datetime, end: datetime, cast: Cas
 
 
 def _begins(holding: HoldingSpan) -> tuple[datetime, tuple[int, int, int]]:
-    return holding.start.time or _EARLIEST, order_of(holding.held[0])
+    return holding.start.time or FIRST, order_of(holding.held[0])
 
 
 def _doubted(lease: Lease) -> bool:
