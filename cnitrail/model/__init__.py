@@ -103,6 +103,7 @@ from cnitrail.model.validation import (
     Metadata,
     Proven,
     PublicKey,
+    StoredFile,
     Verification,
     VerifyAnswer,
 )
@@ -195,6 +196,7 @@ __all__ = [
     "Statement",
     "Stay",
     "Step",
+    "StoredFile",
     "Stretch",
     "Subject",
     "Tenure",

@@ -92,6 +92,11 @@ class Growth(Struct, frozen=True, gc=False):
         """Whether so many stored bytes may give so many bytes of text."""
         return text <= max(_ANY_FILE, self.most * stored)
 
+    @property
+    def refusal(self) -> str:
+        """What is said of a file that would give more."""
+        return f"more than {self.most} times its stored size; if it is none, raise --max-ratio"
+
 
 _ANY_FILE = 1 << 20
 

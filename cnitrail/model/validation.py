@@ -86,8 +86,8 @@ class Checked(Struct, frozen=True, gc=False):
     unproven: int = 0
 
 
-class DigestFile(Struct, frozen=True, gc=False):
-    """A digest as it is stored; the account, Region, trail and end of its span are from its name.
+class StoredFile(Struct, frozen=True, gc=False):
+    """A file of a trail as it is stored; the account and Region are from its name.
 
     ``bucket`` is None where the file is a copy on this machine, whose bucket only its content knows;
     ``key`` is its path there. ``top`` is the folder in which the trail's folders of accounts lie, empty
@@ -101,33 +101,26 @@ class DigestFile(Struct, frozen=True, gc=False):
     top: str
     account: str
     region: str
+
+    @property
+    def uri(self) -> str:
+        """Where it is, for people and programs."""
+        return self.key if self.bucket is None else f"s3://{self.bucket}/{self.key}"
+
+
+class DigestFile(StoredFile, frozen=True, gc=False):
+    """A digest; the trail and the end of its span are from its name."""
+
     trail: str
     home_region: str
     ended: datetime
     backfill: bool
 
-    @property
-    def uri(self) -> str:
-        """Where it is, for people and programs."""
-        return self.key if self.bucket is None else f"s3://{self.bucket}/{self.key}"
 
+class LogFile(StoredFile, frozen=True, gc=False):
+    """A log file; ``delivered`` is its name's stamp, to the minute."""
 
-class LogFile(Struct, frozen=True, gc=False):
-    """A log file as it is stored; ``delivered`` is its name's stamp, to the minute."""
-
-    bucket: str | None
-    key: str
-    size: int
-    etag: str
-    top: str
-    account: str
-    region: str
     delivered: datetime
-
-    @property
-    def uri(self) -> str:
-        """Where it is, for people and programs."""
-        return self.key if self.bucket is None else f"s3://{self.bucket}/{self.key}"
 
 
 class Metadata(Struct, frozen=True, gc=False):

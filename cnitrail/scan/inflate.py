@@ -112,7 +112,7 @@ def _at_once(stored: bytes, growth: Growth) -> Bytes | None:
     """
     length = int.from_bytes(stored[-_TRAILER:], "little")
     plausible = 0 < length <= AT_ONCE and growth.allows(len(stored), length)
-    if deflate is None or not plausible or count(stored, _MEMBER, 0, len(stored)) > 1:
+    if deflate is None or not plausible or count(stored, _MEMBER) > 1:
         return None
     try:
         text = deflate.gzip_decompress(stored, length)
@@ -149,10 +149,7 @@ def _gunzip(chunks: _Slices, growth: Growth) -> Iterator[bytes]:
             raise Torn(f"the gzip stream is damaged ({error})") from None
         given += len(text)
         if not growth.allows(chunks.taken, given):
-            raise Torn(
-                f"a gzip bomb: from here on it is more than {growth.most} times its stored size; "
-                "if it is none, raise --max-ratio"
-            )
+            raise Torn(f"a gzip bomb: from here on it is {growth.refusal}")
         if text:
             yield text
         pending = member.unconsumed_tail

@@ -31,8 +31,9 @@ ESCAPE: Final = re.compile(rb"\\u00(?:[4-7]|3[0-9]|2[dDeE])")
 """ASCII letters, digits, dots and hyphens as JSON escapes: with these a name could be written."""
 
 
-def count(text: Bytes, needle: bytes, start: int, end: int) -> int:
+def count(text: Bytes, needle: bytes, start: int = 0, end: int | None = None) -> int:
     """How often a needle stands in ``text[start:end]``."""
+    end = len(text) if end is None else end
     if stringzilla is not None:
         found: int = stringzilla.count(text, needle, start, end)
         return found

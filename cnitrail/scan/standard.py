@@ -127,13 +127,9 @@ def _values(records: Bytes) -> list[Raw]:
     lines = b",\n".join(values)
     cuts = len(values) - 1
     without_blanks = len(lines) - cuts == len(records)
-    if not without_blanks or not _count(lines, _NEXT_LINE) == _count(records, NEXT) == cuts:
+    if not without_blanks or not count(lines, _NEXT_LINE) == count(records, NEXT) == cuts:
         raise ValueError
     return values
-
-
-def _count(text: Bytes, needle: bytes) -> int:
-    return count(text, needle, 0, len(text))
 
 
 def _matters(text: Bytes, place: int) -> bool:

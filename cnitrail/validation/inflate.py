@@ -60,10 +60,7 @@ def _inflated(chunks: Iterable[bytes], growth: Growth) -> Iterator[bytes]:
                 raise Damage(f"its gzip stream is damaged ({error})") from None
             length += len(text)
             if not growth.allows(stored, length):
-                raise Damage(
-                    f"it is a gzip bomb: more than {growth.most} times its stored size; "
-                    "if it is none, raise --max-ratio"
-                )
+                raise Damage(f"it is a gzip bomb: {growth.refusal}")
             yield text
             pending = stream.unconsumed_tail
         if stream.unused_data or (stream.eof and pending):

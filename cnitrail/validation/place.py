@@ -2,7 +2,7 @@
 
 import re
 
-from cnitrail.model import DigestFile, LogFile
+from cnitrail.model import StoredFile
 
 _TAIL = re.compile(r"(?:(?:[a-z]{2}(?:-[a-z]+)+-\d+/)?\d{4}/\d{2}/\d{2}/)?[^/]+$", re.ASCII)
 """What of a copy's path is CloudTrail's own: its name, and the folders of day and Region, if it has them."""
@@ -13,7 +13,7 @@ def name_of(key: str) -> str:
     return key.rpartition("/")[2].removesuffix(".gz")
 
 
-def lies_at(file: DigestFile | LogFile, bucket: str, key: str) -> bool:
+def lies_at(file: StoredFile, bucket: str, key: str) -> bool:
     """Whether a file lies at a place: an object exactly there; a copy, as far as its folders tell."""
     if file.bucket is not None:
         return (file.bucket, file.key) == (bucket, key)
