@@ -1391,12 +1391,12 @@ def file_name(account: str, region: str, window: int, part: int = 0) -> str:
     )
 
 
-def _heartbeats(world: World) -> Iterator[Record]:
-    """Yield the reads of a monitor, so that a window without a file is a hole."""
+def _heartbeats(world: World, last: int) -> Iterator[Record]:
+    """Yield the reads of a monitor up to a window, so that one without a file is a hole."""
     trails = sorted({(account, vpc.region) for vpc in world.vpcs for account in vpc.accounts})
     for place, (account, region) in enumerate(trails):
         call = Call("DescribeInstances", account, region, {"instancesSet": {}, "filterSet": {}})
-        for second in range(START + place, world.now // 1000 + 1, HEARTBEAT):
+        for second in range(START + place, (last + 1) * WINDOW, HEARTBEAT):
             yield make_record((1 << 46) + (second << 3) + place, second, call, None)
 
 
@@ -1436,7 +1436,7 @@ def deliver(world: World, losses: Losses | None = None, heartbeat: bool = True) 
             arrived = land(record, repeated[number], 1) or arrived
         if not arrived:
             lost.add(record["eventID"])
-    for record in _heartbeats(world) if heartbeat else ():
+    for record in _heartbeats(world, last) if heartbeat else ():
         land(record)
     named = [
         (file_name(account, region, window, part), files[window, account, region, part])

@@ -31,11 +31,11 @@ from cnitrail.model import (
 from cnitrail.times import FIRST, moved
 
 _LEAST_SIGNS = 10
-"""Fewer signs tell no rhythm: two holes among them would pass for it."""
+"""Fewer signs tell no rhythm: some holes among them would pass for it."""
 
 _LEAST_HOLE = timedelta(minutes=15)
-_RHYTHM = 2
-"""A hole is longer than this many usual gaps (the third quartile of all)."""
+_RHYTHM = 3
+"""A hole is longer than this many usual gaps (the median, which holes move only where they are half of all)."""
 
 _SOON = timedelta(minutes=5)
 """How long before a file's stamp an event has happened that is delivered soon: it is the average."""
@@ -142,7 +142,7 @@ def _before(seen: Sequence[datetime], moments: Sequence[datetime]) -> Iterator[P
 def _gaps(seen: Sequence[datetime], proven: Sequence[Period]) -> list[Period]:
     """The gaps between signs, but for those in which digests prove that nothing was to be read."""
     gaps = sorted(later - earlier for earlier, later in pairwise(seen))
-    usual = gaps[len(gaps) * 3 // 4] if len(seen) >= _LEAST_SIGNS else timedelta()
+    usual = gaps[len(gaps) // 2] if len(seen) >= _LEAST_SIGNS else timedelta()
     least = max(_LEAST_HOLE, usual * _RHYTHM)
     times = sorted([*seen, *_ends(proven)]) if proven else seen
     long = [Period(earlier, later) for earlier, later in pairwise(times) if later - earlier > least]
