@@ -476,6 +476,15 @@ class TestCoverage:
         assert who(2 * self.HOUR, *events, signs=signs).verdict is Verdict.LIKELY
         assert who(3 * self.HOUR + 600, *events, signs=signs).verdict is Verdict.CERTAIN
 
+    def test_a_release_in_the_second_of_a_new_assignment_does_not(self) -> None:
+        moved = (
+            assign(4 * self.HOUR, "eni-a", "10.0.0.5", count=1),
+            unassign(4 * self.HOUR, "eni-a", "10.0.0.5"),
+        )
+        signs = self.files(*self.REGULAR)
+        answer = who(3 * self.HOUR + 600, create(0, "eni-a", "10.0.0.5"), *moved, signs=signs)
+        assert answer.verdict is Verdict.LIKELY
+
     def test_an_open_lease_beyond_the_evidence_says_where_it_ends(self) -> None:
         answer = who(9999, create(0, "eni-a", "10.0.0.5"))
         assert answer.reasons[-1] == "the evidence of 111111111111 in eu-west-1 ends at 2026-03-01 12:00:00Z"
