@@ -22,7 +22,6 @@ _RECORD: Final = b'{"eventVersion":'
 OPENING: Final = b'{"Records":['
 NEXT: Final = b"}," + _RECORD
 CLOSING: Final = b"]}"
-_NEXT_LINE: Final = b"},\n" + _RECORD
 
 LOOK_BACK: Final = 8 * 1024
 """How much before a record is read, in bytes, to be sure that it does not stand in an array of another
@@ -72,7 +71,7 @@ class Standard:
                 _check(text, cuts)
                 signed = frozenset[Sign]()
             else:
-                heads = list(map(_HEAD.decode, _values(text[len(OPENING) : end])))
+                heads = list(map(_HEAD.decode, _values(text, len(OPENING), end)))
                 signed = _signs(heads, [each.number for each in cuts]) if signs else frozenset()
         except (ValueError, RecursionError):
             return None
@@ -111,7 +110,7 @@ def _check(text: Bytes, cuts: list[_Cut]) -> None:
     unread = len(OPENING)
     for each in cuts:
         first = _start(text, unread, max(unread, each.start - LOOK_BACK))
-        _HEAD.decode(_values(text[first : each.stop])[-1])
+        _HEAD.decode(_values(text, first, each.stop)[-1])
         unread = each.stop + 1
 
 
@@ -121,15 +120,19 @@ def _start(text: Bytes, known: int, place: int) -> int:
     return known if before < 0 else before + len(b"},")
 
 
-def _values(records: Bytes) -> list[Raw]:
-    """Some records as JSON. Raises ``ValueError`` unless they are as they were cut."""
-    values = _VALUES.decode(b"".join((b"[", records, b"]")))
-    lines = b",\n".join(values)
+def _values(text: Bytes, start: int, stop: int) -> list[Raw]:
+    """The records of ``text[start:stop]`` as JSON. Raises ``ValueError`` unless they are as they were cut."""
+    with memoryview(text) as whole, whole[start:stop] as records:
+        values = _VALUES.decode(b"".join((b"[", records, b"]")))
     cuts = len(values) - 1
-    without_blanks = len(lines) - cuts == len(records)
-    if not without_blanks or not count(lines, _NEXT_LINE) == count(records, NEXT) == cuts:
+    has_blanks = sum(map(len, values)) + cuts != stop - start
+    if has_blanks or count(text, NEXT, start, stop) != cuts or not all(map(_begins, values)):
         raise ValueError
     return values
+
+
+def _begins(value: Raw) -> bool:
+    return bytes(value).startswith(_RECORD)
 
 
 def _matters(text: Bytes, place: int) -> bool:
