@@ -71,7 +71,8 @@ def faults_of(sorted_out: dict[FaultKind, list[LogFile]], reaches: Sequence[Reac
             FaultKind.UNLISTED,
             Charge.INVALID,
             log.uri,
-            "no digest lists it, though digests cover the time at which its name says that it was delivered",
+            "no digest lists it, though digests cover the time at which its name says that it was delivered "
+            "(a trail without log file validation leaves such files in the folder, too)",
             None,
             log.account,
             log.region,
