@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from itertools import count
 
+import pytest
 from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
@@ -476,14 +477,19 @@ class TestCoverage:
         assert who(2 * self.HOUR, *events, signs=signs).verdict is Verdict.LIKELY
         assert who(3 * self.HOUR + 600, *events, signs=signs).verdict is Verdict.CERTAIN
 
-    def test_a_release_in_the_second_of_a_new_assignment_does_not(self) -> None:
-        moved = (
-            assign(4 * self.HOUR, "eni-a", "10.0.0.5", count=1),
-            unassign(4 * self.HOUR, "eni-a", "10.0.0.5"),
+    @pytest.mark.parametrize("later", [0, 1, 60])
+    def test_a_release_behind_a_new_assignment_proves_no_more_than_that(self, later: int) -> None:
+        again = 4 * self.HOUR
+        events = (
+            create(0, "eni-a", "10.0.0.5"),
+            assign(again, "eni-a", "10.0.0.5"),
+            unassign(again + later, "eni-a", "10.0.0.5"),
         )
         signs = self.files(*self.REGULAR)
-        answer = who(3 * self.HOUR + 600, create(0, "eni-a", "10.0.0.5"), *moved, signs=signs)
-        assert answer.verdict is Verdict.LIKELY
+        assert who(3 * self.HOUR + 600, *events, signs=signs).verdict is Verdict.LIKELY
+        assert who(again, *events, signs=signs).verdict in {Verdict.LIKELY, Verdict.AMBIGUOUS}
+        if later > 1:
+            assert who(again + 1, *events, signs=signs).verdict is Verdict.CERTAIN
 
     def test_an_open_lease_beyond_the_evidence_says_where_it_ends(self) -> None:
         answer = who(9999, create(0, "eni-a", "10.0.0.5"))

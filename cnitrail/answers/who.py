@@ -174,8 +174,7 @@ class Witness:
 
         Held from its start on: what ended it could only be missing between the start and the time.
         A release proves as well that it was held just before: then nothing may be missing between
-        the time and the release. It proves nothing where the interface took the address in the very
-        second of the release: perhaps that is what was let go.
+        the time and the release, nor may a call between have given it to the interface once more.
         """
         if lease.start.time is None:
             return
@@ -187,15 +186,11 @@ class Witness:
         released = lease.end.time if lease.released else None
         if (
             released is not None
-            and not self._is_taken(lease, released)
+            and (lease.retaken is None or lease.retaken < second)
             and self._coverage.hole_between(*place, second, released) is None
         ):
             return
         yield f"{unread(before, place_of(*place))}: the address may have moved there"
-
-    def _is_taken(self, lease: Lease, second: datetime) -> bool:
-        """Whether the interface of a lease took the address in a second."""
-        return any(group.begins(lease.eni, second) for group in self._groups_of(lease.held))
 
     def _beyond(self, lease: Lease, second: datetime) -> Iterator[str]:
         interface = self._history.interfaces[lease.eni]
@@ -314,11 +309,6 @@ class _Group:
         """The last lease that was over before a second."""
         place = bisect_left(self._begins, second)
         return self._leases[place - 1] if place else None
-
-    def begins(self, eni: str, second: datetime) -> bool:
-        """Whether an interface took the address in a second."""
-        places = range(bisect_left(self._begins, second), bisect_right(self._begins, second))
-        return any(self._leases[place].eni == eni for place in places)
 
     def after(self, second: datetime) -> Lease | None:
         """The first lease that begins at a second or later."""

@@ -129,6 +129,8 @@ class Fold:
         for place, lets_go in releases.items():
             eni, slot = place
             if eni in slot.open:
+                if place in takes:
+                    slot.open[eni].retaken = takes[place][-1].event
                 self._end(slot, eni, Bound(time, Basis.OBSERVED, lets_go.pop(0).event), released=True)
             elif place not in takes:
                 self._unseen_release(lets_go.pop(0))

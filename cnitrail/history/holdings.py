@@ -142,6 +142,7 @@ def _finished(lease: LeaseDraft, vpc: str | None) -> Lease:
         earliest=lease.earliest,
         proven=lease.proven,
         released=lease.released,
+        retaken=lease.retaken.time if lease.retaken else None,
         doubt_from=lease.doubt_from,
         contested=lease.contested,
         rivals=lease.rivals if lease.contested else (),
