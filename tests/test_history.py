@@ -250,6 +250,14 @@ class TestOneSecondClock:
         )
         assert verdict(20, *events) == ("certain", ["eni-b"])
 
+    def test_but_not_a_release_in_the_second_of_a_third_theft(self) -> None:
+        events = (
+            *(create(0, "eni-a", "10.0.0.5"), create(0, "eni-b"), create(0, "eni-c")),
+            *(steal(10, "eni-b", "10.0.0.5"), steal(10, "eni-c", "10.0.0.5")),
+            *(steal(30, "eni-b", "10.0.0.5"), unassign(30, "eni-b", "10.0.0.5")),
+        )
+        assert verdict(20, *events) == ("ambiguous", ["eni-b", "eni-c"])
+
     def test_a_question_on_a_boundary_second_is_ambiguous(self) -> None:
         events = (create(0, "eni-a"), assign(10, "eni-a", "10.0.0.5"), unassign(20, "eni-a", "10.0.0.5"))
         assert [verdict(second, *events)[0] for second in (9, 10, 11, 19, 20, 21)] == [

@@ -278,7 +278,10 @@ class Fold:
         lease = slot.open.pop(eni)
         lease.end, lease.released = end, released
         if released:
-            lease.proven, lease.contested = end.time, lease.contested and not lease.rivals
+            lease.proven = end.time
+            # It tells that this rival came last, unless the address was taken once more just before.
+            was_retaken = lease.retaken is not None and lease.retaken.time == end.time
+            lease.contested = lease.contested and (was_retaken or not lease.rivals)
         slot.last[eni] = lease
         if end.time is not None:
             slot.ended = max(end.time, slot.ended or end.time)
