@@ -254,7 +254,7 @@ class TestOneSecondClock:
         events = (
             *(create(0, "eni-a", "10.0.0.5"), create(0, "eni-b"), create(0, "eni-c")),
             *(steal(10, "eni-b", "10.0.0.5"), steal(10, "eni-c", "10.0.0.5")),
-            *(steal(30, "eni-b", "10.0.0.5"), unassign(30, "eni-b", "10.0.0.5")),
+            *(steal(30, "eni-c", "10.0.0.5"), unassign(30, "eni-c", "10.0.0.5")),
         )
         assert verdict(20, *events) == ("ambiguous", ["eni-b", "eni-c"])
 
