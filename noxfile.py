@@ -1,5 +1,6 @@
 """The checks: ``nox`` runs style and tests, the tests on every Python from 3.11 to 3.13 that is installed."""
 
+import secrets
 from pathlib import Path
 
 import nox
@@ -35,7 +36,8 @@ def search(session: nox.Session) -> None:
     """The tests of what must hold for any input, with thirty times as many, never the same."""
     session.install("-q", ".[dev]")
     which = session.posargs or ["tests/test_truth.py", "tests/test_any_order.py"]
-    session.run("python", "-m", "pytest", "--hypothesis-profile=search", *which)
+    worlds = ("--worlds=30000", f"--first-world={secrets.randbelow(1 << 32)}")
+    session.run("python", "-m", "pytest", "--hypothesis-profile=search", *worlds, *which)
 
 
 @nox.session

@@ -30,6 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the golden files anew; review them in the diff",
     )
+    parser.addoption("--worlds", type=int, default=1000, help="how many small worlds are asked")
+    parser.addoption("--first-world", type=int, default=0, help="the number of the first of them")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

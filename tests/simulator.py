@@ -1350,6 +1350,35 @@ class Losses:
         return early or (self.end is not None and second >= self.end)
 
 
+def small_world(seed: int) -> tuple[World, Losses]:
+    """Return a small and crowded world that follows from a seed, and what goes wrong with its logs."""
+    chance = random.Random(seed)
+    steps = random_steps(seed, chance.randint(1, 40))
+    world = play(steps, vpcs=chance.randint(1, 4), pool=chance.randint(3, 6))
+    seconds = sorted({second_of(record) for record in world.records}) or [START]
+    accounts = sorted({account for vpc in world.vpcs for account in vpc.accounts})
+
+    def moment() -> int:
+        return chance.choice(seconds) + chance.randint(0, 1)
+
+    def hole() -> tuple[int, int]:
+        start = moment()
+        return start, start + chance.randint(3, 15) * WINDOW
+
+    def delayed() -> tuple[tuple[int, int], ...]:
+        some = range(chance.choice((0, 0, 1, 2, 4)))
+        return tuple((chance.randrange(max(1, len(world.records))), chance.randint(1, 40)) for _ in some)
+
+    return world, Losses(
+        begin=chance.choice((None, None, moment())),
+        end=chance.choice((None, None, moment())),
+        holes=tuple(hole() for _ in range(chance.choice((0, 1, 1, 2)))),
+        late=delayed(),
+        repeated=delayed(),
+        accounts=frozenset(chance.sample(accounts, chance.choice((0, 0, min(1, len(accounts) - 1))))),
+    )
+
+
 @dataclass(eq=False)
 class Delivery:
     """The log files of a world as they reached the reader.

@@ -23,6 +23,7 @@ from simulator import (
     questions,
     random_world,
     second_of,
+    small_world,
     worlds,
 )
 
@@ -63,6 +64,15 @@ class TestNeverAWrongCertain:
     def test_whatever_the_logs_lack(self, data: st.DataObject) -> None:
         world: World = data.draw(worlds())
         never_wrong(world, data.draw(deliveries(world)))
+
+    def test_in_many_small_worlds_whose_logs_lack_much(self, pytestconfig: pytest.Config) -> None:
+        first = pytestconfig.getoption("--first-world")
+        for seed in range(first, first + pytestconfig.getoption("--worlds")):
+            world, losses = small_world(seed)
+            try:
+                never_wrong(world, deliver(world, losses))
+            except AssertionError as error:
+                raise AssertionError(f"small_world({seed}): {losses}") from error
 
     def test_nor_where_few_files_lie_far_apart(self) -> None:
         """Lost between two files: a theft, and the address taken back."""
