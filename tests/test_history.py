@@ -250,6 +250,14 @@ class TestOneSecondClock:
         )
         assert verdict(20, *events) == ("certain", ["eni-b"])
 
+    def test_where_one_rival_was_only_shown_a_release_of_the_other_leaves_both(self) -> None:
+        events = (
+            *(create(0, "eni-a"), create(0, "eni-b")),
+            *(shown(10, "eni-b", "10.0.0.5"), assign(10, "eni-a", "10.0.0.5")),
+            unassign(20, "eni-a", "10.0.0.5"),
+        )
+        assert verdict(15, *events) == ("ambiguous", ["eni-a", "eni-b"])
+
     def test_but_not_a_release_in_the_second_of_a_third_theft(self) -> None:
         events = (
             *(create(0, "eni-a", "10.0.0.5"), create(0, "eni-b"), create(0, "eni-c")),

@@ -219,9 +219,8 @@ class Fold:
         if last is not None and len(conflicts) == 1:
             taker, taken = conflicts[0]
             winner = taken.open[taker]
-            if last.contested and act.eni in winner.rivals:
+            if last.contested and act.eni in winner.rivals and winner.start.time is not None:
                 # The release tells which of the rivals came last.
-                assert winner.start.time is not None
                 self._end(taken, taker, Bound(winner.start.time, Basis.IMPLIED, last.start.event))
                 winner.contested, last.contested = False, False
                 start = Bound(winner.start.time, Basis.OBSERVED, last.retaken or last.start.event)
