@@ -13,7 +13,7 @@ from cnitrail.model import Document, Record, Scope
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import open_source
 
-TOGETHER = 32
+TOGETHER = 8
 """Documents are handed to a thread some at a time, as the command line does."""
 
 

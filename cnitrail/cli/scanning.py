@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cnitrail.sources import Source
 
 _BATCH: Final = 64
-_BATCH_BYTES: Final = 2 * 1024 * 1024
+_BATCH_BYTES: Final = 512 * 1024
 """Documents are handed to a thread together, up to so many and so many stored bytes: handing one on
 costs as much as scanning a small one."""
 
