@@ -465,6 +465,10 @@ class TestCoverage:
         (hole,) = reach.holes
         assert (hole.start, hole.end) == (NOON + timedelta(minutes=40), NOON + timedelta(minutes=180))
 
+    def test_a_hole_begins_no_earlier_than_the_evidence(self) -> None:
+        (reach,) = cover(self.files(0, 5, 120), ()).reaches
+        assert [(hole.start, hole.end) for hole in reach.holes] == [(NOON, NOON + timedelta(minutes=120))]
+
     def test_a_slow_rhythm_has_no_hole(self) -> None:
         for minutes in (range(0, 600, 60), (0, 200, 500, 620, 900, 1100, 1250, 1500, 1700, 1950)):
             (reach,) = cover(self.files(*minutes), ()).reaches

@@ -119,7 +119,7 @@ def _reach(
     gaps = _without([*_before(seen, moments), *_gaps(seen, proven)], proven)
     lost = _merged(Period(max(moved(time, -DELIVERY), whole.start), min(time, whole.end)) for time in missing)
     holes = [
-        *(Hole(each.start, each.end) for each in gaps),
+        *(Hole(max(each.start, whole.start), each.end) for each in gaps),
         *(Hole(each.start, each.end, partial=True) for each in _without(lost, [*proven, *gaps])),
     ]
     return Reach(
