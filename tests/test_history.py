@@ -250,6 +250,26 @@ class TestOneSecondClock:
         )
         assert verdict(20, *events) == ("certain", ["eni-b"])
 
+    @pytest.mark.parametrize("last", ["eni-b", "eni-c"])
+    def test_nor_a_release_behind_a_hole_in_which_either_may_have_taken_it_again(self, last: str) -> None:
+        hours = 3600
+        events = (
+            *(create(0, "eni-a", "10.0.0.5"), create(0, "eni-b"), create(0, "eni-c")),
+            *(steal(600, "eni-b", "10.0.0.5"), steal(600, "eni-c", "10.0.0.5")),
+            unassign(4 * hours, last, "10.0.0.5"),
+        )
+        answer = who(900, *events, signs=TestCoverage.files(*TestCoverage.REGULAR))
+        assert answer.verdict is Verdict.AMBIGUOUS
+        assert {holder.eni for holder in answer.holders} == {"eni-b", "eni-c"}
+
+    def test_where_both_rivals_were_shown_before_one_lets_go_nothing_is_made_up(self) -> None:
+        events = (
+            *(create(0, "eni-a", "10.0.0.5"), create(0, "eni-b")),
+            *(shown(10, "eni-b", "10.0.0.5"), unassign(10, "eni-a", "10.0.0.5")),
+            *(steal(10, "eni-a", "10.0.0.5"), unassign(20, "eni-b", "10.0.0.5")),
+        )
+        assert verdict(15, *events)[0] != "certain"
+
     def test_where_one_rival_was_only_shown_a_release_of_the_other_leaves_both(self) -> None:
         events = (
             *(create(0, "eni-a"), create(0, "eni-b")),
@@ -473,6 +493,16 @@ class TestCoverage:
         for minutes in (range(0, 600, 60), (0, 200, 500, 620, 900, 1100, 1250, 1500, 1700, 1950)):
             (reach,) = cover(self.files(*minutes), ()).reaches
             assert reach.holes == ()
+
+    def test_holes_are_told_from_the_rhythm_though_they_are_many(self) -> None:
+        (reach,) = cover(self.files(0, 5, 10, 45, 50, 55, 90, 95, 100, 135, 140, 175), ()).reaches
+        assert reach.holes
+
+    def test_three_usual_gaps_are_no_hole(self) -> None:
+        regular = range(0, 600, 60)
+        for late, holes in ((540 + 180, 0), (540 + 181, 1)):
+            (reach,) = cover(self.files(*regular, late), ()).reaches
+            assert len(reach.holes) == holes
 
     def test_few_files_tell_no_rhythm_and_are_held_to_that_of_a_trail(self) -> None:
         for minutes in ((0, 25), (0, 5, 30), (0, 5, 30, 55, 60), (0, 25, 50, 75, 80, 85, 90, 95, 100)):

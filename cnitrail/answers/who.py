@@ -53,7 +53,10 @@ class Witness:
         everywhere = [group for held in _holdings_of(ip) for group in self._groups_of(held)]
         groups = [group for group in everywhere if self._takes(wanted, group)]
         found = [lease for group in groups for lease in group.at(second)]
-        found += [rival for group in groups for rival in group.rivals_of(found)]
+        contested = [lease for lease in found if self._is_contested(lease)]
+        for rival in (each for lease in contested for group in groups for each in group.rivals_of(lease)):
+            if rival not in found:
+                found.append(rival)
         enis = {lease.eni for lease in found}
         reasons: list[str] = []
         if not found:
@@ -65,7 +68,7 @@ class Witness:
             reasons.append(
                 "the clock of CloudTrail has one-second steps, and the address changed in this one"
             )
-        elif any(lease.contested for lease in found):
+        elif contested:
             verdict = Verdict.AMBIGUOUS
             reasons += self._told(found)
             reasons.append("calls of one second at its beginning are in an order that nothing tells")
@@ -88,6 +91,14 @@ class Witness:
             reasons=tuple(reasons),
             rests_on=max((each.ground for each in grounds), key=_WEAKNESS.index, default=None),
         )
+
+    def _is_contested(self, lease: Lease) -> bool:
+        """Whether another may have taken the address last; a release behind a hole does not tell who did."""
+        if lease.start.time is None or lease.settled is None:
+            return lease.contested
+        interface = self._history.interfaces[lease.eni]
+        place = interface.account, interface.region
+        return self._coverage.hole_between(*place, lease.start.time, lease.settled) is not None
 
     def _ground(self, lease: Lease, second: datetime) -> "_Ground":
         """What all of the time rests on in which it held the address, and was on the instance."""
@@ -174,7 +185,8 @@ class Witness:
 
         Held from its start on: what ended it could only be missing between the start and the time.
         A release proves as well that it was held just before: then nothing may be missing between
-        the time and the release, nor may a call between have given it to the interface once more.
+        the time and the release, nor may a call at that time or later have given it to the interface
+        once more.
         """
         if lease.start.time is None:
             return
@@ -298,12 +310,11 @@ class _Group:
                 found.append(lease)
         return found[::-1]
 
-    def rivals_of(self, found: list[Lease]) -> Iterator[Lease]:
+    def rivals_of(self, lease: Lease) -> Iterator[Lease]:
         """Leases that may have been the last of a contested second, in place of one that was found."""
-        for lease in found:
-            for rival in self._leases if lease.rivals else ():
-                if rival.eni in lease.rivals and rival.end.time == lease.start.time and rival not in found:
-                    yield rival
+        for rival in self._leases:
+            if rival.eni in lease.rivals and rival.end.time == lease.start.time:
+                yield rival
 
     def before(self, second: datetime) -> Lease | None:
         """The last lease that was over before a second."""

@@ -35,7 +35,7 @@ _LEAST_SIGNS = 10
 
 _LEAST_HOLE = timedelta(minutes=15)
 _RHYTHM = 3
-"""A hole is longer than so many usual ones: the median, which holes move only where they are half of all."""
+"""A hole is longer than so many usual gaps: so many medians, which holes move if half of all are holes."""
 
 _SOON = timedelta(minutes=5)
 """How long before a file's stamp an event has happened that is delivered soon: it is the average."""

@@ -25,6 +25,7 @@ class LeaseDraft(Struct, eq=False, gc=False):
     doubt_from: datetime | None = None
     contested: bool = False
     rivals: tuple[str, ...] = ()
+    settled: datetime | None = None
     retaken: Event | None = None
     """The last call that gave the address to the interface once more."""
 

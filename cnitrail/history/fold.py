@@ -219,14 +219,16 @@ class Fold:
         if last is not None and len(conflicts) == 1:
             taker, taken = conflicts[0]
             winner = taken.open[taker]
-            if last.contested and act.eni in winner.rivals and winner.start.time is not None:
+            taking = last.retaken or last.start.event
+            if last.contested and act.eni in winner.rivals and winner.start.time is not None and taking:
                 # The release tells which of the rivals came last.
-                self._end(taken, taker, Bound(winner.start.time, Basis.IMPLIED, last.start.event))
+                self._end(taken, taker, Bound(winner.start.time, Basis.IMPLIED, taking))
                 winner.contested, last.contested = False, False
-                start = Bound(winner.start.time, Basis.OBSERVED, last.retaken or last.start.event)
+                start = Bound(winner.start.time, Basis.OBSERVED, taking)
                 if last.start.time == winner.start.time:
                     slot.leases.remove(last)
                 self._begin(slot, LeaseDraft(slot.held, last.kind, act.eni, start, proven=act.time))
+                slot.open[act.eni].rivals, slot.open[act.eni].settled = (taker,), act.time
                 self._end(slot, act.eni, released, released=True)
                 return
         if last is not None and not conflicts and self._ended_with_instance(slot, last):
@@ -280,7 +282,8 @@ class Fold:
             lease.proven = end.time
             # It tells that this rival came last, unless the address was taken once more just before.
             was_retaken = lease.retaken is not None and lease.retaken.time == end.time
-            lease.contested = lease.contested and (was_retaken or not lease.rivals)
+            if lease.contested and lease.rivals and not was_retaken:
+                lease.contested, lease.settled = False, end.time
         slot.last[eni] = lease
         if end.time is not None:
             slot.ended = max(end.time, slot.ended or end.time)

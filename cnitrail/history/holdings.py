@@ -145,7 +145,8 @@ def _finished(lease: LeaseDraft, vpc: str | None) -> Lease:
         retaken=lease.retaken.time if lease.retaken else None,
         doubt_from=lease.doubt_from,
         contested=lease.contested,
-        rivals=lease.rivals if lease.contested else (),
+        rivals=lease.rivals if lease.contested or lease.settled else (),
+        settled=lease.settled,
     )
 
 

@@ -88,10 +88,11 @@ class Lease(Struct, frozen=True, gc=False):
     for: ``earliest`` is the first moment at which it may have begun where ``start.time`` is
     None (None: any time before); ``proven`` is the last moment at which an event shows the address
     on the ENI; ``released`` says that the end is a release of this very address, which proves
-    that it was held until then, though no longer than since ``retaken``, the last moment at which a
-    call gave it to the ENI once more; from ``doubt_from`` on, another ENI may have taken the address;
+    that it was held until then: since ``retaken``, where a call gave it to the ENI once more;
+    from ``doubt_from`` on, another ENI may have taken the address;
     ``contested`` says that the order of calls within its first second is not known, and
-    ``rivals`` are the other ENIs that took the address in it.
+    ``rivals`` are the other ENIs that took the address in it; ``settled`` is the time of the release
+    that told later which of them came last, as far as no call between is missing.
     """
 
     held: Held
@@ -107,6 +108,7 @@ class Lease(Struct, frozen=True, gc=False):
     doubt_from: datetime | None = None
     contested: bool = False
     rivals: tuple[str, ...] = ()
+    settled: datetime | None = None
 
     def reach(self) -> datetime | None:
         """The first moment that the lease may cover; None for any time before."""
