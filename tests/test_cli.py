@@ -231,8 +231,24 @@ class TestWriting:
             )
             assert (result.returncode, result.stderr) == (1, said)
 
+    def test_a_reader_that_has_seen_enough_is_no_error(self) -> None:
+        command = f"{sys.executable} -m cnitrail timeline ironman -q | true; echo ${{PIPESTATUS[0]}}"
+        result = subprocess.run(
+            ["bash", "-c", command], cwd=FIXTURES, capture_output=True, text=True, check=False
+        )
+        assert (result.stdout, result.stderr) == ("141\n", "")
+
 
 class TestStandardInput:
+    @pytest.mark.parametrize(
+        "arguments",
+        [("timeline", "-", "-"), ("who", "--batch", "-", "-"), ("collect", "-", "-", "--to", "x.db")],
+    )
+    def test_it_can_be_read_only_once(self, run: Run, arguments: tuple[str, ...]) -> None:
+        result = run(*arguments, input="ip,at\n10.0.1.25,2026-02-10T10:00Z\n")
+        assert result.exit_code == 2
+        assert "standard input" in result.stderr
+
     def test_a_dash_reads_what_is_piped_in(self, run: Run) -> None:
         logs = sorted((FIXTURES / "ironman").rglob("*.json.gz"))
         piped = run("timeline", "-", "-o", "jsonl", input=b"".join(log.read_bytes() for log in logs))

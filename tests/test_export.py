@@ -1,6 +1,7 @@
 """``collect --export``: the events as LookupEvents hands them over, and what plaso reads of them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -147,6 +148,27 @@ class TestCommand:
                 "try: name a store with --to FILE.db, or a file with --export FILE\n"
             ),
         )
+
+    def test_nothing_is_written_over_evidence_or_among_it(self, run: Run, tmp_path: Path) -> None:
+        logs, store = tmp_path / "logs", tmp_path / "trail.db"
+        shutil.copytree(FIXTURES / "ironman", logs)
+        run("collect", logs, "--to", store)
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        log = next(logs.rglob("*.json.gz"))
+        for sources, to, export, said in (
+            ((store,), None, store, "lies in"),
+            ((logs,), store, store, "is the store to collect into"),
+            ((logs,), None, store, "a database is there, which it would replace"),
+            ((logs,), None, log, "lies in"),
+            ((logs,), None, logs / "new.jsonl", "lies in"),
+        ):
+            result = run("collect", *sources, *(("--to", to) if to else ()), "--export", export)
+            assert (result.exit_code, said in result.stderr) == (2, True)
+        after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        assert after == before
+
+    def test_a_store_is_no_stream(self, run: Run) -> None:
+        assert run("collect", "ironman", "--to", "-").exit_code == 2
 
     def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(
         self, run: Run, tmp_path: Path

@@ -451,6 +451,14 @@ class TestFaults:
         with pytest.raises(SourceError, match="no AWS Region is set"):
             Reading(scope(regions=()), account)
 
+    @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+    def test_the_environment_names_the_region_as_for_the_aws_cli(
+        self, account: CloudTrail, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.setenv(name, "eu-west-3")
+        reading = Reading(scope(regions=()), account)
+        assert {call.region for call in reading.calls} == {"eu-west-3"}
+
     def test_an_unknown_profile_is_named(self, account: CloudTrail) -> None:
         with pytest.raises(SourceError, match="nobody"):
             Reading(scope(profile="nobody"), account)

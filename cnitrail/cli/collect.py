@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from cnitrail.cli.options import request_options
 from cnitrail.errors import SourceError, UsageError
+from cnitrail.store.head import is_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,9 @@ def collect(request: Request, to: str | None, export: str | None) -> None:
     name = to or shown
     if name is None:
         raise UsageError("collect into what?", "name a store with --to FILE.db, or a file with --export FILE")
+    if to == "-":
+        raise UsageError("a store is a file", "--to FILE.db; --export - writes the events to stdout")
+    _check_export(export, to, request.sources)
     with _place(to) as place, _exported(export) as out:
         collected = _collect(request, place, name)
         skipped = collected.skipped
@@ -60,6 +64,21 @@ def collect(request: Request, to: str | None, export: str | None) -> None:
             if not request.quiet:
                 click.echo(f"{shown}: {many(written, 'event')} written", err=True)
     sys.exit(tell_skipped(skipped, f"the table skipped of {to or 'a store (--to FILE.db)'} has all"))
+
+
+def _check_export(name: str | None, to: str | None, sources: tuple[str, ...]) -> None:
+    """Refuse to write over evidence, or among it. Raises ``UsageError``."""
+    if name is None or name == "-":
+        return
+    path = os.path.realpath(name)
+    if to is not None and path == os.path.realpath(to):
+        raise UsageError(f"--export {name} is the store to collect into", "name another file")
+    for source in sources:
+        read = os.path.realpath(source)
+        if path == read or path.startswith(os.path.join(read, "")):
+            raise UsageError(f"--export {name} lies in {source}, which is read", "name a file elsewhere")
+    if is_sqlite(path):
+        raise UsageError(f"--export {name}: a database is there, which it would replace", "name another file")
 
 
 @contextmanager

@@ -54,7 +54,7 @@ class CommandGroup(click.Group):
             return super().invoke(ctx)
         except OSError as error:
             if error.errno == EPIPE:
-                raise
+                os._exit(141)  # the reader has seen enough: as of a program that SIGPIPE ends
             sys.stderr.write(f"cnitrail: the answer cannot be written: {error.strerror or error}\n")
             os._exit(1)  # what is still buffered cannot be written either
         except UnicodeEncodeError as error:

@@ -193,6 +193,8 @@ def request_options(
         def asked(sources: tuple[str, ...], *, quiet: bool, **options: Any) -> Any:
             from cnitrail.cli.request import Access, Request
 
+            if sources.count("-") > 1:
+                raise UsageError("standard input can be read only once", "name - once")
             unasked: dict[str, Any] = {"lag": timedelta(), "max_calls": 1} if only_trails else {}
             access = Access(
                 **{name: options.pop(name) for name in Access.__struct_fields__ if name in options}, **unasked

@@ -87,7 +87,7 @@ def _status(found: Verification, quiet: bool) -> int:
         return 3
     if found.digests == found.backfill_digests == type(found.digests)():
         if not quiet:
-            click.echo("nothing to verify: there are no digests of the time that was asked for", err=True)
+            click.echo("nothing to verify: there are no digests of what was asked for", err=True)
             click.echo(
                 "try: name the bucket itself; aws cloudtrail describe-trails tells whether "
                 "LogFileValidationEnabled is true",

@@ -96,7 +96,8 @@ def _check_batch(sources: tuple[str, ...], batch: IO[str], at: datetime | None) 
 
     if at is not None:
         raise UsageError("--at does not go with --batch: each question has its own time")
-    if "-" in sources and batch is sys.stdin:
+    is_stdin = getattr(batch, "name", "<stdin>") == "<stdin>"
+    if "-" in sources and is_stdin:
         raise UsageError("--batch and a source cannot both be standard input", "put one of them in a file")
     with suppress(ValueError):
         read_address(sources[0] if sources else "")

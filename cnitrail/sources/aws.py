@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,8 @@ def session(profile: str | None) -> boto3.Session:
     from botocore.exceptions import BotoCoreError
 
     try:
-        return boto3.Session(profile_name=profile)
+        # The AWS CLI reads this one, too, and first; boto3 does not.
+        return boto3.Session(profile_name=profile, region_name=os.environ.get("AWS_REGION") or None)
     except BotoCoreError as error:
         raise SourceError(
             f"AWS configuration: {error}", "aws configure list-profiles shows what there is"
