@@ -872,6 +872,19 @@ class TestLookalikes:
         reading = scanned(zipped(compact({"Records": entries})))
         assert relevant(reading) == [(Origin("file", 1), DELETE)]
 
+    @pytest.mark.parametrize(
+        "behind",
+        [
+            b',{"q":1,"eventName":"CreateNetworkInterface"}',
+            b', {"eventVersion":"1","eventName":"CreateNetworkInterface","r":{}}',
+        ],
+    )
+    def test_in_an_array_before_a_record_that_is_written_otherwise(self, behind: bytes) -> None:
+        first = b'{"eventVersion":"1","eventName":"A","r":[{"x":1},{"eventVersion":"2"}]}'
+        text = b'{"Records":[' + first + behind + b"]}"
+        created = [(Origin("file", 1), json.loads(behind.lstrip(b", ")))]
+        assert relevant(scanned(text)) == relevant(long_way(text)) == created
+
     def test_as_the_value_of_a_key(self) -> None:
         reading = scanned(zipped(compact({"Records": [LOOK | {"requestParameters": ASSIGN}, DELETE]})))
         assert relevant(reading) == [(Origin("file", 1), DELETE)]
