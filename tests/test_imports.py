@@ -22,7 +22,7 @@ AT = ("--at", "2022-10-05T14:00Z")
 VALUES = ("msgspec", "ipaddress")
 SCAN = ("zlib", "json", "deflate", "ahocorasick_rs", "stringzilla")
 READ = (*VALUES, *SCAN, "bisect", "fnmatch", "gc")
-STORE = ("sqlite3", "pathlib")
+STORE = ("sqlite3", "pathlib", "math", "urllib.parse")
 SIGNATURES = (
     *("hashlib", "base64", "concurrent.futures.thread"),
     "cryptography.hazmat.primitives.asymmetric.rsa",
@@ -30,6 +30,7 @@ SIGNATURES = (
 )
 PAGE = (
     *("jinja2", "importlib.resources", "importlib.readers", "zipimport", "heapq"),
+    "importlib.resources._adapters",
     *("encodings.ascii", "encodings.unicode_escape"),
 )
 
@@ -49,8 +50,8 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("findings", STORY), READ),
     (("report", STORY), (*READ, *PAGE)),
     (("report", STORY, "-o", "html"), (*READ, *PAGE, "base64", "hashlib")),
-    (("pool", STORY), READ),
-    (("pool", STORY, "-o", "csv"), (*READ, "csv")),
+    (("pool", STORY), (*READ, "math")),
+    (("pool", STORY, "-o", "csv"), (*READ, "csv", "math")),
     (("collect", STORY, "--to", "STORE"), (*READ, *STORE, "hashlib")),
     (("verify", SIGNED), (*READ, *SIGNATURES)),
     (("sync", "--help"), ()),

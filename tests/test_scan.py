@@ -558,7 +558,7 @@ class TestRelevance:
         assert scanned(text).names[-1] == "DeleteNetworkInterface"
 
     def test_a_nested_object_in_a_record_that_is_too_deep_is_never_a_record(self) -> None:
-        deep = b"[" * 2000 + b"]" * 2000
+        deep = b"[" * 100_000 + b"]" * 100_000
         text = compact({"Records": [LOOK | {"requestParameters": {"a": "@", "b": ASSIGN}}, DELETE]})
         reading = scanned(text.replace(b'"@"', deep))
         assert reading.names == ["DeleteNetworkInterface"]
