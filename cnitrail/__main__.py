@@ -1,5 +1,18 @@
-"""``python -m cnitrail``."""
+"""``cnitrail``, and ``python -m cnitrail``."""
 
-from cnitrail.cli import main
+import os
+import sys
 
-main()
+
+def run() -> None:
+    """Run the command line; an interruption while it is still being imported is none of its faults."""
+    try:
+        from cnitrail.cli import main
+    except KeyboardInterrupt:
+        sys.stderr.write("cnitrail: interrupted\n")
+        os._exit(130)
+    main()
+
+
+if __name__ == "__main__":
+    run()

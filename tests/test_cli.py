@@ -231,6 +231,22 @@ class TestWriting:
             )
             assert (result.returncode, result.stderr) == (1, said)
 
+    def test_an_interruption_while_it_starts_is_one_word(self) -> None:
+        program = """
+import sys
+from cnitrail.__main__ import run
+
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "cnitrail.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+run()
+"""
+        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stderr) == (130, "cnitrail: interrupted\n")
+
     def test_a_reader_that_has_seen_enough_is_no_error(self) -> None:
         command = f"{sys.executable} -m cnitrail timeline ironman -q | true; echo ${{PIPESTATUS[0]}}"
         result = subprocess.run(
