@@ -245,6 +245,10 @@ class TestStraightToTheDay:
             key("111111111111", "eu-west-1", day, clock) for day in clocks for clock in clocks[day]
         ]
 
+    def test_a_year_of_three_digits_hides_none_of_ours(self, read: Read) -> None:
+        place = "s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1"
+        assert keys(read(place, Scope(since=at("0300-01-01T00:00")))) == keys(read(place, Scope()))
+
     def test_accounts_and_regions_not_asked_for_are_not_listed(self, read: Read, server: Endpoint) -> None:
         scope = Scope(accounts=("222222222222",), regions=("us-east-1",))
         found = keys(read("s3://org-logs", scope))

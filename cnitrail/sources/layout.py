@@ -128,6 +128,11 @@ def whole(prefix: str) -> Span:
     return Span(prefix, prefix, _behind(prefix))
 
 
+def _day(time: datetime) -> str:
+    """The folder of a day; a year has four digits, which ``strftime`` does not promise."""
+    return f"{time.year:04}/{time:%m/%d/}"
+
+
 def of_days(folder: str, scope: Scope) -> Span | None:
     """The keys in a Region's folder, or one of its date, whose day may hold what is asked for.
 
@@ -139,10 +144,10 @@ def of_days(folder: str, scope: Scope) -> Span | None:
     region = folder.removesuffix("/").rsplit("/", len(date))[0] + "/"
     first = final = folder
     if scope.since is not None:
-        first = max(first, f"{region}{_delivered_from(scope.since):%Y/%m/%d/}")
+        first = max(first, f"{region}{_day(_delivered_from(scope.since))}")
     if scope.until is not None:
         until = _delivered_until(scope.until, scope.delivery_lag)
-        final = min(final, f"{region}{until:%Y/%m/%d/}", key=_behind)
+        final = min(final, f"{region}{_day(until)}", key=_behind)
     last = _behind(final)
     if first >= last:
         return None
