@@ -1,6 +1,5 @@
 """``cnitrail``, and ``python -m cnitrail``."""
 
-import os
 import sys
 
 
@@ -10,7 +9,7 @@ def run() -> None:
         from cnitrail.cli import main
     except KeyboardInterrupt:
         sys.stderr.write("cnitrail: interrupted\n")
-        os._exit(130)
+        sys.exit(130)
     main()
 
 

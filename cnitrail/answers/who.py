@@ -21,6 +21,7 @@ from cnitrail.model import (
     Held,
     History,
     Holder,
+    Hole,
     Lease,
     Verdict,
     WhoAnswer,
@@ -96,9 +97,12 @@ class Witness:
         """Whether another may have taken the address last; a release behind a hole does not tell who did."""
         if lease.start.time is None or lease.settled is None:
             return lease.contested
+        return self._hole(lease, lease.start.time, lease.settled) is not None
+
+    def _hole(self, lease: Lease, start: datetime, end: datetime) -> Hole | None:
+        """A hole between two times in the evidence of a lease's account and Region."""
         interface = self._history.interfaces[lease.eni]
-        place = interface.account, interface.region
-        return self._coverage.hole_between(*place, lease.start.time, lease.settled) is not None
+        return self._coverage.hole_between(interface.account, interface.region, start, end)
 
     def _ground(self, lease: Lease, second: datetime) -> "_Ground":
         """What all of the time rests on in which it held the address, and was on the instance."""
@@ -176,7 +180,7 @@ class Witness:
         if end.basis is Basis.IMPLIED and ended is not Effect.TERMINATE and end.time is not None:
             yield f"the interface left {instance} at an unknown time before {clock(end.time)}"
         if start.time is not None and end.basis is not Basis.OBSERVED:
-            hole = self._coverage.hole_between(interface.account, interface.region, start.time, second)
+            hole = self._hole(lease, start.time, second)
             if hole is not None:
                 yield f"{unread(hole)}: the interface may have left {instance} there"
 
@@ -190,19 +194,19 @@ class Witness:
         """
         if lease.start.time is None:
             return
-        interface = self._history.interfaces[lease.eni]
-        place = (interface.account, interface.region)
-        before = self._coverage.hole_between(*place, lease.start.time, second)
+        before = self._hole(lease, lease.start.time, second)
         if before is None:
             return
         released = lease.end.time if lease.released else None
         if (
             released is not None
             and (lease.retaken is None or lease.retaken < second)
-            and self._coverage.hole_between(*place, second, released) is None
+            and self._hole(lease, second, released) is None
         ):
             return
-        yield f"{unread(before, place_of(*place))}: the address may have moved there"
+        interface = self._history.interfaces[lease.eni]
+        place = place_of(interface.account, interface.region)
+        yield f"{unread(before, place)}: the address may have moved there"
 
     def _beyond(self, lease: Lease, second: datetime) -> Iterator[str]:
         interface = self._history.interfaces[lease.eni]

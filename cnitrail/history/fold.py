@@ -227,8 +227,10 @@ class Fold:
                 start = Bound(winner.start.time, Basis.OBSERVED, taking)
                 if last.start.time == winner.start.time:
                     slot.leases.remove(last)
-                self._begin(slot, LeaseDraft(slot.held, last.kind, act.eni, start, proven=act.time))
-                slot.open[act.eni].rivals, slot.open[act.eni].settled = (taker,), act.time
+                told = LeaseDraft(
+                    slot.held, last.kind, act.eni, start, proven=act.time, rivals=(taker,), settled=act.time
+                )
+                self._begin(slot, told)
                 self._end(slot, act.eni, released, released=True)
                 return
         if last is not None and not conflicts and self._ended_with_instance(slot, last):
