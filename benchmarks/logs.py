@@ -62,13 +62,15 @@ class Plan:
 
 PLANS = {
     "trail": Plan(1, 2, files=500, records=333, nodes_a_day=58),
+    "large": Plan(4, 5, files=500, records=333, nodes_a_day=58),
     "fifth": Plan(1, 2, files=100, records=333, nodes_a_day=58),
     "small": Plan(1, 5, files=1000, records=7, nodes_a_day=1),
     "many": Plan(4, 5, files=1000, records=7, nodes_a_day=1),
     "full": Plan(1, 3, files=900, records=333, nodes_a_day=58, merged=True),
 }
-"""`trail` is what an incident is read from, `fifth` its beginning; `small` is a quiet account, `many` four of
-those. The files of `full` have the size that CloudTrail's may have at most, 50 MB compressed."""
+"""`trail` is what an incident is read from, `fifth` its beginning, `large` ten of them; `small` is a quiet
+account, `many` four of those. The files of `full` have the size that CloudTrail's may have at most, 50 MB
+compressed."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ Search = Callable[[Bytes], list[Sight]]
 ESCAPE: Final = re.compile(rb"\\u00(?:[4-7]|3[0-9]|2[dDeE])")
 """ASCII letters, digits, dots and hyphens as JSON escapes: with these a name could be written."""
 
+_VERB: Final = re.compile(rb"(?:AssumeRole|[A-Z][a-z]+)(?=[A-Z])")
+
 
 def count(text: Bytes, needle: bytes, start: int = 0, end: int | None = None) -> int:
     """How often a needle stands in ``text[start:end]``."""
@@ -48,10 +50,19 @@ def search_for_calls(first: bytes, names: Iterable[str], markers: Iterable[str])
     encoded = [name.encode() for name in names]
     others = [marker.encode() for marker in markers]
     if ahocorasick_rs is not None:
-        quoted = [b'"' + name for name in encoded]  # a third faster: few words that are quoted begin alike
-        return _automaton([first, rb"\u00", *quoted, *others])
+        return _automaton([first, rb"\u00", *others, *dict.fromkeys(map(_rare_end, encoded))])
     named = rb'"eventName"\s*:\s*"(?:' + b"|".join(map(re.escape, encoded)) + rb')"'
     return _patterns([re.escape(first), ESCAPE.pattern, named, *map(re.escape, others)])
+
+
+def _rare_end(name: bytes) -> bytes:
+    """A name without its verb, but for two letters.
+
+    SIMD looks for the first four bytes of a needle, and those of some verbs stand in every record
+    (``AssumedRole``): a fourth of the search.
+    """
+    verb = _VERB.match(name)
+    return name[verb.end() - 2 :] if verb is not None else name
 
 
 def _automaton(needles: list[bytes]) -> Search:

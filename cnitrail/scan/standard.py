@@ -7,6 +7,7 @@ with the same result.
 """
 
 from collections.abc import Iterable
+from operator import methodcaller
 from typing import Final
 
 import msgspec
@@ -45,6 +46,7 @@ class _Head(Struct, rename="camel"):
     aws_region: str = ""
 
 
+_begins = methodcaller("startswith", _RECORD)
 _VALUES = msgspec.json.Decoder(list[Raw])
 _HEAD = msgspec.json.Decoder(_Head)
 
@@ -126,13 +128,9 @@ def _values(text: Bytes, start: int, stop: int) -> list[Raw]:
         values = _VALUES.decode(b"".join((b"[", records, b"]")))
     cuts = len(values) - 1
     has_blanks = sum(map(len, values)) + cuts != stop - start
-    if has_blanks or count(text, NEXT, start, stop) != cuts or not all(map(_begins, values)):
+    if has_blanks or count(text, NEXT, start, stop) != cuts or not all(map(_begins, map(bytes, values))):
         raise ValueError
     return values
-
-
-def _begins(value: Raw) -> bool:
-    return bytes(value).startswith(_RECORD)
 
 
 def _matters(text: Bytes, place: int) -> bool:
