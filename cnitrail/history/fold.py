@@ -287,8 +287,8 @@ class Fold:
             if lease.contested and lease.rivals and not was_retaken:
                 lease.contested, lease.settled = False, end.time
         slot.last[eni] = lease
-        if end.time is not None:
-            slot.ended = max(end.time, slot.ended or end.time)
+        if end.time is not None and (slot.ended is None or slot.ended < end.time):
+            slot.ended = end.time
 
     def _end_all(self, eni: str, end: Bound) -> None:
         """End what an interface has in this block."""

@@ -89,6 +89,8 @@ class Registry:
         for subject in event.subjects:
             self._read_place(event, subject)
             match event.effect:
+                case Effect.ASSIGN | Effect.UNASSIGN:  # as most are
+                    pass
                 case Effect.LAUNCH:
                     self._launch(event, subject)
                 case Effect.CREATE:
