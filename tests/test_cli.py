@@ -231,6 +231,25 @@ class TestWriting:
             )
             assert (result.returncode, result.stderr) == (1, said)
 
+    @pytest.mark.parametrize(("redirection", "status"), [("", 0), (">/dev/full", 1)])
+    def test_with_standard_error_closed_the_answer_and_the_status_are_the_same(
+        self, redirection: str, status: int
+    ) -> None:
+        told, silent = (
+            subprocess.run(
+                f"{sys.executable} -m cnitrail timeline ironman {redirection} {closed}",
+                shell=True,
+                cwd=FIXTURES,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            for closed in ("", "2>&-")
+        )
+        assert told.returncode == silent.returncode == status
+        assert told.stdout == silent.stdout
+        assert silent.stderr == ""
+
     def test_an_interruption_while_it_starts_is_one_word(self) -> None:
         program = """
 import sys

@@ -126,6 +126,15 @@ class TestWhatIsNew:
         assert run("timeline", store).exit_code == 0
         assert entries(run, store) == entries(run, logs)
 
+    def test_what_could_not_be_read_before_is_told_where_nothing_is_new(self, run: Run, logs: Path) -> None:
+        store = logs.parent / "trail.db"
+        some = min(logs.rglob("*.json.gz"))
+        some.write_bytes(some.read_bytes()[:200])
+        run("collect", logs, "--to", store)
+        assert run("collect", logs, "--to", store).stderr == (
+            f"{store}: nothing new; 1 skipped earlier could not be read: its table skipped tells why\n"
+        )
+
     def test_a_file_whose_reading_fails_is_read_again(
         self, run: Run, logs: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

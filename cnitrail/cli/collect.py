@@ -142,18 +142,20 @@ def _collect(request: Request, to: str, name: str) -> Count:
                 collector.collect(source, scope.growth)
             if store.is_empty():
                 raise SourceError(f"{uris[0]}: no files in it", "name the directory that holds the log files")
+            unread = store.unread()
     except KeyboardInterrupt:
         if name == to:
             click.echo(f"{to} keeps what was read so far; run the same command again to go on", err=True)
         raise
     if not request.quiet:
-        click.echo(_summary(name, collector.collected, store.kept), err=True)
+        click.echo(_summary(name, collector.collected, store.kept, unread), err=True)
     return collector.collected
 
 
-def _summary(name: str, collected: Count, new: int) -> str:
+def _summary(name: str, collected: Count, new: int, unread: int) -> str:
     if collected.files == collected.records == 0:
-        return f"{name}: nothing new"
+        earlier = f"; {unread:,} skipped earlier could not be read: its table skipped tells why"
+        return f"{name}: nothing new{earlier if unread else ''}"
     from cnitrail.cli.reading import many
 
     files, records = many(collected.files, "file"), many(collected.records, "record")

@@ -55,11 +55,11 @@ class CommandGroup(click.Group):
         except OSError as error:
             if error.errno == EPIPE:
                 os._exit(141)  # the reader has seen enough: as of a program that SIGPIPE ends
-            sys.stderr.write(f"cnitrail: the answer cannot be written: {error.strerror or error}\n")
+            click.echo(f"cnitrail: the answer cannot be written: {error.strerror or error}", err=True)
             os._exit(1)  # what is still buffered cannot be written either
         except UnicodeEncodeError as error:
-            sys.stderr.write(f"cnitrail: the answer cannot be written in {error.encoding}\n")
-            sys.stderr.write("try: PYTHONIOENCODING=utf-8\n")
+            click.echo(f"cnitrail: the answer cannot be written in {error.encoding}", err=True)
+            click.echo("try: PYTHONIOENCODING=utf-8", err=True)
             ctx.exit(1)
         except CnitrailError as error:
             from cnitrail.render.safe import printable

@@ -32,7 +32,7 @@ class Progress:
     def __init__(self, quiet: bool, counted: str = "relevant") -> None:
         self._quiet = quiet
         self._counted = counted
-        self._silent = quiet or not sys.stderr.isatty()
+        self._silent = quiet or sys.stderr is None or not sys.stderr.isatty()
         self._expected = 0
         self._begun = time.monotonic()
         self._bar: Bar | None = None

@@ -104,6 +104,11 @@ class Writer:
         with told(self.path):
             return self._connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None
 
+    def unread(self) -> int:
+        """How much is told as skipped, of this run and all before it."""
+        with told(self.path):
+            return int(self._connection.execute("SELECT count(*) FROM skipped").fetchone()[0])
+
     def add(self, record: Record, filing: Filing) -> bool:
         """File a record; one that is known gains the origins that are new. True where its event is new."""
         with told(self.path):
