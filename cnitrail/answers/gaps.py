@@ -6,9 +6,6 @@ from datetime import datetime, timedelta
 from cnitrail.answers.filters import Filter
 from cnitrail.model import Coverage, Hole, Period
 
-LATE = timedelta(minutes=15)
-"""How late an event may be delivered, as a rule: of so long before its end, evidence may lack events."""
-
 
 def uncovered(coverage: Coverage, second: datetime, wanted: Filter) -> Iterator[str]:
     """What of a time the evidence does not cover, a sentence for each account and Region."""

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.gaps import LATE, clock, place_of, unread
+from cnitrail.answers.gaps import clock, place_of, unread
 from cnitrail.answers.state import state
 from cnitrail.model import (
+    USUAL_LAG,
     Basis,
     ComparedAddress,
     ComparedEntry,
@@ -151,7 +152,7 @@ class _Comparison:
     def _changed(self, how: str, place: Place) -> str:
         """Why the evidence may not know of a change."""
         ends = [reach.last for reach in self._coverage.of(*place)]
-        if ends and max(ends) - LATE < self._at:
+        if ends and max(ends) - USUAL_LAG < self._at:
             return f"{how} after {clock(max(ends))}, where the evidence ends, or without an event in it"
         return f"{how} without an event in the evidence"
 
@@ -187,7 +188,7 @@ class _Comparison:
         when = f"attached at {clock(live.attached)}"
         if live.attached < first:
             return f"{when}, before the evidence begins at {clock(first)}"
-        if live.attached > last - LATE:
+        if live.attached > last - USUAL_LAG:
             return f"{when}, about where the evidence ends at {clock(last)}"
         around = live.attached - _TICK, live.attached + _TICK
         hole = self._coverage.hole_between(live.account, live.region, *around)

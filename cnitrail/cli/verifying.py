@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -25,7 +25,7 @@ from cnitrail.model import (
     Skipped,
     Verification,
 )
-from cnitrail.sources.trails import open_trail
+from cnitrail.sources.trails import NEXT_TO, open_trail
 from cnitrail.times import FIRST, moved
 from cnitrail.validation.chain import Chain, Fetched, Judged
 from cnitrail.validation.damage import Damage
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 _AHEAD_BYTES: Final = 64 * 1024 * 1024
 _DIGESTS_AHEAD: Final = 16
 """So many digests' texts are held at a time; each is read as JSON when its turn has come."""
-
-_NEXT_TO: Final = timedelta(hours=3)
-"""How far from the time asked for digests are still looked at, for what they say of their neighbours."""
 
 _Times = tuple[datetime | None, datetime | None]
 _File = TypeVar("_File", DigestFile, LogFile)
@@ -417,8 +414,8 @@ def _times(trails: Sequence[Trail]) -> _Times:
 
 def _is_near(file: DigestFile, since: datetime | None, until: datetime | None) -> bool:
     """Whether a digest may meet a span of time, or be next to one that does."""
-    is_late_enough = since is None or file.ended > moved(since, -_NEXT_TO)
-    return is_late_enough and (until is None or file.ended < moved(until, _NEXT_TO))
+    is_late_enough = since is None or file.ended > moved(since, -NEXT_TO)
+    return is_late_enough and (until is None or file.ended < moved(until, NEXT_TO))
 
 
 def _reach(judged: Sequence[Judged]) -> Reach:

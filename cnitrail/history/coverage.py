@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from cnitrail.model import (
     DELIVERY_LAG,
+    USUAL_LAG,
     Coverage,
     Event,
     Hole,
@@ -39,9 +40,6 @@ _RHYTHM = 3
 
 _SOON = timedelta(minutes=5)
 """How long before a file's stamp an event has happened that is delivered soon: it is the average."""
-
-DELIVERY = timedelta(minutes=15)
-"""How long before a file's stamp its events may have happened, as a rule."""
 
 
 def cover(
@@ -117,7 +115,9 @@ def _reach(
     known = [*seen[:1], *seen[-1:], *moments, *_ends(proven)]
     whole = Period(min(known), max(known))
     gaps = _without([*_before(seen, moments), *_gaps(seen, proven)], proven)
-    lost = _merged(Period(max(moved(time, -DELIVERY), whole.start), min(time, whole.end)) for time in missing)
+    lost = _merged(
+        Period(max(moved(time, -USUAL_LAG), whole.start), min(time, whole.end)) for time in missing
+    )
     holes = [
         *(Hole(max(each.start, whole.start), each.end) for each in gaps),
         *(Hole(each.start, each.end, partial=True) for each in _without(lost, [*proven, *gaps])),
@@ -146,7 +146,7 @@ def _gaps(seen: Sequence[datetime], proven: Sequence[Period]) -> list[Period]:
     least = max(_LEAST_HOLE, usual * _RHYTHM)
     times = sorted([*seen, *_ends(proven)]) if proven else seen
     long = [Period(earlier, later) for earlier, later in pairwise(times) if later - earlier > least]
-    return _merged(Period(moved(gap.start, -DELIVERY), gap.end) for gap in _without(long, proven))
+    return _merged(Period(moved(gap.start, -USUAL_LAG), gap.end) for gap in _without(long, proven))
 
 
 def _ends(periods: Iterable[Period]) -> Iterator[datetime]:

@@ -42,6 +42,7 @@ from cnitrail.model.event import (
 )
 from cnitrail.model.evidence import (
     DELIVERY_LAG,
+    USUAL_LAG,
     Account,
     Document,
     Evidence,
@@ -115,6 +116,7 @@ __all__ = [
     "PREFIX_SIZE",
     "SEVERITY_ORDER",
     "UNKNOWN",
+    "USUAL_LAG",
     "Account",
     "Actor",
     "ActorBasis",

@@ -13,6 +13,9 @@ DELIVERY_LAG = timedelta(hours=1)
 """How long after an event its log file is looked for, unless asked otherwise: twelve times the
 "about 5 minutes" that AWS states as the average. AWS retries a delivery that fails for 30 days."""
 
+USUAL_LAG = timedelta(minutes=15)
+"""How long after an event its log file is delivered at the latest, as a rule."""
+
 
 class Origin(Struct, frozen=True, gc=False, order=True):
     """Where a record was found: a file (or other container) and its place in it, from 0."""

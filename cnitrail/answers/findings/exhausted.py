@@ -12,8 +12,8 @@ from itertools import pairwise
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_foreign
 from cnitrail.answers.findings.throttled import is_throttled
 from cnitrail.answers.findings.words import counted, listed, times
-from cnitrail.answers.gaps import LATE, clock
-from cnitrail.model import Effect, Place, Severity
+from cnitrail.answers.gaps import clock
+from cnitrail.model import USUAL_LAG, Effect, Place, Severity
 
 _PLAIN = ("InsufficientFreeAddressesInSubnet", "InsufficientCidrBlocks")
 _DISGUISED = re.compile(r"(?:sufficient|enough) free (?:ipv[46] )?(?:address|prefix|cidr)", re.IGNORECASE)
@@ -66,7 +66,7 @@ def subnet_exhausted(case: Case) -> Iterator[Claim]:
             advice=_SPLIT_ADVICE if no_block else _FULL_ADVICE,
             calls=calls,
             doubts=case.hole(place, calls[0].time, last),
-            ongoing=again is None and case.end(place) - last < LATE,
+            ongoing=again is None and case.end(place) - last < USUAL_LAG,
         )
 
 
@@ -89,7 +89,7 @@ def several_then_one(case: Case) -> Iterator[Claim]:
             f"for one, {times(len(same))}{f', {times(in_vain)} in vain' if in_vain else ''}.",
             advice=_REFUSED_ADVICE,
             calls=calls,
-            ongoing=in_vain > 0 and case.end(place) - calls[-1].time < LATE,
+            ongoing=in_vain > 0 and case.end(place) - calls[-1].time < USUAL_LAG,
         )
 
 

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_controller
 from cnitrail.answers.findings.words import counted, listed, who
-from cnitrail.answers.gaps import LATE, lasting
-from cnitrail.model import ActorKind, Bound, Effect, Interface, Severity
+from cnitrail.answers.gaps import lasting
+from cnitrail.model import USUAL_LAG, ActorKind, Bound, Effect, Interface, Severity
 
 _OF_NODES = ("cni", "trunk", "branch")
 _OLD = timedelta(minutes=5)
@@ -102,7 +102,7 @@ def _leak(
     """
     place = (interface.account, interface.region)
     age = case.end(place) - since
-    if interface.deleted.event is not None or age < LATE:
+    if interface.deleted.event is not None or age < USUAL_LAG:
         return []
     doubts = list(case.hole(place, since, since + age))
     if (place, missed) not in case.kinds:

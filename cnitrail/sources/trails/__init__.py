@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cnitrail.errors import SourceError
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 Site = tuple[str, str]
 """An account and a Region."""
+
+NEXT_TO: Final = timedelta(hours=3)
+"""How far from the time asked for what lies next to it is looked for: a digest's span is an hour."""
 
 
 class Trail(Protocol):

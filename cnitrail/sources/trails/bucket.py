@@ -14,6 +14,7 @@ from cnitrail.model import DigestFile, LogFile, Metadata, Skipped
 from cnitrail.sources import layout
 from cnitrail.sources.bucket import PIECE, Bucket, Object
 from cnitrail.sources.finding import THREADS, accounts_below, is_asked_for, listed, name_of, search
+from cnitrail.sources.trails import NEXT_TO
 from cnitrail.times import FIRST, moved
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
     from cnitrail.model import Scope
     from cnitrail.sources.trails import Site
-
-NEXT_TO: Final = timedelta(hours=3)
-"""How far from the time asked for what lies next to it is looked for: a digest's span is an hour."""
 
 _LARGEST_DIGEST: Final = PIECE
 
