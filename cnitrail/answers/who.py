@@ -44,6 +44,7 @@ class Witness:
         self._coverage = coverage
         self._verified = verified
         self._groups: dict[Held, list[_Group]] = {}
+        self._disputed = [event for event in history.events if event.disputed]
 
     def who(self, ip: Address, at: datetime, wanted: Filter) -> WhoAnswer:
         """Who held an address in the second of a time, by the evidence.
@@ -164,8 +165,21 @@ class Witness:
                 f"another interface showed the address at {clock(lease.doubt_from)}, "
                 "and the evidence does not tell whether the two are in one VPC"
             )
+        yield from self._disputes(lease, second)
         yield from self._holes(lease, second)
         yield from self._attachment_doubts(lease, second)
+
+    def _disputes(self, lease: Lease, second: datetime) -> Iterator[str]:
+        """Events of the time that a lease rests on, of which records disagree: any of them may be false."""
+        interface = self._history.interfaces[lease.eni]
+        start, end = lease.start.time or FIRST, lease.end.time or second
+        for event in self._disputed:
+            is_here = event.account in (interface.account, None) and event.region in (interface.region, None)
+            if is_here and any(start <= time <= end for time in event.disputed):
+                yield (
+                    f"records of {event.name} (event {event.event_id}) at {clock(event.time)} disagree, "
+                    "and nothing tells which is true"
+                )
 
     def _attachment_doubts(self, lease: Lease, second: datetime) -> Iterator[str]:
         """Why the instance that is named is not beyond doubt."""

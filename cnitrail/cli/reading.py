@@ -12,11 +12,12 @@ from cnitrail.cli.progress import Progress
 from cnitrail.cli.scanning import Scanned, problems, scan_source
 from cnitrail.decode import NAMES, decode
 from cnitrail.errors import SourceError
-from cnitrail.history import Ledger, build, cover
+from cnitrail.history import Dispute, Ledger, build, cover
 from cnitrail.model import (
     Account,
     Coverage,
     Evidence,
+    Extent,
     Growth,
     Moment,
     Note,
@@ -102,6 +103,7 @@ def read_evidence(
         skipped.extend(count.skipped)
         signs |= read.signs
         ends.extend(read.ends)
+    skipped += map(_told, ledger.disputes())
     events = ledger.events()
     moments: list[Event | Moment] = [*events, *ends]
     times = [each.time for each in moments]
@@ -139,9 +141,9 @@ def _read(source: Source, growth: Growth, ledger: Ledger, progress: Progress, pr
             case Scanned():
                 count.scanned(delivered)
                 read.signs |= delivered.tally.signs
-                doubter = None if proof and proof.vouches(source.uri, delivered.document.uri) else proof
+                proven = proof is not None and proof.vouches(source.uri, delivered.document.uri)
                 for found in delivered.found:
-                    _enter(found, ledger, count, doubter)
+                    _enter(found, ledger, count, None if proven else proof, proven=proven)
             case Record():
                 decoded = decode(delivered)
                 count.single(len(delivered.origins), matters=decoded.matters)
@@ -161,7 +163,12 @@ def _read(source: Source, growth: Growth, ledger: Ledger, progress: Progress, pr
 
 
 def _enter(
-    found: Skipped | tuple[Record, Decoded], ledger: Ledger, count: Count, doubter: Proof | None
+    found: Skipped | tuple[Record, Decoded],
+    ledger: Ledger,
+    count: Count,
+    doubter: Proof | None,
+    *,
+    proven: bool = False,
 ) -> None:
     """Take what was found into the ledger, and into the account; whom to tell that it is not proven."""
     if isinstance(found, Skipped):
@@ -172,9 +179,17 @@ def _enter(
     if decoded.fact is not None:
         if doubter is not None:
             doubter.doubt(decoded.fact)
-        count.duplicates += len(record.origins) - ledger.add(decoded.fact)
+        count.duplicates += len(record.origins) - ledger.add(decoded.fact, proven=proven)
     elif decoded.matters:
         count.unreadable += len(record.origins)
+
+
+def _told(dispute: Dispute) -> Skipped:
+    """A record that disagrees with another one of the same event."""
+    other = f"{dispute.other.source} (record {dispute.other.index})"
+    true = "which CloudTrail's digests prove" if dispute.proven else "and nothing tells which is true"
+    reason = f"event {dispute.key[:60]} stands otherwise in {other}, {true}"
+    return Skipped(dispute.place.source, f"record {dispute.place.index}: {reason}", Extent.PART)
 
 
 def tell(evidence: Evidence, shown: int, quiet: bool, nothing: str) -> int:

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from cnitrail.history.coverage import cover
 from cnitrail.history.holdings import fold_holdings
 from cnitrail.history.interfaces import Registry
-from cnitrail.history.ledger import Ledger
+from cnitrail.history.ledger import Dispute, Ledger
 from cnitrail.history.sessions import complete_actors
 from cnitrail.model import Event, History, IssuedSession
 
-__all__ = ["Ledger", "build", "cover"]
+__all__ = ["Dispute", "Ledger", "build", "cover"]
 
 
 def build(events: tuple[Event, ...], sessions: Iterable[IssuedSession] = ()) -> History:

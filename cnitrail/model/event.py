@@ -182,7 +182,8 @@ class Event(Struct, frozen=True, gc=False):
 
     ``time`` is aware, UTC, with the one-second clock of CloudTrail's eventTime (the completion of
     the request). ``key`` identifies the event among repeats: its eventID, the eventID that it
-    corrects (``addendum``), or a digest of the record where it has none.
+    corrects (``addendum``), or a digest of the record where it has none. ``disputed`` is empty unless
+    records of it were read that disagree, and nothing tells which is true: then it holds the time of each.
     """
 
     time: datetime
@@ -197,6 +198,7 @@ class Event(Struct, frozen=True, gc=False):
     subjects: tuple[Subject, ...]
     origins: tuple[Origin, ...]
     corrects: bool = False
+    disputed: tuple[datetime, ...] = ()
 
 
 class IssuedSession(Struct, frozen=True, gc=False):
