@@ -420,6 +420,23 @@ class TestVerdicts:
         assert answer.verdict is Verdict.UNKNOWN
         assert answer.reasons[0] == "no event in the evidence shows this address on an interface"
 
+    def test_of_one_account_of_a_vpc_that_accounts_share(self) -> None:
+        theirs = (create(0, "eni-a", "10.0.0.5"), unassign(100, "eni-a", "10.0.0.5"))
+        ours = (create(0, "eni-b"), assign(200, "eni-b", "10.0.0.5"), unassign(300, "eni-b", "10.0.0.5"))
+        past = history(*theirs, *(replace(event, account="222222222222") for event in ours))
+        witness = Witness(past, cover((), past.events))
+
+        def asked(second: int, account: str) -> WhoAnswer:
+            return witness.who(ip_address("10.0.0.5"), at(second), Filter(account=(account,)))
+
+        assert asked(50, "111111111111").verdict is Verdict.CERTAIN
+        assert asked(250, "222222222222").verdict is Verdict.CERTAIN
+        elsewhere = asked(50, "222222222222")
+        assert (elsewhere.verdict, elsewhere.holders) == (Verdict.UNKNOWN, ())
+        assert elsewhere.reasons[0] == (
+            "by the evidence it was on eni-a then, of 111111111111 in eu-west-1, which was not asked for"
+        )
+
 
 class TestWhichInstance:
     """The instance that an answer names must be as sure as the interface."""

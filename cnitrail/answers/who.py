@@ -22,6 +22,7 @@ from cnitrail.model import (
     History,
     Holder,
     Hole,
+    Interface,
     Lease,
     Verdict,
     WhoAnswer,
@@ -59,10 +60,14 @@ class Witness:
         for rival in (each for lease in contested for group in groups for each in group.rivals_of(lease)):
             if rival not in found:
                 found.append(rival)
+        elsewhere = [lease for lease in found if not takes_interface(wanted, self._interface(lease))]
+        if len(elsewhere) == len(found):
+            found = []
         enis = {lease.eni for lease in found}
         reasons: list[str] = []
         if not found:
             verdict = Verdict.UNKNOWN
+            reasons += map(self._outside, elsewhere)
             reasons += self._absence(groups, everywhere, second, wanted)
         elif any(_changes(lease, second) for lease in found):
             verdict = Verdict.AMBIGUOUS
@@ -94,6 +99,15 @@ class Witness:
             rests_on=max((each.ground for each in grounds), key=_WEAKNESS.index, default=None),
         )
 
+    def _interface(self, lease: Lease) -> Interface:
+        return self._history.interfaces[lease.eni]
+
+    def _outside(self, lease: Lease) -> str:
+        """Where the address was at the time, beside what was asked for: accounts may share a VPC."""
+        interface = self._interface(lease)
+        place = place_of(interface.account, interface.region)
+        return f"by the evidence it was on {lease.eni} then, of {place}, which was not asked for"
+
     def _is_contested(self, lease: Lease) -> bool:
         """Whether another may have taken the address last; a release behind a hole does not tell who did."""
         if lease.start.time is None or lease.settled is None:
@@ -102,12 +116,12 @@ class Witness:
 
     def _hole(self, lease: Lease, start: datetime, end: datetime) -> Hole | None:
         """A hole between two times in the evidence of a lease's account and Region."""
-        interface = self._history.interfaces[lease.eni]
+        interface = self._interface(lease)
         return self._coverage.hole_between(interface.account, interface.region, start, end)
 
     def _ground(self, lease: Lease, second: datetime) -> "_Ground":
         """What all of the time rests on in which it held the address, and was on the instance."""
-        interface = self._history.interfaces[lease.eni]
+        interface = self._interface(lease)
         attachment = interface.attachment_at(second)
         begins = [lease.start] + ([attachment.start] if attachment and attachment.instance else [])
         start = min(each.time or FIRST for each in begins)
@@ -125,11 +139,10 @@ class Witness:
 
     def _takes(self, wanted: Filter, group: "_Group") -> bool:
         """Whether a group may hold what was asked for; its leases stay together, as they are rivals."""
-        interfaces = self._history.interfaces
-        return any(takes_interface(wanted, interfaces[eni]) for eni in group.enis)
+        return any(takes_interface(wanted, self._history.interfaces[eni]) for eni in group.enis)
 
     def _holder(self, lease: Lease, second: datetime) -> Holder:
-        interface = self._history.interfaces[lease.eni]
+        interface = self._interface(lease)
         attachment = interface.attachment_at(second)
         start_event = lease.start.event if lease.start.basis is Basis.OBSERVED else None
         return Holder(
@@ -171,7 +184,7 @@ class Witness:
 
     def _disputes(self, lease: Lease, second: datetime) -> Iterator[str]:
         """Events of the time that a lease rests on, of which records disagree: any of them may be false."""
-        interface = self._history.interfaces[lease.eni]
+        interface = self._interface(lease)
         start, end = lease.start.time or FIRST, lease.end.time or second
         for event in self._disputed:
             is_here = event.account in (interface.account, None) and event.region in (interface.region, None)
@@ -183,7 +196,7 @@ class Witness:
 
     def _attachment_doubts(self, lease: Lease, second: datetime) -> Iterator[str]:
         """Why the instance that is named is not beyond doubt."""
-        interface = self._history.interfaces[lease.eni]
+        interface = self._interface(lease)
         attachment = interface.attachment_at(second)
         if attachment is None or attachment.instance is None:
             return
@@ -218,12 +231,12 @@ class Witness:
             and self._hole(lease, second, released) is None
         ):
             return
-        interface = self._history.interfaces[lease.eni]
+        interface = self._interface(lease)
         place = place_of(interface.account, interface.region)
         yield f"{unread(before, place)}: the address may have moved there"
 
     def _beyond(self, lease: Lease, second: datetime) -> Iterator[str]:
-        interface = self._history.interfaces[lease.eni]
+        interface = self._interface(lease)
         reaches = self._coverage.of(interface.account, interface.region)
         last = max((reach.last for reach in reaches), default=None)
         if last is not None and second > last:
