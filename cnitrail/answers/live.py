@@ -23,6 +23,7 @@ from cnitrail.model import (
     StateEntry,
     order_of,
 )
+from cnitrail.times import moved
 
 _RANK = {match: rank for rank, match in enumerate(Match)}
 _OVER = ("shutting-down", "terminated")
@@ -152,7 +153,7 @@ class _Comparison:
     def _changed(self, how: str, place: Place) -> str:
         """Why the evidence may not know of a change."""
         ends = [reach.last for reach in self._coverage.of(*place)]
-        if ends and max(ends) - USUAL_LAG < self._at:
+        if ends and moved(max(ends), -USUAL_LAG) < self._at:
             return f"{how} after {clock(max(ends))}, where the evidence ends, or without an event in it"
         return f"{how} without an event in the evidence"
 
@@ -188,9 +189,9 @@ class _Comparison:
         when = f"attached at {clock(live.attached)}"
         if live.attached < first:
             return f"{when}, before the evidence begins at {clock(first)}"
-        if live.attached > last - USUAL_LAG:
+        if live.attached > moved(last, -USUAL_LAG):
             return f"{when}, about where the evidence ends at {clock(last)}"
-        around = live.attached - _TICK, live.attached + _TICK
+        around = moved(live.attached, -_TICK), moved(live.attached, _TICK)
         hole = self._coverage.hole_between(live.account, live.region, *around)
         if hole is not None:
             return f"{when}, where {'not all' if hole.partial else 'nothing'} was read"

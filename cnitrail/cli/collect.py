@@ -88,9 +88,9 @@ def _exported(name: str | None) -> Iterator[IO[str] | None]:
         yield sys.stdout if name else None
         return
     is_file = os.path.isfile(name) or not os.path.exists(name)
-    written = f"{os.path.realpath(name)}.part" if is_file else name
+    written = f"{os.path.realpath(name)}.{os.getpid()}.part" if is_file else name
     try:
-        out = open(written, "w", encoding="utf-8")  # noqa: SIM115
+        out = open(written, "x" if is_file else "w", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
         raise UsageError(f"--export {name}: cannot be written: {error.strerror}") from None
     try:

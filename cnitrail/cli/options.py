@@ -90,7 +90,7 @@ class Duration(click.ParamType[timedelta]):
         age = _AGE.match(str(value))
         try:
             length = _length(age) if age is not None else None
-        except OverflowError:
+        except (ValueError, OverflowError):
             length = None
         if length is None:
             self.fail(f"{value!r} is not a length of time; try 90s, 15m, 2h", param, ctx)

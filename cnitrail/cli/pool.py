@@ -56,6 +56,9 @@ class SettingsList(click.ParamType["Settings"]):
                 self.fail(f"{text!r} is no setting; try WARM_IP_TARGET=2 (there are {known})", param, ctx)
         if "warm_prefix_target" in named and not named.get("prefix_delegation"):
             self.fail(f"WARM_PREFIX_TARGET means nothing without {_PREFIXES}=true", param, ctx)
+        others = named.get("warm_ip_target") or named.get("minimum_ip_target")
+        if named.get("warm_prefix_target") == 0 and not others:
+            self.fail("with WARM_PREFIX_TARGET=0 alone aws-node does not start; try 1", param, ctx)
         return Settings(**named)
 
 

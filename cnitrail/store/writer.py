@@ -307,7 +307,7 @@ def _turn(path: str, wait: Callable[[], None]) -> sqlite3.Connection:
     with closed_on_error(lock):
         try:
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             if "locked" not in str(error):
                 raise StoreError(
                     f"{path}: cannot be written: {error}", "check the path and its permissions"

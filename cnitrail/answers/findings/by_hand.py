@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_foreign
 from cnitrail.answers.findings.words import counted, listed, through, who
-from cnitrail.model import Basis, Effect, Severity
+from cnitrail.model import Basis, Effect, Held, Severity
 
 _KEEP_APART = "Keep addresses of your own on an interface tagged node.k8s.amazonaws.com/no_manage=true."
 _ASSIGNED = (
@@ -49,12 +49,16 @@ def released_by_hand(case: Case) -> Iterator[Claim]:
 
     What somebody assigned by hand, somebody may release by hand.
     """
-    own = {
-        lease.held
-        for call in _on_nodes(case, Effect.ASSIGN)
-        for lease in case.taken_by.get(call.event.key, ())
-    }
-    calls = [call for call in _on_nodes(case, Effect.UNASSIGN) if not own.issuperset(call.entry.removed)]
+    given: dict[tuple[str, Held], Call] = {}
+    for call in _on_nodes(case, Effect.ASSIGN):
+        for lease in case.taken_by.get(call.event.key, ()):
+            given.setdefault((lease.eni, lease.held), call)
+
+    def is_own(call: Call) -> bool:
+        by_hand = (given.get((call.entry.eni or "", held)) for held in call.entry.removed)
+        return all(before is not None and before.time <= call.time for before in by_hand)
+
+    calls = [call for call in _on_nodes(case, Effect.UNASSIGN) if not is_own(call)]
     for group in _by_actor(calls):
         actor = group[0].entry.actor
         yield Claim(

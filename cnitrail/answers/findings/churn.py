@@ -8,6 +8,7 @@ from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_foreig
 from cnitrail.answers.findings.throttled import is_throttled
 from cnitrail.answers.findings.words import counted, listed
 from cnitrail.model import Effect, Severity
+from cnitrail.times import moved
 
 _HOUR = timedelta(hours=1)
 _FEW = 3
@@ -33,7 +34,7 @@ def churn(case: Case) -> Iterator[Claim]:
     by_cluster = grouped(busy, lambda hour: (hour[0].place, hour[0].entry.cluster or hour[0].entry.vpc))
     for (place, _), hours in by_cluster.items():
         calls = sorted((call for hour in hours for call in hour), key=lambda call: call.time)
-        begin, end = calls[0].time, calls[-1].time + _HOUR
+        begin, end = calls[0].time, moved(calls[-1].time, _HOUR)
         refused = any(
             is_throttled(call) and call.place == place and begin <= call.time <= end for call in case.calls
         )

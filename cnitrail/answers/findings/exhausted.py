@@ -45,7 +45,9 @@ _REFUSED_ADVICE = (
 def subnet_exhausted(case: Case) -> Iterator[Claim]:
     """A subnet had no address, or no block for a prefix, to give."""
     refused = [call for call in case.calls if call.event.effect in _ASKING and is_exhausted(call)]
-    worked = (call for call in case.calls if call.entry.subnet and call.did(*_ASKING))
+    worked = (
+        call for call in case.calls if call.entry.subnet and call.did(*_ASKING) and not call.entry.moved
+    )
     given = grouped(worked if refused else (), lambda call: call.entry.subnet)
     for (place, where, subnet), calls in grouped(refused, _by_subnet).items():
         last = calls[-1].time

@@ -171,15 +171,16 @@ class _Pool:
 
     def _outcomes(self) -> list[tuple[Settings, Outcome]]:
         """What came of each of the settings to try."""
-        if self._limits is None:
-            return []
         own = [call.event.time for call in self.node.calls if call.event.key in self.own]
+        since = min(own, default=self.node.since)
+        if self._limits is None or since >= self._until:
+            return []
         trial = Trial(
             instance=self.node.instance.instance,
             limits=self._limits,
             generation=self._generation(),
-            demand=self._demand(),
-            since=min(own, default=self.node.since),
+            demand=self._demand(since),
+            since=since,
             until=self._until,
             custom_networking=self._log is not None and self._log.custom_networking,
             observed={each.event: each.calls for each in self.calls},
@@ -187,9 +188,10 @@ class _Pool:
         )
         return [(settings, attempt(trial, settings)) for settings in self._wish.what_if]
 
-    def _demand(self) -> Demand:
-        if self._wish.pods:
-            return Demand(self._wish.pods, "file", lower_bound=False)
+    def _demand(self, since: datetime) -> Demand:
+        pods = self._wish.pods
+        if pods:
+            return Demand(pods, "file", lower_bound=pods[0][0] > since)
         return Demand([(each.time, each.least) for each in self._explanation.demand], "history", True)
 
     def _generation(self) -> Generation:

@@ -70,7 +70,7 @@ GENERATIONS = (
 LATEST = GENERATIONS[-1]
 
 _PROGRAM = "amazon-vpc-cni-k8s"
-_NAMED = re.compile(rf"^{_PROGRAM}/version/v?(?P<version>\d+(?:\.\d+)*)")
+_NAMED = re.compile(rf"^{_PROGRAM}/version/v?(?P<version>\d{{1,9}}(?:\.\d{{1,9}})*)")
 
 
 def generations_of(actor: Actor) -> tuple[Generation, ...]:

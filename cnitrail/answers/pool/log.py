@@ -27,7 +27,7 @@ from cnitrail.model import (
     Subject,
     is_prefix,
 )
-from cnitrail.times import LAST
+from cnitrail.times import LAST, moved
 
 _POOL_KINDS = {HoldingKind.SECONDARY, HoldingKind.PREFIX}
 _IPV6_KINDS = {HoldingKind.IPV6, HoldingKind.IPV6_PREFIX}
@@ -148,7 +148,7 @@ class _Reader:
 
         for _, calls in groupby(self._notes.own, key=session):
             of_session = list(calls)
-            last = of_session[-1].time + timedelta(seconds=1)
+            last = moved(of_session[-1].time, timedelta(seconds=1))
             because = "calls of one session: starts of aws-node do not show"
             yield Run(of_session[0].time, last, because, anew=False)
 

@@ -168,8 +168,12 @@ class Pairs(Struct, frozen=True):
 
 
 def all_singles(mode: Mode, limit: int, nobody: Pods) -> Singles:
-    """All values from 0 on."""
-    return Singles(mode, limit, dict.fromkeys(range(limit + 1), Need(nobody, None)))
+    """All values from 0 on; of prefixes from 1 on.
+
+    With WARM_PREFIX_TARGET=0 alone aws-node does not start (validateEnvVars in its main.go).
+    """
+    least = 1 if mode is Mode.PREFIX else 0
+    return Singles(mode, limit, dict.fromkeys(range(least, limit + 1), Need(nobody, None)))
 
 
 def all_pairs(mode: Mode, limit: int, nobody: Pods) -> Pairs:

@@ -161,7 +161,8 @@ class _Period:
 
     def _last_holdings(self) -> Holdings:
         changes = self._question.log.changes
-        return next(each.holdings for each in reversed(changes) if each.time < (self.until or LAST))
+        earlier = (each.holdings for each in reversed(changes) if each.time < (self.until or LAST))
+        return next(earlier, self._batches[-1].after)
 
     def pods(self) -> Iterator[PodRange]:
         """How many pods each batch needs, with any of the candidates."""
