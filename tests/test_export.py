@@ -167,6 +167,14 @@ class TestCommand:
         after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
         assert after == before
 
+    def test_nothing_beside_it_is_written_over(self, run: Run, tmp_path: Path) -> None:
+        beside = tmp_path / "events.jsonl.part"
+        shutil.copy(next((FIXTURES / "ironman").rglob("*.json.gz")), beside)
+        before = beside.read_bytes()
+        assert run("collect", beside, "--export", tmp_path / "events.jsonl").exit_code == 0
+        assert beside.read_bytes() == before
+        assert {each.name for each in tmp_path.iterdir()} == {"events.jsonl", "events.jsonl.part"}
+
     def test_a_store_is_no_stream(self, run: Run) -> None:
         assert run("collect", "ironman", "--to", "-").exit_code == 2
 

@@ -169,6 +169,15 @@ class TestReleasedByHand:
         incident.log("11:20:00", ADA, unassign(eni.id, "10.9.3.3"))
         assert incident.found("address-released-by-hand", "09:00:00", "12:00:00") == []
 
+    def test_nor_is_it_excused_by_an_assignment_to_another_interface(self) -> None:
+        incident = Incident()
+        eni = grown(incident)
+        incident.log("11:00:00", ADA, unassign(eni.id, "10.9.1.50"))
+        incident.log("10:30:00", ADA, assign_named("eni-0f0f0f0f0f0f0f0f0", "10.9.1.50"))
+        incident.log("11:20:00", ADA, assign_named(eni.id, "10.9.1.50"))
+        (finding,) = incident.found("address-released-by-hand", "09:00:00", "12:00:00")
+        assert finding.since == incident.time("11:00:00")
+
     def test_silent_the_cni_gives_back_what_it_has_too_many_of(self) -> None:
         incident = Incident()
         eni = grown(incident)

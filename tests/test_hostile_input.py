@@ -15,10 +15,12 @@ import threading
 import tracemalloc
 import zlib
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import write as fixtures
 from accounts import added_up
 from conftest import FIXTURES, Run
 from records import GOOD, compact, scanned, zipped
@@ -370,6 +372,36 @@ class TestStores:
         assert added_up(answer["evidence"]["sources"][0])["duplicates"] == 19_999
 
 
+class TestEndsOfTheCalendar:
+    """Stories whose first call is at the beginning of the calendar, or whose last is at its end."""
+
+    @pytest.mark.parametrize("story", ["ironman", "node-life", "hand-assigned", "hole-in-the-logs"])
+    @pytest.mark.parametrize("end", ["0001-01-01T00:00:00", "9999-12-31T23:59:59"])
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("findings",),
+            ("pool", "--what-if", "WARM_IP_TARGET=3"),
+            ("report",),
+            ("state", "--live", "ironman-interfaces.json"),
+        ],
+    )
+    def test_are_answered(
+        self, run: Run, tmp_path: Path, story: str, end: str, command: tuple[str, ...]
+    ) -> None:
+        records = [each for text in fixtures.files(story).values() for each in json.loads(text)["Records"]]
+        times = [datetime.fromisoformat(each["eventTime"].removesuffix("Z")) for each in records]
+        reached = datetime.fromisoformat(end)
+        anchor = min(times) if reached.year == 1 else max(times)
+        for record, time in zip(records, times, strict=True):
+            record["eventTime"] = (reached + (time - anchor)).isoformat() + "Z"
+        (tmp_path / "log.json").write_text(json.dumps({"Records": records}))
+        at = ("--at", end + "Z") if command[0] == "state" else ()
+        result = run(command[0], tmp_path, *command[1:], *at)
+        assert result.exit_code in (0, 3)
+        assert " relevant" in result.stderr
+
+
 class TestOtherInputs:
     """What is not a log file: questions, counts, metrics, listings."""
 
@@ -424,6 +456,23 @@ class TestOtherInputs:
         result = run("who", "--batch", tmp_path / "questions", "ironman", "-o", "jsonl")
         assert result.exit_code == 3
         assert {json.loads(line)["verdict"] for line in result.stdout.splitlines()} == {"unknown"}
+
+    def test_a_version_of_any_length_names_none(self, run: Run, tmp_path: Path) -> None:
+        agent = "amazon-vpc-cni-k8s/version/v" + "9" * 5000
+        texts = map(json.loads, fixtures.files("node-life").values())
+        calls = [each | {"userAgent": agent} for text in texts for each in text["Records"]]
+        (tmp_path / "log.json").write_text(json.dumps({"Records": calls}))
+        assert run("pool", tmp_path).exit_code == 0
+
+    @pytest.mark.parametrize("option", ["--lag", "--delivery-lag"])
+    def test_a_length_of_time_of_any_length_is_wrong_usage(self, run: Run, option: str) -> None:
+        assert run("timeline", "ironman", option, "9" * 5000 + "s").exit_code == 2
+
+    def test_a_lock_that_is_none_is_told(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "trail.db-lock").write_text("hello")
+        result = run("collect", "ironman", "--to", tmp_path / "trail.db")
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"cnitrail: {tmp_path}/trail.db")
 
     @pytest.mark.parametrize("option", ["--metrics", "--ipamd", "--instance-types", "--pods"])
     def test_a_file_without_an_end_is_refused(self, run: Run, option: str) -> None:
