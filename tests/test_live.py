@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import write as fixtures
 from callers import iam_user
 from calls import Eni, Subnet, create_network_interface
 from conftest import FIXTURES, Run
@@ -99,11 +100,49 @@ class TestSaved:
         assert differing["192.168.41.36"] == ("same", None)
 
     def test_what_the_evidence_covers_is_not_put_down_to_its_end(self, run: Run, saved: Any) -> None:
-        listing = saved(interface(FIRST, *SIX, "192.168.34.1"), interface(SECOND, "192.168.38.190"))
+        listing = saved(interface(FIRST, *SIX[:5], "192.168.34.1"), interface(SECOND, "192.168.38.190"))
         at = ("--at", "2022-10-05T13:50Z")
         entries = {entry["eni"]: entry for entry in compared(run, "ironman", *at, "--live", listing)}
-        gone = [each for each in entries[FIRST]["addresses"] if each["match"] == "gone"]
-        assert {each["reason"] for each in gone} == {"released without an event in the evidence"}
+        reasons = {each["ip"]: each["reason"] for each in entries[FIRST]["addresses"]}
+        assert reasons["192.168.62.119"] == "released without an event in the evidence"
+
+    def test_what_the_evidence_has_later_than_the_time_is_told_from_it(self, run: Run, saved: Any) -> None:
+        at = ("--at", "2022-10-05T14:00Z")
+        listing = saved(interface(FIRST, *SIX))
+        entries = {entry["eni"]: entry for entry in compared(run, "ironman", *at, "--live", listing)}
+        reasons = {each["ip"]: each["reason"] for each in entries[FIRST]["addresses"]}
+        assert reasons["192.168.34.201"] == (
+            "let go at 2022-10-05 15:21:24Z, after the time that was asked for"
+        )
+        assert entries[SECOND]["reasons"] == [
+            "deleted at 2022-10-05 15:22:24Z, after the time that was asked for"
+        ]
+
+    def test_an_address_given_later_than_the_time_is_told_from_the_evidence(
+        self, run: Run, saved: Any
+    ) -> None:
+        listing = saved(interface(FIRST, "192.168.34.201", *SIX))
+        (entry,) = compared(run, "ironman", "--at", "2022-10-05T13:15:00Z", "--live", listing)
+        reasons = {each["ip"]: each["reason"] for each in entry["addresses"]}
+        assert reasons["192.168.34.201"] == (
+            "given at 2022-10-05 13:15:46Z, after the time that was asked for"
+        )
+
+    def test_a_place_that_only_ec2_tells_is_asked_for_as_well(
+        self, run: Run, saved: Any, tmp_path: Path
+    ) -> None:
+        record = next(
+            each
+            for text in fixtures.files("ironman").values()
+            for each in json.loads(text)["Records"]
+            if each["eventName"] == "AssignPrivateIpAddresses"
+        )
+        log = tmp_path / "log.json"
+        log.write_text(json.dumps({"Records": [record]}))
+        listing = saved(interface(FIRST, *SIX))
+        for place in (("--vpc", "vpc-0a2e8f6ad5c3b9714"), ("--subnet", "subnet-0a1b2c3d4e5f60718")):
+            asked = (str(log), "--at", "2022-10-05T14:00Z", *place, "--live", listing)
+            assert [entry["eni"] for entry in compared(run, *asked)] == [FIRST]
 
     def test_gone_is_an_interface_that_is_no_longer_there(self, run: Run, saved: Any) -> None:
         elsewhere = interface("eni-0123456789abcdef0", "192.168.1.1", instance=None)

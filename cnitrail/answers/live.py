@@ -28,6 +28,7 @@ from cnitrail.times import moved
 _RANK = {match: rank for rank, match in enumerate(Match)}
 _OVER = ("shutting-down", "terminated")
 _TICK = timedelta(seconds=1)
+_LATER = ", after the time that was asked for"
 
 
 def compare(
@@ -39,7 +40,10 @@ def compare(
     one that may have come since, unless the evidence goes on after the time.
     """
     comparison = _Comparison(history, coverage, at, present)
-    entries = [entry for entry in comparison.entries() if _takes(history, wanted, entry)]
+    interfaces = present.interfaces
+    entries = [
+        entry for entry in comparison.entries() if _takes(history, wanted, entry, interfaces.get(entry.eni))
+    ]
     entries.sort(key=_place)
     return entries
 
@@ -48,18 +52,21 @@ def _place(entry: ComparedEntry) -> tuple[object, ...]:
     return _RANK[entry.match], entry.instance or "~", entry.device_index or 0, entry.eni
 
 
-def _takes(history: History, wanted: Filter, entry: ComparedEntry) -> bool:
+def _takes(history: History, wanted: Filter, entry: ComparedEntry, live: LiveInterface | None) -> bool:
     """Whether the trail or EC2 puts an interface where it was asked for."""
     names = (entry.instance, entry.live_instance)
     known = (history.instances.get(name or "") for name in names)
+    sides = (entry, live) if live is not None else (entry,)
     return (
         wanted.takes_value("eni", entry.eni)
-        and wanted.takes_value("vpc", entry.vpc)
-        and wanted.takes_value("subnet", entry.subnet)
-        and wanted.takes_value("account", entry.account)
-        and wanted.takes_value("region", entry.region)
+        and wanted.takes_value("vpc", *(side.vpc for side in sides))
+        and wanted.takes_value("subnet", *(side.subnet for side in sides))
+        and wanted.takes_value("account", *(side.account for side in sides))
+        and wanted.takes_value("region", *(side.region for side in sides))
         and wanted.takes_value("instance", *names)
-        and wanted.takes_value("cluster", entry.cluster, *(each.cluster for each in known if each))
+        and wanted.takes_value(
+            "cluster", *(side.cluster for side in sides), *(each.cluster for each in known if each)
+        )
         and wanted.takes_addresses(each.ip for each in entry.addresses)
     )
 
@@ -73,6 +80,8 @@ class _Comparison:
         self._at = at
         self._present = present
         self._contested = {(lease.eni, lease.held) for lease in history.leases if lease.contested}
+        later = [lease for lease in history.leases if lease.start.time is not None and lease.start.time > at]
+        self._given_later = {(lease.eni, lease.held): lease.start for lease in reversed(later)}
 
     def entries(self) -> Iterator[ComparedEntry]:
         """Each interface once."""
@@ -90,7 +99,9 @@ class _Comparison:
         known = {address.ip for address in entry.addresses}
         addresses = [self._held(entry, each, each.ip in there) for each in entry.addresses]
         addresses += [
-            _new(each, self._open_order(entry.eni, each.held) or self._since_when(entry.eni, place))
+            _new(
+                each, self._open_order(entry.eni, each.held) or self._since_when(entry.eni, each.held, place)
+            )
             for each in live.addresses
             if each.held not in known
         ]
@@ -102,6 +113,8 @@ class _Comparison:
         """An address of the trail's state, there or not."""
         if there:
             return _compared(address, Match.SAME, None)
+        if address.end is not None and address.end > self._at:
+            return _compared(address, Match.GONE, f"let go at {clock(address.end)}{_LATER}")
         why = self._changed("released", (entry.account, entry.region))
         return _compared(address, Match.GONE, self._open_order(entry.eni, address.ip) or why)
 
@@ -110,7 +123,7 @@ class _Comparison:
         told = entry.instance is not None or entry.attached is False
         if told and live.instance != entry.instance:
             now, then = live.instance or "no instance", entry.instance or "none"
-            why = self._changed("moved", (entry.account, entry.region))
+            why = self._change_of_place(entry.eni) or self._changed("moved", (entry.account, entry.region))
             yield f"on {now} now, on {then} as the evidence has it: {why}"
 
     def _only_known(self, entry: StateEntry) -> ComparedEntry:
@@ -120,7 +133,14 @@ class _Comparison:
             reasons = [f"of {place_of(*place)} EC2 was not asked, or did not tell all"]
             addresses = [_compared(each, Match.UNCHECKED, None) for each in entry.addresses]
             return _entry(entry, Match.UNCHECKED, reasons, None, addresses)
-        reasons = [self._changed("deleted" if whole else "detached or deleted", place)]
+        deleted = self._history.interfaces[entry.eni].deleted.time
+        if deleted is not None and deleted > self._at:
+            why = f"deleted at {clock(deleted)}{_LATER}"
+        elif whole:
+            why = self._changed("deleted", place)
+        else:
+            why = self._change_of_place(entry.eni) or self._changed("detached or deleted", place)
+        reasons = [why]
         instance = self._present.instances.get(entry.instance or "")
         if instance is not None and instance.state in _OVER:
             reasons.insert(0, f"{instance.instance} is {instance.state}")
@@ -150,6 +170,13 @@ class _Comparison:
         addresses = [_new(holding, None) for holding in live.addresses]
         return _entry(entry, Match.MISSING, [self._unseen(live)], live.instance, addresses)
 
+    def _change_of_place(self, eni: str) -> str | None:
+        """That the evidence has the interface attached or detached, but later."""
+        attachments = self._history.interfaces[eni].attachments
+        times = [bound.time for each in attachments for bound in (each.start, each.end)]
+        last = max((time for time in times if time is not None and time > self._at), default=None)
+        return f"attached or detached at {clock(last)}{_LATER}" if last is not None else None
+
     def _changed(self, how: str, place: Place) -> str:
         """Why the evidence may not know of a change."""
         ends = [reach.last for reach in self._coverage.of(*place)]
@@ -163,8 +190,11 @@ class _Comparison:
             return None
         return "calls of one second move it in an order that nothing tells"
 
-    def _since_when(self, eni: str, place: Place) -> str:
+    def _since_when(self, eni: str, held: Held, place: Place) -> str:
         """Why the evidence may not know that an interface has an address."""
+        given = self._given_later.get((eni, held))
+        if given is not None and given.time is not None:
+            return f"given at {clock(given.time)}{_LATER}"
         created = self._history.interfaces[eni].created
         if created.time is None:
             return "the interface is older than the evidence, so the address may be"
