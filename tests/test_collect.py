@@ -126,14 +126,18 @@ class TestWhatIsNew:
         assert run("timeline", store).exit_code == 0
         assert entries(run, store) == entries(run, logs)
 
-    def test_what_could_not_be_read_before_is_told_where_nothing_is_new(self, run: Run, logs: Path) -> None:
+    def test_what_could_not_be_read_before_is_told_again(self, run: Run, logs: Path) -> None:
         store = logs.parent / "trail.db"
         some = min(logs.rglob("*.json.gz"))
         some.write_bytes(some.read_bytes()[:200])
         run("collect", logs, "--to", store)
-        assert run("collect", logs, "--to", store).stderr == (
-            f"{store}: nothing new; 1 skipped earlier could not be read: its table skipped tells why\n"
-        )
+        (logs / "new.json").write_text('{"Records":[]}')
+        for new in ("1 file with 0 records read, 0 relevant, 0 new", "nothing new"):
+            result = run("collect", logs, "--to", store)
+            assert (result.exit_code, result.stderr) == (
+                3,
+                f"{store}: {new}\nskipped: {some}: the gzip stream is cut short\n",
+            )
 
     def test_a_file_whose_reading_fails_is_read_again(
         self, run: Run, logs: Path, monkeypatch: pytest.MonkeyPatch

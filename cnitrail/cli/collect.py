@@ -117,7 +117,10 @@ def _place(to: str | None) -> Iterator[str]:
 
 
 def _collect(request: Request, to: str, name: str) -> Count:
-    """Bring the sources of a request into a store, which is told of under a name."""
+    """Bring the sources of a request into a store, which is told of under a name.
+
+    What could not be read by this run or an earlier one is in the account's ``skipped``.
+    """
     from cnitrail.cli.collecting import Collector
     from cnitrail.cli.progress import Progress
     from cnitrail.cli.reading import scope_of
@@ -142,20 +145,21 @@ def _collect(request: Request, to: str, name: str) -> Count:
                 collector.collect(source, scope.growth)
             if store.is_empty():
                 raise SourceError(f"{uris[0]}: no files in it", "name the directory that holds the log files")
-            unread = store.unread()
+            skipped = collector.collected.skipped
+            told = {each.source for each in skipped}
+            skipped += [each for each in store.skipped() if each.source not in told]
     except KeyboardInterrupt:
         if name == to:
             click.echo(f"{to} keeps what was read so far; run the same command again to go on", err=True)
         raise
     if not request.quiet:
-        click.echo(_summary(name, collector.collected, store.kept, unread), err=True)
+        click.echo(_summary(name, collector.collected, store.kept), err=True)
     return collector.collected
 
 
-def _summary(name: str, collected: Count, new: int, unread: int) -> str:
+def _summary(name: str, collected: Count, new: int) -> str:
     if collected.files == collected.records == 0:
-        earlier = f"; {unread:,} skipped earlier could not be read: its table skipped tells why"
-        return f"{name}: nothing new{earlier if unread else ''}"
+        return f"{name}: nothing new"
     from cnitrail.cli.reading import many
 
     files, records = many(collected.files, "file"), many(collected.records, "record")

@@ -50,6 +50,7 @@ def findings(request: Request, fail_on: str | None, output: str) -> None:
     """
     from msgspec.structs import replace
 
+    from cnitrail.answers.filters import Filter
     from cnitrail.answers.findings import findings as answer
     from cnitrail.answers.gaps import holes
     from cnitrail.cli.printing import respond
@@ -59,7 +60,10 @@ def findings(request: Request, fail_on: str | None, output: str) -> None:
     whole = replace(request.wanted, instance=(), eni=(), ip=())
     history, evidence = ask(replace(request, wanted=whole))
     found = answer(history, Coverage(evidence.coverage), request.wanted)
+    others = () if found else answer(history, Coverage(evidence.coverage), Filter())
     nothing = "nothing out of the ordinary was found in them"
+    if others:
+        nothing = f"none of {many(len(others), 'finding')} in them is what was asked for"
     status = respond(request, output, evidence, found, nothing=nothing, fail_on=fail_on)
     for hole in holes(Coverage(evidence.coverage), request.wanted):
         click.echo(f"beware: {hole}", err=True)

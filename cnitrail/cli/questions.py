@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST = 64 * 1024
+_KEYS = ("ip", "at", "vpc", "account")
 
 
 class Question(Struct, frozen=True):
@@ -51,21 +52,31 @@ def read_questions(file: IO[str]) -> Iterator[Question | Unreadable]:
         return _from_json(chain([first], lines))
     reader = csv.DictReader(chain([first], lines), skipinitialspace=True)
     try:
-        header = {column.strip().lower() for column in reader.fieldnames or ()}
+        header = [_key(column) for column in reader.fieldnames or ()]
     except csv.Error:
-        header = set()
-    if not {"ip", "at"} <= header:
+        header = []
+    if not {"ip", "at"} <= {*header}:
         raise UsageError(
             f"--batch: its first line is {first.strip()[:60]!r}, not a header that names ip and at",
             "begin the file with the line ip,at (vpc and account may follow)",
         )
+    twice = [name for name in _KEYS if header.count(name) > 1]
+    if twice:
+        raise UsageError(f"--batch: its header names {twice[0]} twice", "name each column once")
     return _from_csv(reader)
+
+
+def _key(name: object) -> str:
+    """A column or a key, in whatever capitals."""
+    return str(name).strip().lower()
 
 
 def _lines(file: IO[str]) -> Iterator[str]:
     """The lines of a file; one that is longer than any question is cut."""
     while line := file.readline(_LONGEST):
         yield line
+        while line and not line.endswith("\n"):
+            line = file.readline(_LONGEST)
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address:
@@ -83,7 +94,7 @@ def _from_csv(reader: csv.DictReader[str]) -> Iterator[Question | Unreadable]:
             continue
         if row is None:
             return
-        yield _question({str(key).strip().lower(): value for key, value in row.items()}, reader.line_num)
+        yield _question({_key(name): value for name, value in row.items()}, reader.line_num)
 
 
 def _from_json(lines: Iterator[str]) -> Iterator[Question | Unreadable]:
@@ -91,18 +102,27 @@ def _from_json(lines: Iterator[str]) -> Iterator[Question | Unreadable]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = json.loads(line, object_pairs_hook=_Pairs)
         except (ValueError, RecursionError):
             value = None
-        if isinstance(value, dict):
-            yield _question(value, number)
-        else:
+        if not isinstance(value, _Pairs):
             yield Unreadable("", f"line {number}: not a JSON object")
+            continue
+        keys = [_key(name) for name, _ in value]
+        twice = [name for name in _KEYS if keys.count(name) > 1]
+        if twice:
+            yield Unreadable("", f"line {number}: {twice[0]} stands twice in it")
+        else:
+            yield _question({_key(name): each for name, each in value}, number)
+
+
+class _Pairs(list[tuple[str, object]]):
+    """The keys and values of a JSON object, as they stand in its text."""
 
 
 def _question(fields: dict[str, object], number: int) -> Question | Unreadable:
     ip, at = (str(fields.get(name) or "").strip() for name in ("ip", "at"))
-    vpc, account = (str(fields[name]).strip() if fields.get(name) else None for name in ("vpc", "account"))
+    vpc, account = (_given(fields.get(name)) for name in ("vpc", "account"))
     try:
         address = read_address(ip)
     except ValueError:
@@ -111,3 +131,8 @@ def _question(fields: dict[str, object], number: int) -> Question | Unreadable:
         return Question(address, time_of(at), vpc, account)
     except (ValueError, OverflowError, OSError):
         return Unreadable(ip, f"line {number}: at is {at[:60]!r}, not a time")
+
+
+def _given(value: object) -> str | None:
+    """What a field says; None where it is empty."""
+    return str(value).strip() or None if value is not None else None

@@ -111,8 +111,9 @@ def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:
 
 def _alike(entry: TimelineEntry) -> tuple[object, ...]:
     """What entries must share to be the same act."""
-    code = entry.error.code if entry.error else None
-    return entry.event, code, entry.eni, entry.instance, entry.actor.label, entry.actor.agent.name
+    place = entry.eni, entry.instance, entry.public_address, entry.allocation
+    asked = (entry.requested, entry.requested_addresses) if entry.error else None
+    return entry.event, entry.error, *place, asked, entry.actor.label, entry.actor.agent.name
 
 
 def _row(burst: _Burst) -> Row:

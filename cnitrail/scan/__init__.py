@@ -193,7 +193,7 @@ class _NoRecord(Exception):
 
 
 class _DigestFile(Exception):
-    """CloudTrail's own list of log files: no evidence of a call, and no damage."""
+    """CloudTrail's own list of log files, or of its keys: no evidence of a call, and no damage."""
 
 
 def _unwrap(fields: dict[str, object], item: bytes) -> bytes:
@@ -214,7 +214,7 @@ def _unwrap(fields: dict[str, object], item: bytes) -> bytes:
             raise _NoRecord(f"no list of records: {excerpt(item)}")
         case {"insightDetails": _}:
             return item
-        case {"digestStartTime": _, "digestS3Object": _}:
+        case {"digestStartTime": _, "digestS3Object": _} | {"PublicKeyList": _}:
             raise _DigestFile
         case {"EventId": _}:
             raise _Unreadable("a LookupEvents item without its CloudTrailEvent")

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from cnitrail.model import Account, Extent, Moment, Origin, Record, Scope, Skipped
 from cnitrail.store.closure import choose
-from cnitrail.store.schema import TEXT, as_now, connect, malformed, told, typed, uri_of
+from cnitrail.store.schema import TEXT, as_now, connect, malformed, skipped_in, told, typed, uri_of
 
 _ALL = """
 SELECT records.id, time IS NOT NULL, payload, uri, position FROM records
@@ -33,9 +33,6 @@ SELECT count(DISTINCT key) FROM chosen CROSS JOIN records ON records.id = chosen
 """
 
 
-_EXTENTS = frozenset(Extent)
-
-
 class Reader:
     """A store that is asked. Raises ``StoreError`` where it cannot be read."""
 
@@ -54,7 +51,7 @@ class Reader:
         with told(self.uri), closing(connect(self.uri)) as connection:
             as_now(connection)
             connection.execute("BEGIN")
-            for skipped in _skipped(connection):
+            for skipped in skipped_in(connection):
                 self.found += skipped.extent is Extent.FILE
                 yield skipped
             if (self.uri, etag) in self._scope.seen:
@@ -85,17 +82,6 @@ class _Delivered(Struct):
 def _etag(path: str) -> str:
     status = os.stat(path)
     return f"{status.st_size}-{status.st_mtime_ns}"
-
-
-def _skipped(connection: sqlite3.Connection) -> Iterator[Skipped]:
-    rows = connection.execute(
-        "SELECT uri, reason, extent FROM skipped JOIN documents ON documents.id = document"
-        " ORDER BY skipped.rowid"
-    )
-    for uri, reason, extent in typed(rows, TEXT, str, str):
-        if extent not in _EXTENTS:
-            raise malformed(f"an extent {extent!r}")
-        yield Skipped(uri_of(uri), reason, Extent(extent))
 
 
 def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[bool, Record]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnitrail.errors import StoreError
+from cnitrail.model import Extent, Skipped
 from cnitrail.store.head import APPLICATION_ID, is_sqlite, is_store
 
 VERSION = 2
@@ -278,3 +279,18 @@ def malformed(what: str) -> sqlite3.DatabaseError:
 def uri_of(stored: str | bytes) -> str:
     """A document's name; that of a file may be no valid text."""
     return stored if isinstance(stored, str) else os.fsdecode(stored)
+
+
+_EXTENTS = frozenset(Extent)
+
+
+def skipped_in(connection: sqlite3.Connection) -> Iterator[Skipped]:
+    """What could not be read of what was collected into a store."""
+    rows = connection.execute(
+        "SELECT uri, reason, extent FROM skipped JOIN documents ON documents.id = document"
+        " ORDER BY skipped.rowid"
+    )
+    for uri, reason, extent in typed(rows, TEXT, str, str):
+        if extent not in _EXTENTS:
+            raise malformed(f"an extent {extent!r}")
+        yield Skipped(uri_of(uri), reason, Extent(extent))

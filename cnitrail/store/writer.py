@@ -13,7 +13,17 @@ from typing import Self
 from cnitrail.errors import StoreError
 from cnitrail.model import Record, Sign, Skipped
 from cnitrail.store.filing import Filing, Mention, place_of
-from cnitrail.store.schema import TEXT, closed_on_error, connect, create, told, typed, upgrade, uri_of
+from cnitrail.store.schema import (
+    TEXT,
+    closed_on_error,
+    connect,
+    create,
+    skipped_in,
+    told,
+    typed,
+    upgrade,
+    uri_of,
+)
 
 _TURN_SECONDS = 60.0
 """How long one collect waits for another."""
@@ -104,10 +114,10 @@ class Writer:
         with told(self.path):
             return self._connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None
 
-    def unread(self) -> int:
-        """How much is told as skipped, of this run and all before it."""
+    def skipped(self) -> list[Skipped]:
+        """What could not be read, in this run and all before it."""
         with told(self.path):
-            return int(self._connection.execute("SELECT count(*) FROM skipped").fetchone()[0])
+            return [*skipped_in(self._connection)]
 
     def add(self, record: Record, filing: Filing) -> bool:
         """File a record; one that is known gains the origins that are new. True where its event is new."""

@@ -31,17 +31,18 @@ def mixed_versions(case: Case) -> Iterator[Claim]:
     own = [call for call in case.calls if _cluster(call) and call.entry.instance and _is_the_cni(call)]
     for (_, cluster), calls in grouped(own, lambda call: (call.place, _cluster(call))).items():
         stints = list(_stints(calls))
-        overlap = _overlap(stints)
+        overlap, together = _overlap(stints)
         if overlap < _ROLLOUT:
             continue
-        builds = grouped(stints, lambda stint: _build(stint[0]))
+        at_once = [stint for stint in stints if _build(stint[0]) in together]
+        builds = grouped(at_once, lambda stint: _build(stint[0]))
         told = (f"{build} on {listed(_nodes(of_build))}" for build, of_build in builds.items())
         yield Claim(
             severity=Severity.MEDIUM if overlap >= _LONG else Severity.LOW,
             sentence=f"Cluster {cluster} had {len(builds)} builds of the VPC CNI at work at once, for "
             f"{lasting(overlap)}: {'; '.join(told)}.",
             advice=_ADVICE,
-            calls=calls,
+            calls=[call for call in calls if _build(call) in together],
         )
 
 
@@ -74,16 +75,18 @@ def _stints(calls: Iterable[Call]) -> Iterator[list[Call]]:
         yield stint
 
 
-def _overlap(stints: Iterable[list[Call]]) -> timedelta:
-    """How long, all together, more than one build was at work."""
+def _overlap(stints: Iterable[list[Call]]) -> tuple[timedelta, set[str | None]]:
+    """How long, all together, more than one build was at work; and which were."""
     changes: list[tuple[datetime, int, str | None]] = []
     for stint in stints:
         changes += [(stint[0].time, 1, _build(stint[0])), (stint[-1].time, -1, _build(stint[0]))]
     at_work: Counter[str | None] = Counter()
+    together: set[str | None] = set()
     total, since = timedelta(0), None
     for time, step, build in sorted(changes, key=lambda change: change[0]):
-        if since is not None and len(+at_work) > 1:
+        if since is not None and len(+at_work) > 1 and time > since:
             total += time - since
+            together |= set(+at_work)
         at_work[build] += step
         since = time
-    return total
+    return total, together
