@@ -328,7 +328,7 @@ class TestReadme:
             "cnitrail state ironman --live ironman-interfaces.json --at 2022-10-05T15:45Z",
             "cnitrail findings hand-assigned",
             "cnitrail leases silent-death --ip 10.96.9.101 -o timesketch -q | cut -d, -f1-4",
-            "cnitrail pool ironman -q | head -52",
+            "cnitrail pool ironman -q | head -51",
             "cnitrail verify ironman-signed",
             "cnitrail verify ironman-tampered",
         ],

@@ -35,10 +35,11 @@ class Filter(Struct, frozen=True):
     def takes_value(self, field: str, *values: str | None) -> bool:
         """Whether one of the values was asked for in a field that names things exactly.
 
-        ``all`` is every value (as in ``--region all``).
+        A Region may be ``all``.
         """
         asked: tuple[str, ...] = getattr(self, field)
-        return not asked or "all" in asked or any(value in asked for value in values)
+        every = field == "region" and "all" in asked
+        return not asked or every or any(value in asked for value in values)
 
     def takes_time(self, time: datetime) -> bool:
         """Whether a time lies in the range."""

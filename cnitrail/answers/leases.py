@@ -20,8 +20,8 @@ from cnitrail.model import (
 def leases(history: History, wanted: Filter) -> Iterator[LeaseEntry]:
     """The leases that a filter keeps, by address and start.
 
-    A lease is kept where it meets the time range, and where any of its attachments was on an
-    instance that was asked for. ``--actor`` and ``--agent`` match who assigned, or released.
+    A lease is kept where it meets the time range, and where any of its attachments in that range was
+    on an instance that was asked for. ``--actor`` and ``--agent`` match who assigned, or released.
     """
     for lease in history.leases:
         interface = history.interfaces[lease.eni]
@@ -85,8 +85,9 @@ def _takes_people(wanted: Filter, entry: LeaseEntry) -> bool:
 
 
 def _takes_instances(history: History, wanted: Filter, entry: LeaseEntry, interface: Interface) -> bool:
-    instances = [attachment.instance for attachment in entry.attachments]
-    if not instances and interface.mark is not None:
+    then = [each for each in entry.attachments if meets_time(each.start, each.end, wanted)]
+    instances = [attachment.instance for attachment in then]
+    if not entry.attachments and interface.mark is not None:
         instances = [interface.mark[0]]
     clusters = [
         interface.cluster,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from cnitrail.answers.filters import Filter, address_of
+from cnitrail.answers.filters import Filter
 from cnitrail.model import (
     ActorKind,
     Attachment,
@@ -20,6 +20,7 @@ from cnitrail.model import (
     Moved,
     Subject,
     TimelineEntry,
+    held_of,
     is_prefix,
     order_of,
 )
@@ -72,7 +73,7 @@ def _addresses(entry: TimelineEntry) -> Iterator[Held]:
     yield from entry.shown
     yield from entry.removed
     for requested in entry.requested_addresses:
-        read = address_of(requested)
+        read = held_of(requested)
         if read is not None:
             yield read
 

@@ -1,4 +1,4 @@
-"""The command line: composes the rooms, and alone prints, reads the clock and exits.
+"""The command line: composes the rooms, and alone prints and exits.
 
 Rooms are imported inside the commands: start-up is felt at every call.
 """

@@ -17,25 +17,29 @@ _SHORT = 64 * 1024
 def export(store: str, out: IO[str]) -> tuple[int, list[Skipped]]:
     """Write every event of a store once; how many there are, and those that had to be left out."""
     written: set[str] = set()
-    left_out: list[Skipped] = []
+    left_out: dict[str, list[Skipped]] = {}
     long_lines: list[str] = []
     for record in Reader(store, Scope()).documents():
         fact = decode(record).fact if isinstance(record, Record) else None
-        if not isinstance(record, Record) or fact is None or (fact.event_id or fact.key) in written:
+        if not isinstance(record, Record) or fact is None:
+            continue
+        key = fact.event_id or fact.key
+        if key in written:
             continue
         event = enveloped(record, fact)
         if not event.has_identity:
             reason = "not exported: it has no userIdentity, and plaso reads nothing behind such an event"
-            left_out += [
+            left_out.setdefault(key, []).extend(
                 Skipped(each.source, f"record {each.index}: {reason}", Extent.RECORD)
                 for each in record.origins
-            ]
+            )
             continue
-        written.add(fact.event_id or fact.key)
+        written.add(key)
         line = event_line(event)
         if len(line.encode()) <= _SHORT:
             out.write(line)
         else:
             long_lines.append(line)
     out.writelines(long_lines)
-    return len(written), left_out
+    skipped = [each for key in left_out.keys() - written for each in left_out[key]]
+    return len(written), sorted(skipped, key=lambda each: (each.source, each.reason))

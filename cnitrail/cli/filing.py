@@ -1,11 +1,10 @@
 """What a decoded record is filed under in a store."""
 
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from cnitrail.decode import Decoded
 from cnitrail.history.kinds import cluster_of_tags
-from cnitrail.model import ActorKind, Address, Effect, Event, IssuedSession, Record, Subject
+from cnitrail.model import ActorKind, Effect, Event, IssuedSession, Record, Subject, held_of
 from cnitrail.store.filing import Filing, Mention
 
 _MAKERS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
@@ -60,7 +59,7 @@ def _session(session: IssuedSession, unclear: bool) -> Filing:
 
 def _mention(event: Event, subject: Subject) -> Mention:
     makes = event.effect is Effect.CREATE and event.actor.kind in _MAKERS
-    requested = (_held(text) for text in subject.requested_addresses)
+    requested = (held_of(text) for text in subject.requested_addresses)
     return Mention(
         eni=subject.eni,
         instance=subject.instance,
@@ -82,11 +81,3 @@ def _clusters(tags: tuple[tuple[str, str], ...]) -> str | None:
     """The clusters that tags name, each on its own: mostly one."""
     named = {cluster_of_tags({key: value}) for key, value in tags}
     return " ".join(sorted(name for name in named if name is not None)) or None
-
-
-def _held(text: str) -> Address | IPv4Network | IPv6Network | None:
-    """The address or prefix that a request names, where it is one."""
-    try:
-        return ip_network(text) if "/" in text else ip_address(text)
-    except ValueError:
-        return None

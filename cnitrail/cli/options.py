@@ -176,6 +176,9 @@ _VERIFY = (
 )
 
 
+_FILES = ("ipamd", "instance_types", "metrics", "pods", "public_keys")
+"""The options that name a file to be read, which may be standard input."""
+
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
 
 
@@ -193,7 +196,8 @@ def request_options(
         def asked(sources: tuple[str, ...], *, quiet: bool, **options: Any) -> Any:
             from cnitrail.cli.request import Access, Request
 
-            if sources.count("-") > 1:
+            files = (options.get(name) for name in _FILES)
+            if [*sources, *files, *options.get("live", ())].count("-") > 1:
                 raise UsageError("standard input can be read only once", "name - once")
             unasked: dict[str, Any] = {"lag": timedelta(), "max_calls": 1} if only_trails else {}
             access = Access(

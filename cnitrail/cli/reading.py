@@ -233,7 +233,8 @@ def _summary(evidence: Evidence, shown: int, nothing: str) -> str:
     relevant = sum(source.kept for source in evidence.sources)
     read = f"{many(files, 'file')} with {many(records, 'record')} read, {relevant} relevant"
     if evidence.first_event is None or evidence.last_event is None:
-        return f"nothing to show: {read}; none moves an address or an interface"
+        told = f"{shown} shown" if shown else "nothing to show"
+        return f"{told}: {read}; none moves an address or an interface"
     span = f"{evidence.first_event:%Y-%m-%d %H:%M:%SZ} to {evidence.last_event:%Y-%m-%d %H:%M:%SZ}"
     if shown == 0:
         return f"nothing to show: {read} ({span}), and {nothing}"

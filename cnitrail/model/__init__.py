@@ -37,6 +37,7 @@ from cnitrail.model.event import (
     Prefix,
     Subject,
     block_of,
+    held_of,
     is_prefix,
     order_of,
 )
@@ -209,6 +210,7 @@ __all__ = [
     "VerifyAnswer",
     "WhoAnswer",
     "block_of",
+    "held_of",
     "is_prefix",
     "order_of",
 ]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from msgspec import Struct
 
@@ -16,6 +16,14 @@ Held = Address | Prefix
 def is_prefix(held: Held) -> bool:
     """Whether what is held is a prefix and not a single address."""
     return isinstance(held, (IPv4Network, IPv6Network))
+
+
+def held_of(text: str) -> Held | None:
+    """The address or prefix that a text names, where it names one."""
+    try:
+        return ip_network(text) if "/" in text else ip_address(text)
+    except ValueError:
+        return None
 
 
 def block_of(held: Held) -> tuple[int, int]:

@@ -33,7 +33,7 @@ _COLUMNS: Columns = {
     "account": lambda answer: _of_each(answer, lambda holder: holder.account),
     "region": lambda answer: _of_each(answer, lambda holder: holder.region),
     "kind": lambda answer: _of_each(answer, lambda holder: holder.kind.value),
-    "prefix": lambda answer: _of_each(answer, lambda holder: holder.prefix),
+    "prefix": lambda answer: _of_each(answer, lambda holder: holder.prefix or "none"),
     "start": lambda answer: _of_each(answer, lambda holder: _time(holder.start)),
     "start_basis": lambda answer: _of_each(answer, lambda holder: holder.start_basis.value),
     "end": lambda answer: _of_each(answer, lambda holder: _time(holder.end)),
