@@ -107,6 +107,55 @@ class TestFormats:
         assert rows[5]["eni"] == SECOND
         assert rows[5]["added"].split()[0] == "192.168.53.76"
 
+    def test_calls_that_ask_for_different_things_are_not_read_as_one(self, run: Run, tmp_path: Path) -> None:
+        refused = [
+            {
+                "eventVersion": "1.08",
+                "eventID": f"refused-{number}",
+                "eventName": "AssignPrivateIpAddresses",
+                "eventTime": f"2026-03-01T10:00:0{number}Z",
+                "userIdentity": {"type": "IAMUser", "userName": "ada"},
+                "errorCode": "Client.InvalidParameterValue",
+                "errorMessage": "not in the subnet",
+                "requestParameters": {
+                    "networkInterfaceId": "eni-0a",
+                    "privateIpAddressesSet": {"items": [{"privateIpAddress": address}]},
+                },
+            }
+            for number, address in enumerate(("10.40.48.10", "10.40.99.77"))
+        ]
+        (tmp_path / "log.json").write_text(json.dumps({"Records": refused}))
+        table = run("timeline", tmp_path).stdout
+        assert ("asked for 10.40.48.10" in table, "asked for 10.40.99.77" in table) == (True, True)
+
+    def test_a_prefix_that_a_refused_call_asked_for_is_found_by_its_address(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        refused = {
+            "eventVersion": "1.08",
+            "eventID": "refused",
+            "eventName": "AssignPrivateIpAddresses",
+            "eventTime": "2026-03-01T10:00:00Z",
+            "errorCode": "Client.InvalidParameterValue",
+            "requestParameters": {
+                "networkInterfaceId": "eni-0a",
+                "ipv4Prefixes": {"items": [{"ipv4Prefix": "10.0.1.16/28"}]},
+            },
+        }
+        (tmp_path / "log.json").write_text(json.dumps({"Records": [refused]}))
+        result = run("timeline", tmp_path, "--ip", "10.0.1.20", "-o", "jsonl")
+        assert [json.loads(line)["event_id"] for line in result.stdout.splitlines()] == ["refused"]
+
+    def test_findings_that_a_filter_hides_are_counted(self, run: Run) -> None:
+        result = run("findings", "hand-assigned", "--eni", "eni-0123456789abcdef0")
+        assert result.stderr.splitlines()[0].endswith(", and of 1 finding in them none is what was asked for")
+
+    def test_cloudtrails_keys_are_passed_over_wherever_they_lie(self, run: Run, tmp_path: Path) -> None:
+        keys = {"PublicKeyList": [{"Fingerprint": "00", "Value": "AAAA"}]}
+        (tmp_path / "public-keys.json").write_text(json.dumps(keys, indent=4))
+        result = run("timeline", "ironman", tmp_path)
+        assert (result.exit_code, "skipped" in result.stderr) == (0, False)
+
     def test_a_piped_table_has_one_whole_line_for_each_row(self, run: Run) -> None:
         lines = run("timeline", "ironman").stdout.splitlines()
         nine = next(line for line in lines if "192.168.53.76" in line and "+9" in line)
@@ -277,7 +326,14 @@ run()
 class TestStandardInput:
     @pytest.mark.parametrize(
         "arguments",
-        [("timeline", "-", "-"), ("who", "--batch", "-", "-"), ("collect", "-", "-", "--to", "x.db")],
+        [
+            ("timeline", "-", "-"),
+            ("who", "--batch", "-", "-"),
+            ("collect", "-", "-", "--to", "x.db"),
+            ("pool", "-", "--pods", "-"),
+            ("pool", "ironman", "--pods", "-", "--metrics", "-"),
+            ("state", "-", "--live", "-"),
+        ],
     )
     def test_it_can_be_read_only_once(self, run: Run, arguments: tuple[str, ...]) -> None:
         result = run(*arguments, input="ip,at\n10.0.1.25,2026-02-10T10:00Z\n")

@@ -925,6 +925,18 @@ class TestMixedVersions:
             f"v1.18.3 on {OTHER_NODE}."
         )
 
+    def test_a_build_that_was_gone_before_is_not_counted(self) -> None:
+        incident = Incident()
+        one, other = node(incident, "01:00:00"), node(incident, "01:00:00", OTHER_NODE)
+        self.calls(incident, one, NODE, CNI_1_11, 1)
+        self.calls(incident, one, NODE, CNI_1_16, 2, 5, 8)
+        self.calls(incident, other, OTHER_NODE, CNI_1_18, 3, 6, 9)
+        (finding,) = incident.findings("00:00:00", "10:00:00")
+        assert finding.sentence == (
+            f"Cluster quay had 2 builds of the VPC CNI at work at once, for 5 h 0 min: v1.16.4 on {NODE}; "
+            f"v1.18.3 on {OTHER_NODE}."
+        )
+
     def test_builds_without_a_version_differ_by_their_sdk(self) -> None:
         incident = Incident()
         one, other = node(incident, "01:00:00"), node(incident, "01:00:00", OTHER_NODE)

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
+from cnitrail.answers.leases import leases as lease_entries
 from cnitrail.answers.state import state
 from cnitrail.answers.timeline import timeline
 from cnitrail.answers.who import Witness
@@ -440,6 +441,26 @@ class TestVerdicts:
 
 class TestWhichInstance:
     """The instance that an answer names must be as sure as the interface."""
+
+    def test_leases_of_an_instance_are_those_of_its_time_in_the_range(self) -> None:
+        past = history(
+            create(0, "eni-a", "10.0.0.5"),
+            attach(10, "eni-a", "i-one", "attach-1"),
+            detach(20, "attach-1"),
+            attach(30, "eni-a", "i-two", "attach-2"),
+        )
+
+        def found(instance: str, *, since: int | None = None, until: int | None = None) -> int:
+            wanted = Filter(
+                instance=(instance,),
+                since=at(since) if since is not None else None,
+                until=at(until) if until is not None else None,
+            )
+            return len(list(lease_entries(past, wanted)))
+
+        assert (found("i-one"), found("i-two")) == (1, 1)
+        assert (found("i-one", until=15), found("i-two", until=15)) == (1, 0)
+        assert (found("i-one", since=25), found("i-two", since=25)) == (0, 1)
 
     def test_a_tag_that_somebody_writes_names_no_instance(self) -> None:
         forged = call(Effect.MODIFY, 5, Subject(eni="eni-a", mark=("i-9", "tag")))

@@ -368,6 +368,27 @@ class TestBatch:
         assert result.exit_code == 2
         assert "'s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.', not a header" in result.stderr
 
+    def test_keys_may_have_capitals_and_stand_once(self, run: Run) -> None:
+        asked = (
+            '{"IP":"10.0.1.25","At":"2026-02-10T10:00Z","VPC":"vpc-0c2f6b8d1e4a35790"}\n'
+            '{"ip":"10.0.1.25","at":"2026-02-10T10:00Z","ip":"10.0.1.26"}\n'
+            '{"ip":"10.0.1.25","at":"2026-02-10T10:00Z","vpc":0}\n'
+        )
+        result = run("who", "--batch", "-", "two-vpcs", "-o", "jsonl", input=asked)
+        answers = list(map(json.loads, result.stdout.splitlines()))
+        assert [each["verdict"] for each in answers] == ["certain", "unknown", "unknown"]
+        assert answers[1]["reasons"] == ["line 2: ip stands twice in it"]
+
+    def test_a_column_may_stand_once(self, run: Run) -> None:
+        result = run("who", "--batch", "-", "two-vpcs", input="ip,at,IP\n10.0.1.25,2026-02-10T10:00Z,\n")
+        assert result.exit_code == 2
+        assert "its header names ip twice" in result.stderr
+
+    def test_a_line_of_any_length_is_one_question(self, run: Run) -> None:
+        asked = self.QUESTIONS.splitlines()[0] + "\n10.0.1.25,2026-02-10T10:00Z," + "x" * 200_000 + "\n"
+        result = run("who", "--batch", "-", "two-vpcs", "-o", "jsonl", input=asked)
+        assert len(result.stdout.splitlines()) == 1
+
     def test_a_single_question_needs_an_address_and_a_time(self, run: Run) -> None:
         assert run("who", "10.0.1.25", "two-vpcs").exit_code == 2
         assert run("who", "two-vpcs", "--at", "2h").exit_code == 2

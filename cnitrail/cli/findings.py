@@ -63,7 +63,7 @@ def findings(request: Request, fail_on: str | None, output: str) -> None:
     others = () if found else answer(history, Coverage(evidence.coverage), Filter())
     nothing = "nothing out of the ordinary was found in them"
     if others:
-        nothing = f"none of {many(len(others), 'finding')} in them is what was asked for"
+        nothing = f"of {many(len(others), 'finding')} in them none is what was asked for"
     status = respond(request, output, evidence, found, nothing=nothing, fail_on=fail_on)
     for hole in holes(Coverage(evidence.coverage), request.wanted):
         click.echo(f"beware: {hole}", err=True)
