@@ -289,7 +289,9 @@ class TestMismatch:
     def test_an_event_that_is_lost_in_the_history(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         add = Ledger.add
         monkeypatch.setattr(
-            Ledger, "add", lambda ledger, fact: isinstance(fact, IssuedSession) or add(ledger, fact)
+            Ledger,
+            "add",
+            lambda ledger, fact, **how: isinstance(fact, IssuedSession) or add(ledger, fact, **how),
         )
         assert self.refused(run, "report", "ironman/AWSLogs") == (
             "cnitrail: ironman/AWSLogs: what was read does not add up: "
