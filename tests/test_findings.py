@@ -528,7 +528,9 @@ class TestNeverAttached:
         self.made(incident)
         (finding,) = incident.findings("06:00:00", "14:00:00", hole=("11:00:00", "12:00:00"))
         assert finding.severity is Severity.LOW
-        assert finding.doubts == ("Nothing was read between 2026-03-02 10:45:00Z and 2026-03-02 12:00:00Z.",)
+        assert finding.doubts == (
+            "Little or nothing was read between 2026-03-02 10:45:00Z and 2026-03-02 12:00:00Z.",
+        )
 
     def test_where_nobody_attaches_anything_it_matters_less(self) -> None:
         incident = Incident()
@@ -856,7 +858,9 @@ class TestNeverSeenBefore:
         incident.log("30:00:00", ADA, create_network_interface(eni))
         incident.log("30:01:00", ADA, delete(eni))
         (finding,) = incident.findings("00:00:00", "31:00:00", hole=("20:00:00", "22:00:00"))
-        assert finding.doubts == ("Nothing was read between 2026-03-02 19:45:00Z and 2026-03-02 22:00:00Z.",)
+        assert finding.doubts == (
+            "Little or nothing was read between 2026-03-02 19:45:00Z and 2026-03-02 22:00:00Z.",
+        )
 
     def test_silent_in_the_first_day_of_the_evidence(self) -> None:
         incident = Incident()
@@ -1114,6 +1118,6 @@ class TestCommand:
 
     def test_holes_in_the_evidence_are_said(self, run: Run) -> None:
         assert run("findings", "hole-in-the-logs", "-q").stderr == (
-            "beware: nothing of 111111111111 in eu-north-1 was read between 2024-01-18 09:45:00Z and "
-            "2024-01-18 12:05:00Z\n"
+            "beware: little or nothing of 111111111111 in eu-north-1 was read between "
+            "2024-01-18 09:45:00Z and 2024-01-18 12:05:00Z\n"
         )

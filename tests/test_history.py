@@ -558,7 +558,7 @@ class TestCoverage:
         for second in (2 * self.HOUR, 3 * self.HOUR + 600):
             answer = who(second, *events, signs=signs)
             assert answer.verdict is Verdict.LIKELY
-            assert "nothing of 111111111111 in eu-west-1 was read between" in answer.reasons[-1]
+            assert "little or nothing of 111111111111 in eu-west-1 was read between" in answer.reasons[-1]
 
     def test_a_release_after_a_hole_proves_what_came_after_the_hole(self) -> None:
         events = (create(0, "eni-a", "10.0.0.5"), unassign(4 * self.HOUR, "eni-a", "10.0.0.5"))

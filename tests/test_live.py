@@ -180,7 +180,7 @@ class TestSaved:
         at = ("--at", "2024-01-18T14:00Z")
         entries = compared(run, "hole-in-the-logs", *at, "--live", saved(other))
         (entry,) = (each for each in entries if each["match"] == "missing")
-        assert entry["reasons"] == ["attached at 2024-01-18 11:00:00Z, where nothing was read"]
+        assert entry["reasons"] == ["attached at 2024-01-18 11:00:00Z, where little or nothing was read"]
 
     def test_what_is_on_no_instance_tells_no_time(self, run: Run, saved: Any) -> None:
         other = interface("eni-0123456789abcdef0", "192.168.1.1", instance=None, InterfaceType="lambda")

@@ -161,7 +161,7 @@ class TestStories:
     def test_after_a_hole_in_the_logs_nothing_is_concluded(self, run: Run) -> None:
         (entry,) = entries(run, "hole-in-the-logs", "--instance", "i-0ae4c8d2f6b1a9370")
         (unsettled,) = entry["unsettled"]
-        assert unsettled["because"].startswith("nothing was read between 2024-01-18 09:45:00Z")
+        assert unsettled["because"].startswith("little or nothing was read between 2024-01-18 09:45:00Z")
 
 
 class TestSize:

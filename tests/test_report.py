@@ -145,7 +145,7 @@ class TestSummary:
 
     def test_a_hole_in_the_evidence_is_said(self) -> None:
         assert sentences("hole-in-the-logs")[-1] == (
-            "Nothing of 111111111111 in eu-north-1 was read between 2024-01-18 09:45:00Z and "
+            "Little or nothing of 111111111111 in eu-north-1 was read between 2024-01-18 09:45:00Z and "
             "2024-01-18 12:05:00Z: what happened there is not told here."
         )
 

@@ -47,7 +47,7 @@ def lasting(span: timedelta) -> str:
 def unread(hole: Hole, place: str | None = None) -> str:
     """What of an account and Region, as ``place_of`` names them, was not read."""
     of = f" of {place}" if place else ""
-    what = f"a log file{of} is missing" if hole.partial else f"nothing{of} was read"
+    what = f"a log file{of} is missing" if hole.partial else f"little or nothing{of} was read"
     return f"{what} between {clock(hole.start)} and {clock(hole.end)}"
 
 

@@ -224,7 +224,7 @@ class _Comparison:
         around = moved(live.attached, -_TICK), moved(live.attached, _TICK)
         hole = self._coverage.hole_between(live.account, live.region, *around)
         if hole is not None:
-            return f"{when}, where {'not all' if hole.partial else 'nothing'} was read"
+            return f"{when}, where {'not all' if hole.partial else 'little or nothing'} was read"
         return f"{when}, with no event in the evidence"
 
 

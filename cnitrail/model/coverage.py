@@ -28,7 +28,7 @@ class Period(Struct, frozen=True, gc=False, order=True):
 
 
 class Hole(Period, frozen=True, gc=False, order=True):
-    """A time of which nothing was read; if ``partial``, of which a log file is known to be missing."""
+    """A time of which little or nothing was read; if ``partial``, a log file of it is known to be missing."""
 
     partial: bool = False
 
@@ -57,8 +57,8 @@ class Reach(Struct, frozen=True, gc=False):
     """The evidence of one account and Region, from ``first`` to ``last``: three kinds of time.
 
     Of ``proven`` time CloudTrail's signed digests prove that no event is missing, and that each is as
-    it was written; ``merely_read`` is what files happened to be there for; of ``holes`` nothing was
-    read. They do not overlap, and before ``first`` and after ``last`` all is missing.
+    it was written; ``merely_read`` is what files happened to be there for; of ``holes`` little or
+    nothing was read. They do not overlap, and before ``first`` and after ``last`` all is missing.
     """
 
     account: str | None
