@@ -123,11 +123,15 @@ def _pieces(data: bytes) -> Iterator[bytes]:
         start, size = start + size, size * 2 % 997 + 1
 
 
+_RESERVED = 0b11100000
+"""Flags that refuse a gzip stream (RFC 1952, 2.3.1.2); Python's gzip alone lets them pass."""
+
+
 def _long_way(data: bytes) -> bytes:
     """The same content behind a blank, which is not how CloudTrail writes."""
     if data.startswith(b"{"):
         return b" " + data
-    if not data.startswith(_GZIP):
+    if not data.startswith(_GZIP) or any(flags & _RESERVED for flags in data[3:4]):
         return data
     try:
         return gzip.compress(b" " + gzip.decompress(data), 1)
