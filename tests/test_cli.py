@@ -150,6 +150,11 @@ class TestFormats:
         result = run("findings", "hand-assigned", "--eni", "eni-0123456789abcdef0")
         assert result.stderr.splitlines()[0].endswith(", and of 1 finding in them none is what was asked for")
 
+    def test_all_is_every_region_but_no_account(self, run: Run) -> None:
+        everything = run("timeline", "ironman", "-o", "jsonl").stdout
+        assert run("timeline", "ironman", "--region", "all", "-o", "jsonl").stdout == everything
+        assert run("timeline", "ironman", "--account", "all", "-o", "jsonl").stdout == ""
+
     def test_cloudtrails_keys_are_passed_over_wherever_they_lie(self, run: Run, tmp_path: Path) -> None:
         keys = {"PublicKeyList": [{"Fingerprint": "00", "Value": "AAAA"}]}
         (tmp_path / "public-keys.json").write_text(json.dumps(keys, indent=4))

@@ -85,6 +85,15 @@ class TestLines:
         (line,) = export(record(1, sourceIPAddress="\ud800"))
         assert json.loads(line["CloudTrailEvent"])["sourceIPAddress"] == "?"
 
+    def test_an_event_is_not_told_as_left_out_that_another_record_of_it_brings(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        both = [record(1, userIdentity=None), record(1)]
+        (tmp_path / "log.json").write_text(json.dumps({"Records": both}))
+        result = run("collect", tmp_path / "log.json", "--export", "-")
+        assert len(result.stdout.splitlines()) == 1
+        assert (result.exit_code, "skipped" in result.stderr) == (0, False)
+
     def test_an_event_that_would_stop_plaso_is_left_out_and_told_of(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "log.json").write_text(
             json.dumps({"Records": [record(1), record(2, userIdentity=None), record(3)]})

@@ -385,6 +385,16 @@ class TestSubnetExhausted:
         (finding,) = incident.findings("09:00:00", "12:00:00")
         assert finding.sentence == f"{SUBNET.id} had {told.format(NODE=NODE)}"
 
+    def test_an_address_that_is_taken_from_another_interface_is_none_that_the_subnet_gives(self) -> None:
+        incident = Incident()
+        grown(incident)
+        other = node(incident, "10:02:00", OTHER_NODE)
+        incident.log("10:10:00", cni(incident, OTHER_NODE), refused(asks(other, 1), FULL))
+        incident.log("10:15:00", ADA, assign_named(other.id, "10.9.1.50", reassign=True))
+        (finding,) = incident.found("subnet-exhausted", "09:00:00", "12:00:00")
+        assert finding.severity is Severity.HIGH
+        assert "gave addresses again" not in finding.sentence
+
     def test_it_is_over_where_the_subnet_gives_addresses_again(self) -> None:
         incident = Incident()
         first = node(incident, "10:00:00")

@@ -259,6 +259,12 @@ class TestWhatIf:
             3,
         )
 
+    def test_before_the_first_count_there_may_have_been_more(self, run: Run, tmp_path: Path) -> None:
+        pods = tmp_path / "pods.csv"
+        pods.write_text("time,pods\n2022-10-05T15:00:00Z,12\n")
+        tried = self.what_if(run, "ironman", "--pods", str(pods), "--what-if", "WARM_IP_TARGET=3")
+        assert (tried["demand"], tried["lower_bound"], tried["most_pods"]) == ("file", True, 12)
+
     def test_they_narrow_the_settings_too(self, run: Run, tmp_path: Path) -> None:
         pods = tmp_path / "pods.csv"
         pods.write_text("time,pods\n2022-10-05T13:00:00Z,0\n2022-10-05T13:16:00Z,1\n")
@@ -295,6 +301,11 @@ class TestMistakes:
             (["--what-if", "WARM_IPS=2"], 2, "'WARM_IPS=2' is no setting; try WARM_IP_TARGET=2"),
             (["--what-if", "WARM_IP_TARGET=many"], 2, "'many' is no value of WARM_IP_TARGET"),
             (["--what-if", "WARM_PREFIX_TARGET=2"], 2, "means nothing without ENABLE_PREFIX_DELEGATION=true"),
+            (
+                ["--what-if", "ENABLE_PREFIX_DELEGATION=true,WARM_PREFIX_TARGET=0"],
+                2,
+                "with WARM_PREFIX_TARGET=0 alone aws-node does not start",
+            ),
             (["--pods", "no-such-file"], 1, "no-such-file: cannot be read: No such file or directory"),
             (["--pods", "README.md"], 2, "README.md: no header that names time and pods"),
             (["--metrics", "README.md"], 1, "README.md: no metrics of ipamd in it"),
