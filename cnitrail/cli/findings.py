@@ -59,13 +59,15 @@ def findings(request: Request, fail_on: str | None, output: str) -> None:
 
     whole = replace(request.wanted, instance=(), eni=(), ip=())
     history, evidence = ask(replace(request, wanted=whole))
-    found = answer(history, Coverage(evidence.coverage), request.wanted)
-    others = () if found else answer(history, Coverage(evidence.coverage), Filter())
+    coverage = Coverage(evidence.coverage)
+    found = answer(history, coverage, request.wanted)
+    is_filtered = request.wanted != Filter()
+    others = answer(history, coverage, Filter()) if is_filtered and not found else ()
     nothing = "nothing out of the ordinary was found in them"
     if others:
         nothing = f"of {many(len(others), 'finding')} in them none is what was asked for"
     status = respond(request, output, evidence, found, nothing=nothing, fail_on=fail_on)
-    for hole in holes(Coverage(evidence.coverage), request.wanted):
+    for hole in holes(coverage, request.wanted):
         click.echo(f"beware: {hole}", err=True)
     if fail_on is not None:
         worst = SEVERITY_ORDER[Severity(fail_on)]

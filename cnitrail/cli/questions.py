@@ -60,15 +60,20 @@ def read_questions(file: IO[str]) -> Iterator[Question | Unreadable]:
             f"--batch: its first line is {first.strip()[:60]!r}, not a header that names ip and at",
             "begin the file with the line ip,at (vpc and account may follow)",
         )
-    twice = [name for name in _KEYS if header.count(name) > 1]
+    twice = _twice(header)
     if twice:
-        raise UsageError(f"--batch: its header names {twice[0]} twice", "name each column once")
+        raise UsageError(f"--batch: its header names {twice} twice", "name each column once")
     return _from_csv(reader)
 
 
 def _key(name: object) -> str:
     """A column or a key, in whatever capitals."""
     return str(name).strip().lower()
+
+
+def _twice(names: list[str]) -> str | None:
+    """A key of questions that is there more than once, where one is."""
+    return next((key for key in _KEYS if names.count(key) > 1), None)
 
 
 def _lines(file: IO[str]) -> Iterator[str]:
@@ -108,10 +113,9 @@ def _from_json(lines: Iterator[str]) -> Iterator[Question | Unreadable]:
         if not isinstance(value, _Pairs):
             yield Unreadable("", f"line {number}: not a JSON object")
             continue
-        keys = [_key(name) for name, _ in value]
-        twice = [name for name in _KEYS if keys.count(name) > 1]
+        twice = _twice([_key(name) for name, _ in value])
         if twice:
-            yield Unreadable("", f"line {number}: {twice[0]} stands twice in it")
+            yield Unreadable("", f"line {number}: {twice} stands twice in it")
         else:
             yield _question({_key(name): each for name, each in value}, number)
 

@@ -143,7 +143,7 @@ def _read(source: Source, growth: Growth, ledger: Ledger, progress: Progress, pr
                 read.signs |= delivered.tally.signs
                 proven = proof is not None and proof.vouches(source.uri, delivered.document.uri)
                 for found in delivered.found:
-                    _enter(found, ledger, count, None if proven else proof, proven=proven)
+                    _enter(found, ledger, count, proof, proven=proven)
             case Record():
                 decoded = decode(delivered)
                 count.single(len(delivered.origins), matters=decoded.matters)
@@ -166,19 +166,19 @@ def _enter(
     found: Skipped | tuple[Record, Decoded],
     ledger: Ledger,
     count: Count,
-    doubter: Proof | None,
+    proof: Proof | None,
     *,
     proven: bool = False,
 ) -> None:
-    """Take what was found into the ledger, and into the account; whom to tell that it is not proven."""
+    """Take what was found into the ledger, and into the account; tell the proof where it is not proven."""
     if isinstance(found, Skipped):
         count.lost(found)
         return
     record, decoded = found
     count.skipped += problems(record, decoded)
     if decoded.fact is not None:
-        if doubter is not None:
-            doubter.doubt(decoded.fact)
+        if proof is not None and not proven:
+            proof.doubt(decoded.fact)
         count.duplicates += len(record.origins) - ledger.add(decoded.fact, proven=proven)
     elif decoded.matters:
         count.unreadable += len(record.origins)
