@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 from fnmatch import fnmatchcase
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 from msgspec import Struct
 
-from cnitrail.model import Actor, Address, Held
+from cnitrail.model import Actor, Held
 
 
 class Filter(Struct, frozen=True):
@@ -87,14 +87,6 @@ def meets(asked: IPv4Network | IPv6Network, held: Held) -> bool:
     if isinstance(held, (IPv4Network, IPv6Network)):
         return asked.overlaps(held)
     return held in asked
-
-
-def address_of(text: str) -> Address | None:
-    """The address that a text names, where it is one."""
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
 
 
 def _any_like(asked: tuple[str, ...], names: Iterable[str | None]) -> bool:

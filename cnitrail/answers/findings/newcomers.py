@@ -7,11 +7,11 @@ is said.
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 
 import msgspec
 from msgspec import Struct
 
-from cnitrail.answers.filters import address_of
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped
 from cnitrail.answers.findings.words import counted, listed, through
 from cnitrail.answers.gaps import clock, lasting
@@ -140,5 +140,7 @@ def _source(call: Call) -> _Source:
 
 def _address(actor: Actor) -> str | None:
     """The source address, where it is one: services write their names there."""
-    found = address_of(actor.source_ip or "")
-    return str(found) if found is not None else None
+    try:
+        return str(ip_address(actor.source_ip or ""))
+    except ValueError:
+        return None
