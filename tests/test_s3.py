@@ -30,6 +30,7 @@ from cnitrail.sources import finding as finding_module
 from cnitrail.sources import s3 as s3_module
 from cnitrail.sources import swift as swift_module
 from cnitrail.sources.bucket import Bucket
+from cnitrail.sources.reply import checked
 
 ACCOUNTS = ("111111111111", "222222222222")
 REGIONS = ("eu-west-1", "us-east-1")
@@ -75,7 +76,9 @@ def server() -> Iterator[Endpoint]:
 @pytest.fixture(scope="module")
 def session() -> boto3.Session:
     """One for all tests, as it takes a while to learn AWS's API."""
-    return boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name="us-east-1")
+    return checked(
+        boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name="us-east-1")
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -54,9 +54,11 @@ def session(profile: str | None) -> boto3.Session:
     import boto3
     from botocore.exceptions import BotoCoreError
 
+    from cnitrail.sources.reply import checked
+
     try:
         # The AWS CLI reads this one, too, and first; boto3 does not.
-        return boto3.Session(profile_name=profile, region_name=os.environ.get("AWS_REGION") or None)
+        return checked(boto3.Session(profile_name=profile, region_name=os.environ.get("AWS_REGION") or None))
     except BotoCoreError as error:
         raise SourceError(
             f"AWS configuration: {error}", "aws configure list-profiles shows what there is"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         HeadObjectRequestTypeDef,
         ListObjectsV2OutputTypeDef,
         ListObjectsV2RequestTypeDef,
+        ObjectTypeDef,
     )
 
     from cnitrail.model import Scope
@@ -48,19 +49,33 @@ _REASONS = {
 }
 
 
+class ListingError(SourceError):
+    """A page of one listing cannot be had. Other listings may succeed."""
+
+
 class Object(Struct, frozen=True):
-    """An object as it was listed; ``size`` in bytes, ``etag`` without its quotes."""
+    """An object as it was listed; ``size`` in bytes, ``etag`` without its quotes.
+
+    The ETag is empty if the listing gave no ETag, or no size: such an object cannot be fetched as listed.
+    """
 
     key: str
     size: int
     etag: str
 
 
+class Next(Struct, frozen=True):
+    """Where a listing goes on: at S3's token, or after a key, as the keys before it are unwanted."""
+
+    token: str | None = None
+    after: str | None = None
+
+
 class Page(Struct, frozen=True):
     """One page of a listing; ``following`` asks for the next one, None at the end."""
 
     objects: tuple[Object, ...]
-    following: str | None
+    following: Next | None
 
 
 class Bucket:
@@ -101,27 +116,22 @@ class Bucket:
         request["MaxKeys"] = 1
         return bool(self._list(request).get("Contents"))
 
-    def page(self, span: Span, token: str | None) -> Page:
-        """A page of a span's objects: the first, or the one that a page before told of.
+    def page(self, span: Span, start: Next | None) -> Page:
+        """A page of a span's objects: the first, or the one that follows another page.
 
-        Raises ``SourceError``.
+        Raises ``SourceError``, a ``ListingError`` if other spans may still be listed.
         """
         request = self._listing(span.prefix)
-        if token is not None:
-            request["ContinuationToken"] = token
-        elif span.first > span.prefix:
-            request["StartAfter"] = span.first
+        start = start or Next(after=span.first if span.first > span.prefix else None)
+        if start.token is not None:
+            request["ContinuationToken"] = start.token
+        elif start.after is not None:
+            request["StartAfter"] = start.after
         answer = self._list(request)
-        listed = answer.get("Contents", [])
-        ended = bool(listed) and listed[-1].get("Key", "") >= span.last
-        return Page(
-            tuple(
-                Object(each["Key"], each["Size"], each["ETag"].strip('"'))
-                for each in listed
-                if span.first <= each["Key"] < span.last
-            ),
-            None if ended else answer.get("NextContinuationToken"),
+        objects = tuple(
+            _object(each) for each in answer.get("Contents", ()) if span.first <= each["Key"] < span.last
         )
+        return Page(objects, _following(span, answer))
 
     def fetch(self, object_: Object, start: int) -> bytes:
         """At most ``PIECE`` bytes of an object, from ``start`` on, exactly as listed.
@@ -129,7 +139,11 @@ class Bucket:
         Raises ``OSError`` and ``SourceError``. A listing must have come before.
         """
         length = min(object_.size - start, PIECE)
-        if self._swift and (body := self._swift.fetch(object_.key, object_.etag, start, length)):
+        if (
+            self._swift
+            and object_.etag
+            and (body := self._swift.fetch(object_.key, object_.etag, start, length))
+        ):
             return body
         request: GetObjectRequestTypeDef = {"Bucket": self._name, "Key": object_.key}
         if length < object_.size:
@@ -153,11 +167,14 @@ class Bucket:
         """An object by its key, where there is one. Raises ``OSError`` and ``SourceError``."""
         from botocore.exceptions import BotoCoreError, ClientError
 
+        from cnitrail.sources.reply import understood
+
         request: HeadObjectRequestTypeDef = {"Bucket": self._name, "Key": key}
         if self._payer:
             request["RequestPayer"] = "requester"
         try:
-            answer = self._client.head_object(**request)
+            with understood():
+                answer = self._client.head_object(**request)
         except (BotoCoreError, ClientError) as error:
             if aws.code_of(error) in _NO_KEY:
                 return None
@@ -177,13 +194,18 @@ class Bucket:
     def _list(self, request: ListObjectsV2RequestTypeDef) -> ListObjectsV2OutputTypeDef:
         """One page of a listing. Raises ``SourceError``."""
         from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
+
+        from cnitrail.sources.reply import UnexpectedReplyError, understood
 
         def once() -> ListObjectsV2OutputTypeDef:
             try:
-                return self._client.list_objects_v2(**request)
-            except ResponseParserError as error:
+                with understood():
+                    answer = self._client.list_objects_v2(**request)
+            except UnexpectedReplyError as error:
                 raise _TornError(str(error)) from None
+            if problem := _contradiction(request, answer):
+                raise _TornError(f"a page of the listing is not as S3 sends it: {problem}")
+            return answer
 
         try:
             answer = _persistently(once)
@@ -216,11 +238,15 @@ class Bucket:
         Raises ``OSError`` and ``SourceError``.
         """
         from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
 
+        from cnitrail.sources.reply import UnexpectedReplyError, understood
+
+        if not etag:
+            raise OSError("S3 listed it without an ETag or a size, so it cannot be fetched as it was listed")
         try:
-            answer = self._client.get_object(**request)
-        except ResponseParserError as error:
+            with understood():
+                answer = self._client.get_object(**request)
+        except UnexpectedReplyError as error:
             raise _TornError(str(error)) from None
         except (BotoCoreError, ClientError) as error:
             raise self._ended(error) or _unfetched(error) from None
@@ -257,9 +283,42 @@ class Bucket:
             )
         if isinstance(error, ParamValidationError):
             return SourceError(f"{self._uri}: {self._name!r} is no bucket's name", "s3://BUCKET/PREFIX")
-        return SourceError(
-            f"{self._uri}: listing failed: {error}", "try again; AWS_MAX_ATTEMPTS allows more retries"
-        )
+        if isinstance(error, _TornError):
+            hint = "look at the network, the proxy and --endpoint-url, then try again"
+        else:
+            hint = "try again; AWS_MAX_ATTEMPTS allows more retries"
+        return ListingError(f"{self._uri}: listing failed: {error}", hint)
+
+
+def _object(listed: ObjectTypeDef) -> Object:
+    """An object of a listing."""
+    size, etag = listed.get("Size", -1), listed.get("ETag", "").strip('"')
+    return Object(listed["Key"], size, etag) if size >= 0 else Object(listed["Key"], 0, "")
+
+
+def _following(span: Span, answer: ListObjectsV2OutputTypeDef) -> Next | None:
+    """Where the listing of a span goes on after a page; keys of which none is wanted are passed over."""
+    token = answer.get("NextContinuationToken")
+    reached = answer["Contents"][-1]["Key"] if answer.get("Contents") else ""
+    if token is None or reached >= span.last:
+        return None
+    return next((Next(after=last) for first, last in span.unwanted if first <= reached < last), Next(token))
+
+
+def _contradiction(request: ListObjectsV2RequestTypeDef, answer: ListObjectsV2OutputTypeDef) -> str | None:
+    """What in a page of a listing cannot be; None if it is as S3 sends it."""
+    objects, folders = answer.get("Contents", ()), answer.get("CommonPrefixes", ())
+    token = answer.get("NextContinuationToken")
+    names = [*(each.get("Key") for each in objects), *(each.get("Prefix") for each in folders)]
+    if answer.get("KeyCount", 0) > len(names):
+        return f"it announces {answer['KeyCount']:,} keys, and has {len(names):,}"
+    if not all(name and name.startswith(request.get("Prefix", "")) for name in names):
+        return "it lists keys that were not asked for, or that have no name"
+    if answer["IsTruncated"] and not token:
+        return "more keys follow, but it does not say how to ask for them"
+    if token and token == request.get("ContinuationToken"):
+        return "it is followed by itself"
+    return None
 
 
 def _client(uri: str, session: Session, endpoint_url: str | None, connections: int) -> S3Client:

@@ -10,10 +10,11 @@ from msgspec import Struct
 
 from cnitrail.ahead import ahead
 from cnitrail.sources import layout
+from cnitrail.sources.bucket import ListingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
     from cnitrail.model import Scope
     from cnitrail.sources.bucket import Bucket, Object, Page
@@ -24,6 +25,14 @@ THREADS: Final = 32
 
 _AHEAD = 2 * THREADS
 _SEARCHED_PAGES = 100
+
+
+class Unlisted(Struct, frozen=True):
+    """The rest of a span, behind the last key that was listed (empty if none was), and why."""
+
+    span: Span
+    reached: str
+    error: ListingError
 
 
 class Found(Struct, frozen=True):
@@ -115,11 +124,21 @@ def name_of(folder: str) -> str:
     return folder.removesuffix("/").rpartition("/")[2]
 
 
-def listed(pool: Executor, bucket: Bucket, spans: Iterable[Span]) -> Iterator[Object]:
-    """All objects of the spans, in order. The next page is on its way while one is read."""
+def listed(pool: Executor, bucket: Bucket, spans: Iterable[Span]) -> Iterator[Object | Unlisted]:
+    """All objects of the spans, in order. The next page is on its way while one is read.
+
+    A span whose listing breaks off ends with why; the others are listed all the same.
+    """
     for span, first in ahead(pool, lambda span: bucket.page(span, None), spans, most=_AHEAD):
-        page: Page | None = first.result()
-        while page is not None:
-            following = page.following and pool.submit(bucket.page, span, page.following)
-            yield from page.objects
-            page = following.result() if following else None
+        page_on_its_way: Future[Page] | None = first
+        reached = ""
+        while page_on_its_way is not None:
+            try:
+                page = page_on_its_way.result()
+            except ListingError as error:
+                yield Unlisted(span, reached, error)
+                break
+            page_on_its_way = pool.submit(bucket.page, span, page.following) if page.following else None
+            for each in page.objects:
+                yield each
+                reached = each.key

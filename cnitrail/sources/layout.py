@@ -9,6 +9,8 @@ The layout is AWS's (CloudTrail user guide, "Finding your CloudTrail log files")
 
 Folder and stamp are the time of *delivery*: a file holds events of any time before it, and never
 of a time after it. A digest's are the end of the span of deliveries that it lists.
+
+A copy on Windows has backslashes in its paths, so names are found behind either separator.
 """
 
 import re
@@ -27,18 +29,22 @@ DIGESTS = "CloudTrail-Digest"
 _ORGANISATION = re.compile(r"o-[a-z0-9]{10,32}")
 _ACCOUNT = re.compile(r"\d{12}")
 _NAME = re.compile(
-    r"(?P<account>\d{12})_CloudTrail_(?P<region>[a-z0-9-]+)_(?P<stamp>\d{8}T\d{4})Z_[^/]*$",
+    r"(?P<account>\d{12})_CloudTrail_(?P<region>[a-z0-9-]+)_(?P<stamp>\d{8}T\d{4})Z_[^/\\]*$",
     re.ASCII,
 )
 _DIGEST_NAME = re.compile(
-    r"(?:^|/)(?P<account>\d{12})_CloudTrail-Digest_(?P<region>[a-z0-9-]+)_(?P<trail>[^/]+)_(?P<home>[a-z0-9-]+)_"
+    r"(?:^|[/\\])(?P<account>\d{12})_CloudTrail-Digest_(?P<region>[a-z0-9-]+)_"
+    r"(?P<trail>[^/\\]+)_(?P<home>[a-z0-9-]+)_"
     r"(?P<stamp>\d{8}T\d{6})Z(?P<backfill>_backfill)?\.json(?:\.gz)?$",
     re.ASCII,
 )
 _TOP = re.compile(
-    r"^(?P<top>(?:.*/)?AWSLogs/(?:o-[a-z0-9]{10,32}/)?)\d{12}/CloudTrail(?:-Digest)?/", re.ASCII
+    r"^(?P<top>(?:.*[/\\])?AWSLogs[/\\](?:o-[a-z0-9]{10,32}[/\\])?)\d{12}[/\\]CloudTrail(?:-Digest)?[/\\]",
+    re.ASCII,
 )
 _AFTER_SLASH = chr(ord("/") + 1)
+_AFTER_Z = chr(ord("Z") + 1)
+_AFTER_DIGITS = chr(ord("9") + 1)
 
 STAMP_SLACK = timedelta(minutes=15)
 """AWS does not say how a stamp is rounded; files come about every five minutes."""
@@ -67,11 +73,16 @@ class DigestName(Struct, frozen=True):
 
 
 class Span(Struct, frozen=True, order=True):
-    """The keys that begin with ``prefix`` and lie in ``first <= key < last``."""
+    """The keys that begin with ``prefix`` and lie in ``first <= key < last``.
+
+    ``unwanted`` are ranges of keys (``first <= key < last``) that need not be listed: their stamps are of
+    other times.
+    """
 
     prefix: str
     first: str
     last: str
+    unwanted: tuple[tuple[str, str], ...] = ()
 
 
 def log_name(uri: str) -> LogName | None:
@@ -143,15 +154,33 @@ def of_days(folder: str, scope: Scope) -> Span | None:
     date = names[names.index(kind) + 2 :]
     region = folder.removesuffix("/").rsplit("/", len(date))[0] + "/"
     first = final = folder
+    unwanted: list[tuple[str, str]] = []
     if scope.since is not None:
-        first = max(first, f"{region}{_day(_delivered_from(scope.since))}")
+        since = _delivered_from(scope.since)
+        first = max(first, f"{region}{_day(since)}")
+        start, stamp = _names(region, since)
+        unwanted.append((start, f"{start}{stamp}"))
     if scope.until is not None:
         until = _delivered_until(scope.until, scope.delivery_lag)
         final = min(final, f"{region}{_day(until)}", key=_behind)
+        start, stamp = _names(region, until)
+        unwanted.append((f"{start}{stamp}{_AFTER_Z}", f"{start}{_AFTER_DIGITS}"))
     last = _behind(final)
     if first >= last:
         return None
-    return Span(commonprefix([first, final]), first, last)  # noqa: RUF071  keys are no paths
+    prefix = commonprefix([first, final])  # noqa: RUF071  keys are no paths
+    return Span(prefix, first, last, tuple(unwanted) if kind == TRAIL else ())
+
+
+def _names(region: str, time: datetime) -> tuple[str, str]:
+    """How the keys of a day's log files in a Region's folder begin, and how a minute's go on.
+
+    Keys of one day and Region differ in nothing before their stamp, so they sort by it. Those of digests
+    do not: the trail's name comes first.
+    """
+    *_, account, _, name = region.removesuffix("/").split("/")
+    date = f"{time.year:04}{time:%m%d}T"
+    return f"{region}{_day(time)}{account}_{TRAIL}_{name}_{date}", f"{time:%H%M}"
 
 
 def takes(key: str, scope: Scope) -> bool:

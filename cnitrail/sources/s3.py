@@ -14,7 +14,7 @@ from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
 from cnitrail.sources import layout
 from cnitrail.sources.bucket import PIECE, Bucket, Object
-from cnitrail.sources.finding import THREADS, find, listed
+from cnitrail.sources.finding import THREADS, Unlisted, find, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,10 +69,11 @@ class S3Source:
     def _fetched(self, bucket: Bucket, spans: Iterable[Span], pool: Executor) -> Iterator[Document | Skipped]:
         """The objects, many of them on their way at once. Raises ``SourceError``."""
         denied = others = 0
+        unlisted: list[Unlisted] = []
         for each, first in ahead(
             pool,
             lambda each: bucket.fetch(each, 0),
-            self._asked_for(listed(pool, bucket, spans)),
+            self._asked_for(listed(pool, bucket, spans), unlisted),
             most=_AHEAD,
             size=lambda each: min(each.size, PIECE),
             most_size=_AHEAD_BYTES,
@@ -91,6 +92,9 @@ class S3Source:
                 yield Document(uri, each.size, _pieces(bucket, each, head), each.etag)
             if denied == _DENIED_ENOUGH and not others:
                 break
+        if unlisted and not denied and not others:
+            raise unlisted[0].error
+        yield from map(self._broken_off, unlisted)
         if denied and not others:
             raise SourceError(
                 f"{self.uri}: access is denied to all {denied:,} log files tried: "
@@ -100,9 +104,22 @@ class S3Source:
         if not denied and not others and not self._scope.seen:
             raise self._nothing()
 
-    def _asked_for(self, objects: Iterable[Object]) -> Iterator[Object]:
-        """The objects that may matter, and are not known yet."""
+    def _broken_off(self, each: Unlisted) -> Skipped:
+        """What to say of the rest of a listing."""
+        self.found += 1
+        after = f"after {each.reached.rpartition('/')[2]}" if each.reached else "at its beginning"
+        reason = each.error.message.removeprefix(f"{self.uri}: ")
+        return Skipped(
+            f"s3://{self._name}/{each.span.prefix}",
+            f"its listing broke off {after}; the rest was not read: {reason}",
+        )
+
+    def _asked_for(self, objects: Iterable[Object | Unlisted], unlisted: list[Unlisted]) -> Iterator[Object]:
+        """The objects that may matter, and are not known yet; what could not be listed is noted."""
         for each in objects:
+            if isinstance(each, Unlisted):
+                unlisted.append(each)
+                continue
             known = (self._uri_of(each), each.etag) in self._scope.seen
             if not known and layout.takes(each.key, self._scope):
                 self.found += 1

@@ -13,7 +13,7 @@ from cnitrail.errors import SourceError
 from cnitrail.model import DigestFile, LogFile, Metadata, Skipped
 from cnitrail.sources import layout
 from cnitrail.sources.bucket import PIECE, Bucket, Object
-from cnitrail.sources.finding import THREADS, accounts_below, is_asked_for, listed, name_of, search
+from cnitrail.sources.finding import THREADS, Unlisted, accounts_below, is_asked_for, listed, name_of, search
 from cnitrail.sources.trails import NEXT_TO
 from cnitrail.times import FIRST, moved
 
@@ -147,7 +147,11 @@ class BucketTrail:
         )
         folders = sorted(self._folders.get((site, kind), ()))
         spans = [span for folder in folders if (span := layout.of_days(folder, wide)) is not None]
-        return (each for each in listed(self._pool, self._bucket, spans) if not each.key.endswith("/"))
+        for each in listed(self._pool, self._bucket, spans):
+            if isinstance(each, Unlisted):
+                raise each.error  # what is not listed would be called missing
+            if not each.key.endswith("/"):
+                yield each
 
     def _log(self, each: Object, name: layout.LogName) -> LogFile:
         return LogFile(

@@ -116,7 +116,7 @@ class DirectoryTrail:
 
     def _enter(self, path: str, status: os.stat_result) -> None:
         """Take a file in, if its name is one that CloudTrail gives."""
-        key = shown(path)
+        key = shown(path).replace(os.sep, "/")
         if key != path:
             self._paths[key] = path
         etag = f"{status.st_size}-{status.st_mtime_ns}"
