@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from cnitrail.errors import SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import boto3
 
     from cnitrail.model import Scope
@@ -29,6 +33,15 @@ _FOR_CREDENTIALS = frozenset(
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
 _WRONG_CLOCK = frozenset({"RequestTimeTooSkewed"})
+_PERHAPS_CLOCK = frozenset(
+    {"RequestExpired", "AuthFailure", "SignatureDoesNotMatch", "InvalidSignatureException"}
+)
+"""Codes that a wrong clock may be behind: AWS refuses signatures that are five minutes old."""
+
+_STALE = re.compile(r"Signature (?:expired|not yet current)(?:: (?P<ours>\w+) is .* \((?P<aws>\w+) [-+])?")
+_SET_CLOCK = "set the clock (timedatectl status shows whether NTP does), then try again"
+_TOLERATED = timedelta(minutes=4, seconds=30)
+"""Nearly the five minutes that AWS tolerates: by less, no signature is refused."""
 
 
 class Failure(Struct, frozen=True):
@@ -82,9 +95,12 @@ def _enabled_regions(session: boto3.Session, scope: Scope) -> tuple[str, ...]:
     """The Regions that the account has enabled; where it does not say, those of its partition."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from cnitrail.sources.reply import understood
+
     home = session.region_name or "us-east-1"
     try:
-        with closing(session.client("ec2", region_name=home, endpoint_url=scope.endpoint_url)) as ec2:
+        client = session.client("ec2", region_name=home, endpoint_url=scope.endpoint_url)
+        with closing(client) as ec2, understood():
             return tuple(sorted(region["RegionName"] for region in ec2.describe_regions()["Regions"]))
     except (BotoCoreError, ClientError):
         partition = session.get_partition_for_region(home)
@@ -106,6 +122,10 @@ def fatal(error: Exception) -> Failure | None:
     from botocore import exceptions as boto
 
     code = code_of(error)
+    if (skew := _skew(error)) is not None:
+        return Failure(
+            f"this machine's clock is wrong{_by(skew)}, so AWS refused the call ({code})", _SET_CLOCK
+        )
     if code in _EXPIRED:
         return Failure(f"the AWS session token has expired ({code})", "sign in again (aws sso login)")
     if code in _UNKNOWN_KEY:
@@ -115,8 +135,6 @@ def fatal(error: Exception) -> Failure | None:
         )
     if code in _WRONG_SECRET:
         return Failure(f"the AWS secret key does not fit the access key ({code})", "aws configure")
-    if code in _WRONG_CLOCK:
-        return Failure(f"this machine's clock is wrong, so AWS refuses it ({code})", "set the clock")
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
         return Failure(
             f"there are no AWS credentials ({error})",
@@ -139,13 +157,62 @@ def fatal(error: Exception) -> Failure | None:
     return None
 
 
+def _skew(error: Exception) -> timedelta | None:
+    """How far this machine's clock is ahead of AWS's, if AWS refused a call for it; zero if not known."""
+    from botocore.exceptions import ClientError
+
+    if not isinstance(error, ClientError):
+        return None
+    said: Mapping[str, Any] = error.response.get("Error", {})
+    code, stale = code_of(error), _STALE.search(str(said.get("Message")))
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    by_date = _between(datetime.now(UTC), headers.get("date"))
+    if stale is not None:
+        return _between(stale["ours"], stale["aws"]) or by_date or timedelta()
+    if code in _WRONG_CLOCK:
+        return _between(said.get("RequestTime"), said.get("ServerTime")) or by_date or timedelta()
+    return by_date if code in _PERHAPS_CLOCK and by_date and abs(by_date) > _TOLERATED else None
+
+
+def _between(ours: object, theirs: object) -> timedelta | None:
+    """The time between two times as AWS writes them; None if one is none."""
+    first, second = _time(ours), _time(theirs)
+    return first - second if first and second else None
+
+
+def _time(text: object) -> datetime | None:
+    """An aware time from ISO 8601 or HTTP's format; None if it is none."""
+    from email.utils import parsedate_to_datetime
+
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            time = parse(str(text))
+        except (ValueError, OverflowError):
+            continue
+        return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return None
+
+
+def _by(skew: timedelta) -> str:
+    """By how much a clock is wrong, as far as it is known."""
+    minutes = round(abs(skew) / timedelta(minutes=1))
+    if not minutes:
+        return ""
+    way = "fast" if skew > timedelta() else "slow"
+    return f" by about {minutes:,} minute{'s' if minutes > 1 else ''} ({way})"
+
+
 def failure(error: Exception, action: str) -> Failure:
     """What any error of botocore means; ``action`` is the IAM action of the call."""
     from botocore import exceptions as boto
 
+    from cnitrail.sources.reply import UnexpectedReplyError
+
     lasting = fatal(error)
     if lasting is not None:
         return lasting
+    if isinstance(error, UnexpectedReplyError):
+        return Failure(f"{action}: {error}", "look at the proxy and --endpoint-url", lasting=False)
     if not isinstance(error, boto.ClientError):
         return Failure(str(error), None)
     code = code_of(error)

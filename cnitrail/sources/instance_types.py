@@ -19,6 +19,8 @@ def describe(names: Iterable[str], region: str | None, profile: str | None) -> M
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from cnitrail.sources.reply import understood
+
     values = sorted(name for name in names if _NAME.fullmatch(name))
     if not values:
         return {}
@@ -28,7 +30,8 @@ def describe(names: Iterable[str], region: str | None, profile: str | None) -> M
         pages = client.get_paginator("describe_instance_types").paginate(
             Filters=[{"Name": "instance-type", "Values": values}]
         )
-        found = [described(each) for page in pages for each in page["InstanceTypes"]]
+        with understood():
+            found = [described(each) for page in pages for each in page["InstanceTypes"]]
     except (BotoCoreError, ClientError) as error:
         raise failure(error, "ec2:DescribeInstanceTypes").of("EC2") from None
     return {limits.instance_type: limits for limits in found}

@@ -89,8 +89,10 @@ def _account(credentials: boto3.Session, scope: Scope, region: str) -> str:
     """Whose interfaces are listed. It takes no permission to ask."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from cnitrail.sources.reply import understood
+
     try:
-        with closing(_client(credentials, scope, "sts", region)) as sts:
+        with closing(_client(credentials, scope, "sts", region)) as sts, understood():
             return str(sts.get_caller_identity()["Account"])
     except (BotoCoreError, ClientError) as error:
         raise failure(error, "sts:GetCallerIdentity").of("ec2") from None
@@ -120,13 +122,16 @@ def _describe(client: Any) -> list[tuple[str, bytes | Failure]]:
     """What a Region says to each question, in all its pages."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from cnitrail.sources.reply import understood
+
     answers: list[tuple[str, bytes | Failure]] = []
     with closing(client):
         for operation, action in _OPERATIONS.items():
             uri = f"{_URI}{client.meta.region_name}/{operation.replace('_', '-')}"
             try:
                 pages = client.get_paginator(operation).paginate(PaginationConfig={"PageSize": _PAGE})
-                answers.append((uri, msgspec.json.encode(pages.build_full_result())))
+                with understood():
+                    answers.append((uri, msgspec.json.encode(pages.build_full_result())))
             except (BotoCoreError, ClientError) as error:
                 answers.append((uri, failure(error, action)))
     return answers

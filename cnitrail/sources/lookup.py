@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from cnitrail.errors import SourceError
-from cnitrail.model import Document, Note, Scope, Skipped
+from cnitrail.model import Document, Extent, Note, Scope, Skipped
 from cnitrail.sources.aws import Failure, failure, regions_of, session
 from cnitrail.sources.lookup_index import records
 from cnitrail.sources.lookup_plan import ABREAST, PER_SECOND, Page, Plan, Query, Unanswered, counted
@@ -39,6 +39,9 @@ _UNHEARD_ATTEMPTS = 6
 
 _FRUITLESS = 3
 """So often a question is asked again without bringing anything new."""
+
+_MEMBERS = ("EventId", "EventTime")
+"""What LookupEvents says of every event; the scanner looks for its record."""
 
 Said = Document | Skipped | Note
 
@@ -174,6 +177,9 @@ class _Region:
                     case Page():
                         self.found += 1
                         yield _document(self._name, item)
+                        yield from (
+                            replace(each, source=f"{place}/{each.source}") for each in _incomplete(item)
+                        )
                     case Skipped():
                         self.found += 1
                         yield replace(item, source=f"{place}/{item.source}")
@@ -206,13 +212,21 @@ class _Region:
         """The pages of a question; where its token has expired, it is asked again for what is left."""
         from botocore.exceptions import BotoCoreError, ClientError
 
+        from cnitrail.sources.reply import UnexpectedReplyError, understood
+
         seen: set[str] = set()
         number, fruitless = 0, 0
         until = reached = query.until
         token: str | None = None
         while True:
             try:
-                answer = self._client.lookup_events(**_parameters(query, until, token))
+                with understood():
+                    answer = self._client.lookup_events(**_parameters(query, until, token))
+            except UnexpectedReplyError as error:
+                fruitless += 1
+                if fruitless > _FRUITLESS:
+                    raise Unanswered(failure(error, _ACTION)) from None
+                continue
             except self._client.exceptions.InvalidNextTokenException as error:
                 fruitless += 1
                 if token is None or fruitless > _FRUITLESS:
@@ -222,11 +236,11 @@ class _Region:
             except (BotoCoreError, ClientError) as error:
                 raise Unanswered(failure(error, _ACTION)) from None
             token = answer.get("NextToken")
-            events = tuple(_utc(event) for event in answer["Events"] if event["EventId"] not in seen)
+            events = tuple(_utc(event) for event in answer["Events"] if _id(event) not in seen)
             if events:
                 fruitless = 0
-                seen.update(event["EventId"] for event in events)
-                reached = min(reached, *(event["EventTime"] for event in events))
+                seen.update(map(_id, events))
+                reached = min([reached, *(event["EventTime"] for event in events if "EventTime" in event)])
             if events or token is None:
                 number += 1
                 yield Page(query, number, events, last=token is None)
@@ -248,9 +262,27 @@ def _parameters(query: Query, until: datetime, token: str | None) -> dict[str, A
     return parameters
 
 
+def _id(event: Mapping[str, Any]) -> str:
+    """What two copies of an event have in common; if it has no ID, its record."""
+    return str(event.get("EventId") or event.get("CloudTrailEvent") or event)
+
+
 def _utc(event: Mapping[str, Any]) -> dict[str, Any]:
     """An event with its time in UTC, as botocore reads it in the machine's own zone."""
-    return {**event, "EventTime": event["EventTime"].astimezone(UTC)}
+    time = event.get("EventTime")
+    return {**event, "EventTime": time.astimezone(UTC)} if time is not None else dict(event)
+
+
+def _incomplete(page: Page) -> Iterator[Skipped]:
+    """What is to be said of events that are not as LookupEvents shows them; their records are read."""
+    for member in _MEMBERS:
+        lacking = [event for event in page.events if not event.get(member)]
+        if lacking:
+            yield Skipped(
+                f"{page.query.label}/page-{page.number}",
+                f"{counted(len(lacking), 'event')} without {member}, which LookupEvents always sends",
+                Extent.PART,
+            )
 
 
 def _document(region: str, page: Page) -> Document:

@@ -236,11 +236,11 @@ class Plan:
             else:
                 scan.ended = True
                 if step is not None:
-                    yield _skipped(scan.query, step)
+                    yield _skipped(scan.query, step, scan.reached)
 
     def _place(self, scan: _Scan, page: Page) -> None:
         """How far back a scan has come, and how many pages will follow if all are like the first."""
-        times = [event["EventTime"] for event in page.events]
+        times = [event["EventTime"] for event in page.events if "EventTime" in event]
         scan.ended, scan.reached = page.last, min(times, default=scan.reached)
         if page.number == 1 and times:
             covered = max(max(times) - scan.reached, _SECOND)
@@ -345,11 +345,14 @@ class Plan:
             yield Note("", f"events after {iso(fresh)} may still be missing (--lag)")
 
 
-def _skipped(query: Query, trouble: Unanswered) -> Skipped:
-    """What a failed question leaves; raises where all others would fail, too."""
+def _skipped(query: Query, trouble: Unanswered, reached: datetime | None = None) -> Skipped:
+    """What a failed question leaves, and how far back it came; raises where all others would fail, too."""
     if trouble.failure.lasting:
         raise trouble
-    return Skipped(query.label, trouble.failure.reason)
+    reason = trouble.failure.reason
+    if reached is not None:
+        reason = f"{reason}; what happened before {iso(reached)} was not read"
+    return Skipped(query.label, reason)
 
 
 def _so_far(trouble: Unanswered, scans: list[_Scan]) -> Unanswered:

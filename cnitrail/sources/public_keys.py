@@ -31,12 +31,14 @@ class PublicKeys:
         """The keys that digests of a Region were signed with in a span of time."""
         from botocore.exceptions import BotoCoreError, ClientError
 
+        from cnitrail.sources.reply import understood
+
         origin = f"ListPublicKeys in {region}"
         try:
             client = self._session.client(
                 "cloudtrail", region_name=region, endpoint_url=self._scope.endpoint_url
             )
-            with closing(client):
+            with closing(client), understood():
                 pages = client.get_paginator("list_public_keys").paginate(StartTime=start, EndTime=end)
                 return tuple(
                     PublicKey(each["Fingerprint"], bytes(each["Value"]), origin)

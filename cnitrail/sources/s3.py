@@ -108,7 +108,7 @@ class S3Source:
         """What to say of the rest of a listing."""
         self.found += 1
         after = f"after {each.reached.rpartition('/')[2]}" if each.reached else "at its beginning"
-        reason = each.error.message.removeprefix(f"{self.uri}: ")
+        reason = each.error.message.removeprefix(f"{self.uri}: listing failed: ")
         return Skipped(
             f"s3://{self._name}/{each.span.prefix}",
             f"its listing broke off {after}; the rest was not read: {reason}",
