@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnitrail.ahead import ahead
 from cnitrail.model import Charge, Fault, FaultKind, Skipped
-from cnitrail.sources.copies import SUMS, read_sums
+from cnitrail.sources.copies import SUMS, BadLine, read_sums
 from cnitrail.sources.files import shown, walk
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def _check(path: str, pool: Executor, most: int) -> Iterator[Fault]:
     def lines() -> Iterator[tuple[str, str]]:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             for line in read_sums(file):
-                yield ("", str(line)) if isinstance(line, int) else line
+                yield ("", _unreadable(line)) if isinstance(line, BadLine) else line
 
     for (name, hash_), done in ahead(pool, lambda line: _hash(folder, line[0]), lines(), most=most):
         if not name:
-            yield _fault(path, Charge.INVALID, f"line {hash_} is no checksum of a file below its folder")
+            yield _fault(path, Charge.INVALID, hash_)
             continue
         is_again = name in listed
         listed.add(name)
@@ -61,6 +61,13 @@ def _check(path: str, pool: Executor, most: int) -> Iterator[Fault]:
         if name not in listed:
             reason = "SHA256SUMS does not list it: it was put here later, or sync did not end (run it again)"
             yield _fault(os.path.join(folder, name), Charge.INVALID, reason, path)
+
+
+def _unreadable(line: BadLine) -> str:
+    """What to say of a line that is no checksum."""
+    if line.torn:
+        return f"line {line.number}, the last one, breaks off: sync did not end (run it again)"
+    return f"line {line.number} is no checksum of a file below its folder"
 
 
 def _hash(folder: str, name: str) -> str | OSError | None:

@@ -19,11 +19,20 @@ from cnitrail.sources.layout import digest_name
 SUMS: Final = "SHA256SUMS"
 KEYS: Final = "public-keys.json"
 SIDECAR: Final = ".s3.json"
+LOCK: Final = ".sync-lock"
+"""An empty file that is there only while ``sync`` writes to the copy, or after it was killed."""
 
 _LONGEST = 64 * 1024
 _LONGEST_NAME = 200
 _LINE = re.compile(r"(?P<hash>[0-9a-f]{64})  (?P<path>.+)\n")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
+
+
+class BadLine(Struct, frozen=True):
+    """A line that is no checksum of a file in the folder: its number, from 1, and whether it lacks its end."""
+
+    number: int
+    torn: bool
 
 
 class _Fields(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +44,7 @@ class _Fields(Struct, frozen=True, forbid_unknown_fields=True):
 def is_of_a_copy(path: str) -> bool:
     """Whether a file is one that ``sync`` keeps beside others."""
     folder, name = os.path.split(path)
-    if name == SUMS:
+    if name in {SUMS, LOCK}:
         return True
     if name == KEYS:
         return os.path.exists(os.path.join(folder, SUMS))
@@ -66,14 +75,14 @@ def read_sidecar(path: str) -> Metadata | None:
     return metadata
 
 
-def read_sums(lines: Iterable[str]) -> Iterator[tuple[str, str] | int]:
-    """Each line's path and hash; the number of a line, from 1, that is none, or leads out of the folder.
-
-    The lines come with their ends.
-    """
+def read_sums(lines: Iterable[str]) -> Iterator[tuple[str, str] | BadLine]:
+    """Each line's path and hash, or that it has none. The lines come with their ends."""
     for number, line in enumerate(lines, 1):
         found = _LINE.fullmatch(line)
-        yield (found["path"], found["hash"]) if found and is_inside(found["path"]) else number
+        if found and is_inside(found["path"]):
+            yield found["path"], found["hash"]
+        else:
+            yield BadLine(number, torn=not line.endswith("\n"))
 
 
 def is_inside(path: str) -> bool:
