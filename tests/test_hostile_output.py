@@ -18,6 +18,7 @@ from conftest import FIXTURES, Run
 from stories import hostile
 from test_render_safe import ACTS_OR_HIDES, begins_a_formula
 
+from cnitrail.cli import stderr as stderr_module
 from cnitrail.cli.outputs import OUTPUTS
 
 Ask = Callable[..., Result]
@@ -191,3 +192,59 @@ class TestMistakes:
         result = run(command, *ARGUMENTS.get(command, ()), f"no-such{FILE_NAME}")
         assert result.exit_code == 1
         assert acting(result.stderr) == []
+
+
+class TestAccountAndRegion:
+    """An account and a Region are text like any other: in a gap, in a file's name, in what AWS says."""
+
+    STEERING = "\x1b]0;OWNED\x07\x1b[2J\x1b]8;;https://evil.example\x07here\x1b]8;;\x07\u202e"
+
+    @pytest.fixture
+    def elsewhere(self, tmp_path: Path) -> Path:
+        """Two calls an hour apart, of an account and a Region that steer a terminal."""
+        create = json.loads(
+            gzip.decompress(next((FIXTURES / "hand-assigned").rglob("*.json.gz")).read_bytes())
+        )["Records"][0]
+        records = []
+        for hour in ("09", "10"):
+            user = {**create["userIdentity"], "accountId": self.STEERING}
+            where = {"awsRegion": self.STEERING, "recipientAccountId": self.STEERING, "userIdentity": user}
+            assign = {
+                "eventName": "AssignPrivateIpAddresses",
+                "eventSource": "ec2.amazonaws.com",
+                "eventTime": f"2025-03-04T{hour}:00:00Z",
+                "eventID": f"00000000-0000-4000-8000-0000000000{hour}",
+                "requestParameters": {"networkInterfaceId": "eni-0aaaaaaaaaaaaaaa1"},
+                "responseElements": {
+                    "networkInterfaceId": "eni-0aaaaaaaaaaaaaaa1",
+                    "assignedPrivateIpAddressesSet": {
+                        "assignedPrivateIpAddressSetType": [{"privateIpAddress": "10.0.0.9"}]
+                    },
+                },
+            }
+            records.append({**create, **where, **assign})
+        log = tmp_path / f"{self.STEERING.replace('/', '-')}.json"
+        log.write_text(json.dumps({"Records": records}))
+        return tmp_path
+
+    @pytest.mark.parametrize("command", OF_RECORDS)
+    def test_nothing_of_them_reaches_the_terminal(self, run: Run, elsewhere: Path, command: str) -> None:
+        asked = {
+            "state": ("--at", "2025-03-04T08:00:00Z"),
+            "who": ("10.0.0.9", "--at", "2025-03-04T08:00:00Z"),
+        }.get(command, ())
+        result = run(command, *asked, elsewhere, env={"FORCE_COLOR": ""})
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        assert acting(result.stdout) == []
+        assert acting(result.stderr) == []
+
+    def test_a_gap_names_them_as_escapes(self, run: Run, elsewhere: Path) -> None:
+        stderr = run("state", "--at", "2025-03-04T08:00:00Z", elsewhere).stderr
+        assert r"\x1b]0;OWNED\x07\x1b[2J\x1b]8;;https://evil.example\x07here\x1b]8;;\x07\u202e" in stderr
+
+    def test_stderr_has_one_way_in_beside_the_progress_bar(self) -> None:
+        rooms = Path(stderr_module.__file__).parent
+        ways = {
+            path.name for path in rooms.glob("*.py") if re.search(r"err=True|sys\.stderr", path.read_text())
+        }
+        assert ways == {"progress.py", "stderr.py"}

@@ -11,6 +11,7 @@ import click
 from msgspec.structs import replace
 
 from cnitrail.cli.options import request_options
+from cnitrail.cli.stderr import say
 from cnitrail.errors import SourceError, UsageError
 from cnitrail.store.head import is_sqlite
 
@@ -62,7 +63,7 @@ def collect(request: Request, to: str | None, export: str | None) -> None:
             written, left_out = write_events(place, out)
             skipped += left_out
             if not request.quiet:
-                click.echo(f"{shown}: {many(written, 'event')} written", err=True)
+                say(f"{shown}: {many(written, 'event')} written")
     sys.exit(tell_skipped(skipped, f"the table skipped of {to or 'a store (--to FILE.db)'} has all"))
 
 
@@ -129,7 +130,7 @@ def _collect(request: Request, to: str, name: str) -> Count:
 
     def wait() -> None:
         if not request.quiet:
-            click.echo(f"waiting: another collect is writing to {to}", err=True)
+            say(f"waiting: another collect is writing to {to}")
 
     scope = scope_of(request.wanted, request.access)
     uris = request.sources or ("lookup:",)
@@ -150,10 +151,10 @@ def _collect(request: Request, to: str, name: str) -> Count:
             skipped += [each for each in store.skipped() if each.source not in told]
     except KeyboardInterrupt:
         if name == to:
-            click.echo(f"{to} keeps what was read so far; run the same command again to go on", err=True)
+            say(f"{to} keeps what was read so far; run the same command again to go on")
         raise
     if not request.quiet:
-        click.echo(_summary(name, collector.collected, store.kept), err=True)
+        say(_summary(name, collector.collected, store.kept))
     return collector.collected
 
 

@@ -9,6 +9,7 @@ import click
 
 from cnitrail.cli.options import PLACE_FILTERS, request_options
 from cnitrail.cli.outputs import output_option
+from cnitrail.cli.stderr import say
 
 if TYPE_CHECKING:
     from cnitrail.cli.request import Request
@@ -68,11 +69,11 @@ def findings(request: Request, fail_on: str | None, output: str) -> None:
         nothing = f"of {many(len(others), 'finding')} in them none is what was asked for"
     status = respond(request, output, evidence, found, nothing=nothing, fail_on=fail_on)
     for hole in holes(coverage, request.wanted):
-        click.echo(f"beware: {hole}", err=True)
+        say(f"beware: {hole}")
     if fail_on is not None:
         worst = SEVERITY_ORDER[Severity(fail_on)]
         failing = sum(SEVERITY_ORDER[each.severity] <= worst for each in found)
         if failing:
-            click.echo(f"--fail-on {fail_on}: {many(failing, 'finding')}", err=True)
+            say(f"--fail-on {fail_on}: {many(failing, 'finding')}")
             sys.exit(_FOUND)
     sys.exit(status)

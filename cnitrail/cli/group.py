@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cnitrail.cli.stderr import say
 from cnitrail.errors import CnitrailError, UsageError
 
 if TYPE_CHECKING:
@@ -46,28 +47,24 @@ class CommandGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors of ours become a message and an exit status."""
         if sys.stdout is None:
-            click.echo(
-                "cnitrail: standard output is closed: there is nowhere to write the answer to", err=True
-            )
+            say("cnitrail: standard output is closed: there is nowhere to write the answer to")
             ctx.exit(1)
         try:
             return super().invoke(ctx)
         except OSError as error:
             if error.errno == EPIPE:
                 os._exit(141)  # the reader has seen enough: as of a program that SIGPIPE ends
-            click.echo(f"cnitrail: the answer cannot be written: {error.strerror or error}", err=True)
+            say(f"cnitrail: the answer cannot be written: {error.strerror or error}")
             os._exit(1)  # what is still buffered cannot be written either
         except UnicodeEncodeError as error:
-            click.echo(f"cnitrail: the answer cannot be written in {error.encoding}", err=True)
-            click.echo("try: PYTHONIOENCODING=utf-8", err=True)
+            say(f"cnitrail: the answer cannot be written in {error.encoding}")
+            say("try: PYTHONIOENCODING=utf-8")
             ctx.exit(1)
         except CnitrailError as error:
-            from cnitrail.render.safe import printable
-
-            click.echo(f"cnitrail: {printable(error.message)}", err=True)
+            say(f"cnitrail: {error.message}")
             if error.hint:
-                click.echo(f"try: {printable(error.hint)}", err=True)
+                say(f"try: {error.hint}")
             ctx.exit(2 if isinstance(error, UsageError) else 1)
         except (KeyboardInterrupt, click.Abort):
-            click.echo("cnitrail: interrupted", err=True)
+            say("cnitrail: interrupted")
             sys.exit(130)

@@ -9,8 +9,8 @@ import click
 
 from cnitrail.cli.options import request_options
 from cnitrail.cli.outputs import output_option
+from cnitrail.cli.stderr import say
 from cnitrail.errors import SourceError, UsageError
-from cnitrail.render.safe import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -138,7 +138,7 @@ def pool(
         instance_types=instance_types,
     )
     if dump is not None and not any(entry.ipamd for entry in entries):
-        click.echo(f"beware: {ipamd}: none of its interfaces is on a node that is shown", err=True)
+        say(f"beware: {ipamd}: none of its interfaces is on a node that is shown")
     sys.exit(status)
 
 
@@ -185,8 +185,8 @@ def _described(names: set[str], region: str | None, profile: str | None) -> Mapp
     try:
         told = describe(names, region, profile)
     except SourceError as error:
-        click.echo(f"beware: {printable(error.message)}", err=True)
+        say(f"beware: {error.message}")
     for name in sorted(names - told.keys()):
-        unknown = f"beware: the limits of {printable(name)} are not known"
-        click.echo(f"{unknown}; --instance-types takes them from a file", err=True)
+        unknown = f"beware: the limits of {name} are not known"
+        say(f"{unknown}; --instance-types takes them from a file")
     return told

@@ -6,8 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
-import click
-
+from cnitrail.cli.stderr import say
 from cnitrail.sources import Measured
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class Progress:
         if self._bar is not None:
             self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
         else:
-            click.echo(printable(text), err=True)
+            say(text)
 
     def note(self, note: Note, files: int) -> None:
         """Say what a source says, after so many files; the time left is shown once it is known."""

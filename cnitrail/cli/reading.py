@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
 from msgspec import Struct, field
 
 from cnitrail.cli.counting import Count
 from cnitrail.cli.progress import Progress
 from cnitrail.cli.scanning import Scanned, problems, scan_source
+from cnitrail.cli.stderr import say
 from cnitrail.decode import NAMES, decode
 from cnitrail.errors import SourceError
 from cnitrail.history import Dispute, Ledger, build, cover
@@ -27,7 +27,6 @@ from cnitrail.model import (
     Skipped,
     SourceReport,
 )
-from cnitrail.render.safe import printable
 from cnitrail.sources import open_source
 
 if TYPE_CHECKING:
@@ -195,7 +194,7 @@ def _told(dispute: Dispute) -> Skipped:
 def tell(evidence: Evidence, shown: int, quiet: bool, nothing: str) -> int:
     """Say on stderr what was read and what was not; the exit status that follows from it."""
     if not quiet:
-        click.echo(_summary(evidence, shown, nothing), err=True)
+        say(_summary(evidence, shown, nothing))
     unproven = evidence.verified and _tell_proven(evidence, quiet)
     faulty = _tell_each("at fault", evidence.faults, "-o json lists all under evidence.faults")
     skipped = tell_skipped(evidence.skipped, "-o json lists all under evidence.skipped")
@@ -208,7 +207,7 @@ def _tell_proven(evidence: Evidence, quiet: bool) -> bool:
 
     nothing = not any(reach.proven for reach in evidence.coverage)
     if nothing or not quiet:
-        click.echo(how_proven(Coverage(evidence.coverage)), err=True)
+        say(how_proven(Coverage(evidence.coverage)))
     return nothing
 
 
@@ -220,10 +219,10 @@ def tell_skipped(skipped: Sequence[Skipped], where: str) -> int:
 def _tell_each(what: str, found: Sequence[Skipped | Faulty], where: str) -> bool:
     """Say on stderr what was found, and where all of it is listed; whether there is any."""
     for each in found[:_SHOWN]:
-        click.echo(f"{what}: {printable(each.source)}: {printable(each.reason)}", err=True)
+        say(f"{what}: {each.source}: {each.reason}")
     more = len(found) - _SHOWN
     if more > 0:
-        click.echo(f"{what}: {more} more; {where}", err=True)
+        say(f"{what}: {more} more; {where}")
     return bool(found)
 
 

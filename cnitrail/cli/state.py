@@ -9,6 +9,7 @@ import click
 
 from cnitrail.cli.options import PLACE_FILTERS, Time, request_options
 from cnitrail.cli.outputs import output_option
+from cnitrail.cli.stderr import say
 from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _rebuilt(request: Request, at: datetime | None, output: str) -> int:
     entries = list(answer(history, at, request.wanted))
     status = respond(request, output, evidence, entries, at=at, live=())
     for gap in uncovered(Coverage(evidence.coverage), at, request.wanted):
-        click.echo(f"beware: {gap}", err=True)
+        say(f"beware: {gap}")
     return status
 
 
@@ -93,9 +94,9 @@ def _compared(request: Request, at: datetime | None, live: tuple[str, ...], outp
     whole = replace(evidence, skipped=(*evidence.skipped, *skipped))
     status = respond(request, output, whole, entries, at=at, live=live)
     if not request.quiet:
-        click.echo(f"compared with EC2: {_counts(entries)}", err=True)
+        say(f"compared with EC2: {_counts(entries)}")
     for gap in uncovered(coverage, at, request.wanted):
-        click.echo(f"beware: {gap}", err=True)
+        say(f"beware: {gap}")
     return status
 
 

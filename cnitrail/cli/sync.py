@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cnitrail.cli.options import request_options
+from cnitrail.cli.stderr import say
 from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,5 +61,5 @@ def sync(request: Request, to: str) -> None:
     synced = syncing.synced
     if not request.quiet:
         new = f"{many(synced.digests, 'digest')} and {many(synced.logs, 'log file')} copied"
-        click.echo(f"{to}: {new}, {synced.known:,} were there", err=True)
+        say(f"{to}: {new}, {synced.known:,} were there")
     sys.exit(tell_skipped(synced.skipped, "run the same command again to try those"))

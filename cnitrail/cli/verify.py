@@ -9,6 +9,7 @@ import click
 
 from cnitrail.cli.options import request_options
 from cnitrail.cli.outputs import output_option
+from cnitrail.cli.stderr import say
 from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
@@ -87,11 +88,10 @@ def _status(found: Verification, quiet: bool) -> int:
         return 3
     if found.digests == found.backfill_digests == type(found.digests)():
         if not quiet:
-            click.echo("nothing to verify: there are no digests of what was asked for", err=True)
-            click.echo(
+            say("nothing to verify: there are no digests of what was asked for")
+            say(
                 "try: name the bucket itself; aws cloudtrail describe-trails tells whether "
-                "LogFileValidationEnabled is true",
-                err=True,
+                "LogFileValidationEnabled is true"
             )
         return _NOTHING
     return 0

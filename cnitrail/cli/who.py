@@ -9,8 +9,8 @@ import click
 
 from cnitrail.cli.options import Time, request_options
 from cnitrail.cli.outputs import output_option
+from cnitrail.cli.stderr import say
 from cnitrail.errors import UsageError
-from cnitrail.render.safe import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -79,12 +79,12 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     answers = list(_answers(witness, questions, request.wanted))
     status = respond(request, output, evidence, answers, **asked)
     if not request.quiet and any(map(can_have_digests, request.sources)) and not request.verify:
-        click.echo("merely read; --verify proves it with CloudTrail's digests", err=True)
+        say("merely read; --verify proves it with CloudTrail's digests")
     unreadable = [each for each in questions if isinstance(each, Unreadable)]
     for each in unreadable[:_SHOWN]:
-        click.echo(f"not a question: {printable(each.reason)}", err=True)
+        say(f"not a question: {each.reason}")
     if len(unreadable) > _SHOWN:
-        click.echo(f"not a question: {len(unreadable) - _SHOWN} more; each answer says why", err=True)
+        say(f"not a question: {len(unreadable) - _SHOWN} more; each answer says why")
     sys.exit(3 if unreadable else status)
 
 

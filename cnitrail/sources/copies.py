@@ -29,7 +29,7 @@ _UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
 
 
 class BadLine(Struct, frozen=True):
-    """A line that is no checksum of a file in the folder: its number, from 1, and whether it lacks its end."""
+    """A line that is no checksum of a file in the folder: its number from 1, and whether it lacks its end."""
 
     number: int
     torn: bool
