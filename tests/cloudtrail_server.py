@@ -62,11 +62,14 @@ class CloudTrail:
 
     A fault is an error code, or ``reset`` for a connection that is cut. ``limit`` is how many calls
     a second are answered in each Region, by this machine's clock. ``asked`` is the Region and the
-    value of the call at hand, for a fault to look at.
+    value of the call at hand, for a fault to look at. ``portal`` makes of an answer what arrives
+    instead, None for the answer itself; ``message`` is what an error says.
     """
 
     fault: Callable[[int], str | None] = lambda _: None
     limit: int | None = None
+    portal: Callable[[dict[str, Any]], bytes | None] = lambda _: None
+    message: str = "a test asked for this error"
     unindexed: tuple[str, ...] = ()
     calls: list[Call] = field(default_factory=list)
     url: str = ""
@@ -107,7 +110,7 @@ class CloudTrail:
         if trouble == "reset":
             return None
         if trouble is not None:
-            return (500 if trouble == "InternalFailure" else 400), _error(trouble)
+            return (500 if trouble == "InternalFailure" else 400), _error(trouble, self.message)
         if attribute not in ATTRIBUTES:
             return 400, _error("InvalidLookupAttributesException")
         same = json.dumps({**asked, "NextToken": None}, sort_keys=True)
@@ -166,7 +169,8 @@ def serve(trail: CloudTrail) -> ThreadingHTTPServer:
                 self.close_connection = True
                 return
             status, body = answer
-            text = json.dumps(body).encode()
+            instead = trail.portal(body) if status == 200 else None
+            text = json.dumps(body).encode() if instead is None else instead
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.send_header("Content-Length", str(len(text)))
@@ -190,8 +194,8 @@ def _attribute(asked: dict[str, Any]) -> tuple[str, str]:
     return attributes[0]["AttributeKey"], attributes[0]["AttributeValue"]
 
 
-def _error(code: str) -> dict[str, str]:
-    return {"__type": code, "message": f"{code} was asked for by a test"}
+def _error(code: str, message: str = "it was asked for wrongly") -> dict[str, str]:
+    return {"__type": code, "message": message}
 
 
 def _username(identity: dict[str, Any]) -> str | None:

@@ -47,8 +47,24 @@ class Refusal:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-Fault = Refusal | str
-"""A refusal, or what happens to the answer: timeout, reset, truncated, short, long."""
+@dataclass(frozen=True)
+class Portal:
+    """What something that is not S3 answers with, and calls a success."""
+
+    body: bytes
+    type: str = "text/html"
+
+
+@dataclass(frozen=True)
+class Edited:
+    """S3's own answer with a part of it, as a regular expression, written otherwise."""
+
+    part: bytes
+    written: bytes
+
+
+Fault = Refusal | Portal | Edited | str
+"""A refusal, another answer, or what happens to S3's: timeout, reset, truncated, short, long."""
 
 
 @dataclass
@@ -138,6 +154,9 @@ class _Handler(BaseHTTPRequestHandler):
         assert region is not None
         fault = endpoint.fault(Call("cloudtrail", action, {}, {}))
         answer: dict[str, object] = {"trailList": endpoint.trails}
+        if isinstance(fault, Portal):
+            self._answer(200, {"Content-Type": fault.type}, fault.body, len(fault.body))
+            return
         if isinstance(fault, Refusal):
             answer = {"__type": fault.code, "message": "as the test asks"}
         elif action == "ListPublicKeys":
@@ -167,6 +186,9 @@ class _Handler(BaseHTTPRequestHandler):
             body = f"<Error><Code>{fault.code}</Code><Message>as the test asks</Message></Error>".encode()
             self._answer(fault.status, {"Content-Type": "application/xml", **fault.headers}, body, len(body))
             return
+        if isinstance(fault, Portal):
+            self._answer(200, {"Content-Type": fault.type}, fault.body, len(fault.body))
+            return
         if fault == "timeout":
             time.sleep(1.5)
         if fault in {"timeout", "reset"}:
@@ -184,6 +206,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = answer.read()
         kept = {name: value for name, value in answer.getheaders() if name.lower() not in _OWN}
         connection.close()
+        if isinstance(fault, Edited):
+            body = re.sub(fault.part, fault.written, body, flags=re.DOTALL)
+            kept = {
+                name: value for name, value in kept.items() if not re.fullmatch(fault.part, name.encode())
+            }
         length = int(answer.headers["Content-Length"]) if self.command == "HEAD" else len(body)
         if fault == "truncated":
             body = body[: length // 2]

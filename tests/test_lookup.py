@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import ip_network
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -421,6 +422,139 @@ class TestFaults:
         assert skip.source == "lookup:us-east-1"
         assert "may not call cloudtrail:LookupEvents" in skip.reason
         assert len(reading.entries()) > 5
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"<html>portal</html>",
+            b"<html><br>",
+            b"",
+            b"{}",
+            b"[]",
+            b"null",
+            b'"Events"',
+            b'{"Events":null}',
+            b'{"Events":"none"}',
+            b'{"Events":{}}',
+            b'{"Events":["event"]}',
+            b'{"Events":[{"EventTime":"at noon"}]}',
+            b'{"Events":[{"EventTime":1e300}]}',
+            b'{"Events":[{"EventId":"x","Eve',
+            b"\xff\xfe\x00",
+            b"[" * 100_000,
+        ],
+    )
+    def test_an_answer_that_is_none_is_asked_for_again_then_skipped(self, body: bytes) -> None:
+        with served(CloudTrail()) as account:
+            account.add(other_nodes(120))
+            times = count()
+            account.portal = lambda _: body if next(times) % 9 == 4 else None
+            assert Reading(scope(), account).skipped == []
+            asked = "AssignPrivateIpAddresses"
+            account.portal = lambda _: body if account.asked[1] == asked and account.calls[-1].first else None
+            reading = Reading(scope(), account)
+        (skip,) = reading.skipped
+        assert skip.source == f"lookup:{REGION}/EventName={asked}"
+        assert "what answered is not AWS, or the answer is damaged" in skip.reason
+        assert "was not read" in skip.reason
+        assert len(reading.calls) == len({call.value for call in reading.calls}) + 3
+
+    def test_what_came_before_an_answer_that_is_none_is_kept(self, run: Run) -> None:
+        with served(CloudTrail()) as account:
+            account.add(other_nodes(120))
+            account.portal = lambda _: None if account.calls[-1].first else b"<html>portal</html>"
+            where = ("lookup:", "--region", REGION, "--endpoint-url", account.url)
+            result = run("timeline", *where, "-o", "json")
+        answer = json.loads(result.stdout)
+        assert result.exit_code == 3
+        assert len(answer["entries"]) == 50 + 36 + 12, "the newest 50 of 72, and all of two other names"
+        (skip,) = answer["evidence"]["skipped"]
+        reached = min(
+            each["time"] for each in answer["entries"] if each["event"] == "AssignPrivateIpAddresses"
+        )
+        assert f"what happened before {reached} was not read" in skip["reason"]
+        assert added_up(answer["evidence"]["sources"][0])["files_skipped"] == 1
+
+    def test_nothing_but_answers_that_are_none_is_one_sentence(self, run: Run) -> None:
+        with served(CloudTrail(portal=lambda _: b"<html>portal</html>")) as account:
+            result = run("timeline", "lookup:", "--region", REGION, "--endpoint-url", account.url)
+        assert result.exit_code == 1
+        assert "LookupEvents was answered with application/x-amz-json-1.1 and no Events" in result.stderr
+
+    @pytest.mark.parametrize("member", ["EventId", "EventTime", "CloudTrailEvent"])
+    def test_an_event_that_lacks_a_member_is_said_and_the_others_are_read(
+        self, member: str, run: Run
+    ) -> None:
+        def lacking(body: dict[str, Any]) -> bytes:
+            for event in body["Events"][::2]:
+                del event[member]
+            return json.dumps(body).encode()
+
+        with served(CloudTrail(portal=lacking)) as account:
+            account.add(other_nodes(120))
+            where = ("lookup:", "--region", REGION, "--endpoint-url", account.url)
+            result = run("timeline", *where, "-o", "json")
+        answer = json.loads(result.stdout)
+        assert result.exit_code == 3
+        assert len(answer["entries"]) == (60 if member == "CloudTrailEvent" else 120)
+        reasons = [skip["reason"] for skip in answer["evidence"]["skipped"]]
+        if member == "CloudTrailEvent":
+            assert len(reasons) == 60
+            assert {reason.partition(": ")[2] for reason in reasons} == {
+                "a LookupEvents item without its CloudTrailEvent"
+            }
+        else:
+            assert sum(int(reason.partition(" ")[0]) for reason in reasons) == 60
+            assert {reason.partition("without ")[2] for reason in reasons} == {
+                f"{member}, which LookupEvents always sends"
+            }
+        added_up(answer["evidence"]["sources"][0])
+
+    @pytest.mark.parametrize(
+        ("message", "wrong"),
+        [
+            (
+                (
+                    "Signature expired: 20250304T090000Z is now earlier than 20250304T093000Z "
+                    "(20250304T093500Z - 5 min.)"
+                ),
+                "this machine's clock is wrong by about 35 minutes (slow)",
+            ),
+            (
+                (
+                    "Signature not yet current: 20250304T110000Z is still later than 20250304T100500Z "
+                    "(20250304T100000Z + 5 min.)"
+                ),
+                "this machine's clock is wrong by about 60 minutes (fast)",
+            ),
+            ("Signature expired", "this machine's clock is wrong, so"),
+        ],
+    )
+    def test_a_wrong_clock_is_named_and_by_how_much(self, message: str, wrong: str) -> None:
+        with (
+            served(CloudTrail(lambda _: "InvalidSignatureException", message=message)) as account,
+            pytest.raises(SourceError) as raised,
+        ):
+            Reading(scope(), account)
+        assert wrong in raised.value.message
+        assert raised.value.hint
+        assert raised.value.hint.startswith("set the clock")
+
+    def test_a_wrong_secret_is_no_wrong_clock(self) -> None:
+        message = "The request signature we calculated does not match the signature you provided."
+        with (
+            served(CloudTrail(lambda _: "InvalidSignatureException", message=message)) as account,
+            pytest.raises(SourceError, match="the AWS secret key does not fit the access key"),
+        ):
+            Reading(scope(), account)
+
+    def test_what_an_error_says_steers_no_terminal(self, run: Run) -> None:
+        message = "no\x1b]8;;https://evil.example\x07here\x1b[2J\u202e"
+        with served(CloudTrail(lambda _: "AccessDeniedException", message=message)) as account:
+            result = run("timeline", "lookup:", "--region", REGION, "--endpoint-url", account.url)
+        assert result.exit_code == 1
+        assert r"no\x1b]8;;https://evil.example\x07here\x1b[2J\u202e" in result.stderr
+        assert "\x1b" not in result.stderr
 
     @pytest.mark.parametrize(
         ("code", "message"),

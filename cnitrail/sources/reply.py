@@ -37,6 +37,14 @@ _ALWAYS: Final[Mapping[str, str]] = {
 _LISTING = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?<ListBucketResult[\s>]")
 
 
+_JSON = frozenset({"ListPublicKeys", "LookupEvents"})
+
+_OF_PARSERS: Final = (
+    *(ResponseParserError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError),
+    RuntimeError,  # nested too deeply, or a time that no time zone has
+)
+
+
 class UnexpectedReplyError(BotoCoreError):
     """An answer that AWS does not give."""
 
@@ -56,26 +64,24 @@ def understood() -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError):
         raise
-    except (
-        ResponseParserError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        LookupError,
-        ArithmeticError,
-    ) as error:
+    except _OF_PARSERS as error:
         raise UnexpectedReplyError(problem=f"it cannot be read ({error})") from None
-    except RecursionError:
-        raise UnexpectedReplyError(problem="it cannot be read (nested too deeply)") from None
 
 
 def _check(http_response: AWSResponse, parsed: Mapping[str, Any], model: OperationModel, **_: object) -> None:
     """Look for the member that is always there, and at the root of a listing."""
-    member = _ALWAYS.get(model.name)
+    name, member = model.name, _ALWAYS.get(model.name)
     if http_response.status_code >= 300 or member is None:
         return
     kind = http_response.headers.get("Content-Type", "no type")
-    if parsed.get(member) is None:
-        raise UnexpectedReplyError(problem=f"{model.name} was answered with {kind} and no {member}")
-    if model.name == "ListObjectsV2" and not _LISTING.match(http_response.content):
-        raise UnexpectedReplyError(problem=f"{model.name} was answered with {kind} that is no listing")
+    if parsed.get(member) is None or (
+        name in _JSON and not parsed[member] and not _is_list(member, http_response)
+    ):
+        raise UnexpectedReplyError(problem=f"{name} was answered with {kind} and no {member}")
+    if name == "ListObjectsV2" and not _LISTING.match(http_response.content):
+        raise UnexpectedReplyError(problem=f"{name} was answered with {kind} that is no listing")
+
+
+def _is_list(member: str, answer: AWSResponse) -> bool:
+    """Whether a member of a JSON answer is a list: botocore takes an empty object for one."""
+    return re.search(rb'"%s"\s*:\s*\[' % member.encode(), answer.content) is not None
