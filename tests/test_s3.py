@@ -17,7 +17,7 @@ import pytest
 from accounts import added_up
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
-from loopback import Call, Endpoint, Fault, Refusal, endpoint
+from loopback import Call, Edited, Endpoint, Fault, Portal, Refusal, endpoint
 from msgspec.structs import replace
 from write import files, zipped
 
@@ -462,6 +462,194 @@ class TestSwift:
             assert (bucket._open_swift() is not None) is given
 
 
+NO_LISTINGS: dict[str, Fault] = {
+    "a portal's page": Portal(b"<html><body>Please sign in</body></html>"),
+    "a page that is no XML": Portal(b"<!doctype html><html><br>&nbsp;"),
+    "nothing": Portal(b""),
+    "JSON": Portal(b'{"ok":true}', "application/json"),
+    "another root": Edited(rb"ListBucketResult", b"ListVersionsResult"),
+    "an error that is called a success": Portal(
+        b"<Error><Code>InternalError</Code></Error>", "application/xml"
+    ),
+    "no word on whether more follows": Edited(rb"<IsTruncated>.*?</IsTruncated>", b""),
+    "no way to what follows": Edited(rb"<NextContinuationToken>.*?</NextContinuationToken>", b""),
+    "fewer keys than announced": Edited(rb"<Contents>.*?</Contents>(?=<Contents>)", b""),
+    "keys of another place": Edited(rb"<Key>", b"<Key>elsewhere/"),
+    "keys without a name": Edited(rb"<Key>.*?</Key>", b""),
+    "a size that is no number": Edited(rb"<Size>.*?</Size>", b"<Size>large</Size>"),
+}
+
+
+class TestNoListing:
+    """A page that is no listing is never the end of one: it is asked for again, and then said."""
+
+    URI = "s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1/"
+
+    @pytest.fixture(autouse=True)
+    def _small_pages(self, server: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+        server.page = 5
+
+    def second(self, fault: Fault, times: int) -> Callable[[Call], Fault | None]:
+        """A fault of the second page, so many times."""
+        left = itertools.repeat(None, times)
+
+        def spoil(call: Call) -> Fault | None:
+            is_second = call.is_listing and "continuation-token" in call.query
+            return fault if is_second and next(left, self) is None else None
+
+        return spoil
+
+    @pytest.mark.parametrize("answer", NO_LISTINGS)
+    def test_once_it_is_asked_for_again(self, read: Read, server: Endpoint, answer: str) -> None:
+        server.fault = self.second(NO_LISTINGS[answer], times=1)
+        assert len(keys(read(self.URI))) == 12
+
+    @pytest.mark.parametrize("answer", NO_LISTINGS)
+    def test_for_good_what_came_before_is_kept_and_the_loss_is_said(
+        self, read: Read, server: Endpoint, answer: str
+    ) -> None:
+        server.fault = self.second(NO_LISTINGS[answer], times=1000)
+        delivered = read(self.URI)
+        assert len([each for each in delivered if isinstance(each, Document)]) == 5
+        (skipped,) = [each for each in delivered if isinstance(each, Skipped)]
+        assert skipped.source == self.URI
+        last = "111111111111_CloudTrail_eu-west-1_20240514T0005Z_0123456789abcdef.json.gz"
+        assert skipped.reason.startswith(f"its listing broke off after {last}; the rest was not read: ")
+
+    @pytest.mark.parametrize("answer", ["a portal's page", "nothing", "another root"])
+    def test_where_no_page_is_a_listing_it_is_an_error(
+        self, read: Read, server: Endpoint, answer: str
+    ) -> None:
+        server.fault = lambda call: NO_LISTINGS[answer] if call.is_listing else None
+        with pytest.raises(SourceError, match="listing failed: what answered is not AWS") as raised:
+            read("s3://plain-logs")
+        assert raised.value.hint == "look at the network, the proxy and --endpoint-url, then try again"
+
+    def test_other_regions_are_read_all_the_same(self, read: Read, server: Endpoint) -> None:
+        def spoil(call: Call) -> Fault | None:
+            of_days = call.is_listing and call.query.get("prefix", "").endswith(
+                "222222222222/CloudTrail/us-east-1/"
+            )
+            return NO_LISTINGS["a portal's page"] if of_days else None
+
+        server.fault = spoil
+        delivered = read("s3://plain-logs/AWSLogs")
+        assert len([each for each in delivered if isinstance(each, Document)]) == 36
+        (skipped,) = [each for each in delivered if isinstance(each, Skipped)]
+        assert skipped.source == "s3://plain-logs/AWSLogs/222222222222/CloudTrail/us-east-1/"
+        assert skipped.reason.startswith("its listing broke off at its beginning")
+
+    @pytest.mark.parametrize("part", [rb"<ETag>.*?</ETag>", rb"<Size>.*?</Size>"])
+    def test_an_object_listed_without_what_it_is_fetched_by_is_skipped(
+        self, read: Read, server: Endpoint, part: bytes
+    ) -> None:
+        name = b"T1205Z_0123456789abcdef.json.gz"
+        one = rb"(<Key>[^<]*20240514" + name + rb"</Key>(?:(?!</Contents>).)*?)" + part
+        server.fault = lambda call: Edited(one, rb"\1") if call.is_listing else None
+        delivered = read(self.URI)
+        assert len([each for each in delivered if isinstance(each, Document)]) == 11
+        (skipped,) = [each for each in delivered if isinstance(each, Skipped)]
+        assert skipped.source.endswith("_20240514T1205Z_0123456789abcdef.json.gz")
+        assert "S3 listed it without an ETag or a size" in skipped.reason
+
+    @pytest.mark.usefixtures("_either")
+    @pytest.mark.parametrize("fault", [Portal(b"<html>Please sign in</html>"), Edited(rb"(?i)etag", b"")])
+    def test_an_object_that_comes_without_an_etag_is_skipped(
+        self, read: Read, server: Endpoint, fault: Fault
+    ) -> None:
+        bad = key("111111111111", "eu-west-1", "2024/05/14", "1200")
+        server.fault = lambda call: fault if call.key == bad else None
+        delivered = read(self.URI)
+        assert len([each for each in delivered if isinstance(each, Document)]) == 11
+        (skipped,) = [each for each in delivered if isinstance(each, Skipped)]
+        assert skipped.source == f"s3://plain-logs/{bad}"
+        assert "GetObject was answered with" in skipped.reason
+        assert skipped.reason.endswith("and no ETag")
+
+    def test_the_command_answers_with_what_it_has_and_exit_3(self, server: Endpoint) -> None:
+        server.fault = self.second(NO_LISTINGS["a portal's page"], times=1000)
+        arguments = ["timeline", "s3://story-logs", "--endpoint-url", server.url, "-o", "json"]
+        ran = CliRunner().invoke(main, arguments)
+        assert ran.exit_code == 3
+        answer = json.loads(ran.stdout)
+        assert len(answer["entries"]) > 0
+        assert "its listing broke off after" in ran.stderr
+        assert added_up(answer["evidence"]["sources"][0])["files_skipped"] > 0
+
+
+@pytest.fixture(scope="module")
+def full(server: Endpoint) -> tuple[str, ...]:
+    """A log file every three minutes, and files that nobody named as CloudTrail does."""
+    clocks = [f"{hour:02}{minute:02}" for hour in range(24) for minute in range(0, 60, 3)]
+    made = [key("111111111111", "eu-west-1", day, clock) for day in DAYS[:2] for clock in clocks]
+    folder = "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/14/"
+    strange = [f"{folder}000-before.json.gz", f"{folder}renamed.json.gz"]
+    server.put("full-logs", dict.fromkeys([*made, *strange], BODY))
+    return tuple(strange)
+
+
+class TestFullDay:
+    """A day with many files is listed from the minute asked for to the last that may matter."""
+
+    @pytest.mark.parametrize(
+        "uri", ["s3://full-logs", "s3://full-logs/AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/14/"]
+    )
+    def test_one_minute_takes_a_few_pages(
+        self, read: Read, server: Endpoint, full: tuple[str, ...], uri: str
+    ) -> None:
+        server.page = 7
+        asked = Scope(
+            since=at("2024-05-14T11:30"), until=at("2024-05-14T11:31"), delivery_lag=timedelta(minutes=5)
+        )
+        clocks = [f"{at_ // 60:02}{at_ % 60:02}" for at_ in range(11 * 60 + 15, 11 * 60 + 52, 3)]
+        wanted = [key("111111111111", "eu-west-1", "2024/05/14", clock) for clock in clocks]
+        assert keys(read(uri, asked)) == sorted([*wanted, *full])
+        of_days = [query for query in server.listings if "2024/05/14" in query.get("prefix", "")]
+        assert len(of_days) == 4, "the day's beginning, two with the minute asked for, the day's end"
+
+    def test_only_a_beginning_or_only_an_end(
+        self, read: Read, server: Endpoint, full: tuple[str, ...]
+    ) -> None:
+        server.page = 7
+        late = keys(read("s3://full-logs", Scope(since=at("2024-05-14T23:30"))))
+        assert len(late) == 15 + len(full)
+        assert len(server.listings) < 12
+        server.calls.clear()
+        early = keys(read("s3://full-logs", Scope(until=at("2024-05-13T00:10"), delivery_lag=timedelta())))
+        assert len(early) == 9
+        assert len(server.listings) < 12
+
+    def test_a_span_over_midnight_loses_nothing(
+        self, read: Read, server: Endpoint, full: tuple[str, ...]
+    ) -> None:
+        server.page = 7
+        asked = Scope(
+            since=at("2024-05-13T23:50"), until=at("2024-05-13T23:55"), delivery_lag=timedelta(minutes=10)
+        )
+        found = keys(read("s3://full-logs", asked))
+        assert len(found) == 8 + 7 + len(full)
+        assert len(server.listings) < 14
+
+    @pytest.mark.parametrize("minute", [0, 1, 14, 15, 16, 29, 719, 1425, 1438, 1439])
+    def test_whatever_the_minute_the_answer_is_that_of_a_full_listing(
+        self, read: Read, server: Endpoint, full: tuple[str, ...], minute: int
+    ) -> None:
+        server.page = 1000 if minute % 2 else 16
+        since = at("2024-05-14T00:00") + timedelta(minutes=minute)
+        asked = Scope(since=since, until=since, delivery_lag=timedelta(minutes=3))
+        found = keys(read("s3://full-logs", asked))
+        first, last = since - timedelta(minutes=15), since + timedelta(minutes=18)
+        clocks = [at("2024-05-13T00:00") + timedelta(minutes=each) for each in range(0, 2 * 1440, 3)]
+        wanted = [
+            key("111111111111", "eu-west-1", f"{clock:%Y/%m/%d}", f"{clock:%H%M}")
+            for clock in clocks
+            if first <= clock <= last
+        ]
+        assert [each for each in found if each not in full] == wanted
+        assert set(full) <= set(found)
+
+
 class TestSentences:
     """What ends everything is said in one sentence that names the thing to change."""
 
@@ -519,7 +707,7 @@ class TestSentences:
             ("ExpiredToken", "the AWS session token has expired"),
             ("InvalidAccessKeyId", "AWS does not know these credentials"),
             ("SignatureDoesNotMatch", "the AWS secret key does not fit"),
-            ("RequestTimeTooSkewed", "this machine's clock is wrong"),
+            ("RequestTimeTooSkewed", "this machine's clock is wrong, so AWS refused the call"),
         ],
     )
     @pytest.mark.parametrize("while_listing", [True, False])
@@ -528,6 +716,26 @@ class TestSentences:
     ) -> None:
         server.fault = lambda call: Refusal(403, code) if call.is_listing == while_listing else None
         assert sentence in self.said(read, "s3://plain-logs", NOON)
+
+    def test_a_wrong_clock_is_named_by_how_much(self) -> None:
+        details = {
+            "Code": "RequestTimeTooSkewed",
+            "Message": "The difference between the request time and the current time is too large.",
+            "RequestTime": "20250304T101500Z",
+            "ServerTime": "2025-03-04T09:55:00Z",
+        }
+        said = aws.fatal(ClientError({"Error": details}, "ListObjectsV2"))
+        assert said is not None
+        assert said.reason.startswith("this machine's clock is wrong by about 20 minutes (fast)")
+
+    @pytest.mark.parametrize(("hours", "wrong"), [(0, False), (26, True)])
+    def test_a_date_far_from_ours_explains_a_refusal(self, hours: int, wrong: bool) -> None:
+        date = datetime.now(UTC) + timedelta(hours=hours)
+        headers = {"date": f"{date:%a, %d %b %Y %H:%M:%S} GMT"}
+        answer = {"Error": {"Code": "RequestExpired"}, "ResponseMetadata": {"HTTPHeaders": headers}}
+        said = aws.fatal(ClientError(answer, "DescribeInstances"))  # type: ignore[arg-type]
+        assert said is not None
+        assert ("clock is wrong by about 1,560 minutes (slow)" in said.reason) is wrong
 
     @pytest.fixture
     def _own_session(self, monkeypatch: pytest.MonkeyPatch) -> None:
