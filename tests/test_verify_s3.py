@@ -5,12 +5,14 @@ import logging
 import os
 import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Run
-from loopback import Call, Endpoint, Refusal, endpoint
+from loopback import Call, Edited, Endpoint, Fault, Portal, Refusal, endpoint
 from signed_trail import BUCKET, Objects, SignedTrail, public_keys, records, small_trail
 
 TRAIL = small_trail(top="team/AWSLogs/o-abcdefghij/")
@@ -163,6 +165,52 @@ class TestVerify:
         ]
         assert result.exit_code == 1
 
+    @pytest.mark.parametrize("kind", ["CloudTrail", "CloudTrail-Digest"])
+    def test_a_page_that_is_no_listing_accuses_nobody(
+        self, run: Run, server: Endpoint, at: Place, kind: str
+    ) -> None:
+        def portal(call: Call) -> Fault | None:
+            of_days = call.is_listing and f"/{kind}/eu-west-1/" in call.query.get("prefix", "")
+            return Portal(b"<html>Please sign in</html>") if of_days else None
+
+        server.fault = portal
+        result = run("verify", f"s3://{BUCKET}/team", *at)
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        assert "listing failed: what answered is not AWS, or the answer is damaged" in result.stderr
+
+    @pytest.mark.parametrize(
+        "body",
+        [b"<html>Please sign in</html>", b"{}", b'{"PublicKeyList":{}}', b'{"PublicKeyList":[{}]}', b"["],
+    )
+    def test_an_answer_without_keys_is_one_sentence(
+        self, run: Run, server: Endpoint, at: Place, body: bytes
+    ) -> None:
+        server.fault = lambda call: Portal(body) if call.bucket == "cloudtrail" else None
+        result = run("verify", f"s3://{BUCKET}/team", *at)
+        assert result.exit_code == 1
+        assert "CloudTrail's public keys of eu-west-1: " in result.stderr
+        assert "what answered is not AWS, or the answer is damaged" in result.stderr
+
+    @pytest.mark.parametrize("answer", [Edited(rb"(?i)etag", b""), Refusal(403, "AccessDenied")])
+    def test_a_file_that_nobody_says_whether_it_is_there_is_not_called_missing(
+        self, run: Run, server: Endpoint, at: Place, answer: Fault
+    ) -> None:
+        """A log file that its digest names, but the listing leaves out, is asked for by its name."""
+        unlisted = rb"<Contents><Key>" + TRAIL.logs[0].encode() + rb"</Key>.*?</Contents>"
+
+        def fault(call: Call) -> Fault | None:
+            if call.is_listing:
+                return Edited(unlisted + rb"|<KeyCount>.*?</KeyCount>", b"")
+            return answer if call.key == TRAIL.logs[0] else None
+
+        server.fault = fault
+        result = run("verify", f"s3://{BUCKET}/team", *at, "-o", "json")
+        answer = json.loads(result.stdout)
+        assert answer["evidence"]["logs"] == {"valid": 2, "invalid": 0, "missing": 0, "unproven": 1}
+        assert [each["start"] for each in answer["proven"]] == ["2025-03-04T10:01:31Z"]
+        assert result.exit_code == 3
+
     def test_a_chain_that_goes_on_in_another_bucket_says_which(
         self, run: Run, server: Endpoint, at: Place
     ) -> None:
@@ -305,6 +353,89 @@ class TestSync:
         result = run("sync", f"s3://{BUCKET}", "--to", tmp_path / "copy", *at)
         assert result.exit_code == 3
         assert "verify needs --public-keys" in result.stderr
+
+    def test_one_at_a_time_has_a_copy(self, run: Run, server: Endpoint, at: Place, tmp_path: Path) -> None:
+        copy, seconds = tmp_path / "copy", []
+
+        def meanwhile(call: Call) -> None:
+            if call.key == TRAIL.logs[1] and not seconds:
+                seconds.append(run("sync", f"s3://{BUCKET}", "--to", copy, *at))
+
+        server.fault = meanwhile
+        first = run("sync", f"s3://{BUCKET}", "--to", copy, *at)
+        (second,) = seconds
+        assert (first.exit_code, second.exit_code) == (0, 1)
+        assert second.stderr.splitlines() == [
+            f"cnitrail: {copy}: another sync is writing to this copy",
+            "try: wait until it has ended, then run this again",
+        ]
+        assert run("verify", copy).exit_code == 0
+        assert sorted(path.name for path in copy.iterdir()) == [
+            "SHA256SUMS",
+            "audit-logs",
+            "public-keys.json",
+        ]
+
+    def test_many_at_once_make_one_copy_that_verifies(self, run: Run, at: Place, tmp_path: Path) -> None:
+        copy = tmp_path / "copy"
+        arguments = [sys.executable, "-m", "cnitrail", "sync", f"s3://{BUCKET}", "--to", str(copy), *at]
+        running = [subprocess.Popen(arguments, stderr=subprocess.DEVNULL) for _ in range(4)]
+        statuses = sorted(each.wait() for each in running)
+        assert statuses[0] == 0
+        assert set(statuses) <= {0, 1}
+        assert run("sync", f"s3://{BUCKET}", "--to", copy, *at).stderr.endswith("copied, 18 were there\n")
+        assert run("verify", copy).exit_code == 0
+
+    def test_a_killed_sync_keeps_nobody_out(
+        self, run: Run, server: Endpoint, at: Place, tmp_path: Path
+    ) -> None:
+        copy = tmp_path / "copy"
+
+        def hang(call: Call) -> None:
+            if call.key == TRAIL.logs[1]:
+                time.sleep(20)
+
+        server.fault = hang
+        arguments = [sys.executable, "-m", "cnitrail", "sync", f"s3://{BUCKET}", "--to", str(copy), *at]
+        with subprocess.Popen(arguments) as running:
+            while not list(copy.rglob("*.json.gz")):
+                assert running.poll() is None
+                time.sleep(0.05)
+            assert "another sync is writing" in run("sync", f"s3://{BUCKET}", "--to", copy, *at).stderr
+            running.kill()
+        server.fault = lambda _: None
+        assert (copy / ".sync-lock").exists()
+        assert run("sync", f"s3://{BUCKET}", "--to", copy, *at).exit_code == 0
+        assert not (copy / ".sync-lock").exists()
+        assert run("verify", copy).exit_code == 0
+
+    @pytest.mark.parametrize("cut", [1, 2, 37, 120, 250])
+    def test_a_checksum_line_that_broke_off_is_repaired(
+        self, run: Run, at: Place, tmp_path: Path, cut: int
+    ) -> None:
+        copy = tmp_path / "copy"
+        run("sync", f"s3://{BUCKET}", "--to", copy, *at)
+        sums = copy / "SHA256SUMS"
+        whole = sums.read_bytes()
+        sums.write_bytes(whole[:-cut])
+        torn = run("verify", copy)
+        assert torn.exit_code == 1
+        assert "the last one, breaks off: sync did not end (run it again)" in torn.stdout
+        again = run("sync", f"s3://{BUCKET}", "--to", copy, *at)
+        assert again.exit_code == 0, again.stderr
+        assert sums.read_bytes() == whole
+        assert run("verify", copy).exit_code == 0
+
+    def test_a_line_damaged_in_the_middle_is_no_torn_one(self, run: Run, at: Place, tmp_path: Path) -> None:
+        copy = tmp_path / "copy"
+        run("sync", f"s3://{BUCKET}", "--to", copy, *at)
+        sums = copy / "SHA256SUMS"
+        damaged = b"\xff" + sums.read_bytes()[1:]
+        sums.write_bytes(damaged)
+        result = run("sync", f"s3://{BUCKET}", "--to", copy, *at)
+        assert result.exit_code == 1
+        assert f"{sums}: line 1 is no checksum of a file below its folder" in result.stderr
+        assert sums.read_bytes() == damaged
 
     @pytest.mark.parametrize("sources", [(), ("logs/",), ("s3://a", "s3://b")])
     def test_copies_one_bucket(self, run: Run, tmp_path: Path, sources: tuple[str, ...]) -> None:

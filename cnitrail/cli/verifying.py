@@ -238,22 +238,27 @@ class _Work:
             ]
             here.listed.update(file.uri for _, file in found)
             if judged.is_asked:
-                found = found or self._asked_for(listed, here)
-                yield from (_Job(judged, listed, trail, file) for trail, file in found)
-                if not found:
+                asked_for = found or self._asked_for(listed, here)
+                if asked_for is None:
+                    self._logs[Charge.UNPROVEN] += 1
+                    here.doubted.append((judged.start, judged.end))
+                    continue
+                yield from (_Job(judged, listed, trail, file) for trail, file in asked_for)
+                if not asked_for:
                     self._absent(judged, listed, here)
 
-    def _asked_for(self, listed: Listed, here: _Here) -> list[tuple[Trail, LogFile]]:
-        """A log file that was not listed where its name says, but may be there."""
-        found = []
+    def _asked_for(self, listed: Listed, here: _Here) -> list[tuple[Trail, LogFile]] | None:
+        """A log file that was not listed where its name says, but may be there; None if nobody can say."""
+        found, is_known = [], True
         for trail in here.trails:
             try:
                 file = trail.finds(listed.bucket, listed.key)
             except OSError as error:
                 self._skipped.append(Skipped(f"s3://{listed.bucket}/{listed.key}", str(error)))
+                is_known = False
             else:
                 found += [(trail, file)] if file is not None else []
-        return found
+        return found if found or is_known else None
 
     def _absent(self, judged: Judged, listed: Listed, here: _Here) -> None:
         """Tell of a log file that is not there."""
