@@ -29,7 +29,9 @@ class Call:
 
 @dataclass
 class Ec2:
-    """Where it is and what was asked of it. ``fault`` gives the code that a call is refused with.
+    """Where it is and what was asked of it.
+
+    ``fault`` gives the code that a call is refused with, or the bytes that something else answers with.
 
     moto gives all interfaces at once; ``page`` is how many of them a page has here.
     """
@@ -37,7 +39,7 @@ class Ec2:
     url: str
     behind: str
     calls: list[Call] = field(default_factory=list)
-    fault: Callable[[Call], str | None] = lambda _: None
+    fault: Callable[[Call], str | bytes | None] = lambda _: None
     page: int = 1000
 
     def client(self, region: str) -> Any:
@@ -100,6 +102,9 @@ class _Handler(BaseHTTPRequestHandler):
         call = Call(asked["Action"], region[1], asked)
         self.server.ec2.calls.append(call)
         code = self.server.ec2.fault(call)
+        if isinstance(code, bytes):
+            self._answer(200, code)
+            return
         if code is not None:
             error = f"<Code>{code}</Code><Message>as the test asks</Message>"
             self._answer(403, f"<Response><Errors><Error>{error}</Error></Errors></Response>".encode())

@@ -487,6 +487,28 @@ class TestAws:
         assert (result.exit_code, result.stdout) == (1, "")
         assert f"cnitrail: ec2:eu-west-1/describe-network-interfaces: {said}" in result.stderr
 
+    @pytest.mark.parametrize("body", [b"<html>Please sign in</html>", b"<html><br>", b"", b"{}", b"<a><b>"])
+    def test_a_page_that_is_not_ec2s_makes_no_interface_gone(
+        self, run: Run, aws: Ec2, tmp_path: Path, body: bytes
+    ) -> None:
+        ireland, ohio = Region(aws, "eu-west-1", tmp_path), Region(aws, "us-east-2", tmp_path)
+        behind, there = ireland.make(), ohio.make()
+        aws.fault = lambda call: body if (call.region, call.action[:8]) == ("eu-west-1", "Describe") else None
+        result = run("state", str(tmp_path), "--live", "--endpoint-url", aws.url, "-o", "jsonl")
+        assert result.exit_code == 3
+        matches = {entry["eni"]: entry["match"] for entry in map(json.loads, result.stdout.splitlines())}
+        assert matches == {behind.id: "unchecked", there.id: "same"}
+        assert "what answered is not AWS, or the answer is damaged" in result.stderr
+
+    def test_without_a_word_on_whose_credentials_these_are_there_is_no_answer(
+        self, run: Run, aws: Ec2, tmp_path: Path
+    ) -> None:
+        Region(aws, "eu-west-1", tmp_path).make()
+        aws.fault = lambda _: b"<html>Please sign in</html>"
+        result = run("state", str(tmp_path), "--live", "--endpoint-url", aws.url)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "sts:GetCallerIdentity: what answered is not AWS" in result.stderr
+
     def test_without_credentials_there_is_no_answer(
         self, run: Run, aws: Ec2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

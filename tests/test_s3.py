@@ -724,7 +724,7 @@ class TestSentences:
             "RequestTime": "20250304T101500Z",
             "ServerTime": "2025-03-04T09:55:00Z",
         }
-        said = aws.fatal(ClientError({"Error": details}, "ListObjectsV2"))
+        said = aws.fatal(ClientError({"Error": details}, "ListObjectsV2"))  # type: ignore[typeddict-item]
         assert said is not None
         assert said.reason.startswith("this machine's clock is wrong by about 20 minutes (fast)")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from conftest import Run
 from loopback import Call, Edited, Endpoint, Fault, Portal, Refusal, endpoint
 from signed_trail import BUCKET, Objects, SignedTrail, public_keys, records, small_trail
@@ -192,9 +193,9 @@ class TestVerify:
         assert "CloudTrail's public keys of eu-west-1: " in result.stderr
         assert "what answered is not AWS, or the answer is damaged" in result.stderr
 
-    @pytest.mark.parametrize("answer", [Edited(rb"(?i)etag", b""), Refusal(403, "AccessDenied")])
+    @pytest.mark.parametrize("to_its_name", [Edited(rb"(?i)etag", b""), Refusal(403, "AccessDenied")])
     def test_a_file_that_nobody_says_whether_it_is_there_is_not_called_missing(
-        self, run: Run, server: Endpoint, at: Place, answer: Fault
+        self, run: Run, server: Endpoint, at: Place, to_its_name: Fault
     ) -> None:
         """A log file that its digest names, but the listing leaves out, is asked for by its name."""
         unlisted = rb"<Contents><Key>" + TRAIL.logs[0].encode() + rb"</Key>.*?</Contents>"
@@ -202,7 +203,7 @@ class TestVerify:
         def fault(call: Call) -> Fault | None:
             if call.is_listing:
                 return Edited(unlisted + rb"|<KeyCount>.*?</KeyCount>", b"")
-            return answer if call.key == TRAIL.logs[0] else None
+            return to_its_name if call.key == TRAIL.logs[0] else None
 
         server.fault = fault
         result = run("verify", f"s3://{BUCKET}/team", *at, "-o", "json")
@@ -355,7 +356,7 @@ class TestSync:
         assert "verify needs --public-keys" in result.stderr
 
     def test_one_at_a_time_has_a_copy(self, run: Run, server: Endpoint, at: Place, tmp_path: Path) -> None:
-        copy, seconds = tmp_path / "copy", []
+        copy, seconds = tmp_path / "copy", list[Result]()
 
         def meanwhile(call: Call) -> None:
             if call.key == TRAIL.logs[1] and not seconds:
