@@ -5,7 +5,6 @@ name of a relevant event stands are handed on. Nothing is held but the record at
 may have any size. What cannot be read becomes a ``Skipped``; everything around it is still read.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
@@ -16,7 +15,7 @@ from msgspec import Struct, field
 from cnitrail.jsontext import parse
 from cnitrail.model import Document, Extent, Growth, Origin, Record, Sign, Skipped
 from cnitrail.scan.inflate import Torn, keep_memory, text_of
-from cnitrail.scan.needles import ESCAPE, Bytes
+from cnitrail.scan.needles import Bytes, pattern_of
 from cnitrail.scan.signs import sign_of
 from cnitrail.scan.split import Damage, excerpt, items_of
 from cnitrail.scan.standard import CLOSING, NEXT, OPENING, Standard
@@ -38,6 +37,8 @@ class Tally(Struct):
     """Those that are of no matter."""
     untold: int = 0
     """Those that cannot be read, and are told only as a number."""
+    damaged: bool = False
+    """Whether its text is torn, broken, or could not be read to its end: what was read of it may be altered."""
     signs: set[Sign] = field(default_factory=set)
     """(account, Region, minute) of records that are of no matter, where they are asked for."""
 
@@ -59,8 +60,7 @@ class Scanner:
         growth: Growth = Growth(),  # noqa: B008
     ) -> None:
         names, markers = sorted(names), sorted(markers)
-        needles = b"|".join(re.escape(text).encode() for text in (*names, *markers))
-        self._needle = re.compile(ESCAPE.pattern + b"|" + needles)
+        self._needle = pattern_of(names, markers)
         self._standard = Standard(names, markers)
         self._growth = growth
         keep_memory()
@@ -76,7 +76,7 @@ class Scanner:
         while (end := _end_of_records(text, more)) > 0:
             checked = written.checked and not isinstance(more, _Damaged)
             whole = text if more is None else text[:end]
-            found = self._standard.find(whole, end, checked=checked, signs=signs)
+            found = self._standard.find(whole, end, checked=checked, last=more is None, signs=signs)
             if found is None:
                 break
             tally.records += found.records
@@ -101,6 +101,7 @@ class Scanner:
         for item in items_of(map(bytes, pieces)):
             skipped: Skipped | None = None
             if isinstance(item, Damage):
+                tally.damaged = True
                 skipped = Skipped(uri, item.reason, Extent.PART)
             else:
                 try:
