@@ -764,14 +764,6 @@ def relevant(reading: Reading) -> list[tuple[Origin, Entry]]:
     return [(origin, entry) for origin, entry in entries if entry.get("eventName") in NAMES]
 
 
-@pytest.fixture(scope="module")
-def _far() -> Iterator[None]:
-    """Looking back as far as any of these files reaches."""
-    with pytest.MonkeyPatch.context() as patch:
-        pass
-        yield
-
-
 class TestTwoWays:
     """Files as CloudTrail writes them are searched as a whole: with the same result."""
 
@@ -829,7 +821,6 @@ class TestTwoWays:
         ),
     )
     @settings(max_examples=300)
-    @pytest.mark.usefixtures("_far")
     def test_both_ways_find_the_same(
         self, entries: list[Entry], pack: bool, patches: list[tuple[int, bytes]]
     ) -> None:
