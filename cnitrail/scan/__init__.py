@@ -27,6 +27,8 @@ BLOCK: Final = 1024 * 1024
 MOST_TOLD: Final = 1000
 """So much that cannot be read is told one by one of each document, and nothing twice."""
 
+_JSON: Final = msgspec.json.Decoder(msgspec.Raw)
+
 
 class Tally(Struct):
     """What was read of a document, counted while it is scanned."""
@@ -113,6 +115,7 @@ class Scanner:
                 except _NoRecord as error:
                     skipped = Skipped(uri, str(error), Extent.PART)
                 except _Unreadable as error:
+                    tally.damaged |= isinstance(error, _Broken)
                     skipped = Skipped(uri, f"record {index}: {error}", Extent.RECORD)
                 else:
                     if inside is None:
@@ -136,13 +139,13 @@ class Scanner:
     def _payload(self, item: bytes) -> bytes | None:
         """The record inside an item, or None where it is of no matter."""
         if item[:1] != b"{":
-            raise _Unreadable(f"not an object but {excerpt(item)}")
-        if self._needle.search(item) is None and b"eventName" in item:
+            raise _Broken(f"not an object but {excerpt(item)}")
+        if self._needle.search(item) is None and b"eventName" in item and _is_json(item):
             return None
         try:
             fields = parse(item)
         except ValueError as error:
-            raise _Unreadable(f"broken JSON ({error}): {excerpt(item)}") from None
+            raise _Broken(f"broken JSON ({error}): {excerpt(item)}") from None
         assert isinstance(fields, dict)
         return _unwrap(fields, item)
 
@@ -189,12 +192,27 @@ class _Unreadable(Exception):
     """An item that is no record."""
 
 
+class _Broken(_Unreadable):
+    """An item that nobody writes: its document is damaged."""
+
+
 class _NoRecord(Exception):
     """An item that has something else where its records should be."""
 
 
 class _DigestFile(Exception):
     """CloudTrail's own list of log files, or of its keys: no evidence of a call, and no damage."""
+
+
+def _is_json(item: bytes) -> bool:
+    """Whether an item is JSON for all that is known without looking at its characters, or too deep to tell."""
+    try:
+        _JSON.decode(item)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
 
 
 def _unwrap(fields: dict[str, object], item: bytes) -> bytes:

@@ -34,8 +34,8 @@ _UNLESS: Final = {
     b"AssumeRole": rb'","awsRegion":"[a-z0-9-]*+","sourceIPAddress":"'
     rb'(?:AWS Internal|[a-z][a-z0-9.-]*+(?<=\.amazonaws\.com))"'
 }
-"""What must not follow an event name that makes a record relevant: further fields of that record, as CloudTrail
-writes them. AWS services assume roles in a tenth of all records, and only other callers matter."""
+"""What must not follow an event name that makes a record relevant: further fields of that record, as
+CloudTrail writes them. AWS services assume roles in a tenth of all records; only other callers matter."""
 
 _VERB: Final = re.compile(rb"(?:AssumeRole|[A-Z][a-z]+)(?=[A-Z])")
 
@@ -61,7 +61,7 @@ def search_for_calls(first: bytes, names: Iterable[str], markers: Iterable[str])
     others = [marker.encode() for marker in markers]
     if ahocorasick_rs is not None:
         return _automaton(first, encoded, others)
-    named = rb'"eventName"\s*:\s*"(?:' + b"|".join(map(_pattern, encoded)) + rb')'
+    named = rb'"eventName"\s*:\s*"(?:' + b"|".join(map(_pattern, encoded)) + rb")"
     return _patterns(first, [ESCAPE.pattern, named, *map(re.escape, others)])
 
 

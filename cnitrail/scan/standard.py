@@ -121,4 +121,6 @@ def _signs(heads: list[_Head], hits: list[int]) -> frozenset[Sign]:
         del heads[hit]
     told = {(head.recipient_account_id, head.aws_region, head.event_time[:16]) for head in heads}
     return frozenset(sign for each in told if (sign := sign_of(*each)) is not None)
-COUNT=False
+
+
+COUNT = False
