@@ -893,7 +893,9 @@ def lookalikes(sizes: st.SearchStrategy[int]) -> st.SearchStrategy[object]:
         st.sampled_from([ASSIGN, DELETE, record("RunInstances")]),
         sizes,
     )
-    other = st.sampled_from([{}, {"a": [[]]}, "}]", "},{", ']}"', 17, None, [], {"eventVersion": "1.08"}])
+    other: st.SearchStrategy[object] = st.sampled_from(
+        [{}, {"a": [[]]}, "}]", "},{", ']}"', 17, None, [], {"eventVersion": "1.08"}]
+    )
     return st.recursive(
         perfect | other,
         lambda inner: st.lists(inner, max_size=6) | st.builds(lambda value: {"a": value}, inner),

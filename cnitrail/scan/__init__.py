@@ -40,7 +40,7 @@ class Tally(Struct):
     untold: int = 0
     """Those that cannot be read, and are told only as a number."""
     damaged: bool = False
-    """Whether its text is torn, broken, or could not be read to its end: what was read of it may be altered."""
+    """Whether a text is torn, broken, or could not be read to its end: what was read may be altered."""
     signs: set[Sign] = field(default_factory=set)
     """(account, Region, minute) of records that are of no matter, where they are asked for."""
 
@@ -205,7 +205,7 @@ class _DigestFile(Exception):
 
 
 def _is_json(item: bytes) -> bool:
-    """Whether an item is JSON for all that is known without looking at its characters, or too deep to tell."""
+    """Whether an item is JSON, or too deeply nested to tell."""
     try:
         _JSON.decode(item)
     except RecursionError:
