@@ -35,10 +35,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
-from logs import HERE, Logs, made
+from logs import ASKED_FOR, HERE, Logs, made
 from measuring import Taken, taken
-
-from cnitrail.decode import NAMES
 
 SELDOM = 3
 """Rounds of what takes many seconds."""
@@ -97,7 +95,13 @@ class Way:
     def command(self, logs: Logs) -> list[str]:
         """What is run to read some logs."""
         interpreter = "sh" if self.program.endswith(".sh") else sys.executable
-        return [interpreter, str(HERE / "ways" / self.program), str(logs.path), "|".join(NAMES), *self.more]
+        return [
+            interpreter,
+            str(HERE / "ways" / self.program),
+            str(logs.path),
+            "|".join(ASKED_FOR),
+            *self.more,
+        ]
 
     @property
     def lacks(self) -> list[str]:

@@ -764,14 +764,6 @@ def relevant(reading: Reading) -> list[tuple[Origin, Entry]]:
     return [(origin, entry) for origin, entry in entries if entry.get("eventName") in NAMES]
 
 
-@pytest.fixture(scope="module")
-def _far() -> Iterator[None]:
-    """Looking back as far as any of these files reaches."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cnitrail.scan.standard.LOOK_BACK", 1 << 20)
-        yield
-
-
 class TestTwoWays:
     """Files as CloudTrail writes them are searched as a whole: with the same result."""
 
@@ -829,7 +821,6 @@ class TestTwoWays:
         ),
     )
     @settings(max_examples=300)
-    @pytest.mark.usefixtures("_far")
     def test_both_ways_find_the_same(
         self, entries: list[Entry], pack: bool, patches: list[tuple[int, bytes]]
     ) -> None:
@@ -893,6 +884,213 @@ class TestLookalikes:
         entry = LOOK | {"userAgent": compact(ASSIGN).decode()}
         reading = scanned(zipped(compact({"Records": [entry, entry, DELETE]})))
         assert relevant(reading) == [(Origin("file", 2), DELETE)]
+
+
+def lookalikes(sizes: st.SearchStrategy[int]) -> st.SearchStrategy[object]:
+    """What a caller may write into a request: records to the last byte, behind and among anything else."""
+    perfect = st.builds(
+        lambda entry, size: entry | {"userAgent": "x" * size},
+        st.sampled_from([ASSIGN, DELETE, record("RunInstances")]),
+        sizes,
+    )
+    other: st.SearchStrategy[object] = st.sampled_from(
+        [{}, {"a": [[]]}, "}]", "},{", ']}"', 17, None, [], {"eventVersion": "1.08"}]
+    )
+    return st.recursive(
+        perfect | other,
+        lambda inner: st.lists(inner, max_size=6) | st.builds(lambda value: {"a": value}, inner),
+        max_leaves=20,
+    )
+
+
+def in_memory(stream: bytes, size: int) -> Iterator[bytes]:
+    """A stream in pieces of a size."""
+    return (stream[at : at + size] for at in range(0, len(stream), size))
+
+
+class TestLookalikesOfAnyLength:
+    """JSON's structure decides where a record ends: no length of anything hides where something stands."""
+
+    @given(
+        st.lists(
+            st.sampled_from([LOOK, DELETE])
+            | lookalikes(st.sampled_from([0, 500])).map(lambda value: LOOK | {"requestParameters": value}),
+            min_size=1,
+            max_size=6,
+        ),
+        st.sampled_from([100, 2000, 1 << 20]),
+        st.sampled_from([7, 4096, 1 << 20]),
+        st.booleans(),
+    )
+    @settings(max_examples=400)
+    def test_records_are_those_of_a_plain_reading(
+        self, entries: list[Entry], block: int, size: int, pack: bool
+    ) -> None:
+        text = compact({"Records": entries})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("cnitrail.scan.BLOCK", block)
+            reading = scanned(in_memory(zipped(text) if pack else text, size))
+        assert relevant(reading) == [
+            (Origin("file", number), entry) for number, entry in enumerate(entries) if entry is DELETE
+        ]
+        assert all(json.loads(each.payload) == entries[each.origins[0].index] for each in reading.records)
+        assert (reading.skipped, reading.tally.damaged) == ([], False)
+        last = max((each.origins[0].index for each in reading.records), default=-1)
+        assert reading.tally.records >= len(entries)
+        if not pack or last == len(entries) - 1:
+            assert reading.tally.records == len(entries)
+
+    @pytest.mark.parametrize("fill", [9_000, 300_000, 3_000_000], ids=["9 kB", "300 kB", "3 MB"])
+    @pytest.mark.parametrize("of_matter", [True, False], ids=["named", "unnamed"])
+    @pytest.mark.parametrize("pack", [True, False], ids=["gzip", "plain"])
+    @pytest.mark.parametrize("size", [1 << 16, 1 << 30], ids=["in pieces", "at once"])
+    def test_any_length_of_them_before_and_behind(
+        self, fill: int, of_matter: bool, pack: bool, size: int
+    ) -> None:
+        filler = (DELETE if of_matter else LOOK) | {"userAgent": "x" * 900}
+        around = [filler] * (fill // len(compact(filler)))
+        policy = {"bucketPolicy": {"Statement": [{"Effect": "Deny"}, *around, ASSIGN, *around]}}
+        entries = [LOOK, LOOK | {"requestParameters": policy}, LOOK, DELETE]
+        stream = compact({"Records": entries})
+        reading = scanned(in_memory(zipped(stream) if pack else stream, size), growth=Growth(most=2000))
+        assert relevant(reading) == [(Origin("file", 3), DELETE)]
+        assert (reading.tally.records, reading.skipped) == (4, [])
+
+    def test_a_record_before_them_is_found_without_reading_them(self) -> None:
+        policy = {"Statement": [{"Effect": "Deny"}, *[LOOK] * 50]}
+        text = compact({"Records": [LOOK, DELETE, LOOK | {"requestParameters": policy}]})
+        assert relevant(scanned(zipped(text))) == [(Origin("file", 1), DELETE)]
+
+    @pytest.mark.parametrize(
+        "inner", [[{"a": 1}, ASSIGN, ASSIGN, LOOK], [ASSIGN, ASSIGN], [1, [{"b": 2}, ASSIGN]]]
+    )
+    def test_a_stream_cut_anywhere_makes_none_of_them_a_record(self, inner: list[object]) -> None:
+        text = compact({"Records": [DELETE, LOOK | {"requestParameters": {"entries": inner}}, LOOK]})
+        for cut in range(len(text)):
+            packer = zlib.compressobj(wbits=31)
+            reading = scanned(packer.compress(text[:cut]) + packer.flush(zlib.Z_FULL_FLUSH))
+            assert [entry for _, entry in relevant(reading)] in ([], [DELETE])
+            assert reading.tally.damaged
+
+
+class TestDamaged:
+    """A document that cannot be read as it was written is marked, whatever is found in it."""
+
+    TEXT = compact({"Records": [ASSIGN, LOOK, DELETE]})
+
+    @envelopes
+    def test_a_whole_document_is_not_marked(self, text: bytes) -> None:
+        assert not scanned(text).tally.damaged
+        assert not scanned(zipped(text)).tally.damaged
+
+    def test_a_flipped_bit_alters_nothing_or_marks_the_document(self) -> None:
+        stream, whole = zipped(self.TEXT), scanned(zipped(self.TEXT)).records
+        for bit in range(len(stream) * 8):
+            flipped = bytearray(stream)
+            flipped[bit // 8] ^= 1 << bit % 8
+            reading = scanned(bytes(flipped))
+            assert reading.tally.damaged or (reading.records, reading.skipped) == (whole, []), bit
+
+    def test_a_stream_that_is_cut_short_is_marked(self) -> None:
+        stream = zipped(self.TEXT)
+        assert all(scanned(stream[:length]).tally.damaged for length in range(1, len(stream)))
+
+    def test_a_text_that_is_cut_short_is_marked(self) -> None:
+        assert all(scanned(self.TEXT[:length]).tally.damaged for length in range(1, len(self.TEXT)))
+
+    @pytest.mark.parametrize("tail", [b"more", b"\0tail", zipped(b"{}")[:9]])
+    def test_what_follows_a_stream_marks_it(self, tail: bytes) -> None:
+        reading = scanned(zipped(self.TEXT) + tail)
+        assert (reading.names, reading.tally.damaged) == (FOUND, True)
+
+    @pytest.mark.parametrize("flaw", [b'{"eventName":"A","a":tru}', b"17", b"{,}", compact(LOOK)[:-1]])
+    @pytest.mark.parametrize("write", [bytes, zipped], ids=["plain", "gzip"])
+    def test_broken_json_between_records_marks_a_text(
+        self, flaw: bytes, write: Callable[[bytes], bytes]
+    ) -> None:
+        text = b'{"Records":[' + b",".join([compact(ASSIGN), flaw, compact(DELETE)]) + b"]}"
+        reading = scanned(write(text))
+        assert (reading.names, reading.tally.damaged) == (FOUND, True)
+
+    def test_a_text_that_cannot_be_read_on_is_marked(self) -> None:
+        def failing() -> Iterator[bytes]:
+            yield self.TEXT[:-2]
+            raise OSError(5, "Input/output error")
+
+        assert scanned(failing()).tally.damaged
+
+    def test_a_bomb_is_marked(self) -> None:
+        bomb = zipped(self.TEXT[:-2] + b" " * (8 << 20) + b"]}")
+        assert scanned(bomb, growth=Growth(most=2)).tally.damaged
+
+    @pytest.mark.parametrize("value", [{"a": 1}, {"Records": None}, {"EventId": "x"}])
+    def test_a_whole_text_of_something_else_is_not_marked(self, value: object) -> None:
+        reading = scanned(compact(value))
+        assert (len(reading.skipped), reading.tally.damaged) == (1, False)
+
+
+class TestRolesThatServicesAssume:
+    """A tenth of all records: they are passed over, and nothing else is."""
+
+    SERVICES = ("ec2.amazonaws.com", "eks.amazonaws.com", "AWS Internal", "a-b.c.amazonaws.com")
+    OTHERS = (
+        "203.0.113.9",
+        "2001:db8::1",
+        "fe80::1",
+        "pods.eks.amazonaws.com",
+        "amazonaws.com.example.com",
+        "xamazonaws.com",
+        "",
+        "ec2.amazonaws.com\u0000",
+        "1.amazonaws.com",
+    )
+
+    @staticmethod
+    def assumed(source: str) -> Entry:
+        return record("AssumeRole", {}, eventSource="sts.amazonaws.com", sourceIPAddress=source)
+
+    @staticmethod
+    def sources(text: bytes) -> list[str]:
+        """Where the calls came from that are handed on."""
+        scanner = Scanner(["AssumeRole", "AssumeRoleWithWebIdentity"], ["pods.eks.amazonaws.com"])
+        found = list(scanner.scan(Document("file", None, iter([text])), Tally()))
+        assert all(isinstance(each, Record) for each in found)
+        return [json.loads(each.payload)["sourceIPAddress"] for each in found if isinstance(each, Record)]
+
+    @pytest.mark.parametrize("plain", [True, False], ids=["without the fast libraries", "with them"])
+    @pytest.mark.parametrize(
+        "write", [bytes, zipped, lambda text: b" " + text], ids=["plain", "gzip", "slow"]
+    )
+    def test_calls_of_services_are_passed_over_and_all_others_found(
+        self, write: Callable[[bytes], bytes], plain: bool, request: pytest.FixtureRequest
+    ) -> None:
+        if plain:
+            request.getfixturevalue("_plain_python")
+        entries = [self.assumed(source) for source in (*self.SERVICES, *self.OTHERS, *self.SERVICES)]
+        assert self.sources(write(compact({"Records": entries}))) == list(self.OTHERS)
+
+    def test_a_name_that_begins_like_it_is_found(self) -> None:
+        entry = self.assumed("ec2.amazonaws.com") | {"eventName": "AssumeRoleWithWebIdentity"}
+        assert self.sources(zipped(compact({"Records": [entry]}))) == ["ec2.amazonaws.com"]
+
+    def test_a_service_named_in_the_request_or_the_next_record_hides_nothing(self) -> None:
+        behind = {"eventName": "AssumeRole", "awsRegion": "a", "sourceIPAddress": "ec2.amazonaws.com"}
+        entry = self.assumed("203.0.113.9") | {"requestParameters": {"a": [behind]}, "userAgent": behind}
+        turned = {"eventVersion": "1.08", "sourceIPAddress": "203.0.113.9", "eventName": "AssumeRole"}
+        service = self.assumed("ec2.amazonaws.com")
+        text = compact({"Records": [service, entry, turned, service]})
+        assert self.sources(zipped(text)) == self.sources(b" " + text) == ["203.0.113.9"] * 2
+
+    @given(st.lists(st.sampled_from([*SERVICES, *OTHERS]) | st.text(max_size=20), max_size=8))
+    def test_both_ways_find_the_same(self, sources: list[str]) -> None:
+        text = compact({"Records": [self.assumed(source) for source in sources]})
+        found = self.sources(zipped(text))
+        assert found == self.sources(b" " + text)
+        assert [each for each in sources if each not in found] == [
+            each
+            for each in sources
+            if each == "AWS Internal" or (each.endswith(".amazonaws.com") and each not in self.OTHERS)
+        ]
 
 
 def facts(reading: Reading) -> list[object]:

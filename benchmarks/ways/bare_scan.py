@@ -51,10 +51,10 @@ def _records(scanner: Scanner, batch: list[object]) -> list[Record]:
     return records
 
 
-def main(directory: str, _names: str, threads: str) -> None:
+def main(directory: str, asked_for: str, threads: str) -> None:
     """Prints those whose name is one of the relevant: a scan may find too much."""
     decoder = msgspec.json.Decoder(Event)
-    names = frozenset(NAMES)
+    names = frozenset(asked_for.split("|"))
     for record in scanned(directory, int(threads)):
         event = decoder.decode(record.payload)
         if event.name in names:

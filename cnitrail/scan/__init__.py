@@ -5,7 +5,6 @@ name of a relevant event stands are handed on. Nothing is held but the record at
 may have any size. What cannot be read becomes a ``Skipped``; everything around it is still read.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
@@ -16,7 +15,7 @@ from msgspec import Struct, field
 from cnitrail.jsontext import parse
 from cnitrail.model import Document, Extent, Growth, Origin, Record, Sign, Skipped
 from cnitrail.scan.inflate import Torn, keep_memory, text_of
-from cnitrail.scan.needles import ESCAPE, Bytes
+from cnitrail.scan.needles import Bytes, pattern_of
 from cnitrail.scan.signs import sign_of
 from cnitrail.scan.split import Damage, excerpt, items_of
 from cnitrail.scan.standard import CLOSING, NEXT, OPENING, Standard
@@ -28,6 +27,8 @@ BLOCK: Final = 1024 * 1024
 MOST_TOLD: Final = 1000
 """So much that cannot be read is told one by one of each document, and nothing twice."""
 
+_JSON: Final = msgspec.json.Decoder(msgspec.Raw)
+
 
 class Tally(Struct):
     """What was read of a document, counted while it is scanned."""
@@ -38,6 +39,8 @@ class Tally(Struct):
     """Those that are of no matter."""
     untold: int = 0
     """Those that cannot be read, and are told only as a number."""
+    damaged: bool = False
+    """Whether a text is torn, broken, or could not be read to its end: what was read may be altered."""
     signs: set[Sign] = field(default_factory=set)
     """(account, Region, minute) of records that are of no matter, where they are asked for."""
 
@@ -59,8 +62,7 @@ class Scanner:
         growth: Growth = Growth(),  # noqa: B008
     ) -> None:
         names, markers = sorted(names), sorted(markers)
-        needles = b"|".join(re.escape(text).encode() for text in (*names, *markers))
-        self._needle = re.compile(ESCAPE.pattern + b"|" + needles)
+        self._needle = pattern_of(names, markers)
         self._standard = Standard(names, markers)
         self._growth = growth
         keep_memory()
@@ -76,7 +78,7 @@ class Scanner:
         while (end := _end_of_records(text, more)) > 0:
             checked = written.checked and not isinstance(more, _Damaged)
             whole = text if more is None else text[:end]
-            found = self._standard.find(whole, end, checked=checked, signs=signs)
+            found = self._standard.find(whole, end, checked=checked, last=more is None, signs=signs)
             if found is None:
                 break
             tally.records += found.records
@@ -101,6 +103,7 @@ class Scanner:
         for item in items_of(map(bytes, pieces)):
             skipped: Skipped | None = None
             if isinstance(item, Damage):
+                tally.damaged = True
                 skipped = Skipped(uri, item.reason, Extent.PART)
             else:
                 try:
@@ -112,6 +115,7 @@ class Scanner:
                 except _NoRecord as error:
                     skipped = Skipped(uri, str(error), Extent.PART)
                 except _Unreadable as error:
+                    tally.damaged |= isinstance(error, _Broken)
                     skipped = Skipped(uri, f"record {index}: {error}", Extent.RECORD)
                 else:
                     if inside is None:
@@ -135,13 +139,13 @@ class Scanner:
     def _payload(self, item: bytes) -> bytes | None:
         """The record inside an item, or None where it is of no matter."""
         if item[:1] != b"{":
-            raise _Unreadable(f"not an object but {excerpt(item)}")
-        if self._needle.search(item) is None and b"eventName" in item:
+            raise _Broken(f"not an object but {excerpt(item)}")
+        if self._needle.search(item) is None and b"eventName" in item and _is_json(item):
             return None
         try:
             fields = parse(item)
         except ValueError as error:
-            raise _Unreadable(f"broken JSON ({error}): {excerpt(item)}") from None
+            raise _Broken(f"broken JSON ({error}): {excerpt(item)}") from None
         assert isinstance(fields, dict)
         return _unwrap(fields, item)
 
@@ -188,12 +192,27 @@ class _Unreadable(Exception):
     """An item that is no record."""
 
 
+class _Broken(_Unreadable):
+    """An item that nobody writes: its document is damaged."""
+
+
 class _NoRecord(Exception):
     """An item that has something else where its records should be."""
 
 
 class _DigestFile(Exception):
     """CloudTrail's own list of log files, or of its keys: no evidence of a call, and no damage."""
+
+
+def _is_json(item: bytes) -> bool:
+    """Whether an item is JSON, or too deeply nested to tell."""
+    try:
+        _JSON.decode(item)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
 
 
 def _unwrap(fields: dict[str, object], item: bytes) -> bytes:

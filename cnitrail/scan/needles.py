@@ -21,14 +21,21 @@ except ImportError:
 Bytes = bytes | bytearray
 """A text as it is inflated."""
 
-Sight = tuple[int, int, int]
-"""Which needle was found, where it begins, where it ends."""
+Search = Callable[[Bytes], tuple[int, list[int]]]
+"""How often a needle stands in a text, and the places at which something makes a record relevant."""
 
-Search = Callable[[Bytes], list[Sight]]
-"""All that a text holds of some needles, in the order of its places; none overlaps another."""
+_Check = Callable[[Bytes, int], object]
+"""Whether what was found at a place in a text is what was looked for."""
 
 ESCAPE: Final = re.compile(rb"\\u00(?:[4-7]|3[0-9]|2[dDeE])")
 """ASCII letters, digits, dots and hyphens as JSON escapes: with these a name could be written."""
+
+_UNLESS: Final = {
+    b"AssumeRole": rb'","awsRegion":"[a-z0-9-]*+","sourceIPAddress":"'
+    rb'(?:AWS Internal|[a-z][a-z0-9.-]*+(?<=\.amazonaws\.com))"'
+}
+"""What must not follow an event name that makes a record relevant: further fields of that record, as
+CloudTrail writes them. AWS services assume roles in a tenth of all records; only other callers matter."""
 
 _VERB: Final = re.compile(rb"(?:AssumeRole|[A-Z][a-z]+)(?=[A-Z])")
 
@@ -42,17 +49,50 @@ def count(text: Bytes, needle: bytes, start: int = 0, end: int | None = None) ->
     return text.count(needle, start, end)
 
 
-def search_for_calls(first: bytes, names: Iterable[str], markers: Iterable[str]) -> Search:
-    """A search for a needle, which has the number 0, and for what makes a record relevant.
+def pattern_of(names: Iterable[str], markers: Iterable[str]) -> re.Pattern[bytes]:
+    """A pattern for what makes a record relevant, however it is laid out."""
+    texts = [text.encode() for text in (*names, *markers)]
+    return re.compile(b"|".join([ESCAPE.pattern, *map(_pattern, texts)]))
 
-    These are event names, markers, and escapes that may hide either.
-    """
+
+def search_for_calls(first: bytes, names: Iterable[str], markers: Iterable[str]) -> Search:
+    """A search for a needle, and for event names, markers, and escapes that may hide either."""
     encoded = [name.encode() for name in names]
     others = [marker.encode() for marker in markers]
     if ahocorasick_rs is not None:
-        return _automaton([first, rb"\u00", *others, *dict.fromkeys(map(_rare_end, encoded))])
-    named = rb'"eventName"\s*:\s*"(?:' + b"|".join(map(re.escape, encoded)) + rb')"'
-    return _patterns([re.escape(first), ESCAPE.pattern, named, *map(re.escape, others)])
+        return _automaton(first, encoded, others)
+    named = rb'"eventName"\s*:\s*"(?:' + b"|".join(map(_pattern, encoded)) + rb")"
+    return _patterns(first, [ESCAPE.pattern, named, *map(re.escape, others)])
+
+
+def _pattern(text: bytes) -> bytes:
+    """A text that makes a record relevant, except before what says that it does not."""
+    unless = _UNLESS.get(text)
+    return re.escape(text) + (b"(?!" + unless + b")" if unless else b"")
+
+
+def _automaton(first: bytes, names: list[bytes], markers: list[bytes]) -> Search:
+    exceptions: dict[bytes, _Check | None] = {
+        _rare_end(name): re.compile(b"(?!" + re.escape(_rare_end(name)) + unless + b")").match
+        for name, unless in _UNLESS.items()
+        if name in names
+    }
+    always = [*markers, *(_rare_end(name) for name in names if name not in _UNLESS)]
+    checks = {rb"\u00": ESCAPE.match} | exceptions | dict.fromkeys(always)
+    leftmost = ahocorasick_rs.MatchKind.LeftmostFirst  # the other kinds cannot use SIMD
+    find = ahocorasick_rs.BytesAhoCorasick([*checks, first], matchkind=leftmost).find_matches_as_indexes
+    check_of = [*checks.values(), None]
+
+    def search(text: Bytes) -> tuple[int, list[int]]:
+        places, firsts = [], 0
+        for number, place, _ in find(text):
+            if number == len(checks):
+                firsts += 1
+            elif (check := check_of[number]) is None or check(text, place):
+                places.append(place)
+        return firsts, places
+
+    return search
 
 
 def _rare_end(name: bytes) -> bytes:
@@ -65,24 +105,11 @@ def _rare_end(name: bytes) -> bytes:
     return name[verb.end() - 2 :] if verb is not None else name
 
 
-def _automaton(needles: list[bytes]) -> Search:
-    leftmost = ahocorasick_rs.MatchKind.LeftmostFirst  # the other kinds cannot use SIMD
-    return ahocorasick_rs.BytesAhoCorasick(needles, matchkind=leftmost).find_matches_as_indexes
+def _patterns(first: bytes, patterns: list[bytes]) -> Search:
+    compiled = list(map(re.compile, patterns))
 
-
-def _patterns(patterns: list[bytes]) -> Search:
-    compiled = [re.compile(pattern) for pattern in patterns]
-
-    def search(text: Bytes) -> list[Sight]:
-        sights = [
-            (number, *found.span())
-            for number, pattern in enumerate(compiled)
-            for found in pattern.finditer(text)
-        ]
-        return sorted(sights, key=_place)
+    def search(text: Bytes) -> tuple[int, list[int]]:
+        places = sorted(found.start() for pattern in compiled for found in pattern.finditer(text))
+        return text.count(first), places
 
     return search
-
-
-def _place(sight: Sight) -> int:
-    return sight[1]

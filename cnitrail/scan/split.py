@@ -288,14 +288,20 @@ def _broken(text: bytes) -> Damage:
 
 
 def _recovered(text: bytes, torn: bool = False) -> Iterator[bytes | Damage]:
-    """The objects in a text that does not close, and what lies between them."""
+    """The objects in a text that does not close, and what lies between them.
+
+    Where the text is cut short in an object that is whole up to there, all that stands in it is a part of
+    it. One that ends as documents do may have lost something in its middle.
+    """
     characters, at = text.decode("latin-1"), _end(_CLOSING, text, 0)
+    cut_short = torn or not text.rstrip(b" \t\r\n").endswith((b"}", b"]"))
     while at < len(text):
         end = _object_end(characters, at)
         if end:
             yield text[at:end]
         else:
-            other = _BEGINNING.search(text, at + 1)
+            is_open = cut_short and end is not None
+            other = None if is_open else _BEGINNING.search(text, at + 1)
             end = other.end() if other else len(text)
             if not (torn and other is None):
                 yield _broken(text[at:end])
@@ -307,8 +313,8 @@ _DECODER = json.JSONDecoder()
 _LENIENT = json.JSONDecoder(strict=False)
 
 
-def _object_end(text: str, at: int) -> int:
-    """Where the JSON object ends that begins at a place in a text; 0 if there is none.
+def _object_end(text: str, at: int) -> int | None:
+    """Where the JSON object ends that begins at a place in a text; 0 if it does not, None if there is none.
 
     Looked for in a window that grows: where a parser fails it counts the lines up to there.
     """
@@ -318,13 +324,15 @@ def _object_end(text: str, at: int) -> int:
         try:
             value, end = _DECODER.raw_decode(window)
         except json.JSONDecodeError as error:
-            if at + size >= len(text) or not _is_unfinished(error, window):
+            if not _is_unfinished(error, window):
+                return None
+            if at + size >= len(text):
                 return 0
             size *= 8
         except (ValueError, RecursionError):
             return 0
         else:
-            return at + end if isinstance(value, dict) else 0
+            return at + end if isinstance(value, dict) else None
 
 
 def _is_unfinished(error: json.JSONDecodeError, text: str | bytes) -> bool:
