@@ -1,0 +1,191 @@
+"""What an attacker can choose never becomes a fact: over worlds with somebody in them who tries.
+
+``--worlds`` says over how many; ``nox -s search`` asks many times as many.
+"""
+
+import csv
+import io
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attacker import NOT_THEIRS, STRANGER, Attack, attacked
+from click.testing import CliRunner
+from simulator import LogFile, Question, World, questions, timestamp, write
+
+from cnitrail.cli import main
+
+Answer = dict[str, Any]
+RUNNER = CliRunner()
+
+
+def run(*arguments: str) -> list[Answer]:
+    """What a command answers, one JSON object a line."""
+    result = RUNNER.invoke(main, [*arguments, "-o", "jsonl", "-q"])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code in (0, 3), result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def who(folder: Path, asked: Sequence[Question], *more: str) -> list[tuple[Answer, Answer]]:
+    """The answers to questions: with the VPC named, and without."""
+    text = io.StringIO()
+    lines = csv.writer(text)
+    lines.writerow(("ip", "at", "vpc"))
+    for question in asked:
+        lines.writerow((question.ip, timestamp(question.second), question.vpc))
+        lines.writerow((question.ip, timestamp(question.second), ""))
+    batch = folder.parent / "questions.csv"
+    batch.write_text(text.getvalue(), encoding="utf-8")
+    answers = run("who", "--batch", str(batch), str(folder), *more)
+    return list(zip(answers[::2], answers[1::2], strict=True))
+
+
+def facts(answer: Answer) -> set[tuple[str, str | None, str | None]]:
+    """Whom an answer names: interface, instance, VPC."""
+    return {(holder["eni"], holder["instance"], holder["vpc"]) for holder in answer["holders"]}
+
+
+Complaint = tuple[str, str]
+"""The promise that was broken, and how."""
+
+
+def wrong_certain(world: World, question: Question, answer: Answer) -> Iterator[Complaint]:
+    """A certain answer is true, with the instance and the VPC that it names."""
+    if answer["verdict"] != "certain":
+        return
+    ((eni, instance, vpc),) = facts(answer)
+    held = world.holders_throughout(question.ip, question.second)
+    if eni not in {each for _, each in held}:
+        yield "no wrong certain holder", f"{question} {answer}"
+    elif vpc is not None and (vpc, eni) not in held:
+        yield "no wrong certain VPC", f"{question} {answer}"
+    elif instance is not None and instance not in world.attached(eni, question.second):
+        yield "no wrong certain instance", f"{question} {answer}"
+
+
+class Evidence:
+    """A world's log files on disk, and what cnitrail says of them."""
+
+    def __init__(self, place: Path, files: list[LogFile]) -> None:
+        self.folder = place / "logs"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        write(files, self.folder)
+
+    def timeline(self) -> list[Answer]:
+        return run("timeline", str(self.folder))
+
+    def who(self, asked: Sequence[Question]) -> list[tuple[Answer, Answer]]:
+        return who(self.folder, asked)
+
+
+def stated(attack: Attack, entry: Answer) -> Iterator[Complaint]:
+    """What of the attacker's own call is stated, though only the attacker says so."""
+    actor, eni = entry["actor"], entry["eni"]
+    if actor["kind"] in NOT_THEIRS:
+        yield "no claimed kind", str(entry)
+    if actor["instance"] is not None:
+        yield "no claimed instance of an actor", str(entry)
+    if actor["service_account"] is not None:
+        yield "no claimed service account", str(entry)
+    if actor["ipamd"] is not None:
+        yield "no claimed ipamd", str(entry)
+    if entry["eni_kind"] == "cni" and eni not in attack.marked:
+        yield "no claimed kind of an interface", str(entry)
+    if eni is not None and entry["outcome"] == "ok" and entry["account"] != STRANGER:
+        second = int(datetime.fromisoformat(entry["time"]).timestamp())
+        if entry["instance"] not in {None, *attack.world.attached(eni, second)}:
+            yield "no claimed instance of an interface", str(entry)
+
+
+_OF_THE_VICTIM = ("eni", "eni_kind", "instance", "vpc", "subnet", "added", "removed", "moved", "outcome")
+_OF_ITS_ACTOR = ("kind", "label", "service_account", "instance", "ipamd", "arn", "access_key_id")
+
+
+def said_of(entry: Answer) -> str:
+    """What an entry says that no other caller's words may change."""
+    said = [entry[name] for name in _OF_THE_VICTIM], [entry["actor"][name] for name in _OF_ITS_ACTOR]
+    return json.dumps(said)
+
+
+def by_event(entries: Sequence[Answer]) -> dict[str, list[str]]:
+    """What is said of each event, in any order of its entries."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        found.setdefault(entry["event_id"], []).append(said_of(entry))
+    return {event: sorted(said) for event, said in found.items()}
+
+
+def complaints(attack: Attack, place: Path) -> Iterator[Complaint]:
+    """All that does not hold of one world with somebody who calls harmless APIs."""
+    asked = list(questions(attack.world, attack.delivery, count=25))
+    innocent = Evidence(place, attack.innocent)
+    before, calm = by_event(innocent.timeline()), innocent.who(asked)
+    evidence = Evidence(place, attack.files)
+    entries, answers = evidence.timeline(), evidence.who(asked)
+    for entry in entries:
+        if entry["event_id"] in attack.planted:
+            yield "no text inside a record is a record", str(entry)
+        if entry["event_id"] in attack.theirs:
+            yield from stated(attack, entry)
+    after = by_event(entries)
+    for event, said in before.items():
+        if after[event] != said:
+            yield "nothing else said of others' calls", f"{said} {after[event]}"
+    for question, pair, pair_before in zip(asked, answers, calm, strict=True):
+        for answer, without in zip(pair, pair_before, strict=True):
+            yield from wrong_certain(attack.world, question, answer)
+            if without["verdict"] == "certain" and not attack.is_touched(question.ip):
+                if not facts(without) <= facts(answer):
+                    yield "no other holder of others' addresses", f"{question} {without} {answer}"
+
+
+def seeds(config: pytest.Config, share: float) -> Iterator[int]:
+    """The numbers of the worlds that are asked: a share of ``--worlds``."""
+    first = config.getoption("--first-world")
+    yield from range(first, first + max(1, int(config.getoption("--worlds") * share)))
+
+
+def gathered(seeds: Iterable[int], complain: Callable[[int], Iterable[Complaint]]) -> dict[str, list[str]]:
+    """Complaints by the promise that was broken, each with the number of its world."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for seed in seeds:
+        for promise, how in complain(seed):
+            found[promise].append(f"world {seed}: {how}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def callers(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What does not hold of worlds with somebody in them who calls harmless APIs."""
+    place = tmp_path_factory.mktemp("callers")
+    return gathered(seeds(pytestconfig, 0.5), lambda seed: complaints(attacked(seed), place))
+
+
+class TestSomebodyWhoCallsApis:
+    @pytest.mark.parametrize(
+        "promise",
+        [
+            "no wrong certain holder",
+            "no wrong certain VPC",
+            "no wrong certain instance",
+            "no claimed kind",
+            "no claimed instance of an actor",
+            "no claimed service account",
+            "no claimed ipamd",
+            "no claimed kind of an interface",
+            "no claimed instance of an interface",
+            "no text inside a record is a record",
+            "nothing else said of others' calls",
+            "no other holder of others' addresses",
+        ],
+    )
+    def test_gets(self, promise: str, callers: dict[str, list[str]]) -> None:
+        broken = callers.get(promise, [])
+        assert not broken, f"{len(broken)} times, as in {broken[0]}"
