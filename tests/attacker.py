@@ -7,6 +7,8 @@ of a signed trail, and cannot sign. Both know the truth: see ``simulator``.
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +32,7 @@ from callers import (
 )
 from calls import Call, tag_items
 from cni import CNI_1_18, CNI_1_20, CNI_1_21, sdk_of
+from signed_trail import HOUR, Objects, SignedTrail, Stored, zipped
 from simulator import (
     ACTIONS,
     REGIONS,
@@ -52,6 +55,8 @@ from simulator import (
     timestamp,
     uuids,
 )
+
+from cnitrail.sources.layout import log_name
 
 STRANGER = "999988887777"
 """An account that shares nothing with those of the worlds."""
@@ -407,7 +412,7 @@ class Attack:
     """A world, its log files with the attacker's records and without, and which records are theirs.
 
     ``theirs`` are event ids; ``planted`` those of records that are only text in another's parameters;
-    ``own`` the attacker's own interfaces; ``marked`` those that the CNI itself made.
+    ``own`` the attacker's own interfaces; ``marked`` those that the CNI itself made, with their nodes.
     """
 
     world: World
@@ -417,7 +422,13 @@ class Attack:
     theirs: dict[str, str]
     planted: frozenset[str]
     own: frozenset[str]
-    marked: frozenset[str]
+    marked: dict[str, str]
+
+    @property
+    def homes(self) -> dict[str, tuple[str, str]]:
+        """Return the account and Region of each interface."""
+        enis = {holding.eni.id: holding.eni for holding in self.world.holdings}
+        return {name: (eni.account, eni.subnet.vpc.region) for name, eni in enis.items()}
 
     def is_touched(self, ip: str) -> bool:
         """Tell whether an interface of the attacker's ever held an address."""
@@ -564,11 +575,13 @@ def _plant(play: _Play, victim: Victim) -> None:
     ]
     caller = iam_user(victim.place.account, "bob", "203.0.113.66", "aws-cli/2.15.38")
     records = [entry(play.next(), victim.second, victim.place, caller, call) for call in false]
-    play.planted.update(record["eventID"] for record in records)
-    filler = {"eventVersion": "1.11", "eventName": "ListBuckets", "requestParameters": None}
-    statement: list[Any] = [filler] * chance.choice((0, 1, 60, 120, 260))
-    statement += [{"eventVersion": "x" * chance.choice((1, 4000, 8192, 9000))}] * chance.randint(0, 3)
+    first: list[Any] = chance.choice(([], [{"Sid": "x"}], [{"Sid": "x"}], ["x"]))
+    length = chance.choice((0, 10, 700, 900, 1200))
+    filler: Record = {"eventVersion": "1.11", "eventName": "x", "p": "A" * length}
+    statement = [*first, *[filler] * chance.choice((0, 1, 8, 10, 12, 16, 40))]
+    records += [filler] if chance.random() < 0.5 else []
     inner: list[Any] = [*statement, *records]
+    play.planted.update(record["eventID"] for record in records if "eventID" in record)
     if chance.random() < 0.2:
         inner = [json.dumps({"Records": records}), {"Records": records}]
     request = {
@@ -608,18 +621,19 @@ def _mark(record: Record, instance: str, *, tagged: bool) -> None:
             shown["tagSet"] = {"items": tag_items(tags)}
 
 
-def be_a_cluster(world: World, how: str, theirs: Iterable[str] = ()) -> frozenset[str]:
-    """Let a CNI make the calls of a world, with the nodes' role or one of its own; its interfaces.
+def be_a_cluster(world: World, how: str, theirs: Iterable[str] = ()) -> dict[str, str]:
+    """Let a CNI make the calls of a world, with the nodes' role or one of its own; its interfaces with their nodes.
 
     ``how`` is ``node``, ``irsa`` or ``none``. Interfaces that are never attached stay whose they were.
     """
     if how == "none":
-        return frozenset()
+        return {}
     first: dict[str, str] = {}
     for attachment in world.attachments:
         first.setdefault(attachment.eni.id, attachment.instance.id)
     born = {eni.birth_event: eni for eni in {id(h.eni): h.eni for h in world.holdings}.values()}
-    marked, opened = set(), {}
+    marked: dict[str, str] = {}
+    opened: dict[Place, tuple[Caller, Call]] = {}
     for record in world.records:
         event, name = record["eventID"], record["eventName"]
         asked = record["requestParameters"] or {}
@@ -636,10 +650,11 @@ def be_a_cluster(world: World, how: str, theirs: Iterable[str] = ()) -> frozense
             opened[place] = sts
         if made is not None:
             _mark(record, instance, tagged=False)
-            marked.add(made.id)
-    for number, (place, (caller, call)) in enumerate(sorted(opened.items())):
+            marked[made.id] = instance
+    for number, place in enumerate(sorted(opened)):
+        caller, call = opened[place]
         world.records.insert(number, entry((1 << 39) + number, START, place, caller, call))
-    return frozenset(marked)
+    return marked
 
 
 def _cni_of(place: Place, how: str, instance: str) -> tuple[Caller, tuple[Caller, Call] | None]:
@@ -672,7 +687,249 @@ def without(files: Iterable[LogFile], events: Iterable[str]) -> list[LogFile]:
     return [(name, inside) for name, inside in kept if inside]
 
 
-def entries_of(files: Iterable[LogFile]) -> Iterator[Record]:
-    """Yield the records of files."""
-    for _, records in files:
-        yield from records
+
+
+# --- who may write to the bucket -------------------------------------------------------------
+
+PUBLIC_KEYS = "public-keys.json"
+HOURS = 7
+"""How many hours are signed: what happens in a small world, and the delay of late files."""
+
+
+@dataclass(eq=False)
+class Sealed:
+    """A world whose trail is signed, and the keys of its log files and digests."""
+
+    world: World
+    delivery: Delivery
+    trail: SignedTrail
+    place: Place
+    irsa: str
+
+    @property
+    def objects(self) -> Objects:
+        return self.trail.objects
+
+
+def sealed(seed: int) -> Sealed:
+    """Return a small world of one account and Region with a signed trail, that follows from a seed."""
+    chance = random.Random(seed * 104_729 + 14)
+    world = World(vpcs=chance.randint(1, 2), pool=chance.randint(3, 6))
+    for step in random_steps(seed, chance.randint(6, 24)):
+        world.wait(min(step.wait, 70_000))
+        with suppress(Refused):
+            ACTIONS[step.action][0](world, step)
+    world.settle()
+    how = chance.choice(("none", "node", "irsa", "irsa"))
+    be_a_cluster(world, how)
+    delivery = deliver(world)
+    place = Place(world.vpcs[0].accounts[0], world.vpcs[0].region)
+    trail = SignedTrail(*place, now=day(START - 3600 + 91))
+    files = with_records(delivery.files, _monitor(place))
+    for name, records in files:
+        trail.objects[name] = Stored(zipped(_text(records)))
+    stamps = {name: found.delivered for name, _ in files if (found := log_name(name)) is not None}
+    for _ in range(HOURS):
+        start, end = trail.now, trail.now + HOUR
+        trail.hour(logs=[name for name, stamp in stamps.items() if start <= stamp < end])
+    return Sealed(world, delivery, trail, place, how)
+
+
+def _text(records: list[Record]) -> bytes:
+    return json.dumps({"Records": records}, separators=(",", ":")).encode()
+
+
+def _monitor(place: Place) -> Iterator[Record]:
+    """Reads by a monitor, in the quiet hours after all that happens."""
+    caller = iam_user(place.account, "monitor", "198.51.100.8", "aws-cli/2.15.38")
+    call = Call("DescribeInstances", {"instancesSet": {}}, None, read_only=True)
+    for number, second in enumerate(range(START + 600, START + (HOURS - 2) * 3600, 600)):
+        yield entry((1 << 41) + number, second, place, caller, call)
+
+
+Forgery = dict[str, Stored | None]
+"""Objects by key as the attacker leaves them; None is deleted."""
+
+
+def forgery(of: Sealed, seed: int) -> Forgery:
+    """Return what somebody who cannot sign does to a bucket, following from a seed."""
+    chance = random.Random(seed * 15_485_863 + 14)
+    done: Forgery = {}
+    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+        done |= chance.choice(_FORGERIES)(of, chance)
+    return done
+
+
+def _false_records(of: Sealed, chance: random.Random) -> list[Record]:
+    """Records of what never happened, or happened otherwise."""
+    world, records = of.world, []
+    number = (1 << 43) + chance.randrange(1 << 20) * 64
+    for each in range(chance.randint(1, 4)):
+        if chance.random() < 0.4 and world.records:
+            records.append(_altered(of, chance, number + each))
+            continue
+        holding = chance.choice(world.holdings)
+        end = world.now if holding.end is None else holding.end
+        second = chance.choice((holding.start, chance.randint(holding.start, end), end, of.world.now)) // 1000
+        second = chance.choice((second, second, START - 1800, START + 5 * 3600))
+        stays = [stay for stay in world.attachments if stay.eni is holding.eni] or world.attachments
+        stay = chance.choice(stays) if stays else None
+        instance = stay.instance.id if stay else _OTHER_INSTANCE
+        victim = Victim(holding, second, instance, stay.id if stay else "eni-attach-0eeeeeeeeeeeeeeee")
+        place = chance.choice((of.place, of.place, Place(STRANGER, of.place.region), Place(of.place.account, REGIONS[1])))
+        records.append(entry(number + each, second, place, *_false_call(of, victim, chance)))
+    return records
+
+
+def _false_call(of: Sealed, victim: Victim, chance: random.Random) -> tuple[Caller, Call]:
+    """A call that was never made, by whoever the forger likes."""
+    if chance.random() < 0.25:
+        return _false_session(of, victim, chance)
+    subnet = victim.eni.subnet
+    others = [holding.eni.id for holding in of.world.holdings if holding.eni is not victim.eni]
+    call = claim(victim, chance)
+    if others and chance.random() < 0.4:
+        call = assign(chance.choice(others), victim.address)
+    elif chance.random() < 0.15:
+        call = create("eni-0dddddddddddddddd", subnet.id, subnet.vpc.id, of.place.account, victim.address)
+    caller = iam_user(of.place.account, "alice", "203.0.113.66", "aws-cli/2.15.38")
+    return caller, call
+
+
+def _false_session(of: Sealed, victim: Victim, chance: random.Random) -> tuple[Caller, Call]:
+    """An STS event that gives the credentials of a genuine caller to another service account."""
+    caller, _ = _cni_of(of.place, "irsa" if of.irsa == "irsa" else "node", victim.instance)
+    other = Irsa(
+        Role(of.place.account, CNI_ROLE if of.irsa == "irsa" else NODE_ROLE),
+        f"arn:aws:iam::{of.place.account}:oidc-provider/"
+        f"oidc.eks.{of.place.region}.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF",
+        CNI_1_18,
+        sdk_of(CNI_1_18),
+        "198.51.100.7",
+        chance.choice(("default:mallory", "kube-system:aws-node")),
+    )
+    opener, call = other.session(day(START), 66).opened
+    assert call.response is not None
+    key = caller.identity["accessKeyId"]
+    generic = f"ASIA{of.place.account}POD-"
+    credentials = {**call.response["credentials"], "accessKeyId": chance.choice((key, key, generic))}
+    return opener, replace(call, response={**call.response, "credentials": credentials})
+
+
+def _altered(of: Sealed, chance: random.Random, number: int) -> Record:
+    """A genuine record with something else in it: of the same event, of another, or as its correction."""
+    record: Record = deepcopy(chance.choice(of.world.records))
+    world = of.world
+    enis = [holding.eni.id for holding in world.holdings]
+    change = chance.randrange(7)
+    if change == 0:
+        record["recipientAccountId"] = STRANGER
+    elif change == 1:
+        record["awsRegion"] = REGIONS[1]
+    elif change == 2:
+        record["eventTime"] = timestamp(second_of(record) + chance.choice((-600, -1, 1, 300)))
+    elif change == 3:
+        record = json.loads(json.dumps(record).replace(chance.choice(enis), chance.choice(enis)))
+    elif change == 4:
+        record["eventName"] = chance.choice(("UnassignPrivateIpAddresses", "DeleteNetworkInterface"))
+    elif change == 5:
+        addresses = [holding.text for holding in world.holdings]
+        record = json.loads(json.dumps(record).replace(f'"{chance.choice(addresses)}"', f'"{chance.choice(addresses)}"'))
+    else:
+        record["userIdentity"]["accessKeyId"] = "AKIAMALLORY0EXAMPLE0"
+    how = chance.random()
+    if how < 0.4:
+        record["eventID"] = uuids(number)[0]
+    elif how < 0.6:
+        record["addendum"] = {
+            "reason": "UPDATED_DATA",
+            "updatedFields": "requestParameters,responseElements",
+            "originalRequestID": record["requestID"],
+            "originalEventID": record["eventID"],
+        }
+        record["eventID"] = uuids(number)[0]
+    return record
+
+
+def _stamp(place: Place, second: int, chance: random.Random) -> str:
+    return file_name(*place, second // WINDOW, chance.randrange(1, 8))
+
+
+def _added(of: Sealed, chance: random.Random) -> Forgery:
+    """A file of false records: after the newest digest, in its own time, or of another account."""
+    records = _false_records(of, chance)
+    second = chance.choice((START + 9 * 3600, START + 7 * 3600, START + 3600, second_of(records[0])))
+    place = chance.choice((of.place, of.place, Place(STRANGER, of.place.region), Place(of.place.account, REGIONS[1])))
+    name = chance.choice((_stamp(place, second, chance),) * 3 + ("notes.json.gz",))
+    return {name: Stored(zipped(_text(records)))}
+
+
+def _a_log(of: Sealed, chance: random.Random) -> str:
+    return chance.choice([key for key in of.objects if log_name(key) is not None])
+
+
+def _replaced(of: Sealed, chance: random.Random) -> Forgery:
+    """A genuine file with something else in it."""
+    key = _a_log(of, chance)
+    records = json.loads(gzip.decompress(of.objects[key].body))["Records"]
+    if chance.random() < 0.5:
+        records = [*records, *_false_records(of, chance)]
+    else:
+        del records[chance.randrange(len(records))]
+    return {key: Stored(zipped(_text(records)))}
+
+
+def _removed(of: Sealed, chance: random.Random) -> Forgery:
+    """A genuine file that is gone; or a digest, or the newest ones."""
+    what = chance.randrange(3)
+    if what == 0:
+        return {_a_log(of, chance): None}
+    if what == 1:
+        return {chance.choice(of.trail.digests): None}
+    return dict.fromkeys(of.trail.digests[-chance.randint(1, 4) :])
+
+
+def _swapped(of: Sealed, chance: random.Random) -> Forgery:
+    """A genuine file under the name of another."""
+    return {_a_log(of, chance): of.objects[_a_log(of, chance)]}
+
+
+def _own_chain(of: Sealed, chance: random.Random) -> Forgery:
+    """A trail of the forger's own, signed with a key of their own, that vouches for false records."""
+    trail = SignedTrail(*of.place, trail=chance.choice(("main", of.trail.trail)), key="mallory")
+    trail.now = day(START - 3600 + chance.choice((91, 94)))
+    for _ in range(HOURS):
+        trail.hour(*[_text(_false_records(of, chance))] * chance.randint(0, 1))
+    return dict(trail.objects)
+
+
+def _own_digest(of: Sealed, chance: random.Random) -> Forgery:
+    """A genuine digest that lists another file, with its old signature."""
+    key = chance.choice(of.trail.digests)
+    fields = of.trail.fields(key)
+    false = _text(_false_records(of, chance))
+    name = _stamp(of.place, START + 1800, chance)
+    listed = {
+        "s3Bucket": of.trail.bucket,
+        "s3Object": name,
+        "hashValue": hashlib.sha256(false).hexdigest(),
+        "hashAlgorithm": "SHA-256",
+        "newestEventTime": None,
+        "oldestEventTime": None,
+    }
+    fields["logFiles"].append(listed)
+    body = zipped(json.dumps(fields, separators=(",", ":")).encode())
+    return {key: Stored(body, of.objects[key].metadata), name: Stored(zipped(false))}
+
+
+_FORGERIES: tuple[Callable[[Sealed, random.Random], Forgery], ...] = (
+    _added,
+    _added,
+    _added,
+    _added,
+    _replaced,
+    _removed,
+    _swapped,
+    _own_chain,
+    _own_digest,
+)

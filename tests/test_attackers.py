@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacker import NOT_THEIRS, STRANGER, Attack, attacked
+from attacker import NOT_THEIRS, Attack, Forgery, Sealed, attacked, forgery, sealed
 from click.testing import CliRunner
+from signed_trail import BUCKET, write_copy
 from simulator import LogFile, Question, World, questions, timestamp, write
 
 from cnitrail.cli import main
 
 Answer = dict[str, Any]
 RUNNER = CliRunner()
+FORGERIES = 20
+"""How often each signed trail is forged, as signing one is slow."""
 
 
 def run(*arguments: str) -> list[Answer]:
@@ -98,9 +101,10 @@ def stated(attack: Attack, entry: Answer) -> Iterator[Complaint]:
         yield "no claimed ipamd", str(entry)
     if entry["eni_kind"] == "cni" and eni not in attack.marked:
         yield "no claimed kind of an interface", str(entry)
-    if eni is not None and entry["outcome"] == "ok" and entry["account"] != STRANGER:
+    home = attack.homes.get(eni)
+    if home == (entry["account"], entry["region"]) and entry["outcome"] == "ok":
         second = int(datetime.fromisoformat(entry["time"]).timestamp())
-        if entry["instance"] not in {None, *attack.world.attached(eni, second)}:
+        if entry["instance"] not in {None, attack.marked.get(eni), *attack.world.attached(eni, second)}:
             yield "no claimed instance of an interface", str(entry)
 
 
@@ -189,3 +193,110 @@ class TestSomebodyWhoCallsApis:
     def test_gets(self, promise: str, callers: dict[str, list[str]]) -> None:
         broken = callers.get(promise, [])
         assert not broken, f"{len(broken)} times, as in {broken[0]}"
+
+
+class Bucket:
+    """A copy of a signed trail on disk, which a forger changes, and puts back."""
+
+    def __init__(self, place: Path, of: Sealed) -> None:
+        self.folder = place / "trail"
+        self._of = of
+        shutil.rmtree(self.folder, ignore_errors=True)
+        write_copy(of.objects, self.folder)
+        (self.folder / "SHA256SUMS").unlink()  # a bucket has none
+
+    def put(self, changes: Forgery) -> None:
+        """The bucket with some of its objects changed."""
+        for key, stored in changes.items():
+            path = self.folder / BUCKET / key
+            beside = path.with_name(f"{path.name}.s3.json")
+            path.unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
+            if stored is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(stored.body)
+                if stored.metadata:
+                    told = {"bucket": BUCKET, "key": key, "metadata": dict(sorted(stored.metadata.items()))}
+                    beside.write_text(json.dumps(told, separators=(",", ":")), encoding="utf-8")
+
+    def restore(self, changes: Forgery) -> None:
+        """The bucket as it was."""
+        self.put({key: self._of.objects.get(key) for key in changes})
+
+    def who(self, asked: Sequence[Question]) -> list[tuple[Answer, Answer]]:
+        return who(self.folder, asked, "--verify")
+
+
+def proven_facts(answer: Answer) -> set[tuple[str | None, ...]]:
+    """Whom an answer names, and the service account that gave the address."""
+    return {
+        (
+            holder["eni"],
+            holder["instance"],
+            holder["vpc"],
+            (holder["assigned_by"] or {}).get("service_account"),
+        )
+        for holder in answer["holders"]
+    }
+
+
+def forged(number: int, place: Path) -> Iterator[Complaint]:
+    """All that does not hold of one signed trail and twenty forgeries."""
+    of = sealed(number)
+    asked = list(questions(of.world, of.delivery, count=12, seed=number)) if of.world.holdings else []
+    if not asked:
+        return
+    bucket = Bucket(place, of)
+    sound = bucket.who(asked)
+    for question, pair in zip(asked, sound, strict=True):
+        for answer in pair:
+            yield from wrong_certain(of.world, question, answer)
+    for forgery_number in range(FORGERIES):
+        changes = forgery(of, number * FORGERIES + forgery_number)
+        bucket.put(changes)
+        answers = bucket.who(asked)
+        bucket.restore(changes)
+        which = f"forgery {number * FORGERIES + forgery_number} {[*changes][:2]}"
+        for question, pair, pair_before in zip(asked, answers, sound, strict=True):
+            for answer, before in zip(pair, pair_before, strict=True):
+                for promise, how in wrong_certain(of.world, question, answer):
+                    yield promise, f"{which}: {how}"
+                is_proven = answer["rests_on"] == "proven"
+                if is_proven and proven_facts(answer) != proven_facts(before):
+                    yield "no wrong proven answer", f"{which}: {before} {answer}"
+                if answer["verdict"] == "certain" and not is_proven:
+                    yield "no certain answer without proof", f"{which}: {answer}"
+
+
+@pytest.fixture(scope="module")
+def forgers(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What does not hold of signed trails in whose bucket somebody writes."""
+    place = tmp_path_factory.mktemp("forgers")
+    return gathered(seeds(pytestconfig, 0.02), lambda seed: forged(seed, place))
+
+
+class TestSomebodyWhoWritesToTheBucket:
+    @pytest.mark.parametrize(
+        "promise",
+        [
+            "no wrong certain holder",
+            "no wrong certain VPC",
+            "no wrong certain instance",
+            "no wrong proven answer",
+            "no certain answer without proof",
+        ],
+    )
+    def test_gets(self, promise: str, forgers: dict[str, list[str]]) -> None:
+        broken = forgers.get(promise, [])
+        assert not broken, f"{len(broken)} times, as in {broken[0]}"
+
+    def test_where_a_sound_trail_proves_most(self, tmp_path: Path) -> None:
+        """Else nothing would be tried here."""
+        answers = []
+        for number in range(10):
+            of = sealed(number)
+            bucket = Bucket(tmp_path, of)
+            asked = list(questions(of.world, of.delivery, count=12, seed=number))
+            answers += [answer for answer, _ in bucket.who(asked) if answer["holders"]]
+        proven = sum(answer["rests_on"] == "proven" for answer in answers)
+        assert proven > 0.8 * len(answers)
