@@ -1,17 +1,14 @@
-"""An attacker in a simulated world: whatever a call may say that its caller can choose.
+"""An attacker in a simulated world, who calls harmless APIs with strings of their own choice.
 
-Two of them. ``attacked`` plays a world in which somebody calls harmless APIs with strings of their own
-choice, inside the account and beside it. ``forgeries`` are what somebody does who may write to the bucket
-of a signed trail, and cannot sign. Both know the truth: see ``simulator``.
+They do so inside the account and beside it: whatever a call may say that its caller can choose. The world
+knows the truth: see ``simulator``. An attacker who writes to the bucket is in ``forger``.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -32,7 +29,6 @@ from callers import (
 )
 from calls import Call, tag_items
 from cni import CNI_1_18, CNI_1_20, CNI_1_21, sdk_of
-from signed_trail import HOUR, Objects, SignedTrail, Stored, zipped
 from simulator import (
     ACTIONS,
     REGIONS,
@@ -55,8 +51,6 @@ from simulator import (
     timestamp,
     uuids,
 )
-
-from cnitrail.sources.layout import log_name
 
 STRANGER = "999988887777"
 """An account that shares nothing with those of the worlds."""
@@ -353,14 +347,17 @@ class Victim(NamedTuple):
         return self.holding.text.partition("/")[0]
 
 
-_OTHER_INSTANCE = "i-0eeeeeeeeeeeeeeee"
+OTHER_INSTANCE = "i-0eeeeeeeeeeeeeeee"
 
 
 def _tags(victim: Victim, chance: random.Random) -> dict[str, str]:
     return chance.choice(
         (
-            {"node.k8s.amazonaws.com/instance_id": victim.instance, "cluster.k8s.amazonaws.com/name": "decoy"},
-            {"node.k8s.amazonaws.com/instance_id": _OTHER_INSTANCE},
+            {
+                "node.k8s.amazonaws.com/instance_id": victim.instance,
+                "cluster.k8s.amazonaws.com/name": "decoy",
+            },
+            {"node.k8s.amazonaws.com/instance_id": OTHER_INSTANCE},
             {"kubernetes.io/cluster/decoy": "owned", "eks:cluster-name": "decoy"},
             {"Name": "aws-K8S-" + victim.instance},
         )
@@ -370,7 +367,7 @@ def _tags(victim: Victim, chance: random.Random) -> dict[str, str]:
 def harmless(victim: Victim, chance: random.Random) -> Call:
     """A call about something of the victim's that changes no address, or is refused."""
     eni, instance = victim.eni.id, victim.instance
-    named = chance.choice((instance, _OTHER_INSTANCE))
+    named = chance.choice((instance, OTHER_INSTANCE))
     return chance.choice(
         (
             lambda: create_tags(eni, _tags(victim, chance)),
@@ -381,7 +378,7 @@ def harmless(victim: Victim, chance: random.Random) -> Call:
             lambda: replace(delete(eni), response=None, error=_DENIED),
             lambda: replace(detach(victim.attachment), response=None, error=_DENIED),
             lambda: replace(terminate(instance), response=None, error=_DENIED),
-            lambda: replace(attach(eni, _OTHER_INSTANCE), response=None, error=_DENIED),
+            lambda: replace(attach(eni, OTHER_INSTANCE), response=None, error=_DENIED),
         )
     )()
 
@@ -397,8 +394,8 @@ def claim(victim: Victim, chance: random.Random) -> Call:
             lambda: delete(eni),
             lambda: detach(victim.attachment),
             lambda: terminate(victim.instance),
-            lambda: attach(eni, _OTHER_INSTANCE),
-            lambda: describe(eni, f"aws-K8S-{_OTHER_INSTANCE}"),
+            lambda: attach(eni, OTHER_INSTANCE),
+            lambda: describe(eni, f"aws-K8S-{OTHER_INSTANCE}"),
             lambda: create_tags(eni, _tags(victim, chance)),
         )
     )()
@@ -477,7 +474,7 @@ class _Play:
 
     def some_instance(self) -> str:
         known = [attachment.instance.id for attachment in self.world.attachments]
-        return self.chance.choice(known) if known else _OTHER_INSTANCE
+        return self.chance.choice(known) if known else OTHER_INSTANCE
 
     def victim(self) -> Victim | None:
         """Somebody's address at some second of its life."""
@@ -487,7 +484,9 @@ class _Play:
             return None
         holding = self.chance.choice(holdings)
         end = self.world.now if holding.end is None else holding.end
-        second = self.chance.randint(-(-holding.start // 1000), max(-(-holding.start // 1000), end // 1000 - 1))
+        second = self.chance.randint(
+            -(-holding.start // 1000), max(-(-holding.start // 1000), end // 1000 - 1)
+        )
         stay = self.stay(holding.eni, second)
         if stay is None:
             return Victim(holding, second, self.some_instance(), "eni-attach-0eeeeeeeeeeeeeeee")
@@ -622,9 +621,10 @@ def _mark(record: Record, instance: str, *, tagged: bool) -> None:
 
 
 def be_a_cluster(world: World, how: str, theirs: Iterable[str] = ()) -> dict[str, str]:
-    """Let a CNI make the calls of a world, with the nodes' role or one of its own; its interfaces with their nodes.
+    """Let a CNI make the calls of a world; return the interfaces that it made, with their nodes.
 
-    ``how`` is ``node``, ``irsa`` or ``none``. Interfaces that are never attached stay whose they were.
+    ``how`` it does is ``node`` (with the nodes' role), ``irsa`` or ``none``. Interfaces that are never
+    attached stay whose they were.
     """
     if how == "none":
         return {}
@@ -643,7 +643,7 @@ def be_a_cluster(world: World, how: str, theirs: Iterable[str] = ()) -> dict[str
         if event in theirs or instance is None or name in ("RunInstances", "TerminateInstances"):
             continue
         place = Place(record["recipientAccountId"], record["awsRegion"])
-        caller, sts = _cni_of(place, how, instance)
+        caller, sts = cni_of(place, how, instance)
         record["userIdentity"] = deepcopy(caller.identity)
         record["sourceIPAddress"], record["userAgent"] = caller.source_ip, caller.agent
         if sts is not None:
@@ -657,7 +657,7 @@ def be_a_cluster(world: World, how: str, theirs: Iterable[str] = ()) -> dict[str
     return marked
 
 
-def _cni_of(place: Place, how: str, instance: str) -> tuple[Caller, tuple[Caller, Call] | None]:
+def cni_of(place: Place, how: str, instance: str) -> tuple[Caller, tuple[Caller, Call] | None]:
     """The CNI on an instance, and the STS event that an account and Region has of it."""
     if how == "node":
         role = Role(place.account, NODE_ROLE)
@@ -685,251 +685,3 @@ def without(files: Iterable[LogFile], events: Iterable[str]) -> list[LogFile]:
     gone = set(events)
     kept = [(name, [each for each in inside if each["eventID"] not in gone]) for name, inside in files]
     return [(name, inside) for name, inside in kept if inside]
-
-
-
-
-# --- who may write to the bucket -------------------------------------------------------------
-
-PUBLIC_KEYS = "public-keys.json"
-HOURS = 7
-"""How many hours are signed: what happens in a small world, and the delay of late files."""
-
-
-@dataclass(eq=False)
-class Sealed:
-    """A world whose trail is signed, and the keys of its log files and digests."""
-
-    world: World
-    delivery: Delivery
-    trail: SignedTrail
-    place: Place
-    irsa: str
-
-    @property
-    def objects(self) -> Objects:
-        return self.trail.objects
-
-
-def sealed(seed: int) -> Sealed:
-    """Return a small world of one account and Region with a signed trail, that follows from a seed."""
-    chance = random.Random(seed * 104_729 + 14)
-    world = World(vpcs=chance.randint(1, 2), pool=chance.randint(3, 6))
-    for step in random_steps(seed, chance.randint(6, 24)):
-        world.wait(min(step.wait, 70_000))
-        with suppress(Refused):
-            ACTIONS[step.action][0](world, step)
-    world.settle()
-    how = chance.choice(("none", "node", "irsa", "irsa"))
-    be_a_cluster(world, how)
-    delivery = deliver(world)
-    place = Place(world.vpcs[0].accounts[0], world.vpcs[0].region)
-    trail = SignedTrail(*place, now=day(START - 3600 + 91))
-    files = with_records(delivery.files, _monitor(place))
-    for name, records in files:
-        trail.objects[name] = Stored(zipped(_text(records)))
-    stamps = {name: found.delivered for name, _ in files if (found := log_name(name)) is not None}
-    for _ in range(HOURS):
-        start, end = trail.now, trail.now + HOUR
-        trail.hour(logs=[name for name, stamp in stamps.items() if start <= stamp < end])
-    return Sealed(world, delivery, trail, place, how)
-
-
-def _text(records: list[Record]) -> bytes:
-    return json.dumps({"Records": records}, separators=(",", ":")).encode()
-
-
-def _monitor(place: Place) -> Iterator[Record]:
-    """Reads by a monitor, in the quiet hours after all that happens."""
-    caller = iam_user(place.account, "monitor", "198.51.100.8", "aws-cli/2.15.38")
-    call = Call("DescribeInstances", {"instancesSet": {}}, None, read_only=True)
-    for number, second in enumerate(range(START + 600, START + (HOURS - 2) * 3600, 600)):
-        yield entry((1 << 41) + number, second, place, caller, call)
-
-
-Forgery = dict[str, Stored | None]
-"""Objects by key as the attacker leaves them; None is deleted."""
-
-
-def forgery(of: Sealed, seed: int) -> Forgery:
-    """Return what somebody who cannot sign does to a bucket, following from a seed."""
-    chance = random.Random(seed * 15_485_863 + 14)
-    done: Forgery = {}
-    for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        done |= chance.choice(_FORGERIES)(of, chance)
-    return done
-
-
-def _false_records(of: Sealed, chance: random.Random) -> list[Record]:
-    """Records of what never happened, or happened otherwise."""
-    world, records = of.world, []
-    number = (1 << 43) + chance.randrange(1 << 20) * 64
-    for each in range(chance.randint(1, 4)):
-        if chance.random() < 0.4 and world.records:
-            records.append(_altered(of, chance, number + each))
-            continue
-        holding = chance.choice(world.holdings)
-        end = world.now if holding.end is None else holding.end
-        second = chance.choice((holding.start, chance.randint(holding.start, end), end, of.world.now)) // 1000
-        second = chance.choice((second, second, START - 1800, START + 5 * 3600))
-        stays = [stay for stay in world.attachments if stay.eni is holding.eni] or world.attachments
-        stay = chance.choice(stays) if stays else None
-        instance = stay.instance.id if stay else _OTHER_INSTANCE
-        victim = Victim(holding, second, instance, stay.id if stay else "eni-attach-0eeeeeeeeeeeeeeee")
-        place = chance.choice((of.place, of.place, Place(STRANGER, of.place.region), Place(of.place.account, REGIONS[1])))
-        records.append(entry(number + each, second, place, *_false_call(of, victim, chance)))
-    return records
-
-
-def _false_call(of: Sealed, victim: Victim, chance: random.Random) -> tuple[Caller, Call]:
-    """A call that was never made, by whoever the forger likes."""
-    if chance.random() < 0.25:
-        return _false_session(of, victim, chance)
-    subnet = victim.eni.subnet
-    others = [holding.eni.id for holding in of.world.holdings if holding.eni is not victim.eni]
-    call = claim(victim, chance)
-    if others and chance.random() < 0.4:
-        call = assign(chance.choice(others), victim.address)
-    elif chance.random() < 0.15:
-        call = create("eni-0dddddddddddddddd", subnet.id, subnet.vpc.id, of.place.account, victim.address)
-    caller = iam_user(of.place.account, "alice", "203.0.113.66", "aws-cli/2.15.38")
-    return caller, call
-
-
-def _false_session(of: Sealed, victim: Victim, chance: random.Random) -> tuple[Caller, Call]:
-    """An STS event that gives the credentials of a genuine caller to another service account."""
-    caller, _ = _cni_of(of.place, "irsa" if of.irsa == "irsa" else "node", victim.instance)
-    other = Irsa(
-        Role(of.place.account, CNI_ROLE if of.irsa == "irsa" else NODE_ROLE),
-        f"arn:aws:iam::{of.place.account}:oidc-provider/"
-        f"oidc.eks.{of.place.region}.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF",
-        CNI_1_18,
-        sdk_of(CNI_1_18),
-        "198.51.100.7",
-        chance.choice(("default:mallory", "kube-system:aws-node")),
-    )
-    opener, call = other.session(day(START), 66).opened
-    assert call.response is not None
-    key = caller.identity["accessKeyId"]
-    generic = f"ASIA{of.place.account}POD-"
-    credentials = {**call.response["credentials"], "accessKeyId": chance.choice((key, key, generic))}
-    return opener, replace(call, response={**call.response, "credentials": credentials})
-
-
-def _altered(of: Sealed, chance: random.Random, number: int) -> Record:
-    """A genuine record with something else in it: of the same event, of another, or as its correction."""
-    record: Record = deepcopy(chance.choice(of.world.records))
-    world = of.world
-    enis = [holding.eni.id for holding in world.holdings]
-    change = chance.randrange(7)
-    if change == 0:
-        record["recipientAccountId"] = STRANGER
-    elif change == 1:
-        record["awsRegion"] = REGIONS[1]
-    elif change == 2:
-        record["eventTime"] = timestamp(second_of(record) + chance.choice((-600, -1, 1, 300)))
-    elif change == 3:
-        record = json.loads(json.dumps(record).replace(chance.choice(enis), chance.choice(enis)))
-    elif change == 4:
-        record["eventName"] = chance.choice(("UnassignPrivateIpAddresses", "DeleteNetworkInterface"))
-    elif change == 5:
-        addresses = [holding.text for holding in world.holdings]
-        record = json.loads(json.dumps(record).replace(f'"{chance.choice(addresses)}"', f'"{chance.choice(addresses)}"'))
-    else:
-        record["userIdentity"]["accessKeyId"] = "AKIAMALLORY0EXAMPLE0"
-    how = chance.random()
-    if how < 0.4:
-        record["eventID"] = uuids(number)[0]
-    elif how < 0.6:
-        record["addendum"] = {
-            "reason": "UPDATED_DATA",
-            "updatedFields": "requestParameters,responseElements",
-            "originalRequestID": record["requestID"],
-            "originalEventID": record["eventID"],
-        }
-        record["eventID"] = uuids(number)[0]
-    return record
-
-
-def _stamp(place: Place, second: int, chance: random.Random) -> str:
-    return file_name(*place, second // WINDOW, chance.randrange(1, 8))
-
-
-def _added(of: Sealed, chance: random.Random) -> Forgery:
-    """A file of false records: after the newest digest, in its own time, or of another account."""
-    records = _false_records(of, chance)
-    second = chance.choice((START + 9 * 3600, START + 7 * 3600, START + 3600, second_of(records[0])))
-    place = chance.choice((of.place, of.place, Place(STRANGER, of.place.region), Place(of.place.account, REGIONS[1])))
-    name = chance.choice((_stamp(place, second, chance),) * 3 + ("notes.json.gz",))
-    return {name: Stored(zipped(_text(records)))}
-
-
-def _a_log(of: Sealed, chance: random.Random) -> str:
-    return chance.choice([key for key in of.objects if log_name(key) is not None])
-
-
-def _replaced(of: Sealed, chance: random.Random) -> Forgery:
-    """A genuine file with something else in it."""
-    key = _a_log(of, chance)
-    records = json.loads(gzip.decompress(of.objects[key].body))["Records"]
-    if chance.random() < 0.5:
-        records = [*records, *_false_records(of, chance)]
-    else:
-        del records[chance.randrange(len(records))]
-    return {key: Stored(zipped(_text(records)))}
-
-
-def _removed(of: Sealed, chance: random.Random) -> Forgery:
-    """A genuine file that is gone; or a digest, or the newest ones."""
-    what = chance.randrange(3)
-    if what == 0:
-        return {_a_log(of, chance): None}
-    if what == 1:
-        return {chance.choice(of.trail.digests): None}
-    return dict.fromkeys(of.trail.digests[-chance.randint(1, 4) :])
-
-
-def _swapped(of: Sealed, chance: random.Random) -> Forgery:
-    """A genuine file under the name of another."""
-    return {_a_log(of, chance): of.objects[_a_log(of, chance)]}
-
-
-def _own_chain(of: Sealed, chance: random.Random) -> Forgery:
-    """A trail of the forger's own, signed with a key of their own, that vouches for false records."""
-    trail = SignedTrail(*of.place, trail=chance.choice(("main", of.trail.trail)), key="mallory")
-    trail.now = day(START - 3600 + chance.choice((91, 94)))
-    for _ in range(HOURS):
-        trail.hour(*[_text(_false_records(of, chance))] * chance.randint(0, 1))
-    return dict(trail.objects)
-
-
-def _own_digest(of: Sealed, chance: random.Random) -> Forgery:
-    """A genuine digest that lists another file, with its old signature."""
-    key = chance.choice(of.trail.digests)
-    fields = of.trail.fields(key)
-    false = _text(_false_records(of, chance))
-    name = _stamp(of.place, START + 1800, chance)
-    listed = {
-        "s3Bucket": of.trail.bucket,
-        "s3Object": name,
-        "hashValue": hashlib.sha256(false).hexdigest(),
-        "hashAlgorithm": "SHA-256",
-        "newestEventTime": None,
-        "oldestEventTime": None,
-    }
-    fields["logFiles"].append(listed)
-    body = zipped(json.dumps(fields, separators=(",", ":")).encode())
-    return {key: Stored(body, of.objects[key].metadata), name: Stored(zipped(false))}
-
-
-_FORGERIES: tuple[Callable[[Sealed, random.Random], Forgery], ...] = (
-    _added,
-    _added,
-    _added,
-    _added,
-    _replaced,
-    _removed,
-    _swapped,
-    _own_chain,
-    _own_digest,
-)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacker import NOT_THEIRS, Attack, Forgery, Sealed, attacked, forgery, sealed
+from attacker import NOT_THEIRS, Attack, attacked
 from click.testing import CliRunner
+from forger import Forgery, Sealed, forgery, sealed
 from signed_trail import BUCKET, write_copy
 from simulator import LogFile, Question, World, questions, timestamp, write
 
@@ -145,9 +146,9 @@ def complaints(attack: Attack, place: Path) -> Iterator[Complaint]:
     for question, pair, pair_before in zip(asked, answers, calm, strict=True):
         for answer, without in zip(pair, pair_before, strict=True):
             yield from wrong_certain(attack.world, question, answer)
-            if without["verdict"] == "certain" and not attack.is_touched(question.ip):
-                if not facts(without) <= facts(answer):
-                    yield "no other holder of others' addresses", f"{question} {without} {answer}"
+            is_theirs = attack.is_touched(question.ip)
+            if without["verdict"] == "certain" and not is_theirs and not facts(without) <= facts(answer):
+                yield "no other holder of others' addresses", f"{question} {without} {answer}"
 
 
 def seeds(config: pytest.Config, share: float) -> Iterator[int]:
