@@ -195,6 +195,7 @@ def _session(how: Disguise) -> Mask:
     role = Role(how.place.account, how.chance.choice((*ROLES, CNI_ROLE, NODE_ROLE)))
     name = how.chance.choice(_names(how))
     caller = role_user(role, name, day(how.second), "203.0.113.66", how.agent)
+    caller.identity["accessKeyId"] = access_key(f"mallory/{role.arn}/{name}/{how.second}")
     tags = POD_TAGS if how.chance.random() < 0.3 else {}
     return Mask(caller, (_assume(how, role, name, caller.identity["accessKeyId"], tags),))
 
@@ -285,7 +286,7 @@ def unassign(eni: str, *addresses: str) -> Call:
 def attach(eni: str, instance: str) -> Call:
     """An interface joins an instance."""
     request = {"networkInterfaceId": eni, "instanceId": instance, "deviceIndex": 3}
-    return Call("AttachNetworkInterface", request, _done(attachmentId="eni-attach-0eeeeeeeeeeeeeeee"))
+    return Call("AttachNetworkInterface", request, _done(attachmentId=NO_ATTACHMENT))
 
 
 def detach(attachment: str) -> Call:
@@ -326,6 +327,9 @@ def create(eni: str, subnet: str, vpc: str, account: str, address: str, descript
     return Call("CreateNetworkInterface", request, {"networkInterface": shown})
 
 
+OTHER_INSTANCE, NO_ATTACHMENT = "i-0eeeeeeeeeeeeeeee", "eni-attach-0eeeeeeeeeeeeeeee"
+
+
 class Victim(NamedTuple):
     """Somebody's address at a second, and the instance that it was on (any, if on none)."""
 
@@ -343,11 +347,13 @@ class Victim(NamedTuple):
         return Place(self.eni.account, self.eni.subnet.vpc.region)
 
     @property
+    def tagged_instance(self) -> str:
+        """The instance, if it is known to run at that second; else one that never was."""
+        return OTHER_INSTANCE if self.attachment == NO_ATTACHMENT else self.instance
+
+    @property
     def address(self) -> str:
         return self.holding.text.partition("/")[0]
-
-
-OTHER_INSTANCE = "i-0eeeeeeeeeeeeeeee"
 
 
 def _tags(victim: Victim, chance: random.Random) -> dict[str, str]:
@@ -371,7 +377,7 @@ def harmless(victim: Victim, chance: random.Random) -> Call:
     return chance.choice(
         (
             lambda: create_tags(eni, _tags(victim, chance)),
-            lambda: create_tags(instance, _tags(victim, chance)),
+            lambda: create_tags(victim.tagged_instance, _tags(victim, chance)),
             lambda: describe(eni, f"aws-K8S-{named}"),
             lambda: replace(assign(eni, victim.address), response=None, error=_DENIED),
             lambda: replace(unassign(eni, victim.address), response=None, error=_DENIED),
@@ -426,6 +432,12 @@ class Attack:
         """Return the account and Region of each interface."""
         enis = {holding.eni.id: holding.eni for holding in self.world.holdings}
         return {name: (eni.account, eni.subnet.vpc.region) for name, eni in enis.items()}
+
+    @property
+    def born(self) -> frozenset[str]:
+        """Return the interfaces whose creation is in the log files."""
+        begin = (self.delivery.losses.begin or START) * 1000
+        return frozenset(holding.eni.id for holding in self.world.holdings if holding.eni.born >= begin)
 
     def is_touched(self, ip: str) -> bool:
         """Tell whether an interface of the attacker's ever held an address."""
@@ -489,7 +501,7 @@ class _Play:
         )
         stay = self.stay(holding.eni, second)
         if stay is None:
-            return Victim(holding, second, self.some_instance(), "eni-attach-0eeeeeeeeeeeeeeee")
+            return Victim(holding, second, self.some_instance(), NO_ATTACHMENT)
         return Victim(holding, second, stay.instance.id, stay.id)
 
     def stay(self, eni: Eni, second: int) -> Attachment | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from attacker import (
     CNI_ROLE,
+    NO_ATTACHMENT,
     NODE_ROLE,
     OTHER_INSTANCE,
     STRANGER,
@@ -138,7 +139,7 @@ def _false_records(of: Sealed, chance: random.Random) -> list[Record]:
         stays = [stay for stay in world.attachments if stay.eni is holding.eni] or world.attachments
         stay = chance.choice(stays) if stays else None
         instance = stay.instance.id if stay else OTHER_INSTANCE
-        victim = Victim(holding, second, instance, stay.id if stay else "eni-attach-0eeeeeeeeeeeeeeee")
+        victim = Victim(holding, second, instance, stay.id if stay else NO_ATTACHMENT)
         place = _some_place(of, chance)
         records.append(entry(number + each, second, place, *_false_call(of, victim, chance)))
     return records

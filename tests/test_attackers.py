@@ -110,7 +110,7 @@ def stated(attack: Attack, entry: Answer) -> Iterator[Complaint]:
 
 
 _OF_THE_VICTIM = ("eni", "eni_kind", "instance", "vpc", "subnet", "added", "removed", "moved", "outcome")
-_OF_ITS_ACTOR = ("kind", "label", "service_account", "instance", "ipamd", "arn", "access_key_id")
+_OF_ITS_ACTOR = ("kind", "service_account", "instance", "ipamd", "arn", "access_key_id")
 
 
 def said_of(entry: Answer) -> str:
@@ -119,10 +119,12 @@ def said_of(entry: Answer) -> str:
     return json.dumps(said)
 
 
-def by_event(entries: Sequence[Answer]) -> dict[str, list[str]]:
-    """What is said of each event, in any order of its entries."""
+def by_event(entries: Sequence[Answer], born: frozenset[str]) -> dict[str, list[str]]:
+    """What is said of each event about interfaces whose owner is in the logs, in any order."""
     found: dict[str, list[str]] = {}
     for entry in entries:
+        if entry["eni"] is not None and entry["eni"] not in born:
+            continue
         found.setdefault(entry["event_id"], []).append(said_of(entry))
     return {event: sorted(said) for event, said in found.items()}
 
@@ -131,7 +133,7 @@ def complaints(attack: Attack, place: Path) -> Iterator[Complaint]:
     """All that does not hold of one world with somebody who calls harmless APIs."""
     asked = list(questions(attack.world, attack.delivery, count=25))
     innocent = Evidence(place, attack.innocent)
-    before, calm = by_event(innocent.timeline()), innocent.who(asked)
+    before, calm = by_event(innocent.timeline(), attack.born), innocent.who(asked)
     evidence = Evidence(place, attack.files)
     entries, answers = evidence.timeline(), evidence.who(asked)
     for entry in entries:
@@ -139,7 +141,7 @@ def complaints(attack: Attack, place: Path) -> Iterator[Complaint]:
             yield "no text inside a record is a record", str(entry)
         if entry["event_id"] in attack.theirs:
             yield from stated(attack, entry)
-    after = by_event(entries)
+    after = by_event(entries, attack.born)
     for event, said in before.items():
         if after[event] != said:
             yield "nothing else said of others' calls", f"{said} {after[event]}"
@@ -241,6 +243,10 @@ def proven_facts(answer: Answer) -> set[tuple[str | None, ...]]:
     }
 
 
+def _agrees(said: str | None, known: str | None) -> bool:
+    return said in (None, known)
+
+
 def forged(number: int, place: Path) -> Iterator[Complaint]:
     """All that does not hold of one signed trail and twenty forgeries."""
     of = sealed(number)
@@ -263,8 +269,11 @@ def forged(number: int, place: Path) -> Iterator[Complaint]:
                 for promise, how in wrong_certain(of.world, question, answer):
                     yield promise, f"{which}: {how}"
                 is_proven = answer["rests_on"] == "proven"
-                if is_proven and proven_facts(answer) != proven_facts(before):
+                said, known = proven_facts(answer), proven_facts(before)
+                if is_proven and not all(any(all(map(_agrees, one, two)) for two in known) for one in said):
                     yield "no wrong proven answer", f"{which}: {before} {answer}"
+                elif is_proven and said != known:
+                    yield "nothing hidden in a proven answer", f"{which}: {before} {answer}"
                 if answer["verdict"] == "certain" and not is_proven:
                     yield "no certain answer without proof", f"{which}: {answer}"
 
@@ -284,6 +293,7 @@ class TestSomebodyWhoWritesToTheBucket:
             "no wrong certain VPC",
             "no wrong certain instance",
             "no wrong proven answer",
+            "nothing hidden in a proven answer",
             "no certain answer without proof",
         ],
     )
