@@ -35,7 +35,7 @@ def tests(session: nox.Session) -> None:
 def search(session: nox.Session) -> None:
     """The tests of what must hold for any input, with thirty times as many, never the same."""
     session.install("-q", ".[dev]")
-    which = session.posargs or ["tests/test_truth.py", "tests/test_any_order.py"]
+    which = session.posargs or ["tests/test_truth.py", "tests/test_any_order.py", "tests/test_attackers.py"]
     worlds = ("--worlds=30000", f"--first-world={secrets.randbelow(1 << 32)}")
     session.run("python", "-m", "pytest", "--hypothesis-profile=search", *worlds, *which)
 

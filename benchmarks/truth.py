@@ -1,0 +1,48 @@
+"""How good the answers are on ordinary days, held against the truth of a simulated account.
+
+    python benchmarks/truth.py [DAYS]
+
+A busy day: eight nodes of EKS in two VPCs of the same addresses, whose CNI calls EC2 about every 40
+seconds; other calls every minute, files every five. A quiet account: three nodes, a call every 40 minutes,
+four other calls an hour. Both have primary and secondary addresses, prefixes, addresses that move, and
+nodes that go without an event. Of torn files, half are cut short and half have one bit flipped.
+"""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "fixtures")]
+
+from simulator import Delivery  # noqa: E402
+from truth_figures import Figures, busy_day, figures, quiet_days  # noqa: E402
+
+ROWS: tuple[tuple[str, Callable[[int], Delivery], float], ...] = (
+    ("busy day", busy_day, 0),
+    ("logs begin after 3 h", partial(busy_day, begin=3 * 3600), 0),
+    ("busy day, 5 % torn", busy_day, 0.05),
+    ("quiet account", quiet_days, 0),
+    ("quiet, 5 % torn", quiet_days, 0.05),
+)
+
+
+def main(days: int) -> None:
+    """Print a row for each kind of day."""
+    print(f"{'':<24}{'determinable':>12}{'right':>10}{'held':>9}{'certain':>10}{'wrong certain':>15}")
+    for name, make, torn in ROWS:
+        found = []
+        for seed in range(days):
+            with TemporaryDirectory() as place:
+                found.append(figures(make(seed), Path(place), asked=4000, moments=40, torn=torn, seed=seed))
+        total = Figures(*map(sum, zip(*found, strict=True)))
+        print(
+            f"{name:<24}{total.determinable:>12,}{total.share_right:>10.2%}"
+            f"{total.held:>9,}{total.share_certain:>10.1%}{total.wrong_certain:>15}"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)

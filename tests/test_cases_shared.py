@@ -1,0 +1,295 @@
+"""The cases of ``../shared/cases``, with the answers that they expect; skipped if they are not there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cnitrail.cli import main
+from cnitrail.sources.layout import digest_name
+
+ROOT = Path(__file__).parents[1]
+CASES = ROOT.parent / "shared" / "cases"
+TRUST, TRUTH, DATA = CASES / "trust", CASES / "truth", CASES / "data"
+
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not here")
+
+FIRST, SECOND = "eni-0aaaaaaaaaaaaaaa1", "eni-0aaaaaaaaaaaaaaa2"
+NODE = "i-0aaaaaaaaaaaaaaa1"
+
+Entry = dict[str, Any]
+
+
+def run(*arguments: object) -> Result:
+    """Run a command line; only what goes wrong in an unforeseen way raises."""
+    result = CliRunner().invoke(main, [*map(str, arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def input_of(number: str) -> Path:
+    """The input of a case of ``trust``."""
+    (folder,) = TRUST.glob(f"{number}-*")
+    return folder / "input"
+
+
+def who(ip: str, at: str, place: Path, *more: str) -> Entry:
+    """The answer to a question."""
+    result = run("who", ip, place, "--at", at, "-o", "jsonl", "-q", *more)
+    assert result.exit_code in (0, 3), result.output
+    answer: Entry = json.loads(result.stdout)
+    return answer
+
+
+def enis(answer: Entry) -> list[str]:
+    return [holder["eni"] for holder in answer["holders"]]
+
+
+def entries(command: str, place: Path, *more: str) -> list[Entry]:
+    """The entries that a command shows."""
+    result = run(command, place, "-o", "jsonl", "-q", *more)
+    assert result.exit_code in (0, 3, 5), result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def by_mallory(number: str, *more: str) -> list[Entry]:
+    """The entries of a case from ten past nine on: the attacker's."""
+    since = () if "--since" in more else ("--since", "2025-03-04T09:10Z")
+    return entries("timeline", input_of(number), *since, *more)
+
+
+def rules(place: Path) -> list[str]:
+    return [finding["rule"] for finding in entries("findings", place)]
+
+
+class TestProof:
+    def test_01_a_record_of_another_account_moves_nothing(self) -> None:
+        answer = who("10.0.0.50", "2025-03-04T10:30Z", input_of("01"), "--verify")
+        assert enis(answer) in ([FIRST], []) or answer["rests_on"] != "proven"
+        assert not (answer["verdict"] == "certain" and enis(answer) != [FIRST])
+
+    def test_03_records_inside_a_bucket_policy_are_no_records(self) -> None:
+        result = run("who", "10.0.7.8", input_of("03"), "--at", "2025-03-04T10:30Z", "--verify", "-o", "json")
+        told = json.loads(result.stdout)
+        assert told["entries"][0]["verdict"] == "unknown"
+        assert told["evidence"]["sources"][0]["records"] == 78
+
+    def test_04_an_unproven_session_gives_no_name(self) -> None:
+        answer = who("10.0.0.50", "2025-03-04T10:30Z", input_of("04"), "--verify")
+        (holder,) = answer["holders"]
+        assert holder["assigned_by"]["service_account"] is None
+        assert holder["assigned_by"]["label"] == "admin/mallory"
+
+    def test_05_an_unproven_termination_hides_no_instance(self) -> None:
+        answer = who("10.0.0.50", "2025-03-04T10:30Z", input_of("05"), "--verify")
+        assert [holder["instance"] for holder in answer["holders"]] == [NODE]
+
+    def test_07_a_trail_of_reads_proves_no_writes(self) -> None:
+        answer = who("10.0.0.50", "2025-03-04T11:00Z", input_of("07"), "--verify")
+        assert answer["verdict"] == "likely"
+        assert answer["rests_on"] != "proven"
+
+    def test_08_a_trail_that_was_told_to_record_reads_has_a_gap(self) -> None:
+        answer = who("10.0.0.50", "2025-03-04T10:15Z", input_of("08"), "--verify")
+        assert answer["verdict"] != "certain"
+        assert answer["rests_on"] != "proven"
+        assert "trail-narrowed" in rules(input_of("08"))
+
+    def test_11_a_changed_file_gives_no_certain_answer(self) -> None:
+        answer = who("10.0.0.50", "2025-03-04T10:30Z", input_of("11"), "--verify")
+        assert answer["verdict"] != "certain"
+
+    def test_12_files_that_cannot_be_read_leave_doubt(self) -> None:
+        answer = who("10.0.0.50", "2025-03-04T09:30Z", input_of("12"))
+        assert answer["verdict"] == "likely"
+        assert "could not be read" in json.dumps(answer["reasons"])
+
+    def test_14_a_flipped_bit_gives_no_certain_answer(self) -> None:
+        assert who("10.0.0.80", "2025-03-04T09:30Z", input_of("14"))["verdict"] != "certain"
+
+    @pytest.mark.parametrize("more", [(), ("--account", "111111111111")])
+    def test_16_the_same_events_of_another_account_are_a_dispute(self, more: tuple[str, ...]) -> None:
+        answer = who("10.0.0.50", "2025-03-04T09:30Z", input_of("16"), *more)
+        assert (answer["verdict"], enis(answer)) == ("likely", [FIRST])
+        assert "disagree" in json.dumps(answer["reasons"])
+
+
+class TestWhoIsNamed:
+    def test_20_a_session_named_as_an_instance_is_a_role(self) -> None:
+        (entry,) = by_mallory("20")
+        assert (entry["actor"]["kind"], entry["actor"]["instance"]) == ("assumed-role", None)
+        assert entry["actor"]["claimed_instance"] == NODE
+        assert entry["actor"]["cluster"] is None
+
+    def test_21_a_pod_named_aws_node_is_not_the_cni(self) -> None:
+        (entry,) = by_mallory("21")
+        assert (entry["actor"]["service_account"], entry["actor"]["ipamd"]) == ("default/web", None)
+
+    def test_23_the_aws_cli_is_not_the_cni(self) -> None:
+        (entry,) = by_mallory("23")
+        assert (entry["actor"]["agent"]["name"], entry["actor"]["ipamd"]) == ("aws-cli", None)
+        assert "address-assigned-by-hand" in rules(input_of("23"))
+
+    def test_25_two_principals_of_one_label_are_two_lines(self) -> None:
+        span = ("--since", "2025-03-04T09:01:00Z", "--until", "2025-03-04T09:02:00Z")
+        text = run("timeline", input_of("25"), *span).stdout
+        assert text.count("AssignPrivateIpAddresses") == 2
+        assert "×2" not in text
+
+    def test_26_users_are_neither_a_service_nor_root(self) -> None:
+        found = by_mallory("26")
+        assert [entry["actor"]["kind"] for entry in found] == ["iam-user", "iam-user"]
+        text = run("timeline", input_of("26"), "--since", "2025-03-04T09:10Z").stdout
+        lines = [line for line in text.splitlines() if "AssignPrivateIpAddresses" in line]
+        assert len(lines) == 2
+        assert all("user" in line for line in lines)
+        assert rules(input_of("26")).count("address-assigned-by-hand") == 2
+
+    def test_28_the_user_agent_of_a_service_silences_nothing(self) -> None:
+        result = run("findings", input_of("28"), "--fail-on", "low", "-o", "jsonl", "-q")
+        assert result.exit_code == 5
+        found = [json.loads(line) for line in result.stdout.splitlines()]
+        assert ("high", "address-assigned-by-hand") in {(each["severity"], each["rule"]) for each in found}
+
+    def test_30_another_key_of_the_same_session_has_no_service_account(self) -> None:
+        (entry,) = by_mallory("30")
+        assert entry["actor"]["service_account"] is None
+        assert entry["actor"]["kind"] != "irsa"
+
+    def test_31_a_description_written_later_says_nothing_of_a_call_before(self) -> None:
+        found = by_mallory("31")
+        assert {entry["actor"]["ipamd"] for entry in found} == {None}
+
+    def test_32_a_foreign_mark_names_no_node(self) -> None:
+        found = by_mallory("32")
+        assert {(entry["eni_kind"], entry["instance"]) for entry in found} == {("other", None)}
+
+    @pytest.mark.parametrize("command", ["timeline", "leases"])
+    def test_34_a_tag_hides_no_past_of_a_node(self, command: str) -> None:
+        assert entries(command, input_of("34"), "--cluster", "prod")
+
+    @pytest.mark.parametrize("number", ["35", "36"])
+    def test_35_36_irsa_is_of_eks_own_providers(self, number: str) -> None:
+        (entry,) = by_mallory(number)
+        actor = entry["actor"]
+        assert (actor["kind"], actor["service_account"], actor["ipamd"]) == ("federated", None, None)
+
+    def test_38_a_customers_role_is_foreign_through_a_service_too(self) -> None:
+        result = run("findings", input_of("38"), "--fail-on", "low", "-o", "jsonl", "-q")
+        assert result.exit_code == 5
+        found = {json.loads(line)["rule"] for line in result.stdout.splitlines()}
+        assert {"address-assigned-by-hand", "address-released-by-hand"} <= found
+
+
+class TestWhatElse:
+    def test_40_no_terminal_escape_reaches_stderr(self) -> None:
+        result = run("state", input_of("40"), "--at", "2025-03-04T08:00Z")
+        assert "\x1b" not in result.output
+        assert "\u202e" not in result.output
+
+    def test_49_the_oldest_click_that_is_allowed_works(self) -> None:
+        assert "click>=8.4" in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+    def test_50_a_copy_on_windows_has_digests(self) -> None:
+        name = "111111111111_CloudTrail-Digest_eu-west-1_audit_eu-west-1_20250304T140131Z.json.gz"
+        assert digest_name(rf"C:\copy\{name}") is not None
+
+
+_A, _B = "eni-0aaaaaaaaaaaaaaaa", "eni-0bbbbbbbbbbbbbbbb"
+
+
+class TestTruth:
+    """An export without a sign of coverage is asked with ``--assume-complete`` for what is certain."""
+
+    @pytest.mark.parametrize("case", ["skip1", "skip2"])
+    def test_a_reassignment_that_cannot_be_read_is_named_as_possible(self, case: str) -> None:
+        answer = who("10.0.0.50", "2026-03-10T10:30Z", TRUTH / case)
+        assert answer["verdict"] != "certain"
+        assert _B in json.dumps(answer)
+
+    @pytest.mark.parametrize("case", ["skip1", "skip2"])
+    def test_not_even_if_the_export_is_said_to_be_complete(self, case: str) -> None:
+        answer = who("10.0.0.50", "2026-03-10T10:30Z", TRUTH / case, "--assume-complete")
+        assert answer["verdict"] != "certain"
+
+    @pytest.mark.parametrize("case", ["file-torn", "file-gz"])
+    def test_a_file_that_cannot_be_read_leaves_doubt(self, case: str) -> None:
+        answer = who("10.0.0.50", "2026-03-10T10:30Z", TRUTH / case)
+        assert answer["verdict"] == "likely"
+        assert "could not be read" in json.dumps(answer["reasons"])
+
+    @pytest.mark.parametrize(("case", "ip"), [("p1a", "10.0.0.50"), ("p1c", "10.0.0.9")])
+    def test_an_address_by_count_elsewhere_leaves_no_doubt(self, case: str, ip: str) -> None:
+        answer = who(
+            ip, "2026-03-10T10:30Z", TRUTH / case, "--vpc", "vpc-01111111111111111", "--assume-complete"
+        )
+        assert (answer["verdict"], enis(answer)) == ("certain", [_A])
+
+    def test_a_reassignment_to_an_unknown_vpc_leaves_doubt(self) -> None:
+        answer = who("10.0.0.50", "2026-03-10T10:30Z", TRUTH / "p1e", "--assume-complete")
+        assert answer["verdict"] in ("likely", "ambiguous")
+
+    def test_a_wrapper_that_no_recording_shows_is_read(self) -> None:
+        answer = who("10.0.1.20", "2026-03-10T10:30Z", TRUTH / "wrap-prefix", "--assume-complete")
+        assert (answer["verdict"], enis(answer)) == ("certain", [_A])
+
+    def test_a_quiet_spell_of_twenty_minutes_is_no_gap(self) -> None:
+        answer = who("10.0.0.50", "2026-03-10T11:05Z", TRUTH / "quiet-20min")
+        assert (answer["verdict"], enis(answer)) == ("certain", [_A])
+
+    def test_less_evidence_never_gives_more_certainty(self) -> None:
+        asked = ("10.0.0.50", "2026-03-10T04:00Z")
+        alone, more = (who(*asked, TRUTH / case) for case in ("relevant-only", "relevant-plus-2"))
+        assert alone["verdict"] == more["verdict"] == "likely"
+
+    def test_a_later_call_proves_that_an_interface_lives(self) -> None:
+        answer = who("10.0.0.50", "2026-03-10T04:00Z", TRUTH / "alive-later", "--assume-complete")
+        assert (answer["verdict"], enis(answer)) == ("certain", [_A])
+        assert answer["holders"][0]["instance"] == "i-01111111111111111"
+
+    def test_the_termination_of_a_dead_instance_is_no_proof_of_its_life(self) -> None:
+        answer = who("10.0.0.9", "2026-03-10T07:59Z", TRUTH / "terminate-dead", "--assume-complete")
+        assert answer["verdict"] != "certain"
+        (holder,) = answer["holders"] or [{"end": None}]
+        assert holder["end"] != "2026-03-10T08:00:00Z"
+
+
+class TestData:
+    def test_01_a_session_named_as_an_instance_is_a_role(self) -> None:
+        found = entries("timeline", DATA / "01-instance-role-by-session-name-alone.json")
+        actor = found[-1]["actor"]
+        assert (actor["kind"], actor["instance"]) == ("assumed-role", None)
+        assert actor["label"] == "deploy-role/i-0bbbbccccddddeeee"
+
+    def test_01b_a_role_that_ec2_delivered_is_an_instances(self) -> None:
+        actor = entries("timeline", DATA / "01b-real-instance-role.json")[-1]["actor"]
+        assert (actor["kind"], actor["instance"]) == ("instance-role", "i-0bbbbccccddddeeee")
+
+    def test_02_a_federated_user_has_a_session_and_no_role(self) -> None:
+        actor = entries("timeline", DATA / "02-federated-user.json")[0]["actor"]
+        assert (actor["kind"], actor["role"], actor["session"]) == ("federated", None, "mallory")
+        assert "mallory" in actor["label"]
+
+
+class TestClusters:
+    def test_01_another_service_account_is_not_the_cni(self) -> None:
+        place = CASES / "01-lineage-against-sts" / "records.json"
+        found = entries("timeline", place, "--since", "2026-03-02T10:00Z")
+        assert [entry["actor"]["service_account"] for entry in found] == ["kube-system/cilium-operator"] * 2
+        assert [entry["actor"]["ipamd"] for entry in found] == [None, None]
+        assert "WARM_IP_TARGET=4..7" not in run("pool", place, "-q").stdout
+
+    def test_02_the_node_of_an_operator_is_not_the_node_it_works_for(self) -> None:
+        place = CASES / "02-operator-node-role-blamed" / "records.json"
+        found = entries("timeline", place, "--failed")
+        assert len(found) == 4
+        assert {entry["instance"] for entry in found} <= {"i-09b93137cde10695b", None}
+        text = run("findings", place, "-q").stdout
+        assert "4 calls failed for i-043aed7ad5151bd8d" not in text
+
+    def test_08_a_customers_role_is_foreign_through_a_service_too(self) -> None:
+        found = rules(CASES / "08-service-driven-automation" / "records.json")
+        assert {"address-released-by-hand", "address-assigned-by-hand"} <= set(found)
