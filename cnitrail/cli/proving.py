@@ -103,9 +103,9 @@ class Proof:
         return cover(read, moments, proven, doubts, self._missing, self._scope.delivery_lag)
 
     def _signs_of_other_trails(self) -> set[Sign]:
-        """The stamps at which only trails delivered that do not record writes, if another one of the account does.
+        """The stamps of files of trails that do not record writes, in accounts in which another trail does.
 
-        Their files would hide that the other trail was switched off.
+        Such files would hide that the other trail was switched off.
         """
         accounts = {account for account, _ in self._writers}
         stamps: dict[bool, set[Sign]] = {True: set(), False: set()}

@@ -37,7 +37,7 @@ def build(events: tuple[Event, ...], sessions: Iterable[IssuedSession] = ()) -> 
             actors=complete_actors(events, sessions, interfaces, instances),
             attachments=registry.enis_by_attachment(),
             associations=registry.associations,
-            unrecorded=tuple(unrecorded(events)),
+            unrecorded=tuple(unrecorded(events, looked_up=True)),
         )
 
 

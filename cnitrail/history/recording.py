@@ -21,17 +21,20 @@ _TrailKey = tuple[str | None, str | None, str | None]
 """Account, home Region and name of a trail."""
 
 
-def unrecorded(events: Iterable[Event]) -> list[Unrecorded]:
+def unrecorded(events: Iterable[Event], *, looked_up: bool = False) -> list[Unrecorded]:
     """Return the times in which trails did not record all of EC2's write calls, by start.
 
     ``events`` are in the order of time. A trail whose creation is not among them is taken for the one that
     delivered the evidence. One that is created later is a second trail: to stop it takes nothing away from
-    the first, and to start it does not replace the first.
+    the first, and to start it does not replace the first. What is known from LookupEvents alone counts only
+    if ``looked_up``: what that delivers is complete all the same.
     """
     trails: dict[_TrailKey, _Recording] = {}
     for event in events:
         change = event.trail
-        if change is None or change.change is TrailAction.BUCKET_CHANGED or not _counts(event):
+        if change is None or change.change is TrailAction.BUCKET_CHANGED or event.failure is not None:
+            continue
+        if not looked_up and all(origin.source.startswith("lookup:") for origin in event.origins):
             continue
         key = _key(event, change)
         if key not in trails:
@@ -55,12 +58,6 @@ def without_foreign_buckets(events: tuple[Event, ...]) -> tuple[Event, ...]:
         for event in events
         if not _is_on_bucket(event) or _bucket(event) in known or f"/{_bucket(event)}/" in above
     )
-
-
-def _counts(event: Event) -> bool:
-    """Whether a call was successful, and its record comes from a trail."""
-    by_lookup = bool(event.origins) and all(each.source.startswith("lookup:") for each in event.origins)
-    return event.failure is None and not by_lookup
 
 
 def _is_on_bucket(event: Event) -> bool:

@@ -148,4 +148,5 @@ class History(Struct, frozen=True, gc=False):
     associations: Mapping[str, tuple[str | None, str | None]]
     """(ENI, instance) by the association id of a trunk or of a public address."""
     unrecorded: tuple[Unrecorded, ...] = ()
-    """The times in which trails did not record EC2's write calls, by start."""
+    """The times in which trails did not record EC2's write calls, by start; also those that are known from
+    LookupEvents alone, which has the calls of that time all the same."""
