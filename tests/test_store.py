@@ -288,7 +288,11 @@ class TestChoosing:
 
     def test_what_a_trail_did_not_record_is_known_whatever_is_asked(self, tmp_path: Path) -> None:
         log, store = tmp_path / "log.json", tmp_path / "trail.db"
-        stopped = {"eventName": "StopLogging", "eventTime": "2022-10-05T14:00:00Z", "eventID": "stop"}
+        stopped: dict[str, Any] = {
+            "eventName": "StopLogging",
+            "eventTime": "2022-10-05T14:00:00Z",
+            "eventID": "stop",
+        }
         stopped |= {"requestParameters": {"name": "main"}, "recipientAccountId": "111111111111"}
         log.write_text(json.dumps({"Records": [stopped]}))
         collect(store, log, FIXTURES / "ironman" / "AWSLogs")

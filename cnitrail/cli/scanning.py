@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from functools import partial
-from hashlib import sha256
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final
 
@@ -168,6 +167,8 @@ class _HashedChunks(_Chunks):
     """The same, hashed on the way."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
+        from hashlib import sha256
+
         super().__init__(chunks)
         self._hash = sha256()
 
