@@ -392,6 +392,7 @@ class TestABucket:
             ((), "proven"),
             (("--since", "2025-09-09T09:29Z", "--until", "2025-09-09T10:13Z"), "proven"),
             (("--since", "2025-09-09T09:30Z", "--until", "2025-09-09T10:13Z"), "merely_read"),
+            (("--since", "2025-09-09T09:50Z", "--until", "2025-09-09T10:13Z"), "missing"),
             (("--until", "2025-09-09T10:05Z"), "merely_read"),
             (("--until", "2025-09-09T10:13Z", "--delivery-lag", "3h"), "merely_read"),
         ],

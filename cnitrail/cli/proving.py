@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cnitrail.errors import UsageError
 from cnitrail.history import cover
 from cnitrail.model import Charge, FaultKind, Faulty, Unproven
-from cnitrail.sources.layout import STAMP_SLACK, log_name
+from cnitrail.sources.layout import STAMP_SLACK, log_name, takes
 from cnitrail.store.head import is_sqlite
 from cnitrail.times import FIRST, LAST, moved
 
@@ -96,7 +96,8 @@ class Proof:
         """What the evidence covers, now that all is read."""
         unread = {each.source for each in skipped}
         for uri in sorted(self._vouched.keys() - self._read - unread):
-            self._lose(uri, _GONE)
+            if takes(uri, self._scope) and uri.startswith(self._verified):
+                self._lose(uri, _GONE)
         doubts = [*self._unread(unread.union(self._lost)), *self._not_asked_for()]
         proven = [span for span in self._proven if (span.account, span.chain) in self._writers]
         read = set(signs) - self._signs_of_other_trails()
