@@ -43,6 +43,8 @@ from records import (
 
 from cnitrail.decode import NAMES, Decoded, decode
 from cnitrail.model import (
+    BUCKET_CALLS,
+    TRAIL_CALLS,
     Effect,
     Event,
     Failure,
@@ -648,7 +650,7 @@ class TestPublicAddresses:
 
 class TestEvents:
     def test_every_event_has_a_good_record_here(self) -> None:
-        assert {*GOOD, "AssumeRoleWithWebIdentity"} == set(NAMES)
+        assert {*GOOD, *TRAIL_CALLS, *BUCKET_CALLS, "AssumeRoleWithWebIdentity"} == set(NAMES)
 
     @every_event
     def test_a_good_record_is_an_event_without_a_problem(self, entry: Entry) -> None:

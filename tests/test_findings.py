@@ -17,12 +17,21 @@ from calls import (
     assign_named,
     attach,
     create_network_interface,
+    create_trail,
     delete,
     delete_on_termination,
+    delete_trail,
     detach,
+    on_bucket,
+    put_advanced_selectors,
+    put_event_selectors,
     run_instances,
+    selector,
+    start_logging,
+    stop_logging,
     terminate,
     unassign,
+    update_trail,
 )
 from cni import CNI_1_11, CNI_1_16, CNI_1_18, CNI_1_20, CNI_1_21, adds_eni, frees_eni, of_cni, signs_in
 from conftest import Run
@@ -1048,6 +1057,104 @@ class TestAgainstTheTruth:
 def of_world(delivery: Delivery) -> list[Finding]:
     """What is found in the log files of a simulated world."""
     return list(findings(*read(delivery), Filter()))
+
+
+class TestTrailStopped:
+    def test_who_stopped_which_trail_until_when(self) -> None:
+        incident = Incident()
+        incident.log("10:00:00", ADA, stop_logging("main"))
+        incident.log("10:30:00", ADA, start_logging("main"))
+        (finding,) = incident.found("trail-stopped", "09:00:00", "12:00:00")
+        assert finding.severity is Severity.HIGH
+        assert finding.sentence == (
+            "ada (aws-cli 2.27.31) stopped the trail main (StopLogging): it did not record EC2's write calls "
+            "from 2026-03-02 10:00:00Z until StartLogging at 2026-03-02 10:30:00Z."
+        )
+        assert (finding.since, finding.until) == (incident.time("10:00:00"), incident.time("10:30:00"))
+        assert [event.name for event in finding.events] == ["StopLogging", "StartLogging"]
+        assert (finding.account, finding.region) == (ACCOUNT, "eu-west-1")
+
+    def test_who_deleted_it_and_it_goes_on(self) -> None:
+        incident = Incident()
+        incident.log("10:00:00", ADA, delete_trail("main"))
+        (finding,) = incident.found("trail-stopped", "09:00:00", "12:00:00")
+        assert finding.sentence == (
+            "ada (aws-cli 2.27.31) deleted the trail main (DeleteTrail): it did not record EC2's write calls "
+            "from 2026-03-02 10:00:00Z on."
+        )
+        assert finding.until is None
+
+    def test_silent_if_it_was_refused(self) -> None:
+        incident = Incident()
+        incident.log("10:00:00", ADA, refused(stop_logging("main"), ("AccessDenied", "not authorized")))
+        incident.log("10:30:00", ADA, start_logging("main"))
+        assert incident.findings("09:00:00", "12:00:00") == []
+
+
+class TestTrailNarrowed:
+    def test_a_trail_of_reads_alone(self) -> None:
+        incident = Incident()
+        incident.log("10:00:00", ADA, put_event_selectors("main", selector("ReadOnly")))
+        incident.log("10:30:00", ADA, put_event_selectors("main", selector("All")))
+        (finding,) = incident.found("trail-narrowed", "09:00:00", "12:00:00")
+        assert finding.severity is Severity.HIGH
+        assert finding.sentence == (
+            "ada (aws-cli 2.27.31) narrowed the trail main (PutEventSelectors): it did not record EC2's "
+            "write calls from 2026-03-02 10:00:00Z until PutEventSelectors at 2026-03-02 10:30:00Z."
+        )
+
+    def test_one_that_leaves_somebody_out_matters_less(self) -> None:
+        incident = Incident()
+        fields = {"eventCategory": {"equals": ["Management"]}, "userIdentity.arn": {"notEquals": ["arn:eve"]}}
+        incident.log("10:00:00", ADA, put_advanced_selectors("main", fields))
+        (finding,) = incident.found("trail-narrowed", "09:00:00", "12:00:00")
+        assert finding.severity is Severity.MEDIUM
+        assert "did not record some of EC2's write calls from" in finding.sentence
+        assert finding.doubts[-1] == (
+            "Some calls were still recorded, or the record does not show which ones."
+        )
+
+    def test_one_that_is_left_to_one_region(self) -> None:
+        incident = Incident()
+        incident.log("10:00:00", ADA, update_trail("main", isMultiRegionTrail=False))
+        (finding,) = incident.found("trail-narrowed", "09:00:00", "12:00:00")
+        assert "some of EC2's write calls outside of eu-west-1 from" in finding.sentence
+
+    def test_silent_selectors_that_keep_all_writes(self) -> None:
+        incident = Incident()
+        keys = selector() | {"excludeManagementEventSources": ["kms.amazonaws.com"]}
+        incident.log("10:00:00", ADA, put_event_selectors("main", keys))
+        assert incident.findings("09:00:00", "12:00:00") == []
+
+
+class TestTrailBucketChanged:
+    def test_the_policy_of_a_bucket_that_is_a_trails(self) -> None:
+        incident = Incident()
+        incident.log("09:30:00", ADA, create_trail("main", "audit-logs"))
+        incident.log("10:00:00", ADA, on_bucket("DeleteBucketPolicy", "audit-logs"))
+        incident.log("10:01:00", ADA, on_bucket("PutBucketLifecycle", "audit-logs"))
+        (finding,) = incident.found("trail-bucket-changed", "09:00:00", "12:00:00")
+        assert finding.severity is Severity.MEDIUM
+        assert finding.sentence == (
+            "ada (aws-cli 2.27.31) called DeleteBucketPolicy and PutBucketLifecycle on audit-logs, a bucket "
+            "of log files."
+        )
+
+    def test_a_trail_that_delivers_to_another_bucket(self) -> None:
+        incident = Incident()
+        incident.log("09:30:00", ADA, create_trail("main", "audit-logs"))
+        incident.log("10:00:00", ADA, update_trail("main", s3BucketName="eves-bucket"))
+        (finding,) = incident.found("trail-bucket-changed", "09:00:00", "12:00:00")
+        assert finding.sentence == (
+            "ada (aws-cli 2.27.31) let the trail main deliver to eves-bucket, not to audit-logs."
+        )
+
+    def test_silent_a_bucket_of_something_else(self) -> None:
+        incident = Incident()
+        incident.log("09:30:00", ADA, create_trail("main", "audit-logs"))
+        incident.log("10:00:00", ADA, on_bucket("DeleteBucketPolicy", "photos"))
+        incident.log("10:01:00", ADA, update_trail("main", s3BucketName="audit-logs"))
+        assert incident.findings("09:00:00", "12:00:00") == []
 
 
 class TestCommand:

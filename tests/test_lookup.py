@@ -31,7 +31,7 @@ from cnitrail.answers.timeline import timeline
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.errors import SourceError
 from cnitrail.history import Ledger, build
-from cnitrail.model import Document, Note, Scope, Skipped, TimelineEntry
+from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, Document, Note, Scope, Skipped, TimelineEntry
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import lookup
 from cnitrail.sources.lookup import LookupSource
@@ -295,6 +295,15 @@ class TestPlan:
         assert sum(call.attribute == "Username" for call in reading.calls) == 20
         assert f"Username={node}: only the newest 1,000 of its own calls were read" in reading.told
 
+    def test_what_trails_record_is_asked_only_if_nothing_is_named(self, account: CloudTrail) -> None:
+        account.add(records("ironman"))
+        asked = Reading(scope(), account).calls
+        named = Reading(scope(instances=(IRONMAN,)), account).calls
+        address = Reading(scope(addresses=(ip_network("192.168.53.76"),)), account).calls
+        of_trails = {*TRAIL_CALLS, *BUCKET_CALLS}
+        assert of_trails <= {call.value for call in asked}
+        assert of_trails.isdisjoint(call.value for call in (*named, *address))
+
     def test_it_says_how_it_asked_and_what_that_cannot_show(self, account: CloudTrail) -> None:
         account.add(records("ironman"))
         told = Reading(scope(instances=(IRONMAN,)), account).told
@@ -365,9 +374,9 @@ class TestPace:
 
     def test_a_scan_that_is_cut_short_says_how_far_back_it_came(self, account: CloudTrail) -> None:
         account.add(other_nodes(5_000))
-        reading = Reading(scope(max_calls=40), account)
+        reading = Reading(scope(max_calls=53), account)
         (skip,) = reading.skipped
-        assert len(reading.calls) == 40
+        assert len(reading.calls) == 53
         assert "--max-calls" in skip.reason
         reached = skip.reason.partition("before ")[2][:20]
         complete = [each for each in other_nodes(5_000) if each["eventTime"] > reached]

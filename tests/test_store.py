@@ -145,6 +145,7 @@ def assert_every_question_is_answered_alike(store: Path, most: int = 40) -> None
     for wanted in [*questions(whole)][:most]:
         part, _ = read(store, Scope(enis=wanted.eni, instances=wanted.instance, addresses=wanted.ip))
         assert list(timeline(part, wanted)) == list(timeline(whole, wanted)), wanted
+        assert part.unrecorded == whole.unrecorded, wanted
         for held, groups in whole.holders.items():
             if wanted.ip and wanted.takes_addresses([held]):
                 assert part.holders[held] == groups, (wanted, held)
@@ -222,6 +223,7 @@ def anything(data: st.DataObject, number: int) -> dict[str, Any]:
                 ("AssociateAddress", on, {"associationId": f"eipassoc-{eni}"}),
                 ("DisassociateAddress", {"associationId": f"eipassoc-{one(f'{eni} {instance}')}"}, {}),
                 ("AssumeRoleWithWebIdentity", {}, {}),
+                (one("StopLogging StartLogging"), {"name": "main"}, None),
             ]
         )
     )
@@ -283,6 +285,22 @@ class TestChoosing:
             log.write_text(json.dumps({"Records": records}))
             collect(store, log)
             assert_every_question_is_answered_alike(store)
+
+    def test_what_a_trail_did_not_record_is_known_whatever_is_asked(self, tmp_path: Path) -> None:
+        log, store = tmp_path / "log.json", tmp_path / "trail.db"
+        stopped: dict[str, Any] = {
+            "eventName": "StopLogging",
+            "eventTime": "2022-10-05T14:00:00Z",
+            "eventID": "stop",
+        }
+        stopped |= {"requestParameters": {"name": "main"}, "recipientAccountId": "111111111111"}
+        log.write_text(json.dumps({"Records": [stopped]}))
+        collect(store, log, FIXTURES / "ironman" / "AWSLogs")
+        history, _ = read(store, Scope(enis=("eni-0bbea279695112970",)))
+        assert [each.event.event_id for each in history.unrecorded] == ["stop"]
+        assert rows_of(store, "SELECT event, effect FROM records WHERE effect = 'record'") == [
+            ("StopLogging", "record")
+        ]
 
     def test_little_is_read_for_one_interface(self, tmp_path: Path) -> None:
         store = tmp_path / "trail.db"

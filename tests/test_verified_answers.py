@@ -16,6 +16,10 @@ from conftest import FIXTURES, Run
 from loopback import endpoint
 from signed_trail import HOUR, SignedTrail, Stored, public_keys, write_copy, write_plain, zipped
 
+from cnitrail.cli.progress import Progress
+from cnitrail.cli.proving import Proof
+from cnitrail.cli.reading import read_evidence
+from cnitrail.model import Evidence, Faulty, Scope
 from cnitrail.sources.layout import log_name
 
 STORY = "reused-in-3-seconds"
@@ -104,6 +108,12 @@ def proven(evidence: dict[str, Any]) -> list[tuple[str, str]]:
     """The proven times of the only account and Region."""
     (reach,) = evidence["coverage"]
     return [(each["start"][11:19], each["end"][11:19]) for each in reach["proven"]]
+
+
+def minutes(evidence: Evidence) -> list[tuple[str, str]]:
+    """The proven times of the only account and Region, to the minute."""
+    (reach,) = evidence.coverage
+    return [(f"{each.start:%H:%M}", f"{each.end:%H:%M}") for each in reach.proven]
 
 
 class TestGolden:
@@ -244,17 +254,17 @@ class TestWhatDigestsDoNotVouchFor:
         assert (status, rests_on) == (0, "merely_read")
         assert proven(evidence) == [("09:01:31", "10:04:59"), ("10:05:01", "11:01:31")]
 
-    def test_so_is_one_whose_copy_lies_in_another_file(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_one_whose_copy_lies_in_another_file_stays_proven(self, copy: Copy, trail: SignedTrail) -> None:
         keys = copy.plainly_of(trail)
         (copy.folder / "copy.json.gz").write_bytes(trail.objects[GIVEN].body)
-        assert copy.who(*keys)[:2] == (0, "merely_read")
+        assert copy.who(*keys)[:2] == (0, "proven")
 
-    def test_so_is_one_from_a_source_without_digests(
+    def test_so_does_one_that_a_source_without_digests_has_as_well(
         self, copy: Copy, trail: SignedTrail, run: Run, tmp_path: Path
     ) -> None:
         store = str(tmp_path / "trail.db")
         assert run("collect", str(copy.of(trail).folder), "--to", store).exit_code == 0
-        assert copy.who(store)[:2] == (0, "merely_read")
+        assert copy.who(store)[:2] == (0, "proven")
 
     def test_a_file_that_could_not_be_read_makes_its_time_merely_read(self, copy: Copy) -> None:
         torn = logs() | {LATEST: Stored(zipped(b'{"Records":[{"eventName":'))}
@@ -266,6 +276,92 @@ class TestWhatDigestsDoNotVouchFor:
     def test_a_night_without_a_file_is_proven_to_be_quiet(self, copy: Copy, trail: SignedTrail) -> None:
         (reach,) = copy.of(trail).who()[2]["coverage"]
         assert (reach["last"], reach["holes"]) == ("2025-09-09T12:01:31Z", [])
+
+
+class TestBetweenVerificationAndReading:
+    """What was verified is what was read, byte for byte."""
+
+    def read(self, folder: Path, meanwhile: Callable[[], object]) -> Evidence:
+        """What is known of a copy in which something happens after it was verified."""
+        with Progress(quiet=True) as progress:
+            proof = Proof((str(folder),), Scope(), None, progress)
+            meanwhile()
+            return read_evidence((str(folder),), Scope(), progress, proof)[1]
+
+    def test_nothing_happens_to_a_sound_trail(self, copy: Copy, trail: SignedTrail) -> None:
+        evidence = self.read(copy.of(trail).folder, lambda: None)
+        assert (evidence.faults, minutes(evidence)) == ((), [("09:01", "12:01")])
+
+    def test_a_file_that_changes_is_at_fault_and_proves_nothing(self, copy: Copy, trail: SignedTrail) -> None:
+        path = copy.of(trail).path(GIVEN)
+        changed = records(trail.objects[GIVEN])
+        changed[0]["sourceIPAddress"] = "192.0.2.66"
+        body = zipped(json.dumps({"Records": changed}).encode())
+        evidence = self.read(copy.folder, lambda: path.write_bytes(body))
+        assert evidence.faults == (Faulty(str(path), "it changed between verification and reading"),)
+        assert minutes(evidence) == [("09:50", "12:01")]
+
+    def test_so_is_one_that_is_only_zipped_in_another_way(self, copy: Copy, trail: SignedTrail) -> None:
+        path = copy.of(trail).path(GIVEN)
+        body = gzip.compress(gzip.decompress(trail.objects[GIVEN].body), 1, mtime=1)
+        evidence = self.read(copy.folder, lambda: path.write_bytes(body))
+        assert [fault.source for fault in evidence.faults] == [str(path)]
+
+    def test_so_is_one_that_goes_away(self, copy: Copy, trail: SignedTrail) -> None:
+        path = copy.of(trail).path(LET_GO)
+        evidence = self.read(copy.folder, path.unlink)
+        assert evidence.faults == (Faulty(str(path), "it was verified, but gone when the evidence was read"),)
+        assert minutes(evidence) == [("10:30", "12:01")]
+
+
+class TestTwoTrails:
+    """A second trail, which records only reads, delivers all the time."""
+
+    def second(self) -> SignedTrail:
+        """It is of the same account and Region, and its digests have no gap."""
+        start = datetime(2025, 9, 9, 9, 1, 31, tzinfo=UTC)
+        trail = SignedTrail("111111111111", "us-east-1", trail="reads", now=start)
+        reads = [{"eventName": "DescribeInstances", "eventSource": "ec2.amazonaws.com", "number": 0}]
+        for _ in range(4):
+            trail.hour(*(json.dumps({"Records": reads * (at + 1)}).encode() for at in range(11)))
+        return trail
+
+    def both(self, trail: SignedTrail) -> SignedTrail:
+        trail.objects.update(self.second().objects)
+        return trail
+
+    def test_neither_takes_anything_from_the_other(self, copy: Copy, trail: SignedTrail) -> None:
+        status, rests_on, evidence = copy.of(self.both(trail)).who()
+        assert (status, rests_on, proven(evidence)) == (0, "proven", [("09:01:31", "12:01:31")])
+
+    def test_the_second_does_not_prove_the_time_after_the_first_ended(
+        self, copy: Copy, trail: SignedTrail
+    ) -> None:
+        for key in trail.digests[2:]:
+            trail.objects.pop(key)
+        _, rests_on, evidence = copy.of(self.both(trail)).who()
+        assert proven(evidence) == [("09:01:31", "10:01:31")]
+        assert rests_on == "merely_read"
+
+    def test_nor_the_time_in_which_the_first_was_switched_off(self, copy: Copy) -> None:
+        objects = {
+            key: stored
+            for key, stored in logs().items()
+            if key < f"{FOLDER}/111111111111_CloudTrail_us-east-1_20250909T1001Z"
+        }
+        first = SignedTrail("111111111111", "us-east-1", now=datetime(2025, 9, 9, 9, 1, 31, tzinfo=UTC))
+        first.objects.update(objects)
+        first.hour(logs=list(objects))
+        first.quiet(2 * HOUR)
+        first.hour(b'{"Records":[]}')
+        asked = ("--at", "2025-09-09T11:00Z", "--delivery-lag", "20m")
+        _, rests_on, evidence = copy.of(self.both(first)).who(*asked)
+        assert (rests_on, proven(evidence)) == (
+            "missing",
+            [("09:01:31", "09:41:31"), ("12:01:31", "12:41:31")],
+        )
+        (hole,) = evidence["coverage"][0]["holes"]
+        assert (hole["start"], hole["end"]) == ("2025-09-09T09:45:00Z", "2025-09-09T12:01:31Z")
 
 
 class TestABucket:
@@ -296,6 +392,7 @@ class TestABucket:
             ((), "proven"),
             (("--since", "2025-09-09T09:29Z", "--until", "2025-09-09T10:13Z"), "proven"),
             (("--since", "2025-09-09T09:30Z", "--until", "2025-09-09T10:13Z"), "merely_read"),
+            (("--since", "2025-09-09T09:50Z", "--until", "2025-09-09T10:13Z"), "missing"),
             (("--until", "2025-09-09T10:05Z"), "merely_read"),
             (("--until", "2025-09-09T10:13Z", "--delivery-lag", "3h"), "merely_read"),
         ],

@@ -1,6 +1,7 @@
 """``verify``: whatever is done to a trail is told, and nothing sound is accused."""
 
 import gzip
+import hashlib
 import itertools
 import json
 import os
@@ -38,7 +39,17 @@ from test_render_safe import ACTS_OR_HIDES
 from cnitrail.cli import verifying
 from cnitrail.cli.verifying import verify_sources
 from cnitrail.errors import SourceError
-from cnitrail.model import Charge, Checked, Fault, FaultKind, Proven, Scope, Verification
+from cnitrail.model import (
+    Charge,
+    Checked,
+    DigestChain,
+    Fault,
+    FaultKind,
+    Proven,
+    Scope,
+    Verification,
+    Vouched,
+)
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +98,11 @@ def spans(found: Verification) -> list[tuple[str, str]]:
     return [(f"{each.start:%d %H:%M}", f"{each.end:%d %H:%M}") for each in found.proven]
 
 
+def by_trail(found: Verification) -> list[tuple[str, str, str]]:
+    """The spans that are proven, each with the trail that proves it."""
+    return [(each.chain.trail, *span) for each, span in zip(found.proven, spans(found), strict=True)]
+
+
 def at(clock: str) -> datetime:
     return datetime.fromisoformat(f"2025-03-04T{clock}+00:00")
 
@@ -97,7 +113,8 @@ class TestASoundTrail:
     def test_is_proven_from_its_first_hour_to_its_last(self, verify: Verify) -> None:
         found = verify(small_trail().objects)
         assert found.faults == ()
-        assert found.proven == (Proven("111111111111", "eu-west-1", at("09:01:31"), at("12:01:31")),)
+        audit = DigestChain("audit", "eu-west-1")
+        assert found.proven == (Proven("111111111111", "eu-west-1", at("09:01:31"), at("12:01:31"), audit),)
         assert (found.digests, found.logs) == (Checked(valid=3), Checked(valid=3))
 
     def test_may_have_nothing_but_empty_hours(self, verify: Verify) -> None:
@@ -155,9 +172,12 @@ class TestASoundTrail:
         found = verify(first.objects | second.objects | elsewhere.objects | logs)
         assert accused(found) == set()
         assert told(found) == {("undigested", last(unsigned.logs[0]))}
-        assert [(each.region, f"{each.start:%H:%M}", f"{each.end:%H:%M}") for each in found.proven] == [
-            ("eu-west-1", "09:01", "12:18"),
-            ("us-east-1", "09:01", "12:01"),
+        assert [
+            (each.region, *clocks) for each, clocks in zip(found.proven, by_trail(found), strict=True)
+        ] == [
+            ("eu-west-1", "audit", "04 09:01", "04 12:01"),
+            ("eu-west-1", "second", "04 09:18", "04 12:18"),
+            ("us-east-1", "audit", "04 09:01", "04 12:01"),
         ]
 
     @pytest.mark.parametrize("clock", ["10:01:31", "10:20:00", "11:01:32"])
@@ -613,19 +633,56 @@ class TestAccount:
         assert told(found) == {("hash", last(trail.logs[0]))}
         assert found.logs == Checked(valid=1, unproven=2)
 
-    def test_a_planted_log_file_spoils_its_hour(self, verify: Verify) -> None:
+    def test_a_planted_log_file_takes_nothing_from_what_digests_list(self, verify: Verify) -> None:
         trail = small_trail()
         planted = trail.log(records("planted"), at("10:31:00"))
         found = verify(trail.objects)
         assert accused(found) == {("unlisted", last(planted))}
-        assert spans(found) == [("04 09:01", "04 10:16"), ("04 10:46", "04 12:01")]
+        assert spans(found) == [("04 09:01", "04 12:01")]
+        assert found.altered == {f"s3://{BUCKET}/{planted}"}
 
-    def test_two_trails_prove_only_what_neither_lacks(self, verify: Verify) -> None:
+    def test_files_that_are_not_as_listed_are_named(self, verify: Verify) -> None:
+        trail = small_trail()
+        changed, damaged, _ = trail.logs
+        found = verify(trail.objects | {changed: Stored(zipped(b"{}")), damaged: Stored(zipped(b"{}")[:-4])})
+        assert found.altered == {f"s3://{BUCKET}/{changed}", f"s3://{BUCKET}/{damaged}"}
+
+    def test_a_trail_proves_nothing_of_the_time_in_which_another_one_has_a_gap(self, verify: Verify) -> None:
         first = small_trail()
         second = small_trail(trail="second", now=START + timedelta(minutes=30))
         objects = first.objects | second.objects
         objects.pop(second.digests[1])
-        assert spans(verify(objects)) == [("04 09:01", "04 10:31"), ("04 11:31", "04 12:31")]
+        assert by_trail(verify(objects)) == [
+            ("audit", "04 09:01", "04 10:31"),
+            ("second", "04 09:31", "04 10:31"),
+            ("audit", "04 11:31", "04 12:01"),
+            ("second", "04 11:31", "04 12:31"),
+        ]
+
+    def test_so_it_is_if_the_other_one_was_switched_off(self, verify: Verify) -> None:
+        first, second = small_trail(), small_trail(trail="second")
+        first.quiet(timedelta(hours=2))
+        first.hour(records("D"))
+        for _ in range(3):
+            second.hour(records("read"))
+        found = verify(first.objects | second.objects)
+        assert told(found) == {("gap", last(first.digests[-1]))}
+        assert by_trail(found) == [
+            ("audit", "04 09:01", "04 12:01"),
+            ("second", "04 09:01", "04 12:01"),
+            ("audit", "04 14:01", "04 15:01"),
+            ("second", "04 14:01", "04 15:01"),
+        ]
+
+    def test_what_vouches_for_a_file_is_said_with_the_hash_of_its_stored_bytes(self, verify: Verify) -> None:
+        trail = small_trail()
+        vouched = verify(trail.objects).vouched
+        assert vouched == {
+            f"s3://{BUCKET}/{key}": Vouched(
+                DigestChain("audit", "eu-west-1"), hashlib.sha256(trail.objects[key].body).hexdigest()
+            )
+            for key in trail.logs
+        }
 
 
 class TestKeys:

@@ -149,6 +149,7 @@ def _entry(history: History, event: Event, subject: Subject, ended: list[Lease])
         public_address=subject.public_address,
         allocation=subject.allocation,
         origins=event.origins,
+        trail=event.trail,
     )
 
 

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cnitrail.errors import UsageError
 from cnitrail.history import cover
 from cnitrail.model import Charge, FaultKind, Faulty, Unproven
-from cnitrail.sources.layout import STAMP_SLACK, log_name
+from cnitrail.sources.layout import STAMP_SLACK, log_name, takes
 from cnitrail.store.head import is_sqlite
 from cnitrail.times import FIRST, LAST, moved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from cnitrail.cli.progress import Progress
-    from cnitrail.model import Coverage, Event, IssuedSession, Moment, Scope, Sign, Skipped
+    from cnitrail.model import Coverage, DigestChain, Event, Moment, Scope, Sign, Skipped
 
-_SECOND = timedelta(seconds=1)
+_CHANGED = "it changed between verification and reading"
+_GONE = "it was verified, but gone when the evidence was read"
 
 
 class Proof:
     """What digests prove, and, as the evidence is read, which times of it they do not vouch for.
 
-    A time is not vouched for if a file of it could not be read, though it is as it was delivered, or if
-    an event of it comes from elsewhere than from files that digests list.
+    A time is not proven if a file of it could not be read as it was verified, and only a trail that is
+    known to record EC2's write calls proves anything: one that records reads, or data events, delivers
+    nothing while addresses move.
     """
 
     def __init__(
@@ -44,38 +45,87 @@ class Proof:
         found = verify_sources(self._verified, scope, public_keys, progress.advance)
         self._proven = found.proven
         self.skipped = found.skipped
-        self.faults = tuple(
-            Faulty(each.uri, each.reason) for each in found.faults if each.charge is not Charge.UNPROVEN
-        )
+        self._faults = [
+            Faulty(fault.uri, fault.reason) for fault in found.faults if fault.charge is not Charge.UNPROVEN
+        ]
         self._vouched = found.vouched
+        self._altered = set(found.altered)
+        self._read: set[str] = set()
+        self._lost: list[str] = []
+        self._writers: set[tuple[str, DigestChain]] = set()
         self._missing = [
             (name.account, name.region, name.delivered)
             for each in found.faults
             if (each.kind, each.charge) == (FaultKind.MISSING_LOG, Charge.MISSING)
             and (name := log_name(each.uri)) is not None
         ]
-        self._doubts: list[Unproven] = []
 
-    def vouches(self, source: str, uri: str) -> bool:
-        """Whether a document of a source is as a digest lists it."""
-        return source in self._verified and uri in self._vouched
+    @property
+    def faults(self) -> tuple[Faulty, ...]:
+        """What is not as CloudTrail delivered it, or was not read as it was verified."""
+        return tuple(self._faults)
 
-    def doubt(self, fact: Event | IssuedSession) -> None:
-        """Learn of a fact in a document that is not vouched for."""
-        around = moved(fact.time, -_SECOND), moved(fact.time, _SECOND)
-        self._doubts.append(Unproven(fact.account, fact.region, *around))
+    @property
+    def altered(self) -> Collection[str]:
+        """The uris of files that were changed, damaged or added, as far as is known by now."""
+        return self._altered
+
+    def vouches(self, source: str, uri: str, stored_hash: str | None) -> bool:
+        """Whether a document of a source is as a digest lists it: verified, and the same when it was read.
+
+        ``stored_hash`` is SHA-256 of the stored bytes that were read, in hex; None if they were not all read.
+        """
+        vouched = self._vouched.get(uri) if source in self._verified else None
+        if vouched is None:
+            return False
+        self._read.add(uri)
+        if stored_hash is not None and stored_hash != vouched.stored_hash and uri not in self._altered:
+            self._altered.add(uri)
+            self._lose(uri, _CHANGED)
+        return stored_hash == vouched.stored_hash and uri not in self._altered
+
+    def wrote(self, uri: str) -> None:
+        """Learn that a document that is vouched for holds a write call of EC2: its trail records them."""
+        name = log_name(uri)
+        if name is not None:
+            self._writers.add((name.account, self._vouched[uri].chain))
 
     def cover(
         self, signs: Iterable[Sign], moments: Iterable[Event | Moment], skipped: Sequence[Skipped]
     ) -> Coverage:
         """What the evidence covers, now that all is read."""
-        doubts = [*self._doubts, *self._unread(skipped), *self._not_asked_for()]
-        return cover(signs, moments, self._proven, doubts, self._missing, self._scope.delivery_lag)
+        unread = {each.source for each in skipped}
+        for uri in sorted(self._vouched.keys() - self._read - unread):
+            if takes(uri, self._scope) and uri.startswith(self._verified):
+                self._lose(uri, _GONE)
+        doubts = [*self._unread(unread.union(self._lost)), *self._not_asked_for()]
+        proven = [span for span in self._proven if (span.account, span.chain) in self._writers]
+        read = set(signs) - self._signs_of_other_trails()
+        return cover(read, moments, proven, doubts, self._missing, self._scope.delivery_lag)
 
-    def _unread(self, skipped: Sequence[Skipped]) -> Iterator[Unproven]:
-        """The times of files that could not be read."""
-        for each in skipped:
-            name = log_name(each.source)
+    def _signs_of_other_trails(self) -> set[Sign]:
+        """The stamps of files of trails that do not record writes, in accounts in which another trail does.
+
+        Such files would hide that the other trail was switched off.
+        """
+        accounts = {account for account, _ in self._writers}
+        stamps: dict[bool, set[Sign]] = {True: set(), False: set()}
+        for uri, vouched in self._vouched.items():
+            name = log_name(uri)
+            if name is not None and name.account in accounts:
+                records_writes = (name.account, vouched.chain) in self._writers
+                stamps[records_writes].add((name.account, name.region, name.delivered))
+        return stamps[False] - stamps[True]
+
+    def _lose(self, uri: str, reason: str) -> None:
+        """Note that a file was not read as it was verified."""
+        self._lost.append(uri)
+        self._faults.append(Faulty(uri, reason))
+
+    def _unread(self, uris: Iterable[str]) -> Iterator[Unproven]:
+        """The times of files that could not be read, or not as they were verified."""
+        for uri in uris:
+            name = log_name(uri)
             if name is not None:
                 first = moved(moved(name.delivered, -STAMP_SLACK), -self._scope.delivery_lag)
                 yield Unproven(name.account, name.region, first, moved(name.delivered, STAMP_SLACK))

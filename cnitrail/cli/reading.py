@@ -135,18 +135,21 @@ def _read(source: Source, growth: Growth, ledger: Ledger, progress: Progress, pr
     read, known = _Read(), len(ledger)
     count = read.count
     progress.begin(source, 0)
-    for delivered in scan_source(source, growth):
+    for delivered in scan_source(source, growth, hashing=proof is not None):
         match delivered:
             case Scanned():
                 count.scanned(delivered)
                 read.signs |= delivered.tally.signs
-                proven = proof is not None and proof.vouches(source.uri, delivered.document.uri)
+                uri = delivered.document.uri
+                proven = proof is not None and proof.vouches(source.uri, uri, delivered.stored_hash)
+                if proof is not None and proven and delivered.records_writes():
+                    proof.wrote(uri)
                 for found in delivered.found:
-                    _enter(found, ledger, count, proof, proven=proven)
+                    _enter(found, ledger, count, proven=proven)
             case Record():
                 decoded = decode(delivered)
                 count.single(len(delivered.origins), matters=decoded.matters)
-                _enter((delivered, decoded), ledger, count, proof)
+                _enter((delivered, decoded), ledger, count)
             case Skipped():
                 count.not_delivered(delivered)
             case Account():
@@ -165,19 +168,16 @@ def _enter(
     found: Skipped | tuple[Record, Decoded],
     ledger: Ledger,
     count: Count,
-    proof: Proof | None,
     *,
     proven: bool = False,
 ) -> None:
-    """Take what was found into the ledger, and into the account; tell the proof where it is not proven."""
+    """Take what was found into the ledger, and into the account."""
     if isinstance(found, Skipped):
         count.lost(found)
         return
     record, decoded = found
     count.skipped += problems(record, decoded)
     if decoded.fact is not None:
-        if proof is not None and not proven:
-            proof.doubt(decoded.fact)
         count.duplicates += len(record.origins) - ledger.add(decoded.fact, proven=proven)
     elif decoded.matters:
         count.unreadable += len(record.origins)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final
@@ -11,12 +12,12 @@ from msgspec import Struct
 
 from cnitrail.ahead import ahead
 from cnitrail.decode import MARKERS, NAMES, Decoded, decode
-from cnitrail.model import Document, Extent, Record, Skipped
+from cnitrail.model import Document, Effect, Event, Extent, Record, Skipped
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources.layout import log_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cnitrail.model import Account, Growth, Note
     from cnitrail.sources import Source
@@ -34,7 +35,7 @@ class Scanned(Struct, frozen=True):
 
     ``found`` are the records that may matter, each with what it says, and what could not be read;
     ``relevant`` counts those that do, or could not be read. ``failed`` says that its bytes could not
-    all be had.
+    all be had. ``stored_hash`` is SHA-256 of its stored bytes, in hex, if that was asked for and they could.
     """
 
     document: Document
@@ -42,16 +43,27 @@ class Scanned(Struct, frozen=True):
     found: list[Skipped | tuple[Record, Decoded]]
     relevant: int
     failed: bool
+    stored_hash: str | None = None
+
+    def records_writes(self) -> bool:
+        """Whether it holds a write call of EC2, so that its trail records them."""
+        facts = (found[1].fact for found in self.found if not isinstance(found, Skipped))
+        return any(isinstance(fact, Event) and fact.effect is not Effect.RECORD for fact in facts)
 
 
-def scan_source(source: Source, growth: Growth) -> Iterator[Scanned | Record | Skipped | Note | Account]:
-    """What a source delivers, in its order: its documents scanned, everything else as it is."""
+def scan_source(
+    source: Source, growth: Growth, *, hashing: bool = False
+) -> Iterator[Scanned | Record | Skipped | Note | Account]:
+    """What a source delivers, in its order: its documents scanned, everything else as it is.
+
+    If ``hashing``, the stored bytes of documents are hashed as they are read.
+    """
     scanner = Scanner(NAMES, MARKERS, growth)
     for _, run in groupby(source.documents(), key=_is_document):
         first = next(run)
         if isinstance(first, Document):
             documents = (each for each in chain((first,), run) if isinstance(each, Document))
-            yield from _scan_all(scanner, documents)
+            yield from _scan_all(partial(_scan_batch, scanner, hashing), documents)
         else:
             yield first
             yield from (each for each in run if not isinstance(each, Document))
@@ -71,19 +83,20 @@ def _is_document(delivered: object) -> bool:
     return isinstance(delivered, Document)
 
 
-def _scan_all(scanner: Scanner, documents: Iterator[Document]) -> Iterator[Scanned]:
+def _scan_all(
+    work: Callable[[list[Document]], list[Scanned]], documents: Iterator[Document]
+) -> Iterator[Scanned]:
     """Documents that follow one another. A few small ones are not worth a second thread."""
     batches = _batches(documents)
     begun = list(islice(batches, 2))
     if len(begun) < 2 or _WORKERS == 1:
         for batch in chain(begun, batches):
-            yield from _scan_batch(scanner, batch)
+            yield from work(batch)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     pool = ThreadPoolExecutor(_WORKERS, "scan")
     try:
-        work = partial(_scan_batch, scanner)
         for _, done in ahead(pool, work, chain(begun, batches), most=_WORKERS + 1):
             yield from done.result()
     finally:
@@ -104,13 +117,13 @@ def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-def _scan_batch(scanner: Scanner, batch: list[Document]) -> list[Scanned]:
-    return [_scan(scanner, document) for document in batch]
+def _scan_batch(scanner: Scanner, hashing: bool, batch: list[Document]) -> list[Scanned]:
+    return [_scan(scanner, hashing, document) for document in batch]
 
 
-def _scan(scanner: Scanner, document: Document) -> Scanned:
+def _scan(scanner: Scanner, hashing: bool, document: Document) -> Scanned:
     """Scan a document; the tally learns by which signs it covers what times."""
-    chunks, tally = _Chunks(document.chunks), Tally()
+    chunks, tally = (_HashedChunks if hashing else _Chunks)(document.chunks), Tally()
     name = log_name(document.uri)
     if name is not None:
         tally.signs.add((name.account, name.region, name.delivered))
@@ -126,7 +139,8 @@ def _scan(scanner: Scanner, document: Document) -> Scanned:
         relevant += decoded.matters
         tally.passed_over += not decoded.matters
         found.append((each, decoded))
-    return Scanned(document, tally, found, relevant + tally.untold, chunks.failed)
+    stored_hash = chunks.stored_hash()
+    return Scanned(document, tally, found, relevant + tally.untold, chunks.failed, stored_hash)
 
 
 class _Chunks:
@@ -138,7 +152,34 @@ class _Chunks:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._chunks
+            for chunk in self._chunks:  # noqa: UP028  to close this iterator must not close the other one
+                yield chunk
         except OSError:
             self.failed = True
             raise
+
+    def stored_hash(self) -> str | None:
+        """SHA-256 of all pieces in hex; None if it was not asked for, or one could not be had."""
+        return None
+
+
+class _HashedChunks(_Chunks):
+    """The same, hashed on the way."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        from hashlib import sha256
+
+        super().__init__(chunks)
+        self._hash = sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in super().__iter__():
+            self._hash.update(chunk)
+            yield chunk
+
+    def stored_hash(self) -> str | None:
+        """SHA-256 of all pieces, also of those that the scanner had no use for."""
+        with suppress(OSError):
+            for chunk in super().__iter__():
+                self._hash.update(chunk)
+        return None if self.failed else self._hash.hexdigest()

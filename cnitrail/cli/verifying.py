@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
-from itertools import chain, pairwise
+from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec import Struct, field
@@ -15,6 +15,7 @@ from cnitrail.cli.sums import check_sums
 from cnitrail.model import (
     Charge,
     Checked,
+    DigestChain,
     DigestFile,
     Fault,
     FaultKind,
@@ -24,16 +25,17 @@ from cnitrail.model import (
     Scope,
     Skipped,
     Verification,
+    Vouched,
 )
 from cnitrail.sources.trails import NEXT_TO, open_trail
 from cnitrail.times import FIRST, moved
 from cnitrail.validation.chain import Chain, Fetched, Judged
 from cnitrail.validation.damage import Damage
 from cnitrail.validation.digest import Digest, Listed, read_digest
-from cnitrail.validation.inflate import hash_of, text_of
+from cnitrail.validation.inflate import Hashes, hashes_of, text_of
 from cnitrail.validation.place import lies_at, name_of
 from cnitrail.validation.spans import Span, union, without
-from cnitrail.validation.unlisted import SLACK, Reach, faults_of, sort_out
+from cnitrail.validation.unlisted import Reach, faults_of, sort_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -129,7 +131,8 @@ class _Work:
         self._skipped: list[Skipped] = []
         self._proven: list[Proven] = []
         self._keys: set[PublicKey] = set()
-        self._vouched: set[str] = set()
+        self._vouched: dict[str, Vouched] = {}
+        self._altered: set[str] = set()
         self._digests: Counter[tuple[bool, str]] = Counter()
         self._logs: Counter[str] = Counter()
 
@@ -155,7 +158,8 @@ class _Work:
             files=self._files,
             bytes=self._bytes,
             keys=tuple(sorted(self._keys, key=lambda key: (key.fingerprint, key.origin))),
-            vouched=frozenset(self._vouched),
+            vouched=self._vouched,
+            altered=frozenset(self._altered),
         )
 
     def _verify(self, site: Site, trails: Sequence[Trail]) -> None:
@@ -272,7 +276,7 @@ class _Work:
             reason += f" ({namesakes[0][1].uri} has its name)"
         self._blame(here, judged, FaultKind.MISSING_LOG, Charge.MISSING, uri, reason)
 
-    def _weigh(self, here: _Here, job: _Job, found: str | Damage | OSError) -> None:
+    def _weigh(self, here: _Here, job: _Job, found: Hashes | Damage | OSError) -> None:
         """Hold what a log file was found to be against what its digest says."""
         self._count(job.file.size)
         uri, judged = job.file.uri, job.judged
@@ -286,11 +290,11 @@ class _Work:
                 here.doubted.append((judged.start, judged.end))
             case Damage():
                 self._blame(here, judged, FaultKind.DAMAGED, Charge.INVALID, uri, found.reason)
-            case job.listed.hash:
+            case Hashes(text=job.listed.hash):
                 self._logs["valid" if judged.charge is None else Charge.UNPROVEN] += 1
                 if judged.charge is None:
-                    self._vouched.add(uri)
-            case _:
+                    self._vouched[uri] = Vouched(_chain_of(judged.file), found.stored)
+            case Hashes():
                 reason = "its SHA-256 is not the one that the digest lists: it was changed"
                 self._blame(here, judged, FaultKind.HASH, Charge.INVALID, uri, reason)
 
@@ -300,6 +304,8 @@ class _Work:
         """A fault of a log file; it is no accusation where its digest is not genuine itself."""
         if judged.charge is not None:
             charge, reason = Charge.UNPROVEN, f"{reason}; but the digest is not proven itself"
+        if charge is Charge.INVALID:
+            self._altered.add(uri)
         self._logs[charge] += 1
         here.doubted.append((judged.start, judged.end))
         self._faults.append(
@@ -335,7 +341,7 @@ class _Work:
             is_accused = kind is FaultKind.UNLISTED
             self._logs[Charge.INVALID if is_accused else Charge.UNPROVEN] += len(several)
             if is_accused:
-                here.doubted += [(log.delivered - SLACK, log.delivered + SLACK) for log in several]
+                self._altered.update(log.uri for log in several)
 
     def _count(self, size: int) -> None:
         self._files += 1
@@ -398,10 +404,10 @@ def _read(file: DigestFile, text: bytes | Damage, beside: Metadata | str | None)
     return Fetched(file, digest, beside)
 
 
-def _hash(job: _Job) -> str | Damage | OSError:
-    """The SHA-256 of a log file's text, or what keeps it from being had."""
+def _hash(job: _Job) -> Hashes | Damage | OSError:
+    """The hashes of a log file, or what keeps them from being had."""
     try:
-        return hash_of(job.trail.pieces(job.file), job.trail.scope.growth, is_copy=job.file.bucket is None)
+        return hashes_of(job.trail.pieces(job.file), job.trail.scope.growth, is_copy=job.file.bucket is None)
     except (Damage, OSError) as error:
         return error
 
@@ -435,25 +441,29 @@ def _reach(judged: Sequence[Judged]) -> Reach:
     )
 
 
+def _chain_of(file: DigestFile) -> DigestChain:
+    return DigestChain(file.trail, file.home_region)
+
+
 def _proven(here: _Here) -> Iterator[Proven]:
-    """What the digests of an account and Region prove together: no chain may be broken there."""
-    good: list[Span] = []
+    """Yield what each chain of an account and Region proves, where no chain has a gap.
+
+    While one trail was switched off, another may have recorded only reads, or only data events: its digests
+    say nothing about the calls that the first one would have recorded.
+    """
+    valid: dict[DigestChain, list[Span]] = {}
     bad = list(here.doubted)
     for judged in here.chains:
-        asked = [each for each in judged if each.is_asked]
+        asked = [digest for digest in judged if digest.is_asked]
         if not asked or asked[0].file.backfill:
             continue
-        valid = [(each.start, each.end) for each in asked if each.charge is None]
-        hull = (min(each.start for each in asked), max(each.end for each in asked))
-        off = [
-            (older.end, newer.start)
-            for newer, older in pairwise(asked)
-            if newer.begins and older.end < newer.start
-        ]
-        good += valid
-        bad += without([hull], [*valid, *off])
-    for start, end in without(good, bad):
-        yield Proven(*here.site, start, end)
+        hull = (min(digest.start for digest in asked), max(digest.end for digest in asked))
+        spans = [(digest.start, digest.end) for digest in asked if digest.charge is None]
+        valid[_chain_of(asked[0].file)] = spans
+        bad += without([hull], spans)
+    for chain_id, spans in valid.items():
+        for start, end in without(spans, bad):
+            yield Proven(*here.site, start, end, chain_id)
 
 
 def _checked(counted: Mapping[str, int]) -> Checked:

@@ -3,20 +3,24 @@
 from msgspec import Struct
 
 from cnitrail.decode.actor import actor
-from cnitrail.decode.events import EVENTS, call_of
+from cnitrail.decode.events import EVENTS, Call, call_of
 from cnitrail.decode.head import account_of, corrected_by, digest_of, failure_of, id_of, region_of, time_of
 from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, session_of
 from cnitrail.decode.shapes import Fields, Problems, text
+from cnitrail.decode.trail_events import TRAIL_EVENTS, TRAIL_SOURCES
 from cnitrail.jsontext import Pairs, parse, repeated_key
-from cnitrail.model import Event, IssuedSession, Record
+from cnitrail.model import Effect, Event, IssuedSession, Record, Subject, TrailChange
 
 __all__ = ["MARKERS", "NAMES", "Decoded", "decode"]
 
-NAMES = (*EVENTS, "AssumeRoleWithWebIdentity")
+NAMES = (*EVENTS, *TRAIL_EVENTS, "AssumeRoleWithWebIdentity")
 """The event names that make a record relevant."""
 
 MARKERS = (POD_IDENTITY,)
 """Texts that make a record relevant though its event name alone would not."""
+
+
+_SOURCES = dict.fromkeys(EVENTS, "ec2.amazonaws.com") | TRAIL_SOURCES
 
 
 class Decoded(Struct, frozen=True, gc=False):
@@ -67,7 +71,7 @@ def _decoded(record: Record, entry: Fields) -> Decoded:
     source = text(entry.get("eventSource"))
     problems = Problems()
     fact: Event | IssuedSession | None = None
-    if name in EVENTS and source in ("ec2.amazonaws.com", None):
+    if name in _SOURCES and source in (_SOURCES[name], None):
         fact = _event(record, entry, name, problems)
     elif name in SESSIONS and source in ("sts.amazonaws.com", None):
         fact = session_of(record, entry, problems)
@@ -75,9 +79,8 @@ def _decoded(record: Record, entry: Fields) -> Decoded:
 
 
 def _event(record: Record, entry: Fields, name: str, problems: Problems) -> Event | None:
-    effect, subjects_of = EVENTS[name]
     failure = failure_of(entry)
-    subjects = subjects_of(call_of(entry, name, ok=failure is None, problems=problems))
+    effect, subjects, trail = _said(name, call_of(entry, name, ok=failure is None, problems=problems))
     time = time_of(entry, problems) if subjects else None
     if time is None:
         return None
@@ -97,4 +100,13 @@ def _event(record: Record, entry: Fields, name: str, problems: Problems) -> Even
         subjects=subjects,
         origins=record.origins,
         corrects=corrected is not None,
+        trail=trail,
     )
+
+
+def _said(name: str, call: Call) -> tuple[Effect, tuple[Subject, ...], TrailChange | None]:
+    """What a call does, to which interfaces or to which trail."""
+    if name in TRAIL_EVENTS:
+        return Effect.RECORD, (Subject(),), TRAIL_EVENTS[name](call)
+    effect, subjects_of = EVENTS[name]
+    return effect, subjects_of(call), None

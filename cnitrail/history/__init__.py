@@ -11,15 +11,17 @@ from cnitrail.history.coverage import cover
 from cnitrail.history.holdings import fold_holdings
 from cnitrail.history.interfaces import Registry
 from cnitrail.history.ledger import Dispute, Ledger
+from cnitrail.history.recording import unrecorded, without_foreign_buckets
 from cnitrail.history.sessions import complete_actors
 from cnitrail.model import Event, History, IssuedSession
 
-__all__ = ["Dispute", "Ledger", "build", "cover"]
+__all__ = ["Dispute", "Ledger", "build", "cover", "unrecorded"]
 
 
 def build(events: tuple[Event, ...], sessions: Iterable[IssuedSession] = ()) -> History:
     """The history that ordered, deduplicated events tell (see ``Ledger``)."""
     with _collector_at_rest():
+        events = without_foreign_buckets(events)
         registry = Registry()
         for event in events:
             registry.read(event)
@@ -35,6 +37,7 @@ def build(events: tuple[Event, ...], sessions: Iterable[IssuedSession] = ()) -> 
             actors=complete_actors(events, sessions, interfaces, instances),
             attachments=registry.enis_by_attachment(),
             associations=registry.associations,
+            unrecorded=tuple(unrecorded(events, looked_up=True)),
         )
 
 

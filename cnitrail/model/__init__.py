@@ -80,6 +80,7 @@ from cnitrail.model.live import (
     Match,
     Present,
 )
+from cnitrail.model.recording import Unrecorded, Unrecording
 from cnitrail.model.report import (
     Call,
     Citation,
@@ -95,9 +96,11 @@ from cnitrail.model.report import (
     Step,
     Tenure,
 )
+from cnitrail.model.trail import BUCKET_CALLS, TRAIL_CALLS, TrailAction, TrailChange
 from cnitrail.model.validation import (
     Charge,
     Checked,
+    DigestChain,
     DigestFile,
     Fault,
     FaultKind,
@@ -108,14 +111,17 @@ from cnitrail.model.validation import (
     StoredFile,
     Verification,
     VerifyAnswer,
+    Vouched,
 )
 
 __all__ = [
+    "BUCKET_CALLS",
     "DELIVERY_LAG",
     "EFFECT_ORDER",
     "OPEN",
     "PREFIX_SIZE",
     "SEVERITY_ORDER",
+    "TRAIL_CALLS",
     "UNKNOWN",
     "USUAL_LAG",
     "Account",
@@ -138,6 +144,7 @@ __all__ = [
     "ComparedEntry",
     "Coverage",
     "Described",
+    "DigestChain",
     "DigestFile",
     "Document",
     "Edge",
@@ -204,10 +211,15 @@ __all__ = [
     "Subject",
     "Tenure",
     "TimelineEntry",
+    "TrailAction",
+    "TrailChange",
     "Unproven",
+    "Unrecorded",
+    "Unrecording",
     "Verdict",
     "Verification",
     "VerifyAnswer",
+    "Vouched",
     "WhoAnswer",
     "block_of",
     "held_of",

@@ -11,6 +11,7 @@ from cnitrail.model.coverage import Ground
 from cnitrail.model.event import Actor, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Evidence, Origin
 from cnitrail.model.history import Basis
+from cnitrail.model.trail import TrailChange
 
 Entry = TypeVar("Entry")
 
@@ -36,7 +37,8 @@ class TimelineEntry(Struct, frozen=True, gc=False):
 
     A call that touches several interfaces has an entry for each. ``removed`` of a deletion or a
     termination is what the history shows the interface to have held until then. ``shown`` are the
-    addresses of an interface that was there before its instance was launched with it.
+    addresses of an interface that was there before its instance was launched with it. ``trail`` is set
+    if the call configured a trail, or its bucket, and touched no interface.
     """
 
     time: datetime
@@ -68,6 +70,7 @@ class TimelineEntry(Struct, frozen=True, gc=False):
     public_address: str | None
     allocation: str | None
     origins: tuple[Origin, ...]
+    trail: TrailChange | None = None
 
 
 class AttachmentEntry(Struct, frozen=True, gc=False):

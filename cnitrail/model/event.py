@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from msgspec import Struct
 
 from cnitrail.model.evidence import Origin
+from cnitrail.model.trail import TrailChange
 
 Address = IPv4Address | IPv6Address
 Prefix = IPv4Network | IPv6Network
@@ -44,7 +45,10 @@ def order_of(held: Held) -> tuple[int, int, int]:
 
 
 class Effect(StrEnum):
-    """What a call does to addresses and interfaces, in the order of cause and effect."""
+    """What a call does to addresses and interfaces, in the order of cause and effect.
+
+    ``record``: to what CloudTrail records of such calls.
+    """
 
     LAUNCH = "launch"
     CREATE = "create"
@@ -55,6 +59,7 @@ class Effect(StrEnum):
     DETACH = "detach"
     DELETE = "delete"
     TERMINATE = "terminate"
+    RECORD = "record"
 
 
 EFFECT_ORDER = {effect: rank for rank, effect in enumerate(Effect)}
@@ -192,6 +197,7 @@ class Event(Struct, frozen=True, gc=False):
     the request). ``key`` identifies the event among repeats: its eventID, the eventID that it
     corrects (``addendum``), or a digest of the record where it has none. ``disputed`` is empty unless
     records of it were read that disagree, and nothing tells which is true: then it holds the time of each.
+    ``trail`` is what a call did to a trail, if its effect is ``record``.
     """
 
     time: datetime
@@ -207,6 +213,7 @@ class Event(Struct, frozen=True, gc=False):
     origins: tuple[Origin, ...]
     corrects: bool = False
     disputed: tuple[datetime, ...] = ()
+    trail: TrailChange | None = None
 
 
 class IssuedSession(Struct, frozen=True, gc=False):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from cnitrail.model.event import Actor, Event, Held, HoldingKind
+from cnitrail.model.recording import Unrecorded
 
 
 class Basis(StrEnum):
@@ -146,3 +147,6 @@ class History(Struct, frozen=True, gc=False):
     """The ENI by attachment id, where the evidence connects them."""
     associations: Mapping[str, tuple[str | None, str | None]]
     """(ENI, instance) by the association id of a trunk or of a public address."""
+    unrecorded: tuple[Unrecorded, ...] = ()
+    """The times in which trails did not record EC2's write calls, by start; also those that are known from
+    LookupEvents alone, which has the calls of that time all the same."""

@@ -10,23 +10,43 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from cnitrail.model.evidence import Skipped
 
 
-class Proven(Struct, frozen=True, gc=False, order=True):
-    """A span of deliveries that digests prove.
+class DigestChain(Struct, frozen=True, gc=False, order=True):
+    """The chain of digests of one trail, by its name and home Region; backfill digests belong to it."""
 
-    Every log file that CloudTrail delivered for an account and Region from ``start`` until ``end``
+    trail: str = ""
+    home_region: str = ""
+
+
+class Proven(Struct, frozen=True, gc=False, order=True):
+    """A span of deliveries that the digests of one trail prove.
+
+    Every log file that the trail delivered for an account and Region from ``start`` until ``end``
     (aware, UTC; the end is not part of it) is there, and as it was written. An event is delivered some
-    minutes after it happened, so its file may be listed in a later span.
+    minutes after it happened, so its file may be listed in a later span. Which events the trail was
+    configured to record is not known here.
     """
 
     account: str
     region: str
     start: datetime
     end: datetime
+    chain: DigestChain = DigestChain()
+
+
+class Vouched(Struct, frozen=True, gc=False):
+    """What a genuine digest says of a log file: whose digest, and SHA-256 of the stored bytes (hex).
+
+    A digest lists the hash of the text. That of the stored bytes was computed in the same pass, so that a
+    later reading can be compared with this one.
+    """
+
+    chain: DigestChain
+    stored_hash: str
 
 
 class Charge(StrEnum):
@@ -145,10 +165,10 @@ class PublicKey(Struct, frozen=True, gc=False):
 class Verification(Struct, frozen=True, gc=False):
     """What signed digests prove of sources, and what they do not.
 
-    ``proven`` is sorted, and adjacent spans of an account and Region are one. ``files`` and ``bytes``
-    (as stored) were read. ``keys`` are those that a signature was verified with. ``skipped`` is what could
-    not be read, so that nothing is known of it. ``vouched`` are the uris of the log files that are as a
-    genuine digest lists them.
+    ``proven`` is sorted, and adjacent spans of a chain in an account and Region are one. ``files`` and
+    ``bytes`` (as stored) were read. ``keys`` are those that a signature was verified with. ``skipped`` is
+    what could not be read, so that nothing is known of it. ``vouched`` are the log files that are as a
+    genuine digest lists them, by uri; ``altered`` the uris of those that were changed, damaged or added.
     """
 
     proven: tuple[Proven, ...]
@@ -160,7 +180,8 @@ class Verification(Struct, frozen=True, gc=False):
     files: int = 0
     bytes: int = 0
     keys: tuple[PublicKey, ...] = ()
-    vouched: frozenset[str] = frozenset()
+    vouched: Mapping[str, Vouched] = field(default_factory=dict)
+    altered: frozenset[str] = frozenset()
 
 
 class VerifyAnswer(Struct, frozen=True, gc=False):

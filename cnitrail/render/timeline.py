@@ -113,7 +113,7 @@ def _alike(entry: TimelineEntry) -> tuple[object, ...]:
     """What entries must share to be the same act."""
     place = entry.eni, entry.instance, entry.public_address, entry.allocation
     asked = (entry.requested, entry.requested_addresses) if entry.error else None
-    return entry.event, entry.error, *place, asked, entry.actor.label, entry.actor.agent.name
+    return entry.event, entry.error, entry.trail, *place, asked, entry.actor.label, entry.actor.agent.name
 
 
 def _row(burst: _Burst) -> Row:
@@ -143,6 +143,8 @@ def _call(burst: _Burst) -> Iterator[Part]:
         yield f"{moved.ip} taken from {moved.from_eni}", "magenta"
     if first.effect is Effect.ASSIGN and first.requested is not None and not first.added:
         yield f"asked for {first.requested}; the record does not name the addresses", "dim"
+    if first.trail is not None:
+        yield f"{first.trail.trail or first.trail.bucket or 'a trail'} {first.trail.change}", "yellow"
     if first.public_address or first.allocation:
         yield f"public address {first.public_address or first.allocation}", "dim"
 

@@ -19,7 +19,7 @@ def write_document(answer: VerifyAnswer, out: IO[str]) -> None:
     """Write one object with ``schema``, ``query``, ``evidence``, ``proven`` and ``entries``."""
     found = asdict(answer.verification)
     entries, proven = found.pop("faults"), found.pop("proven")
-    del found["vouched"]
+    del found["vouched"], found["altered"]
     found["keys"] = [{"fingerprint": key.fingerprint, "origin": key.origin} for key in found["keys"]]
     out.write(
         document(
@@ -52,7 +52,7 @@ def write_table(answer: VerifyAnswer, out: IO[str]) -> None:
         out.write("\n")
     if found.proven:
         proven = [_proven(each) for each in found.proven]
-        draw(Table(("PROVEN: DELIVERED (UTC)", "ACCOUNT", "REGION"), proven, {}), out)
+        draw(Table(("PROVEN: DELIVERED (UTC)", "ACCOUNT", "REGION", "TRAIL"), proven, {}), out)
         out.write("\n")
     elif found.faults:
         out.write("no hour is proven complete\n\n")
@@ -92,6 +92,7 @@ def _proven(span: Proven) -> Row:
         [(f"{span.start:%Y-%m-%d %H:%M:%S} to {span.end:%Y-%m-%d %H:%M:%S}", "green")],
         [(span.account, "")],
         [(span.region, "")],
+        [(span.chain.trail, "")],
     )
 
 

@@ -17,7 +17,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from cnitrail.model import Note, Scope, Skipped
+from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, Note, Scope, Skipped
 from cnitrail.sources.aws import Failure
 from cnitrail.sources.lookup_index import Fields, Index, about, ids, kind, records, said, strings
 
@@ -33,6 +33,10 @@ _OWN_PAGES = 20
 """A node's agents call much that is of no matter; 1,000 of its own calls are read, the newest."""
 
 _WEB_IDENTITY = "AssumeRoleWithWebIdentity"
+_ELSEWHERE = frozenset((_WEB_IDENTITY, *TRAIL_CALLS, *BUCKET_CALLS))
+"""Calls that concern no interface: who was issued credentials is asked by session, and what a trail records
+says nothing of AWS's own event history."""
+
 _POD_SESSION = "eks-"
 _SECOND = timedelta(seconds=1)
 
@@ -129,7 +133,7 @@ class Plan:
         else:
             names = list(scope.event_names)
             if scope.addresses:
-                names = [name for name in names if name != _WEB_IDENTITY]
+                names = [name for name in names if name not in _ELSEWHERE]
             yield from self._scan(names, probing=False)
             yield from self._walk()
         for _, item in self._read(self._sessions):
@@ -195,7 +199,7 @@ class Plan:
 
     def _doubtful(self) -> list[str]:
         """The event names that have to be read, as the walk may have missed their events."""
-        names = (name for name in self._scope.event_names if name != _WEB_IDENTITY)
+        names = (name for name in self._scope.event_names if name not in _ELSEWHERE)
         return [name for name in self._index.doubtful(names) if name not in self._settled]
 
     def _scan(self, names: Iterable[str], *, probing: bool) -> Iterator[Page | Skipped | Note]:

@@ -11,9 +11,10 @@ for is the same as with all of them. What follows from what:
 3. Its addresses' other holders, and their lives: a holding ends where another's begins. In a block
    in which prefixes were given out, the holders of the whole block. Where a call took several
    addresses by force, all of those.
-4. Who called: the credentials that were issued, the instance that called, and, for the cluster of
+4. What trails recorded: every call that configured one says which times are covered.
+5. Who called: the credentials that were issued, the instance that called, and, for the cluster of
    a role, the interfaces that show which clusters the role made interfaces for.
-5. Every version of an event, and every record that is not clear.
+6. Every version of an event, and every record that is not clear.
 
 Time limits nothing: what is held at a time may have been given long before.
 """
@@ -79,6 +80,8 @@ INSERT OR IGNORE INTO lives
     SELECT eni FROM addresses JOIN subjects ON subjects.id = subject WHERE place IN places AND eni NOT NULL
 """
 
+_TRAILS = "INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE effect = 'record'"
+
 _CALLERS = """
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE instance IN (
     SELECT caller_instance FROM records WHERE id IN chosen);
@@ -138,6 +141,7 @@ def choose(connection: sqlite3.Connection, scope: Scope) -> bool:
     _whole_blocks(connection)
     _run(connection, _HOLDERS)
     _run(connection, _LIVES)
+    _run(connection, _TRAILS)
     _run(connection, _CALLERS)
     _witnesses(connection)
     _run(connection, _REST)

@@ -102,6 +102,7 @@ CREATE INDEX records_by_time ON records (time) WHERE effect IS NOT NULL;
 CREATE INDEX records_by_caller ON records (caller_instance) WHERE caller_instance IS NOT NULL;
 CREATE INDEX credentials_by_key ON records (access_key) WHERE effect IS NULL;
 CREATE INDEX credentials_by_name ON records (role, session) WHERE effect IS NULL;
+CREATE INDEX records_of_trails ON records (id) WHERE effect = 'record';
 CREATE INDEX records_unclear ON records (id) WHERE unclear;
 CREATE INDEX subjects_by_eni ON subjects (eni) WHERE eni IS NOT NULL;
 CREATE INDEX subjects_by_instance ON subjects (instance) WHERE instance IS NOT NULL;

@@ -1,14 +1,16 @@
-"""Stored bytes → their text, or its hash: one gzip stream and nothing else, in bounded memory.
+"""Stored bytes → their text, or the hashes of both: one gzip stream and nothing else, in bounded memory.
 
 In a bucket everything is zipped, as CloudTrail writes it. A copy may have been unzipped: what does not
 begin as a gzip stream is taken as it is there.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from itertools import chain
 from typing import Final
+
+from msgspec import Struct
 
 from cnitrail.model import Growth
 from cnitrail.validation.damage import Damage
@@ -32,12 +34,25 @@ def text_of(chunks: Iterable[bytes], growth: Growth, *, is_copy: bool) -> bytes:
     return b"".join(pieces)
 
 
-def hash_of(chunks: Iterable[bytes], growth: Growth, *, is_copy: bool) -> str:
-    """SHA-256 of a log file's text, in hex. Raises ``Damage`` and ``OSError``."""
-    digest = sha256()
-    for piece in _text(chunks, growth, is_copy=is_copy):
-        digest.update(piece)
-    return digest.hexdigest()
+class Hashes(Struct, frozen=True, gc=False):
+    """SHA-256 of a log file's text, and of its stored bytes, in hex."""
+
+    text: str
+    stored: str
+
+
+def hashes_of(chunks: Iterable[bytes], growth: Growth, *, is_copy: bool) -> Hashes:
+    """Hash a log file's text and its stored bytes in one pass. Raises ``Damage`` and ``OSError``."""
+    text, stored = sha256(), sha256()
+    for piece in _text(_hashed(chunks, stored.update), growth, is_copy=is_copy):
+        text.update(piece)
+    return Hashes(text.hexdigest(), stored.hexdigest())
+
+
+def _hashed(chunks: Iterable[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        update(chunk)
+        yield chunk
 
 
 def _text(chunks: Iterable[bytes], growth: Growth, *, is_copy: bool) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from cnitrail.answers.findings.newcomers import never_seen_before
 from cnitrail.answers.findings.node_role import node_role_beside_irsa
 from cnitrail.answers.findings.stolen import stolen_address
 from cnitrail.answers.findings.throttled import throttled
+from cnitrail.answers.findings.trail import trail_bucket_changed, trail_narrowed, trail_stopped
 from cnitrail.answers.findings.versions import mixed_versions
 from cnitrail.answers.leases import meets_time
 from cnitrail.answers.timeline import takes_place
@@ -38,6 +39,9 @@ RULES: dict[str, Callable[[Case], Iterator[Claim]]] = {
     "node-role-beside-irsa": node_role_beside_irsa,
     "never-seen-before": never_seen_before,
     "mixed-cni-versions": mixed_versions,
+    "trail-stopped": trail_stopped,
+    "trail-narrowed": trail_narrowed,
+    "trail-bucket-changed": trail_bucket_changed,
 }
 
 

@@ -9,7 +9,7 @@ from cnitrail.answers.buckets import Bucket, Level, bucket_of
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped, spells
 from cnitrail.answers.findings.words import counted, who
 from cnitrail.answers.gaps import lasting
-from cnitrail.model import Severity
+from cnitrail.model import Effect, Severity
 
 _CODES = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled"})
 _PAUSE = timedelta(minutes=10)
@@ -31,7 +31,7 @@ _ADVICE = (
 
 def is_throttled(call: Call) -> bool:
     """Whether EC2 refused a call for want of tokens."""
-    return call.code in _CODES
+    return call.code in _CODES and call.event.effect is not Effect.RECORD
 
 
 def throttled(case: Case) -> Iterator[Claim]:

@@ -136,6 +136,11 @@ def _terminated(entries: Entries) -> str:
     return f"terminated {instances}" + (f", which ended the holding of {named(removed)}" if removed else "")
 
 
+def _configured(entries: Entries) -> str:
+    trails = distinct(entry.trail.trail or entry.trail.bucket for entry in entries if entry.trail)
+    return f"called {listed(distinct(entry.event for entry in entries))} on {_some(trails, 'trail')}"
+
+
 _TOLD: dict[Effect, Callable[[Entries], str]] = {
     Effect.LAUNCH: _launched,
     Effect.CREATE: _created,
@@ -146,6 +151,7 @@ _TOLD: dict[Effect, Callable[[Entries], str]] = {
     Effect.DETACH: lambda entries: f"detached {_enis(entries)}",
     Effect.DELETE: _deleted,
     Effect.TERMINATE: _terminated,
+    Effect.RECORD: _configured,
 }
 
 

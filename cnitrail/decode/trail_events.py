@@ -1,0 +1,175 @@
+"""The calls that change what CloudTrail records, or the bucket to which it delivers.
+
+A new event is one function and one row in ``TRAIL_EVENTS``. Field names are those of CloudTrail's API
+(https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/) in lower camel case, and what S3 logs
+of its bucket calls (https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html).
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from cnitrail.decode.events import EVENTS, Call
+from cnitrail.decode.shapes import Fields, elements, fields, flag, text, texts
+from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, TrailAction, TrailChange
+
+_EC2 = "ec2.amazonaws.com"
+_CLOUDTRAIL = "cloudtrail.amazonaws.com"
+_S3 = "s3.amazonaws.com"
+_WRITES = ("All", "WriteOnly")
+_SERVICE_EVENTS = ("BidEvictedEvent",)
+"""What EC2 records without a call."""
+
+Selects = bool | None
+"""Whether write calls are selected; None if only some of them are, or if that cannot be told."""
+
+Reader = Callable[[Call], TrailChange]
+
+
+def _named(change: TrailAction, call: Call) -> TrailChange:
+    """A call that does to the trail it names what its own name says."""
+    return TrailChange(change, call.need("name", call.request.get("name")))
+
+
+def _create(call: Call) -> TrailChange:
+    """CreateTrail: a trail records all management events by default, but only once it is started."""
+    return _configured(TrailAction.CREATED, call, records_writes=True)
+
+
+def _update(call: Call) -> TrailChange:
+    return _configured(TrailAction.CHANGED, call, records_writes=None)
+
+
+def _configured(change: TrailAction, call: Call, *, records_writes: bool | None) -> TrailChange:
+    """A trail as a call configured it; what the request leaves out stays as it was."""
+    request = call.request
+    name = call.need("name", request.get("name"))
+    return TrailChange(
+        change,
+        text(call.response.get("trailARN")) or name,
+        records_writes=records_writes,
+        bucket=text(request.get("s3BucketName")),
+        multi_region=flag(request.get("isMultiRegionTrail")),
+        organization=flag(call.response.get("isOrganizationTrail", request.get("isOrganizationTrail"))),
+    )
+
+
+def _put_event_selectors(call: Call) -> TrailChange:
+    """PutEventSelectors replaces all selectors, basic and advanced, by those of the request."""
+    selects = _selects(call)
+    name = call.need("trailName", call.request.get("trailName"))
+    return TrailChange(
+        TrailAction.WIDENED if selects else TrailAction.NARROWED,
+        text(call.response.get("trailARN")) or name,
+        records_writes=selects,
+    )
+
+
+def _put_insight_selectors(call: Call) -> TrailChange:
+    """PutInsightSelectors: Insights come on top of management events, and leave these as they are."""
+    return TrailChange(TrailAction.CHANGED, call.need("trailName", call.request.get("trailName")))
+
+
+def _selects(call: Call) -> Selects:
+    """Whether EC2's write calls are recorded with the selectors of a request."""
+    basic = elements(call.request.get("eventSelectors"))
+    advanced = elements(call.request.get("advancedEventSelectors"))
+    if not basic and not advanced:
+        call.lacks("requestParameters", call.request, "a request with selectors")
+        return None
+    if any(_basic_selects(fields(selector)) for selector in basic):
+        return True
+    names = list(EVENTS)
+    chosen = [[_advanced_selects(fields(selector), name) for name in names] for selector in advanced]
+    if names and chosen and all(any(each is True for each in column) for column in zip(*chosen, strict=True)):
+        return True
+    return False if all(each is False for row in chosen for each in row) else None
+
+
+def _basic_selects(selector: Fields) -> bool:
+    """Whether a basic selector takes in EC2's write calls; management events, of all kinds, by default."""
+    includes = flag(selector.get("includeManagementEvents", True)) is not False
+    excluded = texts(selector.get("excludeManagementEventSources"), "eventSource")
+    return includes and selector.get("readWriteType", "All") in _WRITES and _EC2 not in excluded
+
+
+def _advanced_selects(selector: Fields, name: str) -> Selects:
+    """Whether an advanced selector takes in the calls of one event name: if all its conditions hold."""
+    known = {
+        "eventCategory": "Management",
+        "readOnly": "false",
+        "eventSource": _EC2,
+        "eventName": name,
+        "eventType": "AwsServiceEvent" if name in _SERVICE_EVENTS else "AwsApiCall",
+    }
+    conditions = list(map(fields, elements(selector.get("fieldSelectors"))))
+    holds = {_holds(condition, known.get(text(condition.get("field")) or "")) for condition in conditions}
+    if False in holds or not any(condition.get("field") == "eventCategory" for condition in conditions):
+        return False
+    return None if None in holds else True
+
+
+_MATCHES: dict[str, Callable[[str, str], bool]] = {
+    "equals": str.__eq__,
+    "startsWith": str.startswith,
+    "endsWith": str.endswith,
+}
+
+
+def _holds(condition: Fields, value: str | None) -> Selects:
+    """Whether a field selector holds for a value; None if the value differs from call to call.
+
+    Of the operators that include one must match, of those that exclude none may.
+    """
+    if value is None:
+        return None
+    including = [_matching(condition, operator, value) for operator in _MATCHES if operator in condition]
+    excluding = (
+        _matching(condition, operator, value, f"not{operator[:1].upper()}{operator[1:]}")
+        for operator in _MATCHES
+    )
+    return (not including or any(including)) and not any(excluding)
+
+
+def _matching(condition: Fields, operator: str, value: str, key: str | None = None) -> bool:
+    patterns = texts(condition.get(key or operator), "value")
+    return any(_MATCHES[operator](value, pattern) for pattern in patterns)
+
+
+def _bucket(call: Call) -> TrailChange:
+    """A call on a bucket; a policy that names CloudTrail shows that the bucket is a trail's."""
+    request = call.request
+    policy = request.get("bucketPolicy")
+    statements = policy if isinstance(policy, str) else json.dumps(policy)
+    return TrailChange(
+        TrailAction.BUCKET_CHANGED,
+        next(_trails_in(policy), None),
+        bucket=call.need("bucketName", request.get("bucketName")),
+        delivers=_CLOUDTRAIL in statements,
+    )
+
+
+def _trails_in(value: object) -> Iterator[str]:
+    """The ARNs of trails in a policy: its conditions name those that may deliver."""
+    if isinstance(value, str):
+        if value.startswith("arn:") and ":cloudtrail:" in value and ":trail/" in value:
+            yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _trails_in(inner)
+
+
+TRAIL_EVENTS: dict[str, Reader] = {
+    "CreateTrail": _create,
+    "DeleteTrail": partial(_named, TrailAction.DELETED),
+    "PutEventSelectors": _put_event_selectors,
+    "PutInsightSelectors": _put_insight_selectors,
+    "StartLogging": partial(_named, TrailAction.STARTED),
+    "StopLogging": partial(_named, TrailAction.STOPPED),
+    "UpdateTrail": _update,
+    **dict.fromkeys(BUCKET_CALLS, _bucket),
+}
+"""What reads each event that concerns a trail or its bucket."""
+
+TRAIL_SOURCES = {**dict.fromkeys(TRAIL_CALLS, _CLOUDTRAIL), **dict.fromkeys(BUCKET_CALLS, _S3)}
+"""The service that each of these events comes from."""

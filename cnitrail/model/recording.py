@@ -1,0 +1,43 @@
+"""The times in which trails did not record EC2's write calls."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from cnitrail.model.event import Event
+
+
+class Unrecording(StrEnum):
+    """Why write calls were not recorded."""
+
+    STOPPED = "trail-stopped"
+    NARROWED = "trail-narrowed"
+    DELETED = "trail-deleted"
+
+
+class Unrecorded(Struct, frozen=True, gc=False):
+    """A time in which a trail did not record EC2's write calls, or not all of them.
+
+    ``start`` and ``end`` (aware, UTC; ``end`` is None if nothing shows that it ended) take in the whole
+    seconds of the calls ``event`` and ``ended_by``. ``account`` is None for any account (a trail of an
+    organization), ``region`` is None for any Region but ``unless_region``. ``partly`` says that some write
+    calls, or all of them in some Regions, were still recorded, or that it is not known which.
+    """
+
+    account: str | None
+    region: str | None
+    start: datetime
+    end: datetime | None
+    reason: Unrecording
+    event: Event
+    trail: str | None = None
+    ended_by: Event | None = None
+    unless_region: str | None = None
+    partly: bool = False
+
+    def concerns(self, account: str | None, region: str | None) -> bool:
+        """Whether it may concern the calls of an account and Region; None stands for any."""
+        in_account = None in (account, self.account) or account == self.account
+        in_region = None in (region, self.region) or region == self.region
+        return in_account and in_region and (region is None or region != self.unless_region)
