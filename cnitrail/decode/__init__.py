@@ -5,15 +5,15 @@ from msgspec import Struct
 from cnitrail.decode.actor import actor
 from cnitrail.decode.events import EVENTS, call_of
 from cnitrail.decode.head import account_of, corrected_by, digest_of, failure_of, id_of, region_of, time_of
-from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, session_of
+from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, is_from_an_address, session_of
 from cnitrail.decode.shapes import Fields, Problems, text
 from cnitrail.jsontext import Pairs, parse, repeated_key
 from cnitrail.model import Event, IssuedSession, Record
 
-__all__ = ["MARKERS", "NAMES", "Decoded", "decode"]
+__all__ = ["MARKERS", "NAMES", "Decoded", "decode", "is_from_an_address"]
 
-NAMES = (*EVENTS, "AssumeRoleWithWebIdentity")
-"""The event names that make a record relevant."""
+NAMES = (*EVENTS, *SESSIONS)
+"""The event names that make a record relevant; of AssumeRole only what ``is_from_an_address``, or has a marker."""
 
 MARKERS = (POD_IDENTITY,)
 """Texts that make a record relevant though its event name alone would not."""

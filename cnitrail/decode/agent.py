@@ -92,7 +92,7 @@ def _phrase(raw: str) -> str | None:
 
 
 def _sdk(words: list[str]) -> str | None:
-    """The SDK of a string; of several the one that is not Go's, for a caller may write that of Go before its own."""
+    """The SDK of a string; of several the one that is not Go's, as a caller may put Go's before its own."""
     found = [word for word in words if _SDK.match(word)]
     other = (word for word in found if not word.startswith(_GO_SDK))
     return next(other, found[0] if found else None)
