@@ -74,7 +74,7 @@ class TestAssignedByHand:
         (finding,) = incident.found("address-assigned-by-hand", "09:00:00", "12:00:00")
         assert finding.severity is Severity.HIGH
         assert finding.sentence == (
-            "ada (aws-cli 2.27.31) assigned 10.9.3.3 and 10.9.3.4 by name, as the VPC CNI never does, to "
+            "ada (IAM user, aws-cli 2.27.31) assigned 10.9.3.3 and 10.9.3.4 by name, as the VPC CNI never does, to "
             f"{eni.id} of {NODE}, which the VPC CNI manages."
         )
         assert (finding.since, finding.until) == (incident.time("11:00:00"), None)
@@ -95,7 +95,7 @@ class TestAssignedByHand:
         (finding,) = incident.found("address-assigned-by-hand", "09:00:00", "12:00:00")
         assert finding.severity is Severity.MEDIUM
         assert finding.sentence == (
-            f"ops (Boto3/1.34.20) assigned 10.9.3.3 to {eni.id} of {NODE}, which the VPC CNI manages."
+            f"ops (IAM user, Boto3/1.34.20) assigned 10.9.3.3 to {eni.id} of {NODE}, which the VPC CNI manages."
         )
 
     def test_a_call_that_only_names_itself_after_the_cni_is_found_out(self) -> None:
@@ -106,7 +106,7 @@ class TestAssignedByHand:
         )
         (finding,) = incident.found("address-assigned-by-hand", "09:00:00", "12:00:00")
         assert finding.sentence.startswith(
-            "eve (amazon-vpc-cni-k8s v1.18.3) assigned 10.9.3.3 by name, as the VPC"
+            "eve (IAM user, amazon-vpc-cni-k8s v1.18.3) assigned 10.9.3.3 by name, as the VPC"
         )
 
     def test_several_calls_of_one_person_are_one_finding(self) -> None:
@@ -159,7 +159,7 @@ class TestReleasedByHand:
         (finding,) = incident.found("address-released-by-hand", "09:00:00", "12:00:00")
         assert finding.severity is Severity.HIGH
         assert finding.sentence == (
-            f"ada (aws-cli 2.27.31) released 10.9.1.50 of {eni.id} of {NODE}, which the VPC CNI manages."
+            f"ada (IAM user, aws-cli 2.27.31) released 10.9.1.50 of {eni.id} of {NODE}, which the VPC CNI manages."
         )
 
     def test_silent_what_was_assigned_by_hand_is_released_by_hand(self) -> None:
@@ -195,7 +195,10 @@ class TestStolen:
         incident.log("11:10:00", cni(incident), unassign(eni.id, "10.9.1.51"))
         (finding,) = incident.found("address-stolen", "09:00:00", "12:00:00")
         assert finding.severity is Severity.HIGH
-        assert finding.sentence == f"ada (aws-cli 2.27.31) took 10.9.1.50 from {eni.id} for {winner.id}."
+        assert (
+            finding.sentence
+            == f"ada (IAM user, aws-cli 2.27.31) took 10.9.1.50 from {eni.id} for {winner.id}."
+        )
         assert finding.enis == (winner.id, eni.id)
 
     def test_an_interface_that_is_not_seen_again_may_have_gone_before(self) -> None:
@@ -242,7 +245,7 @@ class TestStolen:
         incident.log("10:30:00", ADA, assign_named(other.id, "10.9.5.51"))
         (finding,) = incident.found("address-stolen", "09:00:00", "12:00:00")
         assert finding.sentence == (
-            f"ada (aws-cli 2.27.31) took 10.9.5.50 from {one.id} and {other.id} for {one.id} and {other.id}, "
+            f"ada (IAM user, aws-cli 2.27.31) took 10.9.5.50 from {one.id} and {other.id} for {one.id} and {other.id}, "
             "6 times."
         )
 
@@ -287,7 +290,7 @@ class TestThrottled:
         assert finding.severity is Severity.MEDIUM
         assert finding.sentence == (
             "EC2 throttled 6 calls of AssignPrivateIpAddresses on 1 instance within 2 s. Its bucket (100 at "
-            "once and 5 a second) was drained by 120 calls: rotator (Boto3/1.34.20) 120."
+            "once and 5 a second) was drained by 120 calls: rotator (IAM user, Boto3/1.34.20) 120."
         )
         assert [event.name for event in finding.events] == ["AssignPrivateIpAddresses"] * 6
         assert finding.until == incident.time("10:10:02")
@@ -799,7 +802,7 @@ class TestNeverSeenBefore:
         (finding,) = incident.findings("00:00:00", "31:00:00")
         assert (finding.rule, finding.severity) == ("never-seen-before", Severity.LOW)
         assert finding.sentence == (
-            "ada is new: 2 calls through aws-cli 2.27.31 from 198.51.100.7, and none in the 1 d 6 h of "
+            "ada (IAM user) is new: 2 calls through aws-cli 2.27.31 from 198.51.100.7, and none in the 1 d 6 h of "
             "evidence before."
         )
 
@@ -1080,7 +1083,10 @@ class TestCommand:
     def test_a_piped_table_has_one_whole_line_for_each_finding(self, run: Run) -> None:
         _, line = run("findings", "stolen-address").stdout.splitlines()
         assert line.startswith("high      2025-06-17 11:47:25")
-        assert "dana.reyes@example.com (aws-cli 2.27.31) took 10.60.12.50 from eni-0a72f4d6c8e1b3950" in line
+        assert (
+            "dana.reyes@example.com (Identity Center, aws-cli 2.27.31) took 10.60.12.50 from eni-0a72f4d6c8e1b3950"
+            in line
+        )
         assert "address-stolen, by a1ab0d93-0cdc-5b46-a995-643cf9693a28" in line
 
     @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from cnitrail.model import Event, IssuedSession, Record
 __all__ = ["MARKERS", "NAMES", "Decoded", "decode", "is_from_an_address"]
 
 NAMES = (*EVENTS, *SESSIONS)
-"""The event names that make a record relevant; of AssumeRole only what ``is_from_an_address``, or has a marker."""
+"""The event names that make a record relevant; AssumeRole only if it ``is_from_an_address``."""
 
 MARKERS = (POD_IDENTITY,)
 """Texts that make a record relevant though its event name alone would not."""

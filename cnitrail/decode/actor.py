@@ -17,7 +17,7 @@ from cnitrail.model import Actor, ActorBasis, ActorKind, ActorStrength, Agent, S
 _INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 _ROLE_SESSION = re.compile(r"^arn:[^:]*:sts::[^:]*:assumed-role/(?P<role>.+)/(?P<session>[^/]+)$")
 _FEDERATED_USER = re.compile(r"arn:[^:]*:sts::[^:]*:federated-user/(?P<session>.+)")
-# Only AWS can create roles below these paths; the rest of a path may hold nearly any text, so both are anchored.
+# Only AWS can create roles below these paths; other paths may hold nearly any text: both are anchored.
 _SERVICE_ROLE = re.compile(r"arn:[^:/]*:iam::[^:/]*:role/aws-service-role/(?P<service>[^/]+)/")
 _IDENTITY_CENTER_ROLE = re.compile(r"arn:[^:/]*:iam::[^:/]*:role/aws-reserved/sso\.amazonaws\.com/")
 _EKSCTL_PART = re.compile(

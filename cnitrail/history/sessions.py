@@ -23,13 +23,9 @@ from cnitrail.model import (
     Strength,
     Subject,
 )
+from cnitrail.model.callers import CNI_ACCOUNT, CNI_AGENT, ON_NODES, may_be_the_cni
 
-_CNI_AGENT = "amazon-vpc-cni-k8s"
-_CNI_ACCOUNT = "kube-system/aws-node"
-_GO_SDK = "aws-sdk-go"
 _PODS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
-_OF_NODES = (*_PODS, ActorKind.INSTANCE_ROLE)
-"""What a program on a node calls with, as AWS itself writes it."""
 
 _ROLE_DELIVERY_SINCE = 2021
 """From this year on CloudTrail writes ec2RoleDelivery; before, no call shows that an instance made it."""
@@ -231,34 +227,17 @@ def ipamd_rule(
     (amazon-vpc-cni-k8s, pkg/awsutils/awsutils.go), so a call that does is somebody else's,
     whatever its user agent says.
     """
-    if not may_be_the_cni(actor) or names_addresses(event):
+    if not may_be_the_cni(actor) or _names_addresses(event):
         return None
-    if actor.service_account == _CNI_ACCOUNT:
-        return "user-agent" if actor.agent.name == _CNI_AGENT else "sts-event"
+    if actor.service_account == CNI_ACCOUNT:
+        return "user-agent" if actor.agent.name == CNI_AGENT else "sts-event"
     lineage = any(_of_cni_lineage(event, actor, subject, interfaces, makers) for subject in event.subjects)
-    if actor.agent.name == _CNI_AGENT and (lineage or _vouched_for(event, actor)):
+    if actor.agent.name == CNI_AGENT and (lineage or _vouched_for(event, actor)):
         return "user-agent"
     return "eni-lineage" if lineage else None
 
 
-def may_be_the_cni(actor: Actor) -> bool:
-    """Whether nothing that an actor shows of itself says that it is not the VPC CNI.
-
-    The CNI is a Go program that has a role, and one service account; who assumed a role by a call of its
-    own is not that program.
-    """
-    role_session = actor.kind in _OF_NODES or (
-        actor.kind is ActorKind.ASSUMED_ROLE and actor.assumed_by is None and actor.invoked_by is None
-    )
-    return (
-        role_session
-        and actor.service_account in (None, _CNI_ACCOUNT)
-        and actor.agent.name in (None, _CNI_AGENT)
-        and (actor.agent.sdk or "").startswith(_GO_SDK)
-    )
-
-
-def names_addresses(event: Event) -> bool:
+def _names_addresses(event: Event) -> bool:
     """Whether a call assigns addresses by name, or takes them from others: the CNI never does."""
     return event.effect is Effect.ASSIGN and any(
         subject.requested_addresses or subject.reassign for subject in event.subjects
@@ -270,7 +249,7 @@ def _vouched_for(event: Event, actor: Actor) -> bool:
 
     Of a node's own credentials calls before 2021 show no more than a session of the instance's name.
     """
-    if actor.kind in _OF_NODES:
+    if actor.kind in ON_NODES:
         return True
     return actor.claimed_instance is not None and event.time.year < _ROLE_DELIVERY_SINCE
 
@@ -286,7 +265,7 @@ def _of_cni_lineage(
 
     A role session that is not proven to be a node's or a pod's has to have the role that made it.
     """
-    proven = actor.kind in _OF_NODES
+    proven = actor.kind in ON_NODES
     if event.effect is Effect.CREATE:
         mark = subject.mark if proven and _is_for_itself(actor, subject.mark) else None
     else:
