@@ -525,7 +525,7 @@ class TestNeverAttached:
         (finding,) = incident.findings("09:00:00", "12:00:00")
         assert (finding.rule, finding.severity) == ("interface-never-attached", Severity.MEDIUM)
         assert finding.sentence == (
-            f"{eni.id} was made by {NODE} (amazon-vpc-cni-k8s v1.18.3) and never attached."
+            f"{eni.id} was made by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) and never attached."
         )
         assert (finding.since, finding.until) == (incident.time("10:00:00"), None)
 
@@ -567,7 +567,7 @@ class TestNeverAttached:
         (finding,) = incident.findings("09:00:00", "12:00:00")
         assert finding.sentence.startswith("7 interfaces (eni-1")
         assert finding.sentence.endswith(
-            f" and 4 more) were made by {NODE} (amazon-vpc-cni-k8s v1.18.3) and never attached."
+            f" and 4 more) were made by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) and never attached."
         )
 
     def test_silent_ten_seconds_before_the_evidence_ends(self) -> None:

@@ -45,7 +45,7 @@ def principal_of(actor: Actor) -> Principal:
 
 
 class Names:
-    """The names of the actors in one answer: principals that share a name are told apart by cluster or ARN."""
+    """The names of the actors in one answer; those that share one have their cluster or ARN in it."""
 
     def __init__(self, actors: Iterable[Actor]) -> None:
         self._clusters: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))

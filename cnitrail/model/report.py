@@ -57,7 +57,8 @@ class Principal(Struct, frozen=True, gc=False):
     """Who acted, and all that they did: a user, a service, a service account, a role.
 
     The sessions of a role that nodes use are one principal. ``actor`` is that of the first call,
-    ``facts`` say which one it is, ``instances`` those whose sessions they were. ``calls`` are (event name, successful, failed).
+    ``instances`` those whose sessions they were. ``calls`` are (event name, successful, failed), and
+    ``facts`` say which one it is: its kind first.
     """
 
     name: str

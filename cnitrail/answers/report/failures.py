@@ -65,8 +65,9 @@ def _told(calls: Sequence[Call], cast: Cast, deletions: dict[str, list[Call]]) -
     principal = cast.principals[calls[0].principal]
     means = meaning(first.error, first.effect) or f"EC2 said: {quoted(first.error.message or 'nothing more')}"
     count = f"{len(calls):,} calls of " if len(calls) > 1 else ""
+    who = described(quoted(principal.name), principal.facts)
     sentence = (
-        f"{span(first.time, last.time)}: {count}{first.event} by {described(quoted(principal.name), principal.facts)} failed with "
+        f"{span(first.time, last.time)}: {count}{first.event} by {who} failed with "
         f"{quoted(first.error.code)}: {means.removesuffix('.')}."
     )
     asked = distinct(address for call in calls for address in call.entry.requested_addresses)
