@@ -211,7 +211,7 @@ class TestNodeRole:
     @settings(deadline=None)
     def test_no_role_and_no_session_name_makes_an_instance(self, role: str, name: str) -> None:
         found = who(session(role, name))
-        assert found.kind in (ActorKind.ASSUMED_ROLE,)
+        assert found.kind is ActorKind.ASSUMED_ROLE
         assert found.instance is None
 
     @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from records import (
     ATTACHMENT,
     ENI,
     GOOD,
+    IAM_USER,
     INSTANCE,
     OTHER_ENI,
     OTHER_INSTANCE,
@@ -39,7 +40,6 @@ from records import (
     session_of,
     subject_of,
     subjects_of,
-    IAM_USER,
 )
 
 from cnitrail.decode import NAMES, Decoded, decode

@@ -22,6 +22,7 @@ from incidents import (
     OTHER_NODE,
     PROVIDER,
     REGION,
+    SUBNET,
     Incident,
     cni,
     node,
@@ -34,7 +35,6 @@ from cnitrail.model import (
     Actor,
     ActorBasis,
     ActorKind,
-    ActorStrength,
     Agent,
     Finding,
     Origin,
@@ -250,8 +250,9 @@ class TestTheCni:
         eni = grown(story)
         pod = replace(POD, pod="x-aws-node-y")
         session = pod.session(story.time("10:50:00"), "203.0.113.9", CNI_1_20)
-        tags = session.opened[1].request["tags"]
-        for tag in tags:
+        request = session.opened[1].request
+        assert request is not None
+        for tag in request["tags"]:
             if tag["key"] == "kubernetes-service-account":
                 tag["value"] = "web"
         found = by(story, story.opened("10:50:00", session), eni)
@@ -417,16 +418,23 @@ class TestFindings:
 
 def irsa(role: str, cluster: str | None, account: str = ACCOUNT) -> Actor:
     return Actor(
-        **{name: None for name in Actor.__struct_fields__ if name not in ("basis", "strength", "agent")}
-        | {
-            "kind": ActorKind.IRSA,
-            "label": "kube-system/aws-node",
-            "role_arn": f"arn:aws:iam::{account}:role/{role}",
-            "cluster": cluster,
-            "agent": Agent(None, None, None),
-            "basis": ActorBasis(),
-            "strength": ActorStrength(),
-        }
+        kind=ActorKind.IRSA,
+        label="kube-system/aws-node",
+        arn=None,
+        account=account,
+        role=role,
+        session=None,
+        user=None,
+        service_account="kube-system/aws-node",
+        cluster=cluster,
+        oidc_provider=None,
+        instance=None,
+        access_key_id=None,
+        source_ip=None,
+        invoked_by=None,
+        agent=Agent(None, None, None),
+        basis=ActorBasis(),
+        role_arn=f"arn:aws:iam::{account}:role/{role}",
     )
 
 

@@ -83,19 +83,19 @@ class TestSummary:
                 "20 addresses and removed 14 addresses, on 2 interfaces of 1 instance."
             ),
             (
-                f"2022-10-05 13:14:10Z: autoscaling.amazonaws.com (AWS service) launched {NODE} (m5.large, cluster "
-                "ironman-2022) with 192.168.55.245 on eni-06d2f4a81c9b3e750. "
+                f"2022-10-05 13:14:10Z: autoscaling.amazonaws.com (AWS service) launched {NODE} (m5.large, "
+                "cluster ironman-2022) with 192.168.55.245 on eni-06d2f4a81c9b3e750. "
                 "The instance then had 1 address (m5.large: at most 30)."
             ),
             (
-                f"2022-10-05 13:15:46 to 13:16:06Z: on {NODE}, kube-system/aws-node (IRSA, the VPC CNI by its "
-                "user agent) added 18 addresses (9 to eni-06d2f4a81c9b3e750 and 9 to "
+                f"2022-10-05 13:15:46 to 13:16:06Z: on {NODE}, kube-system/aws-node (IRSA, the VPC CNI by "
+                "its user agent) added 18 addresses (9 to eni-06d2f4a81c9b3e750 and 9 to "
                 "eni-0bbea279695112970), created eni-0bbea279695112970 with 192.168.38.190 and attached it "
                 "as device 1. The instance then had 20 addresses (m5.large: at most 30)."
             ),
             (
-                f"2022-10-05 15:21:18 to 15:22:24Z: on {NODE}, kube-system/aws-node (IRSA, the VPC CNI by its "
-                "user agent) removed 13 addresses (9 from eni-0bbea279695112970 and 4 from "
+                f"2022-10-05 15:21:18 to 15:22:24Z: on {NODE}, kube-system/aws-node (IRSA, the VPC CNI by "
+                "its user agent) removed 13 addresses (9 from eni-0bbea279695112970 and 4 from "
                 "eni-06d2f4a81c9b3e750), detached eni-0bbea279695112970, deleted it with 192.168.38.190 "
                 "and made 1 call that failed. The instance then had 6 addresses (m5.large: at most 30)."
             ),

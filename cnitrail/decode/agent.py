@@ -71,9 +71,9 @@ def agent(raw: str | None) -> Agent:
         return Agent(None, None, raw)
     words = _COMMENT.sub(" ", raw).split()
     sdk = _sdk(words)
-    for name, pattern in _OF_AWS:
+    for own, pattern in _OF_AWS:
         if re.search(pattern, raw):
-            return Agent(name, None, raw, sdk)
+            return Agent(own, None, raw, sdk)
     if _SERVICE.fullmatch(raw):
         return Agent(raw, None, raw)
     if _BROWSER.match(raw) and sdk is None:
