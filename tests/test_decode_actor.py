@@ -88,6 +88,7 @@ class TestIrsa:
             f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF",
             f"arn:aws-cn:iam::{ACCOUNT}:oidc-provider/oidc.eks.cn-north-1.amazonaws.com.cn/id/0123456789ABCDEF",
             f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc-eks.eu-west-1.api.aws/id/0123456789ABCDEF",
+            f"arn:aws-us-gov:iam::{ACCOUNT}:oidc-provider/oidc.eks.us-gov-west-1.amazonaws.com/id/0123456789ABCDEF",
         ],
     )
     def test_the_provider_is_eks_s_in_any_partition(self, provider: str) -> None:
@@ -111,6 +112,15 @@ class TestIrsa:
         [
             f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com",
             f"arn:aws:iam::{ACCOUNT}:oidc-provider/evil.example/oidc.eks.eu-west-1.amazonaws.com/id/1",
+            f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.evil.example.com/id/1",
+            f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com.evil.example/id/1",
+            f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.evil/amazonaws.com/id/1",
+            f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/1/x",
+            f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/x/id/1",
+            f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc-eks.eu-west-1.evil.aws/id/1",
+            f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidceks.eu-west-1.amazonaws.com/id/1",
+            "arn:aws:iam::999999999999:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/1",
+            "oidc.eks.eu-west-1.amazonaws.com/id/1",
             "accounts.google.com",
         ],
     )
@@ -141,7 +151,7 @@ class TestClusterByRoleName:
     def test_eksctl_writes_the_cluster_into_the_name(self, role: str, cluster: str) -> None:
         found = who(irsa(role))
         assert found.cluster == cluster
-        assert found.basis.cluster == "role-name"
+        assert (found.basis.cluster, found.strength.cluster) == ("role-name", "claimed")
 
     @pytest.mark.parametrize(
         "role",
@@ -170,28 +180,13 @@ class TestClusterByRoleName:
 
 
 class TestPodIdentity:
-    def test_the_session_is_named_after_the_pod(self) -> None:
-        found = who(session("cni", POD_SESSION))
-        assert found.kind is ActorKind.POD_IDENTITY
-        assert found.label == "cni"
-        assert found.session == POD_SESSION
-
-    @pytest.mark.parametrize(
-        "name",
-        [
-            "eks-prod",
-            "eks-prod-aws-node",
-            "my-b81f0fef-97e9-47da-97a2-948c5bbcd1b3",
-            f"{POD_SESSION}x",
-            "eks-",
-        ],
-    )
-    def test_another_name_is_an_assumed_role(self, name: str) -> None:
-        assert who(session("cni", name)).kind is ActorKind.ASSUMED_ROLE
-
-    def test_nothing_is_read_out_of_the_name(self) -> None:
-        found = who(session("cni", POD_SESSION))
-        assert (found.service_account, found.cluster) == (None, None)
+    @pytest.mark.parametrize("name", [POD_SESSION, "eks-prod", "eks-prod-aws-node"])
+    def test_a_session_named_after_a_pod_is_an_assumed_role_whose_caller_chose_that_name(
+        self, name: str
+    ) -> None:
+        found = who(session("cni", name))
+        assert (found.kind, found.label) == (ActorKind.ASSUMED_ROLE, f"cni/{name}")
+        assert (found.session, found.service_account, found.cluster) == (name, None, None)
 
 
 class TestNodeRole:
@@ -201,7 +196,23 @@ class TestNodeRole:
         assert found.kind is ActorKind.INSTANCE_ROLE
         assert found.label == instance
         assert found.instance == instance
-        assert found.basis.instance == "session-name"
+        assert found.basis.instance == "ec2-role-delivery"
+        assert found.strength.instance == "proven-by-aws"
+        assert found.claimed_instance is None
+
+    @pytest.mark.parametrize("delivery", [None, "", {}, [], True, 2])
+    def test_a_session_named_as_an_instance_only_claims_to_be_one(self, delivery: object) -> None:
+        found = who(session("admin", "i-0a1b2c3d4e5f60718", ec2RoleDelivery=delivery))
+        assert (found.kind, found.label) == (ActorKind.ASSUMED_ROLE, "admin/i-0a1b2c3d4e5f60718")
+        assert (found.instance, found.basis.instance, found.strength.instance) == (None, None, None)
+        assert found.claimed_instance == "i-0a1b2c3d4e5f60718"
+
+    @given(st.text(), st.text())
+    @settings(deadline=None)
+    def test_no_role_and_no_session_name_makes_an_instance(self, role: str, name: str) -> None:
+        found = who(session(role, name))
+        assert found.kind is ActorKind.ASSUMED_ROLE
+        assert found.instance is None
 
     @pytest.mark.parametrize(
         "name", ["i-0a1b2c3d4e5f6071", "i-", "i-XYZ", "x-i-0a1b2c3d", "i-0a1b2c3d4e5f60718\n"]
@@ -212,7 +223,7 @@ class TestNodeRole:
         assert found.instance is None
 
     def test_an_identity_role_of_an_instance_has_a_principal_of_four_parts(self) -> None:
-        identity = session("aws:ec2-instance", "i-0373c1a524cfdbe63") | {
+        identity = session("aws:ec2-instance", "i-0373c1a524cfdbe63", ec2RoleDelivery="1.0") | {
             "principalId": f"{ACCOUNT}:aws:ec2-instance:i-0373c1a524cfdbe63"
         }
         for each in (identity, {key: value for key, value in identity.items() if key != "arn"}):
@@ -255,6 +266,17 @@ class TestServices:
 
     def test_a_role_of_that_name_that_is_not_service_linked_is_an_assumed_role(self) -> None:
         assert who(session("AWSServiceRoleForMe", "ada")).kind is ActorKind.ASSUMED_ROLE
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/x:role/aws-service-role/autoscaling.amazonaws.com/",
+            "/my/aws-service-role/autoscaling.amazonaws.com/",
+            "/aws-service-role/",
+        ],
+    )
+    def test_a_path_that_looks_like_a_service_s_own_is_an_assumed_role(self, path: str) -> None:
+        assert who(session("AWSServiceRoleForMe", "ada", path)).kind is ActorKind.ASSUMED_ROLE
 
     def test_the_control_plane_of_eks(self) -> None:
         service = "eks.amazonaws.com"
@@ -308,6 +330,11 @@ class TestPeople:
         assert (found.kind, found.label) == (ActorKind.IDENTITY_CENTER, "ada@example.com")
         assert found.user == "ada@example.com"
 
+    @pytest.mark.parametrize("path", ["/", "/x:role/aws-reserved/sso.amazonaws.com/", "/aws-reserved/x/"])
+    def test_a_role_named_like_a_permission_set_is_an_assumed_role(self, path: str) -> None:
+        found = who(session("AWSReservedSSO_Admin_0123456789abcdef", "ada@example.com", path))
+        assert (found.kind, found.user) == (ActorKind.ASSUMED_ROLE, None)
+
     def test_an_identity_center_user(self) -> None:
         found = who(
             {
@@ -320,18 +347,30 @@ class TestPeople:
         assert found.kind is ActorKind.IDENTITY_CENTER
         assert found.label == found.user == "544894e8-80c1-707f-60e3-3ba6510dfac1"
 
-    def test_a_federated_user(self) -> None:
+    def test_a_federated_user_has_its_own_name_and_an_issuer(self) -> None:
+        broker = f"arn:aws:iam::{ACCOUNT}:user/broker"
         found = who(
             {
                 "type": "FederatedUser",
                 "principalId": f"{ACCOUNT}:ada",
                 "arn": f"arn:aws:sts::{ACCOUNT}:federated-user/ada",
                 "accountId": ACCOUNT,
-                "sessionContext": {"sessionIssuer": {"type": "IAMUser", "userName": "broker"}},
+                "sessionContext": {"sessionIssuer": {"type": "IAMUser", "arn": broker, "userName": "broker"}},
             }
         )
-        assert found.kind is ActorKind.FEDERATED
-        assert found.label != ""
+        assert (found.kind, found.label, found.session) == (ActorKind.FEDERATED, "ada", "ada")
+        assert (found.role, found.role_arn, found.assumed_by) == (None, None, broker)
+
+    def test_a_federated_user_that_is_named_as_an_instance_does_not_even_claim_to_be_one(self) -> None:
+        arn = f"arn:aws:sts::{ACCOUNT}:federated-user/i-0a1b2c3d4e5f60718"
+        found = who({"type": "FederatedUser", "arn": arn, "sessionContext": {"ec2RoleDelivery": "2.0"}})
+        assert (found.kind, found.instance, found.claimed_instance) == (ActorKind.FEDERATED, None, None)
+
+    def test_a_source_identity_is_read_where_the_session_has_one(self) -> None:
+        assert who(session("admin", "ada", sourceIdentity="ada@example.com")).source_identity == (
+            "ada@example.com"
+        )
+        assert who(session("admin", "ada")).source_identity is None
 
     def test_a_saml_user(self) -> None:
         found = who({"type": "SAMLUser", "principalId": "x:ada@example.com", "userName": "ada@example.com"})
@@ -425,6 +464,8 @@ class TestAnyInput:
         assert found.label
         assert (found.cluster is None) == (found.basis.cluster is None)
         assert (found.instance is None) == (found.basis.instance is None)
+        assert (found.cluster is None) == (found.strength.cluster is None)
+        assert (found.instance is None) == (found.strength.instance is None)
 
     @given(st.text(), st.text())
     @settings(deadline=None)

@@ -14,6 +14,7 @@ from records import (
     ATTACHMENT,
     ENI,
     GOOD,
+    IAM_USER,
     INSTANCE,
     OTHER_ENI,
     OTHER_INSTANCE,
@@ -650,7 +651,7 @@ class TestPublicAddresses:
 
 class TestEvents:
     def test_every_event_has_a_good_record_here(self) -> None:
-        assert {*GOOD, *TRAIL_CALLS, *BUCKET_CALLS, "AssumeRoleWithWebIdentity"} == set(NAMES)
+        assert {*GOOD, "AssumeRoleWithWebIdentity", "AssumeRole"} == set(NAMES)
 
     @every_event
     def test_a_good_record_is_an_event_without_a_problem(self, entry: Entry) -> None:
@@ -918,7 +919,39 @@ class TestIssuedSessions:
         ],
     )
     def test_a_web_identity_of_anybody_else_is_of_no_matter(self, name: object) -> None:
-        assert decoded(replaced(WEB_IDENTITY, ("userIdentity", "userName"), name)) == Decoded(None)
+        entry = replaced(WEB_IDENTITY, ("userIdentity", "userName"), name)
+        entry = replaced(entry, ("responseElements", "subjectFromWebIdentityToken"), name)
+        assert decoded(entry) == Decoded(None)
+
+    @pytest.mark.parametrize("name", ["user24", "***", "", None, 5])
+    def test_where_the_user_s_name_is_redacted_the_subject_of_the_token_counts(self, name: object) -> None:
+        session = session_of(replaced(WEB_IDENTITY, ("userIdentity", "userName"), name))
+        assert session.service_account == "kube-system/aws-node"
+
+    @pytest.mark.parametrize(
+        "provider",
+        [
+            f"arn:aws:iam::{ACCOUNT}:oidc-provider/evil.example.com",
+            f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.evil.example.com/id/X",
+            "arn:aws:iam::999999999999:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF",
+        ],
+    )
+    def test_a_token_of_any_other_provider_names_no_service_account(self, provider: str) -> None:
+        assert decoded(replaced(WEB_IDENTITY, ("responseElements", "provider"), provider)) == Decoded(None)
+
+    @pytest.mark.parametrize("source", ["198.51.100.7", "2001:db8::7", "::1"])
+    def test_a_role_that_a_caller_assumed_itself_is_a_session_with_its_assumer(self, source: str) -> None:
+        session = session_of(POD_IDENTITY | {"userIdentity": IAM_USER, "sourceIPAddress": source})
+        assert (session.assumer, session.pod_identity) == (IAM_USER["arn"], False)
+        assert (session.service_account, session.cluster) == (None, None)
+        assert session.access_key_id == "ASIAEXAMPLEEXAMPLE34"
+
+    @pytest.mark.parametrize(
+        "source", ["ec2.amazonaws.com", "AWS Internal", "cloudformation.amazonaws.com", "", None, 5]
+    )
+    def test_a_role_that_a_service_assumed_for_somebody_is_of_no_matter(self, source: object) -> None:
+        entry = POD_IDENTITY | {"userIdentity": IAM_USER, "sourceIPAddress": source}
+        assert decoded(entry) == Decoded(None)
 
     @pytest.mark.parametrize("invoked_by", ["ec2.amazonaws.com", None, 5])
     def test_an_assumption_for_anybody_else_is_of_no_matter(self, invoked_by: object) -> None:

@@ -83,8 +83,8 @@ class TestAssignedByHand:
         (finding,) = incident.found("address-assigned-by-hand", "09:00:00", "12:00:00")
         assert finding.severity is Severity.HIGH
         assert finding.sentence == (
-            "ada (aws-cli 2.27.31) assigned 10.9.3.3 and 10.9.3.4 by name, as the VPC CNI never does, to "
-            f"{eni.id} of {NODE}, which the VPC CNI manages."
+            "ada (IAM user, aws-cli 2.27.31) assigned 10.9.3.3 and 10.9.3.4 by name, as the VPC CNI never "
+            f"does, to {eni.id} of {NODE}, which the VPC CNI manages."
         )
         assert (finding.since, finding.until) == (incident.time("11:00:00"), None)
         assert (finding.instances, finding.enis, finding.clusters) == ((NODE,), (eni.id,), (CLUSTER,))
@@ -104,7 +104,8 @@ class TestAssignedByHand:
         (finding,) = incident.found("address-assigned-by-hand", "09:00:00", "12:00:00")
         assert finding.severity is Severity.MEDIUM
         assert finding.sentence == (
-            f"ops (Boto3/1.34.20) assigned 10.9.3.3 to {eni.id} of {NODE}, which the VPC CNI manages."
+            f"ops (IAM user, Boto3/1.34.20) assigned 10.9.3.3 to {eni.id} of {NODE}, which "
+            "the VPC CNI manages."
         )
 
     def test_a_call_that_only_names_itself_after_the_cni_is_found_out(self) -> None:
@@ -115,7 +116,7 @@ class TestAssignedByHand:
         )
         (finding,) = incident.found("address-assigned-by-hand", "09:00:00", "12:00:00")
         assert finding.sentence.startswith(
-            "eve (amazon-vpc-cni-k8s v1.18.3) assigned 10.9.3.3 by name, as the VPC"
+            "eve (IAM user, amazon-vpc-cni-k8s v1.18.3) assigned 10.9.3.3 by name, as the VPC"
         )
 
     def test_several_calls_of_one_person_are_one_finding(self) -> None:
@@ -168,7 +169,8 @@ class TestReleasedByHand:
         (finding,) = incident.found("address-released-by-hand", "09:00:00", "12:00:00")
         assert finding.severity is Severity.HIGH
         assert finding.sentence == (
-            f"ada (aws-cli 2.27.31) released 10.9.1.50 of {eni.id} of {NODE}, which the VPC CNI manages."
+            f"ada (IAM user, aws-cli 2.27.31) released 10.9.1.50 of {eni.id} of {NODE}, "
+            "which the VPC CNI manages."
         )
 
     def test_silent_what_was_assigned_by_hand_is_released_by_hand(self) -> None:
@@ -204,7 +206,10 @@ class TestStolen:
         incident.log("11:10:00", cni(incident), unassign(eni.id, "10.9.1.51"))
         (finding,) = incident.found("address-stolen", "09:00:00", "12:00:00")
         assert finding.severity is Severity.HIGH
-        assert finding.sentence == f"ada (aws-cli 2.27.31) took 10.9.1.50 from {eni.id} for {winner.id}."
+        assert (
+            finding.sentence
+            == f"ada (IAM user, aws-cli 2.27.31) took 10.9.1.50 from {eni.id} for {winner.id}."
+        )
         assert finding.enis == (winner.id, eni.id)
 
     def test_an_interface_that_is_not_seen_again_may_have_gone_before(self) -> None:
@@ -251,8 +256,8 @@ class TestStolen:
         incident.log("10:30:00", ADA, assign_named(other.id, "10.9.5.51"))
         (finding,) = incident.found("address-stolen", "09:00:00", "12:00:00")
         assert finding.sentence == (
-            f"ada (aws-cli 2.27.31) took 10.9.5.50 from {one.id} and {other.id} for {one.id} and {other.id}, "
-            "6 times."
+            f"ada (IAM user, aws-cli 2.27.31) took 10.9.5.50 from {one.id} and {other.id} for {one.id} and "
+            f"{other.id}, 6 times."
         )
 
     def test_nobody_is_accused_where_the_order_within_a_second_is_open(self) -> None:
@@ -296,7 +301,7 @@ class TestThrottled:
         assert finding.severity is Severity.MEDIUM
         assert finding.sentence == (
             "EC2 throttled 6 calls of AssignPrivateIpAddresses on 1 instance within 2 s. Its bucket (100 at "
-            "once and 5 a second) was drained by 120 calls: rotator (Boto3/1.34.20) 120."
+            "once and 5 a second) was drained by 120 calls: rotator (IAM user, Boto3/1.34.20) 120."
         )
         assert [event.name for event in finding.events] == ["AssignPrivateIpAddresses"] * 6
         assert finding.until == incident.time("10:10:02")
@@ -531,7 +536,7 @@ class TestNeverAttached:
         (finding,) = incident.findings("09:00:00", "12:00:00")
         assert (finding.rule, finding.severity) == ("interface-never-attached", Severity.MEDIUM)
         assert finding.sentence == (
-            f"{eni.id} was made by {NODE} (amazon-vpc-cni-k8s v1.18.3) and never attached."
+            f"{eni.id} was made by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) and never attached."
         )
         assert (finding.since, finding.until) == (incident.time("10:00:00"), None)
 
@@ -573,7 +578,8 @@ class TestNeverAttached:
         (finding,) = incident.findings("09:00:00", "12:00:00")
         assert finding.sentence.startswith("7 interfaces (eni-1")
         assert finding.sentence.endswith(
-            f" and 4 more) were made by {NODE} (amazon-vpc-cni-k8s v1.18.3) and never attached."
+            f" and 4 more) were made by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) and "
+            "never attached."
         )
 
     def test_silent_ten_seconds_before_the_evidence_ends(self) -> None:
@@ -808,8 +814,8 @@ class TestNeverSeenBefore:
         (finding,) = incident.findings("00:00:00", "31:00:00")
         assert (finding.rule, finding.severity) == ("never-seen-before", Severity.LOW)
         assert finding.sentence == (
-            "ada is new: 2 calls through aws-cli 2.27.31 from 198.51.100.7, and none in the 1 d 6 h of "
-            "evidence before."
+            "ada (IAM user) is new: 2 calls through aws-cli 2.27.31 from 198.51.100.7, and none in the 1 d "
+            "6 h of evidence before."
         )
 
     def test_it_matters_more_on_interfaces_of_the_cni(self) -> None:
@@ -1187,7 +1193,10 @@ class TestCommand:
     def test_a_piped_table_has_one_whole_line_for_each_finding(self, run: Run) -> None:
         _, line = run("findings", "stolen-address").stdout.splitlines()
         assert line.startswith("high      2025-06-17 11:47:25")
-        assert "dana.reyes@example.com (aws-cli 2.27.31) took 10.60.12.50 from eni-0a72f4d6c8e1b3950" in line
+        assert (
+            "dana.reyes@example.com (Identity Center, aws-cli 2.27.31) took 10.60.12.50 from "
+            "eni-0a72f4d6c8e1b3950" in line
+        )
         assert "address-stolen, by a1ab0d93-0cdc-5b46-a995-643cf9693a28" in line
 
     @pytest.mark.parametrize(

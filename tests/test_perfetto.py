@@ -84,7 +84,7 @@ class TestLanes:
             "15:22:23",
         )
         assert failed["args"]["call"] == (
-            "DeleteNetworkInterface FAILED by kube-system/aws-node via amazon-vpc-cni-k8s "
+            "DeleteNetworkInterface FAILED by kube-system/aws-node (IRSA) via amazon-vpc-cni-k8s "
             "on eni-0bbea279695112970 cni i-03846c730abe852f4 m5.large: "
             "Client.InvalidParameterValue: Network interface 'eni-0bbea279695112970' is currently in use."
         )

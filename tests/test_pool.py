@@ -151,7 +151,7 @@ class TestStories:
     def test_after_a_hand_assigned_address_nothing_is_concluded(self, run: Run) -> None:
         (entry,) = entries(run, "hand-assigned")
         (unsettled,) = entry["unsettled"]
-        assert unsettled["because"].startswith("m.okafor, not known to be the CNI")
+        assert unsettled["because"].startswith("m.okafor (IAM user), not known to be the CNI")
 
     def test_pods_with_ipv6_have_no_pool(self, run: Run) -> None:
         (entry,) = entries(run, "prefix-delegation", "--instance", "i-0f3c6f9e2a4d7a580")

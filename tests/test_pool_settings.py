@@ -344,7 +344,7 @@ class TestDoubt:
     def test_an_address_from_another_hand_ends_it_until_aws_node_starts_anew(self) -> None:
         entry = self.entry(call(700, assign_named(FIRST, "10.7.0.1"), by_ada=True))
         assert because(entry) == [
-            "ada, not known to be the CNI, changed what it holds (AssignPrivateIpAddresses)"
+            "ada (IAM user), not known to be the CNI, changed what it holds (AssignPrivateIpAddresses)"
         ]
         assert entry.unsettled[0].since == at(700)
         assert "eni 1" in fit(last(entry))

@@ -83,24 +83,24 @@ class TestSummary:
                 "20 addresses and removed 14 addresses, on 2 interfaces of 1 instance."
             ),
             (
-                f"2022-10-05 13:14:10Z: autoscaling.amazonaws.com launched {NODE} (m5.large, cluster "
-                "ironman-2022) with 192.168.55.245 on eni-06d2f4a81c9b3e750. "
+                f"2022-10-05 13:14:10Z: autoscaling.amazonaws.com (AWS service) launched {NODE} (m5.large, "
+                "cluster ironman-2022) with 192.168.55.245 on eni-06d2f4a81c9b3e750. "
                 "The instance then had 1 address (m5.large: at most 30)."
             ),
             (
-                f"2022-10-05 13:15:46 to 13:16:06Z: on {NODE}, kube-system/aws-node (the VPC CNI by its "
-                "user agent) added 18 addresses (9 to eni-06d2f4a81c9b3e750 and 9 to "
+                f"2022-10-05 13:15:46 to 13:16:06Z: on {NODE}, kube-system/aws-node (IRSA, the VPC CNI by "
+                "its user agent) added 18 addresses (9 to eni-06d2f4a81c9b3e750 and 9 to "
                 "eni-0bbea279695112970), created eni-0bbea279695112970 with 192.168.38.190 and attached it "
                 "as device 1. The instance then had 20 addresses (m5.large: at most 30)."
             ),
             (
-                f"2022-10-05 15:21:18 to 15:22:24Z: on {NODE}, kube-system/aws-node (the VPC CNI by its "
-                "user agent) removed 13 addresses (9 from eni-0bbea279695112970 and 4 from "
+                f"2022-10-05 15:21:18 to 15:22:24Z: on {NODE}, kube-system/aws-node (IRSA, the VPC CNI by "
+                "its user agent) removed 13 addresses (9 from eni-0bbea279695112970 and 4 from "
                 "eni-06d2f4a81c9b3e750), detached eni-0bbea279695112970, deleted it with 192.168.38.190 "
                 "and made 1 call that failed. The instance then had 6 addresses (m5.large: at most 30)."
             ),
             (
-                "2022-10-05 15:22:23Z: DeleteNetworkInterface by kube-system/aws-node failed with "
+                "2022-10-05 15:22:23Z: DeleteNetworkInterface by kube-system/aws-node (IRSA) failed with "
                 "Client.InvalidParameterValue: the interface was still attached, as is usual when it has "
                 "just been let go. It was deleted 1 s later."
             ),
@@ -108,7 +108,7 @@ class TestSummary:
 
     def test_a_failure_without_a_known_meaning_is_told_in_ec2s_words(self) -> None:
         assert sentences("hand-assigned")[-1] == (
-            "2024-05-14 14:26:02Z: AssignPrivateIpAddresses by m.okafor failed with "
+            "2024-05-14 14:26:02Z: AssignPrivateIpAddresses by m.okafor (IAM user) failed with "
             "Client.InvalidParameterValue: EC2 said: \"Address does not fall within the subnet's address "
             'range". Asked for: 10.40.48.10.'
         )
@@ -117,7 +117,8 @@ class TestSummary:
         _, _, cni, person, _, _ = sentences("hand-assigned")
         assert "(the nodes' role, the VPC CNI by its user agent) added 9 addresses" in cni
         assert (
-            "m.okafor (through aws-cli) added 10.40.41.10 and 10.40.41.11 to eni-0c92e7d4b1a6f8353" in person
+            "m.okafor (IAM user, through aws-cli) added 10.40.41.10 and 10.40.41.11 to eni-0c92e7d4b1a6f8353"
+            in person
         )
 
     def test_a_call_that_takes_an_address_says_from_where(self) -> None:
@@ -139,7 +140,7 @@ class TestSummary:
         found = told(str(tmp_path))
         assert found.title == 'Private addresses of "i-1, eni-3", 2024-05-14'
         assert found.summary[1].sentence == (
-            '2024-05-14 09:30:00Z: on "i-1, eni-3", ada (through aws-cli) attached '
+            '2024-05-14 09:30:00Z: on "i-1, eni-3", ada (IAM user, through aws-cli) attached '
             '"eni-1 and deleted eni-2" as device 1.'
         )
 
@@ -161,7 +162,9 @@ class TestSummary:
         found = [each.sentence for each in crowd.summary]
         assert found[0].startswith("2026-01-01 00:00:00 to 01:30:40Z: 1,000 calls, 45 of which failed, by 2 ")
         assert re.match(r"crowd-NodeInstanceRole \(the nodes' role, .*\) made 909 calls: added ", found[1])
-        assert found[2].startswith("autoscaling.amazonaws.com made 91 calls: launched 46 instances with 46 ")
+        assert found[2].startswith(
+            "autoscaling.amazonaws.com (AWS service) made 91 calls: launched 46 instances with 46 "
+        )
         assert found[3].startswith("Most was moved in the minute of 2026-01-01 ")
         assert re.match(r"Fullest was i-\w+ at .*, with \d+ addresses \(m5.large: at most 30\)\.", found[4])
 
@@ -275,7 +278,10 @@ class TestOutOfTheOrdinary:
     def test_what_the_rules_find_is_told_with_its_events(self, run: Run) -> None:
         (found,) = told("hand-assigned").findings or ()
         assert (found.finding.rule, found.events) == ("address-assigned-by-hand", (7,))
-        assert "- **high**: m.okafor (aws-cli 2.15.38) assigned" in run("report", "hand-assigned").stdout
+        assert (
+            "- **high**: m.okafor (IAM user, aws-cli 2.15.38) assigned"
+            in run("report", "hand-assigned").stdout
+        )
 
     def test_that_nothing_was_found_is_said(self, run: Run) -> None:
         assert "Nothing was found by the rules of `cnitrail findings`." in run("report", "ironman").stdout

@@ -324,6 +324,7 @@ class TestChoosing:
 
 Call = tuple[str, dict[str, Any], dict[str, Any]]
 MAKER = "arn:aws:iam::1:role/maker"
+USER = "arn:aws:iam::1:user/ada"
 
 
 def create(eni: str, address: str, cluster: str = "", description: str = "") -> Call:
@@ -364,10 +365,13 @@ def sign_in(session: str, key: str) -> Call:
     return "AssumeRoleWithWebIdentity", asked, {"credentials": {"accessKeyId": key}}
 
 
-def told_in_order(store: Path, *calls: Call, session: str = "one", corrected: bool = False) -> History:
+def told_in_order(
+    store: Path, *calls: Call, session: str = "one", corrected: bool = False, keyless: bool = False
+) -> History:
     """A store of calls, a second apart, by a service account's role, held against all questions.
 
-    With ``corrected``, the last record is a correction of the first.
+    With ``corrected``, the last record is a correction of the first; with ``keyless`` a service calls on
+    behalf of the session, so that no record has the session's key.
     """
     records = []
     for number, (name, request, response) in enumerate(calls):
@@ -381,11 +385,17 @@ def told_in_order(store: Path, *calls: Call, session: str = "one", corrected: bo
             "accessKeyId": f"ASIA{session}",
             "sessionContext": {"sessionIssuer": issuer, "webIdFederationData": provider},
         }
-        if name.startswith("AssumeRole"):
+        if session.startswith("i-"):
+            caller["sessionContext"]["ec2RoleDelivery"] = "2.0"
+        if keyless:
+            del caller["accessKeyId"]
+        if name == "AssumeRole":
+            caller = {"type": "IAMUser", "arn": USER}
+        if name == "AssumeRoleWithWebIdentity":
             caller = {"type": "WebIdentityUser", "userName": "system:serviceaccount:kube-system:aws-node"}
         record: dict[str, Any] = {"eventName": name, "eventID": f"{name}-{number}", "userIdentity": caller}
         record |= {"requestParameters": request, "responseElements": response}
-        record["eventTime"] = f"2026-01-01T00:00:{number:02}Z"
+        record |= {"eventTime": f"2026-01-01T00:00:{number:02}Z", "sourceIPAddress": "198.51.100.7"}
         records.append(record)
     if corrected:
         records[-1]["addendum"] = {"originalEventID": records[0]["eventID"]}
@@ -482,12 +492,26 @@ class TestLinks:
         history = told_in_order(store, *calls, corrected=True)
         assert len([*timeline(history, Filter(eni=("eni-a",)))]) == 1
 
-    @pytest.mark.parametrize("issued", [sign_in("other", "ASIAone"), sign_in("one", "ASIAother")])
-    def test_credentials_are_found_by_their_key_or_by_role_and_session(
-        self, store: Path, issued: Call
+    @pytest.mark.parametrize(
+        ("issued", "keyless", "account"),
+        [
+            (sign_in("other", "ASIAone"), False, "kube-system/aws-node"),
+            (sign_in("one", "ASIAother"), True, "kube-system/aws-node"),
+            (sign_in("one", "ASIAother"), False, None),
+            (sign_in("other", "ASIAone"), True, None),
+        ],
+    )
+    def test_credentials_are_found_by_their_key_and_without_one_by_role_and_session(
+        self, store: Path, issued: Call, keyless: bool, account: str | None
     ) -> None:
-        history = told_in_order(store, issued, assign("eni-a", "10.0.0.1"))
-        assert history.actors["AssignPrivateIpAddresses-1"].service_account == "kube-system/aws-node"
+        history = told_in_order(store, issued, assign("eni-a", "10.0.0.1"), keyless=keyless)
+        assert history.actors["AssignPrivateIpAddresses-1"].service_account == account
+
+    def test_who_assumed_a_role_is_found_by_the_key(self, store: Path) -> None:
+        asked = {"roleArn": MAKER, "roleSessionName": "one"}
+        call = "AssumeRole", asked, {"credentials": {"accessKeyId": "ASIAone"}}
+        history = told_in_order(store, call, assign("eni-a", "10.0.0.1"))
+        assert history.actors["AssignPrivateIpAddresses-1"].assumed_by == USER
 
 
 class TestTables:

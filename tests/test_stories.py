@@ -250,7 +250,7 @@ class TestPodIdentityAndNodeRole:
         found = entries(run, "pod-identity-and-node-role", "--actor", "i-0e2a6d9b4f8c13570")
         assert {entry["actor"]["kind"] for entry in found} == {"instance-role"}
         assert {entry["actor"]["instance"] for entry in found} == {"i-0e2a6d9b4f8c13570"}
-        assert {entry["actor"]["basis"]["instance"] for entry in found} == {"session-name"}
+        assert {entry["actor"]["basis"]["instance"] for entry in found} == {"ec2-role-delivery"}
 
     def test_on_the_interface_that_it_made_the_node_is_the_cni_by_lineage(self, run: Run) -> None:
         found = entries(run, "pod-identity-and-node-role", "--eni", "eni-0e4c8e2a6b1d39750")

@@ -51,7 +51,7 @@ class TestTimeline:
             event for event in events(run, "timeline", "ironman") if "192.168.53.76" in event.get("added", ())
         )
         assert event["message"] == (
-            "AssignPrivateIpAddresses by kube-system/aws-node via amazon-vpc-cni-k8s "
+            "AssignPrivateIpAddresses by kube-system/aws-node (IRSA) via amazon-vpc-cni-k8s "
             "on eni-0bbea279695112970 cni, device 1 i-03846c730abe852f4 m5.large: "
             "+9: 192.168.53.76 192.168.41.30 192.168.47.240 192.168.47.144 "
             "192.168.61.98 192.168.35.36 192.168.61.68 192.168.51.85 192.168.52.54"
@@ -77,7 +77,7 @@ class TestLeases:
                 "Lease Start",
                 (
                     "10.96.9.101 (secondary) on eni-0c1a6e8d4b2f97350 of i-0c5e9a7d3f1b86240 "
-                    "from here on, by i-0c5e9a7d3f1b86240"
+                    "from here on, by i-0c5e9a7d3f1b86240 (instance role)"
                 ),
             ),
             (
@@ -93,7 +93,7 @@ class TestLeases:
                 "Lease Start",
                 (
                     "10.96.9.101 (secondary) on eni-0d3c8a1f6e4b29570 of i-0d6f1b8e4a2c97350 "
-                    "from here on, by i-0d6f1b8e4a2c97350"
+                    "from here on, by i-0d6f1b8e4a2c97350 (instance role)"
                 ),
             ),
         ]

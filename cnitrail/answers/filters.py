@@ -69,6 +69,8 @@ class Filter(Struct, frozen=True):
             account and f"system:serviceaccount:{account}",
             actor.access_key_id,
             actor.invoked_by,
+            actor.assumed_by,
+            actor.source_identity,
             actor.kind.value,
         )
         agents = (actor.agent.name, actor.agent.raw)

@@ -3,12 +3,16 @@
 from hashlib import sha256
 
 from cnitrail.decode import Decoded
+from cnitrail.decode.sessions import ASSUME_ROLE, WEB_IDENTITY
 from cnitrail.history.kinds import cluster_of_tags
 from cnitrail.model import ActorKind, Effect, Event, IssuedSession, Record, Subject, held_of
 from cnitrail.store.filing import Filing, Mention
 
-_MAKERS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
-"""Whose roles tell the cluster of their calls, by the interfaces that they make."""
+_MAKERS = (ActorKind.IRSA, ActorKind.ASSUMED_ROLE)
+"""Whose roles may tell the cluster of their calls, by the interfaces that they make.
+
+A pod with EKS Pod Identity is an assumed role as long as its STS event is not known.
+"""
 
 
 def file_under(record: Record, decoded: Decoded) -> Filing | None:
@@ -47,7 +51,7 @@ def _session(session: IssuedSession, unclear: bool) -> Filing:
     return Filing(
         key=session.key,
         time=session.time,
-        event="AssumeRole" if session.pod_identity else "AssumeRoleWithWebIdentity",
+        event=ASSUME_ROLE if session.pod_identity or session.assumer else WEB_IDENTITY,
         account=session.account,
         region=session.region,
         access_key=session.access_key_id,

@@ -5,16 +5,16 @@ from msgspec import Struct
 from cnitrail.decode.actor import actor
 from cnitrail.decode.events import EVENTS, Call, call_of
 from cnitrail.decode.head import account_of, corrected_by, digest_of, failure_of, id_of, region_of, time_of
-from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, session_of
+from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, is_from_an_address, session_of
 from cnitrail.decode.shapes import Fields, Problems, text
 from cnitrail.decode.trail_events import TRAIL_EVENTS, TRAIL_SOURCES
 from cnitrail.jsontext import Pairs, parse, repeated_key
 from cnitrail.model import Effect, Event, IssuedSession, Record, Subject, TrailChange
 
-__all__ = ["MARKERS", "NAMES", "Decoded", "decode"]
+__all__ = ["MARKERS", "NAMES", "Decoded", "decode", "is_from_an_address"]
 
-NAMES = (*EVENTS, *TRAIL_EVENTS, "AssumeRoleWithWebIdentity")
-"""The event names that make a record relevant."""
+NAMES = (*EVENTS, *SESSIONS)
+"""The event names that make a record relevant; AssumeRole only if it ``is_from_an_address``."""
 
 MARKERS = (POD_IDENTITY,)
 """Texts that make a record relevant though its event name alone would not."""

@@ -10,14 +10,16 @@ from functools import lru_cache
 import msgspec
 
 from cnitrail.decode.agent import agent
+from cnitrail.decode.providers import account_of_role, is_of_eks
 from cnitrail.decode.shapes import Fields, fields, text
-from cnitrail.model import Actor, ActorBasis, ActorKind, Agent
+from cnitrail.model import Actor, ActorBasis, ActorKind, ActorStrength, Agent, Strength
 
 _INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 _ROLE_SESSION = re.compile(r"^arn:[^:]*:sts::[^:]*:assumed-role/(?P<role>.+)/(?P<session>[^/]+)$")
-_EKS_PROVIDER = re.compile(r":oidc-provider/oidc(?:-eks|\.eks)\.[^/]+/id/")
-_POD_SESSION = re.compile(r"eks-.+-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_SERVICE_ROLE = re.compile(r":role/aws-service-role/(?P<service>[^/]+)/")
+_FEDERATED_USER = re.compile(r"arn:[^:]*:sts::[^:]*:federated-user/(?P<session>.+)")
+# Only AWS can create roles below these paths; other paths may hold nearly any text: both are anchored.
+_SERVICE_ROLE = re.compile(r"arn:[^:/]*:iam::[^:/]*:role/aws-service-role/(?P<service>[^/]+)/")
+_IDENTITY_CENTER_ROLE = re.compile(r"arn:[^:/]*:iam::[^:/]*:role/aws-reserved/sso\.amazonaws\.com/")
 _EKSCTL_PART = re.compile(
     r"-(?=(?:addon|nodegroup|podidentityrole)-"
     r"|cluster-(?:ServiceRole|FargatePodExecutionRole|AutoModeNodeRole)\b)"
@@ -43,26 +45,24 @@ def _actor(user_identity: bytes, source_ip: str | None, user_agent: str | None, 
     context = fields(identity.get("sessionContext"))
     issuer = fields(context.get("sessionIssuer"))
     arn = text(identity.get("arn"))
-    assumed = _ROLE_SESSION.match(arn or "")
-    role = text(issuer.get("userName")) or (assumed["role"] if assumed else None)
-    principal = text(identity.get("principalId")) or ""
-    session = assumed["session"] if assumed else None
-    if session is None and identity.get("type") == "AssumedRole" and ":" in principal:
-        session = principal.rpartition(":")[2] or None
     provider = text(fields(context.get("webIdFederationData")).get("federatedProvider")) or text(
         identity.get("identityProvider")
     )
     invoked_by = text(identity.get("invokedBy"))
-    role_arn = text(issuer.get("arn"))
-    kind = _kind(identity, role, role_arn, session, provider)
-    instance = session if kind is ActorKind.INSTANCE_ROLE else None
+    account = text(identity.get("accountId")) or text(issuer.get("accountId"))
+    role, role_arn, session, assumed_by = _session(identity, issuer, arn)
+    delivered = text(context.get("ec2RoleDelivery")) is not None
+    home = account_of_role(role_arn) or account
+    kind = _kind(identity, role, role_arn, session, provider, home, delivered=delivered)
+    named = session if identity.get("type") == "AssumedRole" and _INSTANCE.fullmatch(session or "") else None
+    instance = named if kind is ActorKind.INSTANCE_ROLE else None
     user = _user(identity, kind, session)
     cluster = _eksctl_cluster(role)
     return Actor(
         kind=kind,
         label=_label(kind, identity, role, role_arn, session, user),
         arn=arn,
-        account=text(identity.get("accountId")) or text(issuer.get("accountId")),
+        account=account,
         role=role,
         session=session,
         user=user,
@@ -76,18 +76,54 @@ def _actor(user_identity: bytes, source_ip: str | None, user_agent: str | None, 
         agent=_agent(user_agent, console),
         basis=ActorBasis(
             cluster="role-name" if cluster else None,
-            instance="session-name" if instance else None,
+            instance="ec2-role-delivery" if instance else None,
         ),
         role_arn=role_arn,
+        strength=ActorStrength(
+            cluster=Strength.CLAIMED if cluster else None,
+            instance=Strength.PROVEN if instance else None,
+        ),
+        claimed_instance=named if instance is None else None,
+        assumed_by=assumed_by,
+        source_identity=text(context.get("sourceIdentity")),
     )
 
 
+def _session(
+    identity: Fields, issuer: Fields, arn: str | None
+) -> tuple[str | None, str | None, str | None, str | None]:
+    """The role, its ARN, and the session of a caller; of GetFederationToken's session who issued it."""
+    if identity.get("type") == "FederatedUser":
+        federated = _FEDERATED_USER.fullmatch(arn or "")
+        return None, None, federated["session"] if federated else None, _issuing_user(issuer)
+    assumed = _ROLE_SESSION.match(arn or "")
+    session = assumed["session"] if assumed else None
+    principal = text(identity.get("principalId")) or ""
+    if session is None and identity.get("type") == "AssumedRole" and ":" in principal:
+        session = principal.rpartition(":")[2] or None
+    role = text(issuer.get("userName")) or (assumed["role"] if assumed else None)
+    return role, text(issuer.get("arn")), session, None
+
+
+def _issuing_user(issuer: Fields) -> str | None:
+    return text(issuer.get("arn")) or text(issuer.get("userName"))
+
+
 def _kind(
-    identity: Fields, role: str | None, role_arn: str | None, session: str | None, provider: str | None
+    identity: Fields,
+    role: str | None,
+    role_arn: str | None,
+    session: str | None,
+    provider: str | None,
+    account: str | None,
+    *,
+    delivered: bool,
 ) -> ActorKind:
     kind = text(identity.get("type"))
     if kind == "AssumedRole":
-        return _role_kind(role, role_arn, session, provider)
+        if _is_service_linked(role, role_arn):
+            return ActorKind.AWS_SERVICE
+        return _role_kind(role_arn, session, provider, account, delivered=delivered)
     if kind is None:
         return ActorKind.AWS_SERVICE if text(identity.get("invokedBy")) else ActorKind.UNKNOWN
     return _KINDS.get(kind, ActorKind.UNKNOWN)
@@ -105,21 +141,31 @@ _KINDS = {
 }
 
 
+def _is_service_linked(role: str | None, role_arn: str | None) -> bool:
+    """Whether only an AWS service can use a role; a fragment of a record has no more than its name."""
+    if role_arn is None:
+        return (role or "").startswith("AWSServiceRoleFor")
+    return _SERVICE_ROLE.match(role_arn) is not None
+
+
 def _role_kind(
-    role: str | None, role_arn: str | None, session: str | None, provider: str | None
+    role_arn: str | None,
+    session: str | None,
+    provider: str | None,
+    account: str | None,
+    *,
+    delivered: bool,
 ) -> ActorKind:
-    """What a role session is. Only AWS services can use a service-linked role."""
-    if _SERVICE_ROLE.search(role_arn or "") or (
-        role_arn is None and (role or "").startswith("AWSServiceRoleFor")
-    ):
-        return ActorKind.AWS_SERVICE
+    """What a role session is, by what no caller can choose.
+
+    The names of roles and sessions can be chosen. ``delivered`` says that EC2 handed the credentials to
+    an instance, which CloudTrail writes since 2020. EKS Pod Identity shows only in its STS event.
+    """
     if provider is not None:
-        return ActorKind.IRSA if _EKS_PROVIDER.search(provider) else ActorKind.FEDERATED
-    if _INSTANCE.fullmatch(session or ""):
+        return ActorKind.IRSA if is_of_eks(provider, account) else ActorKind.FEDERATED
+    if delivered and _INSTANCE.fullmatch(session or ""):
         return ActorKind.INSTANCE_ROLE
-    if _POD_SESSION.fullmatch(session or ""):
-        return ActorKind.POD_IDENTITY
-    if (role or "").startswith("AWSReservedSSO_"):
+    if _IDENTITY_CENTER_ROLE.match(role_arn or ""):
         return ActorKind.IDENTITY_CENTER
     return ActorKind.ASSUMED_ROLE
 
@@ -140,14 +186,14 @@ def _label(
     user: str | None,
 ) -> str:
     """One short human name; a name that nothing gives is the kind itself."""
-    service_role = _SERVICE_ROLE.search(role_arn or "")
+    service_role = _SERVICE_ROLE.match(role_arn or "")
     by_kind: dict[ActorKind, str | None] = {
         ActorKind.AWS_SERVICE: text(identity.get("invokedBy"))
         or (service_role["service"] if service_role else role),
         ActorKind.ROOT: "root",
         ActorKind.IAM_USER: user,
         ActorKind.IDENTITY_CENTER: user,
-        ActorKind.FEDERATED: user or role,
+        ActorKind.FEDERATED: user or role or session,
         ActorKind.INSTANCE_ROLE: session,
         ActorKind.AWS_ACCOUNT: text(identity.get("accountId")),
         ActorKind.ASSUMED_ROLE: f"{role}/{session}" if role and session else role,
@@ -158,7 +204,7 @@ def _label(
 def _agent(user_agent: str | None, console: bool) -> Agent:
     """The calling program; for the console CloudTrail may write no more than ``AWS Internal``."""
     read = agent(user_agent)
-    if console and read.name in ("AWS Internal", "Mozilla", None):
+    if console and read.name in ("AWS Internal", "browser", None):
         return Agent("console", None, read.raw, read.sdk)
     return read
 

@@ -1,42 +1,67 @@
 """User agent strings → the program that they name.
 
-A string is a row of ``name/version`` products and comments in brackets. Products that only
+A string is a row of ``name/version`` products, bare words and comments in brackets. Products that only
 describe the AWS SDK and its surroundings name no program. Shapes: the AWS SDKs' user agent
 headers; for the VPC CNI, pkg/awsutils and pkg/ec2wrapper of amazon-vpc-cni-k8s.
+
+A caller writes its user agent as it likes. So the name of a cluster's own controller counts only in a
+string that such a Go program can send: not beside another program's name or another SDK, and not as the
+application id or execution environment that any SDK takes from its environment.
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from cnitrail.model import Agent
 
-_KNOWN = (
+_TOOLS = (
+    ("aws-cli", r"aws-cli/(?P<version>\S+)"),
+    ("terraform", r"Terraform/(?P<version>\S+)"),
+)
+"""Programs that carry other names with them; theirs is the one that counts."""
+
+_CONTROLLERS = (
     # 1.8 to 1.19.3 lead with it (the version is empty where the build did not set it);
     # 1.6.2 to 1.7 end with the bare name; 1.21.2 and later end with name/version
     ("amazon-vpc-cni-k8s", r"amazon-vpc-cni-k8s(?:/version/|/)?(?P<version>v?\d[\w.+-]*)?"),
     ("amazon-vpc-resource-controller-k8s", r"amazon-vpc-resource-controller-k8s(?:/(?P<version>\S+))?"),
-    ("karpenter", r"\bkarpenter\.sh[-/](?P<version>v?\d\S*)|\bkarpenter\.sh\b"),
-    ("cluster-autoscaler", r"\bcluster-autoscaler(?:/(?P<version>\S+))?"),
-    ("aws-load-balancer-controller", r"\belbv2\.k8s\.aws(?:/(?P<version>\S+))?"),
-    ("terraform", r"\bTerraform/(?P<version>\S+)"),
-    ("aws-cli", r"\baws-cli/(?P<version>\S+)"),
-    ("console", r"^(?:console\.|signin\.|\[S3Console|EC2ConsoleFrontend\b)"),
-    ("AWS Internal", r"^AWS Internal\b|\baws-internal/"),
+    ("karpenter", r"karpenter\.sh(?:[-/](?P<version>v?\d\S*))?"),
+    ("cluster-autoscaler", r"cluster-autoscaler(?:/(?P<version>\S+))?"),
+    ("aws-load-balancer-controller", r"elbv2\.k8s\.aws(?:/(?P<version>\S+))?"),
 )
+"""Controllers of a cluster, all written in Go."""
+
+_NAMELESS_SDK = "aws-load-balancer-controller"
+"""From 3.2.2 on it leaves the SDK's own user agent out."""
+
+_OF_AWS = (
+    ("console", r"^(?:console\.|signin\.|\[S3Console|EC2ConsoleFrontend\b)"),
+    ("AWS Internal", r"^AWS Internal\b|(?<!\S)aws-internal/"),
+)
+_BROWSER = re.compile(r"Mozilla/\d")
 _SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com")
+_GO_SDK = "aws-sdk-go"
 _SDK = re.compile(r"(?:aws-sdk-[\w-]+|Boto3|Botocore|aws-chalice|ElasticWolf)/\S+")
 _COMMENT = re.compile(r"\([^()]*\)")
-_PRODUCT = re.compile(r"(?P<name>[A-Za-z][\w.+!-]*)/(?P<version>\S+)")
+_PRODUCT = re.compile(r"(?P<name>[A-Za-z][\w.+!-]*)/(?P<version>\S*)")
+_WORD = re.compile(r"[a-z][a-z0-9]+(?:[.-][a-z0-9]+)*")
+"""A program without a version: SDKs write their own bare words in camel case or with underscores."""
+
+_MACHINE = re.compile(r"(?:x86|x64|i\d86|amd64|aarch64|arm|universal)")
 _SURROUNDINGS = frozenset(
     (
         *("ua", "os", "lang", "md", "api", "m", "cfg", "exec-env", "exec_env", "ft", "sid", "app-id"),
         *("attempt", "retry", "io", "http", "vendor", "callback", "promise", "resource", "s3-transfer"),
-        *("linux", "darwin", "windows", "java", "kotlin", "scala", "python", "go", "openjdk"),
-        *("ruby", "php", "gcc", "clang", "guzzlehttp"),
+        *("linux", "darwin", "windows", "java", "kotlin", "scala", "groovy", "python", "go", "openjdk"),
+        *("ruby", "php", "gcc", "clang", "guzzlehttp", "runtime", "framework"),
         *("apn", "hashicorp", "httpcomponents"),
     )
 )
 """Products that describe the SDK, its settings and the machine; none of them is the program."""
+
+_LONGEST_PHRASE = 64
+"""A longer text without any product is no name."""
 
 
 @lru_cache(maxsize=4096)
@@ -44,22 +69,88 @@ def agent(raw: str | None) -> Agent:
     """The program that a user agent string names, and the SDK that it was built with."""
     if not raw:
         return Agent(None, None, raw)
-    sdk = next((word for word in raw.split() if _SDK.match(word)), None)
-    for name, pattern in _KNOWN:
-        known = re.search(pattern, raw)
-        if known:
-            return Agent(name, known.groupdict().get("version"), raw, sdk)
+    words = _COMMENT.sub(" ", raw).split()
+    sdk = _sdk(words)
+    for own, pattern in _OF_AWS:
+        if re.search(pattern, raw):
+            return Agent(own, None, raw, sdk)
     if _SERVICE.fullmatch(raw):
         return Agent(raw, None, raw)
-    words = _COMMENT.sub(" ", raw).split()
-    for product in filter(None, map(_PRODUCT.match, words)):
-        name, version = product["name"], product["version"]
-        if name == "app":
-            return Agent(version, None, raw, sdk)
-        if not _describes_the_sdk(product[0], name):
-            return Agent(name, version, raw, sdk)
-    return Agent(None if sdk or not raw.split() else raw.split()[0], None, raw, sdk)
+    if _BROWSER.match(raw) and sdk is None:
+        return Agent("browser", None, raw)
+    name, version = _program(words, sdk)
+    if name is None and sdk is None and "/" not in raw:
+        name = _phrase(raw)
+    return Agent(name, version, raw, sdk)
 
 
-def _describes_the_sdk(product: str, name: str) -> bool:
-    return name.lower() in _SURROUNDINGS or _SDK.match(product) is not None or name.lower().endswith("_vm")
+def _phrase(raw: str) -> str | None:
+    """A text without any product, such as ``AWS Auto Scaling``; of a long one the first word."""
+    words = raw.split()
+    phrase = raw.strip() if len(raw) <= _LONGEST_PHRASE else next(iter(words), "")
+    return phrase if phrase and phrase not in _CONTROLLER_NAMES else None
+
+
+def _sdk(words: list[str]) -> str | None:
+    """The SDK of a string; of several the one that is not Go's, as a caller may put Go's before its own."""
+    found = [word for word in words if _SDK.match(word)]
+    other = (word for word in found if not word.startswith(_GO_SDK))
+    return next(other, found[0] if found else None)
+
+
+def _program(words: list[str], sdk: str | None) -> tuple[str | None, str | None]:
+    """The name and version of the program in the words of a string."""
+    for name, pattern in _TOOLS:
+        tool = next(filter(None, (re.fullmatch(pattern, word) for word in words)), None)
+        if tool is not None:
+            return name, tool["version"]
+    controller: tuple[str | None, str | None] = None, None
+    for name, version in _named(words, sdk):
+        if name not in _CONTROLLER_NAMES:
+            return name, version
+        if controller[0] is None and _may_be(name, sdk):
+            controller = name, version
+    return controller
+
+
+def _may_be(controller: str, sdk: str | None) -> bool:
+    """Whether a string with this SDK can be a controller's own."""
+    return sdk.startswith(_GO_SDK) if sdk is not None else controller == _NAMELESS_SDK
+
+
+def _named(words: list[str], sdk: str | None) -> Iterator[tuple[str, str | None]]:
+    """Every program that the words name, in their order."""
+    for word in words:
+        known = _controller(word)
+        product = _PRODUCT.match(word)
+        if known is not None:
+            yield known
+        elif product is not None and product["name"] == "app":
+            if product["version"]:
+                yield (word if product["version"] in _CONTROLLER_NAMES else product["version"]), None
+        elif product is not None:
+            if not _describes_the_sdk(word, product["name"]):
+                yield product["name"], product["version"] or None
+        elif sdk is not None and _WORD.fullmatch(word) and not _describes_the_sdk(word, word):
+            yield word, None
+
+
+def _controller(word: str) -> tuple[str, str | None] | None:
+    for name, pattern in _CONTROLLERS:
+        known = re.fullmatch(pattern, word)
+        if known is not None:
+            return name, known["version"]
+    return None
+
+
+_CONTROLLER_NAMES = frozenset(name for name, _ in _CONTROLLERS)
+
+
+def _describes_the_sdk(word: str, name: str) -> bool:
+    lower = name.lower()
+    return (
+        lower in _SURROUNDINGS
+        or _SDK.match(word) is not None
+        or lower.endswith("_vm")
+        or ("/" not in word and _MACHINE.match(lower) is not None)
+    )

@@ -11,8 +11,7 @@ from cnitrail.history.coverage import cover
 from cnitrail.history.holdings import fold_holdings
 from cnitrail.history.interfaces import Registry
 from cnitrail.history.ledger import Dispute, Ledger
-from cnitrail.history.recording import unrecorded, without_foreign_buckets
-from cnitrail.history.sessions import complete_actors
+from cnitrail.history.sessions import complete_actors, identify_actors
 from cnitrail.model import Event, History, IssuedSession
 
 __all__ = ["Dispute", "Ledger", "build", "cover", "unrecorded"]
@@ -21,7 +20,7 @@ __all__ = ["Dispute", "Ledger", "build", "cover", "unrecorded"]
 def build(events: tuple[Event, ...], sessions: Iterable[IssuedSession] = ()) -> History:
     """The history that ordered, deduplicated events tell (see ``Ledger``)."""
     with _collector_at_rest():
-        events = without_foreign_buckets(events)
+        identified = identify_actors(events, sessions)
         registry = Registry()
         for event in events:
             registry.read(event)
@@ -34,7 +33,7 @@ def build(events: tuple[Event, ...], sessions: Iterable[IssuedSession] = ()) -> 
             instances=instances,
             leases=leases,
             holders=holders,
-            actors=complete_actors(events, sessions, interfaces, instances),
+            actors=complete_actors(events, identified, interfaces, instances),
             attachments=registry.enis_by_attachment(),
             associations=registry.associations,
             unrecorded=tuple(unrecorded(events, looked_up=True)),

@@ -1,52 +1,71 @@
 """Who stood behind a session: what other records add to an actor.
 
 The service account behind an IRSA or Pod Identity session stands only in the STS event that issued
-its credentials. It is joined by the access key, else by role and session name, and never guessed
-from the name of a role.
+its credentials. It is joined by the access key; by role and session name, which callers choose, only for
+a call without a key; never by the name of a role, and never with an event later than the call.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from msgspec.structs import replace
 
+from cnitrail.history.kinds import cluster_of_tags
 from cnitrail.model import (
     Actor,
-    ActorBasis,
     ActorKind,
     Effect,
     Event,
     Instance,
     Interface,
     IssuedSession,
+    Strength,
     Subject,
 )
+from cnitrail.model.callers import CNI_ACCOUNT, CNI_AGENT, ON_NODES, may_be_the_cni
 
-_CNI_AGENT = "amazon-vpc-cni-k8s"
-_CNI_ACCOUNT = "kube-system/aws-node"
-_CNI_POD_SESSION = re.compile(r"^eks-.*-aws-node-")
+_PODS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
+
+_ROLE_DELIVERY_SINCE = 2021
+"""From this year on CloudTrail writes ec2RoleDelivery; before, no call shows that an instance made it."""
+
+
+def identify_actors(events: Iterable[Event], sessions: Iterable[IssuedSession]) -> dict[str, Actor]:
+    """The actor of every event, by event key, with the session that STS had issued to it by then."""
+    issued = _Issued(sessions)
+    known: dict[tuple[int, IssuedSession | None, str | None], Actor] = {}
+    identified: dict[str, Actor] = {}
+    for event in events:
+        actor = event.actor
+        session, assumer = issued.behind(actor, event.time), issued.assumer_of(actor, event.time)
+        key = id(actor), session, assumer
+        if key not in known:
+            known[key] = _identified(actor, session, assumer)
+        identified[event.key] = known[key]
+    return identified
 
 
 def complete_actors(
     events: Iterable[Event],
-    sessions: Iterable[IssuedSession],
+    identified: Mapping[str, Actor],
     interfaces: Mapping[str, Interface],
     instances: Mapping[str, Instance],
 ) -> dict[str, Actor]:
-    """The actor of every event, by event key, with what the rest of the evidence knows of it."""
+    """The identified actors with their cluster, and with the rule by which a call is the VPC CNI's."""
     events = tuple(events)
-    issued = _Issued(sessions)
-    clusters = _clusters_by_role(events, interfaces)
-    completed: dict[int, Actor] = {}
-    actors: dict[str, Actor] = {}
+    clusters = _Clusters(events, identified, interfaces, instances)
+    makers = _makers(events, identified)
+    located: dict[int, Actor] = {}
+    completed: dict[str, Actor] = {}
     for event in events:
-        actor = completed.get(id(event.actor))
-        if actor is None:
-            actor = completed[id(event.actor)] = _complete(event.actor, issued, clusters, instances)
-        rule = ipamd_rule(event, actor, interfaces)
-        actors[event.key] = replace(actor, ipamd=rule) if rule else actor
-    return actors
+        actor = identified[event.key]
+        if id(actor) not in located:
+            located[id(actor)] = clusters.complete(actor)
+        actor = located[id(actor)]
+        rule = ipamd_rule(event, actor, interfaces, makers)
+        completed[event.key] = replace(actor, ipamd=rule) if rule else actor
+    return completed
 
 
 class _Issued:
@@ -58,61 +77,128 @@ class _Issued:
         for session in sessions:
             if session.access_key_id:
                 self._by_key[session.access_key_id].add(session)
-            if session.role_arn and session.session:
+            if session.role_arn and session.session and session.assumer is None:
                 self._by_name[session.role_arn, session.session].add(session)
 
-    def behind(self, actor: Actor) -> IssuedSession | None:
-        """The session of an actor; None where none is known, or where they disagree."""
-        found = self._by_key.get(actor.access_key_id or "")
-        if not found and actor.role_arn and actor.session:
-            found = self._by_name.get((actor.role_arn, actor.session))
+    def behind(self, actor: Actor, time: datetime) -> IssuedSession | None:
+        """The session of a service account; None if none is known by then, or if they disagree."""
+        found = [each for each in self._of(actor) if each.time <= time and _may_be_behind(each, actor)]
         if not found:
             return None
-        first = min(found, key=lambda session: (session.time, session.key))
         agree = {(each.service_account, each.cluster, each.pod_identity) for each in found}
-        return first if len(agree) == 1 else None
+        return min(found, key=_order) if len(agree) == 1 else None
+
+    def assumer_of(self, actor: Actor, time: datetime) -> str | None:
+        """Who opened the session with AssumeRole; of the two accounts' records the one with an ARN counts."""
+        found = {
+            each.assumer
+            for each in self._by_key.get(actor.access_key_id or "", ())
+            if each.assumer is not None and each.time <= time
+        }
+        named = {each for each in found if each.startswith("arn:")} or found
+        return named.pop() if len(named) == 1 else None
+
+    def _of(self, actor: Actor) -> Iterable[IssuedSession]:
+        if actor.access_key_id:
+            return self._by_key.get(actor.access_key_id, ())
+        return self._by_name.get((actor.role_arn or "", actor.session or ""), ())
 
 
-def _complete(
-    actor: Actor,
-    issued: _Issued,
-    clusters: Mapping[str, str],
-    instances: Mapping[str, Instance],
-) -> Actor:
-    session = issued.behind(actor)
-    if session is not None:
-        kind = ActorKind.POD_IDENTITY if session.pod_identity else ActorKind.IRSA
-        cluster = session.cluster or actor.cluster
-        actor = replace(
+def _order(session: IssuedSession) -> tuple[datetime, str]:
+    return session.time, session.key
+
+
+def _may_be_behind(session: IssuedSession, actor: Actor) -> bool:
+    """Whether a session can be a call's, by what AWS writes into both."""
+    if session.assumer is not None:
+        return False
+    if session.pod_identity:
+        return actor.kind is ActorKind.ASSUMED_ROLE
+    if actor.oidc_provider is not None:
+        same = session.oidc_provider in (None, actor.oidc_provider)
+        return actor.kind is ActorKind.IRSA and same
+    by_key = session.oidc_provider is not None and actor.access_key_id is not None
+    return actor.kind is ActorKind.ASSUMED_ROLE and by_key
+
+
+def _identified(actor: Actor, session: IssuedSession | None, assumer: str | None) -> Actor:
+    if assumer is not None:
+        actor = replace(actor, assumed_by=assumer)
+    if session is None:
+        return actor
+    account, cluster = session.service_account, session.cluster
+    return replace(
+        actor,
+        kind=ActorKind.POD_IDENTITY if session.pod_identity else ActorKind.IRSA,
+        label=account or actor.role or actor.label,
+        service_account=account,
+        oidc_provider=actor.oidc_provider or session.oidc_provider,
+        cluster=cluster or actor.cluster,
+        claimed_instance=None,
+        basis=replace(
+            actor.basis,
+            service_account="sts-event" if account else None,
+            cluster="sts-event" if cluster else actor.basis.cluster,
+        ),
+        strength=replace(
+            actor.strength,
+            service_account=Strength.OBSERVED if account else None,
+            cluster=Strength.OBSERVED if cluster else actor.strength.cluster,
+        ),
+    )
+
+
+class _Clusters:
+    """The clusters of instances and roles, by tags."""
+
+    def __init__(
+        self,
+        events: tuple[Event, ...],
+        identified: Mapping[str, Actor],
+        interfaces: Mapping[str, Interface],
+        instances: Mapping[str, Instance],
+    ) -> None:
+        self._instances = instances
+        self._proven = dict(_tagged_by_aws(events))
+        self._by_role = _clusters_by_role(events, identified, interfaces)
+
+    def complete(self, actor: Actor) -> Actor:
+        """The actor with the cluster that tags name, unless an STS event names it."""
+        if actor.basis.cluster == "sts-event":
+            return actor
+        instance = self._instances.get(actor.instance or "")
+        tagged = instance.cluster if instance else self._by_role.get(actor.role_arn or "")
+        if tagged is None:
+            return actor
+        proven = instance is not None and self._proven.get(instance.instance) == tagged
+        strength = Strength.PROVEN if proven else Strength.CLAIMED
+        return replace(
             actor,
-            kind=kind,
-            label=session.service_account or actor.role or actor.label,
-            service_account=session.service_account,
-            oidc_provider=actor.oidc_provider or session.oidc_provider,
-            cluster=cluster,
-            basis=ActorBasis(
-                service_account="sts-event" if session.service_account else None,
-                cluster="sts-event" if session.cluster else actor.basis.cluster,
-                instance=actor.basis.instance,
-            ),
+            cluster=tagged,
+            basis=replace(actor.basis, cluster="tag"),
+            strength=replace(actor.strength, cluster=strength),
         )
-    if actor.basis.cluster == "sts-event":
-        return actor
-    instance = instances.get(actor.instance or "")
-    tagged = instance.cluster if instance else clusters.get(actor.role_arn or "")
-    if tagged is None:
-        return actor
-    return replace(actor, cluster=tagged, basis=replace(actor.basis, cluster="tag"))
 
 
-def _clusters_by_role(events: Iterable[Event], interfaces: Mapping[str, Interface]) -> dict[str, str]:
+def _tagged_by_aws(events: Iterable[Event]) -> Iterable[tuple[str, str]]:
+    """(instance, cluster) by the tags that only AWS can write: their keys begin with ``aws:``."""
+    for event in events:
+        if event.effect is not Effect.LAUNCH or event.failure is not None:
+            continue
+        for subject in event.subjects:
+            cluster = cluster_of_tags({key: value for key, value in subject.tags if key.startswith("aws:")})
+            if subject.instance is not None and cluster is not None:
+                yield subject.instance, cluster
+
+
+def _clusters_by_role(
+    events: Iterable[Event], identified: Mapping[str, Actor], interfaces: Mapping[str, Interface]
+) -> dict[str, str]:
     """The cluster of a service account's role, from the tags that it puts on the ENIs it makes."""
     named: dict[str, set[str]] = defaultdict(set)
     for event in events:
-        actor = event.actor
-        if event.effect is not Effect.CREATE or actor.role_arn is None:
-            continue
-        if actor.kind not in (ActorKind.IRSA, ActorKind.POD_IDENTITY):
+        actor = identified[event.key]
+        if event.effect is not Effect.CREATE or actor.role_arn is None or actor.kind not in _PODS:
             continue
         for subject in event.subjects:
             interface = interfaces.get(subject.eni or "")
@@ -121,34 +207,74 @@ def _clusters_by_role(events: Iterable[Event], interfaces: Mapping[str, Interfac
     return {role: clusters.pop() for role, clusters in named.items() if len(clusters) == 1}
 
 
-def ipamd_rule(event: Event, actor: Actor, interfaces: Mapping[str, Interface]) -> str | None:
-    """By which rule a call is the VPC CNI's own; None where none fires.
+def _makers(events: Iterable[Event], identified: Mapping[str, Actor]) -> dict[str, str]:
+    """The ARN of the role that made each interface."""
+    return {
+        subject.eni: role_arn
+        for event in events
+        if event.effect is Effect.CREATE and event.failure is None
+        for subject in event.subjects
+        if subject.eni is not None and (role_arn := identified[event.key].role_arn) is not None
+    }
+
+
+def ipamd_rule(
+    event: Event, actor: Actor, interfaces: Mapping[str, Interface], makers: Mapping[str, str]
+) -> str | None:
+    """By which rule a call is the VPC CNI's own; None if none fires.
 
     The CNI never names the addresses that it wants and never takes them from another interface
     (amazon-vpc-cni-k8s, pkg/awsutils/awsutils.go), so a call that does is somebody else's,
     whatever its user agent says.
     """
-    if event.effect is Effect.ASSIGN and any(
-        subject.requested_addresses or subject.reassign for subject in event.subjects
-    ):
+    if not may_be_the_cni(actor) or _names_addresses(event):
         return None
-    if actor.agent.name == _CNI_AGENT:
+    if actor.service_account == CNI_ACCOUNT:
+        return "user-agent" if actor.agent.name == CNI_AGENT else "sts-event"
+    lineage = any(_of_cni_lineage(event, actor, subject, interfaces, makers) for subject in event.subjects)
+    if actor.agent.name == CNI_AGENT and (lineage or _vouched_for(event, actor)):
         return "user-agent"
-    if actor.agent.name is not None:
-        return None
-    if actor.service_account == _CNI_ACCOUNT:
-        return "sts-event"
-    if _CNI_POD_SESSION.match(actor.session or ""):
-        return "session-name"
-    if (actor.agent.sdk or "").startswith("aws-sdk-go") and any(
-        _of_cni_lineage(subject, interfaces) for subject in event.subjects
-    ):
-        return "eni-lineage"
-    return None
+    return "eni-lineage" if lineage else None
 
 
-def _of_cni_lineage(subject: Subject, interfaces: Mapping[str, Interface]) -> bool:
-    """Whether the interface was made with the CNI's own description."""
-    interface = interfaces.get(subject.eni or "")
-    mark = subject.mark or (interface.mark if interface is not None else None)
+def _names_addresses(event: Event) -> bool:
+    """Whether a call assigns addresses by name, or takes them from others: the CNI never does."""
+    return event.effect is Effect.ASSIGN and any(
+        subject.requested_addresses or subject.reassign for subject in event.subjects
+    )
+
+
+def _vouched_for(event: Event, actor: Actor) -> bool:
+    """Whether a user agent's claim is made with credentials that are a node's or a pod's.
+
+    Of a node's own credentials calls before 2021 show no more than a session of the instance's name.
+    """
+    if actor.kind in ON_NODES:
+        return True
+    return actor.claimed_instance is not None and event.time.year < _ROLE_DELIVERY_SINCE
+
+
+def _of_cni_lineage(
+    event: Event,
+    actor: Actor,
+    subject: Subject,
+    interfaces: Mapping[str, Interface],
+    makers: Mapping[str, str],
+) -> bool:
+    """Whether the interface was made with the CNI's own description, and the caller may work on it.
+
+    A role session that is not proven to be a node's or a pod's has to have the role that made it.
+    """
+    proven = actor.kind in ON_NODES
+    if event.effect is Effect.CREATE:
+        mark = subject.mark if proven and _is_for_itself(actor, subject.mark) else None
+    else:
+        interface = interfaces.get(subject.eni or "")
+        same_role = proven or makers.get(subject.eni or "") == actor.role_arn
+        mark = interface.mark_at(event.time) if interface is not None and same_role else None
     return mark is not None and mark[1] == "description"
+
+
+def _is_for_itself(actor: Actor, mark: tuple[str, str] | None) -> bool:
+    """Whether a node's own role makes an interface for that node, as the CNI does."""
+    return mark is not None and actor.instance in (None, mark[0])

@@ -120,12 +120,35 @@ class ActorBasis(Struct, frozen=True, gc=False):
     instance: str | None = None
 
 
+class Strength(StrEnum):
+    """Who vouches for a fact about an actor.
+
+    AWS itself, with what no caller can choose; another event; or only somebody who could write
+    anything: a name, a tag, a description.
+    """
+
+    PROVEN = "proven-by-aws"
+    OBSERVED = "observed"
+    CLAIMED = "claimed"
+
+
+class ActorStrength(Struct, frozen=True, gc=False):
+    """How strong the basis of each joined fact about an actor is; None if the fact is not set."""
+
+    service_account: Strength | None = None
+    cluster: Strength | None = None
+    instance: Strength | None = None
+
+
 class Actor(Struct, frozen=True, gc=False):
     """Who made a call, as the record says, and as other records complete it.
 
     ``service_account`` is ``namespace/name``. ``ipamd`` names the rule by which the call is known
-    to be the VPC CNI's address manager: ``user-agent``, ``sts-event``, ``session-name`` or
-    ``eni-lineage``; None where no rule fires.
+    to be the VPC CNI's address manager: ``user-agent``, ``sts-event`` or ``eni-lineage``; None if no
+    rule fires. ``instance`` is the instance whose role was used, as AWS writes it;
+    ``claimed_instance`` is an instance id that the caller may have chosen as the session's name.
+    ``assumed_by`` is the ARN (or the label) of who opened the session, and ``source_identity`` the
+    name that AWS carries along from the first session of a chain.
     """
 
     kind: ActorKind
@@ -146,6 +169,10 @@ class Actor(Struct, frozen=True, gc=False):
     basis: ActorBasis
     role_arn: str | None = None
     ipamd: str | None = None
+    strength: ActorStrength = ActorStrength()
+    claimed_instance: str | None = None
+    assumed_by: str | None = None
+    source_identity: str | None = None
 
 
 class Failure(Struct, frozen=True, gc=False):
@@ -217,7 +244,11 @@ class Event(Struct, frozen=True, gc=False):
 
 
 class IssuedSession(Struct, frozen=True, gc=False):
-    """Credentials that STS issued to a Kubernetes service account (IRSA or EKS Pod Identity)."""
+    """Credentials of a role session that STS issued.
+
+    To a Kubernetes service account (IRSA, or EKS Pod Identity: ``pod_identity``), or to a caller that is
+    not an AWS service and assumed the role: ``assumer`` is then its ARN (or its label).
+    """
 
     time: datetime
     key: str
@@ -233,6 +264,7 @@ class IssuedSession(Struct, frozen=True, gc=False):
     pod_identity: bool
     origins: tuple[Origin, ...]
     corrects: bool = False
+    assumer: str | None = None
 
 
 class LookupEvent(Struct, frozen=True):

@@ -9,6 +9,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from cnitrail.model.answer import TimelineEntry
+from cnitrail.model.callers import described
 from cnitrail.model.coverage import Ground
 from cnitrail.model.event import Actor, Held, HoldingKind
 from cnitrail.model.evidence import Origin
@@ -56,7 +57,8 @@ class Principal(Struct, frozen=True, gc=False):
     """Who acted, and all that they did: a user, a service, a service account, a role.
 
     The sessions of a role that nodes use are one principal. ``actor`` is that of the first call,
-    ``instances`` those whose sessions they were. ``calls`` are (event name, successful, failed).
+    ``instances`` those whose sessions they were. ``calls`` are (event name, successful, failed), and
+    ``facts`` say which one it is: its kind first.
     """
 
     name: str
@@ -68,6 +70,12 @@ class Principal(Struct, frozen=True, gc=False):
     added: int
     removed: int
     events: tuple[int, ...]
+    facts: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The name with what tells it apart from others: its kind first."""
+        return described(self.name, self.facts)
 
 
 class Edge(Struct, frozen=True, gc=False):

@@ -131,5 +131,6 @@ def _cited(event: Event) -> dict[str, object]:
         "outcome": "ok" if event.failure is None else "failed",
         "error": event.failure,
         "actor": event.actor.label,
+        "actor_kind": event.actor.kind.value,
         "origins": event.origins,
     }

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import IO
 
 from cnitrail.model import Actor, Answer, Basis, LeaseEntry
+from cnitrail.model.callers import named
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.text import Part, Row, Table, draw
 
@@ -20,10 +21,12 @@ COLUMNS: Columns = {
     "start_basis": lambda entry: entry.start_basis.value,
     "start_event": lambda entry: entry.start_event,
     "assigned_by": lambda entry: entry.assigned_by and entry.assigned_by.label,
+    "assigned_by_kind": lambda entry: entry.assigned_by and entry.assigned_by.kind.value,
     "end": lambda entry: entry.end,
     "end_basis": lambda entry: entry.end_basis.value,
     "end_event": lambda entry: entry.end_event,
     "released_by": lambda entry: entry.released_by and entry.released_by.label,
+    "released_by_kind": lambda entry: entry.released_by and entry.released_by.kind.value,
     "instances": lambda entry: [each.instance for each in entry.attachments if each.instance],
 }
 
@@ -63,5 +66,5 @@ def bound(time: datetime | None, basis: Basis, actor: Actor | None) -> list[Part
     if basis is not Basis.OBSERVED:
         parts.append((f"({basis.value})", "yellow"))
     if actor is not None:
-        parts.append((f"by {actor.label}", "dim"))
+        parts.append((f"by {named(actor)}", "dim"))
     return parts

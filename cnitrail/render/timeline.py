@@ -1,12 +1,14 @@
 """The timeline as a table and as CSV."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import IO
 
 from msgspec import Struct, field
 
 from cnitrail.model import Actor, Answer, Effect, Held, TimelineEntry
+from cnitrail.model.callers import Names, Principal, named, principal_of
+from cnitrail.render.actors import facts
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.text import Part, Row, Table, draw
 
@@ -34,6 +36,9 @@ COLUMNS: Columns = {
     "access_key_id": lambda entry: entry.actor.access_key_id,
     "source_ip": lambda entry: entry.actor.source_ip,
     "invoked_by": lambda entry: entry.actor.invoked_by,
+    "claimed_instance": lambda entry: entry.actor.claimed_instance,
+    "assumed_by": lambda entry: entry.actor.assumed_by,
+    "source_identity": lambda entry: entry.actor.source_identity,
     "agent": lambda entry: entry.actor.agent.name,
     "agent_version": lambda entry: entry.actor.agent.version,
     "agent_raw": lambda entry: entry.actor.agent.raw,
@@ -75,17 +80,21 @@ def write_csv(answer: Answer[TimelineEntry], out: IO[str]) -> None:
 
 def write_table(answer: Answer[TimelineEntry], out: IO[str]) -> None:
     """Write a table of the entries, and below it who the actors in it are."""
-    actors: dict[str, Actor] = {}
+    names = Names(entry.actor for entry in answer.entries)
+    actors: dict[tuple[str, Principal], Actor] = {}
     rows: list[Row] = []
     for burst in _bursts(answer.entries):
-        actors.setdefault(_who_key(burst.entries[0].actor), burst.entries[0].actor)
-        rows.append(_row(burst))
+        actor = burst.entries[0].actor
+        actors.setdefault((names(actor), principal_of(actor)), actor)
+        rows.append(_row(burst, names))
     if not rows:
         return
     headings = ("TIME (UTC)", "CALL", "WHO", "INTERFACE")
     draw(Table(headings, rows, shares={"CALL": 3, "WHO": 2}), out)
     out.write("\n")
-    legend = [_legend(actor) for actor in actors.values()]
+    legend: list[Row] = [
+        ([(names(actor), "")], [("; ".join(facts(actor)), "dim")]) for actor in actors.values()
+    ]
     draw(Table(("WHO", "IS"), legend, shares={"WHO": 1, "IS": 3}), out)
 
 
@@ -93,7 +102,7 @@ def sentence(entry: TimelineEntry) -> str:
     """An entry as one line of text: what was called, by whom, on what, and what came of it."""
     (call, _), *came_of_it = _call(_Burst([entry]))
     who, where, outcome = (
-        " ".join(text for text, _ in parts) for parts in (_who(entry.actor), _where(entry), came_of_it)
+        " ".join(text for text, _ in parts) for parts in (_who(entry.actor, named), _where(entry), came_of_it)
     )
     return f"{call} by {who}" + (f" on {where}" if where else "") + (f": {outcome}" if outcome else "")
 
@@ -113,15 +122,20 @@ def _alike(entry: TimelineEntry) -> tuple[object, ...]:
     """What entries must share to be the same act."""
     place = entry.eni, entry.instance, entry.public_address, entry.allocation
     asked = (entry.requested, entry.requested_addresses) if entry.error else None
-    return entry.event, entry.error, entry.trail, *place, asked, entry.actor.label, entry.actor.agent.name
+    actor = entry.actor
+    return entry.event, entry.error, *place, asked, principal_of(actor), _credentials(actor), actor.agent
 
 
-def _row(burst: _Burst) -> Row:
+def _credentials(actor: Actor) -> tuple[str | None, ...]:
+    return actor.arn, actor.access_key_id
+
+
+def _row(burst: _Burst, names: Names) -> Row:
     first, last = burst.entries[0], burst.entries[-1]
     time: list[Part] = [(f"{first.time:%Y-%m-%d}", "dim"), (f"{first.time:%H:%M:%S}", "")]
     if last.time != first.time:
         time.append((f"to {last.time:%H:%M:%S}", "dim"))
-    return time, list(_call(burst)), list(_who(first.actor)), list(_where(first))
+    return time, list(_call(burst)), list(_who(first.actor, names)), list(_where(first))
 
 
 def _call(burst: _Burst) -> Iterator[Part]:
@@ -154,8 +168,8 @@ def _addresses(sign: str, style: str, held: list[Held]) -> Iterator[Part]:
         yield f"{sign}{len(held)}: " + " ".join(map(str, held)), style
 
 
-def _who(actor: Actor) -> Iterator[Part]:
-    yield actor.label, ""
+def _who(actor: Actor, names: Callable[[Actor], str]) -> Iterator[Part]:
+    yield names(actor), ""
     agent = actor.agent.name or actor.agent.sdk or actor.agent.raw
     if agent and agent != actor.label:
         version = f" {actor.agent.version}" if actor.agent.version else ""
@@ -180,29 +194,3 @@ def _where(entry: TimelineEntry) -> Iterator[Part]:
         yield f"trunk {entry.trunk}", "dim"
     if not entry.eni and entry.attachment:
         yield entry.attachment, "dim"
-
-
-def _who_key(actor: Actor) -> str:
-    return f"{actor.label}\0{actor.role_arn or actor.arn}"
-
-
-def _legend(actor: Actor) -> Row:
-    """All that is known of an actor, and how."""
-    basis = actor.basis
-    facts = [
-        actor.kind.value,
-        _fact("role", actor.role),
-        _fact("OIDC provider", actor.oidc_provider),
-        _fact("service account", actor.service_account, basis.service_account),
-        _fact("cluster", actor.cluster, basis.cluster),
-        _fact("instance", actor.instance, basis.instance),
-        _fact("through", actor.invoked_by),
-        _fact("account", actor.account),
-    ]
-    return [(actor.label, "")], [("; ".join(fact for fact in facts if fact), "dim")]
-
-
-def _fact(name: str, value: str | None, basis: str | None = None) -> str | None:
-    if value is None:
-        return None
-    return f"{name} {value}" + (f" (by {basis})" if basis else "")

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import IO
 
 from cnitrail.model import Answer, Basis, LeaseEntry, TimelineEntry
+from cnitrail.model.callers import named
 from cnitrail.render import leases, timeline
 from cnitrail.render.csv import fields
 from cnitrail.render.json import line
@@ -46,7 +47,7 @@ def _bounds(entry: LeaseEntry) -> Iterator[tuple[datetime, str, str]]:
         (entry.end, entry.end_basis, entry.released_by, "Lease End", "up to here"),
     ):
         if time is not None:
-            actor = f", by {by.label}" if by else ""
+            actor = f", by {named(by)}" if by else ""
             doubt = "" if basis is Basis.OBSERVED else f" ({basis.value})"
             yield time, of_what, f"{_subject(entry)} {says}{doubt}{actor}"
 

@@ -41,6 +41,9 @@ _COLUMNS: Columns = {
     "assigned_by": lambda answer: _of_each(
         answer, lambda holder: holder.assigned_by.label if holder.assigned_by else None
     ),
+    "assigned_by_kind": lambda answer: _of_each(
+        answer, lambda holder: holder.assigned_by.kind.value if holder.assigned_by else None
+    ),
     "assign_event": lambda answer: _of_each(answer, lambda holder: holder.assign_event),
     "rests_on": lambda answer: answer.rests_on.value if answer.rests_on else None,
     "reasons": lambda answer: "; ".join(answer.reasons),

@@ -8,8 +8,9 @@ amazon-vpc-cni-k8s).
 from collections.abc import Iterator
 
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_foreign
-from cnitrail.answers.findings.words import counted, listed, through, who
+from cnitrail.answers.findings.words import counted, listed, through
 from cnitrail.model import Basis, Effect, Held, Severity
+from cnitrail.model.callers import principal_of
 
 _KEEP_APART = "Keep addresses of your own on an interface tagged node.k8s.amazonaws.com/no_manage=true."
 _ASSIGNED = (
@@ -37,7 +38,7 @@ def assigned_by_hand(case: Case) -> Iterator[Claim]:
         actor = group[0].entry.actor
         yield Claim(
             severity=_GRAVITY[sum(signs)],
-            sentence=f"{who(actor)} assigned {_addresses(group)}{how} to {_interfaces(case, group)}.",
+            sentence=f"{case.who(actor)} assigned {_addresses(group)}{how} to {_interfaces(case, group)}.",
             advice=_ASSIGNED,
             calls=group,
             ongoing=any(lease.end.basis is Basis.OPEN for lease in held),
@@ -63,7 +64,7 @@ def released_by_hand(case: Case) -> Iterator[Claim]:
         actor = group[0].entry.actor
         yield Claim(
             severity=Severity.HIGH if _is_in_the_pool(case, group) else Severity.MEDIUM,
-            sentence=f"{who(actor)} released {_addresses(group)} of {_interfaces(case, group)}.",
+            sentence=f"{case.who(actor)} released {_addresses(group)} of {_interfaces(case, group)}.",
             advice=_RELEASED,
             calls=group,
         )
@@ -94,8 +95,7 @@ def _by_actor(calls: list[Call]) -> Iterator[list[Call]]:
         calls,
         lambda call: (
             call.place,
-            call.entry.actor.label,
-            call.entry.actor.role_arn or call.entry.actor.arn,
+            principal_of(call.entry.actor),
             through(call.entry.actor),
         ),
     )

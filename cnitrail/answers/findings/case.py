@@ -9,9 +9,11 @@ from typing import NamedTuple, TypeVar
 from msgspec import Struct
 
 from cnitrail.answers.filters import Filter
+from cnitrail.answers.findings.words import through
 from cnitrail.answers.gaps import unread
 from cnitrail.answers.timeline import calls
 from cnitrail.model import (
+    Actor,
     ActorKind,
     Attachment,
     Coverage,
@@ -23,10 +25,13 @@ from cnitrail.model import (
     Place,
     Severity,
     TimelineEntry,
+    callers,
 )
+from cnitrail.model.callers import Names, described, is_another_program
 
-_VPC_RESOURCE_CONTROLLER = "amazon-vpc-resource-controller-k8s"
-_SERVICES = ".amazonaws.com"
+_EKS = "eks.amazonaws.com"
+_LAUNCHERS = ("ec2fleet.amazonaws.com", "autoscaling.amazonaws.com", "spotfleet.amazonaws.com")
+"""Services that decide themselves when to launch an instance, with whose role ever."""
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -92,6 +97,17 @@ class Case:
         self.history = history
         self.coverage = coverage
         self.calls = tuple(Call(event, entry) for event, entry in calls(history, Filter()))
+
+    @cached_property
+    def names(self) -> Names:
+        """What each caller is called, so that none is taken for another."""
+        return Names(call.entry.actor for call in self.calls)
+
+    def who(self, actor: Actor) -> str:
+        """An actor and the program that it called through."""
+        program = through(actor)
+        facts = self.names.facts(actor)
+        return described(actor.label, (*facts, program) if program and program != actor.label else facts)
 
     @cached_property
     def kinds(self) -> frozenset[tuple[Place, Effect]]:
@@ -166,24 +182,34 @@ class Case:
 
 
 def is_foreign(call: Call) -> bool:
-    """Whether something shows that a call on addresses is not the VPC CNI's, nor an AWS service's.
+    """Whether something shows that a call on addresses is not the VPC CNI's, nor an AWS service's own.
 
-    Another program's name, an SDK that is not Go's, or addresses asked for by name or from another
-    interface, which the CNI never does. A Go SDK without a name may always be the CNI.
+    Another program, or addresses asked for by name or from another interface, which the CNI never does. A
+    role session with a Go SDK without a name may always be the CNI. A service that acts for somebody
+    (``invoked_by``), or a user agent like a service's, exempts nothing.
     """
-    actor, agent = call.entry.actor, call.entry.actor.agent
-    if actor.ipamd is not None or actor.kind is ActorKind.AWS_SERVICE or actor.invoked_by is not None:
+    actor = call.entry.actor
+    if actor.ipamd is not None or actor.kind is ActorKind.AWS_SERVICE:
         return False
-    if agent.name == _VPC_RESOURCE_CONTROLLER or (agent.name or "").endswith(_SERVICES):
+    if is_own_launch(call) or _is_auto_mode(actor) or is_controller(call):
         return False
     by_name = call.event.effect is Effect.ASSIGN and bool(call.entry.requested_addresses)
-    other_sdk = agent.sdk is not None and not agent.sdk.startswith("aws-sdk-go")
-    return by_name or agent.name is not None or other_sdk
+    return by_name or is_another_program(actor)
+
+
+def _is_auto_mode(actor: Actor) -> bool:
+    """Whether EKS itself calls with a cluster's role; CloudTrail writes where a call came from."""
+    return actor.kind is ActorKind.ASSUMED_ROLE and actor.source_ip == _EKS
+
+
+def is_own_launch(call: Call) -> bool:
+    """Whether a service launched an instance by its own decision."""
+    return call.event.effect is Effect.LAUNCH and call.entry.actor.invoked_by in _LAUNCHERS
 
 
 def is_controller(call: Call) -> bool:
-    """Whether a call is the VPC resource controller's, by the name that it gives itself."""
-    return call.entry.actor.agent.name == _VPC_RESOURCE_CONTROLLER
+    """Whether a call is the VPC resource controller's, as far as it shows."""
+    return callers.is_controller(call.entry.actor)
 
 
 def grouped(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:

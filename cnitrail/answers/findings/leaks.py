@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_controller
-from cnitrail.answers.findings.words import counted, listed, who
+from cnitrail.answers.findings.words import counted, listed
 from cnitrail.answers.gaps import lasting
 from cnitrail.model import USUAL_LAG, ActorKind, Bound, Effect, Interface, Severity
 
@@ -53,7 +53,7 @@ def never_attached(case: Case) -> Iterator[Claim]:
             continue
         leaks += _leak(case, interface, call.time, [call], Effect.ATTACH)
     for (_, maker, *_), group in grouped(
-        leaks, lambda leak: (leak.calls[0].place, who(leak.calls[0].entry.actor), leak.doubts)
+        leaks, lambda leak: (leak.calls[0].place, case.who(leak.calls[0].entry.actor), leak.doubts)
     ).items():
         yield _claim(group, f"made by {maker} and never attached")
 

@@ -12,10 +12,11 @@ from ipaddress import ip_address
 import msgspec
 from msgspec import Struct
 
-from cnitrail.answers.findings.case import Call, Case, Claim, grouped
+from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_own_launch
 from cnitrail.answers.findings.words import counted, listed, through
 from cnitrail.answers.gaps import clock, lasting
 from cnitrail.model import Actor, ActorKind, Place, Severity
+from cnitrail.model.callers import ON_NODES, named
 
 _BASELINE = timedelta(days=1)
 _HABITUAL = 10
@@ -27,7 +28,6 @@ _FEW = 3
 _Source = tuple[str | None, str | None]
 """An account, and an address from which it is called."""
 
-_ON_NODES = (ActorKind.INSTANCE_ROLE, ActorKind.IRSA, ActorKind.POD_IDENTITY)
 _ROLE_ADVICE = (
     "If nobody expects it, find out who gave it its rights, and read all that it did (timeline --actor)."
 )
@@ -70,7 +70,7 @@ def _newcomer(case: Case, calls: list[Call]) -> Claim:
     programs = listed(through(call.entry.actor) or "no program named" for call in calls)
     places = listed(call.entry.actor.source_ip or "nowhere named" for call in calls)
     return Claim(
-        severity=Severity.MEDIUM if enis & case.of_the_cni and actor.kind not in _ON_NODES else Severity.LOW,
+        severity=Severity.MEDIUM if enis & case.of_the_cni and actor.kind not in ON_NODES else Severity.LOW,
         sentence=f"{_called(actor)} is new: {counted(len(calls), 'call')} through {programs} from {places}, "
         f"and none in the {lasting(first.time - begin)} of evidence before.",
         advice=_ROLE_ADVICE,
@@ -95,7 +95,7 @@ def _departure(call: Call, habits: _Habits, from_elsewhere: bool) -> Iterator[Cl
     actor = call.entry.actor
     holder = f"{actor.instance} with its role" if actor.kind is ActorKind.INSTANCE_ROLE else _called(actor)
     before = f"for the first time: in {counted(habits.calls, 'call')} since {clock(habits.since)} it was"
-    if not actor.ipamd and not actor.invoked_by and _program(actor) not in habits.programs:
+    if not actor.ipamd and not is_own_launch(call) and _program(actor) not in habits.programs:
         program = through(actor) or "a program without a name"
         sentence = f"{holder} called through {program} {before} {listed(habits.programs)}."
         yield Claim(Severity.LOW, sentence, _PROGRAM_ADVICE, [call])
@@ -126,7 +126,7 @@ def _holder(actor: Actor) -> str | None:
 
 
 def _called(actor: Actor) -> str:
-    return f"Role {actor.role}" if actor.role and actor.user is None else actor.label
+    return f"Role {actor.role}" if actor.role and actor.user is None else named(actor)
 
 
 def _program(actor: Actor) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped
-from cnitrail.answers.findings.words import listed, times, who
+from cnitrail.answers.findings.words import listed, times
 from cnitrail.model import Effect, Severity
+from cnitrail.model.callers import principal_of
 
 _ADVICE = (
     "Ask who made the call what it was for: whatever used the address on the interface that lost it is cut "
@@ -22,8 +23,14 @@ def stolen_address(case: Case) -> Iterator[Claim]:
         for call in case.calls
         if call.did(Effect.ASSIGN) and any(subject.reassign for subject in call.event.subjects)
     ]
-    for (_, actor, severity, doubts), calls in grouped(
-        allowed, lambda call: (call.place, who(call.entry.actor), *_judged(case, call))
+    for (_, actor, _, severity, doubts), calls in grouped(
+        allowed,
+        lambda call: (
+            call.place,
+            case.who(call.entry.actor),
+            principal_of(call.entry.actor),
+            *_judged(case, call),
+        ),
     ).items():
         enis = listed(call.entry.eni or "" for call in calls)
         often = f", {times(len(calls))}" if len(calls) > 1 else ""

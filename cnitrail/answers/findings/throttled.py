@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from cnitrail.answers.buckets import Bucket, Level, bucket_of
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped, spells
-from cnitrail.answers.findings.words import counted, who
+from cnitrail.answers.findings.words import counted
 from cnitrail.answers.gaps import lasting
 from cnitrail.model import Effect, Severity
 
@@ -43,7 +43,7 @@ def throttled(case: Case) -> Iterator[Claim]:
             continue
         replay = _Replay(bucket_of(api), made)
         for spell in spells(refused, _PAUSE):
-            yield _claim(api, replay, spell, case.end(place) - spell[-1].time < _PAUSE)
+            yield _claim(case, api, replay, spell, case.end(place) - spell[-1].time < _PAUSE)
 
 
 class _Replay:
@@ -69,7 +69,7 @@ class _Replay:
         return [call for call in self._made[begin:end] if not is_throttled(call)]
 
 
-def _claim(api: str, replay: _Replay, refused: list[Call], ongoing: bool) -> Claim:
+def _claim(case: Case, api: str, replay: _Replay, refused: list[Call], ongoing: bool) -> Claim:
     first, last = refused[0].time, refused[-1].time
     bucket, span = replay.bucket, last - first
     instances = {call.entry.instance for call in refused if call.entry.instance}
@@ -80,7 +80,7 @@ def _claim(api: str, replay: _Replay, refused: list[Call], ongoing: bool) -> Cla
     doubts: tuple[str, ...] = ()
     if replay.fewest(first, last) <= bucket.capacity * _EMPTY:
         drained = replay.drained_by(last)
-        counts = Counter(who(call.entry.actor) for call in drained).most_common(_DRAINERS)
+        counts = Counter(case.who(call.entry.actor) for call in drained).most_common(_DRAINERS)
         top = ", ".join(f"{name} {count}" for name, count in counts)
         sentence += f" Its bucket ({sizes}) was drained by {counted(len(drained), 'call')}: {top}."
     else:

@@ -14,7 +14,7 @@ _ROLLOUT = timedelta(hours=1)
 """So long an upgrade may take to reach every node."""
 
 _LONG = timedelta(days=1)
-_BY_IDENTITY = ("user-agent", "sts-event", "session-name")
+_BY_IDENTITY = ("user-agent", "sts-event")
 _ADVICE = (
     "Look for nodes where aws-node was not updated (kubectl -n kube-system get pods -l k8s-app=aws-node -o "
     "wide, and its DaemonSet's rollout status): versions count addresses, fall back and clean up in "

@@ -8,12 +8,6 @@ _NAMED = 3
 """So many names stand in a sentence; of more, the rest is counted."""
 
 
-def who(actor: Actor) -> str:
-    """An actor and the program that it called through."""
-    program = through(actor)
-    return f"{actor.label} ({program})" if program and program != actor.label else actor.label
-
-
 def through(actor: Actor) -> str | None:
     """The program of an actor, or the SDK where no program is named, with its version."""
     agent = actor.agent

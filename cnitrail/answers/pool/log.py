@@ -27,6 +27,7 @@ from cnitrail.model import (
     Subject,
     is_prefix,
 )
+from cnitrail.model.callers import named
 from cnitrail.times import LAST, moved
 
 _POOL_KINDS = {HoldingKind.SECONDARY, HoldingKind.PREFIX}
@@ -311,7 +312,7 @@ class _Reader:
             self._notes.starts.append(call.event.time)
 
     def _foreign(self, call: Call) -> None:
-        who = self._actors[call.event.key].label
+        who = named(self._actors[call.event.key])
         reason = f"{who}, not known to be the CNI, changed what it holds ({call.event.name})"
         self._doubt(call.event.time, reason)
 

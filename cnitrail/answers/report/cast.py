@@ -16,6 +16,7 @@ from cnitrail.model import (
     Principal,
     TimelineEntry,
 )
+from cnitrail.model.callers import Names, principal_of
 
 Key = tuple[str, ...]
 
@@ -43,7 +44,10 @@ class Cast:
         acts = defaultdict(list)
         for call in self.calls:
             acts[call.principal].append(call)
-        self.principals = tuple(_principal(actors[key], acts[place]) for place, key in enumerate(ranked))
+        names = Names(actors.values())
+        self.principals = tuple(
+            _principal(actors[key], acts[place], names) for place, key in enumerate(ranked)
+        )
 
     def number(self, event: Event) -> int:
         """The number under which an event is cited."""
@@ -63,10 +67,11 @@ def _key(actor: Actor) -> Key:
     """What the calls of one principal share: the nodes of a node group use one role."""
     if actor.kind is ActorKind.INSTANCE_ROLE:
         return actor.kind, actor.role_arn or actor.role or actor.label
-    return actor.kind, actor.label, actor.role_arn or actor.arn or ""
+    kind, label, arn, assumed_by = principal_of(actor)
+    return kind, label, arn, assumed_by or ""
 
 
-def _principal(actor: Actor, calls: Sequence[Call]) -> Principal:
+def _principal(actor: Actor, calls: Sequence[Call], names: Names) -> Principal:
     entries = [call.entry for call in calls]
     actors = [entry.actor for entry in entries] or [actor]
     outcomes = Counter((entry.event, entry.error is None) for entry in entries)
@@ -84,6 +89,7 @@ def _principal(actor: Actor, calls: Sequence[Call]) -> Principal:
         added=sum(len(entry.added) for entry in entries),
         removed=sum(len(entry.removed) for entry in entries),
         events=tuple(sorted({call.event for call in calls})),
+        facts=("the nodes' role",) if node_role else names.facts(actor),
     )
 
 

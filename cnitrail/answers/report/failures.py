@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from cnitrail.answers.report.cast import Cast
 from cnitrail.answers.report.words import distinct, listed, many, quoted, span
 from cnitrail.model import Call, Effect, Failure, Statement
+from cnitrail.model.callers import described
 
 MEANINGS = {
     "AttachmentLimitExceeded": "the instance has as many interfaces as its type can have",
@@ -61,11 +62,12 @@ def _too_early(failure: Failure, effect: Effect) -> bool:
 def _told(calls: Sequence[Call], cast: Cast, deletions: dict[str, list[Call]]) -> Statement:
     first, last = calls[0].entry, calls[-1].entry
     assert first.error is not None
-    who = cast.principals[calls[0].principal].name
+    principal = cast.principals[calls[0].principal]
     means = meaning(first.error, first.effect) or f"EC2 said: {quoted(first.error.message or 'nothing more')}"
     count = f"{len(calls):,} calls of " if len(calls) > 1 else ""
+    who = described(quoted(principal.name), principal.facts)
     sentence = (
-        f"{span(first.time, last.time)}: {count}{first.event} by {quoted(who)} failed with "
+        f"{span(first.time, last.time)}: {count}{first.event} by {who} failed with "
         f"{quoted(first.error.code)}: {means.removesuffix('.')}."
     )
     asked = distinct(address for call in calls for address in call.entry.requested_addresses)

@@ -12,7 +12,6 @@ from cnitrail.answers.report.failures import failures
 from cnitrail.answers.report.spells import Spell, deeds, spells, taken
 from cnitrail.answers.report.words import counted, listed, many, named, quoted, span
 from cnitrail.model import (
-    ActorKind,
     Basis,
     Call,
     Coverage,
@@ -26,6 +25,7 @@ from cnitrail.model import (
     Principal,
     Statement,
 )
+from cnitrail.model.callers import described
 
 _TOLD = 12
 """So many spells are told one by one; of more, who made them."""
@@ -35,7 +35,6 @@ _IPV6 = {HoldingKind.IPV6, HoldingKind.IPV6_PREFIX}
 _IPAMD = {
     "user-agent": "by its user agent",
     "sts-event": "by the STS event of its session",
-    "session-name": "by the name of its session",
     "eni-lineage": "by the interfaces that it made",
 }
 
@@ -109,14 +108,14 @@ def _holding(life: InstanceLife, time: datetime) -> str:
 
 def _who(principal: Principal, calls: Sequence[Call]) -> str:
     """A principal, and through what it acted."""
-    facts = ["the nodes' role"] if principal.actor.kind is ActorKind.INSTANCE_ROLE else []
+    facts = [*principal.facts]
     rules = [call.entry.actor.ipamd for call in calls if call.entry.actor.ipamd]
     agent = calls[0].entry.actor.agent.name
     if rules:
         facts.append(f"the VPC CNI {_IPAMD[rules[0]]}")
-    elif agent and agent != principal.name:
+    elif agent and agent != principal.actor.label:
         facts.append(f"through {quoted(agent)}")
-    return quoted(principal.name) + (f" ({', '.join(facts)})" if facts else "")
+    return described(quoted(principal.name), facts)
 
 
 def _ranking(cast: Cast) -> Iterator[Statement]:

@@ -8,7 +8,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
 from cnitrail.model import (
-    Actor,
     Answer,
     CitedFinding,
     Edge,
@@ -27,6 +26,7 @@ from cnitrail.model import (
     Step,
     Tenure,
 )
+from cnitrail.render.actors import facts
 from cnitrail.render.report.citing import Cited, Citing, Files, Listed
 from cnitrail.render.report.fold import Folded, Row, fold
 
@@ -192,7 +192,7 @@ class Page:
         if edge.time is None:
             return {"open": "no end seen", "implied": "not known when"}.get(edge.basis, "not known")
         basis = "" if edge.basis == "observed" else f" ({edge.basis})"
-        by = f" by {self.report.principals[edge.principal].name}" if edge.principal is not None else ""
+        by = f" by {self.report.principals[edge.principal].title}" if edge.principal is not None else ""
         return f"{self.when(edge.time)}{basis}{by}"
 
     def footing(self, tenure: Tenure) -> str:
@@ -210,12 +210,12 @@ class Page:
 
     def who(self, row: Row) -> str:
         """The principal of a row."""
-        return self.report.principals[row.calls[0].principal].name
+        return self.report.principals[row.calls[0].principal].title
 
     def agent(self, row: Row) -> str | None:
         """Through what the principal of a row acted, where that is not itself."""
         agent = row.first.actor.agent.name
-        return None if agent is None or agent == self.who(row) else self.short(agent)
+        return None if agent is None or agent == row.first.actor.label else self.short(agent)
 
     def about(self, life: InstanceLife) -> list[str]:
         """What is known of an instance."""
@@ -241,7 +241,9 @@ class Page:
     def facts(self, principal: Principal) -> list[str]:
         """All that is known of a principal, and how."""
         actor = principal.actor
-        return [fact for fact in _facts(actor, principal) if fact]
+        nodes = f"sessions of {len(principal.instances):,} nodes" if len(principal.instances) > 1 else None
+        cni = [f"the VPC CNI (by {actor.ipamd})"] if actor.ipamd else []
+        return [*facts(actor, nodes), *cni]
 
     def limit(self, limits: Limits) -> str:
         """What an instance type can have: ``m5.large: 3 interfaces with 10 each``."""
@@ -291,25 +293,3 @@ def _option(value: object) -> str:
     if isinstance(value, (IPv4Network, IPv6Network)):
         return str(value[0]) if value.num_addresses == 1 else str(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _facts(actor: Actor, principal: Principal) -> list[str | None]:
-    basis = actor.basis
-    nodes = f"sessions of {len(principal.instances):,} nodes" if len(principal.instances) > 1 else None
-    return [
-        actor.kind.value,
-        _fact("role", actor.role),
-        _fact("service account", actor.service_account, basis.service_account),
-        _fact("cluster", actor.cluster, basis.cluster),
-        nodes or _fact("instance", actor.instance, basis.instance),
-        _fact("OIDC provider", actor.oidc_provider),
-        _fact("through", actor.invoked_by),
-        _fact("account", actor.account),
-        f"the VPC CNI (by {actor.ipamd})" if actor.ipamd else None,
-    ]
-
-
-def _fact(name: str, value: str | None, basis: str | None = None) -> str | None:
-    if value is None:
-        return None
-    return f"{name} {value}" + (f" (by {basis})" if basis else "")

@@ -151,7 +151,7 @@ def data(report: Report, rows: Sequence[Row], evidence: Evidence) -> dict[str, o
     return {
         "start": int(shown.start.timestamp()),
         "width": shown.width,
-        "principals": [printable(each.name) for each in report.principals],
+        "principals": [printable(each.title) for each in report.principals],
         "names": list(map(printable, names)),
         "ips": list(ips),
         "enis": list(map(printable, enis)),

@@ -1,0 +1,46 @@
+"""What is known of an actor, as a row of facts with how each is known."""
+
+from cnitrail.model import Actor, Strength
+
+_HOW = {
+    "sts-event": "from the STS event",
+    "ec2-role-delivery": "by ec2RoleDelivery",
+    "role-name": "inferred from the role name",
+    "tag": "from a tag",
+}
+
+
+def facts(actor: Actor, instance: str | None = None) -> list[str]:
+    """The facts about an actor; those that the caller or anybody else could choose are said to be claimed.
+
+    ``instance`` stands for the instance of a principal that is many.
+    """
+    basis, strength = actor.basis, actor.strength
+    found = (
+        actor.kind.value,
+        _fact("role", actor.role),
+        _fact("OIDC provider", actor.oidc_provider),
+        _fact("service account", actor.service_account, basis.service_account, strength.service_account),
+        _fact("cluster", actor.cluster, basis.cluster, strength.cluster),
+        instance or _fact("instance", actor.instance, basis.instance, strength.instance),
+        _claim("instance", actor.claimed_instance, "the session's name"),
+        _fact("assumed by", actor.assumed_by),
+        _fact("source identity", actor.source_identity),
+        _fact("through", actor.invoked_by),
+        _fact("account", actor.account),
+    )
+    return [fact for fact in found if fact]
+
+
+def _fact(
+    name: str, value: str | None, basis: str | None = None, strength: Strength | None = None
+) -> str | None:
+    if value is None:
+        return None
+    how = [_HOW.get(basis, basis)] if basis else []
+    how += ["claimed"] if strength is Strength.CLAIMED else []
+    return f"{name} {value}" + (f" ({', '.join(how)})" if how else "")
+
+
+def _claim(name: str, value: str | None, source: str) -> str | None:
+    return f"{name} {value} (claimed by {source})" if value is not None else None
