@@ -9,12 +9,15 @@ from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, is_from_an_address,
 from cnitrail.decode.shapes import Fields, Problems, text
 from cnitrail.decode.trail_events import TRAIL_EVENTS, TRAIL_SOURCES
 from cnitrail.jsontext import Pairs, parse, repeated_key
-from cnitrail.model import Effect, Event, IssuedSession, Record, Subject, TrailChange
+from cnitrail.model import Effect, Event, IssuedSession, Lost, Record, Subject, TrailChange
 
 __all__ = ["MARKERS", "NAMES", "Decoded", "decode", "is_from_an_address"]
 
-NAMES = (*EVENTS, *SESSIONS)
-"""The event names that make a record relevant; AssumeRole only if it ``is_from_an_address``."""
+NAMES = (*EVENTS, *TRAIL_EVENTS, *SESSIONS)
+"""The event names that make a record relevant.
+
+Of AssumeRole only a call that ``is_from_an_address``, or has a marker.
+"""
 
 MARKERS = (POD_IDENTITY,)
 """Texts that make a record relevant though its event name alone would not."""
@@ -26,11 +29,13 @@ _SOURCES = dict.fromkeys(EVENTS, "ec2.amazonaws.com") | TRAIL_SOURCES
 class Decoded(Struct, frozen=True, gc=False):
     """What a record says: an event, an issued session, or neither (it is of no matter).
 
-    ``problems`` tell which fields could not be read.
+    ``problems`` tell which fields could not be read, and ``about`` what such a record names, and when,
+    as far as that could be read.
     """
 
     fact: Event | IssuedSession | None
     problems: tuple[str, ...] = ()
+    about: Lost | None = None
 
     @property
     def matters(self) -> bool:
@@ -71,23 +76,43 @@ def _decoded(record: Record, entry: Fields) -> Decoded:
     source = text(entry.get("eventSource"))
     problems = Problems()
     fact: Event | IssuedSession | None = None
+    about: Lost | None = None
     if name in _SOURCES and source in (_SOURCES[name], None):
-        fact = _event(record, entry, name, problems)
+        fact, subjects = _event(record, entry, name, problems)
+        about = _about(entry, subjects) if problems else None
     elif name in SESSIONS and source in ("sts.amazonaws.com", None):
         fact = session_of(record, entry, problems)
-    return Decoded(fact, tuple(f"{name}: {problem}" for problem in problems))
+    return Decoded(fact, tuple(f"{name}: {problem}" for problem in problems), about)
 
 
-def _event(record: Record, entry: Fields, name: str, problems: Problems) -> Event | None:
+def _about(entry: Fields, subjects: tuple[Subject, ...]) -> Lost:
+    """What a record names that could not be read whole."""
+    time = time_of(entry, Problems())
+    held = (each for subject in subjects for each in (*(one.held for one in subject.added), *subject.removed))
+    requested = (text for subject in subjects for text in subject.requested_addresses)
+    return Lost(
+        account_of(entry),
+        region_of(entry),
+        time,
+        time,
+        enis=tuple(sorted({subject.eni for subject in subjects if subject.eni})),
+        addresses=tuple(dict.fromkeys((*map(str, held), *requested))),
+    )
+
+
+def _event(
+    record: Record, entry: Fields, name: str, problems: Problems
+) -> tuple[Event | None, tuple[Subject, ...]]:
+    """The event of a record, None if it has none, and what it is about."""
     failure = failure_of(entry)
     effect, subjects, trail = _said(name, call_of(entry, name, ok=failure is None, problems=problems))
     time = time_of(entry, problems) if subjects else None
     if time is None:
-        return None
+        return None, subjects
     if failure is not None:
         problems.clear()  # a refused call may name anything
     event_id, corrected = id_of(entry), corrected_by(entry)
-    return Event(
+    event = Event(
         time=time,
         key=corrected or event_id or digest_of(entry),
         event_id=event_id,
@@ -102,6 +127,7 @@ def _event(record: Record, entry: Fields, name: str, problems: Problems) -> Even
         corrects=corrected is not None,
         trail=trail,
     )
+    return event, subjects
 
 
 def _said(name: str, call: Call) -> tuple[Effect, tuple[Subject, ...], TrailChange | None]:

@@ -78,10 +78,10 @@ def agent(raw: str | None) -> Agent:
         return Agent(raw, None, raw)
     if _BROWSER.match(raw) and sdk is None:
         return Agent("browser", None, raw)
-    name, version = _program(words, sdk)
-    if name is None and sdk is None and "/" not in raw:
-        name = _phrase(raw)
-    return Agent(name, version, raw, sdk)
+    program, version = _program(words, sdk)
+    if program is None and sdk is None and "/" not in raw:
+        program = _phrase(raw)
+    return Agent(program, version, raw, sdk)
 
 
 def _phrase(raw: str) -> str | None:

@@ -382,16 +382,22 @@ def _create_fleet(call: Call) -> tuple[Subject, ...]:
 
 
 def _terminate(call: Call) -> tuple[Subject, ...]:
+    """TerminateInstances succeeds for instances that are terminated already: the previous state tells."""
     ended, asked = call.response.get("instancesSet"), call.request.get("instancesSet")
     answered = bool(texts(ended, "instanceId"))
     instances = call.ids("instancesSet", ended if answered else asked, "instanceId")
-    return tuple(Subject(instance=instance) for instance in instances) or (Subject(),)
+    before = {
+        text(one.get("instanceId")): text(fields(one.get("previousState")).get("name"))
+        for one in map(fields, elements(ended))
+    }
+    subjects = (Subject(instance=each, previous_state=before.get(each)) for each in instances)
+    return tuple(subjects) or (Subject(),)
 
 
 def _bid_evicted(call: Call) -> tuple[Subject, ...]:
     evicted = call.details.get("instanceIdSet")
     instances = call.ids("serviceEventDetails.instanceIdSet", evicted, "instanceId")
-    return tuple(Subject(instance=instance) for instance in instances)
+    return tuple(Subject(instance=instance, previous_state="running") for instance in instances)
 
 
 def _associate_trunk(call: Call) -> tuple[Subject, ...]:

@@ -77,16 +77,26 @@ def time(value: object) -> datetime | None:
 def elements(value: object) -> Sequence[object]:
     """The elements of a set, in whichever of CloudTrail's shapes it stands.
 
-    A list; ``{}`` or ``""`` for none; a list, or a single element, under one of the known wrappers;
-    a bare element. See the shapes in AWS's CloudTrail record contents and the EC2 API's ``Set`` types.
+    A list; ``{}`` or ``""`` for none; a list, or a single element, under a wrapper; a bare element.
+    See the shapes in AWS's CloudTrail record contents and the EC2 API's ``Set`` types.
     """
-    if value is None:
-        return ()
-    while isinstance(value, dict) and (wrapper := next(filter(value.__contains__, _WRAPPERS), None)):
+    while isinstance(value, dict) and (wrapper := _wrapper_of(value)) is not None:
         value = value[wrapper]
     if isinstance(value, list):
         return value
     return () if value in (None, "", {}) else (value,)
+
+
+def _wrapper_of(value: Fields) -> str | None:
+    """The key under which an object keeps a set; None if the object is an element itself.
+
+    Beside the known keys it is any only key that holds a list or an object: no element has that shape.
+    """
+    known = next(filter(value.__contains__, _WRAPPERS), None)
+    if known is not None or len(value) != 1:
+        return known
+    key, inside = next(iter(value.items()))
+    return key if isinstance(inside, list | dict) else None
 
 
 def texts(value: object, key: str) -> tuple[str, ...]:
