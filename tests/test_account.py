@@ -207,47 +207,21 @@ class TestAnyMixOfFiles:
         assert from_store | {"uri": from_files["uri"]} == from_files
 
 
-class TestStoresOfTheFirstVersion:
-    """They did not tell records that cannot be read from those of no matter, unless they kept them."""
-
-    @pytest.fixture
-    def old(self, mixed: Path, tmp_path: Path) -> Path:
-        """A store as the first version wrote it."""
-        path = tmp_path / "old.db"
+class TestStoresOfAnotherVersion:
+    @pytest.mark.parametrize(
+        ("version", "whose", "hint"), [(2, "an older", "again"), (9, "a newer", "update")]
+    )
+    def test_are_refused_with_what_to_do(
+        self, run: Run, mixed: Path, tmp_path: Path, version: int, whose: str, hint: str
+    ) -> None:
+        path = tmp_path / "other.db"
         collect(path, mixed)
         with closing(sqlite3.connect(path)) as connection:
-            connection.executescript(
-                """
-                UPDATE documents SET passed_over = passed_over + unreadable;
-                ALTER TABLE documents DROP COLUMN unreadable;
-                ALTER TABLE skipped DROP COLUMN extent;
-                ALTER TABLE account DROP COLUMN passed_over;
-                ALTER TABLE account DROP COLUMN duplicates;
-                ALTER TABLE account DROP COLUMN unreadable;
-                PRAGMA user_version = 1;
-                """
-            )
-        return path
-
-    KNOWN = MIXED | {"relevant": 5, "passed_over": 4, "records_skipped": 1}
-
-    def test_add_up_and_are_not_changed_by_being_asked(self, old: Path) -> None:
-        before = old.read_bytes()
-        (account,) = accounts(old)
-        assert counts(account) == self.KNOWN
-        assert old.read_bytes() == before
-
-    def test_add_up_when_more_is_collected_into_them(self, old: Path, mixed: Path, tmp_path: Path) -> None:
-        collect(old, mixed)
-        (account,) = accounts(old)
-        assert counts(account) == self.KNOWN
-        (tmp_path / "f.json").write_bytes(compact({"Records": [LOOK, 17]}))
-        collect(old, tmp_path / "f.json")
-        (account,) = accounts(old)
-        assert (account["passed_over"], account["records_skipped"]) == (5, 2)
-
-    def test_answer_as_they_did(self, run: Run, old: Path, mixed: Path) -> None:
-        assert run("timeline", old, "-o", "jsonl").stdout == run("timeline", mixed, "-o", "jsonl").stdout
+            connection.execute(f"PRAGMA user_version = {version}")
+        result = run("timeline", path)
+        assert result.exit_code == 1
+        assert f"written by {whose} cnitrail (store version {version}; this one reads 3)" in result.stderr
+        assert hint in result.stderr
 
 
 class TestMismatch:

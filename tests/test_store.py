@@ -456,7 +456,7 @@ class TestLinks:
         [
             ([create("eni-b", "10.0.1.1", "blue")], "blue"),
             ([create("eni-b", "10.0.1.1"), tag("eni-b", "blue")], "blue"),
-            ([create("eni-b", "10.0.1.1", "blue"), tag("eni-b", "green")], "green"),
+            ([create("eni-b", "10.0.1.1", "blue"), tag("eni-b", "green")], "blue"),
             ([create("eni-b", "10.0.1.1", "blue"), create("eni-c", "10.0.2.1", "green")], None),
             ([create("eni-b", "10.0.1.1", "blue"), create("eni-c", "10.0.2.1", "blue")], "blue"),
             (
@@ -465,7 +465,7 @@ class TestLinks:
                     tag("eni-b", "green"),
                     create("eni-c", "10.0.2.1", "blue"),
                 ],
-                None,
+                "blue",
             ),
         ],
     )
@@ -482,7 +482,10 @@ class TestLinks:
 
     def test_a_mark_leads_to_the_instance_that_it_names(self, store: Path) -> None:
         history = told_in_order(
-            store, launch(f"{I}1", "blue"), create("eni-a", "10.0.0.1", description=f"aws-K8S-{I}1")
+            store,
+            launch(f"{I}1", "blue"),
+            create("eni-a", "10.0.0.1", description=f"aws-K8S-{I}1"),
+            session=f"{I}1",
         )
         (entry,) = timeline(history, Filter(eni=("eni-a",)))
         assert (entry.instance, entry.instance_basis, entry.cluster) == (f"{I}1", "description", "blue")
@@ -597,7 +600,7 @@ class TestFiles:
         connection = sqlite3.connect(store)
         connection.execute("PRAGMA user_version = 99")
         connection.close()
-        said = "written by a newer cnitrail (store version 99; this one reads 2)"
+        said = "written by a newer cnitrail (store version 99; this one reads 3)"
         assert self.refused(run, store) == said
 
     @pytest.mark.parametrize("left", [200, 4096, 50_000])

@@ -72,6 +72,7 @@ def _mention(event: Event, subject: Subject) -> Mention:
         mark=subject.mark[0] if subject.mark else None,
         maker=event.actor.role_arn if makes else None,
         cluster=_clusters(subject.tags) if event.effect is not Effect.LAUNCH else None,
+        vpc=subject.vpc,
         reassign=subject.reassign,
         addresses=(
             *(holding.held for holding in subject.added),

@@ -25,6 +25,7 @@ class Mention(Struct, frozen=True):
     mark: str | None = None
     maker: str | None = None
     cluster: str | None = None
+    vpc: str | None = None
     reassign: bool = False
     addresses: tuple[Held, ...] = ()
 

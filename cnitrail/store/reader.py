@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from cnitrail.model import Account, Extent, Moment, Origin, Record, Scope, Skipped
 from cnitrail.store.closure import choose
-from cnitrail.store.schema import TEXT, as_now, connect, malformed, skipped_in, told, typed, uri_of
+from cnitrail.store.schema import TEXT, connect, malformed, skipped_in, told, typed, uri_of
 
 _ALL = """
 SELECT records.id, time IS NOT NULL, payload, uri, position FROM records
@@ -49,7 +49,6 @@ class Reader:
         """
         etag = _etag(self.uri)
         with told(self.uri), closing(connect(self.uri)) as connection:
-            as_now(connection)
             connection.execute("BEGIN")
             for skipped in skipped_in(connection):
                 self.found += skipped.extent is Extent.FILE

@@ -11,7 +11,7 @@ from cnitrail.errors import StoreError
 from cnitrail.model import Extent, Skipped
 from cnitrail.store.head import APPLICATION_ID, is_sqlite, is_store
 
-VERSION = 2
+VERSION = 3
 _PATIENCE_SECONDS = 60.0
 """How long one process waits for the other's transaction."""
 
@@ -59,6 +59,7 @@ CREATE TABLE subjects (
     mark TEXT,
     maker TEXT,
     cluster TEXT,
+    vpc TEXT,
     reassign INTEGER NOT NULL
 );
 CREATE TABLE addresses (
@@ -110,6 +111,7 @@ CREATE INDEX subjects_by_attachment ON subjects (attachment) WHERE attachment IS
 CREATE INDEX subjects_by_trunk ON subjects (trunk) WHERE trunk IS NOT NULL;
 CREATE INDEX subjects_by_mark ON subjects (mark) WHERE mark IS NOT NULL;
 CREATE INDEX subjects_by_maker ON subjects (maker, cluster, eni) WHERE maker IS NOT NULL;
+CREATE INDEX subjects_by_vpc ON subjects (vpc, record) WHERE vpc IS NOT NULL;
 CREATE INDEX subjects_made ON subjects (eni) WHERE maker IS NOT NULL;
 CREATE INDEX subjects_tagged_later ON subjects (eni) WHERE maker IS NULL AND cluster IS NOT NULL;
 CREATE INDEX addresses_by_place ON addresses (place);
@@ -122,34 +124,8 @@ CREATE VIEW events AS
 """
 
 
-_FIRST_ACCOUNT = """
-SELECT files, bytes, records, passed_over, relevant, kept, relevant - kept AS duplicates,
-    records - passed_over - relevant AS unreadable
-FROM main.account JOIN (SELECT coalesce(sum(passed_over), 0) AS passed_over FROM main.documents)
-"""
-_FIRST_EXTENT = "CASE WHEN asked IS NULL THEN 'part' ELSE 'file' END"
-"""What a store of version 1 says in the columns of this one. It did not tell records that cannot be read
-from those of no matter, unless they were filed."""
-
-_AS_NOW = (
-    f"CREATE TEMP VIEW account AS {_FIRST_ACCOUNT}",
-    f"CREATE TEMP VIEW skipped AS SELECT rowid, *, {_FIRST_EXTENT} AS extent FROM main.skipped",  # noqa: S608
-)
-_UPGRADE = (
-    "BEGIN EXCLUSIVE",
-    "ALTER TABLE documents ADD COLUMN unreadable INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE skipped ADD COLUMN extent TEXT NOT NULL DEFAULT 'part'",
-    f"UPDATE skipped SET extent = {_FIRST_EXTENT}",  # noqa: S608
-    f"CREATE TABLE counted AS {_FIRST_ACCOUNT}",
-    "DROP TABLE account",
-    "ALTER TABLE counted RENAME TO account",
-    f"PRAGMA user_version = {VERSION}",
-    "COMMIT",
-)
-
-
 def connect(path: str) -> sqlite3.Connection:
-    """An open store, of this version or the first. Raises ``StoreError`` where the file is no such store.
+    """An open store of this version. Raises ``StoreError`` if the file is no such store.
 
     The file is opened for writing where that is allowed, also by readers: after a kill the next
     one to open it puts it right.
@@ -165,32 +141,18 @@ def connect(path: str) -> sqlite3.Connection:
             version = _version(connection)
             foreign = connection.execute(_FOREIGN).fetchone()
             (size,) = connection.execute(_SIZE).fetchone()
-        if version not in (1, VERSION):
+        if version != VERSION:
+            is_newer = version > VERSION
             raise StoreError(
-                f"{path}: written by a newer cnitrail (store version {version}; this one reads {VERSION})",
-                "update cnitrail",
+                f"{path}: written by {'a newer' if is_newer else 'an older'} cnitrail "
+                f"(store version {version}; this one reads {VERSION})",
+                "update cnitrail" if is_newer else _AGAIN,
             )
         if size > os.path.getsize(path):
             raise StoreError(f"{path}: the store is cut short", _AGAIN)
         if foreign is not None:
             raise StoreError(f"{path}: something that cnitrail did not make is in it: {foreign[0]}", _AGAIN)
     return connection
-
-
-def as_now(connection: sqlite3.Connection) -> None:
-    """Let a store of the first version be read as one of this, without a change to the file."""
-    _run_on_first(connection, _AS_NOW)
-
-
-def upgrade(connection: sqlite3.Connection) -> None:
-    """Make a store of the first version one of this."""
-    _run_on_first(connection, _UPGRADE)
-
-
-def _run_on_first(connection: sqlite3.Connection, statements: Iterable[str]) -> None:
-    if _version(connection) == 1:
-        for statement in statements:
-            connection.execute(statement)
 
 
 def _version(connection: sqlite3.Connection) -> int:

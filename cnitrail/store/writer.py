@@ -21,7 +21,6 @@ from cnitrail.store.schema import (
     skipped_in,
     told,
     typed,
-    upgrade,
     uri_of,
 )
 
@@ -49,8 +48,6 @@ class Writer:
         try:
             is_new = not Path(path).exists() or Path(path).stat().st_size == 0
             self._connection = create(path) if is_new else connect(path)
-            with told(path), closed_on_error(self._connection):
-                upgrade(self._connection)
         except StoreError:
             self._turn.close()
             raise
@@ -189,8 +186,9 @@ class Writer:
 
     def _mention(self, record: int, mention: Mention) -> None:
         cursor = self._connection.execute(
-            "INSERT INTO subjects (record, eni, instance, attachment, trunk, mark, maker, cluster, reassign)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO subjects (record, eni, instance, attachment, trunk, mark, maker, cluster, vpc,"
+            " reassign)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 record,
                 mention.eni,
@@ -200,6 +198,7 @@ class Writer:
                 mention.mark,
                 mention.maker,
                 mention.cluster,
+                mention.vpc,
                 mention.reassign,
             ),
         )
