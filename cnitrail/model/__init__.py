@@ -18,7 +18,19 @@ from cnitrail.model.answer import (
     Verdict,
     WhoAnswer,
 )
-from cnitrail.model.coverage import Coverage, Ground, Hole, Moment, Period, Place, Reach, Sign, Unproven
+from cnitrail.model.coverage import (
+    Coverage,
+    Ground,
+    Hole,
+    HoleReason,
+    Lost,
+    Moment,
+    Period,
+    Place,
+    Reach,
+    Sign,
+    Unproven,
+)
 from cnitrail.model.event import (
     EFFECT_ORDER,
     Actor,
@@ -66,10 +78,14 @@ from cnitrail.model.history import (
     Attachment,
     Basis,
     Bound,
+    Cluster,
     History,
     Instance,
     Interface,
     Lease,
+    SetAside,
+    Tagged,
+    tagged_at,
 )
 from cnitrail.model.limits import PREFIX_SIZE, Limits
 from cnitrail.model.live import (
@@ -143,6 +159,7 @@ __all__ = [
     "Checked",
     "Citation",
     "CitedFinding",
+    "Cluster",
     "ComparedAddress",
     "ComparedEntry",
     "Coverage",
@@ -170,6 +187,7 @@ __all__ = [
     "HoldingKind",
     "HoldingSpan",
     "Hole",
+    "HoleReason",
     "Instance",
     "InstanceLife",
     "Interface",
@@ -184,6 +202,7 @@ __all__ = [
     "LiveInterface",
     "LogFile",
     "LookupEvent",
+    "Lost",
     "Match",
     "Metadata",
     "Moment",
@@ -201,6 +220,7 @@ __all__ = [
     "Record",
     "Report",
     "Scope",
+    "SetAside",
     "Severity",
     "Sign",
     "Skipped",
@@ -213,6 +233,7 @@ __all__ = [
     "Strength",
     "Stretch",
     "Subject",
+    "Tagged",
     "Tenure",
     "TimelineEntry",
     "TrailAction",
@@ -229,4 +250,5 @@ __all__ = [
     "held_of",
     "is_prefix",
     "order_of",
+    "tagged_at",
 ]

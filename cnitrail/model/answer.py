@@ -10,7 +10,7 @@ from msgspec import Struct
 from cnitrail.model.coverage import Ground
 from cnitrail.model.event import Actor, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Evidence, Origin
-from cnitrail.model.history import Basis
+from cnitrail.model.history import Basis, SetAside
 from cnitrail.model.trail import TrailChange
 
 Entry = TypeVar("Entry")
@@ -30,6 +30,10 @@ class Moved(Struct, frozen=True, gc=False):
 
     ip: Held
     from_eni: str
+    from_instance: str | None = None
+    from_vpc: str | None = None
+    from_subnet: str | None = None
+    from_clusters: tuple[str, ...] = ()
 
 
 class TimelineEntry(Struct, frozen=True, gc=False):
@@ -37,7 +41,12 @@ class TimelineEntry(Struct, frozen=True, gc=False):
 
     A call that touches several interfaces has an entry for each. ``removed`` of a deletion or a
     termination is what the history shows the interface to have held until then. ``shown`` are the
-    addresses of an interface that was there before its instance was launched with it. ``trail`` is set
+    addresses of an interface that was there before its instance was launched with it. ``cluster`` is
+    the interface's at the time of the call, by its tags, else by its instance's; None if they name
+    several, which are in ``clusters``. ``claimed_instance`` is what somebody wrote on the interface who had
+    no part in it. ``set_aside`` says why a call moves nothing here. ``proven`` says whether digests vouch
+    for it; None if that was not asked. ``correction_of`` is the eventID that the record replaces.
+    ``trail`` is set
     if the call configured a trail, or its bucket, and touched no interface.
     """
 
@@ -70,6 +79,14 @@ class TimelineEntry(Struct, frozen=True, gc=False):
     public_address: str | None
     allocation: str | None
     origins: tuple[Origin, ...]
+    clusters: tuple[str, ...] = ()
+    cluster_basis: str | None = None
+    claimed_instance: str | None = None
+    set_aside: SetAside | None = None
+    proven: bool | None = None
+    damaged: bool = False
+    disputed: bool = False
+    correction_of: str | None = None
     trail: TrailChange | None = None
 
 
@@ -83,12 +100,14 @@ class AttachmentEntry(Struct, frozen=True, gc=False):
     start_basis: Basis
     end: datetime | None
     end_basis: Basis
+    how: str = "attach"
 
 
 class LeaseEntry(Struct, frozen=True, gc=False):
     """An interval in which an interface held an address or a prefix.
 
-    Attachments are those that meet the interval, with their own bounds.
+    Attachments are those that meet the interval, with their own bounds. ``unproven`` means that only
+    records speak of the interface that no digest vouches for, though digests were asked.
     """
 
     ip: Held
@@ -108,6 +127,7 @@ class LeaseEntry(Struct, frozen=True, gc=False):
     end_event: str | None
     released_by: Actor | None
     attachments: tuple[AttachmentEntry, ...]
+    unproven: bool = False
 
 
 class Stretch(Struct, frozen=True, gc=False):
@@ -169,6 +189,9 @@ class StateEntry(Struct, frozen=True, gc=False):
     attached_since: datetime | None
     attached_basis: Basis | None
     addresses: tuple[HeldEntry, ...]
+    clusters: tuple[str, ...] = ()
+    instance_basis: str | None = None
+    unproven: bool = False
 
 
 class Verdict(StrEnum):
@@ -199,6 +222,7 @@ class Holder(Struct, frozen=True, gc=False):
     end_basis: Basis
     assigned_by: Actor | None
     assign_event: str | None
+    instance_basis: str | None = None
 
 
 class WhoAnswer(Struct, frozen=True, gc=False):

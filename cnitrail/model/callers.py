@@ -115,3 +115,17 @@ def is_controller(actor: Actor) -> bool:
         and actor.agent.name == "amazon-vpc-resource-controller-k8s"
         and (actor.agent.sdk or "").startswith(_GO_SDK)
     )
+
+
+def may_mark(actor: Actor, instance: str) -> bool:
+    """Whether a caller may say for which instance the VPC CNI made an interface.
+
+    That is the instance itself, or the CNI's own service account; a role of a pod whose service account
+    is not known only if it calls as the CNI does.
+    """
+    if actor.instance is not None:
+        return actor.instance == instance
+    if actor.service_account is not None:
+        return actor.service_account == CNI_ACCOUNT
+    is_a_pod = actor.kind in (ActorKind.IRSA, ActorKind.POD_IDENTITY)
+    return is_a_pod and actor.agent.name == CNI_AGENT and may_be_the_cni(actor)

@@ -27,10 +27,47 @@ class Period(Struct, frozen=True, gc=False, order=True):
     end: datetime
 
 
+class HoleReason(StrEnum):
+    """Why events of a time may be missing from the evidence."""
+
+    GAP = "gap"
+    """Nothing was read for longer than is usual here."""
+    MISSING = "missing-file"
+    """A digest lists a log file that is not there."""
+    UNREAD = "unread"
+    """A log file or a record is there, and could not be read."""
+    ALTERED = "altered-file"
+    """A log file is not as CloudTrail delivered it, so that its records are not used."""
+    STOPPED = "trail-stopped"
+    NARROWED = "trail-narrowed"
+    DELETED = "trail-deleted"
+
+
 class Hole(Period, frozen=True, gc=False, order=True):
-    """A time of which little or nothing was read; if ``partial``, a log file of it is known to be missing."""
+    """A time of which events may be missing from the evidence.
+
+    If ``partial``, only some of them: a log file or a record of that time.
+    """
 
     partial: bool = False
+    reason: HoleReason = HoleReason.GAP
+
+
+class Lost(Struct, frozen=True, gc=False):
+    """Evidence that is known to exist and was not read, and the time of events that it may hold.
+
+    None stands for any account, any Region, and any time before or after. ``enis`` and ``addresses``
+    are what an unreadable record names, and ``what`` says in a few words what it is.
+    """
+
+    account: str | None
+    region: str | None
+    start: datetime | None
+    end: datetime | None
+    reason: HoleReason = HoleReason.UNREAD
+    what: str = ""
+    enis: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
 
 
 class Unproven(Struct, frozen=True, gc=False):
@@ -59,6 +96,7 @@ class Reach(Struct, frozen=True, gc=False):
     Of ``proven`` time CloudTrail's signed digests prove that no event is missing, and that each is as
     it was written; ``merely_read`` is what files happened to be there for; of ``holes`` little or
     nothing was read. They do not overlap, and before ``first`` and after ``last`` all is missing.
+    ``known`` is False if nothing shows which times were read: an export of some events alone.
     """
 
     account: str | None
@@ -68,6 +106,7 @@ class Reach(Struct, frozen=True, gc=False):
     holes: tuple[Hole, ...]
     proven: tuple[Period, ...]
     merely_read: tuple[Period, ...]
+    known: bool = True
 
     def ground(self, start: datetime, end: datetime) -> Ground:
         """What is known of all of a time, both ends included: the least of its parts."""
@@ -82,6 +121,12 @@ class Coverage(Struct, frozen=True, gc=False):
     """The reach of the evidence, sorted by account and Region."""
 
     reaches: tuple[Reach, ...]
+    lost: tuple[Lost, ...] = ()
+    """What could not be read, as far as a record names interfaces or addresses."""
+
+    def is_known(self, account: str | None, region: str | None) -> bool:
+        """Whether something shows which times of an account and Region were read."""
+        return all(reach.known for reach in self.of(account, region))
 
     def of(self, account: str | None, region: str | None) -> tuple[Reach, ...]:
         """The reaches that may hold the events of an account and Region; None stands for any."""

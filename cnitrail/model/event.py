@@ -189,7 +189,8 @@ class Subject(Struct, frozen=True, gc=False):
     Fields are None, or empty, where the record is silent. ``existing`` marks an interface that
     was there before the call (RunInstances with a networkInterfaceId): the call shows that its
     addresses are held, not since when. ``mark`` is the instance that the VPC CNI's description or
-    tag names, with which of the two it is.
+    tag names, with which of the two it is. ``previous_state`` is the state that a termination found
+    the instance in (EC2's InstanceState name).
     """
 
     eni: str | None = None
@@ -212,6 +213,7 @@ class Subject(Struct, frozen=True, gc=False):
     instance_type: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     trunk: str | None = None
+    previous_state: str | None = None
     association: str | None = None
     public_address: str | None = None
     allocation: str | None = None
@@ -224,6 +226,7 @@ class Event(Struct, frozen=True, gc=False):
     the request). ``key`` identifies the event among repeats: its eventID, the eventID that it
     corrects (``addendum``), or a digest of the record where it has none. ``disputed`` is empty unless
     records of it were read that disagree, and nothing tells which is true: then it holds the time of each.
+    ``damaged`` means that every record of it comes from a damaged file, so that any of it may be altered.
     ``trail`` is what a call did to a trail, if its effect is ``record``.
     """
 
@@ -240,6 +243,7 @@ class Event(Struct, frozen=True, gc=False):
     origins: tuple[Origin, ...]
     corrects: bool = False
     disputed: tuple[datetime, ...] = ()
+    damaged: bool = False
     trail: TrailChange | None = None
 
 
@@ -264,6 +268,7 @@ class IssuedSession(Struct, frozen=True, gc=False):
     pod_identity: bool
     origins: tuple[Origin, ...]
     corrects: bool = False
+    damaged: bool = False
     assumer: str | None = None
 
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from msgspec import Struct
 
-from cnitrail.model.coverage import Moment, Reach, Sign
+from cnitrail.model.coverage import Lost, Moment, Reach, Sign
 
 DELIVERY_LAG = timedelta(hours=1)
 """How long after an event its log file is looked for, unless asked otherwise: twelve times the
@@ -193,5 +193,6 @@ class Evidence(Struct, frozen=True, gc=False):
     last_event: datetime | None
     coverage: tuple[Reach, ...]
     skipped: tuple[Skipped, ...]
+    lost: tuple[Lost, ...] = ()
     verified: bool = False
     faults: tuple[Faulty, ...] = ()

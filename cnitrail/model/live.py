@@ -99,7 +99,7 @@ class ComparedAddress(HeldEntry, frozen=True):
     reason: str | None
 
 
-class ComparedEntry(StateEntry, frozen=True):
+class ComparedEntry(StateEntry, frozen=True, kw_only=True):
     """An interface with how it compares, and why it may differ.
 
     Fields that state entries have are the trail's; of an interface that is missing from it they are
