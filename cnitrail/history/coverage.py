@@ -2,8 +2,9 @@
 
 A trail delivers a file about every five minutes while anything happens in an account and Region
 (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html).
-A gap that is long against the evidence's own rhythm is a hole; where there are too few signs to tell
-one, against a trail's. Where digests prove that nothing was delivered, a gap is none.
+A gap that is long against the evidence's own rhythm is a hole; with too few signs to tell one, against a
+trail's. If digests prove that nothing was delivered, a gap is none. What is known to be unread is a hole of
+its own, and so is a time in which the trail did not record the calls that matter.
 
 Digests prove deliveries, and an event is delivered some minutes after it happened, on the average about
 five as that page says. That no event is later than a lag (``DELIVERY_LAG`` unless asked otherwise) is
@@ -21,6 +22,8 @@ from cnitrail.model import (
     Coverage,
     Event,
     Hole,
+    HoleReason,
+    Lost,
     Moment,
     Period,
     Place,
@@ -29,14 +32,16 @@ from cnitrail.model import (
     Sign,
     Unproven,
 )
-from cnitrail.times import FIRST, moved
+from cnitrail.times import FIRST, LAST, moved
 
 _LEAST_SIGNS = 10
 """Fewer signs tell no rhythm: some holes among them would pass for it."""
 
 _LEAST_HOLE = timedelta(minutes=15)
-_RHYTHM = 3
-"""A hole is longer than so many usual gaps: so many medians, which holes move if half of all are holes."""
+_RHYTHM = 10
+"""A gap is a hole if longer than this many median gaps, which are robust until half of all are holes."""
+
+_SECOND = timedelta(seconds=1)
 
 _SOON = timedelta(minutes=5)
 """How long before a file's stamp an event has happened that is delivered soon: it is the average."""
@@ -49,15 +54,23 @@ def cover(
     unproven: Iterable[Unproven] = (),
     missing: Iterable[Sign] = (),
     lag: timedelta = DELIVERY_LAG,
+    *,
+    lost: Iterable[Lost] = (),
+    answered: Iterable[Place] = (),
+    assume_complete: bool = False,
 ) -> Coverage:
     """The coverage that delivered files and unrelated records show; events widen it at its ends.
 
     ``signs`` are the stamps of log files, and the times of records that are of no matter; relevant
     events alone have no rhythm that a gap could break. ``proven`` are deliveries: events up to ``lag``
     before the end of such a span are proven, but for those times that are named as ``unproven``.
-    ``missing`` are the stamps of log files that digests list, but that are not there.
+    ``missing`` are the stamps of log files that digests list, but that are not there, and ``lost`` is what
+    else is known not to have been read. Of the accounts and Regions that are ``answered`` AWS itself gave
+    all events; ``assume_complete`` says so of all evidence, by the word of whoever asks.
     """
-    times, lost = _by_place(signs), _by_place(missing)
+    lost, answered = tuple(lost), frozenset(answered)
+    unproven = [*unproven, *(_doubt_of(each, lag) for each in lost)]
+    times, absent = _by_place(signs), _by_place(missing)
     moments: dict[Place, list[datetime]] = defaultdict(list)
     for event in events:
         moments[event.account, event.region].append(event.time)
@@ -70,11 +83,35 @@ def cover(
                 sorted(times.get(place, ())),
                 moments.get(place, ()),
                 sure.get(place, ()),
-                lost.get(place, ()),
+                absent.get(place, ()),
+                [each for each in lost if _is_of(each, place)],
+                vouched=assume_complete or place in answered,
             )
             for place in places
-        )
+        ),
+        tuple(each for each in lost if each.enis or each.addresses),
     )
+
+
+def _is_of(lost: Lost, place: Place) -> bool:
+    """Whether something unread may be of an account and Region."""
+    return all(
+        named is None or mine is None or named == mine
+        for named, mine in zip((lost.account, lost.region), place, strict=True)
+    )
+
+
+def _doubt_of(lost: Lost, lag: timedelta) -> Unproven:
+    """The time of which digests do not vouch for all, as not all was read; events may come late."""
+    start, end = _span(lost)
+    return Unproven(lost.account, lost.region, moved(start, -lag), end)
+
+
+def _span(lost: Lost) -> tuple[datetime, datetime]:
+    """The time of something unread; of a single moment, the seconds around it."""
+    around = _SECOND if lost.start is not None and lost.start == lost.end else timedelta()
+    start = FIRST if lost.start is None else moved(lost.start, -around)
+    return start, LAST if lost.end is None else moved(lost.end, around)
 
 
 def _by_place(signs: Iterable[Sign]) -> dict[Place, set[datetime]]:
@@ -111,16 +148,20 @@ def _reach(
     moments: Sequence[datetime],
     proven: Sequence[Period],
     missing: Iterable[datetime],
+    unread: Iterable[Lost],
+    *,
+    vouched: bool,
 ) -> Reach:
     known = [*seen[:1], *seen[-1:], *moments, *_ends(proven)]
     whole = Period(min(known), max(known))
-    gaps = _without([*_before(seen, moments), *_gaps(seen, proven)], proven)
-    lost = _merged(
+    gaps = () if vouched else _without([*_before(seen, moments), *_gaps(seen, proven)], proven)
+    absent = _merged(
         Period(max(moved(time, -USUAL_LAG), whole.start), min(time, whole.end)) for time in missing
     )
     holes = [
         *(Hole(max(each.start, whole.start), each.end) for each in gaps),
-        *(Hole(each.start, each.end, partial=True) for each in _without(lost, [*proven, *gaps])),
+        *(Hole(*_bounds(each), True, HoleReason.MISSING) for each in _without(absent, [*proven, *gaps])),
+        *_unread(unread, whole, gaps),
     ]
     return Reach(
         *place,
@@ -129,7 +170,25 @@ def _reach(
         holes=tuple(sorted(holes)),
         proven=tuple(proven),
         merely_read=_without([whole], [*proven, *holes]),
+        known=vouched or bool(seen or proven),
     )
+
+
+def _bounds(period: Period) -> tuple[datetime, datetime]:
+    return period.start, period.end
+
+
+def _unread(lost: Iterable[Lost], whole: Period, gaps: Sequence[Period]) -> Iterator[Hole]:
+    """The holes of what is known to be unread, within the time that the evidence reaches over."""
+    by_reason: dict[HoleReason, list[Period]] = defaultdict(list)
+    for each in lost:
+        start, end = _span(each)
+        if start <= whole.end and whole.start <= end:
+            by_reason[each.reason].append(Period(max(start, whole.start), min(end, whole.end)))
+    for reason, periods in by_reason.items():
+        partial = reason in (HoleReason.UNREAD, HoleReason.ALTERED)
+        for period in _without(_merged(periods), gaps):
+            yield Hole(*_bounds(period), partial, reason)
 
 
 def _before(seen: Sequence[datetime], moments: Sequence[datetime]) -> Iterator[Period]:

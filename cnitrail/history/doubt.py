@@ -1,18 +1,30 @@
 """Leases that may be doubted, because an interface's VPC is not known."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from cnitrail.history.draft import GroupKey, LeaseDraft, Slot, begins
-from cnitrail.model import Held, Interface, is_prefix
+from cnitrail.model import Held, HoldingKind, Interface, is_prefix
 
 
-def doubt_across(folded: Mapping[GroupKey, list[Slot]], interfaces: Mapping[str, Interface]) -> None:
-    """Where a VPC is not known, another ENI's lease of the same address may be in the same one.
+def shared_vpcs(interfaces: Iterable[Interface]) -> frozenset[str]:
+    """The VPCs in which several accounts have interfaces."""
+    accounts: dict[str, set[str]] = defaultdict(set)
+    for interface in interfaces:
+        if interface.vpc is not None and interface.account is not None:
+            accounts[interface.vpc].add(interface.account)
+    return frozenset(vpc for vpc, names in accounts.items() if len(names) > 1)
 
-    If so, one of the two has ended without an event that shows it: from the moment at which two
-    such leases meet, neither is beyond doubt. Interfaces of two Regions are never in one VPC.
+
+def doubt_across(
+    folded: Mapping[GroupKey, list[Slot]], interfaces: Mapping[str, Interface], shared: frozenset[str]
+) -> None:
+    """Doubt a lease if an interface of unknown VPC may have taken its address.
+
+    Within a VPC an address leaves an interface without an event that names it only if a call with
+    allowReassignment takes it, and a primary address never does. Interfaces of two Regions are never in
+    one VPC, and those of two accounts only in a shared one.
     """
     if len(folded) < 2 or all(known for known, _ in folded):
         return
@@ -25,11 +37,13 @@ def doubt_across(folded: Mapping[GroupKey, list[Slot]], interfaces: Mapping[str,
                 by_held[held] += [(key, lease) for lease in slot.leases]
     for entries in by_held.values():
         entries.sort(key=lambda entry: begins(entry[1]))
-        _doubt_overlaps(entries, interfaces)
+        _doubt_overlaps(entries, interfaces, shared)
 
 
-def _doubt_overlaps(entries: list[tuple[GroupKey, LeaseDraft]], interfaces: Mapping[str, Interface]) -> None:
-    """Mark every lease that meets a possible rival; entries are in the order of their beginning."""
+def _doubt_overlaps(
+    entries: list[tuple[GroupKey, LeaseDraft]], interfaces: Mapping[str, Interface], shared: frozenset[str]
+) -> None:
+    """Mark every lease whose address a rival may have taken; entries are in the order of their beginning."""
     running: list[tuple[GroupKey, LeaseDraft]] = []
     for key, lease in entries:
         meet = lease.reach()
@@ -37,10 +51,10 @@ def _doubt_overlaps(entries: list[tuple[GroupKey, LeaseDraft]], interfaces: Mapp
             running = [each for each in running if _goes_on(each[1], meet)]
             for other_key, other in running:
                 both_known = key[0] and other_key[0]
-                regions = interfaces[lease.eni], interfaces[other.eni]
-                if other_key != key and not both_known and _one_region(*regions):
-                    _doubt(lease, meet)
-                    _doubt(other, meet)
+                owners = interfaces[lease.eni], interfaces[other.eni]
+                if other_key != key and not both_known and _may_share_a_vpc(*owners, shared):
+                    for taker, loser in ((lease, other), (other, lease)):
+                        _doubt(taker, loser)
         running.append((key, lease))
 
 
@@ -48,10 +62,21 @@ def _goes_on(lease: LeaseDraft, time: datetime) -> bool:
     return lease.end.time is None or lease.end.time >= time
 
 
-def _one_region(one: Interface, other: Interface) -> bool:
-    return one.region == other.region or None in (one.region, other.region)
+def _may_share_a_vpc(one: Interface, other: Interface, shared: frozenset[str]) -> bool:
+    if one.region != other.region and None not in (one.region, other.region):
+        return False
+    if one.account == other.account or None in (one.account, other.account):
+        return True
+    vpc = one.vpc or other.vpc
+    return vpc is None or vpc in shared
 
 
-def _doubt(lease: LeaseDraft, since: datetime) -> None:
-    if lease.doubt_from is None or since < lease.doubt_from:
-        lease.doubt_from = since
+def _doubt(taker: LeaseDraft, loser: LeaseDraft) -> None:
+    """Doubt a lease from the time on at which a call may have taken its address for another one."""
+    if loser.kind is HoldingKind.PRIMARY:
+        return
+    began = loser.reach()
+    for time in taker.thefts:
+        since_then = began is None or began <= time
+        if since_then and (loser.doubt_from is None or time < loser.doubt_from):
+            loser.doubt_from = time

@@ -28,6 +28,8 @@ class LeaseDraft(Struct, eq=False, gc=False):
     settled: datetime | None = None
     retaken: Event | None = None
     """The last call that gave the address to the interface once more."""
+    thefts: list[datetime] = field(default_factory=list)
+    """When calls that may take the address from another interface (allowReassignment) gave it to this one."""
 
     def reach(self) -> datetime | None:
         """The first moment that the lease may cover; None for any time before."""

@@ -199,6 +199,8 @@ class Fold:
             if known.start is UNKNOWN and known.proven == act.time and act.verb is Verb.TAKE:
                 known.start = Bound(act.time, Basis.OBSERVED, act.event)
             same_second, known.proven, known.retaken = known.proven == act.time, act.time, act.event
+            if act.steals:
+                known.thefts.append(act.time)
             if same_second or not (known.rivals or act.fresh):
                 return
             # A count never gives what is held already; and one of several rivals may take it again.
@@ -208,7 +210,10 @@ class Fold:
         for eni, other in self._conflicting(act):
             self._end(other, eni, Bound(act.time, Basis.IMPLIED, act.event))
         start = Bound(act.time, Basis.OBSERVED, act.event) if observed else UNKNOWN
-        self._begin(slot, LeaseDraft(slot.held, act.kind, act.eni, start, earliest=earliest, proven=act.time))
+        lease = LeaseDraft(slot.held, act.kind, act.eni, start, earliest=earliest, proven=act.time)
+        if act.steals:
+            lease.thefts.append(act.time)
+        self._begin(slot, lease)
 
     def _unseen_release(self, act: Act) -> None:
         """A release of what was never seen taken: it was held until now, since when is not known."""
@@ -228,7 +233,14 @@ class Fold:
                 if last.start.time == winner.start.time:
                     slot.leases.remove(last)
                 told = LeaseDraft(
-                    slot.held, last.kind, act.eni, start, proven=act.time, rivals=(taker,), settled=act.time
+                    slot.held,
+                    last.kind,
+                    act.eni,
+                    start,
+                    proven=act.time,
+                    rivals=(taker,),
+                    settled=act.time,
+                    thefts=last.thefts,
                 )
                 self._begin(slot, told)
                 self._end(slot, act.eni, released, released=True)

@@ -12,7 +12,7 @@ from itertools import chain
 
 from msgspec import Struct, field
 
-from cnitrail.history.doubt import doubt_across
+from cnitrail.history.doubt import doubt_across, shared_vpcs
 from cnitrail.history.draft import GroupKey, LeaseDraft, Slot
 from cnitrail.history.fold import WHOLE, Act, Fold, Verb
 from cnitrail.model import (
@@ -49,12 +49,13 @@ def fold_holdings(
     """
     leases: list[Lease] = []
     holders: Holders = {}
+    shared = shared_vpcs(interfaces.values())
     for _, stories in sorted(_stories(events, interfaces, deaths).items()):
         folded = {
             key: Fold(story.slots, interfaces, deaths).read(story.acts)
             for key, story in sorted(stories.items())
         }
-        doubt_across(folded, interfaces)
+        doubt_across(folded, interfaces, shared)
         by_held: dict[Held, list[tuple[Lease, ...]]] = defaultdict(list)
         for key, slots in folded.items():
             vpc = key[1] if key[0] else None

@@ -1,13 +1,16 @@
 """What becomes of each interface and instance: creation, attachments, descriptions, the end."""
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from msgspec import Struct, field
 
-from cnitrail.history.kinds import cluster_of_tags, interface_kind
+from cnitrail.history.kinds import cluster_tags, clusters_of_tags, interface_kind
 from cnitrail.model import (
     OPEN,
     UNKNOWN,
+    Actor,
     Attachment,
     Basis,
     Bound,
@@ -16,7 +19,14 @@ from cnitrail.model import (
     Instance,
     Interface,
     Subject,
+    Tagged,
 )
+from cnitrail.model.callers import may_mark
+from cnitrail.model.history import ALIVE
+from cnitrail.times import LAST
+
+_OF_THE_NODE = (Effect.ASSIGN, Effect.UNASSIGN, Effect.CREATE)
+"""What a node does to its own interfaces only; it also deletes those that others left behind."""
 
 
 class _Attachment(Struct):
@@ -32,6 +42,22 @@ class _Attachment(Struct):
     dies_with_instance: bool | None = None
 
 
+class _Tags(Struct):
+    """Tags that name clusters, as they come to be written."""
+
+    tags: dict[str, str] = field(default_factory=dict)
+    tagged: list[Tagged] = field(default_factory=list)
+
+    def write(self, tags: tuple[tuple[str, str], ...], time: datetime) -> None:
+        """Enter tags that a call wrote."""
+        named = cluster_tags(tags)
+        if not named:
+            return
+        self.tags.update(named)
+        clusters, by_aws = clusters_of_tags(self.tags)
+        self.tagged.append(Tagged(time, clusters, by_aws))
+
+
 class _Interface(Struct):
     """An interface while its story is being read."""
 
@@ -42,16 +68,20 @@ class _Interface(Struct):
     subnet: str | None = None
     type: str | None = None
     requester: str | None = None
-    creator: str | None = None
+    creator: Actor | None = None
     launched_first: bool = False
     created: Bound = UNKNOWN
     deleted: Bound = OPEN
-    descriptions: list[str] = field(default_factory=list)
+    alive: datetime | None = None
+    description: str | None = None
+    """The one that it was made with."""
     mark: tuple[str, str] | None = None
     marked: datetime | None = None
-    born_marked: bool = False
-    tags: dict[str, str] = field(default_factory=dict)
+    claimed: list[tuple[str, str, datetime]] = field(default_factory=list)
+    tags: _Tags = field(default_factory=_Tags)
     attachments: list[_Attachment] = field(default_factory=list)
+    callers: set[str] = field(default_factory=set)
+    """The instances that moved its addresses with their own role."""
 
 
 class _Instance(Struct):
@@ -63,19 +93,25 @@ class _Instance(Struct):
     type: str | None = None
     launched: Bound = UNKNOWN
     ended: Bound = OPEN
-    tags: dict[str, str] = field(default_factory=dict)
+    alive: datetime | None = None
+    tags: _Tags = field(default_factory=_Tags)
     attachments: list[_Attachment] = field(default_factory=list)
 
 
 class Registry:
     """Reads events in order and keeps what they say of interfaces and instances.
 
+    ``actors`` are who made each event, by its key, as far as the STS events tell; ``disputed`` the
+    interfaces and instances whose owner is not certain.
+
     ``deaths`` are the terminations that took an interface with them, by ENI: a logged
     termination of the instance that it was attached to with deleteOnTermination.
     ``associations`` give the (ENI, instance) behind an association id.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, actors: Mapping[str, Actor], disputed: AbstractSet[str] = frozenset()) -> None:
+        self._actors = actors
+        self._disputed = disputed
         self.deaths: dict[str, Event] = {}
         self.associations: dict[str, tuple[str | None, str | None]] = {}
         self._interfaces: dict[str, _Interface] = {}
@@ -86,8 +122,11 @@ class Registry:
         """Take in one event; failed calls change nothing."""
         if event.failure is not None:
             return
+        sure = not event.disputed and not event.damaged
         for subject in event.subjects:
             self._read_place(event, subject)
+            if sure:
+                self._read_life(event, subject)
             match event.effect:
                 case Effect.ASSIGN | Effect.UNASSIGN:  # as most are
                     pass
@@ -109,7 +148,8 @@ class Registry:
     def interfaces(self) -> dict[str, Interface]:
         """Every interface that an event names."""
         return {
-            eni: _finished(interface, self.deaths.get(eni)) for eni, interface in self._interfaces.items()
+            eni: _finished(interface, self.deaths.get(eni), self._inferred(interface), eni in self._disputed)
+            for eni, interface in self._interfaces.items()
         }
 
     def instances(self) -> dict[str, Instance]:
@@ -122,9 +162,10 @@ class Registry:
                 vpc=instance.vpc,
                 subnet=instance.subnet,
                 instance_type=instance.type,
-                cluster=cluster_of_tags(instance.tags),
+                tagged=tuple(instance.tags.tagged),
                 launched=instance.launched,
                 ended=instance.ended,
+                alive=instance.alive,
             )
             for name, instance in self._instances.items()
         }
@@ -151,7 +192,7 @@ class Registry:
             instance = self._instance(event, subject.instance)
             instance.type = instance.type or subject.instance_type
             if subject.eni is None:
-                instance.tags.update(subject.tags)
+                instance.tags.write(subject.tags, event.time)
         if subject.eni is None:
             return
         interface = self._interface(event, subject.eni)
@@ -160,13 +201,36 @@ class Registry:
         interface.subnet = interface.subnet or subject.subnet
         interface.type = interface.type or subject.interface_type
         interface.requester = interface.requester or subject.requester
-        if subject.description is not None:
-            interface.descriptions.append(subject.description)
-        if interface.mark is None and subject.mark is not None:
-            interface.mark, interface.marked = subject.mark, event.time
-            interface.born_marked = event.effect is Effect.CREATE
+        if subject.mark is not None:
+            self._marked(event, subject.mark, interface)
         if event.effect is not Effect.LAUNCH:
-            interface.tags.update(subject.tags)
+            interface.tags.write(subject.tags, event.time)
+
+    def _marked(self, event: Event, mark: tuple[str, str], interface: _Interface) -> None:
+        """Enter the mark of the CNI: anybody may write one, and only its maker's counts, at creation."""
+        if event.effect is Effect.CREATE and may_mark(self._actors[event.key], mark[0]):
+            interface.mark, interface.marked = mark, event.time
+        else:
+            interface.claimed.append((*mark, event.time))
+
+    def _read_life(self, event: Event, subject: Subject) -> None:
+        """What a call shows to be there: it fails for an interface or an instance that is not."""
+        eni, effect = subject.eni, event.effect
+        if eni is None and (tie := subject.attachment or subject.association) is not None:
+            attachment = self._attachments.get(tie)
+            eni = attachment.eni if attachment is not None else None
+        if eni is not None:
+            self._interface(event, eni).alive = event.time
+        is_there = effect is not Effect.MODIFY and (
+            effect is not Effect.TERMINATE or subject.previous_state in ALIVE
+        )
+        if subject.instance is not None and is_there:
+            self._instance(event, subject.instance).alive = event.time
+        caller = self._actors[event.key].instance
+        if caller is not None:
+            self._instance(event, caller).alive = event.time
+            if eni is not None and effect in _OF_THE_NODE:
+                self._interface(event, eni).callers.add(caller)
 
     def _launch(self, event: Event, subject: Subject) -> None:
         if subject.instance is None:
@@ -174,7 +238,7 @@ class Registry:
         instance = self._instance(event, subject.instance)
         instance.vpc = instance.vpc or subject.vpc
         instance.subnet = instance.subnet or subject.subnet
-        instance.tags.update(subject.tags)
+        instance.tags.write(subject.tags, event.time)
         instance.launched = Bound(event.time, Basis.OBSERVED, event)
         if subject.eni is None:
             return
@@ -188,7 +252,8 @@ class Registry:
         if subject.eni is not None:
             interface = self._interface(event, subject.eni)
             interface.created = Bound(event.time, Basis.OBSERVED, event)
-            interface.creator = event.actor.label
+            interface.creator = self._actors[event.key]
+            interface.description = subject.description
 
     def _attach(self, event: Event, subject: Subject) -> None:
         if subject.eni is None:
@@ -224,7 +289,8 @@ class Registry:
         """A branch interface is on the instance that its trunk is on."""
         assert subject.eni is not None
         assert subject.trunk is not None
-        trunk = self._interface(event, subject.trunk)
+        trunk, interface = self._interface(event, subject.trunk), self._interface(event, subject.eni)
+        trunk.type, interface.type = trunk.type or "trunk", "branch"
         carrier = next((each for each in reversed(trunk.attachments) if each.end is OPEN), None)
         if subject.association is not None:
             instance = carrier.instance if carrier else None
@@ -232,7 +298,6 @@ class Registry:
         attachment = _Attachment(subject.eni, subject.association)
         attachment.instance = carrier.instance if carrier else None
         attachment.start = Bound(event.time, Basis.OBSERVED, event)
-        interface = self._interface(event, subject.eni)
         _end_earlier(interface, attachment, event)
         interface.attachments.append(attachment)
         if attachment.instance is not None:
@@ -271,13 +336,40 @@ class Registry:
             return
         instance = self._instance(event, subject.instance)
         if instance.ended is OPEN:
-            instance.ended = Bound(event.time, Basis.OBSERVED, event)
+            ended_now = subject.previous_state in ALIVE
+            instance.ended = Bound(event.time, Basis.OBSERVED if ended_now else Basis.IMPLIED, event)
         for attachment in instance.attachments:
             if attachment.end is not OPEN:
                 continue
             attachment.end = Bound(event.time, Basis.IMPLIED, event)
             if attachment.dies_with_instance:
                 self.deaths.setdefault(attachment.eni, event)
+
+    def _inferred(self, interface: _Interface) -> list[_Attachment]:
+        """Where an interface was attached before the evidence begins: to the one node that called for it.
+
+        A node calls for its own interfaces only (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s).
+        """
+        is_known = any(each.instance is not None for each in interface.attachments)
+        if is_known or interface.created.event is not None or len(interface.callers) != 1:
+            return []
+        instance, how = next(iter(interface.callers)), "session"
+        known = interface.attachments or [_Attachment(interface.eni, None)]
+        for each in known:
+            each.instance, each.how = instance, how
+        node = self._instances.get(instance)
+        if node is None:
+            node = self._instances[instance] = _Instance(instance, interface.account, interface.region)
+        last = known[-1]
+        if last.end is OPEN and (over := _first_end(node.ended, interface.deleted)) is not None:
+            last.end = Bound(over.time, Basis.IMPLIED, over.event)
+        return [] if interface.attachments else known
+
+
+def _first_end(*bounds: Bound) -> Bound | None:
+    """The first of some ends that is known."""
+    known = [each for each in bounds if each.time is not None]
+    return min(known, key=lambda bound: bound.time or LAST, default=None)
 
 
 def _end_earlier(interface: _Interface, newer: _Attachment, event: Event) -> None:
@@ -287,7 +379,9 @@ def _end_earlier(interface: _Interface, newer: _Attachment, event: Event) -> Non
             attachment.end = Bound(event.time, Basis.IMPLIED, event)
 
 
-def _finished(interface: _Interface, death: Event | None) -> Interface:
+def _finished(
+    interface: _Interface, death: Event | None, inferred: list[_Attachment], disputed: bool
+) -> Interface:
     deleted = interface.deleted
     if deleted is OPEN and death is not None:
         deleted = Bound(death.time, Basis.IMPLIED, death)
@@ -298,18 +392,21 @@ def _finished(interface: _Interface, death: Event | None) -> Interface:
         vpc=next(iter(interface.vpcs)) if len(interface.vpcs) == 1 else None,
         subnet=interface.subnet,
         kind=interface_kind(
-            interface.launched_first,
-            interface.born_marked,
-            interface.descriptions,
-            interface.type,
-            interface.requester,
-            interface.creator,
+            launched_first=interface.launched_first,
+            born_marked=interface.mark is not None,
+            description=interface.description,
+            interface_type=interface.type,
+            requester=interface.requester,
+            creator=interface.creator,
         ),
         created=interface.created,
         deleted=deleted,
         mark=interface.mark,
         marked=interface.marked,
-        cluster=cluster_of_tags(interface.tags),
+        tagged=tuple(interface.tags.tagged),
+        claimed=tuple(interface.claimed),
+        alive=interface.alive,
+        disputed_owner=disputed,
         attachments=tuple(
             Attachment(
                 eni=each.eni,
@@ -319,7 +416,8 @@ def _finished(interface: _Interface, death: Event | None) -> Interface:
                 start=each.start,
                 end=each.end,
                 how=each.how,
+                dies_with_instance=bool(each.dies_with_instance),
             )
-            for each in interface.attachments
+            for each in [*interface.attachments, *inferred]
         ),
     )

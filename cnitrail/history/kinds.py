@@ -1,7 +1,9 @@
 """What an interface is, and which cluster a tag names."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+
+from cnitrail.model import Actor, ActorKind
 
 _DESCRIPTIONS = (
     ("trunk", r"aws-k8s-trunk-eni"),
@@ -40,18 +42,37 @@ _CLUSTER_TAGS = (
 _OWNED_BY = "kubernetes.io/cluster/"
 
 
+_AWS_TAGS = ("aws:eks:cluster-name",)
+"""Those that AWS alone can write: the prefix ``aws:`` is reserved."""
+
+_MAKERS = {
+    "eks-control-plane": "eks",
+    "lambda": "lambda",
+    "elb": "elasticloadbalancing",
+    "rds": "rds",
+    "efs": "elasticfilesystem",
+    "ecs": "ecs",
+    "nat-gateway": "ec2",
+    "vpc-endpoint": "ec2",
+}
+"""The service that makes interfaces of a kind, itself or with somebody's role."""
+
+_POD_ROLES = (ActorKind.INSTANCE_ROLE, ActorKind.IRSA, ActorKind.POD_IDENTITY, ActorKind.ASSUMED_ROLE)
+
+
 def interface_kind(
+    *,
     launched_first: bool,
     born_marked: bool,
-    descriptions: Sequence[str],
+    description: str | None,
     interface_type: str | None,
     requester: str | None,
-    creator: str | None,
+    creator: Actor | None,
 ) -> str:
     """What an interface is.
 
-    A description can be rewritten at any time, so its first text counts most, and a mark of the VPC
-    CNI only where the interface was made with it; a type that only AWS sets counts more than both.
+    Its type is EC2's own word. Anybody may choose a description, so it counts only as the text that the
+    interface was made with, and only if that kind of caller makes such interfaces.
     """
     if launched_first:
         return "node-primary"
@@ -59,15 +80,50 @@ def interface_kind(
         return _TYPES[interface_type]
     if born_marked:
         return "cni"
-    for description in descriptions:
-        for kind, pattern in _DESCRIPTIONS:
-            if re.match(pattern, description):
-                return kind
-    return _REQUESTERS.get(requester or "") or _CREATORS.get(creator or "") or "other"
+    for kind, pattern in _DESCRIPTIONS:
+        if re.match(pattern, description or "") and _makes(creator, kind, requester):
+            return kind
+    return _REQUESTERS.get(requester or "") or _kind_of_creator(creator) or "other"
+
+
+def _makes(creator: Actor | None, kind: str, requester: str | None) -> bool:
+    """Whether a caller makes interfaces of a kind; EC2 names a ``requester`` only if a service manages it."""
+    service = _MAKERS.get(kind)
+    if service is None:
+        return creator is not None and creator.kind in _POD_ROLES
+    return requester is not None or _service_of(creator) == f"{service}.amazonaws.com"
+
+
+def _service_of(creator: Actor | None) -> str | None:
+    """The AWS service that made a call, itself or with somebody's role."""
+    if creator is None:
+        return None
+    return creator.invoked_by or (creator.label if creator.kind is ActorKind.AWS_SERVICE else None)
+
+
+def _kind_of_creator(creator: Actor | None) -> str | None:
+    is_service = creator is not None and creator.kind is ActorKind.AWS_SERVICE
+    return _CREATORS.get(_service_of(creator) or "") if is_service else None
+
+
+def cluster_tags(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Those tags that name an EKS cluster."""
+    return {
+        key: value for key, value in tags if (key in _CLUSTER_TAGS and value) or key.startswith(_OWNED_BY)
+    }
+
+
+def clusters_of_tags(tags: Mapping[str, str]) -> tuple[tuple[str, ...], bool]:
+    """The EKS clusters that tags name, and whether AWS alone can have written that."""
+    by_aws = {tags[key] for key in _AWS_TAGS if tags.get(key)}
+    if by_aws:
+        return tuple(sorted(by_aws)), True
+    named = {tags[key] for key in _CLUSTER_TAGS if tags.get(key)}
+    named |= {key.removeprefix(_OWNED_BY) for key in tags if key.startswith(_OWNED_BY)}
+    return tuple(sorted(named)), False
 
 
 def cluster_of_tags(tags: Mapping[str, str]) -> str | None:
-    """The one EKS cluster that tags name; None where they name none, or several."""
-    named = {tags[key] for key in _CLUSTER_TAGS if tags.get(key)}
-    named |= {key.removeprefix(_OWNED_BY) for key in tags if key.startswith(_OWNED_BY)}
-    return named.pop() if len(named) == 1 else None
+    """The one EKS cluster that tags name; None if they name none, or several."""
+    named, _ = clusters_of_tags(tags)
+    return named[0] if len(named) == 1 else None

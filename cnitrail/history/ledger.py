@@ -84,9 +84,17 @@ class Ledger:
         return self._ordered
 
     def sessions(self) -> tuple[IssuedSession, ...]:
-        """All issued sessions, by time and event id; of one that is disputed, every version."""
-        every = [session for versions in self._sessions.valid() for session in versions]
+        """All issued sessions, by time and event id; of one that is disputed, every version.
+
+        One that only a damaged file has may be altered, so it names nobody.
+        """
+        valid = self._sessions.valid()
+        every = [session for versions in valid for session in versions if not session.damaged]
         return tuple(sorted(every, key=lambda session: (session.time, session.key)))
+
+    def proven(self) -> frozenset[str]:
+        """The keys of the facts of which a record is proven."""
+        return self._events.proven() | self._sessions.proven()
 
     def disputes(self) -> list[Dispute]:
         """The events of which records disagree, by where they stand."""
@@ -100,12 +108,17 @@ def _place(event: Event) -> tuple[datetime, int, str]:
 
 def _event(versions: list[Event]) -> Event:
     """The event that versions tell which count alike."""
-    first, *others = versions
+    first, *others = sorted(versions, key=_is_of_another_account)
     if not others:
         return first
     agreed = all(other.actor == first.actor for other in others)
     times = tuple(sorted(each.time for each in versions))
     return replace(first, disputed=times, actor=first.actor if agreed else _DISPUTED)
+
+
+def _is_of_another_account(event: Event) -> bool:
+    """Whether a record is of another account than its caller: of two that disagree, less likely."""
+    return event.account != event.actor.account
 
 
 class _Version(Struct, Generic[Fact]):
@@ -115,9 +128,9 @@ class _Version(Struct, Generic[Fact]):
     place: Origin
     proven: bool
 
-    def counts(self) -> tuple[bool, bool]:
+    def counts(self) -> tuple[bool, bool, bool]:
         """The higher, the more it counts."""
-        return self.proven, self.fact.corrects
+        return self.proven, not self.fact.damaged, self.fact.corrects
 
 
 class _Versions(Generic[Fact]):
@@ -152,6 +165,11 @@ class _Versions(Generic[Fact]):
             _enter(versions, first, key in self._proven)
         _enter(versions, fact, proven)
         return False
+
+    def proven(self) -> frozenset[str]:
+        """The keys of those of which a version is proven."""
+        later = (key for key, each in self._versions.items() if any(one.proven for one in each.values()))
+        return frozenset((*self._proven, *later))
 
     def valid(self) -> Iterator[list[Fact]]:
         """Of every fact the versions that count alike, with all its origins: nearly always one."""
@@ -200,6 +218,11 @@ def _counting(versions: dict[Fact, _Version[Fact]]) -> list[_Version[Fact]]:
 def _differ(one: Fact, other: Fact) -> bool:
     """Whether two versions disagree; an export may leave out where a call was made."""
     same = replace(
-        other, account=one.account, region=one.region, event_id=one.event_id, corrects=one.corrects
+        other,
+        account=one.account if other.account is None or one.account is None else other.account,
+        region=one.region if other.region is None or one.region is None else other.region,
+        event_id=one.event_id,
+        corrects=one.corrects,
+        damaged=one.damaged,
     )
     return same != one

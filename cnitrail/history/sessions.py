@@ -11,7 +11,6 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from cnitrail.history.kinds import cluster_of_tags
 from cnitrail.model import (
     Actor,
     ActorKind,
@@ -22,6 +21,8 @@ from cnitrail.model import (
     IssuedSession,
     Strength,
     Subject,
+    Tagged,
+    tagged_at,
 )
 from cnitrail.model.callers import CNI_ACCOUNT, CNI_AGENT, ON_NODES, may_be_the_cni
 
@@ -51,18 +52,18 @@ def complete_actors(
     identified: Mapping[str, Actor],
     interfaces: Mapping[str, Interface],
     instances: Mapping[str, Instance],
+    witnesses: Iterable[Event],
 ) -> dict[str, Actor]:
-    """The identified actors with their cluster, and with the rule by which a call is the VPC CNI's."""
-    events = tuple(events)
-    clusters = _Clusters(events, identified, interfaces, instances)
-    makers = _makers(events, identified)
-    located: dict[int, Actor] = {}
+    """The identified actors with their cluster, and with the rule by which a call is the VPC CNI's.
+
+    ``witnesses`` are the events that may say something of the callers of others.
+    """
+    witnesses = tuple(witnesses)
+    clusters = _Clusters(_clusters_by_role(witnesses, identified, interfaces), instances)
+    makers = _makers(witnesses, identified)
     completed: dict[str, Actor] = {}
     for event in events:
-        actor = identified[event.key]
-        if id(actor) not in located:
-            located[id(actor)] = clusters.complete(actor)
-        actor = located[id(actor)]
+        actor = clusters.complete(identified[event.key], event.time)
         rule = ipamd_rule(event, actor, interfaces, makers)
         completed[event.key] = replace(actor, ipamd=rule) if rule else actor
     return completed
@@ -151,44 +152,40 @@ def _identified(actor: Actor, session: IssuedSession | None, assumer: str | None
 class _Clusters:
     """The clusters of instances and roles, by tags."""
 
-    def __init__(
-        self,
-        events: tuple[Event, ...],
-        identified: Mapping[str, Actor],
-        interfaces: Mapping[str, Interface],
-        instances: Mapping[str, Instance],
-    ) -> None:
+    def __init__(self, by_role: Mapping[str, str], instances: Mapping[str, Instance]) -> None:
+        self._by_role = by_role
         self._instances = instances
-        self._proven = dict(_tagged_by_aws(events))
-        self._by_role = _clusters_by_role(events, identified, interfaces)
+        self._completed: dict[tuple[int, Tagged | str], Actor] = {}
 
-    def complete(self, actor: Actor) -> Actor:
-        """The actor with the cluster that tags name, unless an STS event names it."""
+    def complete(self, actor: Actor, time: datetime) -> Actor:
+        """The actor with the cluster that tags name at the time of a call, unless an STS event names it."""
         if actor.basis.cluster == "sts-event":
             return actor
         instance = self._instances.get(actor.instance or "")
-        tagged = instance.cluster if instance else self._by_role.get(actor.role_arn or "")
+        tagged = tagged_at(instance.tagged, time) if instance else self._by_role.get(actor.role_arn or "")
         if tagged is None:
             return actor
-        proven = instance is not None and self._proven.get(instance.instance) == tagged
-        strength = Strength.PROVEN if proven else Strength.CLAIMED
-        return replace(
-            actor,
-            cluster=tagged,
-            basis=replace(actor.basis, cluster="tag"),
-            strength=replace(actor.strength, cluster=strength),
-        )
+        key = id(actor), tagged
+        if key not in self._completed:
+            self._completed[key] = _in_cluster(actor, tagged)
+        return self._completed[key]
 
 
-def _tagged_by_aws(events: Iterable[Event]) -> Iterable[tuple[str, str]]:
-    """(instance, cluster) by the tags that only AWS can write: their keys begin with ``aws:``."""
-    for event in events:
-        if event.effect is not Effect.LAUNCH or event.failure is not None:
-            continue
-        for subject in event.subjects:
-            cluster = cluster_of_tags({key: value for key, value in subject.tags if key.startswith("aws:")})
-            if subject.instance is not None and cluster is not None:
-                yield subject.instance, cluster
+def _in_cluster(actor: Actor, tagged: Tagged | str) -> Actor:
+    """An actor in the one cluster that tags name; in none if they name several."""
+    if isinstance(tagged, str):
+        name: str | None = tagged
+        strength: Strength | None = Strength.CLAIMED
+    else:
+        name = tagged.clusters[0] if len(tagged.clusters) == 1 else None
+        strength = Strength.PROVEN if tagged.by_aws else Strength.CLAIMED
+    known = name is not None
+    return replace(
+        actor,
+        cluster=name,
+        basis=replace(actor.basis, cluster="tag" if known else None),
+        strength=replace(actor.strength, cluster=strength if known else None),
+    )
 
 
 def _clusters_by_role(
@@ -202,8 +199,8 @@ def _clusters_by_role(
             continue
         for subject in event.subjects:
             interface = interfaces.get(subject.eni or "")
-            if interface is not None and interface.cluster is not None:
-                named[actor.role_arn].add(interface.cluster)
+            if interface is not None:
+                named[actor.role_arn].update(*(each.clusters for each in interface.tagged[:1]))
     return {role: clusters.pop() for role, clusters in named.items() if len(clusters) == 1}
 
 
