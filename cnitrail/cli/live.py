@@ -81,8 +81,8 @@ def _named(live: LiveInterface) -> LiveInterface:
     """An interface with what it is, and its cluster, as the trail's are called."""
     kind = interface_kind(
         launched_first=live.device_index == 0,
-        born_marked=live.mark is not None,
-        descriptions=[live.description or ""],
+        born_marked=live.mark is not None and live.mark[0] == live.instance,
+        description=live.description,
         interface_type=live.interface_type,
         requester=live.requester,
         creator=None,

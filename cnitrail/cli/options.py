@@ -145,6 +145,11 @@ _ACCESS = (
         metavar="NUMBER",
         help="How many times its stored size a gzipped file may be, beyond 1 MB; more is a bomb.",
     ),
+    click.option(
+        "--assume-complete",
+        is_flag=True,
+        help="State that the evidence has every event of its time, although nothing in it shows that.",
+    ),
 )
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cnitrail.cli.losses import lost_file
 from cnitrail.errors import UsageError
 from cnitrail.history import cover
-from cnitrail.model import Charge, FaultKind, Faulty, Unproven
-from cnitrail.sources.layout import STAMP_SLACK, log_name, takes
+from cnitrail.model import Charge, FaultKind, Faulty, HoleReason, Unproven
+from cnitrail.sources.layout import log_name, takes
 from cnitrail.store.head import is_sqlite
-from cnitrail.times import FIRST, LAST, moved
+from cnitrail.times import FIRST, LAST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from cnitrail.cli.progress import Progress
-    from cnitrail.model import Coverage, DigestChain, Event, Moment, Scope, Sign, Skipped
+    from cnitrail.model import Coverage, DigestChain, Event, Lost, Moment, Place, Scope, Sign
 
+_ALTERED = (FaultKind.HASH, FaultKind.DAMAGED)
 _CHANGED = "it changed between verification and reading"
 _GONE = "it was verified, but gone when the evidence was read"
 
@@ -51,7 +53,9 @@ class Proof:
         self._vouched = found.vouched
         self._altered = set(found.altered)
         self._read: set[str] = set()
-        self._lost: list[str] = []
+        self._lost = [
+            fault.uri for fault in found.faults if fault.kind in _ALTERED and fault.charge is Charge.INVALID
+        ]
         self._writers: set[tuple[str, DigestChain]] = set()
         self._missing = [
             (name.account, name.region, name.delivered)
@@ -91,17 +95,31 @@ class Proof:
             self._writers.add((name.account, self._vouched[uri].chain))
 
     def cover(
-        self, signs: Iterable[Sign], moments: Iterable[Event | Moment], skipped: Sequence[Skipped]
+        self,
+        signs: Iterable[Sign],
+        moments: Iterable[Event | Moment],
+        lost: Iterable[Lost],
+        answered: Iterable[Place],
+        unread: Iterable[str],
+        *,
+        assume_complete: bool,
     ) -> Coverage:
         """What the evidence covers, now that all is read."""
-        unread = {each.source for each in skipped}
-        for uri in sorted(self._vouched.keys() - self._read - unread):
+        for uri in sorted(self._vouched.keys() - self._read - set(unread)):
             if takes(uri, self._scope) and uri.startswith(self._verified):
                 self._lose(uri, _GONE)
-        doubts = [*self._unread(unread.union(self._lost)), *self._not_asked_for()]
-        proven = [span for span in self._proven if (span.account, span.chain) in self._writers]
-        read = set(signs) - self._signs_of_other_trails()
-        return cover(read, moments, proven, doubts, self._missing, self._scope.delivery_lag)
+        altered = (lost_file(uri, HoleReason.ALTERED) for uri in dict.fromkeys(self._lost))
+        return cover(
+            set(signs) - self._signs_of_other_trails(),
+            moments,
+            [span for span in self._proven if (span.account, span.chain) in self._writers],
+            self._not_asked_for(),
+            self._missing,
+            self._scope.delivery_lag,
+            lost=[*lost, *altered],
+            answered=answered,
+            assume_complete=assume_complete,
+        )
 
     def _signs_of_other_trails(self) -> set[Sign]:
         """The stamps of files of trails that do not record writes, in accounts in which another trail does.
@@ -121,14 +139,6 @@ class Proof:
         """Note that a file was not read as it was verified."""
         self._lost.append(uri)
         self._faults.append(Faulty(uri, reason))
-
-    def _unread(self, uris: Iterable[str]) -> Iterator[Unproven]:
-        """The times of files that could not be read, or not as they were verified."""
-        for uri in uris:
-            name = log_name(uri)
-            if name is not None:
-                first = moved(moved(name.delivered, -STAMP_SLACK), -self._scope.delivery_lag)
-                yield Unproven(name.account, name.region, first, moved(name.delivered, STAMP_SLACK))
 
     def _not_asked_for(self) -> Iterator[Unproven]:
         """The times that sources may have left out."""

@@ -5,22 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cnitrail.cli.counting import Count
+from cnitrail.cli.losses import lost_file, lost_of, set_aside
 from cnitrail.cli.progress import Progress
 from cnitrail.cli.scanning import Scanned, problems, scan_source
 from cnitrail.cli.stderr import say
 from cnitrail.decode import NAMES, decode
 from cnitrail.errors import SourceError
-from cnitrail.history import Dispute, Ledger, build, cover
+from cnitrail.history import Dispute, Ledger, build, cover, unrecorded
 from cnitrail.model import (
     Account,
     Coverage,
     Evidence,
     Extent,
     Growth,
+    HoleReason,
+    Lost,
     Moment,
     Note,
+    Place,
     Record,
     Scope,
     Sign,
@@ -30,7 +35,7 @@ from cnitrail.model import (
 from cnitrail.sources import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cnitrail.answers.filters import Filter
     from cnitrail.cli.proving import Proof
@@ -47,8 +52,11 @@ def ask(request: Request) -> tuple[History, Evidence]:
     scope = scope_of(request.wanted, request.access)
     proof = _prove(request, scope) if request.verify else None
     with Progress(request.quiet) as progress:
-        ledger, evidence = read_evidence(request.sources, scope, progress, proof)
-    return build(ledger.events(), ledger.sessions()), evidence
+        ledger, evidence = read_evidence(
+            request.sources, scope, progress, proof, assume_complete=request.access.assume_complete
+        )
+    history = build(ledger.events(), ledger.sessions(), ledger.proven() if proof is not None else None)
+    return history, replace(evidence, skipped=(*evidence.skipped, *set_aside(history)))
 
 
 def _prove(request: Request, scope: Scope) -> Proof:
@@ -80,9 +88,16 @@ def scope_of(wanted: Filter, access: Access) -> Scope:
 
 
 def read_evidence(
-    uris: tuple[str, ...], scope: Scope, progress: Progress, proof: Proof | None = None
+    uris: tuple[str, ...],
+    scope: Scope,
+    progress: Progress,
+    proof: Proof | None = None,
+    *,
+    assume_complete: bool = False,
 ) -> tuple[Ledger, Evidence]:
     """Everything that the sources hold, and the account of it; what of it is proven, where that is asked.
+
+    ``assume_complete`` is the word of whoever asks that nothing is missing but what could not be read.
 
     Raises ``SourceError`` where a source cannot be read at all, and ``AccountError`` where what was
     read of one does not add up.
@@ -93,6 +108,8 @@ def read_evidence(
     skipped: list[Skipped] = []
     signs: set[Sign] = set()
     ends: list[Moment] = []
+    lost: list[Lost] = []
+    answered: set[Place] = set()
     for source in sources:
         read = _read(source, scope.growth, ledger, progress, proof)
         count = read.count
@@ -102,14 +119,18 @@ def read_evidence(
         skipped.extend(count.skipped)
         signs |= read.signs
         ends.extend(read.ends)
+        lost += [*map(lost_file, dict.fromkeys(read.unread)), *read.lost]
+        answered |= read.answered
     skipped += map(_told, ledger.disputes())
     events = ledger.events()
     moments: list[Event | Moment] = [*events, *ends]
     times = [each.time for each in moments]
+    lost += _unrecorded(events, ledger, {(each.account, each.region) for each in moments}, proof)
     if proof is None:
-        covered = cover(signs, moments)
+        covered = cover(signs, moments, lost=lost, answered=answered, assume_complete=assume_complete)
     else:
-        covered = proof.cover(signs, moments, skipped)
+        unread = {each.source for each in skipped}
+        covered = proof.cover(signs, moments, lost, answered, unread, assume_complete=assume_complete)
         known = {each.source for each in skipped}
         skipped += [each for each in proof.skipped if each.source not in known]
     return ledger, Evidence(
@@ -117,6 +138,7 @@ def read_evidence(
         first_event=min(times, default=None),
         last_event=max(times, default=None),
         coverage=covered.reaches,
+        lost=covered.lost,
         skipped=tuple(skipped),
         verified=proof is not None,
         faults=proof.faults if proof else (),
@@ -129,10 +151,19 @@ class _Read(Struct):
     count: Count = field(default_factory=Count)
     signs: set[Sign] = field(default_factory=set)
     ends: list[Moment] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    """The files of which something could not be read."""
+    damaged: set[str] = field(default_factory=set)
+    """Those of them of which what was read may be altered."""
+    is_complete: bool = False
+    """Whether the source itself answers with all events that it was asked for."""
+    answered: set[Place] = field(default_factory=set)
+    """The accounts and Regions of which it did."""
 
 
 def _read(source: Source, growth: Growth, ledger: Ledger, progress: Progress, proof: Proof | None) -> _Read:
-    read, known = _Read(), len(ledger)
+    read, known = _Read(is_complete=source.uri.startswith("lookup:")), len(ledger)
     count = read.count
     progress.begin(source, 0)
     for delivered in scan_source(source, growth, hashing=proof is not None):
@@ -141,17 +172,22 @@ def _read(source: Source, growth: Growth, ledger: Ledger, progress: Progress, pr
                 count.scanned(delivered)
                 read.signs |= delivered.tally.signs
                 uri = delivered.document.uri
+                if delivered.tally.damaged:
+                    read.damaged.add(uri)
                 proven = proof is not None and proof.vouches(source.uri, uri, delivered.stored_hash)
                 if proof is not None and proven and delivered.records_writes():
                     proof.wrote(uri)
                 for found in delivered.found:
-                    _enter(found, ledger, count, proven=proven)
+                    _enter(found, ledger, read, proven=proven)
             case Record():
                 decoded = decode(delivered)
                 count.single(len(delivered.origins), matters=decoded.matters)
-                _enter((delivered, decoded), ledger, count)
+                _enter((delivered, decoded), ledger, read)
             case Skipped():
                 count.not_delivered(delivered)
+                read.unread.append(delivered.source)
+                if delivered.extent is Extent.PART:
+                    read.damaged.add(delivered.source)
             case Account():
                 count.take_over(delivered)
                 read.signs |= delivered.signs
@@ -165,22 +201,38 @@ def _read(source: Source, growth: Growth, ledger: Ledger, progress: Progress, pr
 
 
 def _enter(
-    found: Skipped | tuple[Record, Decoded],
-    ledger: Ledger,
-    count: Count,
-    *,
-    proven: bool = False,
+    found: Skipped | tuple[Record, Decoded], ledger: Ledger, read: _Read, *, proven: bool = False
 ) -> None:
     """Take what was found into the ledger, and into the account."""
+    count = read.count
     if isinstance(found, Skipped):
         count.lost(found)
+        read.unread.append(found.source)
         return
     record, decoded = found
     count.skipped += problems(record, decoded)
-    if decoded.fact is not None:
-        count.duplicates += len(record.origins) - ledger.add(decoded.fact, proven=proven)
+    read.lost += lost_of(record, decoded)
+    fact = decoded.fact
+    if fact is not None:
+        if all(origin.source in read.damaged for origin in record.origins):
+            fact = replace(fact, damaged=True)
+        count.duplicates += len(record.origins) - ledger.add(fact, proven=proven)
+        read.answered |= {(fact.account, fact.region)} if read.is_complete else set()
     elif decoded.matters:
         count.unreadable += len(record.origins)
+
+
+def _unrecorded(
+    events: Sequence[Event], ledger: Ledger, places: Iterable[Place], proof: Proof | None
+) -> Iterator[Lost]:
+    """The times in which trails did not record what matters; with digests, by proven records alone."""
+    proven = ledger.proven() if proof is not None else None
+    counting = [event for event in events if proven is None or event.key in proven]
+    for gap in unrecorded(counting):
+        what = f"{gap.event.name} (event {gap.event.event_id})"
+        for account, region in places:
+            if gap.concerns(account, region):
+                yield Lost(account, region, gap.start, gap.end, HoleReason(gap.reason.value), what)
 
 
 def _told(dispute: Dispute) -> Skipped:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class Access(Struct, frozen=True):
-    """How AWS is reached, and how far files are trusted."""
+    """How AWS is reached, and how far files are trusted.
+
+    ``assume_complete`` is the user's word that the evidence lacks nothing but what could not be read.
+    """
 
     profile: str | None
     endpoint_url: str | None
@@ -22,6 +25,7 @@ class Access(Struct, frozen=True):
     request_payer: str | None
     delivery_lag: timedelta
     max_ratio: int
+    assume_complete: bool = False
 
 
 class Request(Struct, frozen=True):

@@ -75,7 +75,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
         asked = {"questions": len(questions)}
     addresses = {ip_network(each.ip) for each in questions if isinstance(each, Question)}
     history, evidence = ask(replace(request, wanted=replace(request.wanted, ip=tuple(addresses))))
-    witness = Witness(history, Coverage(evidence.coverage), verified=evidence.verified)
+    witness = Witness(history, Coverage(evidence.coverage, evidence.lost), verified=evidence.verified)
     answers = list(_answers(witness, questions, request.wanted))
     status = respond(request, output, evidence, answers, **asked)
     if not request.quiet and any(map(can_have_digests, request.sources)) and not request.verify:

@@ -36,6 +36,10 @@ _WEB_IDENTITY = "AssumeRoleWithWebIdentity"
 _ASSUME_ROLE = "AssumeRole"
 """Never read by its name: nodes and services make most of these calls, and a pod's is found by its key."""
 
+_ELSEWHERE = frozenset((_ASSUME_ROLE, _WEB_IDENTITY, *TRAIL_CALLS, *BUCKET_CALLS))
+"""Calls that concern no interface: who was issued credentials is asked by session, and what a trail records
+says nothing of AWS's own event history."""
+
 _POD_SESSION = "eks-"
 _SECOND = timedelta(seconds=1)
 
@@ -130,7 +134,7 @@ class Plan:
                 yield from self._scan(names, probing=True)
                 yield from self._walk()
         else:
-            left_out = (_ASSUME_ROLE, _WEB_IDENTITY) if scope.addresses else (_ASSUME_ROLE,)
+            left_out = _ELSEWHERE if scope.addresses else (_ASSUME_ROLE,)
             names = [name for name in scope.event_names if name not in left_out]
             yield from self._scan(names, probing=False)
             yield from self._walk()
@@ -197,7 +201,7 @@ class Plan:
 
     def _doubtful(self) -> list[str]:
         """The event names that have to be read, as the walk may have missed their events."""
-        names = (name for name in self._scope.event_names if name not in (_ASSUME_ROLE, _WEB_IDENTITY))
+        names = (name for name in self._scope.event_names if name not in _ELSEWHERE)
         return [name for name in self._index.doubtful(names) if name not in self._settled]
 
     def _scan(self, names: Iterable[str], *, probing: bool) -> Iterator[Page | Skipped | Note]:
