@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from cnitrail.answers.filters import Filter
-from cnitrail.model import Coverage, Hole, Period
+from cnitrail.model import Coverage, Hole, HoleReason, Period
 
 
 def uncovered(coverage: Coverage, second: datetime, wanted: Filter) -> Iterator[str]:
@@ -46,9 +46,19 @@ def lasting(span: timedelta) -> str:
 
 def unread(hole: Hole, place: str | None = None) -> str:
     """What of an account and Region, as ``place_of`` names them, was not read."""
-    of = f" of {place}" if place else ""
-    what = f"a log file{of} is missing" if hole.partial else f"little or nothing{of} was read"
+    what = _MISSING[hole.reason].format(of=f" of {place}" if place else "")
     return f"{what} between {clock(hole.start)} and {clock(hole.end)}"
+
+
+_MISSING = {
+    HoleReason.GAP: "little or nothing{of} was read",
+    HoleReason.MISSING: "a log file{of} is missing",
+    HoleReason.UNREAD: "a log file or record{of} could not be read",
+    HoleReason.ALTERED: "a log file{of} was changed after delivery, and is not used",
+    HoleReason.STOPPED: "the trail{of} was stopped, and recorded nothing",
+    HoleReason.NARROWED: "the trail{of} did not record all calls that change something",
+    HoleReason.DELETED: "the trail{of} was deleted, and recorded nothing",
+}
 
 
 def how_proven(coverage: Coverage) -> str:

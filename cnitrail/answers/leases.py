@@ -64,8 +64,9 @@ def attachment_entry(attachment: Attachment) -> AttachmentEntry:
         attachment=attachment.attachment,
         start=attachment.start.time,
         start_basis=attachment.start.basis,
-        end=attachment.end.time,
+        end=attachment.end.shown,
         end_basis=attachment.end.basis,
+        how=attachment.how,
     )
 
 
@@ -89,12 +90,28 @@ def _takes_instances(history: History, wanted: Filter, entry: LeaseEntry, interf
     instances = [attachment.instance for attachment in then]
     if not entry.attachments and interface.mark is not None:
         instances = [interface.mark[0]]
-    clusters = [
-        interface.cluster,
-        *(known.cluster for name in instances if (known := history.instances.get(name or ""))),
-        *(person.cluster for person in (entry.assigned_by,) if person),
-    ]
+    clusters = {
+        name
+        for instance in instances or [None]
+        for time in _times(history, entry, interface, instance)
+        for name in history.cluster_of(interface.eni, instance, time).names
+    }
+    person = entry.assigned_by
+    if person is not None and (not clusters or person.basis.cluster != "role-name"):
+        clusters.update(filter(None, (person.cluster,)))
     return wanted.takes_value("instance", *instances) and wanted.takes_value("cluster", *clusters)
+
+
+def _times(
+    history: History, entry: LeaseEntry, interface: Interface, instance: str | None
+) -> Iterator[datetime | None]:
+    """The times of a lease at which tags may name another cluster than before: its start, and each later."""
+    node = history.instances.get(instance or "")
+    yield entry.start
+    for tagged in (*interface.tagged, *(node.tagged if node else ())):
+        since, end = tagged.since, entry.end
+        if (entry.start is None or entry.start <= since) and (end is None or since <= end):
+            yield since
 
 
 def _entry(history: History, lease: Lease, interface: Interface) -> LeaseEntry:
@@ -112,11 +129,12 @@ def _entry(history: History, lease: Lease, interface: Interface) -> LeaseEntry:
         start_basis=start.basis,
         start_event=start.event.event_id if start.event else None,
         assigned_by=actor_of(history, start),
-        end=end.time,
+        end=end.shown,
         end_basis=end.basis,
         end_event=end.event.event_id if end.event else None,
         released_by=actor_of(history, end),
         attachments=tuple(attachment_entry(each) for each in interface.attachments if _meets(each, lease)),
+        unproven=interface.eni in history.unproven,
     )
 
 

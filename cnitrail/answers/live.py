@@ -55,7 +55,7 @@ def _place(entry: ComparedEntry) -> tuple[object, ...]:
 def _takes(history: History, wanted: Filter, entry: ComparedEntry, live: LiveInterface | None) -> bool:
     """Whether the trail or EC2 puts an interface where it was asked for."""
     names = (entry.instance, entry.live_instance)
-    known = (history.instances.get(name or "") for name in names)
+    clusters = (name for each in names for name in history.cluster_of(None, each, None).names)
     sides = (entry, live) if live is not None else (entry,)
     return (
         wanted.takes_value("eni", entry.eni)
@@ -64,9 +64,7 @@ def _takes(history: History, wanted: Filter, entry: ComparedEntry, live: LiveInt
         and wanted.takes_value("account", *(side.account for side in sides))
         and wanted.takes_value("region", *(side.region for side in sides))
         and wanted.takes_value("instance", *names)
-        and wanted.takes_value(
-            "cluster", *(side.cluster for side in sides), *(each.cluster for each in known if each)
-        )
+        and wanted.takes_value("cluster", *entry.clusters, *(side.cluster for side in sides), *clusters)
         and wanted.takes_addresses(each.ip for each in entry.addresses)
     )
 
@@ -148,7 +146,6 @@ class _Comparison:
         return _entry(entry, Match.GONE, reasons, None, addresses)
 
     def _only_live(self, live: LiveInterface) -> ComparedEntry:
-        instance = self._history.instances.get(live.instance or "")
         described = self._present.instances.get(live.instance or "")
         entry = StateEntry(
             eni=live.eni,
@@ -157,7 +154,7 @@ class _Comparison:
             region=live.region,
             vpc=live.vpc,
             subnet=live.subnet,
-            cluster=live.cluster or (instance.cluster if instance else None),
+            cluster=live.cluster or self._history.cluster_of(None, live.instance, None).name,
             attached=live.attachment is not None,
             instance=live.instance,
             instance_type=described.instance_type if described else None,

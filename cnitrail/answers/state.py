@@ -35,7 +35,7 @@ def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry
     ]
     entries.sort(key=lambda entry: (entry.instance or "~", entry.device_index or 0, entry.eni))
     for entry in entries:
-        if _takes(history, wanted, entry):
+        if _takes(wanted, entry):
             yield entry
 
 
@@ -75,18 +75,23 @@ def _is_attached(interface: Interface, attachment: Attachment | None, at: dateti
     return False if detached or interface.created.time is not None else None
 
 
-def _takes(history: History, wanted: Filter, entry: StateEntry) -> bool:
-    instance = history.instances.get(entry.instance or "")
+def _takes(wanted: Filter, entry: StateEntry) -> bool:
     return (
         wanted.takes_value("instance", entry.instance)
-        and wanted.takes_value("cluster", entry.cluster, instance.cluster if instance else None)
+        and wanted.takes_value("cluster", *entry.clusters)
         and wanted.takes_addresses(each.ip for each in entry.addresses)
     )
 
 
 def _entry(history: History, interface: Interface, held: list[Lease], at: datetime) -> StateEntry:
     attachment = _attachment(interface, at)
-    instance = history.instances.get((attachment.instance if attachment else None) or "")
+    name, basis = (
+        (attachment.instance, attachment.how)
+        if attachment is not None and attachment.instance is not None
+        else history.instance_of(interface.eni, at)
+    )
+    instance = history.instances.get(name or "")
+    cluster = history.cluster_of(interface.eni, name, at)
     return StateEntry(
         eni=interface.eni,
         eni_kind=interface.kind,
@@ -94,9 +99,12 @@ def _entry(history: History, interface: Interface, held: list[Lease], at: dateti
         region=interface.region,
         vpc=interface.vpc,
         subnet=interface.subnet,
-        cluster=interface.cluster or (instance.cluster if instance else None),
+        cluster=cluster.name,
+        clusters=cluster.names,
+        instance_basis=basis,
+        unproven=interface.eni in history.unproven,
         attached=_is_attached(interface, attachment, at),
-        instance=attachment.instance if attachment else None,
+        instance=name,
         instance_type=instance.instance_type if instance else None,
         device_index=attachment.device_index if attachment else None,
         attachment=attachment.attachment if attachment else None,
@@ -108,7 +116,7 @@ def _entry(history: History, interface: Interface, held: list[Lease], at: dateti
                 kind=lease.kind,
                 start=lease.start.time,
                 start_basis=lease.start.basis,
-                end=lease.end.time,
+                end=lease.end.shown,
                 end_basis=lease.end.basis,
             )
             for lease in sorted(held, key=lambda lease: order_of(lease.held))

@@ -1,5 +1,6 @@
 """Who added, moved or removed which addresses, when."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,7 +9,6 @@ from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.model import (
-    ActorKind,
     Attachment,
     Basis,
     Effect,
@@ -24,10 +24,13 @@ from cnitrail.model import (
     is_prefix,
     order_of,
 )
+from cnitrail.model.callers import may_mark
 
 _OWN_INTERFACE = (Effect.ASSIGN, Effect.UNASSIGN, Effect.CREATE)
 """What a node does to its own interfaces only; it also deletes those that others left behind."""
 
+
+_INSTANCE_ID = re.compile(r"i-[0-9a-f]{8,17}")
 
 _NAMED = {Effect.LAUNCH: "launch", Effect.ATTACH: "attach"}
 """How the instance is known that a call itself names."""
@@ -55,17 +58,26 @@ def calls(history: History, wanted: Filter) -> Iterator[tuple[Event, TimelineEnt
 
 def takes_place(wanted: Filter, entry: TimelineEntry) -> bool:
     """Whether an entry is about the places and addresses that were asked for."""
-    clusters = (entry.cluster, entry.actor.cluster)
+    losers = entry.moved
     return (
-        wanted.takes_value("instance", entry.instance)
-        and wanted.takes_value("eni", entry.eni, *(moved.from_eni for moved in entry.moved))
-        and wanted.takes_value("vpc", entry.vpc)
-        and wanted.takes_value("subnet", entry.subnet)
+        wanted.takes_value("instance", entry.instance, *(loser.from_instance for loser in losers))
+        and wanted.takes_value("eni", entry.eni, *(loser.from_eni for loser in losers))
+        and wanted.takes_value("vpc", entry.vpc, *(loser.from_vpc for loser in losers))
+        and wanted.takes_value("subnet", entry.subnet, *(loser.from_subnet for loser in losers))
         and wanted.takes_value("account", entry.account)
         and wanted.takes_value("region", entry.region)
-        and wanted.takes_value("cluster", *clusters)
+        and wanted.takes_value("cluster", *_clusters(entry))
         and wanted.takes_addresses(_addresses(entry))
     )
+
+
+def _clusters(entry: TimelineEntry) -> Iterator[str | None]:
+    """The clusters that a call concerns; its caller's counts if nothing stronger than a name says so."""
+    yield from entry.clusters
+    for loser in entry.moved:
+        yield from loser.from_clusters
+    if not entry.clusters or entry.actor.basis.cluster != "role-name":
+        yield entry.actor.cluster
 
 
 def _addresses(entry: TimelineEntry) -> Iterator[Held]:
@@ -88,7 +100,11 @@ def _leases_by_ending_event(history: History) -> dict[str, list[Lease]]:
 
 
 def _entries(history: History, event: Event, ended: list[Lease]) -> Iterator[TimelineEntry]:
-    """One entry for each interface that the event touches."""
+    """One entry for each interface that the event touches, or would touch if it counted."""
+    if event.key in history.set_aside:
+        for subject in event.subjects:
+            yield _set_aside(history, event, subject)
+        return
     if event.effect is Effect.TERMINATE and event.failure is None:
         for subject in event.subjects:
             enis = sorted({lease.eni for lease in ended if _was_on(history, lease.eni, event, subject)})
@@ -114,10 +130,35 @@ def _entry(history: History, event: Event, subject: Subject, ended: list[Lease])
     attachment = _attachment(interface, subject, event.time)
     instance, basis = _instance(history, event, subject, interface, attachment)
     known_instance = history.instances.get(instance or "")
+    cluster = history.cluster_of(eni, instance, event.time)
     held = tuple(holding.held for holding in subject.added)
     removed = subject.removed
     if event.effect in (Effect.DELETE, Effect.TERMINATE):
         removed = tuple(sorted((lease.held for lease in ended if lease.eni == eni), key=order_of))
+    return replace(
+        _said(history, event, subject),
+        eni=eni,
+        eni_kind=interface.kind if interface else None,
+        attachment=subject.attachment or (attachment.attachment if attachment else None),
+        device_index=_first(subject.device_index, attachment.device_index if attachment else None),
+        instance=instance,
+        instance_basis=basis,
+        instance_type=known_instance.instance_type if known_instance else subject.instance_type,
+        cluster=cluster.name,
+        clusters=cluster.names,
+        cluster_basis=cluster.basis,
+        claimed_instance=_claimed(subject, interface, event.time, instance),
+        vpc=(interface.vpc if interface else None) or subject.vpc,
+        subnet=(interface.subnet if interface else None) or subject.subnet,
+        added=() if subject.existing else held,
+        shown=held if subject.existing else (),
+        removed=removed,
+        moved=_moved(history, subject, ended, event.time),
+    )
+
+
+def _said(history: History, event: Event, subject: Subject) -> TimelineEntry:
+    """What a record itself says, without the history; it added and removed nothing."""
     return TimelineEntry(
         time=event.time,
         event_id=event.event_id,
@@ -128,29 +169,53 @@ def _entry(history: History, event: Event, subject: Subject, ended: list[Lease])
         account=event.account,
         region=event.region,
         actor=history.actors[event.key],
-        eni=eni,
-        eni_kind=interface.kind if interface else None,
-        attachment=subject.attachment or (attachment.attachment if attachment else None),
-        device_index=_first(subject.device_index, attachment.device_index if attachment else None),
-        instance=instance,
-        instance_basis=basis,
-        instance_type=known_instance.instance_type if known_instance else subject.instance_type,
-        cluster=(interface.cluster if interface else None)
-        or (known_instance.cluster if known_instance else None),
-        vpc=(interface.vpc if interface else None) or subject.vpc,
-        subnet=(interface.subnet if interface else None) or subject.subnet,
-        added=() if subject.existing else held,
-        shown=held if subject.existing else (),
-        removed=removed,
+        eni=subject.eni,
+        eni_kind=None,
+        attachment=subject.attachment,
+        device_index=subject.device_index,
+        instance=None,
+        instance_basis=None,
+        instance_type=subject.instance_type,
+        cluster=None,
+        vpc=subject.vpc,
+        subnet=subject.subnet,
+        added=(),
+        removed=(),
+        shown=(),
         requested=subject.requested,
         requested_addresses=subject.requested_addresses,
-        moved=_moved(subject, ended),
+        moved=(),
         trunk=subject.trunk,
         public_address=subject.public_address,
         allocation=subject.allocation,
         origins=event.origins,
+        proven=None if history.proven is None else event.key in history.proven,
+        damaged=event.damaged,
+        disputed=bool(event.disputed),
+        correction_of=event.key if event.corrects else None,
         trail=event.trail,
     )
+
+
+def _set_aside(history: History, event: Event, subject: Subject) -> TimelineEntry:
+    """A call that moves nothing: what it names is only what its record says."""
+    named = (*(holding.held for holding in subject.added), *subject.removed)
+    return replace(
+        _said(history, event, subject),
+        claimed_instance=subject.instance,
+        requested_addresses=tuple(dict.fromkeys((*subject.requested_addresses, *map(str, named)))),
+        set_aside=history.set_aside[event.key],
+    )
+
+
+def _claimed(
+    subject: Subject, interface: Interface | None, time: datetime, instance: str | None
+) -> str | None:
+    """The instance that somebody wrote on an interface, if it is not known to be on that one."""
+    marks = [(*subject.mark, time)] if subject.mark is not None else []
+    marks += [each for each in interface.claimed if each[2] <= time] if interface is not None else []
+    named = [name for name, _, _ in marks if name != instance]
+    return named[-1] if named else None
 
 
 def _first(one: int | None, other: int | None) -> int | None:
@@ -194,28 +259,54 @@ def _instance(
         instance = history.associations.get(subject.association, (None, None))[1]
         if instance is not None:
             return instance, "attach"
-    mark = subject.mark or (interface.mark_at(event.time) if interface is not None else None)
-    if mark is not None and not _moved_away(interface, mark[0]):
-        return mark
-    actor = event.actor
-    own = actor.kind is ActorKind.INSTANCE_ROLE and event.effect in _OWN_INTERFACE
-    if own and not _moved_away(interface, actor.instance):
-        return actor.instance, "session"
+    eni = interface.eni if interface is not None else None
+    made_for = history.instance_of(eni, event.time) if eni else _made_for(history, event, subject)
+    if made_for[0] is not None:
+        return made_for
+    caller = history.actors[event.key].instance
+    if caller is not None and event.effect in _OWN_INTERFACE and _is_its_own(subject, interface, caller):
+        return caller, "session"
     return None, None
 
 
-def _moved_away(interface: Interface | None, instance: str | None) -> bool:
-    """Whether the interface is known to have been on another instance."""
+def _made_for(history: History, event: Event, subject: Subject) -> tuple[str | None, str | None]:
+    """The instance for which the VPC CNI tried to make an interface."""
+    mark = subject.mark
+    if mark is None or event.effect is not Effect.CREATE:
+        return None, None
+    return mark if may_mark(history.actors[event.key], mark[0]) else (None, None)
+
+
+def _never_elsewhere(interface: Interface | None, instance: str) -> bool:
+    """Whether no event shows an interface on another instance."""
     attachments = interface.attachments if interface else ()
-    return any(each.instance not in (None, instance) for each in attachments)
+    return all(each.instance in (None, instance) for each in attachments)
 
 
-def _moved(subject: Subject, ended: list[Lease]) -> tuple[Moved, ...]:
-    """The addresses that a call took from another interface, where the history shows which."""
+def _is_its_own(subject: Subject, interface: Interface | None, caller: str) -> bool:
+    """Whether a node that calls with its own role may mean an interface of its own.
+
+    An operator on one node calls for all of them, and says so in the description.
+    """
+    others = set(_INSTANCE_ID.findall(subject.description or "")) - {caller}
+    return not others and _never_elsewhere(interface, caller)
+
+
+def _moved(history: History, subject: Subject, ended: list[Lease], time: datetime) -> tuple[Moved, ...]:
+    """The addresses that a call took from another interface, if the history shows which."""
     if not subject.reassign:
         return ()
     return tuple(
-        Moved(lease.held, lease.eni)
+        _loss(history, lease, time)
         for lease in ended
         if lease.eni != subject.eni and lease.end.basis is Basis.IMPLIED and not is_prefix(lease.held)
     )
+
+
+def _loss(history: History, lease: Lease, time: datetime) -> Moved:
+    """An address that an interface lost, with where that interface was."""
+    loser = history.interfaces[lease.eni]
+    attachment = history.attachment_of(lease.eni, time)
+    instance = attachment.instance if attachment is not None else None
+    clusters = history.cluster_of(lease.eni, instance, time).names
+    return Moved(lease.held, lease.eni, instance, loser.vpc, loser.subnet, clusters)

@@ -1,7 +1,7 @@
 """Who held an address at a second. A wrong holder is the one unforgivable answer."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from itertools import accumulate
@@ -13,10 +13,12 @@ from cnitrail.answers.gaps import clock, place_of, uncovered, unread
 from cnitrail.answers.leases import actor_of, takes_interface
 from cnitrail.model import (
     Address,
+    Attachment,
     Basis,
     Bound,
     Coverage,
     Effect,
+    Event,
     Ground,
     Held,
     History,
@@ -24,10 +26,14 @@ from cnitrail.model import (
     Hole,
     Interface,
     Lease,
+    SetAside,
+    Subject,
     Verdict,
     WhoAnswer,
+    held_of,
     is_prefix,
 )
+from cnitrail.model.callers import named
 from cnitrail.times import FIRST, LAST
 
 _SOON = timedelta(minutes=10)
@@ -46,6 +52,8 @@ class Witness:
         self._verified = verified
         self._groups: dict[Held, list[_Group]] = {}
         self._disputed = [event for event in history.events if event.disputed]
+        self._damaged = _Named(event for event in history.events if event.damaged)
+        self._aside = [event for event in history.events if event.key in history.set_aside]
 
     def who(self, ip: Address, at: datetime, wanted: Filter) -> WhoAnswer:
         """Who held an address in the second of a time, by the evidence.
@@ -90,6 +98,10 @@ class Witness:
         grounds = [self._ground(lease, second) for lease in found]
         if self._verified:
             reasons += dict.fromkeys(map(_footing, grounds))
+            if verdict is Verdict.CERTAIN and any(each.ground is not Ground.PROVEN for each in grounds):
+                verdict = Verdict.LIKELY
+        reasons += self._unread(ip, second)
+        reasons += self._set_aside(ip, {lease.eni for lease in found})
         return WhoAnswer(
             ip=str(ip),
             at=second,
@@ -126,8 +138,28 @@ class Witness:
         begins = [lease.start] + ([attachment.start] if attachment and attachment.instance else [])
         start = min(each.time or FIRST for each in begins)
         end = max(second, lease.end.time or second)
-        place = interface.account, interface.region
-        return _Ground(self._coverage.ground(*place, start, end), start, end)
+        ground = self._coverage.ground(*interface.place, start, end)
+        if lease.eni in self._history.unproven and ground is Ground.PROVEN:
+            ground = Ground.MERELY_READ
+        return _Ground(ground, start, end)
+
+    def _unread(self, ip: Address, second: datetime) -> Iterator[str]:
+        """Records that name the address and could not be read: where else it may have been."""
+        for lost in self._coverage.lost:
+            named = {held for text in lost.addresses if (held := held_of(text)) is not None}
+            before = lost.start is None or lost.start <= second
+            if before and not named.isdisjoint(_holdings_of(ip)):
+                on = f" on {', '.join(lost.enis)}" if lost.enis else ""
+                yield f"{lost.what} names it{on}: it may have been there"
+
+    def _set_aside(self, ip: Address, enis: set[str]) -> Iterator[str]:
+        """What records say of the address, or of who held it, that do not count here."""
+        held = set(_holdings_of(ip))
+        for event in self._aside:
+            named = {each for subject in event.subjects for each in _held_of(subject)}
+            if not named.isdisjoint(held) or any(subject.eni in enis for subject in event.subjects):
+                why = _ASIDE[self._history.set_aside[event.key]]
+                yield f"{event.name} at {clock(event.time)} (event {event.event_id}) is set aside: {why}"
 
     def _groups_of(self, held: Held) -> "list[_Group]":
         """The holdings of an address, indexed when they are first asked for."""
@@ -144,11 +176,13 @@ class Witness:
     def _holder(self, lease: Lease, second: datetime) -> Holder:
         interface = self._interface(lease)
         attachment = interface.attachment_at(second)
+        instance, basis = self._history.instance_of(lease.eni, second)
         start_event = lease.start.event if lease.start.basis is Basis.OBSERVED else None
         return Holder(
             eni=lease.eni,
             eni_kind=interface.kind,
-            instance=attachment.instance if attachment else None,
+            instance=instance,
+            instance_basis=basis,
             vpc=interface.vpc,
             subnet=interface.subnet,
             account=interface.account,
@@ -158,7 +192,7 @@ class Witness:
             prefix=lease.held if is_prefix(lease.held) else None,
             start=lease.start.time,
             start_basis=lease.start.basis,
-            end=lease.end.time,
+            end=lease.end.shown,
             end_basis=lease.end.basis,
             assigned_by=actor_of(self._history, lease.start),
             assign_event=start_event.event_id if start_event else None,
@@ -166,21 +200,50 @@ class Witness:
 
     def _doubts(self, lease: Lease, second: datetime) -> Iterator[str]:
         """Why an only holder is not beyond doubt at a second."""
+        interface = self._interface(lease)
         if lease.start.basis is not Basis.OBSERVED:
             yield "since when it held the address is not in the evidence"
-        if lease.end.basis is Basis.OPEN:
-            yield "no end of it is in the evidence"
-            yield from self._beyond(lease, second)
-        elif lease.end.basis is not Basis.OBSERVED:
-            yield "its end is only implied"
+        if lease.end.basis is not Basis.OBSERVED and not self._lives(interface, second):
+            if lease.end.basis is Basis.OPEN:
+                yield "no end of it is in the evidence"
+                yield from self._beyond(lease, second)
+            else:
+                yield "its end is only implied"
         if lease.doubt_from is not None and second >= lease.doubt_from:
             yield (
-                f"another interface showed the address at {clock(lease.doubt_from)}, "
+                f"another interface may have taken the address at {clock(lease.doubt_from)}, "
                 "and the evidence does not tell whether the two are in one VPC"
             )
+        if interface.disputed_owner:
+            yield f"records of several accounts or Regions name {lease.eni}, and none shows who made it"
+        if not self._coverage.is_known(*interface.place):
+            yield _UNKNOWN_COVERAGE
         yield from self._disputes(lease, second)
+        yield from self._damages(lease, second)
         yield from self._holes(lease, second)
         yield from self._attachment_doubts(lease, second)
+
+    def _lives(self, interface: Interface, second: datetime) -> bool:
+        """Whether a later event shows that an interface was still there.
+
+        An address does not leave an interface that lives on without an event that names it. If the
+        interface was on an instance, and no event took it off, the instance's own life shows it.
+        """
+        attachment = interface.attachment_at(second)
+        return _later(interface.alive, second) or (attachment is not None and self._runs(attachment, second))
+
+    def _runs(self, attachment: Attachment, second: datetime) -> bool:
+        """Whether a later event shows that an instance was not terminated yet."""
+        instance = self._history.instances.get(attachment.instance or "")
+        return instance is not None and _later(instance.alive, second)
+
+    def _damages(self, lease: Lease, second: datetime) -> Iterator[str]:
+        """Records of damaged files that name what a lease is about: any of their text may be altered."""
+        attachment = self._interface(lease).attachment_at(second)
+        names = (lease.eni, attachment.instance if attachment else None, lease.held)
+        event = self._damaged.of(names)
+        if event is not None:
+            yield f"{event.name} (event {event.event_id}) comes from a damaged file: it may be altered"
 
     def _disputes(self, lease: Lease, second: datetime) -> Iterator[str]:
         """Events of the time that a lease rests on, of which records disagree: any of them may be false."""
@@ -199,17 +262,41 @@ class Witness:
         interface = self._interface(lease)
         attachment = interface.attachment_at(second)
         if attachment is None or attachment.instance is None:
+            instance, basis = self._history.instance_of(lease.eni, second)
+            if instance is not None and basis is not None:
+                yield f"no event attaches the interface to {instance}: that is inferred from {_HOW[basis]}"
             return
         start, end, instance = attachment.start, attachment.end, attachment.instance
         if second in (start.time, end.time):
             yield f"the interface was attached or detached in that very second ({instance})"
         ended = end.event.effect if end.event is not None else None
+        if start.basis is not Basis.OBSERVED and attachment.how == "attach":
+            yield f"since when the interface was on {instance} is not in the evidence"
+        if attachment.how not in ("attach", "launch"):
+            how = _HOW[attachment.how]
+            yield f"no event attaches the interface to {instance}: that is inferred from {how}"
         if end.basis is Basis.IMPLIED and ended is not Effect.TERMINATE and end.time is not None:
             yield f"the interface left {instance} at an unknown time before {clock(end.time)}"
+        elif end.basis is not Basis.OBSERVED and not self._stays(attachment, second):
+            if end.time is not None and self._ended_before(instance):
+                yield f"{instance} ended at an unknown time before {clock(end.time)}"
+            else:
+                yield f"no later event shows that {instance} was still running, with the interface"
         if start.time is not None and end.basis is not Basis.OBSERVED:
             hole = self._hole(lease, start.time, second)
             if hole is not None:
                 yield f"{unread(hole)}: the interface may have left {instance} there"
+
+    def _ended_before(self, instance: str) -> bool:
+        """Whether all that is known of an instance's end is that it was over when somebody ended it."""
+        known = self._history.instances.get(instance)
+        return known is not None and known.ended.basis is Basis.IMPLIED
+
+    def _stays(self, attachment: Attachment, second: datetime) -> bool:
+        """Whether a later event shows that the interface had not left with its instance unseen."""
+        interface = self._history.interfaces[attachment.eni]
+        went_with_it = attachment.dies_with_instance and _later(interface.alive, second)
+        return went_with_it or self._runs(attachment, second)
 
     def _holes(self, lease: Lease, second: datetime) -> Iterator[str]:
         """A hole in the evidence between a time and the sign that the address was held.
@@ -264,7 +351,7 @@ class Witness:
 
     def _implication(self, end: Bound) -> str:
         assert end.event is not None
-        who = self._history.actors[end.event.key].label
+        who = named(self._history.actors[end.event.key])
         if end.event.effect is Effect.TERMINATE:
             return f"the instance was terminated by {who}"
         elsewhere = ", ".join(sorted({subject.eni for subject in end.event.subjects if subject.eni}))
@@ -276,8 +363,9 @@ class Witness:
 
     def _call(self, bound: Bound) -> str:
         assert bound.event is not None
-        actor = self._history.actors[bound.event.key]
-        return f"{actor.label} ({bound.event.name}, event {bound.event.event_id})"
+        event = bound.event
+        corrected = f", which corrects event {event.key}" if event.corrects else ""
+        return f"{named(self._history.actors[event.key])} ({event.name}, event {event.event_id}{corrected})"
 
     def _next(self, groups: "list[_Group]", found: list[Lease]) -> Iterator[str]:
         """Where the address turned up soon after it was let go."""
@@ -319,6 +407,21 @@ class Witness:
             if follower is not None and follower.start.time is not None:
                 yield f"next assigned on {follower.eni} at {self._deed(follower.start)}"
         yield from uncovered(self._coverage, second, wanted)
+
+
+class _Named:
+    """Events by what they name."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._events: dict[object, Event] = {}
+        for event in events:
+            for subject in event.subjects:
+                for name in (subject.eni, subject.instance, *_held_of(subject)):
+                    self._events.setdefault(name, event)
+
+    def of(self, names: Iterable[object]) -> Event | None:
+        """The first event that names one of some things."""
+        return next((self._events[name] for name in names if name is not None and name in self._events), None)
 
 
 class _Group:
@@ -379,6 +482,34 @@ def _footing(known: _Ground) -> str:
         Ground.MERELY_READ: f"merely read: digests do not prove all {span}",
         Ground.MISSING: f"not proven by digests: not all {span} was read",
     }[known.ground]
+
+
+_UNKNOWN_COVERAGE = (
+    "coverage unknown: nothing shows which other events of that time were logged; "
+    "--assume-complete states that the evidence has them all"
+)
+
+_HOW = {
+    "description": "the description that the VPC CNI gave it",
+    "tag": "the tag that the VPC CNI gave it",
+    "session": "the instance's own calls on it",
+}
+
+_ASIDE = {
+    SetAside.FOREIGN: "the interface or instance belongs to another account or Region",
+    SetAside.UNPROVEN: "no digest vouches for it, and it never changes what proven records say",
+}
+
+
+def _later(alive: datetime | None, second: datetime) -> bool:
+    return alive is not None and alive > second
+
+
+def _held_of(subject: Subject) -> Iterator[Held]:
+    """The addresses and prefixes that a call moved, or asked for."""
+    yield from (holding.held for holding in subject.added)
+    yield from subject.removed
+    yield from (held for text in subject.requested_addresses if (held := held_of(text)) is not None)
 
 
 def _holdings_of(ip: Address) -> tuple[Held, Held]:

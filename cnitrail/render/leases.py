@@ -26,6 +26,7 @@ COLUMNS: Columns = {
     "end_basis": lambda entry: entry.end_basis.value,
     "end_event": lambda entry: entry.end_event,
     "released_by": lambda entry: entry.released_by and entry.released_by.label,
+    "unproven": lambda entry: entry.unproven,
     "released_by_kind": lambda entry: entry.released_by and entry.released_by.kind.value,
     "instances": lambda entry: [each.instance for each in entry.attachments if each.instance],
 }
@@ -53,7 +54,11 @@ def _row(entry: LeaseEntry) -> Row:
         [(str(entry.ip), "bold"), (entry.kind.value, "dim")],
         bound(entry.start, entry.start_basis, entry.assigned_by),
         bound(entry.end, entry.end_basis, entry.released_by),
-        [(entry.eni, ""), (entry.vpc or "VPC not known", "dim")],
+        [
+            (entry.eni, ""),
+            (entry.vpc or "VPC not known", "dim"),
+            *([("not proven: no digest vouches for it", "yellow")] if entry.unproven else []),
+        ],
         [(each.instance, "cyan") for each in entry.attachments if each.instance],
     )
 

@@ -23,11 +23,13 @@ _COLUMNS: Columns = {
     "cluster": lambda entry: entry.cluster,
     "attached": lambda entry: None if entry.attached is None else str(entry.attached).lower(),
     "instance": lambda entry: entry.instance,
+    "instance_basis": lambda entry: entry.instance_basis,
     "instance_type": lambda entry: entry.instance_type,
     "device_index": lambda entry: entry.device_index,
     "attachment": lambda entry: entry.attachment,
     "attached_since": lambda entry: entry.attached_since,
     "attached_basis": lambda entry: entry.attached_basis and entry.attached_basis.value,
+    "unproven": lambda entry: entry.unproven,
     "addresses": lambda entry: [each.ip for each in entry.addresses],
 }
 

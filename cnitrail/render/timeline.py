@@ -6,7 +6,7 @@ from typing import IO
 
 from msgspec import Struct, field
 
-from cnitrail.model import Actor, Answer, Effect, Held, TimelineEntry
+from cnitrail.model import Actor, Answer, Effect, Held, SetAside, TimelineEntry
 from cnitrail.model.callers import Names, Principal, named, principal_of
 from cnitrail.render.actors import facts
 from cnitrail.render.csv import Columns, table
@@ -49,6 +49,7 @@ COLUMNS: Columns = {
     "device_index": lambda entry: entry.device_index,
     "instance": lambda entry: entry.instance,
     "instance_basis": lambda entry: entry.instance_basis,
+    "eni_claimed_instance": lambda entry: entry.claimed_instance,
     "vpc": lambda entry: entry.vpc,
     "subnet": lambda entry: entry.subnet,
     "added": lambda entry: entry.added,
@@ -58,6 +59,11 @@ COLUMNS: Columns = {
     "requested_addresses": lambda entry: entry.requested_addresses,
     "moved": lambda entry: [f"{moved.ip}<{moved.from_eni}" for moved in entry.moved],
     "public_address": lambda entry: entry.public_address,
+    "set_aside": lambda entry: entry.set_aside and entry.set_aside.value,
+    "proven": lambda entry: entry.proven,
+    "damaged": lambda entry: entry.damaged,
+    "disputed": lambda entry: entry.disputed,
+    "correction_of": lambda entry: entry.correction_of,
     "origins": lambda entry: [f"{origin.source}#{origin.index}" for origin in entry.origins],
 }
 
@@ -120,10 +126,11 @@ def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:
 
 def _alike(entry: TimelineEntry) -> tuple[object, ...]:
     """What entries must share to be the same act."""
-    place = entry.eni, entry.instance, entry.public_address, entry.allocation
+    place = entry.eni, entry.instance, entry.public_address, entry.allocation, tuple(_notes(entry))
     asked = (entry.requested, entry.requested_addresses) if entry.error else None
     actor = entry.actor
-    return entry.event, entry.error, *place, asked, principal_of(actor), _credentials(actor), actor.agent
+    who = principal_of(actor), _credentials(actor), actor.agent
+    return entry.event, entry.error, entry.trail, *place, asked, *who
 
 
 def _credentials(actor: Actor) -> tuple[str | None, ...]:
@@ -148,6 +155,7 @@ def _call(burst: _Burst) -> Iterator[Part]:
             yield "asked for " + " ".join(first.requested_addresses), "dim"
         elif first.requested is not None:
             yield f"asked for {first.requested}", "dim"
+        yield from _notes(first)
         return
     yield first.event + times, "bold"
     yield from _addresses("+", "green", [held for entry in burst.entries for held in entry.added])
@@ -161,6 +169,29 @@ def _call(burst: _Burst) -> Iterator[Part]:
         yield f"{first.trail.trail or first.trail.bucket or 'a trail'} {first.trail.change}", "yellow"
     if first.public_address or first.allocation:
         yield f"public address {first.public_address or first.allocation}", "dim"
+    yield from _notes(first)
+
+
+_ASIDE = {
+    SetAside.FOREIGN: "set aside: the ENI or instance belongs to another account or Region",
+    SetAside.UNPROVEN: "set aside: no digest vouches for it",
+}
+
+
+def _notes(entry: TimelineEntry) -> Iterator[Part]:
+    """Why a record may not be what it says."""
+    if entry.set_aside is not None:
+        yield _ASIDE[entry.set_aside], "bold yellow"
+        if entry.requested_addresses:
+            yield "names " + " ".join(entry.requested_addresses), "dim"
+    elif entry.proven is False:
+        yield "not proven: no digest vouches for it", "yellow"
+    if entry.disputed:
+        yield "records of this event disagree", "yellow"
+    if entry.damaged:
+        yield "from a damaged file: any of it may be altered", "yellow"
+    if entry.correction_of is not None:
+        yield f"corrects event {entry.correction_of}", "dim"
 
 
 def _addresses(sign: str, style: str, held: list[Held]) -> Iterator[Part]:
@@ -190,6 +221,8 @@ def _where(entry: TimelineEntry) -> Iterator[Part]:
         yield entry.instance, "cyan"
     if entry.instance_type:
         yield entry.instance_type, "dim"
+    if entry.claimed_instance:
+        yield f"claimed for {entry.claimed_instance}", "dim"
     if entry.trunk:
         yield f"trunk {entry.trunk}", "dim"
     if not entry.eni and entry.attachment:

@@ -27,6 +27,7 @@ _COLUMNS: Columns = {
     "eni": lambda answer: _of_each(answer, lambda holder: holder.eni),
     "eni_kind": lambda answer: _of_each(answer, lambda holder: holder.eni_kind),
     "instance": lambda answer: _of_each(answer, lambda holder: holder.instance),
+    "instance_basis": lambda answer: _of_each(answer, lambda holder: holder.instance_basis),
     "device_index": lambda answer: _of_each(answer, lambda holder: holder.device_index),
     "vpc": lambda answer: _of_each(answer, lambda holder: holder.vpc),
     "subnet": lambda answer: _of_each(answer, lambda holder: holder.subnet),

@@ -96,7 +96,9 @@ class Case:
     def __init__(self, history: History, coverage: Coverage) -> None:
         self.history = history
         self.coverage = coverage
-        self.calls = tuple(Call(event, entry) for event, entry in calls(history, Filter()))
+        self.calls = tuple(
+            Call(event, entry) for event, entry in calls(history, Filter()) if entry.set_aside is None
+        )
 
     @cached_property
     def names(self) -> Names:

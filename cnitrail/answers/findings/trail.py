@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from cnitrail.answers.findings.case import Call, Case, Claim, grouped
-from cnitrail.answers.findings.words import listed, who
+from cnitrail.answers.findings.words import listed
 from cnitrail.answers.gaps import clock
 from cnitrail.model import Severity, TrailAction, Unrecorded, Unrecording
+from cnitrail.model.callers import Principal, principal_of
 
 _HIDDEN = (
     "Calls of that time are missing from the trail's log files. For 90 days AWS keeps them in its own event "
@@ -45,14 +46,13 @@ def trail_bucket_changed(case: Case) -> Iterator[Claim]:
     calls = [calls[0] for calls in case.by_event.values() if calls[0].event.trail is not None]
     for (_, bucket, _), group in grouped(_on_buckets(calls), _by_actor).items():
         names = listed(call.event.name for call in group)
-        sentence = f"{who(group[0].entry.actor)} called {names} on {bucket}, a bucket of log files."
+        sentence = f"{case.who(group[0].entry.actor)} called {names} on {bucket}, a bucket of log files."
         yield Claim(Severity.MEDIUM, sentence, _BUCKET, group)
     for call, before in _moved(calls):
         trail = call.event.trail
         assert trail is not None
-        sentence = (
-            f"{who(call.entry.actor)} let the trail {trail.trail} deliver to {trail.bucket}, not to {before}."
-        )
+        who = case.who(call.entry.actor)
+        sentence = f"{who} let the trail {trail.trail} deliver to {trail.bucket}, not to {before}."
         yield Claim(Severity.MEDIUM, sentence, _BUCKET, [call])
 
 
@@ -64,7 +64,7 @@ def _gap(case: Case, gap: Unrecorded, severity: Severity) -> Claim:
     what = "some of EC2's write calls" if gap.partly else "EC2's write calls"
     where = f" outside of {gap.unless_region}" if gap.unless_region else ""
     until = f"until {gap.ended_by.name} at {clock(gap.ended_by.time)}" if gap.ended_by else "on"
-    called = f"{who(calls[0].entry.actor)} {_CALLED[gap.reason]} {name} ({gap.event.name})"
+    called = f"{case.who(calls[0].entry.actor)} {_CALLED[gap.reason]} {name} ({gap.event.name})"
     return Claim(
         severity=severity,
         sentence=f"{called}: it did not record {what}{where} from {clock(gap.event.time)} {until}.",
@@ -100,6 +100,6 @@ def _action(call: Call) -> TrailAction | None:
     return call.event.trail.change if call.event.trail is not None else None
 
 
-def _by_actor(call: Call) -> tuple[str | None, str | None, str]:
+def _by_actor(call: Call) -> tuple[str | None, str | None, Principal]:
     trail = call.event.trail
-    return call.event.account, trail.bucket if trail is not None else None, who(call.entry.actor)
+    return call.event.account, trail.bucket if trail is not None else None, principal_of(call.entry.actor)

@@ -8,7 +8,9 @@ from msgspec import Struct
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import takes_interface
-from cnitrail.model import Attachment, Basis, Event, History, Instance, Interface, Lease, Subject
+from cnitrail.model import Attachment, Basis, Effect, Event, History, Instance, Interface, Lease, Subject
+from cnitrail.model.callers import may_mark
+from cnitrail.times import FIRST
 
 
 class Stay(Struct, frozen=True):
@@ -34,6 +36,8 @@ class Node(Struct, frozen=True):
     stays: tuple[Stay, ...]
     calls: tuple[Call, ...]
     since: datetime
+    clusters: tuple[str, ...]
+    """Those that its tags, or those of its interfaces, name in its whole life."""
 
     @property
     def until(self) -> datetime | None:
@@ -47,9 +51,8 @@ class Node(Struct, frozen=True):
 
     @property
     def cluster(self) -> str | None:
-        """The one cluster that its tags, or those of its interfaces, name."""
-        named = {stay.interface.cluster for stay in self.stays} - {None}
-        return self.instance.cluster or (named.pop() if len(named) == 1 else None)
+        """The one cluster that it was in; None if that is not known, or if there were several."""
+        return self.clusters[0] if len(self.clusters) == 1 else None
 
 
 def nodes(history: History, wanted: Filter) -> Iterator[Node]:
@@ -67,22 +70,35 @@ def nodes(history: History, wanted: Filter) -> Iterator[Node]:
     found = [
         node
         for name, of_node in stays.items()
-        if _takes(wanted, node := _node(history.instances[name], of_node, calls[name]))
+        if _takes(wanted, node := _node(history, history.instances[name], of_node, calls[name]))
     ]
     return iter(sorted(found, key=lambda node: (node.since, node.instance.instance)))
 
 
-def _node(instance: Instance, stays: list[Stay], calls: list[Call]) -> Node:
+def _node(history: History, instance: Instance, stays: list[Stay], calls: list[Call]) -> Node:
     starts = [stay.attachment.start.time for stay in stays if stay.attachment.start.time is not None]
     signs = [*starts, *(call.event.time for call in calls[:1])]
-    stays.sort(key=lambda stay: (stay.attachment.start.time or min(signs), stay.interface.eni))
-    return Node(instance, tuple(stays), tuple(calls), instance.launched.time or min(signs))
+    first = min(signs, default=FIRST)
+    stays.sort(key=lambda stay: (stay.attachment.start.time or first, stay.interface.eni))
+    clusters = {
+        name
+        for stay in stays
+        for time in (*_tagging(instance, stay), None)
+        for name in history.cluster_of(stay.interface.eni, instance.instance, time).names
+    }
+    since = instance.launched.time or first
+    return Node(instance, tuple(stays), tuple(calls), since, tuple(sorted(clusters)))
+
+
+def _tagging(instance: Instance, stay: Stay) -> Iterator[datetime]:
+    """When tags were written that name a cluster."""
+    return (tagged.since for tagged in (*instance.tagged, *stay.interface.tagged))
 
 
 def _takes(wanted: Filter, node: Node) -> bool:
     return (
         wanted.takes_value("instance", node.instance.instance)
-        and wanted.takes_value("cluster", node.cluster)
+        and wanted.takes_value("cluster", *node.clusters)
         and any(takes_interface(wanted, stay.interface) for stay in node.stays)
     )
 
@@ -91,21 +107,24 @@ def _calls(history: History) -> dict[str, list[Call]]:
     """The calls about each instance and its interfaces, in the order of the history."""
     calls: dict[str, list[Call]] = defaultdict(list)
     for event in history.events:
+        if event.key in history.set_aside:
+            continue
         for subject in event.subjects:
             eni = subject.eni or history.attachments.get(subject.attachment or "")
-            instance = subject.instance or _carrier(history.interfaces.get(eni or ""), subject, event)
+            instance = subject.instance or _carrier(history, eni, subject, event)
             if instance is not None:
                 calls[instance].append(Call(event, subject, eni))
     return calls
 
 
-def _carrier(interface: Interface | None, subject: Subject, event: Event) -> str | None:
+def _carrier(history: History, eni: str | None, subject: Subject, event: Event) -> str | None:
     """The instance that an interface is on at a call, or was on last, or was made for."""
-    on = _last(interface.attachments, event.time) if interface is not None else None
-    if on is not None:
-        return on
-    mark = subject.mark or (interface.mark_at(event.time) if interface is not None else None)
-    return mark[0] if mark is not None else None
+    interface = history.interfaces.get(eni or "")
+    if interface is not None:
+        mark = interface.mark_at(event.time)
+        return _last(interface.attachments, event.time) or (mark[0] if mark is not None else None)
+    mark = subject.mark if event.effect is Effect.CREATE else None
+    return mark[0] if mark is not None and may_mark(history.actors[event.key], mark[0]) else None
 
 
 def _last(attachments: Iterable[Attachment], time: datetime) -> str | None:

@@ -57,7 +57,7 @@ def _life(
     return InstanceLife(
         instance=instance,
         instance_type=known.instance_type if known else None,
-        cluster=(known.cluster if known else None) or (first.cluster if first and instance else None),
+        cluster=history.cluster_of(first.eni if first and instance else None, instance, end).name,
         account=known.account if known else first.account if first else None,
         region=known.region if known else first.region if first else None,
         limits=limits_of(known.instance_type) if known and known.instance_type else None,

@@ -63,5 +63,7 @@ def _doubt(lease: Lease) -> str | None:
     if lease.contested:
         return "the order of the calls in its first second is not known"
     if lease.doubt_from is not None:
-        return f"another interface showed the address at {clock(lease.doubt_from)}, perhaps in the same VPC"
+        return (
+            f"another interface may have taken the address at {clock(lease.doubt_from)}, if in the same VPC"
+        )
     return None
