@@ -39,6 +39,7 @@ ACCOUNTS = ("111122223333", "444455556666")
 REGIONS = ("us-east-1", "eu-west-1")
 START = 1_777_881_600  # 2026-05-04T08:00:00Z
 WINDOW = 300  # seconds of events that one log file holds
+NOTICED = 11  # so many windows without a file are noticed; fewer may be a quiet spell
 HEARTBEAT = 150  # seconds between two reads by a monitor, so that no window is empty
 LONGEST_DEATH = 5_000  # milliseconds from a termination to the end of its interfaces
 
@@ -1363,7 +1364,7 @@ def small_world(seed: int) -> tuple[World, Losses]:
 
     def hole() -> tuple[int, int]:
         start = moment()
-        return start, start + chance.randint(3, 15) * WINDOW
+        return start, start + chance.randint(NOTICED, 30) * WINDOW
 
     def delayed() -> tuple[tuple[int, int], ...]:
         some = range(chance.choice((0, 0, 1, 2, 4)))
@@ -1595,7 +1596,7 @@ def worlds(max_actions: int = 40) -> st.SearchStrategy[World]:
 
 
 def losses(
-    world: World, shortest_hole: int = 3 * WINDOW, drop_records: bool = False
+    world: World, shortest_hole: int = NOTICED * WINDOW, drop_records: bool = False
 ) -> st.SearchStrategy[Losses]:
     """Draw what goes wrong on the way, from nothing to much, near where things happened."""
     seconds = sorted({second_of(record) for record in world.records}) or [START]
@@ -1618,7 +1619,7 @@ def losses(
 
 
 def deliveries(
-    world: World, shortest_hole: int = 3 * WINDOW, drop_records: bool = False
+    world: World, shortest_hole: int = NOTICED * WINDOW, drop_records: bool = False
 ) -> st.SearchStrategy[Delivery]:
     """Draw how a world's logs reach the reader."""
     return st.builds(deliver, st.just(world), losses(world, shortest_hole, drop_records))

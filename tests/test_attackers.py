@@ -109,23 +109,31 @@ def stated(attack: Attack, entry: Answer) -> Iterator[Complaint]:
             yield "no claimed instance of an interface", str(entry)
 
 
-_OF_THE_VICTIM = ("eni", "eni_kind", "instance", "vpc", "subnet", "added", "removed", "moved", "outcome")
+# what a call takes from an interface of theirs is true, so that "moved" may have more beside them
+_OF_THE_VICTIM = ("eni", "eni_kind", "instance", "vpc", "subnet", "added", "removed", "outcome")
 _OF_ITS_ACTOR = ("kind", "service_account", "instance", "ipamd", "arn", "access_key_id")
 
 
-def said_of(entry: Answer) -> str:
-    """What an entry says that no other caller's words may change."""
+def said_of(entry: Answer, attack: Attack) -> str:
+    """What an entry says that no other caller's words may change.
+
+    Addresses that they took, or had, are another matter: what happened to those is true.
+    """
+    removed = [held for held in entry["removed"] if not attack.is_touched(held)]
+    entry = entry | {"removed": removed}
     said = [entry[name] for name in _OF_THE_VICTIM], [entry["actor"][name] for name in _OF_ITS_ACTOR]
     return json.dumps(said)
 
 
-def by_event(entries: Sequence[Answer], born: frozenset[str]) -> dict[str, list[str]]:
+def by_event(entries: Sequence[Answer], attack: Attack) -> dict[str, list[str]]:
     """What is said of each event about interfaces whose owner is in the logs, in any order."""
     found: dict[str, list[str]] = {}
     for entry in entries:
-        if entry["eni"] is not None and entry["eni"] not in born:
+        if entry["eni"] not in attack.born:
             continue
-        found.setdefault(entry["event_id"], []).append(said_of(entry))
+        if entry["effect"] == "terminate" and all(map(attack.is_touched, entry["removed"])):
+            continue  # an entry of its own only as far as the addresses were still there
+        found.setdefault(entry["event_id"], []).append(said_of(entry, attack))
     return {event: sorted(said) for event, said in found.items()}
 
 
@@ -133,7 +141,7 @@ def complaints(attack: Attack, place: Path) -> Iterator[Complaint]:
     """All that does not hold of one world with somebody who calls harmless APIs."""
     asked = list(questions(attack.world, attack.delivery, count=25))
     innocent = Evidence(place, attack.innocent)
-    before, calm = by_event(innocent.timeline(), attack.born), innocent.who(asked)
+    before, calm = by_event(innocent.timeline(), attack), innocent.who(asked)
     evidence = Evidence(place, attack.files)
     entries, answers = evidence.timeline(), evidence.who(asked)
     for entry in entries:
@@ -141,10 +149,10 @@ def complaints(attack: Attack, place: Path) -> Iterator[Complaint]:
             yield "no text inside a record is a record", str(entry)
         if entry["event_id"] in attack.theirs:
             yield from stated(attack, entry)
-    after = by_event(entries, attack.born)
+    after = by_event(entries, attack)
     for event, said in before.items():
-        if after[event] != said:
-            yield "nothing else said of others' calls", f"{said} {after[event]}"
+        if after.get(event) != said:
+            yield "nothing else said of others' calls", f"{said} {after.get(event)}"
     for question, pair, pair_before in zip(asked, answers, calm, strict=True):
         for answer, without in zip(pair, pair_before, strict=True):
             yield from wrong_certain(attack.world, question, answer)

@@ -75,7 +75,7 @@ class TestProof:
         result = run("who", "10.0.7.8", input_of("03"), "--at", "2025-03-04T10:30Z", "--verify", "-o", "json")
         told = json.loads(result.stdout)
         assert told["entries"][0]["verdict"] == "unknown"
-        assert told["evidence"]["sources"][0]["records"] == 78
+        assert told["evidence"]["sources"][0]["records"] == 76
 
     def test_04_an_unproven_session_gives_no_name(self) -> None:
         answer = who("10.0.0.50", "2025-03-04T10:30Z", input_of("04"), "--verify")
@@ -215,11 +215,12 @@ class TestTruth:
         answer = who("10.0.0.50", "2026-03-10T10:30Z", TRUTH / case, "--assume-complete")
         assert answer["verdict"] != "certain"
 
-    @pytest.mark.parametrize("case", ["file-torn", "file-gz"])
-    def test_a_file_that_cannot_be_read_leaves_doubt(self, case: str) -> None:
-        answer = who("10.0.0.50", "2026-03-10T10:30Z", TRUTH / case)
+    def test_a_file_that_cannot_be_read_leaves_doubt(self) -> None:
+        answer = who("10.0.0.50", "2026-03-10T10:30Z", TRUTH / "file-torn")
         assert answer["verdict"] == "likely"
         assert "could not be read" in json.dumps(answer["reasons"])
+        whole = who("10.0.0.50", "2026-03-10T10:30Z", TRUTH / "file-gz")
+        assert (whole["verdict"], enis(whole)) == ("likely", ["eni-0bbbbbbbbbbbbbbbb"])
 
     @pytest.mark.parametrize(("case", "ip"), [("p1a", "10.0.0.50"), ("p1c", "10.0.0.9")])
     def test_an_address_by_count_elsewhere_leaves_no_doubt(self, case: str, ip: str) -> None:

@@ -24,6 +24,7 @@ from cnitrail.model import (
     Ground,
     History,
     Hole,
+    HoleReason,
     Moment,
     Period,
     Proven,
@@ -156,7 +157,7 @@ class TestProvenTime:
     def test_where_a_log_file_that_digests_list_is_gone_something_is_missing(self) -> None:
         signs, proven = files("09:00", "14:00"), [delivered("12:00", "14:00")]
         (reach,) = cover(signs, (), proven, missing=[(*PLACE, at("11:30"))]).reaches
-        assert reach.holes == (Hole(at("11:15"), at("11:30"), partial=True),)
+        assert reach.holes == (Hole(at("11:15"), at("11:30"), True, HoleReason.MISSING),)
         assert told(reach.merely_read) == "09:00-11:15 11:30-12:00 13:00-14:00"
 
     def test_what_nothing_vouches_for_is_merely_read(self) -> None:
@@ -259,14 +260,14 @@ class TestWho:
         assert self.asked(unproven=[forged]).rests_on is Ground.MERELY_READ
 
     def test_an_open_end_is_proven_up_to_the_time_asked_for(self) -> None:
-        for at, rests_on in (
-            ("10:19", Ground.PROVEN),
-            ("10:21", Ground.MERELY_READ),
-            ("11:00", Ground.MISSING),
+        for at, expected in (
+            ("10:19", (Verdict.CERTAIN, Ground.PROVEN)),  # a later call shows that the interface was there
+            ("10:21", (Verdict.LIKELY, Ground.MERELY_READ)),
+            ("11:00", (Verdict.LIKELY, Ground.MISSING)),
         ):
             until = datetime(2025, 9, 9, 10, 20, tzinfo=UTC)
             answer = self.asked(until=until, at=f"2025-09-09T{at}Z")
-            assert (answer.verdict, answer.rests_on) == (Verdict.LIKELY, rests_on)
+            assert (answer.verdict, answer.rests_on) == expected
 
     def test_where_nobody_is_known_nothing_is_said_of_what_it_rests_on(self) -> None:
         answer = self.asked(ip="10.99.99.99")
@@ -282,18 +283,16 @@ class TestWho:
         assert answer.rests_on is Ground.MISSING
         assert answer.reasons[-1] == "not proven by digests: its beginning is not in the evidence"
 
-    def test_a_quiet_time_that_is_proven_makes_certain_what_a_hole_left_open(self) -> None:
+    def test_a_quiet_time_that_is_proven_lifts_the_doubt_that_a_hole_left(self) -> None:
         ledger, evidence = read_evidence((str(FIXTURES / "hole-in-the-logs"),), Scope(), Progress(quiet=True))
         history = build(ledger.events(), ledger.sessions())
         (reach,) = evidence.coverage
         (hole,) = reach.holes
         whole = Reach(reach.account, reach.region, reach.first, reach.last, (), (), ())
         proven = replace(whole, proven=(Period(reach.first, reach.last),))
-        answers = {
-            Witness(history, Coverage((each,))).who(ip_address("10.144.9.77"), hole.end, Filter()).verdict
-            for each in (reach, proven)
-        }
-        assert answers == {Verdict.CERTAIN, Verdict.LIKELY}
+        for each, doubted in ((reach, True), (proven, False)):
+            answer = Witness(history, Coverage((each,))).who(ip_address("10.144.9.77"), hole.end, Filter())
+            assert any("may have left" in reason for reason in answer.reasons) is doubted
 
 
 class TestReport:

@@ -530,7 +530,7 @@ class TestTheEndOfInstances:
     @pytest.mark.parametrize("shape", [[INSTANCE], {"items": [INSTANCE]}, items({"instanceId": INSTANCE})])
     def test_an_eviction_names_its_instances(self, shape: object) -> None:
         entry = GOOD["BidEvictedEvent"] | {"serviceEventDetails": {"instanceIdSet": shape}}
-        assert subject_of(entry) == Subject(instance=INSTANCE)
+        assert subject_of(entry) == Subject(instance=INSTANCE, previous_state="running")
 
     def test_an_eviction_without_an_instance_is_a_problem(self) -> None:
         read = decoded(GOOD["BidEvictedEvent"] | {"serviceEventDetails": {}})
@@ -651,7 +651,8 @@ class TestPublicAddresses:
 
 class TestEvents:
     def test_every_event_has_a_good_record_here(self) -> None:
-        assert {*GOOD, "AssumeRoleWithWebIdentity", "AssumeRole"} == set(NAMES)
+        others = {"AssumeRoleWithWebIdentity", "AssumeRole", *TRAIL_CALLS, *BUCKET_CALLS}
+        assert {*GOOD, *others} == set(NAMES)
 
     @every_event
     def test_a_good_record_is_an_event_without_a_problem(self, entry: Entry) -> None:

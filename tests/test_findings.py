@@ -1073,8 +1073,8 @@ class TestTrailStopped:
         (finding,) = incident.found("trail-stopped", "09:00:00", "12:00:00")
         assert finding.severity is Severity.HIGH
         assert finding.sentence == (
-            "ada (aws-cli 2.27.31) stopped the trail main (StopLogging): it did not record EC2's write calls "
-            "from 2026-03-02 10:00:00Z until StartLogging at 2026-03-02 10:30:00Z."
+            "ada (IAM user, aws-cli 2.27.31) stopped the trail main (StopLogging): it did not record EC2's "
+            "write calls from 2026-03-02 10:00:00Z until StartLogging at 2026-03-02 10:30:00Z."
         )
         assert (finding.since, finding.until) == (incident.time("10:00:00"), incident.time("10:30:00"))
         assert [event.name for event in finding.events] == ["StopLogging", "StartLogging"]
@@ -1085,8 +1085,8 @@ class TestTrailStopped:
         incident.log("10:00:00", ADA, delete_trail("main"))
         (finding,) = incident.found("trail-stopped", "09:00:00", "12:00:00")
         assert finding.sentence == (
-            "ada (aws-cli 2.27.31) deleted the trail main (DeleteTrail): it did not record EC2's write calls "
-            "from 2026-03-02 10:00:00Z on."
+            "ada (IAM user, aws-cli 2.27.31) deleted the trail main (DeleteTrail): it did not record EC2's "
+            "write calls from 2026-03-02 10:00:00Z on."
         )
         assert finding.until is None
 
@@ -1105,8 +1105,8 @@ class TestTrailNarrowed:
         (finding,) = incident.found("trail-narrowed", "09:00:00", "12:00:00")
         assert finding.severity is Severity.HIGH
         assert finding.sentence == (
-            "ada (aws-cli 2.27.31) narrowed the trail main (PutEventSelectors): it did not record EC2's "
-            "write calls from 2026-03-02 10:00:00Z until PutEventSelectors at 2026-03-02 10:30:00Z."
+            "ada (IAM user, aws-cli 2.27.31) narrowed the trail main (PutEventSelectors): it did not record "
+            "EC2's write calls from 2026-03-02 10:00:00Z until PutEventSelectors at 2026-03-02 10:30:00Z."
         )
 
     def test_one_that_leaves_somebody_out_matters_less(self) -> None:
@@ -1142,8 +1142,8 @@ class TestTrailBucketChanged:
         (finding,) = incident.found("trail-bucket-changed", "09:00:00", "12:00:00")
         assert finding.severity is Severity.MEDIUM
         assert finding.sentence == (
-            "ada (aws-cli 2.27.31) called DeleteBucketPolicy and PutBucketLifecycle on audit-logs, a bucket "
-            "of log files."
+            "ada (IAM user, aws-cli 2.27.31) called DeleteBucketPolicy and PutBucketLifecycle on audit-logs, "
+            "a bucket of log files."
         )
 
     def test_a_trail_that_delivers_to_another_bucket(self) -> None:
@@ -1152,7 +1152,7 @@ class TestTrailBucketChanged:
         incident.log("10:00:00", ADA, update_trail("main", s3BucketName="eves-bucket"))
         (finding,) = incident.found("trail-bucket-changed", "09:00:00", "12:00:00")
         assert finding.sentence == (
-            "ada (aws-cli 2.27.31) let the trail main deliver to eves-bucket, not to audit-logs."
+            "ada (IAM user, aws-cli 2.27.31) let the trail main deliver to eves-bucket, not to audit-logs."
         )
 
     def test_silent_a_bucket_of_something_else(self) -> None:

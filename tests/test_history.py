@@ -16,6 +16,8 @@ from cnitrail.answers.who import Witness
 from cnitrail.decode.actor import actor
 from cnitrail.history import Ledger, build, cover
 from cnitrail.model import (
+    Actor,
+    ActorKind,
     Effect,
     Event,
     Failure,
@@ -135,7 +137,7 @@ def who(
     second: int, *events: Event, ip: str = "10.0.0.5", signs: Iterable[Sign] = (), vpc: str = ""
 ) -> WhoAnswer:
     past = history(*events)
-    witness = Witness(past, cover(signs, past.events))
+    witness = Witness(past, cover(signs, past.events, assume_complete=not signs))
     return witness.who(ip_address(ip), at(second), Filter(vpc=(vpc,) if vpc else ()))
 
 
@@ -316,11 +318,10 @@ class TestUnknownVpc:
 
     def test_unless_the_two_are_in_different_regions(self) -> None:
         taken = call(Effect.ASSIGN, 5, Subject(eni="eni-far", added=holdings(["10.0.0.5"])))
-        elsewhere = replace(taken, region="us-east-1")
         events = (
             create(0, "eni-a", "10.0.0.5"),
-            elsewhere,
-            unassign(6, "eni-far", "10.0.0.5"),
+            replace(taken, region="us-east-1"),
+            replace(unassign(6, "eni-far", "10.0.0.5"), region="us-east-1"),
             delete(9, "eni-a"),
         )
         assert verdict(8, *events) == ("certain", ["eni-a"])
@@ -366,10 +367,25 @@ class TestTimeline:
             *((None, None), ("i-2", "attach"), ("i-2", "attach")),
         ]
 
-    def test_the_cnis_description_names_the_instance_where_no_attachment_is_known(self) -> None:
+    @staticmethod
+    def made_by(caller: Actor) -> list[TimelineEntry]:
         made = Subject(eni="eni-a", vpc="vpc-1", mark=("i-1", "description"))
-        entries = told(call(Effect.CREATE, 0, made), assign(2, "eni-a", "10.0.0.5"))
+        creation = replace(call(Effect.CREATE, 0, made), actor=caller)
+        return told(creation, assign(2, "eni-a", "10.0.0.5"))
+
+    def test_the_cnis_description_names_the_instance_if_no_attachment_is_known(self) -> None:
+        node = replace(SOMEBODY, kind=ActorKind.INSTANCE_ROLE, instance="i-1")
+        entries = self.made_by(node)
         assert [(entry.instance, entry.instance_basis) for entry in entries] == [("i-1", "description")] * 2
+        assert [entry.eni_kind for entry in entries] == ["cni"] * 2
+
+    def test_the_same_description_by_anybody_else_is_only_a_claim(self) -> None:
+        other_node = replace(SOMEBODY, kind=ActorKind.INSTANCE_ROLE, instance="i-2")
+        for caller in (SOMEBODY, other_node):
+            entries = self.made_by(caller)
+            assert [entry.claimed_instance for entry in entries] == ["i-1"] * 2
+            assert [entry.eni_kind for entry in entries] == ["other"] * 2
+            assert "i-1" not in {entry.instance for entry in entries}
 
     def test_the_public_address_of_an_interface_is_told_when_it_comes_and_when_it_goes(self) -> None:
         given = Subject(eni="eni-a", association="eipassoc-1", public_address="203.0.113.9")
@@ -425,7 +441,7 @@ class TestVerdicts:
         theirs = (create(0, "eni-a", "10.0.0.5"), unassign(100, "eni-a", "10.0.0.5"))
         ours = (create(0, "eni-b"), assign(200, "eni-b", "10.0.0.5"), unassign(300, "eni-b", "10.0.0.5"))
         past = history(*theirs, *(replace(event, account="222222222222") for event in ours))
-        witness = Witness(past, cover((), past.events))
+        witness = Witness(past, cover((), past.events, assume_complete=True))
 
         def asked(second: int, account: str) -> WhoAnswer:
             return witness.who(ip_address("10.0.0.5"), at(second), Filter(account=(account,)))
@@ -467,7 +483,9 @@ class TestWhichInstance:
         events = (create(0, "eni-a", "10.0.0.5"), forged, delete(20, "eni-a"))
         (holder,) = who(10, *events).holders
         assert (holder.instance, holder.eni_kind) == (None, "other")
-        assert [entry.instance for entry in told(*events)] == [None, "i-9", "i-9"]
+        entries = told(*events)
+        assert [entry.instance for entry in entries] == [None, None, None]
+        assert [entry.claimed_instance for entry in entries] == [None, "i-9", "i-9"]
 
     def test_an_interface_that_left_unseen_is_no_certain_answer(self) -> None:
         events = (
@@ -489,7 +507,7 @@ class TestWhichInstance:
             unassign(90, "eni-a", "10.0.0.5"),
         )
         assert [who(second, *events).verdict.value for second in (49, 50, 51)] == [
-            *("certain", "likely", "certain")
+            *("certain", "likely", "likely")  # from then on nothing shows that i-2 went on running
         ]
 
     def test_an_attachment_that_begins_after_its_end_is_two(self) -> None:
@@ -534,12 +552,12 @@ class TestCoverage:
             assert reach.holes == ()
 
     def test_holes_are_told_from_the_rhythm_though_they_are_many(self) -> None:
-        (reach,) = cover(self.files(0, 5, 10, 45, 50, 55, 90, 95, 100, 135, 140, 175), ()).reaches
+        (reach,) = cover(self.files(0, 5, 10, 65, 70, 75, 130, 135, 140, 195, 200, 255), ()).reaches
         assert reach.holes
 
-    def test_three_usual_gaps_are_no_hole(self) -> None:
+    def test_ten_usual_gaps_are_no_hole(self) -> None:
         regular = range(0, 600, 60)
-        for late, holes in ((540 + 180, 0), (540 + 181, 1)):
+        for late, holes in ((540 + 600, 0), (540 + 601, 1)):
             (reach,) = cover(self.files(*regular, late), ()).reaches
             assert len(reach.holes) == holes
 

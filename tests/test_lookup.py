@@ -133,13 +133,14 @@ def records(story: str) -> tuple[Record, ...]:
     return tuple(record for file in STORIES[story]() for record in file.records)
 
 
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.{REGION}.amazonaws.com/id/{'EXAMPLE1' * 4}"
+
+
 def node_with_four_enis() -> list[Record]:
     """A node with its first interface and three more, of which it gives one back."""
     trail = Trail("four", ACCOUNT, REGION, "2026-05-04", "1.11")
     subnet = Subnet("subnet-0aa", "vpc-0aa", ACCOUNT, f"{REGION}a", "sg-0aa", "euw1-az1")
-    irsa = Irsa(
-        Role(ACCOUNT, "cni"), "arn:aws:iam::1:oidc-provider/x", CNI_1_21, sdk_of(CNI_1_21), "192.0.2.9"
-    )
+    irsa = Irsa(Role(ACCOUNT, "cni"), PROVIDER, CNI_1_21, sdk_of(CNI_1_21), "192.0.2.9")
     first = Eni("eni-0f0", subnet, "10.9.0.10", "eni-attach-0f0")
     launch(trail, "09:00:00", Role(ACCOUNT, "node"), Instance(NODE, "m5.large", first, {}))
     cni = signs_in(trail, "09:01:00", irsa, 1)

@@ -524,7 +524,7 @@ class TestRelevance:
         assert scanned(text).names == ["AssignIpv6Addresses"]
 
     def test_the_assumption_of_a_role_for_a_pod_is_found(self) -> None:
-        other = POD_IDENTITY | {"userIdentity": {}, "sourceIPAddress": "", "userAgent": ""}
+        other = POD_IDENTITY | {"userIdentity": {}, "sourceIPAddress": "ec2.amazonaws.com", "userAgent": ""}
         reading = scanned(compact({"Records": [other, POD_IDENTITY]}))
         assert [each.origins[0].index for each in reading.records] == [1]
 

@@ -201,7 +201,7 @@ class TestASoundTrail:
 
 
 class TestATrailAtFault:
-    def test_a_changed_log_file_is_told_and_its_hour_is_merely_read(
+    def test_a_changed_log_file_is_told_and_its_records_are_missing(
         self, copy: Copy, trail: SignedTrail
     ) -> None:
         copy.of(trail)
@@ -209,7 +209,7 @@ class TestATrailAtFault:
         changed[0]["sourceIPAddress"] = "192.0.2.66"
         copy.path(GIVEN).write_bytes(zipped(json.dumps({"Records": changed}).encode()))
         status, rests_on, evidence = copy.who()
-        assert (status, rests_on, proven(evidence)) == (3, "merely_read", [("10:01:31", "12:01:31")])
+        assert (status, rests_on, proven(evidence)) == (3, "missing", [("10:01:31", "12:01:31")])
         assert {fault["source"] for fault in evidence["faults"]} == {str(copy.path(GIVEN))}
 
     def test_what_is_at_fault_is_said_even_quietly(self, copy: Copy, trail: SignedTrail) -> None:
@@ -245,14 +245,17 @@ class TestATrailAtFault:
 class TestWhatDigestsDoNotVouchFor:
     """A proven hour holds all that CloudTrail delivered; what else was read may still be false."""
 
-    def test_an_event_in_a_file_of_another_name_is_merely_read(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_an_event_in_a_file_of_another_name_is_set_aside(self, copy: Copy, trail: SignedTrail) -> None:
         (release,) = [each for each in records(trail.objects[LET_GO]) if "Unassign" in each["eventName"]]
         forged = release | {"eventID": "forged", "eventTime": "2025-09-09T10:05:00Z"}
         keys = copy.plainly_of(trail)
         (copy.folder / "notes.json").write_text(json.dumps({"Records": [forged]}), encoding="utf-8")
         status, rests_on, evidence = copy.who(*keys)
-        assert (status, rests_on) == (0, "merely_read")
-        assert proven(evidence) == [("09:01:31", "10:04:59"), ("10:05:01", "11:01:31")]
+        assert (status, rests_on) == (3, "proven")
+        assert proven(evidence) == [("09:01:31", "11:01:31")]
+        (aside,) = evidence["skipped"]
+        assert aside["source"] == str(copy.folder / "notes.json")
+        assert aside["reason"].startswith("no digest vouches for UnassignPrivateIpAddresses (event forged)")
 
     def test_one_whose_copy_lies_in_another_file_stays_proven(self, copy: Copy, trail: SignedTrail) -> None:
         keys = copy.plainly_of(trail)
