@@ -105,7 +105,8 @@ def stated(attack: Attack, entry: Answer) -> Iterator[Complaint]:
     home = attack.homes.get(eni)
     if home == (entry["account"], entry["region"]) and entry["outcome"] == "ok":
         second = int(datetime.fromisoformat(entry["time"]).timestamp())
-        if entry["instance"] not in {None, attack.marked.get(eni), *attack.world.attached(eni, second)}:
+        known = {None, attack.marked.get(eni), *attack.world.attached(eni, second)}
+        if entry["instance"] not in known and entry["instance_basis"] not in ("attach", "launch"):
             yield "no claimed instance of an interface", str(entry)
 
 
@@ -139,6 +140,8 @@ def by_event(entries: Sequence[Answer], attack: Attack) -> dict[str, list[str]]:
 
 def complaints(attack: Attack, place: Path) -> Iterator[Complaint]:
     """All that does not hold of one world with somebody who calls harmless APIs."""
+    if not attack.innocent or not attack.files:
+        return
     asked = list(questions(attack.world, attack.delivery, count=25))
     innocent = Evidence(place, attack.innocent)
     before, calm = by_event(innocent.timeline(), attack), innocent.who(asked)

@@ -441,3 +441,33 @@ class TestAttachments:
         folder = Trail(tmp_path / "logs", *node, assign("11:00:00", ENI, "10.0.1.51")).folder
         answer = who("10.0.1.50", folder, "10:00:00")
         assert (answer["verdict"], answer["holders"][0]["instance"]) == ("certain", INSTANCE)
+
+
+class TestCredentialsOutliveAnInstance:
+    def test_a_call_with_an_instances_role_is_no_sign_that_it_runs(self, tmp_path: Path, who: Any) -> None:
+        session = {
+            "type": "AssumedRole",
+            "principalId": f"AROAEXAMPLE:{INSTANCE}",
+            "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/node/{INSTANCE}",
+            "accountId": ACCOUNT,
+            "sessionContext": {
+                "sessionIssuer": {
+                    "type": "Role",
+                    "arn": f"arn:aws:iam::{ACCOUNT}:role/node",
+                    "userName": "node",
+                },
+                "ec2RoleDelivery": "2.0",
+            },
+        }
+        attach = call(
+            "AttachNetworkInterface",
+            "09:06:00",
+            {"networkInterfaceId": OTHER_ENI, "instanceId": INSTANCE, "deviceIndex": 1},
+            {"attachmentId": "eni-attach-2"},
+        )
+        story = (run_instances("09:01:00"), create("09:05:00", OTHER_ENI, "10.0.1.11"), attach)
+        later = assign("11:00:00", OTHER_ENI, "10.0.1.60", userIdentity=session)
+        folder = Trail(tmp_path / "logs", *story, later).folder
+        answer = who("10.0.1.11", folder, "10:00:00")
+        assert answer["verdict"] == "likely"
+        assert f"no later event shows that {INSTANCE} was still running" in answer["because"]

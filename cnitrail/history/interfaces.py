@@ -226,11 +226,9 @@ class Registry:
         )
         if subject.instance is not None and is_there:
             self._instance(event, subject.instance).alive = event.time
-        caller = self._actors[event.key].instance
-        if caller is not None:
-            self._instance(event, caller).alive = event.time
-            if eni is not None and effect in _OF_THE_NODE:
-                self._interface(event, eni).callers.add(caller)
+        caller = self._actors[event.key].instance  # no sign of its life: its credentials outlive it by hours
+        if caller is not None and eni is not None and effect in _OF_THE_NODE:
+            self._interface(event, eni).callers.add(caller)
 
     def _launch(self, event: Event, subject: Subject) -> None:
         if subject.instance is None:

@@ -7,8 +7,8 @@ for is the same as with all of them. What follows from what:
    instance asked for, are marked with it, or that it called for; those that ever held an address
    asked for.
 2. The life of an interface: every record that names it, its trunk, an attachment of either, or an
-   instance that either was on (a termination names nothing but the instance); what such an instance
-   called for, which shows that it ran; and a record of each account that has interfaces in its VPC.
+   instance that either was on (a termination names nothing but the instance), and a record of each
+   account that has interfaces in its VPC.
 3. Its addresses' other holders, and their lives: a holding ends where another's begins. In a block
    in which prefixes were given out, the holders of the whole block. Where a call took several
    addresses by force, all of those.
@@ -63,7 +63,6 @@ INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN lives;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE trunk IN lives;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE instance IN hosts;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE attachment IN ties;
-INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE caller_instance IN hosts;
 """
 
 _SHARED_VPCS = """
