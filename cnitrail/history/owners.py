@@ -6,7 +6,7 @@ Region that name it move nothing, whatever they say.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 
@@ -36,6 +36,9 @@ def owners_of(events: Iterable[Event]) -> Owners:
     for event in worked:
         if event.effect in _MAKING:
             owners.disputed.update(_enter(_made(event), event, places))
+    for event in worked:
+        if event.effect is Effect.LAUNCH:
+            _enter(_launched_with(event, places), event, places)
     made = frozenset(places)
     strangers = [event for event in worked if _enter(_named(event), event, places)]
     unsure = {name for event in strangers for name in _named(event)} - made
@@ -87,6 +90,11 @@ def _made(event: Event) -> Iterator[str]:
             yield subject.eni
         if event.effect is Effect.LAUNCH and subject.instance:
             yield subject.instance
+
+
+def _launched_with(event: Event, made: Mapping[str, Place]) -> list[str]:
+    """The interfaces from before the evidence that an instance was launched with, by whoever had them."""
+    return [each.eni for each in event.subjects if each.eni is not None and each.eni not in made]
 
 
 def _agree(one: Place, other: Place) -> bool:
