@@ -175,10 +175,10 @@ class TestPicture:
         assert what == "9 addresses on eni-0bbea279695112970"
         assert addresses.split() == sorted(NINE)
         assert start == (
-            "from 2022-10-05 13:16:06 by kube-system/aws-node, E6 d9301749-acca-56ee-827d-627737f7bed8"
+            "from 2022-10-05 13:16:06 by kube-system/aws-node (IRSA), E6 d9301749-acca-56ee-827d-627737f7bed8"
         )
         assert end == (
-            "to 2022-10-05 15:21:23 by kube-system/aws-node, E10 21e1557f-1f09-5445-9af6-bde997674eac"
+            "to 2022-10-05 15:21:23 by kube-system/aws-node (IRSA), E10 21e1557f-1f09-5445-9af6-bde997674eac"
         )
 
     def test_the_line_tells_how_many_addresses_there_were(self, opened: Open) -> None:
@@ -194,7 +194,7 @@ class TestPicture:
             found.page.keyboard.press("ArrowRight")
         assert found.tip() == [
             "2022-10-05 15:22:23 DeleteNetworkInterface failed",
-            "kube-system/aws-node on eni-0bbea279695112970",
+            "kube-system/aws-node (IRSA) on eni-0bbea279695112970",
             "Client.InvalidParameterValue",
             "E13 417661d8-0e92-584f-907f-1f5d1e79bf99",
             "111111111111_CloudTrail_eu-west-1_20221005T1525Z_4QfGjIPdtG17543f.json.gz, record 3",
@@ -239,7 +239,7 @@ class TestPicture:
 class TestFilters:
     def test_by_actor(self, opened: Open) -> None:
         found = opened("hand-assigned")
-        found.page.get_by_label("Actor").select_option("m.okafor")
+        found.page.get_by_label("Actor").select_option("m.okafor (IAM user)")
         assert found.rows() == ["AssignPrivateIpAddresses failed", "AssignPrivateIpAddresses"]
         assert found.page.locator("#shown").inner_text() == "2 of 8 calls"
         assert found.page.locator(".bar:not(.faint)").count() == 1
