@@ -156,10 +156,10 @@ def complaints(attack: Attack, place: Path) -> Iterator[Complaint]:
     for event, said in before.items():
         if after.get(event) != said:
             yield "nothing else said of others' calls", f"{said} {after.get(event)}"
-    ours = {account for vpc in attack.world.vpcs for account in vpc.accounts}
+    ours = {(account, vpc.region) for vpc in attack.world.vpcs for account in vpc.accounts}
     for question, pair, pair_before in zip(asked, answers, calm, strict=True):
         for answer, without in zip(pair, pair_before, strict=True):
-            if {holder["account"] for holder in answer["holders"]} <= ours:  # theirs is their own affair
+            if {(each["account"], each["region"]) for each in answer["holders"]} <= ours:  # theirs is true
                 yield from wrong_certain(attack.world, question, answer)
             is_theirs = attack.is_touched(question.ip)
             if without["verdict"] == "certain" and not is_theirs and not facts(without) <= facts(answer):
