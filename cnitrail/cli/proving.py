@@ -13,7 +13,7 @@ from cnitrail.store.head import is_sqlite
 from cnitrail.times import FIRST, LAST
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cnitrail.cli.progress import Progress
     from cnitrail.model import Coverage, DigestChain, Event, Lost, Moment, Place, Scope, Sign
@@ -68,11 +68,6 @@ class Proof:
     def faults(self) -> tuple[Faulty, ...]:
         """What is not as CloudTrail delivered it, or was not read as it was verified."""
         return tuple(self._faults)
-
-    @property
-    def altered(self) -> Collection[str]:
-        """The uris of files that were changed, damaged or added, as far as is known by now."""
-        return self._altered
 
     def vouches(self, source: str, uri: str, stored_hash: str | None) -> bool:
         """Whether a document of a source is as a digest lists it: verified, and the same when it was read.
