@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.who import Witness
+from cnitrail.answers.who import HolderIndex
 from cnitrail.decode import decode
 from cnitrail.history import Ledger, build, cover
 from cnitrail.model import Origin, Record
@@ -123,7 +123,7 @@ def measure(size: int) -> dict[str, float]:
     history = build(ledger.events())
     built = time.process_time()
     chance = random.Random(2)
-    witness = Witness(history, cover((), history.events))
+    witness = HolderIndex(history, cover((), history.events))
     leases = history.leases
     wanted = Filter()
     for _ in range(QUESTIONS):

@@ -20,14 +20,14 @@ from history import synthetic_records
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.timeline import timeline
-from cnitrail.cli.filing import file_under
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.history import Ledger, build, cover
 from cnitrail.model import Document, Origin, Record, Scope
 from cnitrail.render.json import line
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import open_source
-from cnitrail.store.writer import Writer
+from cnitrail.store.writer import StoreWriter
+from cnitrail.workflows.index_entry import index_entry
 
 RECORDS_IN_A_FILE = 100
 
@@ -46,11 +46,11 @@ def write_files(folder: str, events: int) -> str:
 def write_store(folder: str, events: int) -> str:
     """A store."""
     path = os.path.join(folder, "trail.db")
-    with Writer(path, lambda: None) as store:
+    with StoreWriter(path, lambda: None) as store:
         for number, payload in enumerate(synthetic_records(events)):
             file, position = divmod(number, RECORDS_IN_A_FILE)
             record = Record((Origin(f"s3://trail/{file:06}.json.gz", position),), payload)
-            filing = file_under(record, decode(record))
+            filing = index_entry(record, decode(record))
             assert filing is not None
             store.add(record, filing)
     return path

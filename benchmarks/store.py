@@ -21,10 +21,10 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from cnitrail.cli.filing import file_under
 from cnitrail.decode import decode
 from cnitrail.model import Origin, Record
-from cnitrail.store.writer import Writer
+from cnitrail.store.writer import StoreWriter
+from cnitrail.workflows.index_entry import index_entry
 
 EVENTS_A_FILE = 10
 NODES_AT_ONCE = 200
@@ -152,7 +152,7 @@ def fill(path: str, count: int) -> tuple[float, float, int]:
     """CPU seconds in the store, CPU seconds to decode, and bytes of text, of so many events."""
     storing = decoding = 0.0
     size = 0
-    with Writer(path, lambda: None) as store:
+    with StoreWriter(path, lambda: None) as store:
         for number, fields in enumerate(records(count)):
             payload = msgspec.json.encode(fields)
             size += len(payload)
@@ -161,7 +161,7 @@ def fill(path: str, count: int) -> tuple[float, float, int]:
             )
             found = Record((Origin(name, number % EVENTS_A_FILE),), payload)
             start = time.process_time()
-            filing = file_under(found, decode(found))
+            filing = index_entry(found, decode(found))
             assert filing is not None
             middle = time.process_time()
             store.add(found, filing)

@@ -24,7 +24,7 @@ class UsageError(CnitrailError):
     """The command line cannot be understood."""
 
 
-class AccountError(CnitrailError):
+class AccountingError(CnitrailError):
     """What was counted while reading does not add up, so no answer could be relied on."""
 
 

@@ -37,10 +37,10 @@ from records import scanned
 from trail import Trail
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.pool import Wish, pool
+from cnitrail.answers.pool import PoolOptions, pool
 from cnitrail.answers.pool.arithmetic import Settings
 from cnitrail.answers.pool.generations import GENERATIONS, Generation
-from cnitrail.answers.pool.simulation import Act, Action, Demand, Node, Run
+from cnitrail.answers.pool.simulation import Action, Demand, IpamdAction, SimulatedNode, SimulationRun
 from cnitrail.decode import decode
 from cnitrail.history import Ledger, build
 from cnitrail.limits import limits_of
@@ -101,13 +101,13 @@ class Life:
     seed: int | None = None
     custom_networking: bool = False
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[SimulationRun]:
         """What the CNI does in each phase. A seed is the random order of Go's maps."""
         limits = limits_of(self.instance_type)
         assert limits is not None
         chance = random.Random(self.seed)
         pick = (lambda each: each) if self.seed is None else (lambda each: chance.sample(each, len(each)))
-        node = Node(limits, self.max_pods, pick, custom_networking=self.custom_networking)
+        node = SimulatedNode(limits, self.max_pods, pick, custom_networking=self.custom_networking)
         return [node.run(each.settings, each.generation, each.demand, each.end) for each in self.phases]
 
 
@@ -167,13 +167,13 @@ class _Writer:
 
     def _act(self, caller: Caller, phase: Phase, action: Action) -> None:
         match action.act:
-            case Act.ASSIGN:
+            case IpamdAction.ASSIGN:
                 self._assign(action.time, caller, action)
-            case Act.CREATE:
+            case IpamdAction.CREATE:
                 self._create(caller, phase, action)
-            case Act.UNASSIGN:
+            case IpamdAction.UNASSIGN:
                 self._unassign(caller, action)
-            case Act.FREE:
+            case IpamdAction.FREE:
                 self._free(caller, action)
 
     def _given(self, action: Action) -> list[str]:
@@ -244,7 +244,7 @@ def records_of(life: Life) -> list[Record]:
     return _Writer(life).write()
 
 
-def assigned(run: Run) -> Iterator[tuple[float, int]]:
+def assigned(run: SimulationRun) -> Iterator[tuple[float, int]]:
     """How many pods had an address, from when on."""
     for sample in run.samples:
         yield sample.time, sample.assigned
@@ -271,7 +271,7 @@ def entry_of(
 ) -> PoolEntry:
     """The pool of the only node in records, of evidence that reaches until then."""
     reach = Reach(ACCOUNT, "eu-west-1", LAUNCHED, at(until), (), (), ())
-    wish = Wish(limits_of, what_if, pods)
+    wish = PoolOptions(limits_of, what_if, pods)
     (entry,) = pool(history_of(*records), Coverage((reach,)), Filter(), wish)
     return entry
 

@@ -21,15 +21,15 @@ from hypothesis import strategies as st
 from records import GOOD, compact, record, zipped
 from stories import STORIES
 
-from cnitrail.cli import scanning
-from cnitrail.cli.collecting import Collector
 from cnitrail.cli.progress import Progress
-from cnitrail.cli.reading import read_evidence
 from cnitrail.history import Ledger
 from cnitrail.model import IssuedSession, Scope
 from cnitrail.scan import Scanner
 from cnitrail.sources import open_source
-from cnitrail.store.writer import Writer
+from cnitrail.store.writer import StoreWriter
+from cnitrail.workflows import scan_pool
+from cnitrail.workflows.collect import Collector
+from cnitrail.workflows.read import read_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ def accounts(*sources: object, scope: Scope | None = None) -> list[dict[str, Any
 
 
 def collect(store: Path, *sources: object) -> None:
-    with Writer(str(store), pytest.fail) as writer:
+    with StoreWriter(str(store), pytest.fail) as writer:
         for source in sources:
             scope = Scope(seen=writer.seen())
             Collector(writer, Progress(quiet=True)).collect(open_source(str(source), scope), scope.growth)
@@ -238,8 +238,8 @@ class TestMismatch:
         return first
 
     def test_a_file_that_is_lost(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        scan = scanning._scan_batch
-        monkeypatch.setattr(scanning, "_scan_batch", lambda *work: scan(*work)[1:])
+        scan = scan_pool._scan_batch
+        monkeypatch.setattr(scan_pool, "_scan_batch", lambda *work: scan(*work)[1:])
         assert self.refused(run, "timeline", "two-vpcs/AWSLogs") == (
             "cnitrail: two-vpcs/AWSLogs: what was read does not add up: "
             "22 files found, but 21 read + 0 skipped"
@@ -275,6 +275,6 @@ class TestMismatch:
     def test_an_event_that_is_lost_on_its_way_into_a_store(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(Writer, "add", lambda *_: True)
+        monkeypatch.setattr(StoreWriter, "add", lambda *_: True)
         said = self.refused(run, "collect", "ironman/AWSLogs", "--to", tmp_path / "a.db")
         assert said.endswith("17 relevant records, but 0 kept + 0 duplicates + 0 skipped")

@@ -22,12 +22,13 @@ import pytest
 from conftest import FIXTURES, Run
 
 import cnitrail.store.writer
-from cnitrail.cli import collecting, main
+from cnitrail.cli import main
 from cnitrail.cli.progress import Progress
 from cnitrail.model import Scope
 from cnitrail.sources import Measured, open_source
 from cnitrail.sources import files as files_module
-from cnitrail.store.writer import Writer
+from cnitrail.store.writer import StoreWriter
+from cnitrail.workflows import collect as collect_workflow
 
 REPOSITORY = FIXTURES.parent
 IRONMAN = FIXTURES / "ironman" / "AWSLogs"
@@ -40,7 +41,7 @@ def command(*arguments: object, batch: float = 0.5) -> list[str]:
     """
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "import cnitrail.cli.collecting as c, cnitrail.cli as m;"
+        "import cnitrail.workflows.collect as c, cnitrail.cli as m;"
         f"c._BATCH_SECONDS = {batch}; m.main(prog_name='cnitrail')"
     )
     return [sys.executable, "-c", code, *map(str, arguments)]
@@ -225,7 +226,7 @@ def many_files(folder: Path, copies: int) -> Path:
 
 
 def collect_until_killed(logs: Path, store: Path) -> None:
-    collecting._BATCH_SECONDS = 0.001
+    collect_workflow._BATCH_SECONDS = 0.001
     main(["collect", "-q", str(logs), "--to", str(store)])
 
 
@@ -319,7 +320,7 @@ class TestTwoAtOnce:
     ) -> None:
         monkeypatch.setattr(cnitrail.store.writer, "_TURN_SECONDS", 0.1)
         store = tmp_path / "trail.db"
-        with Writer(str(store), lambda: None):
+        with StoreWriter(str(store), lambda: None):
             result = run("collect", IRONMAN, "--to", store)
         assert result.exit_code == 1
         assert f"cnitrail: {store}: another collect has been writing to it for" in result.stderr

@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from cnitrail.answers.coverage_text import how_proven
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.gaps import how_proven
 from cnitrail.answers.report import report
-from cnitrail.answers.who import Witness
+from cnitrail.answers.who import HolderIndex
 from cnitrail.cli.progress import Progress
-from cnitrail.cli.reading import read_evidence
 from cnitrail.history import build, cover
 from cnitrail.model import (
     Coverage,
@@ -37,6 +36,7 @@ from cnitrail.model import (
     WhoAnswer,
 )
 from cnitrail.sources.layout import log_name
+from cnitrail.workflows.read import read_evidence
 
 ACCOUNT, REGION = "111111111111", "eu-west-1"
 PLACE = (ACCOUNT, REGION)
@@ -235,7 +235,7 @@ class TestWho:
     ) -> WhoAnswer:
         proven = Proven("111111111111", "us-east-1", since, until + timedelta(hours=1))
         history, evidence = read("reused-in-3-seconds", [proven], unproven)
-        witness = Witness(history, Coverage(evidence.coverage), verified=True)
+        witness = HolderIndex(history, Coverage(evidence.coverage), verified=True)
         return witness.who(ip_address(ip), datetime.fromisoformat(at), Filter())
 
     def test_it_is_proven_if_all_from_the_start_to_the_end_is(self) -> None:
@@ -278,7 +278,7 @@ class TestWho:
         history, evidence = read("logs-begin-in-the-middle")
         lease = next(lease for lease in history.leases if lease.start.time is None)
         assert lease.end.time is not None
-        witness = Witness(history, Coverage(evidence.coverage), verified=True)
+        witness = HolderIndex(history, Coverage(evidence.coverage), verified=True)
         answer = witness.who(ip_address(str(lease.held)), lease.end.time - timedelta(minutes=1), Filter())
         assert answer.rests_on is Ground.MISSING
         assert answer.reasons[-1] == "not proven by digests: its beginning is not in the evidence"
@@ -291,7 +291,9 @@ class TestWho:
         whole = Reach(reach.account, reach.region, reach.first, reach.last, (), (), ())
         proven = replace(whole, proven=(Period(reach.first, reach.last),))
         for each, doubted in ((reach, True), (proven, False)):
-            answer = Witness(history, Coverage((each,))).who(ip_address("10.144.9.77"), hole.end, Filter())
+            answer = HolderIndex(history, Coverage((each,))).who(
+                ip_address("10.144.9.77"), hole.end, Filter()
+            )
             assert any("may have left" in reason for reason in answer.reasons) is doubted
 
 

@@ -12,7 +12,7 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import leases as lease_entries
 from cnitrail.answers.state import state
 from cnitrail.answers.timeline import timeline
-from cnitrail.answers.who import Witness
+from cnitrail.answers.who import HolderIndex
 from cnitrail.decode.actor import actor
 from cnitrail.history import Ledger, build, cover
 from cnitrail.model import (
@@ -137,7 +137,7 @@ def who(
     second: int, *events: Event, ip: str = "10.0.0.5", signs: Iterable[Sign] = (), vpc: str = ""
 ) -> WhoAnswer:
     past = history(*events)
-    witness = Witness(past, cover(signs, past.events, assume_complete=not signs))
+    witness = HolderIndex(past, cover(signs, past.events, assume_complete=not signs))
     return witness.who(ip_address(ip), at(second), Filter(vpc=(vpc,) if vpc else ()))
 
 
@@ -441,7 +441,7 @@ class TestVerdicts:
         theirs = (create(0, "eni-a", "10.0.0.5"), unassign(100, "eni-a", "10.0.0.5"))
         ours = (create(0, "eni-b"), assign(200, "eni-b", "10.0.0.5"), unassign(300, "eni-b", "10.0.0.5"))
         past = history(*theirs, *(replace(event, account="222222222222") for event in ours))
-        witness = Witness(past, cover((), past.events, assume_complete=True))
+        witness = HolderIndex(past, cover((), past.events, assume_complete=True))
 
         def asked(second: int, account: str) -> WhoAnswer:
             return witness.who(ip_address("10.0.0.5"), at(second), Filter(account=(account,)))

@@ -126,7 +126,7 @@ class TestEachCommand:
 
 class TestHelp:
     def test_of_all_commands_imports_none_of_them(self) -> None:
-        commands = {f"cnitrail.cli.{name}" for name in main.list_commands(Context(main))}
+        commands = {f"cnitrail.cli.commands.{name}" for name in main.list_commands(Context(main))}
         assert not commands & loaded_by(("--help",))
 
 

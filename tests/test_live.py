@@ -23,7 +23,7 @@ from simulator import World, deliver, worlds
 from trail import Trail
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.live import compare
+from cnitrail.answers.live_comparison import compare
 from cnitrail.model import History, Holding, HoldingKind, LiveInterface, Match, Present
 
 ACCOUNT = "111111111111"
@@ -362,7 +362,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ec2]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setattr("cnitrail.sources.live._ATTEMPTS", 1)
+    monkeypatch.setattr("cnitrail.sources.ec2_listing._ATTEMPTS", 1)
     with ec2() as server:
         yield server
 

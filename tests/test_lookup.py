@@ -35,7 +35,7 @@ from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, Document, Note, Scope, Ski
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import lookup
 from cnitrail.sources.lookup import LookupSource
-from cnitrail.sources.pace import Pace
+from cnitrail.sources.rate_limit import Pace
 
 REGION = "eu-west-1"
 ACCOUNT = "111111111111"

@@ -6,7 +6,7 @@ import pytest
 
 from cnitrail.answers.pool.arithmetic import Settings
 from cnitrail.answers.pool.generations import GENERATIONS, LATEST, Generation
-from cnitrail.answers.pool.simulation import Act, Action, Node, Run, waits
+from cnitrail.answers.pool.simulation import Action, IpamdAction, SimulatedNode, SimulationRun, waits
 from cnitrail.limits import limits_of
 from cnitrail.model import Limits
 
@@ -21,16 +21,19 @@ def limits(instance_type: str = "m5.large") -> Limits:
 
 
 def run(
-    settings: Settings, *pods: tuple[float, int], generation: Generation = LATEST, node: Node | None = None
-) -> Run:
-    return (node or Node(limits())).run(settings, generation, pods or [(0, 0)], HOUR)
+    settings: Settings,
+    *pods: tuple[float, int],
+    generation: Generation = LATEST,
+    node: SimulatedNode | None = None,
+) -> SimulationRun:
+    return (node or SimulatedNode(limits())).run(settings, generation, pods or [(0, 0)], HOUR)
 
 
-def acts(run: Run) -> list[tuple[Act, int, int]]:
+def acts(run: SimulationRun) -> list[tuple[IpamdAction, int, int]]:
     return [(action.act, action.eni, action.count) for action in run.actions]
 
 
-def times(run: Run, act: Act) -> list[float]:
+def times(run: SimulationRun, act: IpamdAction) -> list[float]:
     return [action.time for action in run.actions if action.act is act]
 
 
@@ -63,7 +66,10 @@ class TestDocumentation:
     ) -> None:
         instance_type, warm_eni, warm_ip, minimum, pods, enis, addresses, unused, each = row
         ran = run(
-            Settings(warm_eni, warm_ip, minimum), (0, 0), (60, pods), node=Node(limits(instance_type), 1000)
+            Settings(warm_eni, warm_ip, minimum),
+            (0, 0),
+            (60, pods),
+            node=SimulatedNode(limits(instance_type), 1000),
         )
         last = ran.samples[-1]
         assert (last.enis, last.total, last.total - last.assigned) == (enis, addresses, unused)
@@ -79,85 +85,88 @@ def held_by_each(actions: Sequence[Action]) -> list[int]:
 
 class TestStart:
     def test_the_first_interface_of_an_m5_large_is_filled_with_nine(self) -> None:
-        assert acts(run(Settings())) == [(Act.ASSIGN, 0, 9)]
+        assert acts(run(Settings())) == [(IpamdAction.ASSIGN, 0, 9)]
 
     def test_targets_ask_for_no_more_than_the_larger_of_them(self) -> None:
-        assert acts(run(Settings(warm_ip_target=2, minimum_ip_target=5))) == [(Act.ASSIGN, 0, 5)]
+        assert acts(run(Settings(warm_ip_target=2, minimum_ip_target=5))) == [(IpamdAction.ASSIGN, 0, 5)]
 
     def test_prefixes_are_asked_for_as_a_whole(self) -> None:
         ran = run(Settings(prefix_delegation=True, warm_ip_target=17))
         assert [(action.count, action.prefixes) for action in ran.actions] == [(2, True)]
 
     def test_warm_eni_target_2_adds_an_interface_without_any_pod(self) -> None:
-        assert acts(run(Settings(warm_eni_target=2))) == [(Act.ASSIGN, 0, 9), (Act.CREATE, 1, 9)]
+        assert acts(run(Settings(warm_eni_target=2))) == [
+            (IpamdAction.ASSIGN, 0, 9),
+            (IpamdAction.CREATE, 1, 9),
+        ]
 
     def test_another_mode_gives_back_what_the_last_one_left(self) -> None:
-        node = Node(limits())
+        node = SimulatedNode(limits())
         run(Settings(), node=node)
         assert acts(run(Settings(prefix_delegation=True), node=node)) == [
-            (Act.UNASSIGN, 0, 9),
-            (Act.ASSIGN, 0, 1),
+            (IpamdAction.UNASSIGN, 0, 9),
+            (IpamdAction.ASSIGN, 0, 1),
         ]
 
 
 class TestGrowth:
     def test_the_first_pod_brings_a_second_interface(self) -> None:
         ran = run(Settings(), (0, 0), (600, 1))
-        assert acts(ran) == [(Act.ASSIGN, 0, 9), (Act.CREATE, 1, 9)]
-        assert 600 <= times(ran, Act.CREATE)[0] <= 605
+        assert acts(ran) == [(IpamdAction.ASSIGN, 0, 9), (IpamdAction.CREATE, 1, 9)]
+        assert 600 <= times(ran, IpamdAction.CREATE)[0] <= 605
 
     def test_warm_eni_target_0_waits_for_the_last_address(self) -> None:
-        assert acts(run(Settings(warm_eni_target=0), (0, 0), (600, 8))) == [(Act.ASSIGN, 0, 9)]
+        assert acts(run(Settings(warm_eni_target=0), (0, 0), (600, 8))) == [(IpamdAction.ASSIGN, 0, 9)]
         assert acts(run(Settings(warm_eni_target=0), (0, 0), (600, 10))) == [
-            (Act.ASSIGN, 0, 9),
-            (Act.CREATE, 1, 9),
+            (IpamdAction.ASSIGN, 0, 9),
+            (IpamdAction.CREATE, 1, 9),
         ]
 
     def test_and_with_no_more_pods_than_that_frees_and_adds_the_interface_over_and_over(self) -> None:
         ran = run(Settings(warm_eni_target=0), (0, 0), (600, 9))
-        assert len(times(ran, Act.CREATE)) > 30
-        assert len(times(ran, Act.FREE)) > 30
+        assert len(times(ran, IpamdAction.CREATE)) > 30
+        assert len(times(ran, IpamdAction.FREE)) > 30
 
     def test_a_minimum_alone_never_grows_and_pods_starve_without_a_call(self) -> None:
         ran = run(Settings(minimum_ip_target=5), (0, 0), (600, 8))
-        assert acts(ran) == [(Act.ASSIGN, 0, 5)]
+        assert acts(ran) == [(IpamdAction.ASSIGN, 0, 5)]
         assert list(waits(ran, HOUR)) == [(600, HOUR, 3)]
 
     def test_until_1_7_an_interface_with_room_is_filled_and_what_is_over_given_back(self) -> None:
         ran = run(Settings(warm_ip_target=3), generation=OF_1_6)
-        assert acts(ran) == [(Act.ASSIGN, 0, 9), (Act.UNASSIGN, 0, 6)]
-        assert acts(run(Settings(warm_ip_target=3), generation=OF_1_8)) == [(Act.ASSIGN, 0, 3)]
+        assert acts(ran) == [(IpamdAction.ASSIGN, 0, 9), (IpamdAction.UNASSIGN, 0, 6)]
+        assert acts(run(Settings(warm_ip_target=3), generation=OF_1_8)) == [(IpamdAction.ASSIGN, 0, 3)]
 
     def test_a_pool_as_large_as_the_node_may_have_pods_grows_no_more(self) -> None:
-        small = Node(limits(), max_pods=9)
-        assert acts(run(Settings(warm_eni_target=2), node=small)) == [(Act.ASSIGN, 0, 9)]
-        small = Node(limits(), max_pods=9)
+        small = SimulatedNode(limits(), max_pods=9)
+        assert acts(run(Settings(warm_eni_target=2), node=small)) == [(IpamdAction.ASSIGN, 0, 9)]
+        small = SimulatedNode(limits(), max_pods=9)
         assert len(acts(run(Settings(warm_eni_target=2), generation=OF_1_13, node=small))) == 2
 
     def test_max_eni_ends_it(self) -> None:
-        assert acts(run(Settings(max_eni=1), (0, 0), (600, 9))) == [(Act.ASSIGN, 0, 9)]
+        assert acts(run(Settings(max_eni=1), (0, 0), (600, 9))) == [(IpamdAction.ASSIGN, 0, 9)]
 
     def test_with_custom_networking_the_first_interface_has_none(self) -> None:
-        node = Node(limits(), custom_networking=True)
-        assert acts(run(Settings(), node=node)) == [(Act.CREATE, 1, 9)]
+        node = SimulatedNode(limits(), custom_networking=True)
+        assert acts(run(Settings(), node=node)) == [(IpamdAction.CREATE, 1, 9)]
 
 
 class TestShrinking:
     def test_what_is_over_the_targets_goes_at_most_every_thirty_seconds(self) -> None:
         settings = Settings(warm_ip_target=1)
         ran = run(settings, (0, 0), (60, 6), (600, 4), (604, 2), (608, 0))
-        first, second = times(ran, Act.UNASSIGN)
+        first, second = times(ran, IpamdAction.UNASSIGN)
         assert 30 <= second - first <= 35
         assert ran.samples[-1].total == 1
 
     def test_whole_interfaces_alone_give_nothing_back_in_parts(self) -> None:
         ran = run(Settings(), (0, 0), (60, 12), (600, 0))
-        assert Act.UNASSIGN not in {action.act for action in ran.actions}
+        assert IpamdAction.UNASSIGN not in {action.act for action in ran.actions}
         assert ran.samples[-1].total == 9
 
     def test_an_interface_is_freed_a_minute_old_and_cool(self) -> None:
         ran = run(Settings(), (0, 0), (60, 1), (70, 0))
-        created, freed = times(ran, Act.CREATE)[0], times(ran, Act.FREE)[0]
+        created, freed = times(ran, IpamdAction.CREATE)[0], times(ran, IpamdAction.FREE)[0]
         assert freed - created >= 60
 
 

@@ -23,12 +23,12 @@ from stories import STORIES as ALL_STORIES
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.report import report
 from cnitrail.cli.progress import Progress
-from cnitrail.cli.reading import read_evidence
 from cnitrail.history import build
 from cnitrail.model import Report, Scope
-from cnitrail.render.report.fold import fold
 from cnitrail.render.report.markdown import harmless
+from cnitrail.render.report.row_folding import fold
 from cnitrail.render.safe import printable
+from cnitrail.workflows.read import read_evidence
 
 STORIES = sorted(ALL_STORIES)
 NODE = "i-03846c730abe852f4"

@@ -24,13 +24,10 @@ from write import files, zipped
 from cnitrail.cli import main
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
-from cnitrail.sources import aws, open_source
-from cnitrail.sources import bucket as bucket_module
-from cnitrail.sources import finding as finding_module
+from cnitrail.sources import aws, obstore_reader, open_source, s3_bucket, trail_discovery
 from cnitrail.sources import s3 as s3_module
-from cnitrail.sources import swift as swift_module
-from cnitrail.sources.bucket import Bucket
-from cnitrail.sources.reply import checked
+from cnitrail.sources.response_check import checked
+from cnitrail.sources.s3_bucket import S3Bucket
 
 ACCOUNTS = ("111111111111", "222222222222")
 REGIONS = ("eu-west-1", "us-east-1")
@@ -101,14 +98,14 @@ def _fresh(server: Endpoint, session: boto3.Session, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setattr(bucket_module, "READ_SECONDS", 2)
+    monkeypatch.setattr(s3_bucket, "READ_SECONDS", 2)
 
 
 @pytest.fixture(params=["obstore", "boto3"])
 def _either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of fetching an object."""
     if request.param == "boto3":
-        monkeypatch.setattr(Bucket, "_open_swift", lambda _: None)
+        monkeypatch.setattr(S3Bucket, "_open_swift", lambda _: None)
 
 
 Read = Callable[..., list[Document | Skipped]]
@@ -198,7 +195,7 @@ class TestFinding:
             read("s3://plain-logs/AWSLogs/111111111111/CloudTrail-Digest")
 
     def test_a_search_that_ends_early_says_so(self, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(finding_module, "_SEARCHED_PAGES", 1)
+        monkeypatch.setattr(trail_discovery, "_SEARCHED_PAGES", 1)
         first, *rest = read("s3://plain-logs")
         assert isinstance(first, Skipped)
         assert "were not searched for trails" in first.reason
@@ -403,7 +400,7 @@ class TestLargeObjects:
 
     @pytest.fixture(autouse=True)
     def _small_pieces(self, server: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(bucket_module, "PIECE", 1000)
+        monkeypatch.setattr(s3_bucket, "PIECE", 1000)
         monkeypatch.setattr(s3_module, "PIECE", 1000)
         server.client.put_object(Bucket="loose-logs", Key="large/1.json", Body=bytes(range(250)) * 10)
 
@@ -444,7 +441,7 @@ class TestSwift:
     def test_where_obstore_never_succeeds_it_is_given_up(
         self, read: Read, server: Endpoint, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(swift_module, "_MISSES", 3)
+        monkeypatch.setattr(obstore_reader, "_MISSES", 3)
         monkeypatch.setattr(s3_module, "THREADS", 1)
 
         def only_boto3(call: Call) -> Refusal | None:
@@ -457,7 +454,7 @@ class TestSwift:
     def test_authorities_of_ones_own_are_boto3s(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_CA_BUNDLE", "own.pem")
         for scheme, given in (("https", False), ("http", True)):
-            bucket = Bucket("s3://logs", "logs", Scope(), connections=1)
+            bucket = S3Bucket("s3://logs", "logs", Scope(), connections=1)
             bucket._address = (f"{scheme}://logs.example/?list-type=2", "us-east-1")
             assert (bucket._open_swift() is not None) is given
 

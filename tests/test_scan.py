@@ -1102,8 +1102,8 @@ def facts(reading: Reading) -> list[object]:
 @pytest.fixture
 def _plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without the libraries of the ``fast`` extra."""
-    monkeypatch.setattr("cnitrail.scan.needles.ahocorasick_rs", None)
-    monkeypatch.setattr("cnitrail.scan.needles.stringzilla", None)
+    monkeypatch.setattr("cnitrail.scan.multisearch.ahocorasick_rs", None)
+    monkeypatch.setattr("cnitrail.scan.multisearch.stringzilla", None)
     monkeypatch.setattr("cnitrail.scan.inflate.deflate", None)
 
 
@@ -1118,8 +1118,8 @@ class TestWithoutTheFastLibraries:
     def test_any_file_reads_the_same(self, text: bytes) -> None:
         fast = scanned(text)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("cnitrail.scan.needles.ahocorasick_rs", None)
-            patch.setattr("cnitrail.scan.needles.stringzilla", None)
+            patch.setattr("cnitrail.scan.multisearch.ahocorasick_rs", None)
+            patch.setattr("cnitrail.scan.multisearch.stringzilla", None)
             patch.setattr("cnitrail.scan.inflate.deflate", None)
             plain = scanned(text)
         assert facts(plain) == facts(fast)

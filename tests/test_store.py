@@ -24,17 +24,17 @@ from stories import STORIES as ALL_STORIES
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.timeline import timeline
-from cnitrail.cli.collecting import Collector
 from cnitrail.cli.progress import Progress
-from cnitrail.cli.reading import read_evidence
 from cnitrail.errors import StoreError
 from cnitrail.history import build
-from cnitrail.model import Account, Evidence, Growth, History, Origin, Record, Scope, Skipped
+from cnitrail.model import Evidence, Growth, History, Origin, Record, Scope, Skipped, StoredCounts
 from cnitrail.sources import open_source
-from cnitrail.store.filing import Filing
-from cnitrail.store.head import is_store
-from cnitrail.store.reader import Reader
-from cnitrail.store.writer import Writer
+from cnitrail.store.file_header import is_store
+from cnitrail.store.index_columns import Filing
+from cnitrail.store.reader import StoreReader
+from cnitrail.store.writer import StoreWriter
+from cnitrail.workflows.collect import Collector
+from cnitrail.workflows.read import read_evidence
 
 STORIES = sorted(ALL_STORIES)
 I = "i-0000000"  # noqa: E741
@@ -45,7 +45,7 @@ def no_wait() -> None:
 
 
 def collect(store: Path, *sources: Path) -> None:
-    with Writer(str(store), no_wait) as writer:
+    with StoreWriter(str(store), no_wait) as writer:
         collector = Collector(writer, Progress(quiet=True))
         for source in sources:
             collector.collect(open_source(str(source), Scope(seen=writer.seen())), Growth())
@@ -306,13 +306,13 @@ class TestChoosing:
         store = tmp_path / "trail.db"
         collect(store, *(FIXTURES / story / "AWSLogs" for story in STORIES))
         scope = Scope(enis=("eni-0bbea279695112970",))
-        found = Reader(str(store), scope).documents()
+        found = StoreReader(str(store), scope).documents()
         assert sum(isinstance(each, Record) for each in found) < 25
 
     def test_time_alone_narrows_nothing_for_what_is_held_now_was_given_long_ago(self, store: Path) -> None:
         _, evidence = read(store)
-        everything = list(Reader(str(store), Scope()).documents())
-        assert list(Reader(str(store), Scope(since=evidence.last_event)).documents()) == everything
+        everything = list(StoreReader(str(store), Scope()).documents())
+        assert list(StoreReader(str(store), Scope(since=evidence.last_event)).documents()) == everything
 
     @pytest.mark.parametrize("name", ["eni' OR '1'='1", "'; DROP TABLE records; --", '"', "%", "\0"])
     def test_ids_are_never_sql(self, run: Run, store: Path, name: str) -> None:
@@ -550,17 +550,21 @@ class TestTables:
 
     def test_bytes_that_are_no_text_come_back_as_they_were(self, tmp_path: Path) -> None:
         path, record = str(tmp_path / "trail.db"), Record((Origin("\udcff.json", 0),), b'{"a":"\xff"}')
-        with Writer(path, no_wait) as writer:
+        with StoreWriter(path, no_wait) as writer:
             writer.add(record, Filing("key"))
-        assert [each for each in Reader(path, Scope()).documents() if isinstance(each, Record)] == [record]
+        assert [each for each in StoreReader(path, Scope()).documents() if isinstance(each, Record)] == [
+            record
+        ]
 
     def test_versions_of_an_event_are_all_kept_and_delivered_together(self, tmp_path: Path) -> None:
         path = str(tmp_path / "trail.db")
         records = [Record((Origin("a.json", n),), b'{"n":%d}' % n) for n in range(2)]
-        with Writer(path, no_wait) as writer:
+        with StoreWriter(path, no_wait) as writer:
             for record in (*records, *records):
                 writer.add(record, Filing("one key"))
-        assert [each for each in Reader(path, Scope()).documents() if isinstance(each, Record)] == records
+        assert [
+            each for each in StoreReader(path, Scope()).documents() if isinstance(each, Record)
+        ] == records
 
 
 class TestFiles:
@@ -633,7 +637,7 @@ class TestWriter:
         record = Record((Origin("a.json", 0),), b"{}")
 
         def stumble() -> None:
-            with Writer(path, no_wait) as writer:
+            with StoreWriter(path, no_wait) as writer:
                 writer.skip(Skipped("a.json", "kept"))
                 writer.commit()
                 writer.add(record, Filing("lost"))
@@ -641,16 +645,16 @@ class TestWriter:
 
         with pytest.raises(RuntimeError):
             stumble()
-        *found, account = Reader(path, Scope()).documents()
+        *found, account = StoreReader(path, Scope()).documents()
         assert found == [Skipped("a.json", "kept")]
-        assert isinstance(account, Account)
+        assert isinstance(account, StoredCounts)
         assert account.records == 0
 
     def test_a_full_disk_is_told_and_what_was_committed_stands(self, tmp_path: Path, store: Path) -> None:
         pages = rows_of(store, "PRAGMA page_count")[0][0]
 
         def fill() -> None:
-            with Writer(str(store), no_wait) as writer:
+            with StoreWriter(str(store), no_wait) as writer:
                 writer._connection.execute(f"PRAGMA max_page_count = {pages}")
                 for number in range(1000):
                     record = Record((Origin("big.json", number),), b'"%s"' % (b"x" * 2000))

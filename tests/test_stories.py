@@ -12,8 +12,8 @@ from conftest import FIXTURES, Run
 from stories import STORIES as ALL_STORIES
 
 from cnitrail.cli.progress import Progress
-from cnitrail.cli.reading import read_evidence
 from cnitrail.model import Scope
+from cnitrail.workflows.read import read_evidence
 
 STORIES = sorted(ALL_STORIES)
 

@@ -28,19 +28,19 @@ from simulator import (
 )
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.who import Witness
+from cnitrail.answers.who import HolderIndex
 from cnitrail.model import History, Verdict, WhoAnswer
 
 thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
-def witness_of(delivery: Delivery) -> tuple[Witness, History]:
+def witness_of(delivery: Delivery) -> tuple[HolderIndex, History]:
     """What can be said from the log files that were delivered."""
     history, coverage = read(delivery)
-    return Witness(history, coverage), history
+    return HolderIndex(history, coverage), history
 
 
-def answer(witness: Witness, question: Question, vpc: bool = True) -> WhoAnswer:
+def answer(witness: HolderIndex, question: Question, vpc: bool = True) -> WhoAnswer:
     wanted = Filter(vpc=(question.vpc,)) if vpc else Filter()
     return witness.who(ip_address(question.ip), datetime.fromtimestamp(question.second, UTC), wanted)
 

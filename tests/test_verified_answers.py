@@ -17,10 +17,10 @@ from loopback import endpoint
 from signed_trail import HOUR, SignedTrail, Stored, public_keys, write_copy, write_plain, zipped
 
 from cnitrail.cli.progress import Progress
-from cnitrail.cli.proving import Proof
-from cnitrail.cli.reading import read_evidence
 from cnitrail.model import Evidence, Faulty, Scope
 from cnitrail.sources.layout import log_name
+from cnitrail.workflows.proof import Proof
+from cnitrail.workflows.read import read_evidence
 
 STORY = "reused-in-3-seconds"
 """10.80.4.17 is given at 9:31:10 to a node that was launched at 9:29:50, and let go at 10:12:41."""

@@ -36,8 +36,6 @@ from signed_trail import (
 )
 from test_render_safe import ACTS_OR_HIDES
 
-from cnitrail.cli import verifying
-from cnitrail.cli.verifying import verify_sources
 from cnitrail.errors import SourceError
 from cnitrail.model import (
     Charge,
@@ -50,6 +48,8 @@ from cnitrail.model import (
     Verification,
     Vouched,
 )
+from cnitrail.workflows import verify as verify_workflow
+from cnitrail.workflows.verify import verify_sources
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +69,9 @@ def verify(keys: str) -> Verify:
 
     def verify(objects: Objects, scope: Scope | None = None, bucket: str = BUCKET) -> Verification:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(verifying, "open_trail", lambda _uri, scope: MemoryTrail(objects, scope, bucket))
+            patch.setattr(
+                verify_workflow, "open_trail", lambda _uri, scope: MemoryTrail(objects, scope, bucket)
+            )
             return verify_sources(("s3://audit-logs",), scope or Scope(), keys)
 
     return verify
@@ -534,7 +536,7 @@ class TestWhatADigestSays:
         assert spans(found) == [("04 09:01", "04 10:01"), ("04 11:01", "04 12:01")]
 
     def test_may_not_be_longer_than_any_digest(self, verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("cnitrail.validation.inflate.LONGEST_DIGEST", 2_000_000)
+        monkeypatch.setattr("cnitrail.validation.hashing.LONGEST_DIGEST", 2_000_000)
         trail = small_trail()
         key = trail.digests[1]
         long = replace(trail.objects[key], body=zipped(random.Random(1).randbytes(3_000_000)))

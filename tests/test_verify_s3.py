@@ -319,7 +319,7 @@ class TestSync:
     def test_writes_nowhere_else_whatever_a_key_says(
         self, server: Endpoint, tmp_path: Path, top: str
     ) -> None:
-        from cnitrail.sources.copying import Copy
+        from cnitrail.sources.trail_copy.writer import Copy
 
         copy = Copy(str(tmp_path / "copy"))
         key = SignedTrail(top=top).log(b"", TRAIL.now)

@@ -7,9 +7,9 @@ from itertools import islice
 
 import msgspec
 
-from cnitrail.ahead import ahead
 from cnitrail.decode import MARKERS, NAMES
 from cnitrail.model import Document, Record, Scope
+from cnitrail.prefetch import prefetch
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import open_source
 
@@ -37,7 +37,7 @@ def scanned(directory: str, threads: int) -> Iterator[Record]:
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(threads) as pool:
-        for _, done in ahead(pool, work, batches, most=threads + 1):
+        for _, done in prefetch(pool, work, batches, most=threads + 1):
             yield from done.result()
 
 

@@ -8,8 +8,8 @@ from itertools import accumulate
 
 from msgspec import Struct
 
+from cnitrail.answers.coverage_text import clock, place_of, uncovered, unread
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.gaps import clock, place_of, uncovered, unread
 from cnitrail.answers.leases import actor_of, takes_interface
 from cnitrail.model import (
     Address,
@@ -34,13 +34,13 @@ from cnitrail.model import (
     is_prefix,
 )
 from cnitrail.model.callers import named
-from cnitrail.times import FIRST, LAST
+from cnitrail.timeclamp import FIRST, LAST
 
 _SOON = timedelta(minutes=10)
 """How near another holding must be to be worth a sentence."""
 
 
-class Witness:
+class HolderIndex:
     """Answers questions over one history, each by binary search.
 
     ``verified`` says that digests were asked: reasons then tell what they prove.
@@ -131,7 +131,7 @@ class Witness:
         interface = self._interface(lease)
         return self._coverage.hole_between(interface.account, interface.region, start, end)
 
-    def _ground(self, lease: Lease, second: datetime) -> "_Ground":
+    def _ground(self, lease: Lease, second: datetime) -> "_WholeGround":
         """What all of the time rests on in which it held the address, and was on the instance."""
         interface = self._interface(lease)
         attachment = interface.attachment_at(second)
@@ -141,7 +141,7 @@ class Witness:
         ground = self._coverage.ground(*interface.place, start, end)
         if lease.eni in self._history.unproven and ground is Ground.PROVEN:
             ground = Ground.MERELY_READ
-        return _Ground(ground, start, end)
+        return _WholeGround(ground, start, end)
 
     def _unread(self, ip: Address, second: datetime) -> Iterator[str]:
         """Records that name the address and could not be read: where else it may have been."""
@@ -461,7 +461,7 @@ class _Group:
         return self._leases[place] if place < len(self._leases) else None
 
 
-class _Ground(Struct, frozen=True):
+class _WholeGround(Struct, frozen=True):
     """What all of a time rests on."""
 
     ground: Ground
@@ -472,7 +472,7 @@ class _Ground(Struct, frozen=True):
 _WEAKNESS = (Ground.PROVEN, Ground.MERELY_READ, Ground.MISSING)
 
 
-def _footing(known: _Ground) -> str:
+def _footing(known: _WholeGround) -> str:
     """What digests prove of the time that a holder was found for."""
     if known.start == FIRST:
         return "not proven by digests: its beginning is not in the evidence"

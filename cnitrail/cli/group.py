@@ -36,7 +36,7 @@ class CommandGroup(click.Group):
         """The command of a name; None where there is none."""
         if cmd_name not in self._summaries:
             return None
-        command: click.Command = getattr(import_module(f"cnitrail.cli.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(import_module(f"cnitrail.cli.commands.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -199,7 +199,7 @@ def request_options(
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def asked(sources: tuple[str, ...], *, quiet: bool, **options: Any) -> Any:
-            from cnitrail.cli.request import Access, Request
+            from cnitrail.workflows.request import Access, Request
 
             files = (options.get(name) for name in _FILES)
             if [*sources, *files, *options.get("live", ())].count("-") > 1:

@@ -9,14 +9,14 @@ import click
 from msgspec.structs import asdict
 
 from cnitrail.cli.outputs import writer
-from cnitrail.cli.reading import tell
 from cnitrail.model import Answer
+from cnitrail.workflows.read import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cnitrail.cli.request import Request
     from cnitrail.model import Evidence
+    from cnitrail.workflows.request import Request
 
 
 def respond(

@@ -3,8 +3,16 @@
 from msgspec import Struct
 
 from cnitrail.decode.actor import actor
-from cnitrail.decode.events import EVENTS, Call, call_of
-from cnitrail.decode.head import account_of, corrected_by, digest_of, failure_of, id_of, region_of, time_of
+from cnitrail.decode.common_fields import (
+    account_of,
+    corrected_by,
+    digest_of,
+    failure_of,
+    id_of,
+    region_of,
+    time_of,
+)
+from cnitrail.decode.events import EVENTS, CallBody, call_of
 from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, is_from_an_address, session_of
 from cnitrail.decode.shapes import Fields, Problems, text
 from cnitrail.decode.trail_events import TRAIL_EVENTS, TRAIL_SOURCES
@@ -130,7 +138,7 @@ def _event(
     return event, subjects
 
 
-def _said(name: str, call: Call) -> tuple[Effect, tuple[Subject, ...], TrailChange | None]:
+def _said(name: str, call: CallBody) -> tuple[Effect, tuple[Subject, ...], TrailChange | None]:
     """What a call does, to which interfaces or to which trail."""
     if name in TRAIL_EVENTS:
         return Effect.RECORD, (Subject(),), TRAIL_EVENTS[name](call)

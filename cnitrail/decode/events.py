@@ -32,7 +32,7 @@ _CNI_TAG = "node.k8s.amazonaws.com/instance_id"
 """How the VPC CNI marks an ENI (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s)."""
 
 
-class Call(Struct, frozen=True):
+class CallBody(Struct, frozen=True):
     """A record's request and response, without the query envelope that some APIs put around them."""
 
     request: Fields
@@ -67,9 +67,9 @@ class Call(Struct, frozen=True):
             self.problems.unreadable(field, value, wanted)
 
 
-def call_of(entry: Fields, name: str, *, ok: bool, problems: Problems) -> Call:
+def call_of(entry: Fields, name: str, *, ok: bool, problems: Problems) -> CallBody:
     """The call of a record; what cannot be read of it is added to the problems."""
-    return Call(
+    return CallBody(
         request=_unwrapped(entry.get("requestParameters"), f"{name}Request"),
         response=_unwrapped(entry.get("responseElements"), f"{name}Response"),
         details=fields(entry.get("serviceEventDetails")),
@@ -94,7 +94,7 @@ def _lower_camel(value: object) -> object:
     return value
 
 
-Decoder = Callable[[Call], tuple[Subject, ...]]
+Decoder = Callable[[CallBody], tuple[Subject, ...]]
 
 
 _REQUESTED = (
@@ -118,7 +118,7 @@ def _requested_count(request: Fields) -> int | None:
     return next((count for count in found if count is not None), None)
 
 
-def _assign(call: Call) -> tuple[Subject, ...]:
+def _assign(call: CallBody) -> tuple[Subject, ...]:
     """AssignPrivateIpAddresses: the response names the addresses in every form of the request.
 
     Responses of old records may lack them; then those that the request names were assigned.
@@ -133,7 +133,7 @@ def _assign(call: Call) -> tuple[Subject, ...]:
     return (_assigned(call, added, "assignedPrivateIpAddressesSet"),)
 
 
-def _assign_ipv6(call: Call) -> tuple[Subject, ...]:
+def _assign_ipv6(call: CallBody) -> tuple[Subject, ...]:
     request, response, problems = call.request, call.response, call.problems
     addresses = response.get("assignedIpv6Addresses", request.get("ipv6Addresses"))
     prefixes = response.get("assignedIpv6PrefixSet", request.get("ipv6Prefixes"))
@@ -144,7 +144,7 @@ def _assign_ipv6(call: Call) -> tuple[Subject, ...]:
     return (_assigned(call, added, "assignedIpv6Addresses"),)
 
 
-def _assigned(call: Call, added: tuple[Holding, ...], field: str) -> Subject:
+def _assigned(call: CallBody, added: tuple[Holding, ...], field: str) -> Subject:
     if not added and not call.problems:
         call.lacks(field, call.response.get(field), "a set of addresses")
     return Subject(
@@ -156,7 +156,7 @@ def _assigned(call: Call, added: tuple[Holding, ...], field: str) -> Subject:
     )
 
 
-def _unassign(call: Call) -> tuple[Subject, ...]:
+def _unassign(call: CallBody) -> tuple[Subject, ...]:
     """UnassignPrivateIpAddresses: the addresses stand only in the request."""
     request, problems = call.request, call.problems
     removed = (
@@ -166,7 +166,7 @@ def _unassign(call: Call) -> tuple[Subject, ...]:
     return (_unassigned(call, removed),)
 
 
-def _unassign_ipv6(call: Call) -> tuple[Subject, ...]:
+def _unassign_ipv6(call: CallBody) -> tuple[Subject, ...]:
     request, response, problems = call.request, call.response, call.problems
     addresses = response.get("unassignedIpv6Addresses", request.get("ipv6Addresses"))
     prefixes = response.get("unassignedIpv6PrefixSet", request.get("ipv6Prefixes"))
@@ -177,7 +177,7 @@ def _unassign_ipv6(call: Call) -> tuple[Subject, ...]:
     return (_unassigned(call, removed),)
 
 
-def _unassigned(call: Call, removed: tuple[Held, ...]) -> Subject:
+def _unassigned(call: CallBody, removed: tuple[Held, ...]) -> Subject:
     if not removed and not call.problems:
         call.lacks("requestParameters", call.request, "a request that names addresses")
     return Subject(
@@ -237,7 +237,7 @@ def _described_holdings(described: Fields, problems: Problems) -> Iterator[Holdi
             yield from holdings(described.get(name), key, kind, name, problems)
 
 
-def _create_interface(call: Call) -> tuple[Subject, ...]:
+def _create_interface(call: CallBody) -> tuple[Subject, ...]:
     request = call.request
     described = fields(call.response.get("networkInterface"))
     asked = Subject(
@@ -278,7 +278,7 @@ def _tags_of(request: Fields, resource_type: str) -> tuple[tuple[str, str], ...]
     return tuple(pair for spec in matching for pair in tags(spec.get("tags")))
 
 
-def _attach(call: Call) -> tuple[Subject, ...]:
+def _attach(call: CallBody) -> tuple[Subject, ...]:
     return (
         Subject(
             eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId")),
@@ -289,15 +289,15 @@ def _attach(call: Call) -> tuple[Subject, ...]:
     )
 
 
-def _detach(call: Call) -> tuple[Subject, ...]:
+def _detach(call: CallBody) -> tuple[Subject, ...]:
     return (Subject(attachment=call.need("attachmentId", call.request.get("attachmentId"))),)
 
 
-def _delete(call: Call) -> tuple[Subject, ...]:
+def _delete(call: CallBody) -> tuple[Subject, ...]:
     return (Subject(eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId"))),)
 
 
-def _modify(call: Call) -> tuple[Subject, ...]:
+def _modify(call: CallBody) -> tuple[Subject, ...]:
     """ModifyNetworkInterfaceAttribute: one attribute a call, wrapped as ``{"value": …}``."""
     changed, description = call.request.get("attachment"), call.request.get("description")
     attachment = fields(changed)
@@ -319,7 +319,7 @@ def _modify(call: Call) -> tuple[Subject, ...]:
     )
 
 
-def _run_instances(call: Call) -> tuple[Subject, ...]:
+def _run_instances(call: CallBody) -> tuple[Subject, ...]:
     """RunInstances: one subject for each interface of each instance."""
     named = list(map(fields, elements(call.request.get("networkInterfaceSet"))))
     if not call.ok:
@@ -367,7 +367,7 @@ def _asked_for(request: Fields, interface: Fields) -> Subject:
     )
 
 
-def _create_fleet(call: Call) -> tuple[Subject, ...]:
+def _create_fleet(call: CallBody) -> tuple[Subject, ...]:
     """CreateFleet of type instant: its response names the instances; RunInstances has their ENIs."""
     if call.request.get("type") != "instant":
         return ()
@@ -381,7 +381,7 @@ def _create_fleet(call: Call) -> tuple[Subject, ...]:
     )
 
 
-def _terminate(call: Call) -> tuple[Subject, ...]:
+def _terminate(call: CallBody) -> tuple[Subject, ...]:
     """TerminateInstances succeeds for instances that are terminated already: the previous state tells."""
     ended, asked = call.response.get("instancesSet"), call.request.get("instancesSet")
     answered = bool(texts(ended, "instanceId"))
@@ -394,13 +394,13 @@ def _terminate(call: Call) -> tuple[Subject, ...]:
     return tuple(subjects) or (Subject(),)
 
 
-def _bid_evicted(call: Call) -> tuple[Subject, ...]:
+def _bid_evicted(call: CallBody) -> tuple[Subject, ...]:
     evicted = call.details.get("instanceIdSet")
     instances = call.ids("serviceEventDetails.instanceIdSet", evicted, "instanceId")
     return tuple(Subject(instance=instance, previous_state="running") for instance in instances)
 
 
-def _associate_trunk(call: Call) -> tuple[Subject, ...]:
+def _associate_trunk(call: CallBody) -> tuple[Subject, ...]:
     association = fields(call.response.get("interfaceAssociation"))
     return (
         Subject(
@@ -411,11 +411,11 @@ def _associate_trunk(call: Call) -> tuple[Subject, ...]:
     )
 
 
-def _disassociate_trunk(call: Call) -> tuple[Subject, ...]:
+def _disassociate_trunk(call: CallBody) -> tuple[Subject, ...]:
     return (Subject(association=call.need("associationId", call.request.get("associationId"))),)
 
 
-def _create_tags(call: Call) -> tuple[Subject, ...]:
+def _create_tags(call: CallBody) -> tuple[Subject, ...]:
     """CreateTags on interfaces and instances; on anything else it is of no matter."""
     new = tags(call.request.get("tagSet"))
     resources = call.ids("resourcesSet", call.request.get("resourcesSet"), "resourceId")
@@ -428,7 +428,7 @@ def _create_tags(call: Call) -> tuple[Subject, ...]:
     )
 
 
-def _associate_address(call: Call) -> tuple[Subject, ...]:
+def _associate_address(call: CallBody) -> tuple[Subject, ...]:
     """AssociateAddress names the interface, or the instance whose first interface is meant."""
     request = call.request
     instance = text(request.get("instanceId"))
@@ -445,7 +445,7 @@ def _associate_address(call: Call) -> tuple[Subject, ...]:
     )
 
 
-def _disassociate_address(call: Call) -> tuple[Subject, ...]:
+def _disassociate_address(call: CallBody) -> tuple[Subject, ...]:
     address = text(call.request.get("publicIp"))
     association = call.request.get("associationId")
     return (

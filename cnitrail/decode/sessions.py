@@ -5,7 +5,15 @@ import re
 from msgspec import Struct
 
 from cnitrail.decode.actor import actor
-from cnitrail.decode.head import account_of, corrected_by, digest_of, id_of, region_of, succeeded, time_of
+from cnitrail.decode.common_fields import (
+    account_of,
+    corrected_by,
+    digest_of,
+    id_of,
+    region_of,
+    succeeded,
+    time_of,
+)
 from cnitrail.decode.providers import account_of_role, is_of_eks
 from cnitrail.decode.shapes import Fields, Problems, fields, tags, text
 from cnitrail.model import IssuedSession, Record
@@ -21,7 +29,7 @@ POD_IDENTITY = "pods.eks.amazonaws.com"
 _ADDRESS = re.compile(r"\d{1,3}\.|[0-9a-fA-F]*:")
 
 
-class _Issued(Struct, frozen=True):
+class _Issuance(Struct, frozen=True):
     """To whom credentials were issued: a service account, or whoever ``assumer`` is."""
 
     service_account: str | None = None
@@ -72,7 +80,7 @@ def session_of(record: Record, entry: Fields, problems: Problems) -> IssuedSessi
     )
 
 
-def _to_web_identity(entry: Fields, response: Fields, role_arn: str | None) -> _Issued | None:
+def _to_web_identity(entry: Fields, response: Fields, role_arn: str | None) -> _Issuance | None:
     """A service account that showed a token of its cluster; any other provider may write any subject."""
     identity = fields(entry.get("userIdentity"))
     provider = text(response.get("provider")) or text(identity.get("identityProvider"))
@@ -83,15 +91,15 @@ def _to_web_identity(entry: Fields, response: Fields, role_arn: str | None) -> _
         return None
     if provider is not None and not is_of_eks(provider, account_of_role(role_arn)):
         return None
-    return _Issued(service_account=service_account, provider=provider)
+    return _Issuance(service_account=service_account, provider=provider)
 
 
-def _by_assume_role(entry: Fields, request: Fields) -> _Issued | None:
+def _by_assume_role(entry: Fields, request: Fields) -> _Issuance | None:
     """EKS Pod Identity for a pod, or anybody but an AWS service for itself."""
     if fields(entry.get("userIdentity")).get("invokedBy") == POD_IDENTITY:
         tagged = dict(tags(request.get("tags")))
         namespace, name = tagged.get("kubernetes-namespace"), tagged.get("kubernetes-service-account")
-        return _Issued(
+        return _Issuance(
             service_account=f"{namespace}/{name}" if namespace and name else None,
             cluster=tagged.get("eks-cluster-name"),
             pod_identity=True,
@@ -99,7 +107,7 @@ def _by_assume_role(entry: Fields, request: Fields) -> _Issued | None:
     if not is_from_an_address(text(entry.get("sourceIPAddress"))):
         return None
     caller = actor(entry)
-    return _Issued(assumer=caller.arn or caller.label)
+    return _Issuance(assumer=caller.arn or caller.label)
 
 
 def _service_account(user_name: str | None) -> str | None:

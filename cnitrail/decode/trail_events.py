@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from cnitrail.decode.events import EVENTS, Call
+from cnitrail.decode.events import EVENTS, CallBody
 from cnitrail.decode.shapes import Fields, elements, fields, flag, text, texts
 from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, TrailAction, TrailChange
 
@@ -23,24 +23,24 @@ _SERVICE_EVENTS = ("BidEvictedEvent",)
 Selects = bool | None
 """Whether write calls are selected; None if only some of them are, or if that cannot be told."""
 
-Reader = Callable[[Call], TrailChange]
+Reader = Callable[[CallBody], TrailChange]
 
 
-def _named(change: TrailAction, call: Call) -> TrailChange:
+def _named(change: TrailAction, call: CallBody) -> TrailChange:
     """A call that does to the trail it names what its own name says."""
     return TrailChange(change, call.need("name", call.request.get("name")))
 
 
-def _create(call: Call) -> TrailChange:
+def _create(call: CallBody) -> TrailChange:
     """CreateTrail: a trail records all management events by default, but only once it is started."""
     return _configured(TrailAction.CREATED, call, records_writes=True)
 
 
-def _update(call: Call) -> TrailChange:
+def _update(call: CallBody) -> TrailChange:
     return _configured(TrailAction.CHANGED, call, records_writes=None)
 
 
-def _configured(change: TrailAction, call: Call, *, records_writes: bool | None) -> TrailChange:
+def _configured(change: TrailAction, call: CallBody, *, records_writes: bool | None) -> TrailChange:
     """A trail as a call configured it; what the request leaves out stays as it was."""
     request = call.request
     name = call.need("name", request.get("name"))
@@ -54,7 +54,7 @@ def _configured(change: TrailAction, call: Call, *, records_writes: bool | None)
     )
 
 
-def _put_event_selectors(call: Call) -> TrailChange:
+def _put_event_selectors(call: CallBody) -> TrailChange:
     """PutEventSelectors replaces all selectors, basic and advanced, by those of the request."""
     selects = _selects(call)
     name = call.need("trailName", call.request.get("trailName"))
@@ -65,12 +65,12 @@ def _put_event_selectors(call: Call) -> TrailChange:
     )
 
 
-def _put_insight_selectors(call: Call) -> TrailChange:
+def _put_insight_selectors(call: CallBody) -> TrailChange:
     """PutInsightSelectors: Insights come on top of management events, and leave these as they are."""
     return TrailChange(TrailAction.CHANGED, call.need("trailName", call.request.get("trailName")))
 
 
-def _selects(call: Call) -> Selects:
+def _selects(call: CallBody) -> Selects:
     """Whether EC2's write calls are recorded with the selectors of a request."""
     basic = elements(call.request.get("eventSelectors"))
     advanced = elements(call.request.get("advancedEventSelectors"))
@@ -136,7 +136,7 @@ def _matching(condition: Fields, operator: str, value: str, key: str | None = No
     return any(_MATCHES[operator](value, pattern) for pattern in patterns)
 
 
-def _bucket(call: Call) -> TrailChange:
+def _bucket(call: CallBody) -> TrailChange:
     """A call on a bucket; a policy that names CloudTrail shows that the bucket is a trail's."""
     request = call.request
     policy = request.get("bucketPolicy")

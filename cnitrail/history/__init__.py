@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from cnitrail.history.coverage import cover
-from cnitrail.history.holdings import fold_holdings
 from cnitrail.history.interfaces import Registry
+from cnitrail.history.leases import fold_holdings
 from cnitrail.history.ledger import Dispute, Ledger
 from cnitrail.history.owners import owners_of
 from cnitrail.history.provenance import separate

@@ -19,6 +19,7 @@ from itertools import pairwise
 from cnitrail.model import (
     DELIVERY_LAG,
     USUAL_LAG,
+    AccountRegion,
     Coverage,
     Event,
     Hole,
@@ -26,13 +27,12 @@ from cnitrail.model import (
     Lost,
     Moment,
     Period,
-    Place,
     Proven,
     Reach,
     Sign,
     Unproven,
 )
-from cnitrail.times import FIRST, LAST, moved
+from cnitrail.timeclamp import FIRST, LAST, shifted
 
 _LEAST_SIGNS = 10
 """Fewer signs tell no rhythm: some holes among them would pass for it."""
@@ -56,7 +56,7 @@ def cover(
     lag: timedelta = DELIVERY_LAG,
     *,
     lost: Iterable[Lost] = (),
-    answered: Iterable[Place] = (),
+    answered: Iterable[AccountRegion] = (),
     assume_complete: bool = False,
 ) -> Coverage:
     """The coverage that delivered files and unrelated records show; events widen it at its ends.
@@ -71,7 +71,7 @@ def cover(
     lost, answered = tuple(lost), frozenset(answered)
     unproven = [*unproven, *(_doubt_of(each, lag) for each in lost)]
     times, absent = _by_place(signs), _by_place(missing)
-    moments: dict[Place, list[datetime]] = defaultdict(list)
+    moments: dict[AccountRegion, list[datetime]] = defaultdict(list)
     for event in events:
         moments[event.account, event.region].append(event.time)
     sure = _proven_events(proven, unproven, lag)
@@ -93,7 +93,7 @@ def cover(
     )
 
 
-def _is_of(lost: Lost, place: Place) -> bool:
+def _is_of(lost: Lost, place: AccountRegion) -> bool:
     """Whether something unread may be of an account and Region."""
     return all(
         named is None or mine is None or named == mine
@@ -104,18 +104,18 @@ def _is_of(lost: Lost, place: Place) -> bool:
 def _doubt_of(lost: Lost, lag: timedelta) -> Unproven:
     """The time of which digests do not vouch for all, as not all was read; events may come late."""
     start, end = _span(lost)
-    return Unproven(lost.account, lost.region, moved(start, -lag), end)
+    return Unproven(lost.account, lost.region, shifted(start, -lag), end)
 
 
 def _span(lost: Lost) -> tuple[datetime, datetime]:
     """The time of something unread; of a single moment, the seconds around it."""
     around = _SECOND if lost.start is not None and lost.start == lost.end else timedelta()
-    start = FIRST if lost.start is None else moved(lost.start, -around)
-    return start, LAST if lost.end is None else moved(lost.end, around)
+    start = FIRST if lost.start is None else shifted(lost.start, -around)
+    return start, LAST if lost.end is None else shifted(lost.end, around)
 
 
-def _by_place(signs: Iterable[Sign]) -> dict[Place, set[datetime]]:
-    times: dict[Place, set[datetime]] = {}
+def _by_place(signs: Iterable[Sign]) -> dict[AccountRegion, set[datetime]]:
+    times: dict[AccountRegion, set[datetime]] = {}
     for account, region, time in signs:
         times.setdefault((account, region), set()).add(time)
     return times
@@ -123,12 +123,12 @@ def _by_place(signs: Iterable[Sign]) -> dict[Place, set[datetime]]:
 
 def _proven_events(
     proven: Iterable[Proven], unproven: Iterable[Unproven], lag: timedelta
-) -> dict[Place, tuple[Period, ...]]:
+) -> dict[AccountRegion, tuple[Period, ...]]:
     """Of each account and Region the times of which every event is proven; none has no time at all."""
-    spans: dict[Place, list[Period]] = defaultdict(list)
+    spans: dict[AccountRegion, list[Period]] = defaultdict(list)
     for span in proven:
         spans[span.account, span.region].append(Period(span.start, span.end))
-    doubts: dict[Place, list[Unproven]] = defaultdict(list)
+    doubts: dict[AccountRegion, list[Unproven]] = defaultdict(list)
     for doubt in unproven:
         doubts[doubt.account, doubt.region].append(doubt)
     sure = {}
@@ -143,7 +143,7 @@ def _proven_events(
 
 
 def _reach(
-    place: Place,
+    place: AccountRegion,
     seen: Sequence[datetime],
     moments: Sequence[datetime],
     proven: Sequence[Period],
@@ -156,7 +156,7 @@ def _reach(
     whole = Period(min(known), max(known))
     gaps = () if vouched else _without([*_before(seen, moments), *_gaps(seen, proven)], proven)
     absent = _merged(
-        Period(max(moved(time, -USUAL_LAG), whole.start), min(time, whole.end)) for time in missing
+        Period(max(shifted(time, -USUAL_LAG), whole.start), min(time, whole.end)) for time in missing
     )
     holes = [
         *(Hole(max(each.start, whole.start), each.end) for each in gaps),
@@ -193,7 +193,7 @@ def _unread(lost: Iterable[Lost], whole: Period, gaps: Sequence[Period]) -> Iter
 
 def _before(seen: Sequence[datetime], moments: Sequence[datetime]) -> Iterator[Period]:
     """The time of events that came late, before all that came soon: what else was of it may be lost."""
-    begun = moved(seen[0], -_SOON) if seen else FIRST
+    begun = shifted(seen[0], -_SOON) if seen else FIRST
     if moments and min(moments) < begun:
         yield Period(min(moments), begun)
 
@@ -205,7 +205,7 @@ def _gaps(seen: Sequence[datetime], proven: Sequence[Period]) -> list[Period]:
     least = max(_LEAST_HOLE, usual * _RHYTHM)
     times = sorted([*seen, *_ends(proven)]) if proven else seen
     long = [Period(earlier, later) for earlier, later in pairwise(times) if later - earlier > least]
-    return _merged(Period(moved(gap.start, -USUAL_LAG), gap.end) for gap in _without(long, proven))
+    return _merged(Period(shifted(gap.start, -USUAL_LAG), gap.end) for gap in _without(long, proven))
 
 
 def _ends(periods: Iterable[Period]) -> Iterator[datetime]:

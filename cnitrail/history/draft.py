@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec import Struct, field
 
 from cnitrail.model import OPEN, Bound, Event, Held, HoldingKind
-from cnitrail.times import LAST
+from cnitrail.timeclamp import LAST
 
 GroupKey = tuple[bool, str]
 """(True, VPC id), or (False, ENI id) where the VPC of the ENI is not known."""

@@ -23,13 +23,13 @@ from cnitrail.model import (
 )
 from cnitrail.model.callers import may_mark
 from cnitrail.model.history import ALIVE
-from cnitrail.times import LAST
+from cnitrail.timeclamp import LAST
 
 _OF_THE_NODE = (Effect.ASSIGN, Effect.UNASSIGN, Effect.CREATE)
 """What a node does to its own interfaces only; it also deletes those that others left behind."""
 
 
-class _Attachment(Struct):
+class _AttachmentDraft(Struct):
     """An attachment while its story is being read."""
 
     eni: str
@@ -58,7 +58,7 @@ class _Tags(Struct):
         self.tagged.append(Tagged(time, clusters, by_aws))
 
 
-class _Interface(Struct):
+class _InterfaceDraft(Struct):
     """An interface while its story is being read."""
 
     eni: str
@@ -79,12 +79,12 @@ class _Interface(Struct):
     marked: datetime | None = None
     claimed: list[tuple[str, str, datetime]] = field(default_factory=list)
     tags: _Tags = field(default_factory=_Tags)
-    attachments: list[_Attachment] = field(default_factory=list)
+    attachments: list[_AttachmentDraft] = field(default_factory=list)
     callers: set[str] = field(default_factory=set)
     """The instances that moved its addresses with their own role."""
 
 
-class _Instance(Struct):
+class _InstanceDraft(Struct):
     instance: str
     account: str | None
     region: str | None
@@ -95,7 +95,7 @@ class _Instance(Struct):
     ended: Bound = OPEN
     alive: datetime | None = None
     tags: _Tags = field(default_factory=_Tags)
-    attachments: list[_Attachment] = field(default_factory=list)
+    attachments: list[_AttachmentDraft] = field(default_factory=list)
 
 
 class Registry:
@@ -114,9 +114,9 @@ class Registry:
         self._disputed = disputed
         self.deaths: dict[str, Event] = {}
         self.associations: dict[str, tuple[str | None, str | None]] = {}
-        self._interfaces: dict[str, _Interface] = {}
-        self._instances: dict[str, _Instance] = {}
-        self._attachments: dict[str, _Attachment] = {}
+        self._interfaces: dict[str, _InterfaceDraft] = {}
+        self._instances: dict[str, _InstanceDraft] = {}
+        self._attachments: dict[str, _AttachmentDraft] = {}
 
     def read(self, event: Event) -> None:
         """Take in one event; failed calls change nothing."""
@@ -174,16 +174,16 @@ class Registry:
         """The ENI behind each attachment id that the evidence connects with one."""
         return {name: attachment.eni for name, attachment in self._attachments.items()}
 
-    def _interface(self, event: Event, eni: str) -> _Interface:
+    def _interface(self, event: Event, eni: str) -> _InterfaceDraft:
         known = self._interfaces.get(eni)
         if known is None:
-            known = self._interfaces[eni] = _Interface(eni, event.account, event.region)
+            known = self._interfaces[eni] = _InterfaceDraft(eni, event.account, event.region)
         return known
 
-    def _instance(self, event: Event, name: str) -> _Instance:
+    def _instance(self, event: Event, name: str) -> _InstanceDraft:
         known = self._instances.get(name)
         if known is None:
-            known = self._instances[name] = _Instance(name, event.account, event.region)
+            known = self._instances[name] = _InstanceDraft(name, event.account, event.region)
         return known
 
     def _read_place(self, event: Event, subject: Subject) -> None:
@@ -206,7 +206,7 @@ class Registry:
         if event.effect is not Effect.LAUNCH:
             interface.tags.write(subject.tags, event.time)
 
-    def _marked(self, event: Event, mark: tuple[str, str], interface: _Interface) -> None:
+    def _marked(self, event: Event, mark: tuple[str, str], interface: _InterfaceDraft) -> None:
         """Enter the mark of the CNI: anybody may write one, and only its maker's counts, at creation."""
         if event.effect is Effect.CREATE and may_mark(self._actors[event.key], mark[0]):
             interface.mark, interface.marked = mark, event.time
@@ -262,13 +262,13 @@ class Registry:
             instance = self._instance(event, subject.instance)
             self._attached(event, subject, instance, how="attach")
 
-    def _attached(self, event: Event, subject: Subject, instance: _Instance, how: str) -> None:
+    def _attached(self, event: Event, subject: Subject, instance: _InstanceDraft, how: str) -> None:
         assert subject.eni is not None
         interface = self._interface(event, subject.eni)
         known = self._attachments.get(subject.attachment) if subject.attachment else None
         if known is not None and known.end is not OPEN:  # what has ended does not begin: another one, at odds
             known = None
-        attachment = known or _Attachment(subject.eni, subject.attachment)
+        attachment = known or _AttachmentDraft(subject.eni, subject.attachment)
         attachment.instance, attachment.how = instance.instance, how
         attachment.device_index = subject.device_index
         attachment.start = Bound(event.time, Basis.OBSERVED, event)
@@ -293,7 +293,7 @@ class Registry:
         if subject.association is not None:
             instance = carrier.instance if carrier else None
             self.associations[subject.association] = (subject.eni, instance)
-        attachment = _Attachment(subject.eni, subject.association)
+        attachment = _AttachmentDraft(subject.eni, subject.association)
         attachment.instance = carrier.instance if carrier else None
         attachment.start = Bound(event.time, Basis.OBSERVED, event)
         _end_earlier(interface, attachment, event)
@@ -315,7 +315,9 @@ class Registry:
             return
         attachment = self._attachments.get(subject.attachment)
         if attachment is None:
-            attachment = self._attachments[subject.attachment] = _Attachment(subject.eni, subject.attachment)
+            attachment = self._attachments[subject.attachment] = _AttachmentDraft(
+                subject.eni, subject.attachment
+            )
             self._interface(event, subject.eni).attachments.append(attachment)
         if subject.delete_on_termination is not None:
             attachment.dies_with_instance = subject.delete_on_termination
@@ -343,7 +345,7 @@ class Registry:
             if attachment.dies_with_instance:
                 self.deaths.setdefault(attachment.eni, event)
 
-    def _inferred(self, interface: _Interface) -> list[_Attachment]:
+    def _inferred(self, interface: _InterfaceDraft) -> list[_AttachmentDraft]:
         """Where an interface was attached before the evidence begins: to the one node that called for it.
 
         A node calls for its own interfaces only (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s).
@@ -352,12 +354,12 @@ class Registry:
         if is_known or interface.created.event is not None or len(interface.callers) != 1:
             return []
         instance, how = next(iter(interface.callers)), "session"
-        known = interface.attachments or [_Attachment(interface.eni, None)]
+        known = interface.attachments or [_AttachmentDraft(interface.eni, None)]
         for each in known:
             each.instance, each.how = instance, how
         node = self._instances.get(instance)
         if node is None:
-            node = self._instances[instance] = _Instance(instance, interface.account, interface.region)
+            node = self._instances[instance] = _InstanceDraft(instance, interface.account, interface.region)
         last = known[-1]
         if last.end is OPEN and (over := _first_end(node.ended, interface.deleted)) is not None:
             last.end = Bound(over.time, Basis.IMPLIED, over.event)
@@ -370,7 +372,7 @@ def _first_end(*bounds: Bound) -> Bound | None:
     return min(known, key=lambda bound: bound.time or LAST, default=None)
 
 
-def _end_earlier(interface: _Interface, newer: _Attachment, event: Event) -> None:
+def _end_earlier(interface: _InterfaceDraft, newer: _AttachmentDraft, event: Event) -> None:
     """An interface is on one instance at a time: a new attachment ends an open one."""
     for attachment in interface.attachments:
         if attachment.end is OPEN and attachment is not newer:
@@ -378,7 +380,7 @@ def _end_earlier(interface: _Interface, newer: _Attachment, event: Event) -> Non
 
 
 def _finished(
-    interface: _Interface, death: Event | None, inferred: list[_Attachment], disputed: bool
+    interface: _InterfaceDraft, death: Event | None, inferred: list[_AttachmentDraft], disputed: bool
 ) -> Interface:
     deleted = interface.deleted
     if deleted is OPEN and death is not None:

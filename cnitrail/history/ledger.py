@@ -56,8 +56,8 @@ class Ledger:
     """Takes facts in any order, any number of times; gives them back once each, in order."""
 
     def __init__(self) -> None:
-        self._events = _Versions[Event]()
-        self._sessions = _Versions[IssuedSession]()
+        self._events = _FactVersions[Event]()
+        self._sessions = _FactVersions[IssuedSession]()
         self._ordered: tuple[Event, ...] | None = None
 
     def __len__(self) -> int:
@@ -133,7 +133,7 @@ class _Version(Struct, Generic[Fact]):
         return self.proven, not self.fact.damaged, self.fact.corrects
 
 
-class _Versions(Generic[Fact]):
+class _FactVersions(Generic[Fact]):
     """Of each fact what was found first, every other version, and where any of them was found."""
 
     def __init__(self) -> None:

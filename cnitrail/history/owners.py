@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 
-from cnitrail.model import Effect, Event, Place
+from cnitrail.model import AccountRegion, Effect, Event
 
 _MAKING = (Effect.CREATE, Effect.LAUNCH, Effect.ATTACH)
 
@@ -31,7 +31,7 @@ def owners_of(events: Iterable[Event]) -> Owners:
 
     What nobody is seen to make belongs to whoever calls most for it.
     """
-    owners, places = Owners(), dict[str, Place]()
+    owners, places = Owners(), dict[str, AccountRegion]()
     worked = [event for event in events if event.failure is None]
     for event in worked:
         if event.effect in _MAKING:
@@ -57,7 +57,7 @@ def owners_of(events: Iterable[Event]) -> Owners:
     return owners
 
 
-def _enter(names: Iterable[str], event: Event, places: dict[str, Place]) -> list[str]:
+def _enter(names: Iterable[str], event: Event, places: dict[str, AccountRegion]) -> list[str]:
     """Note who calls for things, if nobody else does; those that are somebody else's."""
     place, others = (event.account, event.region), []
     for name in names:
@@ -92,11 +92,11 @@ def _made(event: Event) -> Iterator[str]:
             yield subject.instance
 
 
-def _launched_with(event: Event, made: Mapping[str, Place]) -> list[str]:
+def _launched_with(event: Event, made: Mapping[str, AccountRegion]) -> list[str]:
     """The interfaces from before the evidence that an instance was launched with, by whoever had them."""
     return [each.eni for each in event.subjects if each.eni is not None and each.eni not in made]
 
 
-def _agree(one: Place, other: Place) -> bool:
+def _agree(one: AccountRegion, other: AccountRegion) -> bool:
     """Whether two may be the same; an export may leave out an account or a Region."""
     return all(mine == theirs or None in (mine, theirs) for mine, theirs in zip(one, other, strict=True))

@@ -34,7 +34,7 @@ _ROLE_DELIVERY_SINCE = 2021
 
 def identify_actors(events: Iterable[Event], sessions: Iterable[IssuedSession]) -> dict[str, Actor]:
     """The actor of every event, by event key, with the session that STS had issued to it by then."""
-    issued = _Issued(sessions)
+    issued = _SessionIndex(sessions)
     known: dict[tuple[int, IssuedSession | None, str | None], Actor] = {}
     identified: dict[str, Actor] = {}
     for event in events:
@@ -69,7 +69,7 @@ def complete_actors(
     return completed
 
 
-class _Issued:
+class _SessionIndex:
     """Sessions by the credentials that they use."""
 
     def __init__(self, sessions: Iterable[IssuedSession]) -> None:

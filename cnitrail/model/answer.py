@@ -130,7 +130,7 @@ class LeaseEntry(Struct, frozen=True, gc=False):
     unproven: bool = False
 
 
-class Stretch(Struct, frozen=True, gc=False):
+class LeaseSegment(Struct, frozen=True, gc=False):
     """The part of a lease during which its interface stood on one instance, or on none.
 
     Where a bound is None, it is not known, or there is none in the evidence.
@@ -141,7 +141,7 @@ class Stretch(Struct, frozen=True, gc=False):
     end: datetime | None
 
 
-class Lane(Struct, frozen=True, gc=False):
+class Swimlane(Struct, frozen=True, gc=False):
     """What happened to one interface on one instance: its attachments, its addresses, the calls.
 
     ``instance`` is None for the time between attachments, and where no instance is known; ``eni``
@@ -153,7 +153,7 @@ class Lane(Struct, frozen=True, gc=False):
     eni: str | None
     eni_kind: str | None
     attachments: tuple[AttachmentEntry, ...]
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[LeaseSegment, ...]
     calls: tuple[TimelineEntry, ...]
 
 

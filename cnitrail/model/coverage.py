@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-Place = tuple[str | None, str | None]
+AccountRegion = tuple[str | None, str | None]
 """An account and a Region."""
 
 Sign = tuple[str | None, str | None, datetime]

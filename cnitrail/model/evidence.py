@@ -135,7 +135,7 @@ class Scope(Struct, frozen=True, gc=False):
     growth: Growth = Growth()
 
 
-class Account(Struct, frozen=True, gc=False):
+class StoredCounts(Struct, frozen=True, gc=False):
     """What a source counted of its evidence beyond the records that it delivers, once at its end.
 
     A store knows what was read into it, and delivers of that only what is asked for. All counts are of

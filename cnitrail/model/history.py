@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from cnitrail.model.coverage import Place
+from cnitrail.model.coverage import AccountRegion
 from cnitrail.model.event import Actor, Effect, Event, Held, HoldingKind, IssuedSession
 from cnitrail.model.recording import Unrecorded
 
@@ -104,7 +104,7 @@ class Interface(Struct, frozen=True, gc=False):
     disputed_owner: bool = False
 
     @property
-    def place(self) -> Place:
+    def place(self) -> AccountRegion:
         """The account and Region that it belongs to."""
         return self.account, self.region
 

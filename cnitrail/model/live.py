@@ -7,7 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from cnitrail.model.answer import HeldEntry, StateEntry
-from cnitrail.model.coverage import Place
+from cnitrail.model.coverage import AccountRegion
 from cnitrail.model.event import Holding
 
 
@@ -74,8 +74,8 @@ class Present(Struct, frozen=True):
 
     interfaces: Mapping[str, LiveInterface]
     instances: Mapping[str, LiveInstance]
-    whole: frozenset[Place]
-    attached: frozenset[Place]
+    whole: frozenset[AccountRegion]
+    attached: frozenset[AccountRegion]
 
 
 class Match(StrEnum):

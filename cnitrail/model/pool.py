@@ -98,7 +98,7 @@ class PodRange(Struct, frozen=True):
     most: int
 
 
-class Span(Struct, frozen=True):
+class ClosedSpan(Struct, frozen=True):
     """A span of time, both ends included."""
 
     since: datetime
@@ -120,7 +120,7 @@ class Candidate(Struct, frozen=True):
     minimum_ip_target: Values | None
     pods_at_least: Pods | None
     pods_at_most: Pods | None
-    held_back: Span | None = None
+    held_back: ClosedSpan | None = None
 
 
 class PoolBatch(Struct, frozen=True):

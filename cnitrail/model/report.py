@@ -45,7 +45,7 @@ class CitedFinding(Struct, frozen=True, gc=False):
     events: tuple[int, ...]
 
 
-class Call(Struct, frozen=True, gc=False):
+class CitedCall(Struct, frozen=True, gc=False):
     """An entry of the timeline, with the number of its event, and its principal."""
 
     entry: TimelineEntry
@@ -196,7 +196,7 @@ class Report(Struct, frozen=True, gc=False):
     end: datetime | None
     summary: tuple[Statement, ...]
     findings: tuple[CitedFinding, ...] | None
-    calls: tuple[Call, ...]
+    calls: tuple[CitedCall, ...]
     instances: tuple[InstanceLife, ...]
     principals: tuple[Principal, ...]
     tenures: tuple[Tenure, ...] | None

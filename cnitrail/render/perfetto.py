@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import count, groupby, zip_longest
 from typing import IO
 
-from cnitrail.model import Answer, AttachmentEntry, Lane, Stretch, TimelineEntry, is_prefix
+from cnitrail.model import Answer, AttachmentEntry, LeaseSegment, Swimlane, TimelineEntry, is_prefix
 from cnitrail.render import leases, timeline
 from cnitrail.render.csv import Cell, Columns, fields
 from cnitrail.render.json import line
@@ -26,7 +26,7 @@ _NOWHERE = "not attached, or instance not known"
 _Event = dict[str, object]
 
 
-def write_trace(answer: Answer[Lane], out: IO[str]) -> None:
+def write_trace(answer: Answer[Swimlane], out: IO[str]) -> None:
     """Write the lanes as one JSON object, a trace event a line."""
     out.write('{"displayTimeUnit":"ms","traceEvents":[')
     for number, event in enumerate(_Picture(answer).events()):
@@ -38,7 +38,7 @@ def write_trace(answer: Answer[Lane], out: IO[str]) -> None:
 class _Picture:
     """Lanes as trace events, between the first and the last time that is known."""
 
-    def __init__(self, answer: Answer[Lane]) -> None:
+    def __init__(self, answer: Answer[Swimlane]) -> None:
         self._lanes = answer.entries
         evidence = (answer.evidence.first_event, answer.evidence.last_event)
         times = [time for time in (*evidence, *_times(answer.entries)) if time is not None]
@@ -79,7 +79,7 @@ class _Picture:
                 "args": _arguments(_ATTACHMENT, entry),
             }
 
-    def _lease(self, pid: int, place: str, stretch: Stretch) -> Iterator[_Event]:
+    def _lease(self, pid: int, place: str, stretch: LeaseSegment) -> Iterator[_Event]:
         shared = {
             "pid": pid,
             "id2": {"local": f"{next(self._leases_drawn):#x}"},
@@ -90,7 +90,7 @@ class _Picture:
         yield {"ph": "b", "ts": self._start(stretch.start), **shared, "args": arguments}
         yield {"ph": "e", "ts": self._end(stretch.end), **shared}
 
-    def _counters(self, pid: int, stretches: Iterable[Stretch]) -> Iterator[_Event]:
+    def _counters(self, pid: int, stretches: Iterable[LeaseSegment]) -> Iterator[_Event]:
         """How many addresses and prefixes the instance holds, whenever that changes."""
         changes: dict[str, Counter[int]] = {"addresses": Counter(), "prefixes": Counter()}
         for stretch in stretches:
@@ -111,13 +111,13 @@ class _Picture:
         return _microseconds(time or self._until)
 
 
-def _place(lane: Lane) -> str:
+def _place(lane: Swimlane) -> str:
     """The interface of a lane in few letters; those of an instance sort by it."""
     devices = [each.device_index for each in lane.attachments if each.device_index is not None]
     return f"device {devices[-1]}" if devices else printable(lane.eni or "")
 
 
-def _times(lanes: Iterable[Lane]) -> Iterator[datetime | None]:
+def _times(lanes: Iterable[Swimlane]) -> Iterator[datetime | None]:
     for lane in lanes:
         yield from (call.time for call in lane.calls)
         for attachment in lane.attachments:

@@ -14,11 +14,11 @@ from msgspec import Struct, field
 
 from cnitrail.jsontext import parse
 from cnitrail.model import Document, Extent, Growth, Origin, Record, Sign, Skipped
+from cnitrail.scan.activity_signs import sign_of
+from cnitrail.scan.canonical import CLOSING, NEXT, OPENING, Standard
 from cnitrail.scan.inflate import Torn, keep_memory, text_of
-from cnitrail.scan.needles import Bytes, pattern_of
-from cnitrail.scan.signs import sign_of
-from cnitrail.scan.split import Damage, excerpt, items_of
-from cnitrail.scan.standard import CLOSING, NEXT, OPENING, Standard
+from cnitrail.scan.multisearch import Bytes, pattern_of
+from cnitrail.scan.split import UnreadableSpan, excerpt, items_of
 
 BLOCK: Final = 1024 * 1024
 """As much text as is looked at at a time, in bytes, where it comes in pieces."""
@@ -102,7 +102,7 @@ class Scanner:
         more = 0
         for item in items_of(map(bytes, pieces)):
             skipped: Skipped | None = None
-            if isinstance(item, Damage):
+            if isinstance(item, UnreadableSpan):
                 tally.damaged = True
                 skipped = Skipped(uri, item.reason, Extent.PART)
             else:
@@ -110,11 +110,11 @@ class Scanner:
                     inside = self._payload(item)
                     if inside is None and signs:
                         tally.signs.update(_sign(item))
-                except _DigestFile:
+                except _NotALog:
                     continue
                 except _NoRecord as error:
                     skipped = Skipped(uri, str(error), Extent.PART)
-                except _Unreadable as error:
+                except _NotARecord as error:
                     tally.damaged |= isinstance(error, _Broken)
                     skipped = Skipped(uri, f"record {index}: {error}", Extent.RECORD)
                 else:
@@ -188,11 +188,11 @@ def _end_of_records(text: Bytes, more: Iterator[Bytes] | None) -> int:
     return len(text) - len(CLOSING) if text.endswith(b"}" + CLOSING) else 0
 
 
-class _Unreadable(Exception):
+class _NotARecord(Exception):
     """An item that is no record."""
 
 
-class _Broken(_Unreadable):
+class _Broken(_NotARecord):
     """An item that nobody writes: its document is damaged."""
 
 
@@ -200,7 +200,7 @@ class _NoRecord(Exception):
     """An item that has something else where its records should be."""
 
 
-class _DigestFile(Exception):
+class _NotALog(Exception):
     """CloudTrail's own list of log files, or of its keys: no evidence of a call, and no damage."""
 
 
@@ -234,10 +234,10 @@ def _unwrap(fields: dict[str, object], item: bytes) -> bytes:
         case {"insightDetails": _}:
             return item
         case {"digestStartTime": _, "digestS3Object": _} | {"PublicKeyList": _}:
-            raise _DigestFile
+            raise _NotALog
         case {"EventId": _}:
-            raise _Unreadable("a LookupEvents item without its CloudTrailEvent")
-    raise _Unreadable(f"not a CloudTrail record (no eventName): {excerpt(item)}")
+            raise _NotARecord("a LookupEvents item without its CloudTrailEvent")
+    raise _NotARecord(f"not a CloudTrail record (no eventName): {excerpt(item)}")
 
 
 def _sign(item: bytes) -> Iterator[Sign]:
@@ -245,7 +245,7 @@ def _sign(item: bytes) -> Iterator[Sign]:
     try:
         fields = parse(item)
         record = parse(_unwrap(fields, item)) if isinstance(fields, dict) else None
-    except (ValueError, _Unreadable, _NoRecord, _DigestFile):
+    except (ValueError, _NotARecord, _NoRecord, _NotALog):
         return
     if isinstance(record, dict):
         sign = sign_of(record.get("recipientAccountId"), record.get("awsRegion"), record.get("eventTime"))
@@ -257,7 +257,7 @@ def _dumped(record: dict[str, object]) -> bytes:
     try:
         return msgspec.json.encode(record)
     except RecursionError:
-        raise _Unreadable("the record in its envelope is nested too deeply") from None
+        raise _NotARecord("the record in its envelope is nested too deeply") from None
 
 
 def _counted(chunks: Iterator[bytes], tally: Tally) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from cnitrail.model import Growth
-from cnitrail.scan.needles import Bytes, count
+from cnitrail.scan.multisearch import Bytes, count
 
 try:
     import deflate

@@ -22,7 +22,7 @@ what it holds, unless the text ends in it."""
 _CONTAINERS = (b'"Records"', b'"Events"')
 
 
-class Damage(Struct, frozen=True):
+class UnreadableSpan(Struct, frozen=True):
     """Something between or around the records that cannot be read."""
 
     reason: str
@@ -50,7 +50,7 @@ _BEGINNING = re.compile(
 as the value of a key, where a request may hold anything."""
 
 
-def items_of(chunks: Iterator[bytes]) -> Iterator[bytes | Damage]:
+def items_of(chunks: Iterator[bytes]) -> Iterator[bytes | UnreadableSpan]:
     """The items of a document: the elements of its Records or Events, or of a bare array, or its lines."""
     yield from _Splitter(chunks).items()
 
@@ -70,7 +70,7 @@ class _Splitter:
         self._torn: str | None = None
         self._reread = 0
 
-    def items(self) -> Iterator[bytes | Damage]:
+    def items(self) -> Iterator[bytes | UnreadableSpan]:
         """Every item, in order, with what lies between them and cannot be read."""
         in_array = False
         while (byte := self._next_byte()) is not None:
@@ -84,9 +84,9 @@ class _Splitter:
             else:
                 yield self._stray_lines()
         if self._torn:
-            yield Damage(self._torn)
+            yield UnreadableSpan(self._torn)
         elif in_array:
-            yield Damage("the JSON ends before its array is closed")
+            yield UnreadableSpan("the JSON ends before its array is closed")
 
     def _more(self) -> bool:
         """Append the next chunk; False at the end, also where the stream is torn there."""
@@ -138,14 +138,14 @@ class _Splitter:
         taken = self._cut(string.end() if string else len(self._data))
         return beginning or taken
 
-    def _stray_lines(self) -> Damage:
+    def _stray_lines(self) -> UnreadableSpan:
         """Lines on end that are no JSON, as one damage."""
         first, more = self._stray_line(), 0
         while (byte := self._next_byte()) is not None and byte not in b"{[":
             self._stray_line()
             more += 1
         others = f" (and {more} more lines)" if more else ""
-        return Damage(f"not JSON: {excerpt(first)}{others}")
+        return UnreadableSpan(f"not JSON: {excerpt(first)}{others}")
 
     def _stray_line(self) -> bytes:
         """A line that is no JSON, up to where an item begins in it, or as much as one piece holds."""
@@ -156,7 +156,7 @@ class _Splitter:
         item = _BEGINNING.search(self._data, self._start, end)
         return self._cut(item.end() if item else end).rstrip()
 
-    def _item(self, top_level: bool) -> Iterator[bytes | Damage]:
+    def _item(self, top_level: bool) -> Iterator[bytes | UnreadableSpan]:
         """The object or array that begins here; of an envelope, the items inside."""
         depth, self._pos, oversize, envelope, trusted = 0, self._start, False, False, False
         while True:
@@ -209,20 +209,20 @@ class _Splitter:
                 yield from self._unclosed(oversize=oversize, envelope=envelope)
                 return
 
-    def _unclosed(self, *, oversize: bool, envelope: bool) -> Iterator[bytes | Damage]:
+    def _unclosed(self, *, oversize: bool, envelope: bool) -> Iterator[bytes | UnreadableSpan]:
         """What can be read of an item, or of an envelope, that the document's end cuts short."""
         rest = self._cut(len(self._data))
         if oversize:
             yield _too_long()
         if envelope:
             if self._torn is None:
-                yield Damage("the JSON ends before its envelope is closed")
+                yield UnreadableSpan("the JSON ends before its envelope is closed")
             if lost := _BEGINNING.search(rest):
                 yield from _recovered(rest[lost.end() :], torn=self._torn is not None)
         elif not oversize:
             yield from _recovered(rest, torn=self._torn is not None)
 
-    def _resynchronised(self, item: bytes, *, closed: bool) -> Damage | None:
+    def _resynchronised(self, item: bytes, *, closed: bool) -> UnreadableSpan | None:
         """If an item is broken and has swallowed others: go back to where the first of them begins."""
         if self._reread > _REREAD_LIMIT or not _may_hold_others(item):
             return None
@@ -234,7 +234,7 @@ class _Splitter:
         self._cut(self._start + other.end())
         return _broken(item[: other.end()])
 
-    def _elements(self) -> Iterator[bytes | Damage]:
+    def _elements(self) -> Iterator[bytes | UnreadableSpan]:
         """The elements of an envelope's array, up to and with its closing bracket."""
         while (byte := self._next_byte()) is not None:
             if byte == b"]":
@@ -279,15 +279,15 @@ def _end(pattern: re.Pattern[bytes], data: bytes, pos: int) -> int:
     return match.end() if match else pos
 
 
-def _too_long() -> Damage:
-    return Damage(f"a record is longer than {RECORD_LIMIT >> 20} MB")
+def _too_long() -> UnreadableSpan:
+    return UnreadableSpan(f"a record is longer than {RECORD_LIMIT >> 20} MB")
 
 
-def _broken(text: bytes) -> Damage:
-    return Damage(f"broken JSON: {excerpt(text.rstrip(b', '))}")
+def _broken(text: bytes) -> UnreadableSpan:
+    return UnreadableSpan(f"broken JSON: {excerpt(text.rstrip(b', '))}")
 
 
-def _recovered(text: bytes, torn: bool = False) -> Iterator[bytes | Damage]:
+def _recovered(text: bytes, torn: bool = False) -> Iterator[bytes | UnreadableSpan]:
     """The objects in a text that does not close, and what lies between them.
 
     Where the text is cut short in an object that is whole up to there, all that stands in it is a part of

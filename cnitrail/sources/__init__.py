@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 from cnitrail.errors import SourceError
-from cnitrail.model import Account, Document, Note, Record, Scope, Skipped
+from cnitrail.model import Document, Note, Record, Scope, Skipped, StoredCounts
 from cnitrail.sources.files import FileSource, StandardInput
-from cnitrail.store.head import is_sqlite
+from cnitrail.store.file_header import is_sqlite
 
 
 class Source(Protocol):
@@ -24,7 +24,7 @@ class Source(Protocol):
     def found(self) -> int:
         """How many files, objects or pages were come upon so far: each is delivered, or told as skipped."""
 
-    def documents(self) -> Iterator[Document | Record | Skipped | Note | Account]:
+    def documents(self) -> Iterator[Document | Record | Skipped | Note | StoredCounts]:
         """Every document, in an order that is always the same.
 
         A source that keeps single records, and knows where each came from, delivers them as such.
@@ -53,9 +53,9 @@ def _s3(uri: str, scope: Scope) -> Source:
 
 
 def _store(uri: str, scope: Scope) -> Source:
-    from cnitrail.store.reader import Reader
+    from cnitrail.store.reader import StoreReader
 
-    return Reader(uri, scope)
+    return StoreReader(uri, scope)
 
 
 _SCHEMES: dict[str, Callable[[str, Scope], Source]] = {

@@ -44,7 +44,7 @@ _TOLERATED = timedelta(minutes=4, seconds=30)
 """Nearly the five minutes that AWS tolerates: by less, no signature is refused."""
 
 
-class Failure(Struct, frozen=True):
+class AwsFailure(Struct, frozen=True):
     """Why AWS gave no answer, in one sentence, and what to try.
 
     ``lasting`` where every further call would fail in the same way.
@@ -67,7 +67,7 @@ def session(profile: str | None) -> boto3.Session:
     import boto3
     from botocore.exceptions import BotoCoreError
 
-    from cnitrail.sources.reply import checked
+    from cnitrail.sources.response_check import checked
 
     try:
         # The AWS CLI reads this one, too, and first; boto3 does not.
@@ -95,7 +95,7 @@ def _enabled_regions(session: boto3.Session, scope: Scope) -> tuple[str, ...]:
     """The Regions that the account has enabled; where it does not say, those of its partition."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from cnitrail.sources.reply import understood
+    from cnitrail.sources.response_check import understood
 
     home = session.region_name or "us-east-1"
     try:
@@ -114,7 +114,7 @@ def code_of(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
-def fatal(error: Exception) -> Failure | None:
+def fatal(error: Exception) -> AwsFailure | None:
     """What an error says about credentials or the network: it would befall every other call, too.
 
     None for an error that is about the thing asked for alone.
@@ -123,34 +123,34 @@ def fatal(error: Exception) -> Failure | None:
 
     code = code_of(error)
     if (skew := _skew(error)) is not None:
-        return Failure(
+        return AwsFailure(
             f"this machine's clock is wrong{_by(skew)}, so AWS refused the call ({code})", _SET_CLOCK
         )
     if code in _EXPIRED:
-        return Failure(f"the AWS session token has expired ({code})", "sign in again (aws sso login)")
+        return AwsFailure(f"the AWS session token has expired ({code})", "sign in again (aws sso login)")
     if code in _UNKNOWN_KEY:
-        return Failure(
+        return AwsFailure(
             f"AWS does not know these credentials ({code})",
             "aws sts get-caller-identity tells whose they are; --profile takes others",
         )
     if code in _WRONG_SECRET:
-        return Failure(f"the AWS secret key does not fit the access key ({code})", "aws configure")
+        return AwsFailure(f"the AWS secret key does not fit the access key ({code})", "aws configure")
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
-        return Failure(
+        return AwsFailure(
             f"there are no AWS credentials ({error})",
             "name a profile (--profile), or run aws configure",
         )
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError)):
-        return Failure(f"the AWS sign-in has expired ({error})", "aws sso login")
+        return AwsFailure(f"the AWS sign-in has expired ({error})", "aws sso login")
     unhad = isinstance(error, boto.ClientError) and error.operation_name in _FOR_CREDENTIALS
     if unhad or isinstance(error, boto.CredentialRetrievalError):
-        return Failure(f"the AWS credentials cannot be had ({error})", "look at the profile's set-up")
+        return AwsFailure(f"the AWS credentials cannot be had ({error})", "look at the profile's set-up")
     if isinstance(error, (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)):
-        return Failure(
+        return AwsFailure(
             f"AWS cannot be reached ({error})", "look at the network, the proxy and --endpoint-url"
         )
     if isinstance(error, boto.SSLError):
-        return Failure(
+        return AwsFailure(
             f"the server's certificate is not trusted ({error})",
             "AWS_CA_BUNDLE names a file of further authorities",
         )
@@ -202,25 +202,25 @@ def _by(skew: timedelta) -> str:
     return f" by about {minutes:,} minute{'s' if minutes > 1 else ''} ({way})"
 
 
-def failure(error: Exception, action: str) -> Failure:
+def failure(error: Exception, action: str) -> AwsFailure:
     """What any error of botocore means; ``action`` is the IAM action of the call."""
     from botocore import exceptions as boto
 
-    from cnitrail.sources.reply import UnexpectedReplyError
+    from cnitrail.sources.response_check import UnexpectedReplyError
 
     lasting = fatal(error)
     if lasting is not None:
         return lasting
     if isinstance(error, UnexpectedReplyError):
-        return Failure(f"{action}: {error}", "look at the proxy and --endpoint-url", lasting=False)
+        return AwsFailure(f"{action}: {error}", "look at the proxy and --endpoint-url", lasting=False)
     if not isinstance(error, boto.ClientError):
-        return Failure(str(error), None)
+        return AwsFailure(str(error), None)
     code = code_of(error)
     message = error.response.get("Error", {}).get("Message", "no reason given")
     if code in _REFUSED:
         reason = f"access denied: these credentials may not call {action} ({message})"
-        return Failure(reason, f"allow {action} in their IAM policy, or use another --profile")
+        return AwsFailure(reason, f"allow {action} in their IAM policy, or use another --profile")
     if code in _THROTTLED:
         hint = "try again later; other programs may be using up the calls that the account has"
-        return Failure(f"AWS went on throttling {action} ({code})", hint, lasting=False)
-    return Failure(f"{action} failed: {code or 'unknown'}: {message}", "try again later", lasting=False)
+        return AwsFailure(f"AWS went on throttling {action} ({code})", hint, lasting=False)
+    return AwsFailure(f"{action} failed: {code or 'unknown'}: {message}", "try again later", lasting=False)

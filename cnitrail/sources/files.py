@@ -10,8 +10,8 @@ from typing import BinaryIO, Final
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
-from cnitrail.sources.copies import is_of_a_copy
-from cnitrail.store.head import is_store_head
+from cnitrail.sources.trail_copy.format import is_of_a_copy
+from cnitrail.store.file_header import is_store_head
 
 _BESIDE_A_STORE = ("-journal", "-lock")
 _PIECE: Final = 1024 * 1024

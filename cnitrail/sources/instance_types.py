@@ -19,7 +19,7 @@ def describe(names: Iterable[str], region: str | None, profile: str | None) -> M
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from cnitrail.sources.reply import understood
+    from cnitrail.sources.response_check import understood
 
     values = sorted(name for name in names if _NAME.fullmatch(name))
     if not values:

@@ -20,7 +20,7 @@ from os.path import commonprefix
 from msgspec import Struct
 
 from cnitrail.model import Scope
-from cnitrail.times import moved
+from cnitrail.timeclamp import shifted
 
 ROOT = "AWSLogs"
 TRAIL = "CloudTrail"
@@ -72,7 +72,7 @@ class DigestName(Struct, frozen=True):
     backfill: bool
 
 
-class Span(Struct, frozen=True, order=True):
+class KeyRange(Struct, frozen=True, order=True):
     """The keys that begin with ``prefix`` and lie in ``first <= key < last``.
 
     ``unwanted`` are ranges of keys (``first <= key < last``) that need not be listed: their stamps are of
@@ -134,9 +134,9 @@ def below_root(folder: str) -> list[str] | None:
     return names[last + 1 :]
 
 
-def whole(prefix: str) -> Span:
+def whole(prefix: str) -> KeyRange:
     """Every key that begins with a prefix."""
-    return Span(prefix, prefix, _behind(prefix))
+    return KeyRange(prefix, prefix, _behind(prefix))
 
 
 def _day(time: datetime) -> str:
@@ -144,7 +144,7 @@ def _day(time: datetime) -> str:
     return f"{time.year:04}/{time:%m/%d/}"
 
 
-def of_days(folder: str, scope: Scope) -> Span | None:
+def of_days(folder: str, scope: Scope) -> KeyRange | None:
     """The keys in a Region's folder, or one of its date, whose day may hold what is asked for.
 
     None where there are none.
@@ -169,7 +169,7 @@ def of_days(folder: str, scope: Scope) -> Span | None:
     if first >= last:
         return None
     prefix = commonprefix([first, final])  # noqa: RUF071  keys are no paths
-    return Span(prefix, first, last, tuple(unwanted) if kind == TRAIL else ())
+    return KeyRange(prefix, first, last, tuple(unwanted) if kind == TRAIL else ())
 
 
 def _names(region: str, time: datetime) -> tuple[str, str]:
@@ -217,11 +217,11 @@ def _stamped(stamp: str) -> datetime | None:
 
 
 def _delivered_from(since: datetime) -> datetime:
-    return moved(since, -STAMP_SLACK)
+    return shifted(since, -STAMP_SLACK)
 
 
 def _delivered_until(until: datetime, lag: timedelta) -> datetime:
-    return moved(moved(until, lag), STAMP_SLACK)
+    return shifted(shifted(until, lag), STAMP_SLACK)
 
 
 def _behind(prefix: str) -> str:

@@ -18,10 +18,10 @@ from msgspec.structs import replace
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Extent, Note, Scope, Skipped
-from cnitrail.sources.aws import Failure, failure, regions_of, session
+from cnitrail.sources.aws import AwsFailure, failure, regions_of, session
 from cnitrail.sources.lookup_index import records
-from cnitrail.sources.lookup_plan import ABREAST, PER_SECOND, Page, Plan, Query, Unanswered, counted
-from cnitrail.sources.pace import Clock, Pace, SystemClock
+from cnitrail.sources.lookup_plan import ABREAST, PER_SECOND, LookupPage, Plan, Query, Unanswered, counted
+from cnitrail.sources.rate_limit import Clock, Pace, SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -129,7 +129,7 @@ def _client(session: boto3.Session, scope: Scope, region: str) -> CloudTrailClie
 class _Ended:
     """The end of a Region: with a failure where it came too early, a bug where it is ours."""
 
-    def __init__(self, region: str, failed: Failure | None = None, bug: Exception | None = None) -> None:
+    def __init__(self, region: str, failed: AwsFailure | None = None, bug: Exception | None = None) -> None:
         self.region = region
         self.failure = failed
         self.bug = bug
@@ -174,7 +174,7 @@ class _Region:
             plan = Plan(self._scope, datetime.now(UTC), self._pages, pool)
             for item in plan.read():
                 match item:
-                    case Page():
+                    case LookupPage():
                         self.found += 1
                         yield _document(self._name, item)
                         yield from (
@@ -190,12 +190,12 @@ class _Region:
     def _before_attempt(self, **_: object) -> None:
         """Wait for the pace, unless the call is one too many."""
         if self._stopped.is_set():
-            raise Unanswered(Failure("interrupted", None, lasting=True))
+            raise Unanswered(AwsFailure("interrupted", None, lasting=True))
         with self._lock:
             if self._calls >= self._scope.max_calls:
                 reason = f"the {counted(self._calls, 'call')} that --max-calls allows are used up"
                 hint = "narrow the time with --since and --until, or raise --max-calls"
-                raise Unanswered(Failure(reason, hint, lasting=True))
+                raise Unanswered(AwsFailure(reason, hint, lasting=True))
             self._calls += 1
         self._pace.wait()
 
@@ -208,11 +208,11 @@ class _Region:
             if self._failures >= _UNHEARD_ATTEMPTS:
                 raise Unanswered(failure(exception, _ACTION))
 
-    def _pages(self, query: Query) -> Iterator[Page]:
+    def _pages(self, query: Query) -> Iterator[LookupPage]:
         """The pages of a question; where its token has expired, it is asked again for what is left."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from cnitrail.sources.reply import UnexpectedReplyError, understood
+        from cnitrail.sources.response_check import UnexpectedReplyError, understood
 
         seen: set[str] = set()
         number, fruitless = 0, 0
@@ -243,7 +243,7 @@ class _Region:
                 reached = min([reached, *(event["EventTime"] for event in events if "EventTime" in event)])
             if events or token is None:
                 number += 1
-                yield Page(query, number, events, last=token is None)
+                yield LookupPage(query, number, events, last=token is None)
             if token is None:
                 return
 
@@ -273,7 +273,7 @@ def _utc(event: Mapping[str, Any]) -> dict[str, Any]:
     return {**event, "EventTime": time.astimezone(UTC)} if time is not None else dict(event)
 
 
-def _incomplete(page: Page) -> Iterator[Skipped]:
+def _incomplete(page: LookupPage) -> Iterator[Skipped]:
     """What is to be said of events that are not as LookupEvents shows them; their records are read."""
     for member in _MEMBERS:
         lacking = [event for event in page.events if not event.get(member)]
@@ -285,7 +285,7 @@ def _incomplete(page: Page) -> Iterator[Skipped]:
             )
 
 
-def _document(region: str, page: Page) -> Document:
+def _document(region: str, page: LookupPage) -> Document:
     """A page as LookupEvents' own output, under a name that tells account, Region and question."""
     account = next((record.get("recipientAccountId") for _, record in records(page.events)), None)
     place = f"{account}/{region}" if account else region

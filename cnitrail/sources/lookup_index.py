@@ -41,7 +41,7 @@ _ID = re.compile(r"(i|eni-attach|eni)-[0-9a-f]+")
 _SAID = ("requestParameters", "responseElements", "serviceEventDetails")
 
 
-class Index:
+class LookupIndex:
     """Which event names have been seen to be found by what they name, and which not."""
 
     def __init__(self) -> None:

@@ -18,8 +18,8 @@ from itertools import islice
 from msgspec import Struct
 
 from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, Note, Scope, Skipped
-from cnitrail.sources.aws import Failure
-from cnitrail.sources.lookup_index import Fields, Index, about, ids, kind, records, said, strings
+from cnitrail.sources.aws import AwsFailure
+from cnitrail.sources.lookup_index import Fields, LookupIndex, about, ids, kind, records, said, strings
 
 PER_SECOND = 2.0
 """Calls that CloudTrail allows in each account and Region (API reference, LookupEvents)."""
@@ -62,7 +62,7 @@ class Query(Struct, frozen=True):
         return f"{self.attribute}={self.value}" + (f"@{iso(self.moment)}" if self.moment else "")
 
 
-class Page(Struct, frozen=True):
+class LookupPage(Struct, frozen=True):
     """One answer: its place among the question's pages, from 1, and its events as they came."""
 
     query: Query
@@ -74,7 +74,7 @@ class Page(Struct, frozen=True):
 class Unanswered(Exception):
     """A question that got no answer, with why."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: AwsFailure) -> None:
         super().__init__(failure.reason)
         self.failure = failure
 
@@ -83,12 +83,12 @@ class _Scan(Struct):
     """An event name while its pages are read, newest first; all since ``reached`` has been."""
 
     query: Query
-    pages: Iterator[Page]
+    pages: Iterator[LookupPage]
     reached: datetime
     ended: bool = False
     expected: float = 0.0
 
-    def step(self) -> Page | Unanswered | None:
+    def step(self) -> LookupPage | Unanswered | None:
         """The next page, or what came in its place."""
         try:
             return next(self.pages, None)
@@ -104,7 +104,7 @@ class Plan:
     """
 
     def __init__(
-        self, scope: Scope, now: datetime, ask: Callable[[Query], Iterator[Page]], pool: Executor
+        self, scope: Scope, now: datetime, ask: Callable[[Query], Iterator[LookupPage]], pool: Executor
     ) -> None:
         self._scope = scope
         self._ask = ask
@@ -115,10 +115,10 @@ class Plan:
         self._waiting: list[Query] = []
         self._nodes: set[str] = set()
         self._sessions: dict[Query, None] = {}
-        self._index = Index()
+        self._index = LookupIndex()
         self._settled: list[str] = []
 
-    def read(self) -> Iterator[Page | Skipped | Note]:
+    def read(self) -> Iterator[LookupPage | Skipped | Note]:
         """Every page, and what is to be said about them.
 
         Raises ``Unanswered`` where every further question would fail, too.
@@ -152,19 +152,19 @@ class Plan:
             self._waiting.append(Query("ResourceName", name, None, self._now))
         self._levels[name] = min(level, self._levels.get(name, level))
 
-    def _walk(self) -> Iterator[Page | Skipped | Note]:
+    def _walk(self) -> Iterator[LookupPage | Skipped | Note]:
         """Ask by all names that are known, and by those that the answers bring."""
         while self._waiting:
             queries, self._waiting = self._waiting, []
             for query, item in self._read(queries):
                 yield item
-                for event, record in records(item.events if isinstance(item, Page) else ()):
+                for event, record in records(item.events if isinstance(item, LookupPage) else ()):
                     self._index.learn(event, record)
                     self._index.mark(event["CloudTrailEvent"])
                     self._follow(query.value, record)
                     self._remember_session(event, record)
 
-    def _read(self, queries: Iterable[Query]) -> Iterator[tuple[Query, Page | Skipped | Note]]:
+    def _read(self, queries: Iterable[Query]) -> Iterator[tuple[Query, LookupPage | Skipped | Note]]:
         """All pages of all queries."""
         queries = tuple(queries)
         for query, (pages, trouble) in zip(queries, self._pool.map(self._fetch, queries), strict=True):
@@ -176,9 +176,9 @@ class Plan:
                 calls = sum(len(page.events) for page in pages)
                 yield query, Note("", f"{query.label}: only the newest {calls:,} of its own calls were read")
 
-    def _fetch(self, query: Query) -> tuple[list[Page], Unanswered | None]:
+    def _fetch(self, query: Query) -> tuple[list[LookupPage], Unanswered | None]:
         """The pages of a question, and what ended them too early."""
-        pages: list[Page] = []
+        pages: list[LookupPage] = []
         try:
             pages.extend(islice(self._ask(query), _OWN_PAGES if query.attribute == "Username" else None))
         except Unanswered as trouble:
@@ -204,7 +204,7 @@ class Plan:
         names = (name for name in self._scope.event_names if name not in _ELSEWHERE)
         return [name for name in self._index.doubtful(names) if name not in self._settled]
 
-    def _scan(self, names: Iterable[str], *, probing: bool) -> Iterator[Page | Skipped | Note]:
+    def _scan(self, names: Iterable[str], *, probing: bool) -> Iterator[LookupPage | Skipped | Note]:
         """Read event names back in time, the one that has come least far first.
 
         When probing, a name is left as soon as its events are seen to be found by resource.
@@ -230,10 +230,10 @@ class Plan:
                 yield from self._expect(scans)
             turn = nlargest(ABREAST, scans, key=lambda scan: scan.reached)
 
-    def _advance(self, scans: list[_Scan]) -> Iterator[Page | Skipped]:
+    def _advance(self, scans: list[_Scan]) -> Iterator[LookupPage | Skipped]:
         """One more page of each."""
         for scan, step in zip(scans, self._pool.map(_Scan.step, scans), strict=True):
-            if isinstance(step, Page):
+            if isinstance(step, LookupPage):
                 self._place(scan, step)
                 yield step
                 for event, record in records(step.events):
@@ -244,7 +244,7 @@ class Plan:
                 if step is not None:
                     yield _skipped(scan.query, step, scan.reached)
 
-    def _place(self, scan: _Scan, page: Page) -> None:
+    def _place(self, scan: _Scan, page: LookupPage) -> None:
         """How far back a scan has come, and how many pages will follow if all are like the first."""
         times = [event["EventTime"] for event in page.events if "EventTime" in event]
         scan.ended, scan.reached = page.last, min(times, default=scan.reached)
@@ -366,7 +366,7 @@ def _so_far(trouble: Unanswered, scans: list[_Scan]) -> Unanswered:
     reached = max(scan.reached for scan in scans)
     failure = trouble.failure
     reason = f"{failure.reason}; what happened before {iso(reached)} was not read in full"
-    return Unanswered(Failure(reason, failure.hint, failure.lasting))
+    return Unanswered(AwsFailure(reason, failure.hint, failure.lasting))
 
 
 def iso(time: datetime) -> str:

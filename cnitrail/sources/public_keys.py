@@ -31,7 +31,7 @@ class PublicKeys:
         """The keys that digests of a Region were signed with in a span of time."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from cnitrail.sources.reply import understood
+        from cnitrail.sources.response_check import understood
 
         origin = f"ListPublicKeys in {region}"
         try:

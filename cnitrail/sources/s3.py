@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnitrail.ahead import ahead
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
+from cnitrail.prefetch import prefetch
 from cnitrail.sources import layout
-from cnitrail.sources.bucket import PIECE, Bucket, Object
-from cnitrail.sources.finding import THREADS, Unlisted, find, listed
+from cnitrail.sources.s3_bucket import PIECE, Object, S3Bucket
+from cnitrail.sources.trail_discovery import THREADS, Unlisted, find, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Executor
 
-    from cnitrail.sources.layout import Span
+    from cnitrail.sources.layout import KeyRange
 
 _AHEAD = 2 * THREADS
 _AHEAD_BYTES = 4 * PIECE
@@ -49,7 +49,7 @@ class S3Source:
         """
         from concurrent.futures import ThreadPoolExecutor
 
-        bucket = Bucket(self.uri, self._name, self._scope, connections=THREADS)
+        bucket = S3Bucket(self.uri, self._name, self._scope, connections=THREADS)
         pool = ThreadPoolExecutor(THREADS, "s3")
         try:
             found = find(bucket, self._prefix, self._scope, pool)
@@ -66,11 +66,13 @@ class S3Source:
             pool.shutdown(cancel_futures=True)
             bucket.close()
 
-    def _fetched(self, bucket: Bucket, spans: Iterable[Span], pool: Executor) -> Iterator[Document | Skipped]:
+    def _fetched(
+        self, bucket: S3Bucket, spans: Iterable[KeyRange], pool: Executor
+    ) -> Iterator[Document | Skipped]:
         """The objects, many of them on their way at once. Raises ``SourceError``."""
         denied = others = 0
         unlisted: list[Unlisted] = []
-        for each, first in ahead(
+        for each, first in prefetch(
             pool,
             lambda each: bucket.fetch(each, 0),
             self._asked_for(listed(pool, bucket, spans), unlisted),
@@ -144,7 +146,7 @@ class S3Source:
         )
 
 
-def _pieces(bucket: Bucket, each: Object, head: bytes) -> Iterator[bytes]:
+def _pieces(bucket: S3Bucket, each: Object, head: bytes) -> Iterator[bytes]:
     """An object's bytes; what lies behind the first piece is fetched when it is asked for."""
     yield head
     for start in range(PIECE, each.size, PIECE):

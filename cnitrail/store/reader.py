@@ -10,9 +10,9 @@ from operator import itemgetter
 
 from msgspec import Struct
 
-from cnitrail.model import Account, Extent, Moment, Origin, Record, Scope, Skipped
-from cnitrail.store.closure import choose
+from cnitrail.model import Extent, Moment, Origin, Record, Scope, Skipped, StoredCounts
 from cnitrail.store.schema import TEXT, connect, malformed, skipped_in, told, typed, uri_of
+from cnitrail.store.selection import choose
 
 _ALL = """
 SELECT records.id, time IS NOT NULL, payload, uri, position FROM records
@@ -33,7 +33,7 @@ SELECT count(DISTINCT key) FROM chosen CROSS JOIN records ON records.id = chosen
 """
 
 
-class Reader:
+class StoreReader:
     """A store that is asked. Raises ``StoreError`` where it cannot be read."""
 
     def __init__(self, path: str, scope: Scope) -> None:
@@ -42,7 +42,7 @@ class Reader:
         self._scope = scope
         connect(path).close()
 
-    def documents(self) -> Iterator[Record | Skipped | Account]:
+    def documents(self) -> Iterator[Record | Skipped | StoredCounts]:
         """What could not be read, the records that the scope needs, the account of it all.
 
         One state of the store is read, whatever is written to it meanwhile.
@@ -94,7 +94,7 @@ def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[boo
         yield bool(is_fact), Record(tuple(sorted(origins)), payload)
 
 
-def _account(connection: sqlite3.Connection, uri: str, etag: str, delivered: _Delivered) -> Account:
+def _account(connection: sqlite3.Connection, uri: str, etag: str, delivered: _Delivered) -> StoredCounts:
     """The account of what was not delivered. Raises ``sqlite3.DatabaseError`` where it is none."""
     rows = connection.execute(
         "SELECT files, bytes, records, passed_over, relevant, kept, duplicates, unreadable FROM account"
@@ -114,7 +114,7 @@ def _account(connection: sqlite3.Connection, uri: str, etag: str, delivered: _De
         raise malformed("its account does not add up")
     signs = connection.execute("SELECT account, region, time FROM signs")
     reaches = connection.execute("SELECT account, region, first, last FROM reaches")
-    return Account(
+    return StoredCounts(
         uri=uri,
         etag=etag,
         files=files,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cnitrail.errors import StoreError
 from cnitrail.model import Extent, Skipped
-from cnitrail.store.head import APPLICATION_ID, is_sqlite, is_store
+from cnitrail.store.file_header import APPLICATION_ID, is_sqlite, is_store
 
 VERSION = 3
 _PATIENCE_SECONDS = 60.0

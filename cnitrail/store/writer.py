@@ -12,7 +12,7 @@ from typing import Self
 
 from cnitrail.errors import StoreError
 from cnitrail.model import Record, Sign, Skipped
-from cnitrail.store.filing import Filing, Mention, place_of
+from cnitrail.store.index_columns import Filing, Mention, place_of
 from cnitrail.store.schema import (
     TEXT,
     closed_on_error,
@@ -28,7 +28,7 @@ _TURN_SECONDS = 60.0
 """How long one collect waits for another."""
 
 
-class Writer:
+class StoreWriter:
     """A store that is being filled; one at a time has it.
 
     What is added stands from the next ``commit`` on; leaving the context with an error, or being

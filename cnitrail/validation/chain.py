@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from msgspec import Struct
 
 from cnitrail.model import Charge, DigestFile, Fault, FaultKind, Metadata, PublicKey
-from cnitrail.validation.damage import Damage
+from cnitrail.validation.damage import DamagedFile
 from cnitrail.validation.digest import SIGNED_WITH, Digest, Previous
-from cnitrail.validation.place import lies_at
+from cnitrail.validation.object_key import lies_at
 from cnitrail.validation.signature import is_signed
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Fetched(Struct, frozen=True, gc=False):
     """
 
     file: DigestFile
-    digest: Digest | Damage
+    digest: Digest | DamagedFile
     metadata: Metadata | None
     aside: str | None = None
 
@@ -55,7 +55,7 @@ class Judged(Struct, frozen=True, gc=False):
         return self.digest is not None and self.charge is None and self.digest.previous is None
 
 
-class Surroundings(Protocol):
+class TrailLookups(Protocol):
     """What a chain needs to know of the world."""
 
     def key(self, file: DigestFile, digest: Digest, generated: str | None) -> PublicKey | None:
@@ -69,7 +69,7 @@ class Chain:
     """The digests of one trail in one account and Region, or its backfill digests."""
 
     def __init__(
-        self, around: Surroundings, since: datetime | None, until: datetime | None, *, backfill: bool
+        self, around: TrailLookups, since: datetime | None, until: datetime | None, *, backfill: bool
     ) -> None:
         self._around = around
         self._since = since
@@ -94,7 +94,7 @@ class Chain:
         self, fetched: Fetched, newer: Judged | None, told: Previous | None
     ) -> tuple[Judged, list[Fault]]:
         file, digest = fetched.file, fetched.digest
-        if isinstance(digest, Damage):
+        if isinstance(digest, DamagedFile):
             start, end = file.ended - SPAN, file.ended
             judged = Judged(file, None, Charge.INVALID, start, end, self._asks(start, end), None)
             kind = FaultKind.AMBIGUOUS if digest.ambiguous else FaultKind.DAMAGED

@@ -9,10 +9,10 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
-from cnitrail.validation.damage import Damage
+from cnitrail.validation.damage import DamagedFile
 
 
-class Listed(Struct, frozen=True, gc=False):
+class ListedLog(Struct, frozen=True, gc=False):
     """A log file that a digest lists, with the SHA-256 of its text in hex."""
 
     bucket: str
@@ -44,17 +44,17 @@ class Digest(Struct, frozen=True, gc=False):
     fingerprint: str
     hash: str
     previous: Previous | None
-    logs: tuple[Listed, ...]
+    logs: tuple[ListedLog, ...]
 
 
-class _Log(Struct, frozen=True):
+class _LogFields(Struct, frozen=True):
     s3Bucket: str  # noqa: N815  CloudTrail's own words
     s3Object: str  # noqa: N815
     hashValue: str  # noqa: N815
     hashAlgorithm: str  # noqa: N815
 
 
-class _Fields(Struct, frozen=True):
+class _DigestFields(Struct, frozen=True):
     digestStartTime: str  # noqa: N815
     digestEndTime: str  # noqa: N815
     digestS3Bucket: str  # noqa: N815
@@ -66,7 +66,7 @@ class _Fields(Struct, frozen=True):
     previousDigestHashValue: str | None  # noqa: N815
     previousDigestHashAlgorithm: str | None  # noqa: N815
     previousDigestSignature: str | None  # noqa: N815
-    logFiles: tuple[_Log, ...]  # noqa: N815
+    logFiles: tuple[_LogFields, ...]  # noqa: N815
 
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -77,15 +77,15 @@ _HASHED_WITH = "SHA-256"
 def read_digest(text: bytes) -> Digest:
     """What a digest's text says. Raises ``Damage``."""
     try:
-        fields = msgspec.convert(_values(text), _Fields)
+        fields = msgspec.convert(_values(text), _DigestFields)
     except msgspec.ValidationError as error:
-        raise Damage(f"it is no digest ({error})") from None
+        raise DamagedFile(f"it is no digest ({error})") from None
     algorithms = {fields.previousDigestHashAlgorithm, *(log.hashAlgorithm for log in fields.logFiles)}
     if fields.digestSignatureAlgorithm != SIGNED_WITH or algorithms - {_HASHED_WITH, None}:
-        raise Damage(f"it names other algorithms than {SIGNED_WITH} and {_HASHED_WITH}")
+        raise DamagedFile(f"it names other algorithms than {SIGNED_WITH} and {_HASHED_WITH}")
     start, end = _time(fields.digestStartTime), _time(fields.digestEndTime)
     if start >= end:
-        raise Damage("its span ends before it begins")
+        raise DamagedFile("its span ends before it begins")
     return Digest(
         bucket=fields.digestS3Bucket,
         key=fields.digestS3Object,
@@ -95,7 +95,7 @@ def read_digest(text: bytes) -> Digest:
         fingerprint=fields.digestPublicKeyFingerprint,
         hash=sha256(text).hexdigest(),
         previous=_previous(fields),
-        logs=tuple(Listed(log.s3Bucket, log.s3Object, log.hashValue) for log in fields.logFiles),
+        logs=tuple(ListedLog(log.s3Bucket, log.s3Object, log.hashValue) for log in fields.logFiles),
     )
 
 
@@ -106,7 +106,7 @@ def _values(text: bytes) -> object:
         if _SURROGATE.search(text):
             json.dumps(values, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
-        raise Damage(f"its JSON is broken ({_first_line(error)})") from None
+        raise DamagedFile(f"its JSON is broken ({_first_line(error)})") from None
     else:
         return values
 
@@ -114,7 +114,7 @@ def _values(text: bytes) -> object:
 def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise Damage("a key comes twice in its JSON, so it can be read in two ways", ambiguous=True)
+        raise DamagedFile("a key comes twice in its JSON, so it can be read in two ways", ambiguous=True)
     return values
 
 
@@ -132,11 +132,11 @@ def _time(text: str) -> datetime:
     except ValueError:
         time = None
     if time is None or f"{time:%Y-%m-%dT%H:%M:%S}Z" != text or not 2000 <= time.year < 3000:
-        raise Damage(f"{text[:40]!r} is no time as CloudTrail writes it")
+        raise DamagedFile(f"{text[:40]!r} is no time as CloudTrail writes it")
     return time.astimezone(UTC)
 
 
-def _previous(fields: _Fields) -> Previous | None:
+def _previous(fields: _DigestFields) -> Previous | None:
     match (
         fields.previousDigestS3Bucket,
         fields.previousDigestS3Object,
@@ -147,4 +147,4 @@ def _previous(fields: _Fields) -> Previous | None:
             return None
         case (str(bucket), str(key), str(hash_), str(signature)):
             return Previous(bucket, key, hash_, signature)
-    raise Damage("it names the digest before it only in part", ambiguous=True)
+    raise DamagedFile("it names the digest before it only in part", ambiguous=True)

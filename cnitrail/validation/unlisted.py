@@ -22,7 +22,7 @@ PENDING: Final = timedelta(hours=3)
 """How long after the newest digest's end the next one is waited for: they come every hour."""
 
 
-class Reach(Struct, frozen=True):
+class ChainReach(Struct, frozen=True):
     """What a chain of digests knows.
 
     ``top`` is where its trail delivers, ``covered`` what genuine digests cover, ``begins`` whether
@@ -49,7 +49,7 @@ class Reach(Struct, frozen=True):
 
 
 def sort_out(
-    logs: Iterable[LogFile], reaches: Sequence[Reach], doubtful: Sequence[Span]
+    logs: Iterable[LogFile], reaches: Sequence[ChainReach], doubtful: Sequence[Span]
 ) -> dict[FaultKind, list[LogFile]]:
     """Log files of an account and Region that no digest lists, by what that means.
 
@@ -64,7 +64,7 @@ def sort_out(
     return sorted_out
 
 
-def faults_of(sorted_out: dict[FaultKind, list[LogFile]], reaches: Sequence[Reach]) -> Iterator[Fault]:
+def faults_of(sorted_out: dict[FaultKind, list[LogFile]], reaches: Sequence[ChainReach]) -> Iterator[Fault]:
     """A fault for each that digests speak against; one for all others that are alike: they may be many."""
     for log in sorted_out.get(FaultKind.UNLISTED, ()):
         yield Fault(
@@ -89,7 +89,7 @@ def _meets(spans: Sequence[Span], time: datetime) -> bool:
     return any(start - SLACK <= time <= end + SLACK for start, end in spans)
 
 
-def _kind(log: LogFile, reaches: Sequence[Reach]) -> FaultKind:
+def _kind(log: LogFile, reaches: Sequence[ChainReach]) -> FaultKind:
     time = log.delivered
     if not reaches:
         return FaultKind.UNDIGESTED

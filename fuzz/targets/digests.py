@@ -5,10 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from cnitrail.cli.verifying import verify_sources
 from cnitrail.model import Scope, Verification
-from cnitrail.sources.copies import BadLine, is_inside, read_sums
+from cnitrail.sources.trail_copy.format import BadLine, is_inside, read_sums
 from cnitrail.validation.keys import read_keys, written_keys
+from cnitrail.workflows.verify import verify_sources
 from fuzz.seeds import SIGNED
 from fuzz.targets.files import new_folder
 

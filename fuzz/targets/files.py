@@ -12,11 +12,11 @@ from unittest.mock import patch
 from msgspec import Struct
 
 from cnitrail.cli.progress import Progress
-from cnitrail.cli.reading import read_evidence
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.errors import CnitrailError
 from cnitrail.model import Document, Record, Scope, Skipped
 from cnitrail.scan import Scanner, Tally
+from cnitrail.workflows.read import read_evidence
 
 _SCANNER = Scanner(NAMES, MARKERS)
 _FAST = ("needles.ahocorasick_rs", "needles.stringzilla", "inflate.deflate")

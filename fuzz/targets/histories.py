@@ -13,7 +13,7 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import leases
 from cnitrail.answers.state import state
 from cnitrail.answers.timeline import timeline
-from cnitrail.answers.who import Witness
+from cnitrail.answers.who import HolderIndex
 from cnitrail.decode import decode
 from cnitrail.history import Ledger, build, cover
 from cnitrail.model import (
@@ -45,7 +45,7 @@ class Told(Struct, frozen=True):
     facts: list[Fact]
     history: History
     evidence: Evidence
-    witness: Witness
+    witness: HolderIndex
 
 
 def told(data: bytes) -> Told:
@@ -64,7 +64,7 @@ def told(data: bytes) -> Told:
         coverage=cover((), past.events).reaches,
         skipped=skipped,
     )
-    return Told(facts, past, evidence, Witness(past, Coverage(evidence.coverage)))
+    return Told(facts, past, evidence, HolderIndex(past, Coverage(evidence.coverage)))
 
 
 def _account(size: int, records: int, relevant: int, skipped: int) -> SourceReport:
@@ -127,7 +127,7 @@ def answers(data: bytes) -> None:
             assert len({(held.ip, held.kind) for held in entry.addresses}) == len(entry.addresses)
 
 
-def _ask(witness: Witness, ip: Address, at: datetime) -> None:
+def _ask(witness: HolderIndex, ip: Address, at: datetime) -> None:
     answer = witness.who(ip, at, Filter())
     assert (answer.verdict is Verdict.UNKNOWN) == (not answer.holders)
     assert answer.reasons

@@ -10,11 +10,11 @@ from msgspec.structs import asdict
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings import findings
-from cnitrail.answers.lanes import lanes
 from cnitrail.answers.leases import leases
-from cnitrail.answers.pool import Settings, Wish, pool
+from cnitrail.answers.pool import PoolOptions, Settings, pool
 from cnitrail.answers.report import report
 from cnitrail.answers.state import state
+from cnitrail.answers.swimlanes import lanes
 from cnitrail.answers.timeline import timeline
 from cnitrail.cli.outputs import writer
 from cnitrail.limits import limits_of
@@ -71,7 +71,7 @@ def _findings(whole: Told) -> Sequence[object]:
 
 
 def _pool(whole: Told) -> Sequence[object]:
-    wish = Wish(limits_of, (Settings(warm_ip_target=2, minimum_ip_target=10),))
+    wish = PoolOptions(limits_of, (Settings(warm_ip_target=2, minimum_ip_target=10),))
     return pool(whole.history, Coverage(whole.evidence.coverage), Filter(), wish)
 
 

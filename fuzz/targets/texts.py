@@ -14,24 +14,24 @@ import click
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings import findings
-from cnitrail.answers.lanes import lanes
 from cnitrail.answers.leases import leases
-from cnitrail.answers.live import compare
-from cnitrail.answers.pool import Settings, Wish, pool
+from cnitrail.answers.live_comparison import compare
+from cnitrail.answers.pool import PoolOptions, Settings, pool
 from cnitrail.answers.report import report
 from cnitrail.answers.state import state
+from cnitrail.answers.swimlanes import lanes
 from cnitrail.answers.timeline import timeline
-from cnitrail.cli.live import present
+from cnitrail.cli.commands.pool import SettingsList
+from cnitrail.cli.inputs.pod_counts import read_counts
+from cnitrail.cli.inputs.questions import Question, read_questions
 from cnitrail.cli.options import Duration, Network, Time
-from cnitrail.cli.podcounts import read_counts
-from cnitrail.cli.pool import SettingsList
-from cnitrail.cli.questions import Question, read_questions
-from cnitrail.cli.request import Access, Request
 from cnitrail.decode.agent import agent
 from cnitrail.decode.ipamd import read_enis, read_metrics
 from cnitrail.errors import CnitrailError
 from cnitrail.limits import limits_of, read_described
 from cnitrail.model import Coverage
+from cnitrail.workflows.live_state import present
+from cnitrail.workflows.request import Access, Request
 from fuzz.seeds import CORPUS
 from fuzz.targets import holds
 from fuzz.targets.histories import SOME_TIME, Told, told
@@ -121,13 +121,13 @@ def batch(data: bytes) -> None:
 def metrics(data: bytes) -> None:
     """What says to be ipamd's metrics stands beside the trail's pool, or is refused with a reason."""
     with suppress(ValueError):
-        _beside(Wish(limits_of, metrics=("metrics", read_metrics(data))))
+        _beside(PoolOptions(limits_of, metrics=("metrics", read_metrics(data))))
 
 
 def enis(data: bytes) -> None:
     """What says to be ipamd's interfaces stands beside the trail's pool, or is refused with a reason."""
     with suppress(ValueError):
-        _beside(Wish(limits_of, ipamd=("enis", read_enis(data))))
+        _beside(PoolOptions(limits_of, ipamd=("enis", read_enis(data))))
 
 
 def instance_types(data: bytes) -> None:
@@ -138,7 +138,7 @@ def instance_types(data: bytes) -> None:
         return
     settings = (Settings(warm_ip_target=2), Settings(prefix_delegation=True))
     if given:
-        _beside(Wish(given.get, what_if=settings))
+        _beside(PoolOptions(given.get, what_if=settings))
 
 
 def pods(data: bytes) -> None:
@@ -148,10 +148,10 @@ def pods(data: bytes) -> None:
     except CnitrailError:
         return
     assert list(counts) == sorted(counts)
-    _beside(Wish(limits_of, what_if=(Settings(),), pods=counts[:_LONG_LIST]))
+    _beside(PoolOptions(limits_of, what_if=(Settings(),), pods=counts[:_LONG_LIST]))
 
 
-def _beside(wish: Wish) -> None:
+def _beside(wish: PoolOptions) -> None:
     whole = _node()
     entries = pool(whole.history, Coverage(whole.evidence.coverage), Filter(), wish)
     for output in ("table", "json", "csv"):

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings.attach_limit import attach_limit
 from cnitrail.answers.findings.by_hand import assigned_by_hand, released_by_hand
-from cnitrail.answers.findings.case import Case, Claim
 from cnitrail.answers.findings.churn import churn
+from cnitrail.answers.findings.context import Claim, FindingContext
 from cnitrail.answers.findings.exhausted import several_then_one, subnet_exhausted
 from cnitrail.answers.findings.leaks import deleted_by_others, never_attached, never_deleted
 from cnitrail.answers.findings.newcomers import never_seen_before
 from cnitrail.answers.findings.node_role import node_role_beside_irsa
-from cnitrail.answers.findings.stolen import stolen_address
+from cnitrail.answers.findings.reassigned import stolen_address
 from cnitrail.answers.findings.throttled import throttled
 from cnitrail.answers.findings.trail import trail_bucket_changed, trail_narrowed, trail_stopped
 from cnitrail.answers.findings.versions import mixed_versions
@@ -24,7 +24,7 @@ from cnitrail.model import SEVERITY_ORDER, Coverage, Finding, History, order_of
 
 __all__ = ["RULES", "findings"]
 
-RULES: dict[str, Callable[[Case], Iterator[Claim]]] = {
+RULES: dict[str, Callable[[FindingContext], Iterator[Claim]]] = {
     "address-assigned-by-hand": assigned_by_hand,
     "address-released-by-hand": released_by_hand,
     "address-stolen": stolen_address,
@@ -51,7 +51,7 @@ def findings(history: History, coverage: Coverage, wanted: Filter) -> tuple[Find
     Rules see the whole history. A finding is kept where it meets the time range, and where one of
     the calls that it rests on is about what was asked for.
     """
-    case = Case(history, coverage)
+    case = FindingContext(history, coverage)
     found = [
         _finding(name, claim) for name, rule in RULES.items() for claim in rule(case) if _takes(wanted, claim)
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from cnitrail.answers.findings.case import Call, Case, Claim, grouped
+from cnitrail.answers.findings.context import Claim, FindingContext, ResourceCall, grouped
 from cnitrail.answers.findings.words import counted, listed
 from cnitrail.model import Effect, Severity
 
@@ -19,7 +19,7 @@ _ADVICE = (
 )
 
 
-def attach_limit(case: Case) -> Iterator[Claim]:
+def attach_limit(case: FindingContext) -> Iterator[Claim]:
     """An instance refused interfaces, again and again: each is made, cannot be attached, and goes."""
     refused = [call for call in case.calls if call.event.effect is Effect.ATTACH and call.code == _CODE]
     if not refused:
@@ -48,7 +48,7 @@ def attach_limit(case: Case) -> Iterator[Claim]:
         )
 
 
-def _round(case: Case, refused: list[Call], enis: set[str]) -> list[Call]:
+def _round(case: FindingContext, refused: list[ResourceCall], enis: set[str]) -> list[ResourceCall]:
     """The refused calls, and those that made and deleted the same interfaces."""
     around = [
         call for eni in enis for call in case.by_eni.get(eni, ()) if call.did(Effect.CREATE, Effect.DELETE)
@@ -56,7 +56,7 @@ def _round(case: Case, refused: list[Call], enis: set[str]) -> list[Call]:
     return sorted([*refused, *around], key=lambda call: call.time)
 
 
-def _others(case: Case, instance: str, call: Call) -> list[str]:
+def _others(case: FindingContext, instance: str, call: ResourceCall) -> list[str]:
     """Interfaces on the instance at that time that are neither its first nor the CNI's."""
     there = (each.eni for each in case.on_instance.get(instance, ()) if each.covers(call.time))
     return [eni for eni in there if case.history.interfaces[eni].kind not in _KNOWN_TO_THE_CNI]

@@ -7,7 +7,7 @@ amazon-vpc-cni-k8s).
 
 from collections.abc import Iterator
 
-from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_foreign
+from cnitrail.answers.findings.context import Claim, FindingContext, ResourceCall, grouped, is_foreign
 from cnitrail.answers.findings.words import counted, listed, through
 from cnitrail.model import Basis, Effect, Held, Severity
 from cnitrail.model.callers import principal_of
@@ -28,7 +28,7 @@ _GRAVITY = (Severity.LOW, Severity.MEDIUM, Severity.HIGH)
 """By how many of two signs there are: addresses asked for by name, and an interface of the CNI's pool."""
 
 
-def assigned_by_hand(case: Case) -> Iterator[Claim]:
+def assigned_by_hand(case: FindingContext) -> Iterator[Claim]:
     """Addresses were added to an interface of a node, but not by the VPC CNI."""
     calls = [call for call in _on_nodes(case, Effect.ASSIGN) if not _takes_over(call)]
     for group in _by_actor(calls):
@@ -45,17 +45,17 @@ def assigned_by_hand(case: Case) -> Iterator[Claim]:
         )
 
 
-def released_by_hand(case: Case) -> Iterator[Claim]:
+def released_by_hand(case: FindingContext) -> Iterator[Claim]:
     """Addresses were released from an interface of a node, but not by the VPC CNI.
 
     What somebody assigned by hand, somebody may release by hand.
     """
-    given: dict[tuple[str, Held], Call] = {}
+    given: dict[tuple[str, Held], ResourceCall] = {}
     for call in _on_nodes(case, Effect.ASSIGN):
         for lease in case.taken_by.get(call.event.key, ()):
             given.setdefault((lease.eni, lease.held), call)
 
-    def is_own(call: Call) -> bool:
+    def is_own(call: ResourceCall) -> bool:
         by_hand = (given.get((call.entry.eni or "", held)) for held in call.entry.removed)
         return all(before is not None and before.time <= call.time for before in by_hand)
 
@@ -70,7 +70,7 @@ def released_by_hand(case: Case) -> Iterator[Claim]:
         )
 
 
-def _on_nodes(case: Case, effect: Effect) -> Iterator[Call]:
+def _on_nodes(case: FindingContext, effect: Effect) -> Iterator[ResourceCall]:
     """The calls of others on interfaces that the CNI manages, or may manage."""
     for call in case.calls:
         entry = call.entry
@@ -79,17 +79,17 @@ def _on_nodes(case: Case, effect: Effect) -> Iterator[Call]:
             yield call
 
 
-def _is_in_the_pool(case: Case, group: list[Call]) -> bool:
+def _is_in_the_pool(case: FindingContext, group: list[ResourceCall]) -> bool:
     """Whether pods may have the addresses, or may get them."""
     return any(call.entry.eni in case.of_the_cni for call in group)
 
 
-def _takes_over(call: Call) -> bool:
+def _takes_over(call: ResourceCall) -> bool:
     """Whether the call may take addresses from others: that is a finding of its own."""
     return any(subject.reassign for subject in call.event.subjects)
 
 
-def _by_actor(calls: list[Call]) -> Iterator[list[Call]]:
+def _by_actor(calls: list[ResourceCall]) -> Iterator[list[ResourceCall]]:
     """The calls of each actor through each program."""
     groups = grouped(
         calls,
@@ -102,14 +102,14 @@ def _by_actor(calls: list[Call]) -> Iterator[list[Call]]:
     yield from groups.values()
 
 
-def _addresses(group: list[Call]) -> str:
+def _addresses(group: list[ResourceCall]) -> str:
     held = [str(each) for call in group for each in (*call.entry.added, *call.entry.removed)]
     if held:
         return listed(held)
     return counted(sum(call.entry.requested or 0 for call in group), "address", "addresses")
 
 
-def _interfaces(case: Case, group: list[Call]) -> str:
+def _interfaces(case: FindingContext, group: list[ResourceCall]) -> str:
     """Where the addresses are, and whether the CNI manages them there."""
     enis = {call.entry.eni for call in group if call.entry.eni}
     instances = {call.entry.instance for call in group if call.entry.instance}

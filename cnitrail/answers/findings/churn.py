@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
-from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_foreign
+from cnitrail.answers.findings.context import Claim, FindingContext, ResourceCall, grouped, is_foreign
 from cnitrail.answers.findings.throttled import is_throttled
 from cnitrail.answers.findings.words import counted, listed
 from cnitrail.model import Effect, Severity
-from cnitrail.times import moved
+from cnitrail.timeclamp import shifted
 
 _HOUR = timedelta(hours=1)
 _FEW = 3
@@ -22,7 +22,7 @@ _ADVICE = (
 )
 
 
-def churn(case: Case) -> Iterator[Claim]:
+def churn(case: FindingContext) -> Iterator[Claim]:
     """Nodes took addresses and gave them back, a few at a time, many times in an hour.
 
     Only WARM_IP_TARGET, MINIMUM_IP_TARGET and prefixes make the VPC CNI give addresses back
@@ -34,7 +34,7 @@ def churn(case: Case) -> Iterator[Claim]:
     by_cluster = grouped(busy, lambda hour: (hour[0].place, hour[0].entry.cluster or hour[0].entry.vpc))
     for (place, _), hours in by_cluster.items():
         calls = sorted((call for hour in hours for call in hour), key=lambda call: call.time)
-        begin, end = calls[0].time, moved(calls[-1].time, _HOUR)
+        begin, end = calls[0].time, shifted(calls[-1].time, _HOUR)
         refused = any(
             is_throttled(call) and call.place == place and begin <= call.time <= end for call in case.calls
         )
@@ -50,13 +50,13 @@ def churn(case: Case) -> Iterator[Claim]:
         )
 
 
-def _is_small(call: Call) -> bool:
+def _is_small(call: ResourceCall) -> bool:
     """Whether a call moved a few addresses, or prefixes."""
-    moved = len(call.entry.added) + len(call.entry.removed)
-    return call.did(Effect.ASSIGN, Effect.UNASSIGN) and 0 < moved <= _FEW
+    moves = len(call.entry.added) + len(call.entry.removed)
+    return call.did(Effect.ASSIGN, Effect.UNASSIGN) and 0 < moves <= _FEW
 
 
-def _busy_hour(calls: list[Call]) -> list[Call]:
+def _busy_hour(calls: list[ResourceCall]) -> list[ResourceCall]:
     """The calls of the busiest hour with enough of both kinds; none where there is no such hour."""
     best, begin, counts = calls[:0], 0, Counter[Effect]()
     for end, call in enumerate(calls):

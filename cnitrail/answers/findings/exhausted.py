@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 
-from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_foreign
+from cnitrail.answers.coverage_text import clock
+from cnitrail.answers.findings.context import Claim, FindingContext, ResourceCall, grouped, is_foreign
 from cnitrail.answers.findings.throttled import is_throttled
 from cnitrail.answers.findings.words import counted, listed, times
-from cnitrail.answers.gaps import clock
-from cnitrail.model import USUAL_LAG, Effect, Place, Severity
+from cnitrail.model import USUAL_LAG, AccountRegion, Effect, Severity
 
 _PLAIN = ("InsufficientFreeAddressesInSubnet", "InsufficientCidrBlocks")
 _DISGUISED = re.compile(r"(?:sufficient|enough) free (?:ipv[46] )?(?:address|prefix|cidr)", re.IGNORECASE)
@@ -42,7 +42,7 @@ _REFUSED_ADVICE = (
 )
 
 
-def subnet_exhausted(case: Case) -> Iterator[Claim]:
+def subnet_exhausted(case: FindingContext) -> Iterator[Claim]:
     """A subnet had no address, or no block for a prefix, to give."""
     refused = [call for call in case.calls if call.event.effect in _ASKING and is_exhausted(call)]
     worked = (
@@ -72,7 +72,7 @@ def subnet_exhausted(case: Case) -> Iterator[Claim]:
         )
 
 
-def several_then_one(case: Case) -> Iterator[Claim]:
+def several_then_one(case: FindingContext) -> Iterator[Claim]:
     """The CNI's calls failed with another error, which its asking for one address gives away."""
     failed = [
         call
@@ -95,7 +95,7 @@ def several_then_one(case: Case) -> Iterator[Claim]:
         )
 
 
-def is_exhausted(call: Call) -> bool:
+def is_exhausted(call: ResourceCall) -> bool:
     """Whether EC2 refused a call because a subnet was full, in whatever words."""
     failure = call.event.failure
     if failure is None:
@@ -103,31 +103,33 @@ def is_exhausted(call: Call) -> bool:
     return call.code in _PLAIN or _DISGUISED.search(failure.message or "") is not None
 
 
-def _says_no_block(call: Call) -> bool:
+def _says_no_block(call: ResourceCall) -> bool:
     failure = call.event.failure
     return failure is not None and _NO_BLOCK.search(f"{failure.code} {failure.message or ''}") is not None
 
 
-def _by_subnet(call: Call) -> tuple[Place, str, str | None]:
+def _by_subnet(call: ResourceCall) -> tuple[AccountRegion, str, str | None]:
     """The place, and the subnet; where the evidence does not have that, whatever it was asked for."""
     entry = call.entry
     where = entry.subnet or (f"The subnet of {entry.eni}" if entry.eni else "A subnet that no record names")
     return call.place, where, entry.subnet
 
 
-def _for_whom(calls: Iterable[Call]) -> str:
+def _for_whom(calls: Iterable[ResourceCall]) -> str:
     instances = {call.entry.instance for call in calls if call.entry.instance}
     return f" for {listed(instances)}" if instances else ""
 
 
-def _in_other_words(calls: Iterable[Call]) -> str:
+def _in_other_words(calls: Iterable[ResourceCall]) -> str:
     """The codes that EC2 used in place of the plain ones."""
     codes = {call.code or "" for call in calls}
     others = codes - {*_PLAIN}
     return f" ({'' if others == codes else 'some '}as {listed(others)})" if others else ""
 
 
-def _fallbacks(case: Case, failed: Iterable[Call]) -> Iterator[tuple[Call, Call]]:
+def _fallbacks(
+    case: FindingContext, failed: Iterable[ResourceCall]
+) -> Iterator[tuple[ResourceCall, ResourceCall]]:
     """Failed calls for several addresses, not by others, each with the call for one at once after it."""
     several = (call for call in failed if (call.entry.requested or 0) > 1 and not is_foreign(call))
     wanted = {call.event.key: call.entry.eni for call in several}

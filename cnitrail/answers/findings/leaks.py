@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_controller
+from cnitrail.answers.coverage_text import lasting
+from cnitrail.answers.findings.context import Claim, FindingContext, ResourceCall, grouped, is_controller
 from cnitrail.answers.findings.words import counted, listed
-from cnitrail.answers.gaps import lasting
 from cnitrail.model import USUAL_LAG, ActorKind, Bound, Effect, Interface, Severity
 
 _OF_NODES = ("cni", "trunk", "branch")
@@ -39,11 +39,11 @@ class _Leak(Struct, frozen=True):
 
     interface: Interface
     since: datetime
-    calls: Sequence[Call]
+    calls: Sequence[ResourceCall]
     doubts: tuple[str, ...]
 
 
-def never_attached(case: Case) -> Iterator[Claim]:
+def never_attached(case: FindingContext) -> Iterator[Claim]:
     """Interfaces that were made, and attached to nothing for as long as the evidence goes."""
     leaks: list[_Leak] = []
     for call in case.calls:
@@ -58,7 +58,7 @@ def never_attached(case: Case) -> Iterator[Claim]:
         yield _claim(group, f"made by {maker} and never attached")
 
 
-def never_deleted(case: Case) -> Iterator[Claim]:
+def never_deleted(case: FindingContext) -> Iterator[Claim]:
     """Interfaces of nodes that were detached, or outlived their instance, and are still there."""
     leaks: list[_Leak] = []
     for eni, interface in case.history.interfaces.items():
@@ -82,7 +82,7 @@ def never_deleted(case: Case) -> Iterator[Claim]:
         yield _claim(group, f"{left_by} and never deleted{codes}")
 
 
-def deleted_by_others(case: Case) -> Iterator[Claim]:
+def deleted_by_others(case: FindingContext) -> Iterator[Claim]:
     """Interfaces of the CNI that were cleaned up, and not by the node that they were made for."""
     found = [(call, how) for call in case.calls if (how := _cleaned_up(case, call)) is not None]
     for (_, how), group in grouped(found, lambda each: (each[0].place, each[1])).items():
@@ -94,7 +94,7 @@ def deleted_by_others(case: Case) -> Iterator[Claim]:
 
 
 def _leak(
-    case: Case, interface: Interface, since: datetime, calls: list[Call], missed: Effect
+    case: FindingContext, interface: Interface, since: datetime, calls: list[ResourceCall], missed: Effect
 ) -> list[_Leak]:
     """A leak, where the interface is not gone and the evidence goes on long enough to tell.
 
@@ -131,7 +131,7 @@ def _were(enis: Sequence[str]) -> str:
     return f"{names} was" if len(set(enis)) == 1 else f"{counted(len(set(enis)), 'interface')} ({names}) were"
 
 
-def _is_for_a_service(call: Call, interface: Interface) -> bool:
+def _is_for_a_service(call: ResourceCall, interface: Interface) -> bool:
     """Whether an AWS service made it, or uses it: what services attach, they attach unseen."""
     actor = call.entry.actor
     by_service = actor.kind is ActorKind.AWS_SERVICE or actor.invoked_by is not None
@@ -146,11 +146,11 @@ def _left(interface: Interface) -> Bound | None:
     return last.end if last.start.event is not None and last.end.event is not None else None
 
 
-def _failed_to_delete(call: Call, since: datetime) -> bool:
+def _failed_to_delete(call: ResourceCall, since: datetime) -> bool:
     return call.event.effect is Effect.DELETE and call.event.failure is not None and call.time >= since
 
 
-def _cleaned_up(case: Case, call: Call) -> str | None:
+def _cleaned_up(case: FindingContext, call: ResourceCall) -> str | None:
     """How a deletion shows that it was a cleanup; None where the node itself may have made it."""
     interface = case.history.interfaces.get(call.entry.eni or "")
     if not call.did(Effect.DELETE) or interface is None or interface.kind != "cni" or interface.mark is None:

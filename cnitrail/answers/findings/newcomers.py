@@ -12,10 +12,10 @@ from ipaddress import ip_address
 import msgspec
 from msgspec import Struct
 
-from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_own_launch
+from cnitrail.answers.coverage_text import clock, lasting
+from cnitrail.answers.findings.context import Claim, FindingContext, ResourceCall, grouped, is_own_launch
 from cnitrail.answers.findings.words import counted, listed, through
-from cnitrail.answers.gaps import clock, lasting
-from cnitrail.model import Actor, ActorKind, Place, Severity
+from cnitrail.model import AccountRegion, Actor, ActorKind, Severity
 from cnitrail.model.callers import ON_NODES, named
 
 _BASELINE = timedelta(days=1)
@@ -49,7 +49,7 @@ class _Habits(Struct):
     addresses: set[str] = msgspec.field(default_factory=set)
 
 
-def never_seen_before(case: Case) -> Iterator[Claim]:
+def never_seen_before(case: FindingContext) -> Iterator[Claim]:
     """A role or user, its program, or its source address, for the first time in the evidence."""
     named = [calls[0] for calls in case.by_event.values() if _identity(calls[0].entry.actor)]
     times = {place: [call.time for call in calls] for place, calls in grouped(named, _place).items()}
@@ -63,7 +63,7 @@ def never_seen_before(case: Case) -> Iterator[Claim]:
         yield from _departures(calls, first_from)
 
 
-def _newcomer(case: Case, calls: list[Call]) -> Claim:
+def _newcomer(case: FindingContext, calls: list[ResourceCall]) -> Claim:
     actor, first = calls[0].entry.actor, calls[0]
     begin = case.begin(first.place)
     enis = {call.entry.eni for call in calls}
@@ -79,7 +79,7 @@ def _newcomer(case: Case, calls: list[Call]) -> Claim:
     )
 
 
-def _departures(calls: list[Call], first_from: Mapping[_Source, Call]) -> Iterator[Claim]:
+def _departures(calls: list[ResourceCall], first_from: Mapping[_Source, ResourceCall]) -> Iterator[Claim]:
     """Programs that an identity with habits never used before, and addresses that nobody did."""
     habits = _Habits(calls[0].time)
     for call in calls:
@@ -90,7 +90,7 @@ def _departures(calls: list[Call], first_from: Mapping[_Source, Call]) -> Iterat
         habits.addresses.update(filter(None, [_address(call.entry.actor)]))
 
 
-def _departure(call: Call, habits: _Habits, from_elsewhere: bool) -> Iterator[Claim]:
+def _departure(call: ResourceCall, habits: _Habits, from_elsewhere: bool) -> Iterator[Claim]:
     """What of a call breaks the habits of who made it."""
     actor = call.entry.actor
     holder = f"{actor.instance} with its role" if actor.kind is ActorKind.INSTANCE_ROLE else _called(actor)
@@ -106,7 +106,7 @@ def _departure(call: Call, habits: _Habits, from_elsewhere: bool) -> Iterator[Cl
         yield Claim(severity, sentence, _ADDRESS_ADVICE, [call])
 
 
-def _place(call: Call) -> Place:
+def _place(call: ResourceCall) -> AccountRegion:
     return call.place
 
 
@@ -134,7 +134,7 @@ def _program(actor: Actor) -> str:
     return actor.agent.name or (actor.agent.sdk or "none").partition("/")[0].removesuffix("-v2")
 
 
-def _source(call: Call) -> _Source:
+def _source(call: ResourceCall) -> _Source:
     return call.event.account, _address(call.entry.actor)
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
-from cnitrail.answers.findings.case import Call, Case, Claim, grouped, is_foreign
+from cnitrail.answers.coverage_text import clock
+from cnitrail.answers.findings.context import Claim, FindingContext, ResourceCall, grouped, is_foreign
 from cnitrail.answers.findings.words import counted, listed
-from cnitrail.answers.gaps import clock
-from cnitrail.model import ActorKind, Effect, Place, Severity
+from cnitrail.model import AccountRegion, ActorKind, Effect, Severity
 
 _OWN_ROLE = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
 _ROLLOUT = timedelta(hours=1)
@@ -19,7 +19,7 @@ _ADVICE = (
 )
 
 
-def node_role_beside_irsa(case: Case) -> Iterator[Claim]:
+def node_role_beside_irsa(case: FindingContext) -> Iterator[Claim]:
     """A node used its own role for addresses after the CNI there had a role for it.
 
     A node that comes to use the new role later on was only started before it: that is no finding.
@@ -27,7 +27,7 @@ def node_role_beside_irsa(case: Case) -> Iterator[Claim]:
     modern = [call for call in case.calls if call.entry.actor.kind in _OWN_ROLE and call.entry.actor.ipamd]
     on_node = _firsts(modern, lambda call: call.entry.instance)
     in_cluster = _firsts(modern, _cluster)
-    found: list[tuple[Call, Call]] = []
+    found: list[tuple[ResourceCall, ResourceCall]] = []
     for call in filter(_is_with_node_role, case.calls):
         node, cluster = call.entry.actor.instance or "", _cluster(call) or ""
         begun = on_node.get((call.place, node)) or in_cluster.get((call.place, cluster))
@@ -52,9 +52,11 @@ def node_role_beside_irsa(case: Case) -> Iterator[Claim]:
         )
 
 
-def _firsts(calls: Iterable[Call], key: Callable[[Call], str | None]) -> dict[tuple[Place, str], Call]:
+def _firsts(
+    calls: Iterable[ResourceCall], key: Callable[[ResourceCall], str | None]
+) -> dict[tuple[AccountRegion, str], ResourceCall]:
     """The first call of each place and key."""
-    firsts: dict[tuple[Place, str], Call] = {}
+    firsts: dict[tuple[AccountRegion, str], ResourceCall] = {}
     for call in calls:
         name = key(call)
         if name is not None:
@@ -62,17 +64,17 @@ def _firsts(calls: Iterable[Call], key: Callable[[Call], str | None]) -> dict[tu
     return firsts
 
 
-def _cluster(call: Call) -> str | None:
+def _cluster(call: ResourceCall) -> str | None:
     return call.entry.actor.cluster or call.entry.cluster
 
 
-def _is_with_node_role(call: Call) -> bool:
+def _is_with_node_role(call: ResourceCall) -> bool:
     """Whether a node moved addresses with its own role, as the CNI does."""
     own = call.entry.actor.kind is ActorKind.INSTANCE_ROLE
     return own and call.did(Effect.ASSIGN, Effect.UNASSIGN, Effect.CREATE) and not is_foreign(call)
 
 
-def _is_younger(case: Case, node: str, begun: Call) -> bool:
+def _is_younger(case: FindingContext, node: str, begun: ResourceCall) -> bool:
     """Whether a node was launched after the role was in use, so that it never knew another way."""
     instance = case.history.instances.get(node)
     return instance is not None and instance.launched.time is not None and instance.launched.time > begun.time

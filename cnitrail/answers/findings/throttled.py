@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from cnitrail.answers.buckets import Bucket, Level, bucket_of
-from cnitrail.answers.findings.case import Call, Case, Claim, grouped, spells
+from cnitrail.answers.coverage_text import lasting
+from cnitrail.answers.findings.context import Claim, FindingContext, ResourceCall, grouped, spells
 from cnitrail.answers.findings.words import counted
-from cnitrail.answers.gaps import lasting
+from cnitrail.answers.token_buckets import Level, TokenBucket, bucket_of
 from cnitrail.model import Effect, Severity
 
 _CODES = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled"})
@@ -29,12 +29,12 @@ _ADVICE = (
 )
 
 
-def is_throttled(call: Call) -> bool:
+def is_throttled(call: ResourceCall) -> bool:
     """Whether EC2 refused a call for want of tokens."""
     return call.code in _CODES and call.event.effect is not Effect.RECORD
 
 
-def throttled(case: Case) -> Iterator[Claim]:
+def throttled(case: FindingContext) -> Iterator[Claim]:
     """An API's token bucket was empty."""
     by_event = (calls[0] for calls in case.by_event.values())
     for (place, api), made in grouped(by_event, lambda call: (call.place, call.event.name)).items():
@@ -49,7 +49,7 @@ def throttled(case: Case) -> Iterator[Claim]:
 class _Replay:
     """The calls of one API through its bucket. A call that is refused takes no token."""
 
-    def __init__(self, bucket: Bucket, made: list[Call]) -> None:
+    def __init__(self, bucket: TokenBucket, made: list[ResourceCall]) -> None:
         self.bucket = bucket
         self._made = made
         self._times = [call.time for call in made]
@@ -61,7 +61,7 @@ class _Replay:
         """The fewest tokens that were left in a time."""
         return min(self._left[bisect_left(self._times, first) : bisect_right(self._times, last)])
 
-    def drained_by(self, last: datetime) -> list[Call]:
+    def drained_by(self, last: datetime) -> list[ResourceCall]:
         """The calls that took tokens until a time, since the bucket had been full."""
         end = bisect_right(self._times, last)
         full = bisect_left(self._full, end)
@@ -69,7 +69,9 @@ class _Replay:
         return [call for call in self._made[begin:end] if not is_throttled(call)]
 
 
-def _claim(case: Case, api: str, replay: _Replay, refused: list[Call], ongoing: bool) -> Claim:
+def _claim(
+    case: FindingContext, api: str, replay: _Replay, refused: list[ResourceCall], ongoing: bool
+) -> Claim:
     first, last = refused[0].time, refused[-1].time
     bucket, span = replay.bucket, last - first
     instances = {call.entry.instance for call in refused if call.entry.instance}

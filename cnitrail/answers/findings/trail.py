@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from cnitrail.answers.findings.case import Call, Case, Claim, grouped
+from cnitrail.answers.coverage_text import clock
+from cnitrail.answers.findings.context import Claim, FindingContext, ResourceCall, grouped
 from cnitrail.answers.findings.words import listed
-from cnitrail.answers.gaps import clock
 from cnitrail.model import Severity, TrailAction, Unrecorded, Unrecording
 from cnitrail.model.callers import Principal, principal_of
 
@@ -27,21 +27,21 @@ _CALLED = {
 }
 
 
-def trail_stopped(case: Case) -> Iterator[Claim]:
+def trail_stopped(case: FindingContext) -> Iterator[Claim]:
     """A trail was stopped or deleted: it recorded nothing from then on."""
     for gap in case.history.unrecorded:
         if gap.reason is not Unrecording.NARROWED:
             yield _gap(case, gap, Severity.HIGH)
 
 
-def trail_narrowed(case: Case) -> Iterator[Claim]:
+def trail_narrowed(case: FindingContext) -> Iterator[Claim]:
     """A trail was configured to record no write calls of EC2, or only some of them."""
     for gap in case.history.unrecorded:
         if gap.reason is Unrecording.NARROWED:
             yield _gap(case, gap, Severity.MEDIUM if gap.partly else Severity.HIGH)
 
 
-def trail_bucket_changed(case: Case) -> Iterator[Claim]:
+def trail_bucket_changed(case: FindingContext) -> Iterator[Claim]:
     """A trail's bucket was deleted, its policy or lifecycle changed, or the trail given another bucket."""
     calls = [calls[0] for calls in case.by_event.values() if calls[0].event.trail is not None]
     for (_, bucket, _), group in grouped(_on_buckets(calls), _by_actor).items():
@@ -56,7 +56,7 @@ def trail_bucket_changed(case: Case) -> Iterator[Claim]:
         yield Claim(Severity.MEDIUM, sentence, _BUCKET, [call])
 
 
-def _gap(case: Case, gap: Unrecorded, severity: Severity) -> Claim:
+def _gap(case: FindingContext, gap: Unrecorded, severity: Severity) -> Claim:
     """A time in which a trail did not record everything."""
     events = [gap.event, *([gap.ended_by] if gap.ended_by is not None else [])]
     calls = [case.by_event[event.key][0] for event in events]
@@ -75,13 +75,13 @@ def _gap(case: Case, gap: Unrecorded, severity: Severity) -> Claim:
     )
 
 
-def _on_buckets(calls: list[Call]) -> Iterator[Call]:
+def _on_buckets(calls: list[ResourceCall]) -> Iterator[ResourceCall]:
     for call in calls:
         if call.event.failure is None and _action(call) is TrailAction.BUCKET_CHANGED:
             yield call
 
 
-def _moved(calls: list[Call]) -> Iterator[tuple[Call, str]]:
+def _moved(calls: list[ResourceCall]) -> Iterator[tuple[ResourceCall, str]]:
     """The calls that gave a trail another bucket than the one that an earlier call gave it."""
     buckets: dict[tuple[str | None, str | None], str] = {}
     for call in calls:
@@ -96,10 +96,10 @@ def _moved(calls: list[Call]) -> Iterator[tuple[Call, str]]:
             buckets[key] = trail.bucket
 
 
-def _action(call: Call) -> TrailAction | None:
+def _action(call: ResourceCall) -> TrailAction | None:
     return call.event.trail.change if call.event.trail is not None else None
 
 
-def _by_actor(call: Call) -> tuple[str | None, str | None, Principal]:
+def _by_actor(call: ResourceCall) -> tuple[str | None, str | None, Principal]:
     trail = call.event.trail
     return call.event.account, trail.bucket if trail is not None else None, principal_of(call.entry.actor)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from cnitrail.answers.findings.case import Call, Case, Claim, grouped
+from cnitrail.answers.coverage_text import lasting
+from cnitrail.answers.findings.context import Claim, FindingContext, ResourceCall, grouped
 from cnitrail.answers.findings.words import listed
-from cnitrail.answers.gaps import lasting
 from cnitrail.model import Severity
 
 _ROLLOUT = timedelta(hours=1)
@@ -22,7 +22,7 @@ _ADVICE = (
 )
 
 
-def mixed_versions(case: Case) -> Iterator[Claim]:
+def mixed_versions(case: FindingContext) -> Iterator[Claim]:
     """Nodes of a cluster called through different builds of the CNI, at the same time and for long.
 
     A user agent tells a build by the version in it, or by that of the SDK where there is none: two
@@ -46,24 +46,24 @@ def mixed_versions(case: Case) -> Iterator[Claim]:
         )
 
 
-def _is_the_cni(call: Call) -> bool:
+def _is_the_cni(call: ResourceCall) -> bool:
     return call.entry.actor.ipamd in _BY_IDENTITY and _build(call) is not None
 
 
-def _build(call: Call) -> str | None:
+def _build(call: ResourceCall) -> str | None:
     agent = call.entry.actor.agent
     return agent.version or agent.sdk
 
 
-def _cluster(call: Call) -> str | None:
+def _cluster(call: ResourceCall) -> str | None:
     return call.entry.cluster or call.entry.actor.cluster
 
 
-def _nodes(stints: Iterable[list[Call]]) -> set[str]:
+def _nodes(stints: Iterable[list[ResourceCall]]) -> set[str]:
     return {stint[0].entry.instance or "" for stint in stints}
 
 
-def _stints(calls: Iterable[Call]) -> Iterator[list[Call]]:
+def _stints(calls: Iterable[ResourceCall]) -> Iterator[list[ResourceCall]]:
     """The calls of each node, cut where it changes its build."""
     for of_node in grouped(calls, lambda call: call.entry.instance).values():
         stint = of_node[:1]
@@ -75,7 +75,7 @@ def _stints(calls: Iterable[Call]) -> Iterator[list[Call]]:
         yield stint
 
 
-def _overlap(stints: Iterable[list[Call]]) -> tuple[timedelta, set[str | None]]:
+def _overlap(stints: Iterable[list[ResourceCall]]) -> tuple[timedelta, set[str | None]]:
     """How long, all together, more than one build was at work; and which were."""
     changes: list[tuple[datetime, int, str | None]] = []
     for stint in stints:

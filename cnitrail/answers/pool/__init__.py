@@ -15,13 +15,13 @@ from msgspec import Struct
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import meets_time
 from cnitrail.answers.pool.arithmetic import Settings
-from cnitrail.answers.pool.batches import Kind, Log, meaning_of
+from cnitrail.answers.pool.batches import CniLog, Kind, meaning_of
 from cnitrail.answers.pool.compare import against
 from cnitrail.answers.pool.generations import LATEST, Generation, generations_of
 from cnitrail.answers.pool.log import by_the_cni, read_batches
 from cnitrail.answers.pool.nodes import Node, nodes
 from cnitrail.answers.pool.pods import PodCounts
-from cnitrail.answers.pool.settings import Explanation, Question, explain
+from cnitrail.answers.pool.settings import Explanation, SettingsQuestion, explain
 from cnitrail.answers.pool.size import sizes, together, within
 from cnitrail.answers.pool.whatif import Demand, Outcome, Trial, attempt, told
 from cnitrail.model import Coverage, History, Limits
@@ -38,10 +38,10 @@ from cnitrail.model.pool import (
     WhatIf,
 )
 
-__all__ = ["Node", "Settings", "Wish", "nodes", "pool"]
+__all__ = ["Node", "PoolOptions", "Settings", "nodes", "pool"]
 
 
-class Wish(Struct, frozen=True):
+class PoolOptions(Struct, frozen=True):
     """What is asked beside the sizes: limits of instance types, settings to try, and what else is known.
 
     ``pods`` are counts (aware, UTC, in order); ``metrics`` and ``ipamd`` what ipamd says, with where that
@@ -55,7 +55,7 @@ class Wish(Struct, frozen=True):
     ipamd: tuple[str, IpamdPool] | None = None
 
 
-def pool(history: History, coverage: Coverage, wanted: Filter, wish: Wish) -> list[PoolEntry]:
+def pool(history: History, coverage: Coverage, wanted: Filter, wish: PoolOptions) -> list[PoolEntry]:
     """An entry for each node that a filter keeps; several of one account and Region have one together.
 
     That one comes before its nodes, which are in the order of their first sign.
@@ -77,7 +77,9 @@ def pool(history: History, coverage: Coverage, wanted: Filter, wish: Wish) -> li
 class _Pool:
     """One node's pool, and all that is asked about it."""
 
-    def __init__(self, node: Node, history: History, coverage: Coverage, wanted: Filter, wish: Wish) -> None:
+    def __init__(
+        self, node: Node, history: History, coverage: Coverage, wanted: Filter, wish: PoolOptions
+    ) -> None:
         self.node = node
         self._history = history
         self._wanted = wanted
@@ -131,7 +133,7 @@ class _Pool:
             ipamd=self._against(wish.ipamd) if self._is_its_own(wish.ipamd) else None,
         )
 
-    def _read(self, coverage: Coverage) -> Log | None:
+    def _read(self, coverage: Coverage) -> CniLog | None:
         """What the CNI did; None where the limits are not known, which all conclusions need."""
         if self._limits is None:
             return None
@@ -158,7 +160,7 @@ class _Pool:
             reason = f"the limits of {name} are not known" if name else "its instance type is not known"
             return Explanation((), (Unsettled(node.since, None, reason),), (), ())
         return explain(
-            Question(
+            SettingsQuestion(
                 log=self._log,
                 limits=self._limits,
                 since=node.since,
@@ -210,7 +212,9 @@ class _Pool:
         return against(*said, self.node, last, self._limits, self._until)
 
 
-def _group(members: Sequence[_Pool], entries: Sequence[PoolEntry], wanted: Filter, wish: Wish) -> PoolEntry:
+def _group(
+    members: Sequence[_Pool], entries: Sequence[PoolEntry], wanted: Filter, wish: PoolOptions
+) -> PoolEntry:
     """Several nodes of one account and Region together."""
     own = frozenset(key for each in members for key in each.own)
     clusters = {entry.cluster for entry in entries}
@@ -242,7 +246,7 @@ def _group(members: Sequence[_Pool], entries: Sequence[PoolEntry], wanted: Filte
     )
 
 
-def _what_if(members: Sequence[_Pool], wish: Wish) -> Iterator[WhatIf]:
+def _what_if(members: Sequence[_Pool], wish: PoolOptions) -> Iterator[WhatIf]:
     """What came of each of the settings on the nodes whose limits are known; nothing where none are."""
     for settings in wish.what_if:
         outcomes = [outcome for each in members for tried, outcome in each.outcomes if tried is settings]

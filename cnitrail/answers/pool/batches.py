@@ -65,7 +65,7 @@ class Batch(Struct, frozen=True):
         return self.before.pool + self.count * (PREFIX_SIZE if self.prefixes else 1)
 
 
-class Run(Struct, frozen=True):
+class AwsNodeRun(Struct, frozen=True):
     """A time in which aws-node ran without starting anew, as far as the evidence tells.
 
     ``because`` says how that is known; ``until`` is None where nothing ends it. ``anew``: it begins with
@@ -98,7 +98,7 @@ class Doubt(Struct, frozen=True):
     lasting: bool
 
 
-class Log(Struct, frozen=True):
+class CniLog(Struct, frozen=True):
     """What the CNI did on a node, in time; ``own`` are all of its calls, and ``changes`` those of all.
 
     ``custom_networking``: it gives the first interface no addresses for pods, but others.
@@ -106,7 +106,7 @@ class Log(Struct, frozen=True):
 
     batches: tuple[Batch, ...]
     changes: tuple[Change, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[AwsNodeRun, ...]
     doubts: tuple[Doubt, ...]
     own: tuple[Event, ...]
     custom_networking: bool

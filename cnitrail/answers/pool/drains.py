@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from cnitrail.answers.buckets import Bucket, Level, bucket_of
+from cnitrail.answers.token_buckets import Level, TokenBucket, bucket_of
 from cnitrail.model.pool import Drain
 
-_READS = Bucket(100, 20)
-"""Of calls that only read, and name what they want; see ``answers/buckets.py``."""
+_READS = TokenBucket(100, 20)
+"""Of calls that only read, and name what they want; see ``answers/token_buckets.py``."""
 
 
 def drains(calls: Iterable[tuple[datetime, str]], observed: Mapping[str, int]) -> tuple[Drain, ...]:

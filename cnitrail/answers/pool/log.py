@@ -11,9 +11,9 @@ from itertools import groupby, pairwise
 
 from msgspec import Struct, field
 
-from cnitrail.answers.gaps import unread
-from cnitrail.answers.pool.batches import Batch, Change, Doubt, Holdings, Kind, Log, Run
-from cnitrail.answers.pool.nodes import Call, Node
+from cnitrail.answers.coverage_text import unread
+from cnitrail.answers.pool.batches import AwsNodeRun, Batch, Change, CniLog, Doubt, Holdings, Kind
+from cnitrail.answers.pool.nodes import InterfaceCall, Node
 from cnitrail.answers.pool.simulation import ENI_AGE
 from cnitrail.model import (
     Actor,
@@ -28,7 +28,7 @@ from cnitrail.model import (
     is_prefix,
 )
 from cnitrail.model.callers import named
-from cnitrail.times import LAST, moved
+from cnitrail.timeclamp import LAST, shifted
 
 _POOL_KINDS = {HoldingKind.SECONDARY, HoldingKind.PREFIX}
 _IPV6_KINDS = {HoldingKind.IPV6, HoldingKind.IPV6_PREFIX}
@@ -37,9 +37,9 @@ _STARTED = "aws-node started: it set the security groups of its interfaces"
 
 def read_batches(
     node: Node, own: frozenset[str], actors: Mapping[str, Actor], limits: Limits, coverage: Coverage
-) -> Log:
+) -> CniLog:
     """Read the calls about a node, of which ``own`` are the CNI's (see ``by_the_cni``)."""
-    return _Reader(node, own, actors, limits, coverage).read()
+    return _LogReader(node, own, actors, limits, coverage).read()
 
 
 def by_the_cni(node: Node, actors: Mapping[str, Actor]) -> frozenset[str]:
@@ -61,7 +61,7 @@ def _caller(actor: Actor) -> tuple[str | None, ...] | None:
     return actor.role_arn, actor.session, (actor.agent.raw or "").partition(" m/")[0]
 
 
-def _names_addresses(call: Call) -> bool:
+def _names_addresses(call: InterfaceCall) -> bool:
     """Whether a call assigns addresses by name, or takes them from others: the CNI never does."""
     by_name = bool(call.subject.requested_addresses) or call.subject.reassign
     return by_name and call.event.effect is Effect.ASSIGN
@@ -90,7 +90,7 @@ class _Notes(Struct):
     ipv6: bool = False
 
 
-class _Reader:
+class _LogReader:
     def __init__(
         self,
         node: Node,
@@ -107,7 +107,7 @@ class _Reader:
         self._enis: dict[str, _Eni] = defaultdict(_Eni)
         self._notes = _Notes()
 
-    def read(self) -> Log:
+    def read(self) -> CniLog:
         self._doubt_beginning()
         for call in self._node.calls:
             if call.event.key in self._own:
@@ -117,7 +117,7 @@ class _Reader:
         notes = self._notes
         notes.doubts += self._thefts()
         batches = tuple(_unordered_dropped(notes.batches))
-        return Log(
+        return CniLog(
             batches=batches,
             changes=tuple(notes.changes),
             runs=tuple(self._runs_by_start() if notes.starts else self._runs_by_session()),
@@ -127,7 +127,7 @@ class _Reader:
             ipv6=notes.ipv6,
         )
 
-    def _runs_by_start(self) -> Iterator[Run]:
+    def _runs_by_start(self) -> Iterator[AwsNodeRun]:
         """From the launch on, and from each start: another version is a start as well."""
         starts = dict.fromkeys(self._notes.starts, _STARTED)
         for one, other in pairwise(self._notes.own):
@@ -136,9 +136,9 @@ class _Reader:
         begins = [(self._node.since, "the node was launched"), *sorted(starts.items())]
         ends = [*(time for time, _ in begins[1:]), None]
         for (since, because), until in zip(begins, ends, strict=True):
-            yield Run(since, until, because, anew=True)
+            yield AwsNodeRun(since, until, because, anew=True)
 
-    def _runs_by_session(self) -> Iterator[Run]:
+    def _runs_by_session(self) -> Iterator[AwsNodeRun]:
         """From the first call of a session to its last: with custom networking nothing else tells starts.
 
         With the node's own role not even that does.
@@ -149,9 +149,9 @@ class _Reader:
 
         for _, calls in groupby(self._notes.own, key=session):
             of_session = list(calls)
-            last = moved(of_session[-1].time, timedelta(seconds=1))
+            last = shifted(of_session[-1].time, timedelta(seconds=1))
             because = "calls of one session: starts of aws-node do not show"
-            yield Run(of_session[0].time, last, because, anew=False)
+            yield AwsNodeRun(of_session[0].time, last, because, anew=False)
 
     def _is_first_left_out(self, batches: tuple[Batch, ...]) -> bool:
         first = {stay.interface.eni for stay in self._node.stays if stay.attachment.device_index == 0}
@@ -174,7 +174,7 @@ class _Reader:
     def _doubt(self, since: datetime, because: str, *, lasting: bool = False) -> None:
         self._notes.doubts.append(Doubt(since, because, lasting))
 
-    def _note_change(self, call: Call) -> None:
+    def _note_change(self, call: InterfaceCall) -> None:
         """Deletes are refused as a matter of course: an interface is in use for some seconds more."""
         event, changes, holdings = call.event, self._notes.changes, self._holdings()
         refused = event.failure is not None and event.effect is not Effect.DELETE and event.key in self._own
@@ -195,7 +195,7 @@ class _Reader:
 
     # --- calls -------------------------------------------------------------------------------
 
-    def _read(self, call: Call) -> None:
+    def _read(self, call: InterfaceCall) -> None:
         event, eni = call.event, call.eni
         own = event.key in self._own
         match event.effect:
@@ -216,11 +216,11 @@ class _Reader:
             case Effect.MODIFY if own:
                 self._modify(call)
 
-    def _launch(self, call: Call, eni: _Eni) -> None:
+    def _launch(self, call: InterfaceCall, eni: _Eni) -> None:
         self._gain(call, eni)
         eni.attached, eni.fresh = call.event.time, False
 
-    def _gain(self, call: Call, eni: _Eni) -> None:
+    def _gain(self, call: InterfaceCall, eni: _Eni) -> None:
         eni.secondary += sum(held.kind is HoldingKind.SECONDARY for held in call.subject.added)
         eni.prefixes += sum(held.kind is HoldingKind.PREFIX for held in call.subject.added)
 
@@ -236,7 +236,7 @@ class _Reader:
             room=sum(max(places - eni.blocks, 0) for eni in filled),
         )
 
-    def _assign(self, call: Call, eni: _Eni, own: bool) -> None:
+    def _assign(self, call: InterfaceCall, eni: _Eni, own: bool) -> None:
         """A batch, unless it follows a refused one: then the CNI tries to get just one (tryAssignIPs)."""
         kinds = {held.kind for held in call.subject.added}
         if kinds & _IPV6_KINDS:
@@ -255,7 +255,7 @@ class _Reader:
             prefixes = kinds == {HoldingKind.PREFIX}
             self._batch(call, Kind.GROW, len(call.subject.added), prefixes, room, fresh, before)
 
-    def _unassign(self, call: Call, eni: _Eni, own: bool) -> None:
+    def _unassign(self, call: InterfaceCall, eni: _Eni, own: bool) -> None:
         if call.event.failure is not None:
             if own:
                 self._doubt(call.event.time, f"{call.event.name} of the CNI failed")
@@ -272,7 +272,7 @@ class _Reader:
             if count:
                 self._batch(call, Kind.SHRINK, count, of_prefixes, 0, False, before)
 
-    def _create(self, call: Call, eni: _Eni, own: bool) -> None:
+    def _create(self, call: InterfaceCall, eni: _Eni, own: bool) -> None:
         """An interface with its first addresses in the call; it counts when it is attached."""
         before = self._holdings()
         self._gain(call, eni)
@@ -283,12 +283,12 @@ class _Reader:
             places = self._limits.secondary_per_eni
             self._batch(call, Kind.GROW, call.subject.requested, prefixes, places, True, before)
 
-    def _attach(self, call: Call, eni: _Eni, own: bool) -> None:
+    def _attach(self, call: InterfaceCall, eni: _Eni, own: bool) -> None:
         eni.attached = call.event.time
         if not own and eni.blocks:
             self._foreign(call)
 
-    def _detach(self, call: Call, name: str, own: bool) -> None:
+    def _detach(self, call: InterfaceCall, name: str, own: bool) -> None:
         eni = self._enis[name]
         if call.event.failure is not None:
             if own:
@@ -303,7 +303,7 @@ class _Reader:
             prefixes = eni.prefixes > 0
             self._batch(call, Kind.FREE, eni.blocks, prefixes, 0, False, before)
 
-    def _modify(self, call: Call) -> None:
+    def _modify(self, call: InterfaceCall) -> None:
         """The CNI sets the security groups of each interface when it starts (RefreshSGIDs).
 
         Of such a call nothing is known but the interface; any other modification says more.
@@ -311,13 +311,20 @@ class _Reader:
         if call.event.failure is None and call.subject == Subject(eni=call.eni):
             self._notes.starts.append(call.event.time)
 
-    def _foreign(self, call: Call) -> None:
+    def _foreign(self, call: InterfaceCall) -> None:
         who = named(self._actors[call.event.key])
         reason = f"{who}, not known to be the CNI, changed what it holds ({call.event.name})"
         self._doubt(call.event.time, reason)
 
     def _batch(
-        self, call: Call, kind: Kind, count: int, prefixes: bool, room: int, fresh: bool, before: Holdings
+        self,
+        call: InterfaceCall,
+        kind: Kind,
+        count: int,
+        prefixes: bool,
+        room: int,
+        fresh: bool,
+        before: Holdings,
     ) -> None:
         after, eni = self._holdings(), call.eni or ""
         self._notes.batches.append(Batch(call.event, eni, kind, count, prefixes, room, fresh, before, after))

@@ -10,10 +10,10 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import takes_interface
 from cnitrail.model import Attachment, Basis, Effect, Event, History, Instance, Interface, Lease, Subject
 from cnitrail.model.callers import may_mark
-from cnitrail.times import FIRST
+from cnitrail.timeclamp import FIRST
 
 
-class Stay(Struct, frozen=True):
+class InterfaceStay(Struct, frozen=True):
     """An interface on a node, and what it held in its whole life."""
 
     interface: Interface
@@ -21,7 +21,7 @@ class Stay(Struct, frozen=True):
     leases: tuple[Lease, ...]
 
 
-class Call(Struct, frozen=True):
+class InterfaceCall(Struct, frozen=True):
     """What one call did, or tried to do, to one interface of a node."""
 
     event: Event
@@ -33,8 +33,8 @@ class Node(Struct, frozen=True):
     """An instance, with the stays of interfaces on it and the calls about it, both in time."""
 
     instance: Instance
-    stays: tuple[Stay, ...]
-    calls: tuple[Call, ...]
+    stays: tuple[InterfaceStay, ...]
+    calls: tuple[InterfaceCall, ...]
     since: datetime
     clusters: tuple[str, ...]
     """Those that its tags, or those of its interfaces, name in its whole life."""
@@ -60,12 +60,12 @@ def nodes(history: History, wanted: Filter) -> Iterator[Node]:
     leases: dict[str, list[Lease]] = defaultdict(list)
     for lease in history.leases:
         leases[lease.eni].append(lease)
-    stays: dict[str, list[Stay]] = defaultdict(list)
+    stays: dict[str, list[InterfaceStay]] = defaultdict(list)
     for interface in history.interfaces.values():
         held = tuple(leases[interface.eni])
         for attachment in interface.attachments:
             if attachment.instance is not None and interface.kind != "branch":
-                stays[attachment.instance].append(Stay(interface, attachment, held))
+                stays[attachment.instance].append(InterfaceStay(interface, attachment, held))
     calls = _calls(history)
     found = [
         node
@@ -75,7 +75,9 @@ def nodes(history: History, wanted: Filter) -> Iterator[Node]:
     return iter(sorted(found, key=lambda node: (node.since, node.instance.instance)))
 
 
-def _node(history: History, instance: Instance, stays: list[Stay], calls: list[Call]) -> Node:
+def _node(
+    history: History, instance: Instance, stays: list[InterfaceStay], calls: list[InterfaceCall]
+) -> Node:
     starts = [stay.attachment.start.time for stay in stays if stay.attachment.start.time is not None]
     signs = [*starts, *(call.event.time for call in calls[:1])]
     first = min(signs, default=FIRST)
@@ -90,7 +92,7 @@ def _node(history: History, instance: Instance, stays: list[Stay], calls: list[C
     return Node(instance, tuple(stays), tuple(calls), since, tuple(sorted(clusters)))
 
 
-def _tagging(instance: Instance, stay: Stay) -> Iterator[datetime]:
+def _tagging(instance: Instance, stay: InterfaceStay) -> Iterator[datetime]:
     """When tags were written that name a cluster."""
     return (tagged.since for tagged in (*instance.tagged, *stay.interface.tagged))
 
@@ -103,9 +105,9 @@ def _takes(wanted: Filter, node: Node) -> bool:
     )
 
 
-def _calls(history: History) -> dict[str, list[Call]]:
+def _calls(history: History) -> dict[str, list[InterfaceCall]]:
     """The calls about each instance and its interfaces, in the order of the history."""
-    calls: dict[str, list[Call]] = defaultdict(list)
+    calls: dict[str, list[InterfaceCall]] = defaultdict(list)
     for event in history.events:
         if event.key in history.set_aside:
             continue
@@ -113,7 +115,7 @@ def _calls(history: History) -> dict[str, list[Call]]:
             eni = subject.eni or history.attachments.get(subject.attachment or "")
             instance = subject.instance or _carrier(history, eni, subject, event)
             if instance is not None:
-                calls[instance].append(Call(event, subject, eni))
+                calls[instance].append(InterfaceCall(event, subject, eni))
     return calls
 
 

@@ -9,7 +9,7 @@ from operator import itemgetter
 from msgspec import Struct
 
 from cnitrail.answers.pool.constraints import Range
-from cnitrail.times import moved
+from cnitrail.timeclamp import shifted
 
 _DECIDED = timedelta(seconds=30)
 """A call may be decided so long before EC2 has completed it: it is tried again while EC2 throttles."""
@@ -24,7 +24,7 @@ class PodCounts(Struct, frozen=True):
 
     def at(self, time: datetime, most: int) -> Range:
         """How many there may have been when a call was decided; no more than ``most`` can be."""
-        begun = bisect_right(self.counts, moved(time, -_DECIDED), key=_TIME)
+        begun = bisect_right(self.counts, shifted(time, -_DECIDED), key=_TIME)
         if begun == 0:
             return Range(0, most)
         seen = [pods for _, pods in self.counts[begun - 1 : bisect_right(self.counts, time, key=_TIME)]]

@@ -12,37 +12,37 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from cnitrail.answers.gaps import clock
-from cnitrail.answers.pool.batches import Batch, Doubt, Holdings, Kind, Log, Run, meaning_of
+from cnitrail.answers.coverage_text import clock
+from cnitrail.answers.pool.batches import AwsNodeRun, Batch, CniLog, Doubt, Holdings, Kind, meaning_of
+from cnitrail.answers.pool.candidates import Fits
 from cnitrail.answers.pool.constraints import Range, Silence
-from cnitrail.answers.pool.fits import Fits
 from cnitrail.answers.pool.generations import GENERATIONS, Generation, generations_of, spans
 from cnitrail.answers.pool.pods import PodCounts
 from cnitrail.model import Actor, Effect, Event, Limits
 from cnitrail.model.pool import (
     Candidate,
+    ClosedSpan,
     EventRef,
     Mode,
     PodRange,
     RuledOut,
     SettingsPeriod,
-    Span,
     Unsettled,
     Versions,
 )
-from cnitrail.times import LAST
+from cnitrail.timeclamp import LAST
 
 PATIENCE = timedelta(seconds=60)
 """A pool that stays so long as it is tells something: many passes, and longer than any of ipamd's timers."""
 
 
-class Question(Struct, frozen=True):
+class SettingsQuestion(Struct, frozen=True):
     """What settings are concluded from: the log of a node that is known from ``since`` to ``until``.
 
     ``alive``: it goes on after that. ``pods`` is what is known of its pods.
     """
 
-    log: Log
+    log: CniLog
     limits: Limits
     since: datetime
     until: datetime
@@ -63,7 +63,7 @@ class Explanation(Struct, frozen=True):
     demand: tuple[PodRange, ...]
 
 
-def explain(question: Question) -> Explanation:
+def explain(question: SettingsQuestion) -> Explanation:
     """The settings that explain a node's pool."""
     log = question.log
     if log.ipv6:
@@ -85,16 +85,16 @@ def explain(question: Question) -> Explanation:
     )
 
 
-def _periods(question: Question, unsettled: Sequence[Unsettled]) -> "Iterator[_Period]":
+def _periods(question: SettingsQuestion, unsettled: Sequence[Unsettled]) -> "Iterator[_RunPeriod]":
     """The runs of aws-node in which it did anything from which something is concluded."""
     batches = [batch for batch in question.log.batches if not _lies_in(unsettled, batch.event.time)]
     for run in question.log.runs:
         done = [batch for batch in batches if run.takes(batch.event.time)]
         if done:
-            yield _Period(question, run, done, unsettled)
+            yield _RunPeriod(question, run, done, unsettled)
 
 
-def _unsettled(doubts: Iterable[Doubt], runs: Sequence[Run]) -> Iterator[Unsettled]:
+def _unsettled(doubts: Iterable[Doubt], runs: Sequence[AwsNodeRun]) -> Iterator[Unsettled]:
     """Times of which nothing is concluded: from a doubt until aws-node starts anew, or for good."""
     reached: datetime | None = None
     for doubt in doubts:
@@ -112,7 +112,7 @@ def _lies_in(unsettled: Iterable[Unsettled], time: datetime) -> bool:
     return any(each.since <= time and (each.until is None or time < each.until) for each in unsettled)
 
 
-class _Period:
+class _RunPeriod:
     """A time in which aws-node ran with the same settings.
 
     ``misfit`` says which of the batches no settings explain together with those before; None where
@@ -121,8 +121,8 @@ class _Period:
 
     def __init__(
         self,
-        question: Question,
-        run: Run,
+        question: SettingsQuestion,
+        run: AwsNodeRun,
         batches: Sequence[Batch],
         unsettled: Sequence[Unsettled],
     ) -> None:
@@ -254,7 +254,7 @@ class _Period:
         held_back: list[Candidate] = []
         for silence, pods in self._silences():
             likely = fits.narrowed(silence, self._limits, pods)
-            held_back += fits.without(likely).candidates(Span(silence.since, silence.until))
+            held_back += fits.without(likely).candidates(ClosedSpan(silence.since, silence.until))
             fits = likely
         return fits, held_back
 

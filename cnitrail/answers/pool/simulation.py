@@ -34,7 +34,7 @@ ENI_TIME = 10.0
 """A new interface can take so long until its addresses can be used (docs/eni-and-ip-target.md)."""
 
 
-class Act(StrEnum):
+class IpamdAction(StrEnum):
     """What ipamd does to the pool."""
 
     ASSIGN = "assign"
@@ -47,7 +47,7 @@ class Action(Struct, frozen=True):
     """One act on one interface, the first of which is 0: so many addresses, or ``prefixes``."""
 
     time: float
-    act: Act
+    act: IpamdAction
     eni: int
     count: int
     prefixes: bool
@@ -63,7 +63,7 @@ class Sample(Struct, frozen=True):
     enis: int
 
 
-class Run(Struct, frozen=True):
+class SimulationRun(Struct, frozen=True):
     """What came of settings and demand."""
 
     actions: tuple[Action, ...]
@@ -83,7 +83,7 @@ class _Block(Struct, eq=False):
         return self.size - self.used - len(self.cooling)
 
 
-class _Interface(Struct, eq=False):
+class _SimulatedInterface(Struct, eq=False):
     """An interface of the node; ``ready`` is when its addresses can be used."""
 
     number: int
@@ -101,15 +101,15 @@ class _Interface(Struct, eq=False):
 Demand = Sequence[tuple[float, int]]
 """From when on how many pods want an address, in order."""
 
-Pick = Callable[[Sequence[_Interface]], Sequence[_Interface]]
+Pick = Callable[[Sequence[_SimulatedInterface]], Sequence[_SimulatedInterface]]
 """In which order interfaces are looked at; ipamd does so in the random order of Go's maps."""
 
 
-def _in_order(interfaces: Sequence[_Interface]) -> Sequence[_Interface]:
+def _in_order(interfaces: Sequence[_SimulatedInterface]) -> Sequence[_SimulatedInterface]:
     return interfaces
 
 
-class Node:
+class SimulatedNode:
     """A node with one interface, in a subnet that never runs out.
 
     ``max_pods`` is the node's own limit, else the usual one of its type. With ``custom_networking`` the
@@ -129,10 +129,10 @@ class Node:
         self._max_pods = max_pods or limits.max_pods
         self._custom_networking = custom_networking
         self._pick = pick
-        self._interfaces = [_Interface(0, -inf)]
+        self._interfaces = [_SimulatedInterface(0, -inf)]
         self._made = 1
 
-    def run(self, settings: Settings, generation: Generation, demand: Demand, end: float) -> Run:
+    def run(self, settings: Settings, generation: Generation, demand: Demand, end: float) -> SimulationRun:
         """What ipamd does from its start, at the first time of ``demand``, until ``end``.
 
         Passes at which nothing can happen are passed over.
@@ -152,7 +152,7 @@ class Node:
             following = self._next(now, changes) if busy == 0 else now + PASS + busy
             self._meanwhile(now, min(following, end), demand, changes)
             now = following
-        return Run(tuple(self._actions), tuple(self._samples))
+        return SimulationRun(tuple(self._actions), tuple(self._samples))
 
     def _start(self, now: float) -> float:
         """One step before any pod is served (nodeInit); the time of the first pass."""
@@ -241,17 +241,17 @@ class Node:
             room = places - len(interface.blocks)
             if room > 0 and not (self._custom_networking and interface.number == 0):
                 fills = self._generation.fills_interfaces and not self._settings.prefix_delegation
-                self._add(now, Act.ASSIGN, interface, room if fills else min(room, count))
+                self._add(now, IpamdAction.ASSIGN, interface, room if fills else min(room, count))
                 return CALL_TIME
         if may_create and len(self._interfaces) < self._most_enis:
-            interface = _Interface(self._made, now + ENI_TIME)
+            interface = _SimulatedInterface(self._made, now + ENI_TIME)
             self._made += 1
             self._interfaces.append(interface)
-            self._add(now, Act.CREATE, interface, min(places, count))
+            self._add(now, IpamdAction.CREATE, interface, min(places, count))
             return ENI_TIME
         return 0.0
 
-    def _add(self, now: float, act: Act, interface: _Interface, count: int) -> None:
+    def _add(self, now: float, act: IpamdAction, interface: _SimulatedInterface, count: int) -> None:
         interface.blocks += [_Block(self._block) for _ in range(count)]
         prefixes = self._settings.prefix_delegation
         self._actions.append(Action(now, act, interface.number, count, prefixes))
@@ -265,7 +265,7 @@ class Node:
         return CALL_TIME
 
     def _give_back(
-        self, now: float, interface: _Interface, blocks: Sequence[_Block], most: int | None = None
+        self, now: float, interface: _SimulatedInterface, blocks: Sequence[_Block], most: int | None = None
     ) -> int:
         """Unassign what no pod uses, addresses and prefixes in calls of their own; how much that was."""
         free = [block for block in blocks if block.used == 0][:most]
@@ -273,7 +273,7 @@ class Node:
         for prefixes in (True, False):
             count = sum((block.size > 1) is prefixes for block in free)
             if count:
-                self._actions.append(Action(now, Act.UNASSIGN, interface.number, count, prefixes))
+                self._actions.append(Action(now, IpamdAction.UNASSIGN, interface.number, count, prefixes))
         return len(free)
 
     def _may_free(self, stock: Stock) -> bool:
@@ -291,11 +291,13 @@ class Node:
             unused = interface.number != 0 and interface.used == 0 and not interface.cools(now)
             if unused and now - interface.ready >= ENI_AGE and self._can_spare(interface):
                 self._interfaces.remove(interface)
-                self._actions.append(Action(now, Act.FREE, interface.number, len(interface.blocks), False))
+                self._actions.append(
+                    Action(now, IpamdAction.FREE, interface.number, len(interface.blocks), False)
+                )
                 return PASS
         return 0.0
 
-    def _can_spare(self, interface: _Interface) -> bool:
+    def _can_spare(self, interface: _SimulatedInterface) -> bool:
         settings = self._settings
         others = [block for each in self._interfaces if each is not interface for block in each.blocks]
         counted = [block for block in others if block.size == self._block]
@@ -325,7 +327,7 @@ def _differ(one: Sample, other: Sample) -> bool:
     )
 
 
-def waits(run: Run, end: float) -> Iterator[tuple[float, float, int]]:
+def waits(run: SimulationRun, end: float) -> Iterator[tuple[float, float, int]]:
     """When pods waited for an address: from, until (or ``end``), and the most that waited at once."""
     since, most = None, 0
     for sample in run.samples:

@@ -9,7 +9,7 @@ from msgspec.structs import astuple, replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import takes_interface
-from cnitrail.answers.pool.nodes import Node, Stay
+from cnitrail.answers.pool.nodes import InterfaceStay, Node
 from cnitrail.model import PREFIX_SIZE, Bound, HoldingKind
 from cnitrail.model.pool import EventRef, PoolSize
 
@@ -20,7 +20,7 @@ _FIELDS = {
 }
 
 
-class _Count(Struct):
+class _StockCount(Struct):
     """Interfaces, primary and secondary addresses, and IPv4 prefixes; or a change of their numbers."""
 
     enis: int = 0
@@ -28,16 +28,16 @@ class _Count(Struct):
     secondary: int = 0
     prefixes: int = 0
 
-    def add(self, more: "_Count", less: "_Count | None" = None) -> None:
-        less = less or _Count()
+    def add(self, more: "_StockCount", less: "_StockCount | None" = None) -> None:
+        less = less or _StockCount()
         self.enis += more.enis - less.enis
         self.primary += more.primary - less.primary
         self.secondary += more.secondary - less.secondary
         self.prefixes += more.prefixes - less.prefixes
 
 
-class _Change(Struct):
-    count: _Count = field(default_factory=_Count)
+class _SizeChange(Struct):
+    count: _StockCount = field(default_factory=_StockCount)
     events: dict[str, EventRef] = field(default_factory=dict)
 
     def note(self, what: str, number: int, bound: Bound) -> None:
@@ -58,14 +58,14 @@ def sizes(node: Node, wanted: Filter) -> tuple[PoolSize, ...]:
     An interface counts while it is attached, with what it holds meanwhile. What has no known
     beginning counts from the node's first sign on.
     """
-    changes: dict[datetime, _Change] = defaultdict(_Change)
+    changes: dict[datetime, _SizeChange] = defaultdict(_SizeChange)
     for stay in node.stays:
         if takes_interface(wanted, stay.interface):
             _count(changes, node, stay)
     return tuple(_running(changes))
 
 
-def _count(changes: dict[datetime, _Change], node: Node, stay: Stay) -> None:
+def _count(changes: dict[datetime, _SizeChange], node: Node, stay: InterfaceStay) -> None:
     start, end = stay.attachment.start, stay.attachment.end
     begun = start.time or node.since
     changes[begun].note("enis", 1, start)
@@ -87,7 +87,7 @@ def _count(changes: dict[datetime, _Change], node: Node, stay: Stay) -> None:
                 changes[until.time].note(what, -1, until)
 
 
-def _size(time: datetime, count: _Count, events: tuple[EventRef, ...]) -> PoolSize:
+def _size(time: datetime, count: _StockCount, events: tuple[EventRef, ...]) -> PoolSize:
     pool = count.secondary + PREFIX_SIZE * count.prefixes
     enis, primary, secondary, prefixes = astuple(count)
     return PoolSize(time, events, enis, primary, secondary, prefixes, pool, pool + primary)
@@ -95,11 +95,11 @@ def _size(time: datetime, count: _Count, events: tuple[EventRef, ...]) -> PoolSi
 
 def together(each: Sequence[tuple[PoolSize, ...]]) -> tuple[PoolSize, ...]:
     """The sizes of several nodes as one."""
-    changes: dict[datetime, _Change] = defaultdict(_Change)
+    changes: dict[datetime, _SizeChange] = defaultdict(_SizeChange)
     for sizes in each:
-        before = _Count()
+        before = _StockCount()
         for size in sizes:
-            now = _Count(size.enis, size.primary, size.secondary, size.prefixes)
+            now = _StockCount(size.enis, size.primary, size.secondary, size.prefixes)
             changes[size.time].count.add(now, before)
             changes[size.time].events.update(
                 {f"{event.event_id} {event.event}": event for event in size.events}
@@ -108,8 +108,8 @@ def together(each: Sequence[tuple[PoolSize, ...]]) -> tuple[PoolSize, ...]:
     return tuple(_running(changes))
 
 
-def _running(changes: dict[datetime, _Change]) -> Iterator[PoolSize]:
-    count = _Count()
+def _running(changes: dict[datetime, _SizeChange]) -> Iterator[PoolSize]:
+    count = _StockCount()
     for time in sorted(changes):
         count.add(changes[time].count)
         yield _size(time, count, tuple(changes[time].events.values()))

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cnitrail.answers.pool.arithmetic import Settings
 from cnitrail.answers.pool.drains import drains
 from cnitrail.answers.pool.generations import Generation
-from cnitrail.answers.pool.simulation import Act, Action, Node, Run, waits
+from cnitrail.answers.pool.simulation import Action, IpamdAction, SimulatedNode, SimulationRun, waits
 from cnitrail.answers.pool.size import mean
 from cnitrail.model import Limits
 from cnitrail.model.pool import Drain, PoolSize, Usage, Wait, WhatIf
@@ -46,7 +46,7 @@ class Outcome(Struct, frozen=True):
     """What came of a trial; times of its run are seconds since the trial's beginning."""
 
     trial: Trial
-    run: Run
+    run: SimulationRun
 
     def at(self, seconds: float) -> datetime:
         """A time of the run."""
@@ -69,7 +69,7 @@ def attempt(trial: Trial, settings: Settings) -> Outcome:
         for time, pods in trial.demand.pods
         if trial.since < time < trial.until
     ]
-    node = Node(trial.limits, custom_networking=trial.custom_networking)
+    node = SimulatedNode(trial.limits, custom_networking=trial.custom_networking)
     if settings.prefix_delegation and not trial.limits.prefixes:
         settings = replace(settings, prefix_delegation=False)  # as the CNI does (isConfigValid)
     return Outcome(trial, node.run(settings, trial.generation, demand, end))
@@ -89,11 +89,11 @@ _OF_THE_POOL = (
 def _calls_of(action: Action, generation: Generation) -> Iterator[str]:
     """The calls behind an act, as CloudTrail would have them."""
     match action.act:
-        case Act.ASSIGN:
+        case IpamdAction.ASSIGN:
             yield "AssignPrivateIpAddresses"
-        case Act.UNASSIGN:
+        case IpamdAction.UNASSIGN:
             yield "UnassignPrivateIpAddresses"
-        case Act.CREATE:
+        case IpamdAction.CREATE:
             if generation.looks_for_subnets:
                 yield "DescribeSubnets"
             yield "CreateNetworkInterface"
@@ -102,7 +102,7 @@ def _calls_of(action: Action, generation: Generation) -> Iterator[str]:
             yield "ModifyNetworkInterfaceAttribute"
             if not generation.asks_at_create:
                 yield "AssignPrivateIpAddresses"
-        case Act.FREE:
+        case IpamdAction.FREE:
             yield "DescribeNetworkInterfaces"
             yield "DetachNetworkInterface"
             yield "DeleteNetworkInterface"

@@ -3,11 +3,11 @@
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings import findings
 from cnitrail.answers.report.about import caveats, title
-from cnitrail.answers.report.cast import Cast
-from cnitrail.answers.report.lives import lives
-from cnitrail.answers.report.scenes import scenes
+from cnitrail.answers.report.holders import asked_leases, tenures
+from cnitrail.answers.report.instances import lives
+from cnitrail.answers.report.interface_segments import scenes
+from cnitrail.answers.report.principals import Principals
 from cnitrail.answers.report.summary import summary
-from cnitrail.answers.report.tenures import asked_leases, tenures
 from cnitrail.answers.timeline import calls
 from cnitrail.model import CitedFinding, Coverage, Evidence, Finding, History, Report
 
@@ -32,7 +32,7 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
         cited |= {bound.event.key for bound in part.bounds() if bound.event}
     for lease in asked:
         cited |= {bound.event.key for bound in (lease.start, lease.end) if bound.event}
-    cast = Cast(history, cited, found)
+    cast = Principals(history, cited, found)
     told = lives(history, played, entries, cast)
     held = tenures(history, asked, cast, coverage if evidence.verified else None)
     return Report(
@@ -50,5 +50,5 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
     )
 
 
-def _numbers(cast: Cast, finding: Finding) -> tuple[int, ...]:
+def _numbers(cast: Principals, finding: Finding) -> tuple[int, ...]:
     return tuple(map(cast.number, finding.events))

@@ -7,9 +7,9 @@ VPC CNI does then is in pkg/ipamd/ipamd.go and pkg/awsutils/awsutils.go of amazo
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from cnitrail.answers.report.cast import Cast
+from cnitrail.answers.report.principals import Principals
 from cnitrail.answers.report.words import distinct, listed, many, quoted, span
-from cnitrail.model import Call, Effect, Failure, Statement
+from cnitrail.model import CitedCall, Effect, Failure, Statement
 from cnitrail.model.callers import described
 
 MEANINGS = {
@@ -32,9 +32,9 @@ MEANINGS = {
 _TOLD = 8
 
 
-def failures(cast: Cast) -> Iterator[Statement]:
+def failures(cast: Principals) -> Iterator[Statement]:
     """A sentence for each kind of failure, the most frequent first; the rest in one."""
-    kinds: dict[tuple[str, str, int], list[Call]] = defaultdict(list)
+    kinds: dict[tuple[str, str, int], list[CitedCall]] = defaultdict(list)
     for call in cast.calls:
         if call.entry.error is not None:
             kinds[call.entry.event, call.entry.error.code, call.principal].append(call)
@@ -59,7 +59,7 @@ def _too_early(failure: Failure, effect: Effect) -> bool:
     return effect is Effect.DELETE and "currently in use" in (failure.message or "")
 
 
-def _told(calls: Sequence[Call], cast: Cast, deletions: dict[str, list[Call]]) -> Statement:
+def _told(calls: Sequence[CitedCall], cast: Principals, deletions: dict[str, list[CitedCall]]) -> Statement:
     first, last = calls[0].entry, calls[-1].entry
     assert first.error is not None
     principal = cast.principals[calls[0].principal]
@@ -80,20 +80,20 @@ def _told(calls: Sequence[Call], cast: Cast, deletions: dict[str, list[Call]]) -
     return Statement(f"{sentence} It was deleted {waited} s later.", (*_events(calls), later.event))
 
 
-def _later(calls: Sequence[Call], deletions: dict[str, list[Call]]) -> Call | None:
+def _later(calls: Sequence[CitedCall], deletions: dict[str, list[CitedCall]]) -> CitedCall | None:
     """The deletion that worked, where one interface is all that could not be deleted."""
     enis = {call.entry.eni for call in calls}
     done = deletions.get(enis.pop() or "", []) if len(enis) == 1 else []
     return next((each for each in done if each.entry.time >= calls[-1].entry.time), None)
 
 
-def _deletions(calls: Sequence[Call]) -> dict[str, list[Call]]:
-    done: dict[str, list[Call]] = defaultdict(list)
+def _deletions(calls: Sequence[CitedCall]) -> dict[str, list[CitedCall]]:
+    done: dict[str, list[CitedCall]] = defaultdict(list)
     for call in calls:
         if call.entry.effect is Effect.DELETE and call.entry.error is None and call.entry.eni:
             done[call.entry.eni].append(call)
     return done
 
 
-def _events(calls: Sequence[Call]) -> tuple[int, ...]:
+def _events(calls: Sequence[CitedCall]) -> tuple[int, ...]:
     return tuple(sorted({call.event for call in calls}))

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from operator import attrgetter
 
-from cnitrail.answers.gaps import clock, place_of, unread
-from cnitrail.answers.report.cast import Cast
+from cnitrail.answers.coverage_text import clock, place_of, unread
+from cnitrail.answers.report.activity import Spell, deeds, spells, taken
 from cnitrail.answers.report.failures import failures
-from cnitrail.answers.report.spells import Spell, deeds, spells, taken
+from cnitrail.answers.report.principals import Principals
 from cnitrail.answers.report.words import counted, listed, many, named, quoted, span
 from cnitrail.model import (
+    AccountRegion,
     Basis,
-    Call,
+    CitedCall,
     Coverage,
     Effect,
     Evidence,
@@ -21,7 +22,6 @@ from cnitrail.model import (
     Held,
     HoldingKind,
     InstanceLife,
-    Place,
     Principal,
     Statement,
 )
@@ -39,7 +39,7 @@ _IPAMD = {
 }
 
 
-def summary(cast: Cast, told: Sequence[InstanceLife], evidence: Evidence) -> Iterator[Statement]:
+def summary(cast: Principals, told: Sequence[InstanceLife], evidence: Evidence) -> Iterator[Statement]:
     """The statements of a summary: the whole, the spells, the failures, what is missing."""
     if not cast.calls:
         yield Statement("No call in the evidence is what was asked for.")
@@ -61,7 +61,7 @@ def summary(cast: Cast, told: Sequence[InstanceLife], evidence: Evidence) -> Ite
         yield from _proofs(cast.calls, Coverage(evidence.coverage))
 
 
-def _whole(cast: Cast) -> Statement:
+def _whole(cast: Principals) -> Statement:
     entries = [call.entry for call in cast.calls]
     failed = sum(entry.error is not None for entry in entries)
     added = [held for entry in entries for held in entry.added]
@@ -106,7 +106,7 @@ def _holding(life: InstanceLife, time: datetime) -> str:
     return number + limit
 
 
-def _who(principal: Principal, calls: Sequence[Call]) -> str:
+def _who(principal: Principal, calls: Sequence[CitedCall]) -> str:
     """A principal, and through what it acted."""
     facts = [*principal.facts]
     rules = [call.entry.actor.ipamd for call in calls if call.entry.actor.ipamd]
@@ -118,8 +118,8 @@ def _who(principal: Principal, calls: Sequence[Call]) -> str:
     return described(quoted(principal.name), facts)
 
 
-def _ranking(cast: Cast) -> Iterator[Statement]:
-    by_principal: dict[int, list[Call]] = defaultdict(list)
+def _ranking(cast: Principals) -> Iterator[Statement]:
+    by_principal: dict[int, list[CitedCall]] = defaultdict(list)
     for call in cast.calls:
         by_principal[call.principal].append(call)
     for place in sorted(by_principal)[:_RANKED]:
@@ -132,8 +132,8 @@ def _ranking(cast: Cast) -> Iterator[Statement]:
         yield Statement(f"{actors} made {many(len(rest), 'call')}: {deeds(rest)}.", _events(rest))
 
 
-def _busiest_minute(calls: Sequence[Call]) -> Statement:
-    minutes: dict[datetime, list[Call]] = defaultdict(list)
+def _busiest_minute(calls: Sequence[CitedCall]) -> Statement:
+    minutes: dict[datetime, list[CitedCall]] = defaultdict(list)
     for call in calls:
         minutes[call.entry.time.replace(second=0)].append(call)
     minute, busiest = max(minutes.items(), key=lambda each: _moves(each[1]))
@@ -142,11 +142,11 @@ def _busiest_minute(calls: Sequence[Call]) -> Statement:
     )
 
 
-def _moves(calls: Sequence[Call]) -> int:
+def _moves(calls: Sequence[CitedCall]) -> int:
     return sum(len(call.entry.added) + len(call.entry.removed) for call in calls)
 
 
-def _fullest(told: Sequence[InstanceLife], calls: Sequence[Call]) -> Iterator[Statement]:
+def _fullest(told: Sequence[InstanceLife], calls: Sequence[CitedCall]) -> Iterator[Statement]:
     """The instance that had most addresses, where its type's limit is known nearest to that."""
     known = [life for life in told if life.instance and life.most]
     if known:
@@ -162,7 +162,7 @@ def _fullness(life: InstanceLife) -> tuple[float, int]:
     return life.most / life.limits.addresses if life.limits else 0, life.most
 
 
-def _lost(calls: Sequence[Call], told: Sequence[InstanceLife]) -> Iterator[Statement]:
+def _lost(calls: Sequence[CitedCall], told: Sequence[InstanceLife]) -> Iterator[Statement]:
     """Addresses that left an interface without a call: another interface turned up with them."""
     showing = {call.event: call.entry for call in calls if call.entry.added and not call.entry.moved}
     lost: dict[tuple[str, int], list[Held]] = defaultdict(list)
@@ -184,7 +184,7 @@ def _lost(calls: Sequence[Call], told: Sequence[InstanceLife]) -> Iterator[State
         yield Statement(f"{addresses} more left their interfaces in this way.", events)
 
 
-def _gaps(cast: Cast, evidence: Evidence) -> Iterator[Statement]:
+def _gaps(cast: Principals, evidence: Evidence) -> Iterator[Statement]:
     """What is not in the evidence, and may have happened."""
     for reach in evidence.coverage:
         for hole in reach.holes:
@@ -196,9 +196,9 @@ def _gaps(cast: Cast, evidence: Evidence) -> Iterator[Statement]:
         yield Statement(f"{skipped} of the evidence could not be read, and may tell more: see Evidence.")
 
 
-def _proofs(calls: Sequence[Call], coverage: Coverage) -> Iterator[Statement]:
+def _proofs(calls: Sequence[CitedCall], coverage: Coverage) -> Iterator[Statement]:
     """What digests prove of the time of the calls, for each account and Region."""
-    by_place: dict[Place, list[Call]] = defaultdict(list)
+    by_place: dict[AccountRegion, list[CitedCall]] = defaultdict(list)
     for call in calls:
         by_place[call.entry.account, call.entry.region].append(call)
     start, end = calls[0].entry.time, calls[-1].entry.time
@@ -223,5 +223,5 @@ def _where(account: str | None, region: str | None) -> str:
     return place_of(account and quoted(account), region and quoted(region))
 
 
-def _events(calls: Sequence[Call]) -> tuple[int, ...]:
+def _events(calls: Sequence[CitedCall]) -> tuple[int, ...]:
     return tuple(sorted({call.event for call in calls}))

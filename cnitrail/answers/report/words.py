@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from cnitrail.answers.gaps import clock
+from cnitrail.answers.coverage_text import clock
 from cnitrail.model import Held, is_prefix
 
 _NAMED = 3

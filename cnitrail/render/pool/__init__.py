@@ -5,7 +5,7 @@ from typing import IO
 from cnitrail.model import Answer
 from cnitrail.model.pool import PoolEntry
 from cnitrail.render.csv import Columns, table
-from cnitrail.render.pool.beside import write_against, write_what_if
+from cnitrail.render.pool.comparison import write_against, write_what_if
 from cnitrail.render.pool.settings import write_settings
 from cnitrail.render.pool.size import limit_of, write_calls, write_nodes, write_size, write_steps
 

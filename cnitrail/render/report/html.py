@@ -17,8 +17,8 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from cnitrail.model import Answer, Report
-from cnitrail.render.report.page import Page, Sizes, environment
-from cnitrail.render.report.picture import data, frame, line
+from cnitrail.render.report.chart_data import data, frame, line
+from cnitrail.render.report.page import ReportPage, Sizes, environment
 from cnitrail.render.safe import printable
 
 _SIZES = Sizes(
@@ -41,7 +41,7 @@ _ID = re.compile(r"\b(?:i|eni|eni-attach|vpc|subnet)-[0-9a-f]{8,17}\b|\b\d+(?:\.
 
 def write(answer: Answer[Report], out: IO[str]) -> None:
     """Write the report as HTML."""
-    page = Page(answer, _SIZES)
+    page = ReportPage(answer, _SIZES)
     style, script = _resource("page.css"), _resource("page.js")
     templates = environment(harmless, prose=prose)
     picture = _picture(page, templates) if page.report.calls else {}
@@ -49,7 +49,7 @@ def write(answer: Answer[Report], out: IO[str]) -> None:
     out.writelines(templates.get_template("report.html.j2").stream(page=page, **fixed, **picture))
 
 
-def _picture(page: Page, templates: Environment) -> dict[str, object]:
+def _picture(page: ReportPage, templates: Environment) -> dict[str, object]:
     """What the templates draw from, and the data, in which folded instances lie as they would stand."""
     shown = frame(page.report)
     drawn = [line(life, page.evidence, shown) for life in page.report.instances]

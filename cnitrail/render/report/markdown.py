@@ -13,7 +13,7 @@ from typing import IO
 from markupsafe import Markup
 
 from cnitrail.model import Answer, Report
-from cnitrail.render.report.page import Page, Sizes, environment
+from cnitrail.render.report.page import ReportPage, Sizes, environment
 from cnitrail.render.safe import printable
 
 _SIZES = Sizes(
@@ -38,7 +38,7 @@ _BARE = re.compile(r"""(["(]?)([^"()]+?)([.,;:")]*)""")
 def write(answer: Answer[Report], out: IO[str]) -> None:
     """Write the report as Markdown."""
     template = environment(harmless, prose=prose, code=code).get_template("report.md.j2")
-    out.writelines(template.stream(page=Page(answer, _SIZES)))
+    out.writelines(template.stream(page=ReportPage(answer, _SIZES)))
 
 
 def harmless(value: object) -> Markup:

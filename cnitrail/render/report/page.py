@@ -27,8 +27,8 @@ from cnitrail.model import (
     Tenure,
 )
 from cnitrail.render.actors import facts
-from cnitrail.render.report.citing import Cited, Citing, Files, Listed
-from cnitrail.render.report.fold import Folded, Row, fold
+from cnitrail.render.report.citations import Cited, Citing, Files, ListedEvent
+from cnitrail.render.report.row_folding import Folded, FoldedRow, fold
 
 _LONGEST = 300
 
@@ -51,7 +51,7 @@ class Sizes(Struct, frozen=True):
     skipped: int
 
 
-class Page:
+class ReportPage:
     """A report as a template sees it."""
 
     def __init__(self, answer: Answer[Report], sizes: Sizes) -> None:
@@ -208,11 +208,11 @@ class Page:
         """A time with its date."""
         return f"{time:%Y-%m-%d %H:%M:%S}"
 
-    def who(self, row: Row) -> str:
+    def who(self, row: FoldedRow) -> str:
         """The principal of a row."""
         return self.report.principals[row.calls[0].principal].title
 
-    def agent(self, row: Row) -> str | None:
+    def agent(self, row: FoldedRow) -> str | None:
         """Through what the principal of a row acted, where that is not itself."""
         agent = row.first.actor.agent.name
         return None if agent is None or agent == row.first.actor.label else self.short(agent)
@@ -255,7 +255,7 @@ class Page:
         """Events as they are cited in one place."""
         return self._citing.cite(numbers)
 
-    def cited(self) -> tuple[list[Listed], Files]:
+    def cited(self) -> tuple[list[ListedEvent], Files]:
         """All events that were cited until now, and their files."""
         return self._citing.listed()
 

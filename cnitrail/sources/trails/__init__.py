@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cnitrail.model import DigestFile, LogFile, Metadata, Scope, Skipped
 
-Site = tuple[str, str]
+AccountRegion = tuple[str, str]
 """An account and a Region."""
 
 NEXT_TO: Final = timedelta(hours=3)
@@ -34,13 +34,13 @@ class Trail(Protocol):
     def threads(self) -> int:
         """How many calls at a time are worth it."""
 
-    def sites(self) -> Iterator[Site | Skipped]:
+    def sites(self) -> Iterator[AccountRegion | Skipped]:
         """The accounts and Regions that are asked for, once each, and what could not be looked into."""
 
-    def digests(self, site: Site) -> Iterable[DigestFile | Skipped]:
+    def digests(self, site: AccountRegion) -> Iterable[DigestFile | Skipped]:
         """The digests of a site whose span may meet the time asked for, or lies next to it."""
 
-    def logs(self, site: Site) -> Iterable[LogFile | Skipped]:
+    def logs(self, site: AccountRegion) -> Iterable[LogFile | Skipped]:
         """The log files of a site that may have been delivered in the time asked for, or next to it."""
 
     def sum_files(self) -> Sequence[str]:

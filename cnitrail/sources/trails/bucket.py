@@ -12,16 +12,24 @@ from msgspec.structs import replace
 from cnitrail.errors import SourceError
 from cnitrail.model import DigestFile, LogFile, Metadata, Skipped
 from cnitrail.sources import layout
-from cnitrail.sources.bucket import PIECE, Bucket, Object
-from cnitrail.sources.finding import THREADS, Unlisted, accounts_below, is_asked_for, listed, name_of, search
+from cnitrail.sources.s3_bucket import PIECE, Object, S3Bucket
+from cnitrail.sources.trail_discovery import (
+    THREADS,
+    Unlisted,
+    accounts_below,
+    is_asked_for,
+    listed,
+    name_of,
+    search,
+)
 from cnitrail.sources.trails import NEXT_TO
-from cnitrail.times import FIRST, moved
+from cnitrail.timeclamp import FIRST, shifted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cnitrail.model import Scope
-    from cnitrail.sources.trails import Site
+    from cnitrail.sources.trails import AccountRegion
 
 _LARGEST_DIGEST: Final = PIECE
 
@@ -41,11 +49,11 @@ class BucketTrail:
         if not self._name:
             raise SourceError(f"{uri}: no bucket is named", "s3://BUCKET or s3://BUCKET/PREFIX")
         self._folder, self.scope = _asked(prefix, scope)
-        self._bucket = Bucket(uri, self._name, scope, connections=THREADS)
+        self._bucket = S3Bucket(uri, self._name, scope, connections=THREADS)
         self._pool = ThreadPoolExecutor(THREADS, "s3-listing")
-        self._folders: defaultdict[tuple[Site, str], list[str]] = defaultdict(list)
+        self._folders: defaultdict[tuple[AccountRegion, str], list[str]] = defaultdict(list)
 
-    def sites(self) -> Iterator[Site | Skipped]:
+    def sites(self) -> Iterator[AccountRegion | Skipped]:
         """The accounts and Regions that are asked for."""
         inside = layout.below_root(self._folder) is not None
         roots, unsearched = ([self._folder], 0) if inside else search(self._bucket, self._folder)
@@ -63,7 +71,7 @@ class BucketTrail:
                     self._folders[(account, name_of(region)), kind].append(region)
         yield from sorted({site for site, _ in self._folders})
 
-    def digests(self, site: Site) -> Iterator[DigestFile | Skipped]:
+    def digests(self, site: AccountRegion) -> Iterator[DigestFile | Skipped]:
         """The digests of a site, by key."""
         for each in self._objects(site, layout.DIGESTS):
             name = layout.digest_name(each.key)
@@ -83,7 +91,7 @@ class BucketTrail:
                     backfill=name.backfill,
                 )
 
-    def logs(self, site: Site) -> Iterator[LogFile | Skipped]:
+    def logs(self, site: AccountRegion) -> Iterator[LogFile | Skipped]:
         """The log files of a site, by key."""
         for each in self._objects(site, layout.TRAIL):
             name = layout.log_name(each.key)
@@ -138,11 +146,11 @@ class BucketTrail:
             each for each in accounts_below(self._bucket, root) if is_asked_for(each, self.scope.accounts)
         ]
 
-    def _objects(self, site: Site, kind: str) -> Iterator[Object]:
+    def _objects(self, site: AccountRegion, kind: str) -> Iterator[Object]:
         wide = replace(
             self.scope,
-            since=self.scope.since and moved(self.scope.since, -NEXT_TO),
-            until=self.scope.until and moved(self.scope.until, self.scope.delivery_lag + NEXT_TO),
+            since=self.scope.since and shifted(self.scope.since, -NEXT_TO),
+            until=self.scope.until and shifted(self.scope.until, self.scope.delivery_lag + NEXT_TO),
             delivery_lag=timedelta(),
         )
         folders = sorted(self._folders.get((site, kind), ()))

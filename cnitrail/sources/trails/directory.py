@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 from cnitrail.errors import SourceError
 from cnitrail.model import DigestFile, LogFile, Skipped
 from cnitrail.sources import layout
-from cnitrail.sources.copies import KEYS, SUMS, read_sidecar
 from cnitrail.sources.files import file_pieces, shown, walk
+from cnitrail.sources.trail_copy.format import KEYS, SUMS, read_sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cnitrail.model import Metadata, Scope
-    from cnitrail.sources.trails import Site
+    from cnitrail.sources.trails import AccountRegion
 
 _LARGEST_DIGEST: Final = 16 * 1024 * 1024
 
@@ -41,13 +41,13 @@ class DirectoryTrail:
                 f"{uri}: no such file or directory", "name a directory with a copy of a trail, or s3://BUCKET"
             )
         self.scope = scope
-        self._digests: defaultdict[Site, list[DigestFile]] = defaultdict(list)
-        self._logs: defaultdict[Site, list[LogFile]] = defaultdict(list)
+        self._digests: defaultdict[AccountRegion, list[DigestFile]] = defaultdict(list)
+        self._logs: defaultdict[AccountRegion, list[LogFile]] = defaultdict(list)
         self._paths: dict[str, str] = {}
         self._skipped: list[Skipped] = []
         self._look()
 
-    def sites(self) -> Iterator[Site | Skipped]:
+    def sites(self) -> Iterator[AccountRegion | Skipped]:
         """The accounts and Regions that are asked for."""
         yield from self._skipped
         scope = self.scope
@@ -56,11 +56,11 @@ class DirectoryTrail:
             if asked and layout.asks_for_region(region, scope):
                 yield account, region
 
-    def digests(self, site: Site) -> Iterable[DigestFile | Skipped]:
+    def digests(self, site: AccountRegion) -> Iterable[DigestFile | Skipped]:
         """The digests of a site."""
         return self._digests.get(site, ())
 
-    def logs(self, site: Site) -> Iterable[LogFile | Skipped]:
+    def logs(self, site: AccountRegion) -> Iterable[LogFile | Skipped]:
         """The log files of a site."""
         return self._logs.get(site, ())
 

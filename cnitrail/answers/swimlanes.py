@@ -1,0 +1,89 @@
+"""The timeline and the leases side by side, by instance and interface: what a picture is drawn from."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import zip_longest
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.leases import attachment_entry, leases
+from cnitrail.answers.timeline import timeline
+from cnitrail.model import Attachment, History, LeaseEntry, LeaseSegment, Swimlane, TimelineEntry
+from cnitrail.timeclamp import FIRST, LAST
+
+_Key = tuple[str | None, str | None]
+"""An instance and an interface."""
+
+
+class _Draft(Struct):
+    """A lane that is being filled."""
+
+    attachments: list[Attachment] = field(default_factory=list)
+    stretches: list[LeaseSegment] = field(default_factory=list)
+    calls: list[TimelineEntry] = field(default_factory=list)
+
+
+def lanes(history: History, wanted: Filter) -> Iterator[Swimlane]:
+    """The lanes of the calls and the leases that a filter keeps, by instance and interface.
+
+    Who called what is asked of calls only: a lease is drawn whoever gave the address.
+    """
+    drafts: dict[_Key, _Draft] = defaultdict(_Draft)
+    for entry in timeline(history, wanted):
+        drafts[entry.instance, entry.eni].calls.append(entry)
+    for lease in leases(history, replace(wanted, actor=(), agent=(), event=())):
+        for instance, start, end in _places(history.interfaces[lease.eni].attachments):
+            stretch = _stretch(lease, start, end)
+            if stretch is not None:
+                drafts[instance, lease.eni].stretches.append(stretch)
+    for name in {eni for _, eni in drafts if eni is not None}:
+        interface = history.interfaces.get(name)
+        for attachment in interface.attachments if interface else ():
+            drafts[attachment.instance, name].attachments.append(attachment)
+    for instance, eni in sorted(drafts, key=_order):
+        if instance is None or wanted.takes_value("instance", instance):
+            yield _lane(history, instance, eni, drafts[instance, eni])
+
+
+def _order(key: _Key) -> tuple[bool, str, bool, str]:
+    """By instance and interface; what has no name comes last."""
+    instance, eni = key
+    return instance is None, instance or "", eni is None, eni or ""
+
+
+def _lane(history: History, instance: str | None, eni: str | None, draft: _Draft) -> Swimlane:
+    interface, known = history.interfaces.get(eni or ""), history.instances.get(instance or "")
+    return Swimlane(
+        instance=instance,
+        instance_type=known.instance_type if known else None,
+        eni=eni,
+        eni_kind=interface.kind if interface else None,
+        attachments=tuple(map(attachment_entry, draft.attachments)),
+        stretches=tuple(draft.stretches),
+        calls=tuple(draft.calls),
+    )
+
+
+def _places(attachments: tuple[Attachment, ...]) -> Iterator[tuple[str | None, datetime, datetime]]:
+    """Where an interface stood, from when to when, without a break; None is nowhere that is known."""
+    since = FIRST
+    for attachment, following in zip_longest(attachments, attachments[1:]):
+        start = attachment.start.time or since
+        until = following.start.time if following else None
+        end = attachment.end.time or until or LAST
+        yield None, since, start
+        yield attachment.instance, start, end
+        since = end
+    yield None, since, LAST
+
+
+def _stretch(lease: LeaseEntry, start: datetime, end: datetime) -> LeaseSegment | None:
+    """What of a lease falls between two times; None where nothing does."""
+    first, last = max(lease.start or FIRST, start), min(lease.end or LAST, end)
+    momentary = lease.start is not None and lease.start == lease.end and first == last < end
+    if first >= last and not momentary:
+        return None
+    return LeaseSegment(lease, first if first > FIRST else None, last if last < LAST else None)

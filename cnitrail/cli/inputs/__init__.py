@@ -1,0 +1,1 @@
+"""Files that a command reads beside its sources."""

@@ -1,0 +1,14 @@
+"""Times at the ends of the calendar, which hostile evidence reaches."""
+
+from datetime import UTC, datetime, timedelta
+
+FIRST = datetime.min.replace(tzinfo=UTC)
+LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def shifted(time: datetime, by: timedelta) -> datetime:
+    """An aware time in UTC, moved, but not over the ends of the calendar."""
+    try:
+        return time.astimezone(UTC) + by
+    except OverflowError:
+        return LAST if by > timedelta() else FIRST

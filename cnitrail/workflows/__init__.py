@@ -1,0 +1,1 @@
+"""Everything that cnitrail does, callable without a command line: no click, no printing, no clock."""

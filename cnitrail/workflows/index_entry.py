@@ -1,0 +1,88 @@
+"""What a decoded record is filed under in a store."""
+
+from hashlib import sha256
+
+from cnitrail.decode import Decoded
+from cnitrail.decode.sessions import ASSUME_ROLE, WEB_IDENTITY
+from cnitrail.history.kinds import cluster_of_tags
+from cnitrail.model import ActorKind, Effect, Event, IssuedSession, Record, Subject, held_of
+from cnitrail.store.index_columns import Filing, Mention
+
+_MAKERS = (ActorKind.IRSA, ActorKind.ASSUMED_ROLE)
+"""Whose roles may tell the cluster of their calls, by the interfaces that they make.
+
+A pod with EKS Pod Identity is an assumed role as long as its STS event is not known.
+"""
+
+
+def index_entry(record: Record, decoded: Decoded) -> Filing | None:
+    """The place of a record in a store; None where it is of no matter."""
+    unclear = bool(decoded.problems)
+    match decoded.fact:
+        case Event() as event:
+            return _event(event, unclear)
+        case IssuedSession() as session:
+            return _session(session, unclear)
+    if not unclear:
+        return None
+    return Filing("sha256:" + sha256(record.payload).hexdigest(), unclear=True)
+
+
+def _event(event: Event, unclear: bool) -> Filing:
+    actor = event.actor
+    return Filing(
+        key=event.key,
+        time=event.time,
+        event=event.name,
+        effect=event.effect.value,
+        outcome="ok" if event.failure is None else "failed",
+        account=event.account,
+        region=event.region,
+        caller_instance=actor.instance,
+        access_key=actor.access_key_id,
+        role=actor.role_arn,
+        session=actor.session,
+        unclear=unclear,
+        mentions=tuple(_mention(event, subject) for subject in event.subjects),
+    )
+
+
+def _session(session: IssuedSession, unclear: bool) -> Filing:
+    return Filing(
+        key=session.key,
+        time=session.time,
+        event=ASSUME_ROLE if session.pod_identity or session.assumer else WEB_IDENTITY,
+        account=session.account,
+        region=session.region,
+        access_key=session.access_key_id,
+        role=session.role_arn,
+        session=session.session,
+        unclear=unclear,
+    )
+
+
+def _mention(event: Event, subject: Subject) -> Mention:
+    makes = event.effect is Effect.CREATE and event.actor.kind in _MAKERS
+    requested = (held_of(text) for text in subject.requested_addresses)
+    return Mention(
+        eni=subject.eni,
+        instance=subject.instance,
+        attachment=subject.attachment or subject.association,
+        trunk=subject.trunk,
+        mark=subject.mark[0] if subject.mark else None,
+        maker=event.actor.role_arn if makes else None,
+        cluster=_clusters(subject.tags) if event.effect is not Effect.LAUNCH else None,
+        vpc=subject.vpc,
+        reassign=subject.reassign,
+        addresses=(
+            *(holding.held for holding in subject.added),
+            *subject.removed,
+            *(held for held in requested if held is not None),
+        ),
+    )
+
+
+def _clusters(tags: tuple[tuple[str, str], ...]) -> str | None:
+    """The clusters that tags name, each on its own: mostly one."""
+    named = {cluster_of_tags({key: value}) for key, value in tags}
+    return " ".join(sorted(name for name in named if name is not None)) or None

@@ -1,0 +1,185 @@
+"""Documents → what they say: scanned and decoded by several threads, in order, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import partial
+from itertools import chain, groupby, islice
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from cnitrail.decode import MARKERS, NAMES, Decoded, decode
+from cnitrail.model import Document, Effect, Event, Extent, Record, Skipped
+from cnitrail.prefetch import prefetch
+from cnitrail.scan import Scanner, Tally
+from cnitrail.sources.layout import log_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cnitrail.model import Growth, Note, StoredCounts
+    from cnitrail.sources import Source
+
+_BATCH: Final = 64
+_BATCH_BYTES: Final = 512 * 1024
+"""Documents are handed to a thread together, up to so many and so many stored bytes: handing one on
+costs as much as scanning a small one."""
+
+_WORKERS: Final = min(os.cpu_count() or 1, 4)
+
+
+class Scanned(Struct, frozen=True):
+    """A document that was read, with the account of it.
+
+    ``found`` are the records that may matter, each with what it says, and what could not be read;
+    ``relevant`` counts those that do, or could not be read. ``failed`` says that its bytes could not
+    all be had. ``stored_hash`` is SHA-256 of its stored bytes, in hex, if that was asked for and they could.
+    """
+
+    document: Document
+    tally: Tally
+    found: list[Skipped | tuple[Record, Decoded]]
+    relevant: int
+    failed: bool
+    stored_hash: str | None = None
+
+    def records_writes(self) -> bool:
+        """Whether it holds a write call of EC2, so that its trail records them."""
+        facts = (found[1].fact for found in self.found if not isinstance(found, Skipped))
+        return any(isinstance(fact, Event) and fact.effect is not Effect.RECORD for fact in facts)
+
+
+def scan_source(
+    source: Source, growth: Growth, *, hashing: bool = False
+) -> Iterator[Scanned | Record | Skipped | Note | StoredCounts]:
+    """What a source delivers, in its order: its documents scanned, everything else as it is.
+
+    If ``hashing``, the stored bytes of documents are hashed as they are read.
+    """
+    scanner = Scanner(NAMES, MARKERS, growth)
+    for _, run in groupby(source.documents(), key=_is_document):
+        first = next(run)
+        if isinstance(first, Document):
+            documents = (each for each in chain((first,), run) if isinstance(each, Document))
+            yield from _scan_all(partial(_scan_batch, scanner, hashing), documents)
+        else:
+            yield first
+            yield from (each for each in run if not isinstance(each, Document))
+
+
+def problems(record: Record, decoded: Decoded) -> list[Skipped]:
+    """What of a record could not be read, for each place where it stands."""
+    extent = Extent.RECORD if decoded.fact is None else Extent.PART
+    return [
+        Skipped(origin.source, f"record {origin.index}: {problem}", extent)
+        for origin in record.origins
+        for problem in decoded.problems
+    ]
+
+
+def _is_document(delivered: object) -> bool:
+    return isinstance(delivered, Document)
+
+
+def _scan_all(
+    work: Callable[[list[Document]], list[Scanned]], documents: Iterator[Document]
+) -> Iterator[Scanned]:
+    """Documents that follow one another. A few small ones are not worth a second thread."""
+    batches = _batches(documents)
+    begun = list(islice(batches, 2))
+    if len(begun) < 2 or _WORKERS == 1:
+        for batch in chain(begun, batches):
+            yield from work(batch)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(_WORKERS, "scan")
+    try:
+        for _, done in prefetch(pool, work, chain(begun, batches), most=_WORKERS + 1):
+            yield from done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
+    """Documents, as many together as go to a thread at a time."""
+    batch: list[Document] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += _BATCH_BYTES if document.size is None else document.size
+        if len(batch) == _BATCH or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _scan_batch(scanner: Scanner, hashing: bool, batch: list[Document]) -> list[Scanned]:
+    return [_scan(scanner, hashing, document) for document in batch]
+
+
+def _scan(scanner: Scanner, hashing: bool, document: Document) -> Scanned:
+    """Scan a document; the tally learns by which signs it covers what times."""
+    chunks, tally = (_HashedChunks if hashing else _Chunks)(document.chunks), Tally()
+    name = log_name(document.uri)
+    if name is not None:
+        tally.signs.add((name.account, name.region, name.delivered))
+    watched = Document(document.uri, document.size, iter(chunks), document.etag)
+    found: list[Skipped | tuple[Record, Decoded]] = []
+    relevant = 0
+    for each in scanner.scan(watched, tally, signs=name is None):
+        if isinstance(each, Skipped):
+            relevant += each.extent is Extent.RECORD
+            found.append(each)
+            continue
+        decoded = decode(each)
+        relevant += decoded.matters
+        tally.passed_over += not decoded.matters
+        found.append((each, decoded))
+    stored_hash = chunks.stored_hash()
+    return Scanned(document, tally, found, relevant + tally.untold, chunks.failed, stored_hash)
+
+
+class _Chunks:
+    """The pieces of a document, and whether one could not be had."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self.failed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._chunks:  # noqa: UP028  to close this iterator must not close the other one
+                yield chunk
+        except OSError:
+            self.failed = True
+            raise
+
+    def stored_hash(self) -> str | None:
+        """SHA-256 of all pieces in hex; None if it was not asked for, or one could not be had."""
+        return None
+
+
+class _HashedChunks(_Chunks):
+    """The same, hashed on the way."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        from hashlib import sha256
+
+        super().__init__(chunks)
+        self._hash = sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in super().__iter__():
+            self._hash.update(chunk)
+            yield chunk
+
+    def stored_hash(self) -> str | None:
+        """SHA-256 of all pieces, also of those that the scanner had no use for."""
+        with suppress(OSError):
+            for chunk in super().__iter__():
+                self._hash.update(chunk)
+        return None if self.failed else self._hash.hexdigest()
