@@ -58,9 +58,18 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
 ]
 
 OF_FILES = {
-    f"cnitrail.{name}" for name in ("sources.copies", "sources.files", "sources.layout", "store.head")
+    f"cnitrail.{name}"
+    for name in (
+        "sources.files",
+        "sources.layout",
+        "sources.trail_copy",
+        "sources.trail_copy.format",
+        "store.file_header",
+    )
 }
-OF_A_STORE = OF_FILES | {f"cnitrail.store.{name}" for name in ("closure", "filing", "reader", "schema")}
+OF_A_STORE = OF_FILES | {
+    f"cnitrail.store.{name}" for name in ("selection", "index_columns", "reader", "schema")
+}
 """Which of the rooms that fetch evidence are entered."""
 
 COMMAND_LINE = """

@@ -19,7 +19,7 @@ from cnitrail.scan import Scanner, Tally
 from cnitrail.workflows.read import read_evidence
 
 _SCANNER = Scanner(NAMES, MARKERS)
-_FAST = ("needles.ahocorasick_rs", "needles.stringzilla", "inflate.deflate")
+_FAST = ("multisearch.ahocorasick_rs", "multisearch.stringzilla", "inflate.deflate")
 _GZIP = b"\x1f\x8b"
 
 
