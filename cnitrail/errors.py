@@ -1,18 +1,20 @@
-"""Errors that end a command, each with what failed, where, and what to try.
+"""The exceptions that cnitrail raises, each with a message and, if there is one, a hint.
 
-CnitrailError
-├── UsageError      the command line asks for something that cannot be (exit 2)
-├── AccountError    what was counted while reading does not add up: a fault of ours (exit 1)
-└── SourceError     a source named on the command line cannot be read at all (exit 1)
-    └── StoreError  a local store cannot be read or written (exit 1)
+    CnitrailError           base class: catch this one to catch them all
+    ├── UsageError          the request is invalid: a wrong value, a range that ends before it begins
+    ├── SourceError         a source cannot be read at all: no such path, no credentials, access denied
+    │   └── StoreError      a local store cannot be opened, read or written, or is damaged
+    └── AccountingError     a bug in cnitrail: the counts of what was read do not add up, so no result is safe
 
-Anything smaller, a file or a record that cannot be read, is no error but a value:
-``cnitrail.model.Skipped``.
+The command line prints them as ``error: …`` and ``hint: …`` and exits with 2 for ``UsageError``, else with 1.
+
+A single file or record that cannot be read raises nothing: it becomes a value (``cnitrail.model.Skipped``)
+in the evidence of the result.
 """
 
 
 class CnitrailError(Exception):
-    """The base of every error that is shown to the user as one sentence."""
+    """Base class of all errors: what failed (``message``), and what to do next (``hint``)."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -21,16 +23,16 @@ class CnitrailError(Exception):
 
 
 class UsageError(CnitrailError):
-    """The command line cannot be understood."""
-
-
-class AccountingError(CnitrailError):
-    """What was counted while reading does not add up, so no answer could be relied on."""
+    """Raised if the request is invalid, before anything is read."""
 
 
 class SourceError(CnitrailError):
-    """A source cannot be read at all: no such path, no credentials, no access."""
+    """Raised if a source cannot be read at all: no such path, no credentials, access denied."""
 
 
 class StoreError(SourceError):
-    """A local store cannot be opened, read or written."""
+    """Raised if a local store cannot be opened, read or written, or is damaged."""
+
+
+class AccountingError(CnitrailError):
+    """Raised if the counts of what was read do not add up, which is a bug: no result would be reliable."""

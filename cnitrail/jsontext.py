@@ -1,4 +1,4 @@
-"""JSON text to values, for input that may be hostile."""
+"""JSON text → values, for input that may be hostile."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,11 @@ import msgspec
 
 
 def parse(text: bytes) -> object:
-    """The value of a JSON text.
+    """Return the value of a JSON text.
 
-    Text that a strict parser refuses for its characters alone (invalid UTF-8, lone surrogates) is
-    read with replacement characters in their place: a record must not become unreadable by one bad
-    byte in a user agent. Raises ``ValueError`` with the reason for everything else, NaN and nesting
-    without end included.
+    If a strict parser refuses the text only because of its characters (invalid UTF-8, lone surrogates),
+    these are replaced: one bad byte in a user agent must not make a record unreadable. Raises ``ValueError``
+    with the reason for anything else, including NaN and nesting that is too deep.
     """
     try:
         return msgspec.json.decode(text)
@@ -22,28 +21,28 @@ def parse(text: bytes) -> object:
 
 
 Pairs = list[tuple[str, object]]
-"""The keys and values of an object, as they stand in its text."""
+"""The keys and values of an object in the order of its text."""
 
 
 def repeated_key(text: bytes, value: object) -> tuple[str, Pairs] | None:
-    """A key that stands twice in one object of a JSON text, whose value is known; None where none does.
+    """Return the first duplicate key in any object of a JSON text, or None.
 
-    Which of the two counts is up to each reader, so all of the outermost object comes with it. Of a text
-    that is as long as its value is when written anew, nothing more needs to be looked at.
+    Parsers disagree about which of the two values counts, so the pairs of the outermost object are returned,
+    too. A text that is as long as its ``value`` when encoded again has no duplicate keys.
     """
     if len(msgspec.json.encode(value)) == len(text):
         return None
     import json
 
     repeated: list[str] = []
-    objects: list[Pairs] = []
+    outermost: list[Pairs] = []
 
-    def look(pairs: Pairs) -> None:
+    def collect(pairs: Pairs) -> None:
         repeated.extend(_repeated(pairs))
-        objects[:] = [pairs]
+        outermost[:] = [pairs]
 
-    json.loads(text.decode("utf-8", "replace"), object_pairs_hook=look)
-    return (repeated[0], objects[0]) if repeated else None
+    json.loads(text.decode("utf-8", "replace"), object_pairs_hook=collect)
+    return (repeated[0], outermost[0]) if repeated else None
 
 
 def _repeated(pairs: Pairs) -> Iterator[str]:
@@ -55,7 +54,7 @@ def _repeated(pairs: Pairs) -> Iterator[str]:
 
 
 def well_formed(text: bytes) -> bytes:
-    """A JSON text that ``parse`` reads, as every strict parser reads it: most often as it came."""
+    """Return a JSON text that ``parse`` reads in a form that every strict parser reads; usually as it is."""
     try:
         msgspec.json.decode(text)
     except ValueError as error:
@@ -64,7 +63,7 @@ def well_formed(text: bytes) -> bytes:
 
 
 def _repaired(text: bytes, reason: str) -> bytes:
-    """The text with replacement characters; raises ``ValueError`` with the reason if that is no help."""
+    """Return the text with bad characters replaced; raise ``ValueError`` with the reason if that fails."""
     import json
 
     try:

@@ -1,4 +1,4 @@
-"""Work that is begun before its turn has come, by several threads, and handed on in order."""
+"""Runs work ahead of its use on a thread pool, and yields it in order."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ def prefetch(
     size: Callable[[T], int] = lambda _: 0,
     most_size: int = 0,
 ) -> Iterator[tuple[T, Future[R]]]:
-    """Each item with its work begun, in order; no more are begun at a time than these bounds allow."""
-    begun: deque[tuple[T, Future[R]]] = deque()
-    held = 0
+    """Yield each item with the future of its work, in order.
+
+    At most ``most`` items are submitted ahead, and no more than ``most_size`` in total, by their ``size``.
+    """
+    submitted: deque[tuple[T, Future[R]]] = deque()
+    total_size = 0
     for item in items:
-        while begun and (len(begun) == most or held + size(item) > most_size):
-            held -= size(begun[0][0])
-            yield begun.popleft()
-        begun.append((item, pool.submit(work, item)))
-        held += size(item)
-    yield from begun
+        while submitted and (len(submitted) == most or total_size + size(item) > most_size):
+            total_size -= size(submitted[0][0])
+            yield submitted.popleft()
+        submitted.append((item, pool.submit(work, item)))
+        total_size += size(item)
+    yield from submitted

@@ -1,4 +1,4 @@
-"""Times at the ends of the calendar, which hostile evidence reaches."""
+"""Time arithmetic that stops at the ends of the calendar, which hostile evidence reaches."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +7,7 @@ LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def shifted(time: datetime, by: timedelta) -> datetime:
-    """An aware time in UTC, moved, but not over the ends of the calendar."""
+    """Return an aware time in UTC, shifted, but not beyond the ends of the calendar."""
     try:
         return time.astimezone(UTC) + by
     except OverflowError:
