@@ -1,7 +1,7 @@
-"""The limits of instance types: those that are known here, and those that EC2 describes.
+"""ENI and address limits of instance types, from the bundled table or from EC2's descriptions.
 
-``instance-types.tsv`` has a line for each type: name, interfaces, IPv4 addresses of each (the primary
-one included), whether they may hold prefixes, and network cards. ``scripts/instance_types.py`` writes it.
+``instance-types.tsv`` has one line per type: name, maximum ENIs, IPv4 addresses per ENI (including the
+primary one), whether ENIs may have prefixes, and network cards. ``scripts/instance_types.py`` writes it.
 """
 
 import os
@@ -16,12 +16,12 @@ __all__ = ["TABLE", "described", "limits_of", "read_described"]
 
 TABLE = "instance-types.tsv"
 
-_MOST = 1000
-"""Fifteen times what any instance type can carry."""
+_MAX_PLAUSIBLE = 1000
+"""Fifteen times the largest limit of any instance type; more than that is not a limit."""
 
 
 def limits_of(instance_type: str) -> Limits | None:
-    """What an instance type can carry; None of a type that is not known here."""
+    """Return the limits of an instance type; None if it is not in the bundled table."""
     return _known().get(instance_type)
 
 
@@ -30,29 +30,35 @@ def _known() -> Mapping[str, Limits]:
     with open(os.path.join(os.path.dirname(__file__), TABLE), encoding="utf-8") as lines:
         rows = [line.rstrip().split("\t") for line in lines]
     return {
-        name: Limits(name, int(enis), int(ipv4), prefixes == "yes", int(cards))
+        name: Limits(
+            instance_type=name,
+            enis=int(enis),
+            ipv4_per_eni=int(ipv4),
+            prefixes=prefixes == "yes",
+            cards=int(cards),
+        )
         for name, enis, ipv4, prefixes, cards in rows
     }
 
 
 def read_described(text: bytes) -> dict[str, Limits]:
-    """The types in the JSON that ``aws ec2 describe-instance-types`` prints, by name.
+    """Return the limits in the output of ``aws ec2 describe-instance-types``, by type.
 
-    Raises ``ValueError`` with the reason where it is no such JSON.
+    Raises ``ValueError`` with the reason if it is not such output.
     """
     match parse(text):
         case {"InstanceTypes": list(listed)}:
             return {limits.instance_type: limits for limits in map(described, listed)}
-    raise ValueError("no InstanceTypes in it")
+    raise ValueError("it has no InstanceTypes")
 
 
 def described(instance_type: Any) -> Limits:
-    """The limits in EC2's description of one type.
+    """Return the limits in EC2's description of one type.
 
-    Of several network cards the default one counts, as in scripts/gen_vpc_ip_limits.go of
-    amazon-vpc-cni-k8s. Prefixes need the Nitro system, which bare metal is a part of
+    Of several network cards, the default one counts, as in scripts/gen_vpc_ip_limits.go of
+    amazon-vpc-cni-k8s. Prefixes need the Nitro system, which includes bare metal
     (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-prefix-eni.html).
-    Raises ``ValueError`` where the description has another shape.
+    Raises ``ValueError`` if it is not such a description.
     """
     try:
         name, network = instance_type["InstanceType"], instance_type["NetworkInfo"]
@@ -71,7 +77,7 @@ def described(instance_type: Any) -> Limits:
 
 
 def _plausible(number: Any) -> int:
-    """A number of interfaces, or of the addresses of one. Raises ``ValueError`` where it can be none."""
-    if not 1 <= int(number) <= _MOST:
+    """Return a number of ENIs or addresses. Raises ``ValueError`` if it cannot be one."""
+    if not 1 <= int(number) <= _MAX_PLAUSIBLE:
         raise ValueError(number)
     return int(number)

@@ -1,7 +1,7 @@
 """The values that all rooms share: frozen, typed, without I/O.
 
-They make no cycles, so the garbage collector need not look at them (``gc=False``): with a hundred
-thousand events it would take half of the time.
+They form no cycles, so garbage collection leaves them out (``gc=False``): with 100,000 events it would take
+half of the time.
 """
 
 from cnitrail.model.answer import (
@@ -26,13 +26,14 @@ from cnitrail.model.coverage import (
     HoleReason,
     Lost,
     Moment,
-    Period,
     Reach,
     Sign,
     Unproven,
 )
+from cnitrail.model.ec2 import PREFIX_SIZE
 from cnitrail.model.event import (
     EFFECT_ORDER,
+    OWN_INTERFACE_EFFECTS,
     Actor,
     ActorBasis,
     ActorKind,
@@ -78,6 +79,7 @@ from cnitrail.model.history import (
     Attachment,
     Basis,
     Bound,
+    Certainty,
     Cluster,
     History,
     Instance,
@@ -87,7 +89,7 @@ from cnitrail.model.history import (
     Tagged,
     tagged_at,
 )
-from cnitrail.model.limits import PREFIX_SIZE, Limits
+from cnitrail.model.limits import Limits
 from cnitrail.model.live import (
     ComparedAddress,
     ComparedEntry,
@@ -100,19 +102,19 @@ from cnitrail.model.live import (
 )
 from cnitrail.model.recording import Unrecorded, Unrecording
 from cnitrail.model.report import (
+    AddressHolder,
     Citation,
+    CitedAttachment,
+    CitedBound,
     CitedCall,
     CitedFinding,
-    Edge,
-    HoldingSpan,
-    InstanceLife,
-    InterfaceLife,
-    Principal,
+    CitedHolding,
+    CountStep,
+    InstanceReport,
+    InterfaceReport,
     Report,
+    ReportPrincipal,
     Statement,
-    Stay,
-    Step,
-    Tenure,
 )
 from cnitrail.model.trail import BUCKET_CALLS, TRAIL_CALLS, TrailAction, TrailChange
 from cnitrail.model.validation import (
@@ -137,6 +139,7 @@ __all__ = [
     "DELIVERY_LAG",
     "EFFECT_ORDER",
     "OPEN",
+    "OWN_INTERFACE_EFFECTS",
     "PREFIX_SIZE",
     "SEVERITY_ORDER",
     "TRAIL_CALLS",
@@ -148,26 +151,31 @@ __all__ = [
     "ActorKind",
     "ActorStrength",
     "Address",
+    "AddressHolder",
     "Agent",
     "Answer",
     "Attachment",
     "AttachmentEntry",
     "Basis",
     "Bound",
+    "Certainty",
     "Charge",
     "Checked",
     "Citation",
+    "CitedAttachment",
+    "CitedBound",
     "CitedCall",
     "CitedFinding",
+    "CitedHolding",
     "Cluster",
     "ComparedAddress",
     "ComparedEntry",
+    "CountStep",
     "Coverage",
     "Described",
     "DigestChain",
     "DigestFile",
     "Document",
-    "Edge",
     "Effect",
     "Event",
     "Evidence",
@@ -185,13 +193,12 @@ __all__ = [
     "Holder",
     "Holding",
     "HoldingKind",
-    "HoldingSpan",
     "Hole",
     "HoleReason",
     "Instance",
-    "InstanceLife",
+    "InstanceReport",
     "Interface",
-    "InterfaceLife",
+    "InterfaceReport",
     "IssuedSession",
     "Lease",
     "LeaseEntry",
@@ -209,15 +216,14 @@ __all__ = [
     "Moved",
     "Note",
     "Origin",
-    "Period",
     "Prefix",
     "Present",
-    "Principal",
     "Proven",
     "PublicKey",
     "Reach",
     "Record",
     "Report",
+    "ReportPrincipal",
     "Scope",
     "SetAside",
     "Severity",
@@ -226,15 +232,12 @@ __all__ = [
     "SourceReport",
     "StateEntry",
     "Statement",
-    "Stay",
-    "Step",
     "StoredCounts",
     "StoredFile",
     "Strength",
     "Subject",
     "Swimlane",
     "Tagged",
-    "Tenure",
     "TimelineEntry",
     "TrailAction",
     "TrailChange",

@@ -1,4 +1,4 @@
-"""Answers to questions, as they are shown: field names are the JSON's own (design contract)."""
+"""Answers as they are shown: field names are those of the JSON output."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,13 +11,14 @@ from cnitrail.model.coverage import Ground
 from cnitrail.model.event import Actor, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Evidence, Origin
 from cnitrail.model.history import Basis, SetAside
+from cnitrail.model.reason import Reason
 from cnitrail.model.trail import TrailChange
 
 Entry = TypeVar("Entry")
 
 
 class Answer(Struct, Generic[Entry], frozen=True, gc=False):
-    """What a command answers: its entries, with what it was asked and what was read for it."""
+    """The answer of a command: its query, the evidence that was read, and the entries."""
 
     command: str
     query: Mapping[str, object]
@@ -25,8 +26,8 @@ class Answer(Struct, Generic[Entry], frozen=True, gc=False):
     entries: Sequence[Entry]
 
 
-class Moved(Struct, frozen=True, gc=False):
-    """An address that a call took from another interface."""
+class Moved(Struct, frozen=True, gc=False, kw_only=True):
+    """An address that a call took from another interface (allowReassignment)."""
 
     ip: Held
     from_eni: str
@@ -36,18 +37,17 @@ class Moved(Struct, frozen=True, gc=False):
     from_clusters: tuple[str, ...] = ()
 
 
-class TimelineEntry(Struct, frozen=True, gc=False):
-    """What one call did to one interface (or instance, where it names no interface).
+class TimelineEntry(Struct, frozen=True, gc=False, kw_only=True):
+    """What one call did to one interface (or instance, if it names no interface).
 
-    A call that touches several interfaces has an entry for each. ``removed`` of a deletion or a
-    termination is what the history shows the interface to have held until then. ``shown`` are the
-    addresses of an interface that was there before its instance was launched with it. ``cluster`` is
-    the interface's at the time of the call, by its tags, else by its instance's; None if they name
-    several, which are in ``clusters``. ``claimed_instance`` is what somebody wrote on the interface who had
-    no part in it. ``set_aside`` says why a call moves nothing here. ``proven`` says whether digests vouch
-    for it; None if that was not asked. ``correction_of`` is the eventID that the record replaces.
-    ``trail`` is set
-    if the call configured a trail, or its bucket, and touched no interface.
+    A call on several interfaces has an entry for each. ``removed`` by a deletion or a termination is what the
+    interface held until then. ``shown`` are the addresses of an interface from before the launch of its
+    instance. ``cluster`` is the cluster of the interface at the time of the call, by its tags or its
+    instance's; None if they name several, which are in ``clusters``. ``claimed_instance`` is what somebody
+    else than the CNI or the instance wrote on the interface. ``set_aside`` is why a call changes nothing
+    here. ``proven`` is whether digests prove the record; None if verification was not asked for.
+    ``correction_of`` is the eventID that the record replaces. ``trail`` is set if the call configured a trail
+    or its bucket, and names no interface.
     """
 
     time: datetime
@@ -90,8 +90,8 @@ class TimelineEntry(Struct, frozen=True, gc=False):
     trail: TrailChange | None = None
 
 
-class AttachmentEntry(Struct, frozen=True, gc=False):
-    """An interface's stay on an instance, with what its bounds rest on."""
+class AttachmentEntry(Struct, frozen=True, gc=False, kw_only=True):
+    """The time of an interface on an instance, with the basis of each bound."""
 
     instance: str | None
     device_index: int | None
@@ -103,11 +103,11 @@ class AttachmentEntry(Struct, frozen=True, gc=False):
     how: str = "attach"
 
 
-class LeaseEntry(Struct, frozen=True, gc=False):
+class LeaseEntry(Struct, frozen=True, gc=False, kw_only=True):
     """An interval in which an interface held an address or a prefix.
 
-    Attachments are those that meet the interval, with their own bounds. ``unproven`` means that only
-    records speak of the interface that no digest vouches for, though digests were asked.
+    Attachments are those that overlap the interval, with their own bounds. ``unproven`` means that
+    verification was asked for and only unproven records name the interface.
     """
 
     ip: Held
@@ -131,9 +131,9 @@ class LeaseEntry(Struct, frozen=True, gc=False):
 
 
 class LeaseSegment(Struct, frozen=True, gc=False):
-    """The part of a lease during which its interface stood on one instance, or on none.
+    """The part of a lease during which its interface was on one instance, or on none.
 
-    Where a bound is None, it is not known, or there is none in the evidence.
+    A bound is None if it is not known, or not in the evidence.
     """
 
     lease: LeaseEntry
@@ -141,11 +141,11 @@ class LeaseSegment(Struct, frozen=True, gc=False):
     end: datetime | None
 
 
-class Swimlane(Struct, frozen=True, gc=False):
-    """What happened to one interface on one instance: its attachments, its addresses, the calls.
+class Swimlane(Struct, frozen=True, gc=False, kw_only=True):
+    """The attachments, addresses and calls of one interface on one instance.
 
-    ``instance`` is None for the time between attachments, and where no instance is known; ``eni``
-    is None for calls that name no interface.
+    ``instance`` is None between attachments, and if no instance is known; ``eni`` is None for calls that name
+    no interface.
     """
 
     instance: str | None
@@ -157,8 +157,8 @@ class Swimlane(Struct, frozen=True, gc=False):
     calls: tuple[TimelineEntry, ...]
 
 
-class HeldEntry(Struct, frozen=True, gc=False):
-    """An address that an interface holds at a time, and what that rests on."""
+class HeldEntry(Struct, frozen=True, gc=False, kw_only=True):
+    """An address that an interface holds at a time, with the basis of each bound."""
 
     ip: Held
     kind: HoldingKind
@@ -168,11 +168,8 @@ class HeldEntry(Struct, frozen=True, gc=False):
     end_basis: Basis
 
 
-class StateEntry(Struct, frozen=True, gc=False):
-    """An interface as it stood at the end of a second.
-
-    ``attached`` is None where the evidence does not tell.
-    """
+class StateEntry(Struct, frozen=True, gc=False, kw_only=True):
+    """An interface at the end of a second; ``attached`` is None if that is not known."""
 
     eni: str
     eni_kind: str
@@ -195,7 +192,7 @@ class StateEntry(Struct, frozen=True, gc=False):
 
 
 class Verdict(StrEnum):
-    """How far an answer to ``who`` can be trusted."""
+    """Confidence in an answer to ``who``."""
 
     CERTAIN = "certain"
     LIKELY = "likely"
@@ -203,8 +200,8 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Holder(Struct, frozen=True, gc=False):
-    """An interface that held an address, alone or through a prefix."""
+class Holder(Struct, frozen=True, gc=False, kw_only=True):
+    """An interface that held an address, by itself or as part of a prefix."""
 
     eni: str
     eni_kind: str
@@ -225,16 +222,19 @@ class Holder(Struct, frozen=True, gc=False):
     instance_basis: str | None = None
 
 
-class WhoAnswer(Struct, frozen=True, gc=False):
+class WhoAnswer(Struct, frozen=True, gc=False, kw_only=True):
     """Who held an address at a second, how sure that is, and why.
 
-    ``rests_on`` is the least of what the answer rests on, from the holder's start (or since it has been on
-    the instance that is named) to its end, or to the time asked for if that is later; None without a holder.
+    ``rests_on`` is how well the evidence covers the time of the holders: from the start of the lease (or of
+    the attachment to the instance, if later) to its end, or to the time asked for if that is later; None
+    without a holder. ``last_holder`` is the last one before the second; None if there is a holder, or if no
+    earlier one is known.
     """
 
     ip: str
     at: datetime | None
     verdict: Verdict
     holders: tuple[Holder, ...]
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     rests_on: Ground | None
+    last_holder: Holder | None = None

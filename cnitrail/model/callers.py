@@ -1,4 +1,4 @@
-"""Callers side by side: what one is called so that none is taken for another, and who may be the VPC CNI."""
+"""Callers: names that tell them apart, and which of them may be the VPC CNI."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ _KINDS = {
     ActorKind.AWS_ACCOUNT: "AWS account",
 }
 ON_NODES = (ActorKind.IRSA, ActorKind.POD_IDENTITY, ActorKind.INSTANCE_ROLE)
-"""What programs on nodes call with, as AWS itself writes it."""
+"""Kinds of callers that are programs on nodes, as AWS itself records them."""
 
 _ROLE_SESSIONS = (*ON_NODES, ActorKind.ASSUMED_ROLE)
 
@@ -29,23 +29,23 @@ Principal = tuple[ActorKind, str, str, str | None]
 
 
 def named(actor: Actor) -> str:
-    """The label of an actor with its kind: anybody may give a user or a role the name of something else."""
+    """Return the label of a caller with its kind: anybody can name a user or a role like something else."""
     return described(actor.label, _kind(actor))
 
 
 def described(name: str, facts: Iterable[str]) -> str:
-    """A name with facts in brackets behind it."""
-    told = ", ".join(facts)
-    return f"{name} ({told})" if told else name
+    """Return a name with facts in parentheses after it."""
+    listed = ", ".join(facts)
+    return f"{name} ({listed})" if listed else name
 
 
 def principal_of(actor: Actor) -> Principal:
-    """What the calls of one principal share."""
+    """Return the key that the calls of one principal share."""
     return actor.kind, actor.label, actor.role_arn or actor.arn or "", actor.assumed_by
 
 
 class Names:
-    """The names of the actors in one answer; those that share one have their cluster or ARN in it."""
+    """The names of the callers in one answer; those with the same name have their cluster or ARN in it."""
 
     def __init__(self, actors: Iterable[Actor]) -> None:
         self._clusters: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -55,11 +55,11 @@ class Names:
                 of_arn.add(actor.cluster)
 
     def __call__(self, actor: Actor) -> str:
-        """What an actor is called in this answer."""
+        """Return the name of a caller in this answer."""
         return described(actor.label, self.facts(actor))
 
     def facts(self, actor: Actor) -> tuple[str, ...]:
-        """What says which one an actor is: its kind, and its cluster or ARN if others share its name."""
+        """Return what tells a caller apart: its kind, and its cluster or ARN if others share its name."""
         by_arn = self._clusters.get(named(actor), {})
         clusters = [cluster for found in by_arn.values() for cluster in found]
         is_one = len(by_arn) <= 1 and len(clusters) <= 1
@@ -81,7 +81,7 @@ def _arn(actor: Actor) -> str:
 
 
 def may_be_the_cni(actor: Actor) -> bool:
-    """Whether an actor shows all of itself that the VPC CNI shows: a role session and Go's SDK."""
+    """Return whether a caller looks like the VPC CNI: a role session with the AWS SDK for Go."""
     return (
         actor.kind in _ROLE_SESSIONS
         and not is_another_program(actor)
@@ -90,10 +90,10 @@ def may_be_the_cni(actor: Actor) -> bool:
 
 
 def is_another_program(actor: Actor) -> bool:
-    """Whether something of an actor shows that it is not the VPC CNI.
+    """Return whether anything shows that a caller is not the VPC CNI.
 
-    The CNI is a Go program that has a role, and one service account; who assumed a role by a call of its
-    own, or has an AWS service call for it, is not that program. What is not recorded shows nothing.
+    The CNI is a Go program with a role and one service account; a caller that assumed a role by a call of its
+    own, or that an AWS service calls for, is not the CNI. What is not recorded shows nothing.
     """
     agent = actor.agent
     if actor.kind not in _ROLE_SESSIONS and actor.kind is not ActorKind.UNKNOWN:
@@ -108,7 +108,7 @@ def is_another_program(actor: Actor) -> bool:
 
 
 def is_controller(actor: Actor) -> bool:
-    """Whether an actor is the VPC resource controller, as far as a role session with its user agent shows."""
+    """Return whether a caller looks like the VPC resource controller: a role session with its user agent."""
     return (
         actor.kind in _ROLE_SESSIONS
         and actor.invoked_by is None
@@ -118,10 +118,10 @@ def is_controller(actor: Actor) -> bool:
 
 
 def may_mark(actor: Actor, instance: str) -> bool:
-    """Whether a caller may say for which instance the VPC CNI made an interface.
+    """Return whether to believe a caller for which instance the VPC CNI created an interface.
 
-    That is the instance itself, or the CNI's own service account; a role of a pod whose service account
-    is not known only if it calls as the CNI does.
+    That is the instance itself, or the CNI's own service account; a pod role whose service account is not
+    known only if it looks like the CNI.
     """
     if actor.instance is not None:
         return actor.instance == instance

@@ -5,11 +5,13 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from cnitrail.intervals import Interval
+
 AccountRegion = tuple[str | None, str | None]
-"""An account and a Region."""
+"""An account and a Region; None if not known."""
 
 Sign = tuple[str | None, str | None, datetime]
-"""An account, a Region, and a time at which something of them was read."""
+"""An account, a Region, and a time of which something was read."""
 
 
 class Moment(Struct, frozen=True, gc=False):
@@ -20,44 +22,34 @@ class Moment(Struct, frozen=True, gc=False):
     time: datetime
 
 
-class Period(Struct, frozen=True, gc=False, order=True):
-    """A span of time; aware, UTC."""
-
-    start: datetime
-    end: datetime
-
-
 class HoleReason(StrEnum):
-    """Why events of a time may be missing from the evidence."""
+    """Why events may be missing from the evidence."""
 
     GAP = "gap"
-    """Nothing was read for longer than is usual here."""
+    """Nothing was read for longer than usual."""
     MISSING = "missing-file"
     """A digest lists a log file that is not there."""
     UNREAD = "unread"
-    """A log file or a record is there, and could not be read."""
+    """A log file or a record could not be read."""
     ALTERED = "altered-file"
-    """A log file is not as CloudTrail delivered it, so that its records are not used."""
+    """A log file was changed after delivery, so its records are not used."""
     STOPPED = "trail-stopped"
     NARROWED = "trail-narrowed"
     DELETED = "trail-deleted"
 
 
-class Hole(Period, frozen=True, gc=False, order=True):
-    """A time of which events may be missing from the evidence.
-
-    If ``partial``, only some of them: a log file or a record of that time.
-    """
+class Hole(Interval, frozen=True, gc=False, order=True):
+    """A period with little or no evidence; ``partial`` if only a log file or a record of it is missing."""
 
     partial: bool = False
     reason: HoleReason = HoleReason.GAP
 
 
-class Lost(Struct, frozen=True, gc=False):
-    """Evidence that is known to exist and was not read, and the time of events that it may hold.
+class Lost(Struct, frozen=True, gc=False, kw_only=True):
+    """Evidence that exists but was not read, with the time of the events that it may hold.
 
-    None stands for any account, any Region, and any time before or after. ``enis`` and ``addresses``
-    are what an unreadable record names, and ``what`` says in a few words what it is.
+    None means any account, any Region, and any time before or after. ``enis`` and ``addresses`` are what an
+    unreadable record names, and ``what`` describes it in a few words.
     """
 
     account: str | None
@@ -71,10 +63,7 @@ class Lost(Struct, frozen=True, gc=False):
 
 
 class Unproven(Struct, frozen=True, gc=False):
-    """A time of events (aware, UTC) of which digests do not vouch for all that was read.
-
-    None stands for any account, and for any Region.
-    """
+    """A time (aware, UTC) in which digests do not prove all events; None means any account or Region."""
 
     account: str | None
     region: str | None
@@ -83,20 +72,23 @@ class Unproven(Struct, frozen=True, gc=False):
 
 
 class Ground(StrEnum):
-    """What a statement about a span of time rests on."""
+    """How well the evidence covers the time of a statement: the least of its parts."""
 
     PROVEN = "proven"
+    """CloudTrail's digests prove that no event is missing or changed."""
     MERELY_READ = "merely_read"
+    """It was read, and not verified."""
     MISSING = "missing"
+    """Not all of it was read."""
 
 
-class Reach(Struct, frozen=True, gc=False):
-    """The evidence of one account and Region, from ``first`` to ``last``: three kinds of time.
+class Reach(Struct, frozen=True, gc=False, kw_only=True):
+    """What the evidence of one account and Region covers, from ``first`` to ``last``.
 
-    Of ``proven`` time CloudTrail's signed digests prove that no event is missing, and that each is as
-    it was written; ``merely_read`` is what files happened to be there for; of ``holes`` little or
-    nothing was read. They do not overlap, and before ``first`` and after ``last`` all is missing.
-    ``known`` is False if nothing shows which times were read: an export of some events alone.
+    In ``proven`` time CloudTrail's signed digests prove that no event is missing or changed; ``merely_read``
+    time was read and not verified; of ``holes`` little or nothing was read. Before ``first`` and after
+    ``last`` all is missing. ``known`` is False if nothing shows which times were read, as in an export of
+    some events.
     """
 
     account: str | None
@@ -104,32 +96,33 @@ class Reach(Struct, frozen=True, gc=False):
     first: datetime
     last: datetime
     holes: tuple[Hole, ...]
-    proven: tuple[Period, ...]
-    merely_read: tuple[Period, ...]
+    proven: tuple[Interval, ...]
+    merely_read: tuple[Interval, ...]
     known: bool = True
 
     def ground(self, start: datetime, end: datetime) -> Ground:
-        """What is known of all of a time, both ends included: the least of its parts."""
-        if any(each.start <= start and end <= each.end for each in self.proven):
+        """Return how well all of a time is covered: the least of its parts."""
+        asked = Interval(start, end)
+        if any(period.contains(asked) for period in self.proven):
             return Ground.PROVEN
-        holed = any(each.start < end and start < each.end for each in self.holes)
-        within = self.first <= start and end <= self.last
-        return Ground.MERELY_READ if within and not holed else Ground.MISSING
+        is_read = Interval(self.first, self.last).contains(asked)
+        has_hole = any(hole.overlaps(asked) for hole in self.holes)
+        return Ground.MERELY_READ if is_read and not has_hole else Ground.MISSING
 
 
 class Coverage(Struct, frozen=True, gc=False):
-    """The reach of the evidence, sorted by account and Region."""
+    """What the evidence covers, by account and Region."""
 
     reaches: tuple[Reach, ...]
     lost: tuple[Lost, ...] = ()
-    """What could not be read, as far as a record names interfaces or addresses."""
+    """What could not be read, if it names interfaces or addresses."""
 
     def is_known(self, account: str | None, region: str | None) -> bool:
-        """Whether something shows which times of an account and Region were read."""
+        """Return whether anything shows which times of an account and Region were read."""
         return all(reach.known for reach in self.of(account, region))
 
     def of(self, account: str | None, region: str | None) -> tuple[Reach, ...]:
-        """The reaches that may hold the events of an account and Region; None stands for any."""
+        """Return the reaches that may hold the events of an account and Region; None means any."""
         return tuple(
             reach
             for reach in self.reaches
@@ -140,15 +133,16 @@ class Coverage(Struct, frozen=True, gc=False):
     def hole_between(
         self, account: str | None, region: str | None, start: datetime, end: datetime
     ) -> Hole | None:
-        """A hole that meets a span of time, of those of an account and Region."""
+        """Return a hole of an account and Region that overlaps a time; None if there is none."""
+        asked = Interval(start, end)
         for reach in self.of(account, region):
             for hole in reach.holes:
-                if hole.start < end and start < hole.end:
+                if hole.overlaps(asked):
                     return hole
         return None
 
     def ground(self, account: str | None, region: str | None, start: datetime, end: datetime) -> Ground:
-        """What a statement about all of a time in an account and Region rests on."""
+        """Return how well all of a time in an account and Region is covered."""
         grounds = {reach.ground(start, end) for reach in self.of(account, region)}
         if not grounds or Ground.MISSING in grounds:
             return Ground.MISSING

@@ -1,11 +1,13 @@
-"""One CloudTrail record as typed facts: who called what, and what it says of which interface."""
+"""One CloudTrail record as typed facts: the caller, the call, and the interfaces that it names."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from msgspec import Struct
 
+from cnitrail.model.ec2 import PREFIX_HOST_BITS
 from cnitrail.model.evidence import Origin
 from cnitrail.model.trail import TrailChange
 
@@ -15,12 +17,14 @@ Held = Address | Prefix
 
 
 def is_prefix(held: Held) -> bool:
-    """Whether what is held is a prefix and not a single address."""
+    """Return whether it is a prefix and not a single address."""
     return isinstance(held, (IPv4Network, IPv6Network))
 
 
 def held_of(text: str) -> Held | None:
-    """The address or prefix that a text names, where it names one."""
+    """Return the address or prefix that a text names; None if it names none. No zone ID is part of either."""
+    if "%" in text:
+        return None
     try:
         return ip_network(text) if "/" in text else ip_address(text)
     except ValueError:
@@ -28,17 +32,16 @@ def held_of(text: str) -> Held | None:
 
 
 def block_of(held: Held) -> tuple[int, int]:
-    """The block in which holdings exclude each other, as (IP version, number).
+    """Return the block in which holdings exclude each other, as (IP version, number).
 
-    EC2 gives out prefixes of one size, on their own boundaries: /28 of IPv4, /80 of IPv6
-    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-prefix-eni.html).
+    EC2 delegates prefixes of one size, on their own boundaries (``PREFIX_LENGTH``).
     """
     first = held.network_address if isinstance(held, (IPv4Network, IPv6Network)) else held
-    return held.version, int(first) >> (4 if held.version == 4 else 48)
+    return held.version, int(first) >> PREFIX_HOST_BITS[held.version]
 
 
 def order_of(held: Held) -> tuple[int, int, int]:
-    """A key that sorts addresses and prefixes by number, IPv4 first."""
+    """Return the key that sorts addresses and prefixes by number, IPv4 first."""
     if isinstance(held, (IPv4Network, IPv6Network)):
         return held.version, int(held.network_address), held.prefixlen
     return held.version, int(held), 0
@@ -47,7 +50,7 @@ def order_of(held: Held) -> tuple[int, int, int]:
 class Effect(StrEnum):
     """What a call does to addresses and interfaces, in the order of cause and effect.
 
-    ``record``: to what CloudTrail records of such calls.
+    ``record`` is a call that changes what CloudTrail records.
     """
 
     LAUNCH = "launch"
@@ -65,9 +68,12 @@ class Effect(StrEnum):
 EFFECT_ORDER = {effect: rank for rank, effect in enumerate(Effect)}
 """Cause before effect, for events of one second."""
 
+OWN_INTERFACE_EFFECTS = (Effect.ASSIGN, Effect.UNASSIGN, Effect.CREATE)
+"""What a node does to its own interfaces only; it also deletes interfaces that others left behind."""
+
 
 class HoldingKind(StrEnum):
-    """What kind of address an interface holds."""
+    """Kinds of addresses on an interface."""
 
     PRIMARY = "primary"
     SECONDARY = "secondary"
@@ -84,7 +90,7 @@ class Holding(Struct, frozen=True, gc=False):
 
 
 class ActorKind(StrEnum):
-    """The kinds of identity that call EC2."""
+    """Kinds of callers."""
 
     IRSA = "irsa"
     POD_IDENTITY = "pod-identity"
@@ -102,8 +108,8 @@ class ActorKind(StrEnum):
 class Agent(Struct, frozen=True, gc=False):
     """The program behind a user agent string.
 
-    ``name`` is None where the string names no program (an SDK alone names none); ``sdk`` is the
-    AWS SDK's own ``name/version`` where the string has one.
+    ``name`` is None if the string names no program (an SDK is none); ``sdk`` is the AWS SDK's own
+    ``name/version`` if the string has one.
     """
 
     name: str | None
@@ -113,7 +119,7 @@ class Agent(Struct, frozen=True, gc=False):
 
 
 class ActorBasis(Struct, frozen=True, gc=False):
-    """How each joined fact about an actor is known; None where the fact is not set."""
+    """How each joined fact about a caller is known; None if the fact is not set."""
 
     service_account: str | None = None
     cluster: str | None = None
@@ -121,10 +127,10 @@ class ActorBasis(Struct, frozen=True, gc=False):
 
 
 class Strength(StrEnum):
-    """Who vouches for a fact about an actor.
+    """Who is the source of a fact about a caller.
 
-    AWS itself, with what no caller can choose; another event; or only somebody who could write
-    anything: a name, a tag, a description.
+    AWS itself, in a field that no caller can choose; another event; or only somebody who can write anything:
+    a name, a tag, a description.
     """
 
     PROVEN = "proven-by-aws"
@@ -133,22 +139,21 @@ class Strength(StrEnum):
 
 
 class ActorStrength(Struct, frozen=True, gc=False):
-    """How strong the basis of each joined fact about an actor is; None if the fact is not set."""
+    """Strength of each joined fact about a caller; None if the fact is not set."""
 
     service_account: Strength | None = None
     cluster: Strength | None = None
     instance: Strength | None = None
 
 
-class Actor(Struct, frozen=True, gc=False):
-    """Who made a call, as the record says, and as other records complete it.
+class Actor(Struct, frozen=True, gc=False, kw_only=True):
+    """The caller of an event: as its record says, completed by other records.
 
-    ``service_account`` is ``namespace/name``. ``ipamd`` names the rule by which the call is known
-    to be the VPC CNI's address manager: ``user-agent``, ``sts-event`` or ``eni-lineage``; None if no
-    rule fires. ``instance`` is the instance whose role was used, as AWS writes it;
-    ``claimed_instance`` is an instance id that the caller may have chosen as the session's name.
-    ``assumed_by`` is the ARN (or the label) of who opened the session, and ``source_identity`` the
-    name that AWS carries along from the first session of a chain.
+    ``service_account`` is ``namespace/name``. ``ipamd`` is the rule by which the call is known to be made by
+    the VPC CNI's address manager: ``user-agent``, ``sts-event`` or ``eni-lineage``; None if no rule applies.
+    ``instance`` is the instance whose role was used, as AWS writes it; ``claimed_instance`` is an instance
+    ID that the caller may have chosen as session name. ``assumed_by`` is the ARN (or the label) of who
+    opened the session, and ``source_identity`` the name that AWS passes on from the first session of a chain.
     """
 
     kind: ActorKind
@@ -176,21 +181,20 @@ class Actor(Struct, frozen=True, gc=False):
 
 
 class Failure(Struct, frozen=True, gc=False):
-    """Why a call failed, in CloudTrail's words: errorCode and errorMessage."""
+    """Why a call failed: CloudTrail's errorCode and errorMessage."""
 
     code: str
     message: str | None
 
 
-class Subject(Struct, frozen=True, gc=False):
-    """One interface or instance that a call touches, and all that the record says of it.
+class Subject(Struct, frozen=True, gc=False, kw_only=True):
+    """One interface or instance that a call names, and everything that the record says about it.
 
-    A call that touches several (RunInstances, TerminateInstances) has one subject for each.
-    Fields are None, or empty, where the record is silent. ``existing`` marks an interface that
-    was there before the call (RunInstances with a networkInterfaceId): the call shows that its
-    addresses are held, not since when. ``mark`` is the instance that the VPC CNI's description or
-    tag names, with which of the two it is. ``previous_state`` is the state that a termination found
-    the instance in (EC2's InstanceState name).
+    A call that names several (RunInstances, TerminateInstances) has one subject for each. Fields that the
+    record does not have are None or empty. ``existing`` is an interface from before the call (RunInstances
+    with a networkInterfaceId): the call shows that it has its addresses, not since when. ``mark`` is the
+    instance that the VPC CNI's description or tag names, and which of the two. ``previous_state`` is the
+    state of the instance before a termination (EC2's InstanceState name).
     """
 
     eni: str | None = None
@@ -218,16 +222,22 @@ class Subject(Struct, frozen=True, gc=False):
     public_address: str | None = None
     allocation: str | None = None
 
+    def addresses(self) -> Iterator[Held]:
+        """Yield the addresses and prefixes that the call added, removed, or asked for by name."""
+        yield from (holding.held for holding in self.added)
+        yield from self.removed
+        yield from (held for text in self.requested_addresses if (held := held_of(text)) is not None)
 
-class Event(Struct, frozen=True, gc=False):
-    """A call that moves an address or an interface, or tried to.
 
-    ``time`` is aware, UTC, with the one-second clock of CloudTrail's eventTime (the completion of
-    the request). ``key`` identifies the event among repeats: its eventID, the eventID that it
-    corrects (``addendum``), or a digest of the record where it has none. ``disputed`` is empty unless
-    records of it were read that disagree, and nothing tells which is true: then it holds the time of each.
-    ``damaged`` means that every record of it comes from a damaged file, so that any of it may be altered.
-    ``trail`` is what a call did to a trail, if its effect is ``record``.
+class Event(Struct, frozen=True, gc=False, kw_only=True):
+    """A call that changes addresses or interfaces, or tried to.
+
+    ``time`` is aware, UTC, with the one-second resolution of CloudTrail's eventTime (the completion of the
+    request). ``key`` identifies the event among duplicates: its eventID, the eventID that it corrects
+    (``addendum``), or a hash of the record if it has none. ``disputed`` has the time of each record if
+    records of the event disagree and nothing shows which is true; else it is empty. ``damaged`` means that
+    every record of it comes from a damaged file, so any of it may be altered. ``trail`` is what the call did
+    to a trail, if its effect is ``record``.
     """
 
     time: datetime
@@ -247,11 +257,11 @@ class Event(Struct, frozen=True, gc=False):
     trail: TrailChange | None = None
 
 
-class IssuedSession(Struct, frozen=True, gc=False):
+class IssuedSession(Struct, frozen=True, gc=False, kw_only=True):
     """Credentials of a role session that STS issued.
 
-    To a Kubernetes service account (IRSA, or EKS Pod Identity: ``pod_identity``), or to a caller that is
-    not an AWS service and assumed the role: ``assumer`` is then its ARN (or its label).
+    They are for a Kubernetes service account (IRSA, or EKS Pod Identity: ``pod_identity``), or for a caller,
+    not an AWS service, that assumed the role: ``assumer`` is then its ARN (or its label).
     """
 
     time: datetime
@@ -272,11 +282,11 @@ class IssuedSession(Struct, frozen=True, gc=False):
     assumer: str | None = None
 
 
-class LookupEvent(Struct, frozen=True):
-    """A record in the envelope of LookupEvents: its own text, and what stands beside it.
+class LookupEvent(Struct, frozen=True, kw_only=True):
+    """A record as LookupEvents returns it: its text, and the fields of the envelope.
 
-    ``resources`` are (CloudFormation's resource type, name). ``has_identity`` says whether the
-    record has a userIdentity.
+    ``resources`` are (CloudFormation's resource type, name). ``has_identity`` is whether the record has a
+    userIdentity.
     """
 
     event_id: str | None

@@ -8,27 +8,25 @@ from ipaddress import IPv4Network, IPv6Network
 from msgspec import Struct
 
 from cnitrail.model.coverage import Lost, Moment, Reach, Sign
+from cnitrail.model.lookup import LookupHints
 
 DELIVERY_LAG = timedelta(hours=1)
-"""How long after an event its log file is looked for, unless asked otherwise: twelve times the
-"about 5 minutes" that AWS states as the average. AWS retries a delivery that fails for 30 days."""
+"""Default wait for late log files: twelve times the average of "about 5 minutes" that AWS states. AWS retries
+a failed delivery for 30 days."""
 
 USUAL_LAG = timedelta(minutes=15)
-"""How long after an event its log file is delivered at the latest, as a rule."""
+"""Usual maximum from an event to the delivery of its log file."""
 
 
 class Origin(Struct, frozen=True, gc=False, order=True):
-    """Where a record was found: a file (or other container) and its place in it, from 0."""
+    """Where a record was found: a file (or other container) and its index in it, from 0."""
 
     source: str
     index: int
 
 
 class Extent(StrEnum):
-    """How much could not be read.
-
-    A file (or object, or page) of which nothing was read, a record, or a part of either.
-    """
+    """How much could not be read: a whole file (or object, or page), a record, or a part of either."""
 
     FILE = "file"
     RECORD = "record"
@@ -36,7 +34,7 @@ class Extent(StrEnum):
 
 
 class Skipped(Struct, frozen=True, gc=False):
-    """Something that could not be read: where it is, why in one sentence, and how much of it."""
+    """Something that could not be read: where it is, the reason in one sentence, and how much of it."""
 
     source: str
     reason: str
@@ -44,16 +42,16 @@ class Skipped(Struct, frozen=True, gc=False):
 
 
 class Faulty(Struct, frozen=True, gc=False):
-    """A file that digests speak against: where it is, or should be, and why in one sentence."""
+    """A file that is not as its digest lists it: where it is, or should be, and why in one sentence."""
 
     source: str
     reason: str
 
 
 class Note(Struct, frozen=True, gc=False):
-    """Something that a source says of its own reading: how it asked, what it could not show.
+    """A note of a source about its reading: how it asked, and what it cannot show.
 
-    ``documents`` is about how many more of them will come, where a source says that.
+    ``documents`` is about how many more documents will come, if the source knows.
     """
 
     source: str
@@ -64,9 +62,8 @@ class Note(Struct, frozen=True, gc=False):
 class Document(Struct, frozen=True):
     """One container of records, as a source delivers it: its name and its bytes, in pieces.
 
-    ``size`` is the number of stored bytes where it is known beforehand. Reading ``chunks`` may
-    raise ``OSError``; what was read until then stands. ``etag`` changes when the bytes do; None
-    where nothing tells that.
+    ``size`` is the number of stored bytes, if known beforehand. Reading ``chunks`` may raise ``OSError``;
+    what was read until then counts. ``etag`` changes when the bytes do; None if the source has none.
     """
 
     uri: str
@@ -83,37 +80,36 @@ class Record(Struct, frozen=True, gc=False):
 
 
 class Growth(Struct, frozen=True, gc=False):
-    """How much text a compressed file may give: what gives more is a bomb, and no log file.
+    """Maximum expansion of a compressed file: one that expands further is a gzip bomb, not a log file.
 
-    At most so many bytes for each stored one, beyond the first megabyte, which any file may have. Log
-    files have 10 to 60; deflate itself ends at 1032 (zlib.net, "Technical Details").
+    ``most`` is the maximum number of bytes of text for each stored byte; the first megabyte is always
+    allowed. Log files expand 10 to 60 times; deflate's limit is 1032 (zlib.net, "Technical Details").
     """
 
     most: int = 200
 
     def allows(self, stored: int, text: int) -> bool:
-        """Whether so many stored bytes may give so many bytes of text."""
+        """Return whether a number of stored bytes may expand to a number of bytes of text."""
         return text <= max(_ANY_FILE, self.most * stored)
 
     @property
     def refusal(self) -> str:
-        """What is said of a file that would give more."""
-        return f"more than {self.most} times its stored size; if it is none, raise --max-ratio"
+        """Return the reason shown for a file that would expand further."""
+        return f"more than {self.most} times its stored size; to read it anyway, raise --max-ratio"
 
 
 _ANY_FILE = 1 << 20
 
 
-class Scope(Struct, frozen=True, gc=False):
-    """What of its evidence a source is asked for; it may deliver more, never less.
+class Scope(Struct, frozen=True, gc=False, kw_only=True):
+    """What a source is asked for; it may deliver more, never less.
 
-    Times are aware, both included, and are those of events. ``event_names`` are the events that matter.
+    Times are aware, both included, and are those of events. ``event_names`` are the relevant events.
     ``profile``, ``endpoint_url`` and ``request_payer`` are the AWS CLI's options; a Region may be ``all``.
-    ``lag`` is how long an event may take until LookupEvents shows it, ``max_calls`` how often it is
-    called in a Region at most; ``delivery_lag`` is how much later than an event its log file on S3 is
-    still looked for. ``seen`` holds (uri, etag) of documents that need not be delivered again.
-    ``into`` is the path of the store that is being filled, which is no evidence. ``growth`` bounds the
-    text of compressed files.
+    ``lag`` is the delay of LookupEvents, ``max_calls`` the maximum number of its calls per Region;
+    ``delivery_lag`` is how long after an event its log file on S3 is still looked for. ``seen`` has
+    (URI, etag) of documents that need not be delivered again. ``into`` is the path of the store that is being
+    written, which is not evidence. ``growth`` limits the expansion of compressed files.
     """
 
     since: datetime | None = None
@@ -133,16 +129,17 @@ class Scope(Struct, frozen=True, gc=False):
     seen: Collection[tuple[str, str]] = frozenset()
     into: str | None = None
     growth: Growth = Growth()
+    lookup_hints: LookupHints | None = None
+    """What decode knows about LookupEvents: needed to read ``lookup:``."""
 
 
-class StoredCounts(Struct, frozen=True, gc=False):
-    """What a source counted of its evidence beyond the records that it delivers, once at its end.
+class StoredCounts(Struct, frozen=True, gc=False, kw_only=True):
+    """Counts of what a source has and does not deliver; it gives them once, at its end.
 
-    A store knows what was read into it, and delivers of that only what is asked for. All counts are of
-    what is not delivered: of its records ``passed_over`` were of no matter; ``relevant`` are its events
-    ``kept``, the ``duplicates`` of events, and what was ``unreadable``. ``signs`` and ``ends`` (the first
-    and last event of each account and Region) tell what times it covers. ``uri`` and ``etag`` are as a
-    document's.
+    A store knows what was read into it, and delivers only what is asked for. ``passed_over`` are records
+    that are not relevant; ``relevant`` are the events ``kept``, the ``duplicates`` of events, and what was
+    ``unreadable``. ``signs`` and ``ends`` (the first and last event of each account and Region) are the times
+    that it covers. ``uri`` and ``etag`` are as of a document.
     """
 
     uri: str
@@ -159,13 +156,13 @@ class StoredCounts(Struct, frozen=True, gc=False):
     ends: tuple[Moment, ...]
 
 
-class SourceReport(Struct, frozen=True, gc=False):
-    """The account of one source, in which three sums hold.
+class SourceReport(Struct, frozen=True, gc=False, kw_only=True):
+    """Counts of what was read from one source, for which three sums hold.
 
     ``files_found`` = ``files`` (those read) + ``files_skipped``. ``records`` = ``relevant`` +
-    ``passed_over``. ``relevant`` = ``kept`` + ``duplicates`` + ``records_skipped``: what could not be
-    read might have mattered. ``skipped`` are all entries of ``Evidence.skipped``: files, records and
-    parts of them. ``bytes`` counts what was read as it is stored (compressed, where it is compressed).
+    ``passed_over``. ``relevant`` = ``kept`` + ``duplicates`` + ``records_skipped``: what could not be read
+    may have been relevant. ``skipped`` is the number of its entries in ``Evidence.skipped``: files, records
+    and parts of them. ``bytes`` are stored bytes (compressed, if the files are).
     """
 
     uri: str
@@ -182,10 +179,10 @@ class SourceReport(Struct, frozen=True, gc=False):
     records_skipped: int
 
 
-class Evidence(Struct, frozen=True, gc=False):
-    """The account of everything that was read; times are those of relevant events.
+class Evidence(Struct, frozen=True, gc=False, kw_only=True):
+    """Everything that was read, and what was not; times are those of relevant events.
 
-    ``verified`` says that digests were asked, ``faults`` what they say is not as it was delivered.
+    ``verified`` means that integrity was checked with digests, ``faults`` are the files that failed.
     """
 
     sources: tuple[SourceReport, ...]

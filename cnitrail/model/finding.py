@@ -1,4 +1,4 @@
-"""What is out of the ordinary, each with what it rests on."""
+"""Findings: problems and suspicious changes, each with the events that it rests on."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -6,13 +6,14 @@ from enum import StrEnum
 from msgspec import Struct
 
 from cnitrail.model.event import Event, Held
+from cnitrail.model.reason import Reason
 
 
 class Severity(StrEnum):
-    """How much a finding matters, the gravest first.
+    """How much a finding matters, the most severe first.
 
-    ``high``: pods go without addresses, or lose them. ``medium``: somebody should look at it today.
-    ``low``: worth knowing, or not certain.
+    ``high``: pods get no IPs, or lose them. ``medium``: look at it today. ``low``: worth knowing, or
+    not certain.
     """
 
     HIGH = "high"
@@ -21,23 +22,24 @@ class Severity(StrEnum):
 
 
 SEVERITY_ORDER = {severity: rank for rank, severity in enumerate(Severity)}
-"""The gravest first."""
+"""Rank of each severity, for sorting: the most severe first."""
 
 
-class Finding(Struct, frozen=True):
-    """Something out of the ordinary: what, where, since when, and what to do.
+class Finding(Struct, frozen=True, kw_only=True):
+    """A problem or a suspicious change: what happened, where, since when, and what to do.
 
-    ``rule`` is its name in kebab-case. ``events`` are those that it rests on, in the order of time;
-    ``since`` (aware, UTC) is when it began, ``until`` when it ended, None where it still goes on at
-    the end of the evidence. ``doubts`` tell what the evidence leaves open. The places and addresses
-    are all that its events touch, sorted.
+    ``rule`` is its name in kebab-case. ``commands`` are shell commands that follow up the ``advice``.
+    ``events`` are those that it rests on, by time; ``since`` (aware, UTC) is when it began, ``until``
+    when it ended, None if it still goes on at the end of the evidence. ``doubts`` are what the
+    evidence leaves open. The resources and addresses are all that its events touch, sorted.
     """
 
     rule: str
     severity: Severity
     sentence: str
     advice: str
-    doubts: tuple[str, ...]
+    commands: tuple[str, ...]
+    doubts: tuple[Reason, ...]
     since: datetime
     until: datetime | None
     account: str | None

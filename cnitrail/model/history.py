@@ -1,4 +1,4 @@
-"""Who held what, what was attached where: intervals, each bound with what it rests on."""
+"""Who held what, what was attached where: intervals, each bound with its basis."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,16 +12,20 @@ from cnitrail.model.recording import Unrecorded
 
 
 class Basis(StrEnum):
-    """What a bound rests on."""
+    """How a bound is known."""
 
     OBSERVED = "observed"
+    """The event is the change itself."""
     IMPLIED = "implied"
+    """The event shows that the change happened by then."""
     UNKNOWN = "unknown"
+    """No event shows the start."""
     OPEN = "open"
+    """No event shows an end."""
 
 
 class Bound(Struct, frozen=True, gc=False):
-    """A start or an end: the time (aware, UTC; None where no bound is known), its basis, its event."""
+    """A start or an end: the time (aware, UTC; None if it is not known), its basis, its event."""
 
     time: datetime | None
     basis: Basis
@@ -29,11 +33,11 @@ class Bound(Struct, frozen=True, gc=False):
 
     @property
     def shown(self) -> datetime | None:
-        """The time that is shown: none if a call found that it was over already, since when is not known."""
+        """Return the time to show; None for a termination that found the instance terminated already."""
         event = self.event
         if self.basis is not Basis.IMPLIED or event is None or event.effect is not Effect.TERMINATE:
             return self.time
-        return self.time if all(each.previous_state in ALIVE for each in event.subjects) else None
+        return self.time if all(subject.previous_state in ALIVE for subject in event.subjects) else None
 
 
 ALIVE = ("pending", "running", "stopping", "stopped")
@@ -44,8 +48,8 @@ OPEN = Bound(None, Basis.OPEN)
 UNKNOWN = Bound(None, Basis.UNKNOWN)
 
 
-class Attachment(Struct, frozen=True, gc=False):
-    """An interface on an instance, from ``start`` to ``end``."""
+class Attachment(Struct, frozen=True, gc=False, kw_only=True):
+    """An interface attached to an instance, from ``start`` to ``end``."""
 
     eni: str
     instance: str | None
@@ -54,37 +58,34 @@ class Attachment(Struct, frozen=True, gc=False):
     start: Bound
     end: Bound
     how: str
-    """How it is known: ``attach`` or ``launch`` is the call that made it, ``description`` and ``tag`` are
-    what the VPC CNI wrote on the interface when it made it, ``session`` are the instance's own calls."""
+    """How it is known: by the call that attached it (``attach``, ``launch``), by the ``description`` or
+    ``tag`` with which the VPC CNI created the interface, or by the instance's own calls (``session``)."""
     dies_with_instance: bool = False
-    """Whether the interface is deleted with the instance (deleteOnTermination), as far as is known."""
+    """True if the interface is known to be deleted with the instance (deleteOnTermination)."""
 
     def covers(self, time: datetime) -> bool:
-        """Whether the interface was attached at that second, both bounds included."""
+        """Return whether the interface was attached in a second; the seconds of both bounds count."""
         starts = self.start.time is None or self.start.time <= time
         return starts and (self.end.time is None or time <= self.end.time)
 
 
 class Tagged(Struct, frozen=True, gc=False):
-    """The EKS clusters that tags name from a time (aware, UTC) on.
-
-    ``by_aws`` if AWS alone can write such tags.
-    """
+    """The EKS clusters that tags name since a time (aware, UTC); ``by_aws`` if only AWS can write these."""
 
     since: datetime
     clusters: tuple[str, ...]
     by_aws: bool = False
 
 
-class Interface(Struct, frozen=True, gc=False):
-    """What the evidence says of one ENI over its whole life.
+class Interface(Struct, frozen=True, gc=False, kw_only=True):
+    """Everything known about one ENI.
 
-    ``mark`` is the instance that the VPC CNI made it for, with ``description`` or ``tag``, and
-    ``marked`` the time from which on that is written there: only a mark that was written at creation,
-    by the instance itself or by the CNI, is one. Any other is ``claimed``. ``deleted`` is implied if a
-    termination took the interface along. ``alive`` is the last time at which an event shows that it exists.
-    ``tagged`` are the clusters that its tags name, each from a time on. ``disputed_owner`` means that calls
-    of several accounts or Regions name it, and none of them made it.
+    ``mark`` is the instance that the VPC CNI created it for, and where that was written (``description`` or
+    ``tag``), since the time ``marked``: it must have been written at creation, by the instance itself or by
+    the CNI. Any other such text is only ``claimed``. ``deleted`` is implied if the ENI was deleted with its
+    instance. ``alive`` is the last time at which an event shows that it exists. ``tagged`` are the clusters
+    that its tags name over time. ``disputed_owner`` means that calls of several accounts or Regions name it,
+    and none of these calls created it.
     """
 
     eni: str
@@ -105,34 +106,45 @@ class Interface(Struct, frozen=True, gc=False):
 
     @property
     def place(self) -> AccountRegion:
-        """The account and Region that it belongs to."""
+        """Return the account and Region that own it."""
         return self.account, self.region
 
     def mark_at(self, time: datetime) -> tuple[str, str] | None:
-        """The mark of the CNI, if it was written by then."""
+        """Return the mark of the CNI, if it was written by then; else None."""
         return self.mark if self.marked is not None and self.marked <= time else None
 
     def attachment_at(self, time: datetime) -> Attachment | None:
-        """The attachment that covers a second; of two that share it, the later one."""
+        """Return the attachment that covers a second, the later of two; None if none does."""
         for attachment in reversed(self.attachments):
             if attachment.covers(time):
                 return attachment
         return None
 
 
-class Lease(Struct, frozen=True, gc=False):
-    """An interval in which an ENI held an address or a prefix.
+class Certainty(Struct, frozen=True, gc=False, kw_only=True):
+    """How far a lease can be relied on, beyond the bounds that are shown."""
 
-    Beside the bounds that are shown, a lease knows how far it may reach and what it may be doubted
-    for: ``earliest`` is the first moment at which it may have begun where ``start.time`` is
-    None (None: any time before); ``proven`` is the last moment at which an event shows the address
-    on the ENI; ``released`` says that the end is a release of this very address, which proves
-    that it was held until then: since ``retaken``, where a call gave it to the ENI once more;
-    from ``doubt_from`` on, another ENI may have taken the address;
-    ``contested`` says that the order of calls within its first second is not known, and
-    ``rivals`` are the other ENIs that took the address in it; ``settled`` is the time of the release
-    that told later which of them came last, as far as no call between is missing.
-    """
+    earliest_start: datetime | None = None
+    """First moment at which the lease may have started if its start has no time; None: any time before."""
+    last_seen: datetime | None = None
+    """Last time at which an event shows the address on the ENI."""
+    released: bool = False
+    """True if a release of this very address ended the lease: that proves that the ENI held it until then."""
+    assigned_again: datetime | None = None
+    """Time of the last call that assigned the address to the same ENI again: a release at the end proves
+    only the time since then."""
+    takeover_from: datetime | None = None
+    """Time from which an ENI of unknown VPC may have taken the address; None if none can have."""
+    contested: bool = False
+    """True if the order of the calls in the first second of the lease is not known."""
+    rivals: tuple[str, ...] = ()
+    """The other ENIs that took the address in the first second of the lease."""
+    settled_at: datetime | None = None
+    """Time of a later release that shows which of the rivals came last, if no call in between is missing."""
+
+
+class Lease(Struct, frozen=True, gc=False, kw_only=True):
+    """An interval in which an ENI held an address or a prefix."""
 
     held: Held
     kind: HoldingKind
@@ -140,31 +152,24 @@ class Lease(Struct, frozen=True, gc=False):
     vpc: str | None
     start: Bound
     end: Bound
-    earliest: datetime | None = None
-    proven: datetime | None = None
-    released: bool = False
-    retaken: datetime | None = None
-    doubt_from: datetime | None = None
-    contested: bool = False
-    rivals: tuple[str, ...] = ()
-    settled: datetime | None = None
+    certainty: Certainty = Certainty()
 
-    def reach(self) -> datetime | None:
-        """The first moment that the lease may cover; None for any time before."""
-        return self.start.time or self.earliest
+    def possible_start(self) -> datetime | None:
+        """Return the first moment that the lease may cover; None for any time before."""
+        return self.start.time or self.certainty.earliest_start
 
 
 class SetAside(StrEnum):
-    """Why an event moves nothing in the history."""
+    """Why an event changes nothing in the history."""
 
     FOREIGN = "other-owner"
-    """It names an interface or instance that belongs to another account or Region."""
+    """It names an interface or instance of another account or Region."""
     UNPROVEN = "not-proven"
-    """No digest vouches for it, and it names what proven records speak of."""
+    """Digests do not prove it, and it names what proven records name."""
 
 
-class Instance(Struct, frozen=True, gc=False):
-    """What the evidence says of one instance."""
+class Instance(Struct, frozen=True, gc=False, kw_only=True):
+    """Everything known about one instance."""
 
     instance: str
     account: str | None
@@ -176,14 +181,14 @@ class Instance(Struct, frozen=True, gc=False):
     launched: Bound
     ended: Bound
     alive: datetime | None = None
-    """The last time at which an event shows that it is not terminated."""
+    """Last time at which an event shows that it is not terminated."""
 
 
 class Cluster(Struct, frozen=True, gc=False):
-    """The EKS clusters that something belongs to, and whose tags say so.
+    """The EKS cluster of an interface or instance, by tags.
 
-    ``names`` are several if tags disagree. ``basis`` is ``tag`` (the interface's) or ``instance-tag``;
-    ``by_aws`` if AWS alone can write the tag.
+    There are several ``names`` if tags disagree. ``basis`` is ``tag`` (the interface's) or ``instance-tag``;
+    ``by_aws`` if only AWS can write the tag.
     """
 
     names: tuple[str, ...] = ()
@@ -192,18 +197,18 @@ class Cluster(Struct, frozen=True, gc=False):
 
     @property
     def name(self) -> str | None:
-        """The one cluster; None if there is none, or if tags name several."""
+        """Return the cluster; None if tags name none, or several."""
         return self.names[0] if len(self.names) == 1 else None
 
 
 def tagged_at(tagged: tuple[Tagged, ...], time: datetime | None) -> Tagged | None:
-    """What the tags say at a time, or last of all."""
-    known = [each for each in tagged if time is None or each.since <= time]
+    """Return what tags name at a time, or at last if the time is None; None if they name nothing yet."""
+    known = [one for one in tagged if time is None or one.since <= time]
     return known[-1] if known else None
 
 
-class History(Struct, frozen=True, gc=False):
-    """The rebuilt past."""
+class History(Struct, frozen=True, gc=False, kw_only=True):
+    """Everything that the events show: interfaces, instances, leases, callers."""
 
     events: tuple[Event, ...]
     interfaces: Mapping[str, Interface]
@@ -211,36 +216,37 @@ class History(Struct, frozen=True, gc=False):
     leases: tuple[Lease, ...]
     """Sorted by address, then by start."""
     holders: Mapping[Held, tuple[tuple[Lease, ...], ...]]
-    """The leases of each address or prefix, a group for each VPC (for each ENI whose VPC is not
-    known); in a group one follows the other."""
+    """The leases of each address or prefix, one group for each VPC (for each ENI of unknown VPC); those of a
+    group are in order."""
     actors: Mapping[str, Actor]
-    """The completed actor of each event, by the event's key."""
+    """The completed caller of each event, by event key."""
     attachments: Mapping[str, str]
-    """The ENI by attachment id, where the evidence connects them."""
+    """ENIs by attachment ID, if the evidence connects the two."""
     associations: Mapping[str, tuple[str | None, str | None]]
-    """(ENI, instance) by the association id of a trunk or of a public address."""
+    """(ENI, instance) by the association ID of a trunk or of a public address."""
     set_aside: Mapping[str, SetAside] = {}
-    """The events that move nothing, by key, with the reason."""
+    """The events that change nothing, by key, with the reason."""
     proven: frozenset[str] | None = None
-    """The events that digests vouch for, by key; None if that was not asked."""
+    """Keys of the events that digests prove; None if verification was not asked for."""
     sessions_aside: tuple[IssuedSession, ...] = ()
-    """The credentials that no digest vouches for, of callers that proven records have: they name nobody."""
+    """Sessions that digests do not prove, with the credentials of callers in proven records: they identify no
+    caller."""
     unproven: frozenset[str] = frozenset()
-    """The interfaces that only records speak of that no digest vouches for; empty unless that was asked."""
+    """Interfaces that only unproven records name; empty if verification was not asked for."""
     unrecorded: tuple[Unrecorded, ...] = ()
-    """The times in which trails did not record EC2's write calls, by start; also those that are known from
-    LookupEvents alone, which has the calls of that time all the same."""
+    """The times in which trails did not record EC2's write calls, by start; also those known from
+    LookupEvents alone, although it returns the calls of that time."""
 
     def attachment_of(self, eni: str | None, time: datetime) -> Attachment | None:
-        """Where an interface is attached in a second, with what that is known by (``how``)."""
+        """Return the attachment of an interface in a second; None if none is known."""
         interface = self.interfaces.get(eni or "")
         return interface.attachment_at(time) if interface is not None else None
 
     def instance_of(self, eni: str | None, time: datetime) -> tuple[str | None, str | None]:
-        """The instance of an interface in a second, and how that is known; (None, None) if it is not.
+        """Return the instance of an interface in a second, and how that is known; (None, None) if it is not.
 
-        All that names the instance of an interface asks this. Without an attachment it is the one that the
-        VPC CNI made it for, unless it was ever on another.
+        Every answer takes it from here. Without an attachment it is the instance that the VPC CNI created
+        the interface for, unless the interface was ever attached to another one.
         """
         interface = self.interfaces.get(eni or "")
         if interface is None:
@@ -249,17 +255,18 @@ class History(Struct, frozen=True, gc=False):
         if attachment is not None and attachment.instance is not None:
             return attachment.instance, attachment.how
         mark = interface.mark_at(time)
-        is_unused = all(each.instance in (None, mark[0]) for each in interface.attachments) if mark else False
-        return mark if mark is not None and is_unused else (None, None)
+        if mark is None or any(known.instance not in (None, mark[0]) for known in interface.attachments):
+            return None, None
+        return mark
 
     def cluster_of(self, eni: str | None, instance: str | None, time: datetime | None) -> Cluster:
-        """The EKS cluster of an interface at a time (None: at last), by its tags, else its instance's.
+        """Return the EKS cluster of an interface at a time (None: at last), by its tags or its instance's.
 
-        All that names the cluster of an interface or instance asks this.
+        Every answer takes the cluster of an interface or instance from here.
         """
         interface, node = self.interfaces.get(eni or ""), self.instances.get(instance or "")
-        for thing, basis in ((interface, "tag"), (node, "instance-tag")):
-            known = tagged_at(thing.tagged, time) if thing is not None else None
+        for resource, basis in ((interface, "tag"), (node, "instance-tag")):
+            known = tagged_at(resource.tagged, time) if resource is not None else None
             if known is not None:
                 return Cluster(known.clusters, basis, known.by_aws)
         return Cluster()

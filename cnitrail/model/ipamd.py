@@ -1,4 +1,4 @@
-"""What ipamd, the VPC CNI's address manager, says of its own pool."""
+"""The pool as ipamd, the VPC CNI's address manager, reports it."""
 
 from datetime import datetime
 
@@ -8,10 +8,10 @@ from cnitrail.model.event import Held
 
 
 class KeptAddress(Struct, frozen=True):
-    """An address that ipamd keeps on an interface.
+    """An address in ipamd's pool.
 
-    ``pod`` is ``namespace/name``; None where no pod has the address, or ipamd does not say which.
-    ``assigned`` is since when it has it (aware, UTC).
+    ``pod`` is ``namespace/name``; None if no pod has the address, or ipamd does not name it. ``assigned`` is
+    since when the pod has it (aware, UTC).
     """
 
     ip: Held
@@ -20,13 +20,13 @@ class KeptAddress(Struct, frozen=True):
     assigned: datetime | None
 
 
-class IpamdPool(Struct, frozen=True):
-    """The numbers of a pool, None where they are not told, and what it consists of.
+class IpamdPool(Struct, frozen=True, kw_only=True):
+    """The numbers of a pool, None if ipamd does not report them, and its interfaces and addresses.
 
-    ``total`` counts addresses for pods (of a prefix 16), ``assigned`` those that pods have; neither
-    counts an interface's primary address. ``enis`` includes the first interface. ``blocks`` are the
-    addresses and prefixes of each of the ``interfaces``, as (ENI, address or prefix); ``addresses``
-    are single ones, of a prefix those that a pod has or had.
+    ``total`` counts addresses for pods (16 for a prefix), ``assigned`` those that pods have; neither counts
+    the primary address of an interface. ``enis`` includes the first interface. ``blocks`` are the addresses
+    and prefixes of each of the ``interfaces``, as (ENI, address or prefix); ``addresses`` are single
+    addresses; of a prefix, those that a pod has or had.
     """
 
     total: int | None = None

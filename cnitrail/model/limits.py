@@ -1,17 +1,16 @@
-"""What an instance type can carry."""
+"""The ENI and address limits of an instance type."""
 
 from msgspec import Struct
 
-PREFIX_SIZE = 16
-"""Addresses in a delegated IPv4 prefix: a /28."""
+from cnitrail.model.ec2 import PREFIX_SIZE
 
 
-class Limits(Struct, frozen=True):
-    """How many interfaces and IPv4 addresses EC2 lets an instance type have.
+class Limits(Struct, frozen=True, kw_only=True):
+    """The maximum number of ENIs and IPv4 addresses of an instance type.
 
-    ``enis`` counts those of the default network card, of ``cards`` in all: the VPC CNI gives pods
-    addresses on no other unless it is told to. ``ipv4_per_eni`` includes the primary address.
-    ``prefixes`` tells whether an interface may hold prefixes in place of secondary addresses.
+    ``enis`` are those of the default network card (of ``cards``): by default the VPC CNI uses no other card
+    for pods. ``ipv4_per_eni`` includes the primary address. With ``prefixes``, an ENI may have prefixes
+    instead of secondary addresses.
     """
 
     instance_type: str
@@ -22,29 +21,29 @@ class Limits(Struct, frozen=True):
 
     @property
     def secondary_per_eni(self) -> int:
-        """Places of an interface for secondary addresses, or for prefixes."""
+        """Number of secondary addresses, or of prefixes, per ENI."""
         return self.ipv4_per_eni - 1
 
     @property
     def addresses(self) -> int:
-        """Addresses that the whole instance may have, primary ones included, without prefixes."""
+        """Number of addresses of the whole instance, including primary ones, without prefixes."""
         return self.enis * self.ipv4_per_eni
 
     @property
     def secondary(self) -> int:
-        """Addresses that pods may have: the most that ipamd can hold without prefixes."""
+        """Number of addresses for pods without prefixes."""
         return self.enis * self.secondary_per_eni
 
     @property
     def in_prefixes(self) -> int:
-        """Addresses that pods may have where every place holds a prefix; 0 where none may."""
+        """Number of addresses for pods with prefixes only; 0 if the type does not support prefixes."""
         return self.secondary * PREFIX_SIZE if self.prefixes else 0
 
     @property
     def max_pods(self) -> int:
-        """The pods that a node is made for: those with an address, and two that use the node's own.
+        """Maximum number of pods: those with an address, and two that use the node's own address.
 
-        As in misc/eni-max-pods.txt of amazon-vpc-cni-k8s. A node that delegates prefixes is often
-        told another number.
+        As in misc/eni-max-pods.txt of amazon-vpc-cni-k8s. Nodes with prefix delegation are often configured
+        with another number.
         """
         return self.secondary + 2

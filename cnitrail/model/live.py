@@ -1,4 +1,4 @@
-"""What EC2 itself says of interfaces and instances, and how the rebuilt state compares with it."""
+"""Interfaces and instances as EC2 describes them, compared with the rebuilt state."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,12 +9,13 @@ from msgspec import Struct
 from cnitrail.model.answer import HeldEntry, StateEntry
 from cnitrail.model.coverage import AccountRegion
 from cnitrail.model.event import Holding
+from cnitrail.model.reason import Reason
 
 
 class Listing(Struct, frozen=True):
-    """What DescribeNetworkInterfaces or DescribeInstances answered, as JSON in the AWS CLI's form.
+    """The output of DescribeNetworkInterfaces or DescribeInstances, as JSON in the AWS CLI's form.
 
-    ``account`` and ``region`` are those that were asked; None of what somebody kept in a file.
+    ``account`` and ``region`` are where it was called; None for a file.
     """
 
     uri: str
@@ -23,10 +24,10 @@ class Listing(Struct, frozen=True):
     text: bytes
 
 
-class LiveInterface(Struct, frozen=True):
-    """An interface as EC2 describes it. ``attached`` (aware, UTC) is when it came to its instance.
+class LiveInterface(Struct, frozen=True, kw_only=True):
+    """An interface as EC2 describes it; ``attached`` (aware, UTC) is when it was attached.
 
-    ``mark`` is the instance that the VPC CNI's description or tag names, with which of the two.
+    ``mark`` is the instance that the VPC CNI's description or tag names, and which of the two.
     """
 
     eni: str
@@ -49,7 +50,7 @@ class LiveInterface(Struct, frozen=True):
 
 
 class LiveInstance(Struct, frozen=True):
-    """An instance as EC2 describes it; ``state`` in EC2's own word, as ``running``."""
+    """An instance as EC2 describes it; ``state`` is EC2's own, such as ``running``."""
 
     instance: str
     state: str | None
@@ -57,7 +58,7 @@ class LiveInstance(Struct, frozen=True):
 
 
 class Described(Struct, frozen=True):
-    """What one listing says. ``complete`` where it says that nothing follows."""
+    """The content of one listing; ``complete`` if no further page follows."""
 
     interfaces: tuple[LiveInterface, ...]
     instances: tuple[LiveInstance, ...]
@@ -66,10 +67,10 @@ class Described(Struct, frozen=True):
 
 
 class Present(Struct, frozen=True):
-    """All that EC2 said, by id.
+    """Everything that EC2 described, by ID.
 
-    Of the accounts and Regions in ``whole`` every interface is there; of those in ``attached`` every
-    one that is on an instance.
+    All interfaces of the accounts and Regions in ``whole`` are there, and all attached interfaces of those in
+    ``attached``.
     """
 
     interfaces: Mapping[str, LiveInterface]
@@ -79,34 +80,34 @@ class Present(Struct, frozen=True):
 
 
 class Match(StrEnum):
-    """How the trail's state compares with EC2's, what differs first."""
+    """How the rebuilt state compares with EC2, differences first."""
 
     GONE = "gone"
-    """In the trail's state, and not there."""
+    """Only in the rebuilt state, not in EC2."""
     DIFFERS = "differs"
-    """There, but with other addresses, or on another instance."""
+    """In both, with other addresses or on another instance."""
     MISSING = "missing"
-    """There, and missing from the trail's state."""
+    """Only in EC2, not in the rebuilt state."""
     UNCHECKED = "unchecked"
-    """In the trail's state, and not asked for."""
+    """In the rebuilt state, and EC2 was not asked about it."""
     SAME = "same"
 
 
-class ComparedAddress(HeldEntry, frozen=True):
+class ComparedAddress(HeldEntry, frozen=True, kw_only=True):
     """An address with how it compares, and why it may differ."""
 
     match: Match
-    reason: str | None
+    reason: Reason | None
 
 
 class ComparedEntry(StateEntry, frozen=True, kw_only=True):
     """An interface with how it compares, and why it may differ.
 
-    Fields that state entries have are the trail's; of an interface that is missing from it they are
-    EC2's. ``live_instance`` is the instance that EC2 names.
+    The fields of a state entry are those of the rebuilt state; if the interface is missing from it, they are
+    EC2's. ``live_instance`` is the instance in EC2.
     """
 
     match: Match
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     live_instance: str | None
     addresses: tuple[ComparedAddress, ...]

@@ -1,4 +1,4 @@
-"""Answers to ``pool``, as they are shown: field names are the JSON's own (design contract)."""
+"""Answers to ``pool`` as they are shown: field names are those of the JSON output."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -6,18 +6,19 @@ from enum import StrEnum
 from msgspec import Struct
 
 from cnitrail.model.event import Held
+from cnitrail.model.reason import Reason
 
 
 class EventRef(Struct, frozen=True):
-    """An event, named."""
+    """A reference to an event."""
 
     time: datetime
     event: str
     event_id: str | None
 
 
-class PoolLimits(Struct, frozen=True):
-    """What the instance type can carry; ``pool`` and ``prefix_pool`` count addresses for pods."""
+class PoolLimits(Struct, frozen=True, kw_only=True):
+    """Limits of the instance type; ``pool`` and ``prefix_pool`` count addresses for pods."""
 
     enis: int
     ipv4_per_eni: int
@@ -27,11 +28,11 @@ class PoolLimits(Struct, frozen=True):
     max_pods: int
 
 
-class PoolSize(Struct, frozen=True):
-    """What interfaces of a node hold from a second on.
+class PoolSize(Struct, frozen=True, kw_only=True):
+    """What the interfaces of a node hold since a second.
 
-    ``pool`` counts as the CNI does (awscni_total_ip_addresses): secondary addresses and those in
-    prefixes, without the interfaces' own ``primary`` ones. ``held`` is what the subnets lose.
+    ``pool`` counts as the CNI does (awscni_total_ip_addresses): secondary addresses and those in prefixes,
+    without the ``primary`` address of each interface. ``held`` are all addresses taken from the subnets.
     """
 
     time: datetime
@@ -45,14 +46,14 @@ class PoolSize(Struct, frozen=True):
 
 
 class ErrorCount(Struct, frozen=True):
-    """How often EC2 refused with one code."""
+    """How often EC2 refused calls with one error code."""
 
     code: str
     count: int
 
 
-class CallCount(Struct, frozen=True):
-    """How often an API of EC2 was called; ``by_cni`` of those calls are known to be the CNI's own."""
+class CallCount(Struct, frozen=True, kw_only=True):
+    """How often an EC2 API was called; ``by_cni`` are the calls known to be the CNI's own."""
 
     event: str
     calls: int
@@ -62,28 +63,28 @@ class CallCount(Struct, frozen=True):
 
 
 class Mode(StrEnum):
-    """What the CNI fills an interface with."""
+    """What the CNI assigns to interfaces: single addresses or prefixes."""
 
     SECONDARY = "secondary"
     PREFIX = "prefix"
 
 
 class Values(Struct, frozen=True):
-    """Values of a setting, both included; ``most`` is None where any larger one does the same."""
+    """A range of values of a setting, both included; ``most`` is None if larger values behave the same."""
 
     least: int
     most: int | None
 
 
 class Versions(Struct, frozen=True):
-    """Versions of the CNI, both included; ``until`` is None for those of today."""
+    """A range of CNI versions, both included; ``until`` is None for the current version."""
 
     since: str
     until: str | None
 
 
 class Pods(Struct, frozen=True):
-    """A number of pods with an address of the pool, at some time within a span."""
+    """A number of pods with an address of the pool, at some time between two times."""
 
     pods: int
     since: datetime
@@ -91,7 +92,7 @@ class Pods(Struct, frozen=True):
 
 
 class PodRange(Struct, frozen=True):
-    """How many pods had an address of the pool at a time, as far as the fitting settings tell."""
+    """How many pods had an address of the pool at a time, by the settings that fit."""
 
     time: datetime
     least: int
@@ -99,18 +100,18 @@ class PodRange(Struct, frozen=True):
 
 
 class ClosedSpan(Struct, frozen=True):
-    """A span of time, both ends included."""
+    """A time range that includes both of its ends: the seconds of two events."""
 
     since: datetime
     until: datetime
 
 
-class Candidate(Struct, frozen=True):
-    """Settings that explain every call of a period; a setting that plays no part in it is None.
+class Candidate(Struct, frozen=True, kw_only=True):
+    """Settings that explain every call of a period; a setting without effect is None.
 
-    ``pods_at_least`` and ``pods_at_most`` are what these settings need to explain it. ``held_back`` is
-    a time in which they would have made the CNI act, and it did not: they fit only if something kept it
-    from that (a cordoned node, MAX_ENI, a reserved slot).
+    ``pods_at_least`` and ``pods_at_most`` are the pod counts that these settings assume. ``held_back`` is a
+    time in which they would have made the CNI act, and it did not: they fit only if something prevented it (a
+    cordoned node, MAX_ENI, a reserved slot).
     """
 
     mode: Mode
@@ -123,11 +124,11 @@ class Candidate(Struct, frozen=True):
     held_back: ClosedSpan | None = None
 
 
-class PoolBatch(Struct, frozen=True):
-    """What one call of the CNI did to the pool, and what that tells.
+class PoolBatch(Struct, frozen=True, kw_only=True):
+    """What one call of the CNI did to the pool, and what that means.
 
-    ``change`` is in addresses, or in prefixes of 16 where ``prefixes``; ``room`` is how many of these
-    the interface could have taken, None where nothing was added. ``pool`` are the addresses then.
+    ``change`` is in addresses, or in prefixes of 16 if ``prefixes``; ``room`` is how many of these the
+    interface had room for, None if nothing was added. ``pool`` is the size of the pool after the call.
     """
 
     by: EventRef
@@ -139,11 +140,11 @@ class PoolBatch(Struct, frozen=True):
     meaning: str
 
 
-class RuledOut(Struct, frozen=True):
-    """What fits no more, and the event that rules it out.
+class RuledOut(Struct, frozen=True, kw_only=True):
+    """What no longer fits, and the event that rules it out.
 
-    Versions; or a mode with all its settings; or, where ``targets`` are named, these in that mode: all
-    pairs of the two where they are two.
+    Either versions; or a mode with all its settings; or, if targets are set, these in that mode: all pairs of
+    the two if there are two.
     """
 
     versions: Versions | None
@@ -156,11 +157,11 @@ class RuledOut(Struct, frozen=True):
     because: str
 
 
-class SettingsPeriod(Struct, frozen=True):
-    """The settings that fit while aws-node ran with the same ones: it reads them when it starts.
+class SettingsPeriod(Struct, frozen=True, kw_only=True):
+    """The settings that fit for a period in which aws-node did not restart: it reads them at start.
 
-    ``begins`` tells how the start is known. ``until`` is None at the end of the evidence. ``pool_before``
-    to ``enis_after`` are what the node held for pods at its two ends.
+    ``begins`` is how the start is known. ``until`` is None at the end of the evidence. ``pool_before`` to
+    ``enis_after`` are what the node held for pods at the start and the end of the period.
     """
 
     since: datetime
@@ -178,15 +179,15 @@ class SettingsPeriod(Struct, frozen=True):
 
 
 class Unsettled(Struct, frozen=True):
-    """A time of which no settings are concluded, and why."""
+    """A time for which no settings are concluded, and why."""
 
     since: datetime
     until: datetime | None
-    because: str
+    because: Reason
 
 
-class Usage(Struct, frozen=True):
-    """The size of a simulated pool from a second on."""
+class Usage(Struct, frozen=True, kw_only=True):
+    """The size of a simulated pool since a second."""
 
     time: datetime
     pool: int
@@ -196,7 +197,7 @@ class Usage(Struct, frozen=True):
 
 
 class Wait(Struct, frozen=True):
-    """A span in which pods had no address; ``pods`` is the most at once."""
+    """A time in which pods waited for an address; ``pods`` is their maximum."""
 
     instance: str
     since: datetime
@@ -204,12 +205,12 @@ class Wait(Struct, frozen=True):
     pods: int
 
 
-class Drain(Struct, frozen=True):
+class Drain(Struct, frozen=True, kw_only=True):
     """Calls of one API against EC2's token bucket for it, of one account and Region.
 
-    ``observed`` are the calls that the trail has; None of those that read, which are not looked at.
-    ``most_per_second`` is the busiest second, ``least_tokens`` how far the bucket was drained, and
-    ``throttled`` how many calls it would have refused if nobody else had called.
+    ``observed`` are the calls in the logs; None for calls that only read, which are not counted.
+    ``most_per_second`` is the maximum in one second, ``least_tokens`` the minimum of tokens left, and
+    ``throttled`` how many calls EC2 would have refused without any other callers.
     """
 
     event: str
@@ -222,11 +223,11 @@ class Drain(Struct, frozen=True):
     throttled: int
 
 
-class WhatIf(Struct, frozen=True):
-    """What other settings would have meant, for the same pods.
+class WhatIf(Struct, frozen=True, kw_only=True):
+    """What other settings would have meant for the same pods.
 
-    ``demand`` is ``history`` or ``file``. ``lower_bound``: there may have been more pods than the
-    history shows, so all of this is the least. ``mean_pool`` is over time.
+    ``demand`` is ``history`` or ``file``. ``lower_bound`` means that there may have been more pods than the
+    history shows, so all numbers are minimums. ``mean_pool`` is the average over time.
     """
 
     settings: dict[str, int | bool]
@@ -246,7 +247,7 @@ class WhatIf(Struct, frozen=True):
 
 
 class Compared(Struct, frozen=True):
-    """A number that ipamd tells beside the one that the trail shows; None where one is silent."""
+    """A number of ipamd and the one in the logs; None if either does not have it."""
 
     what: str
     ipamd: int | None
@@ -254,10 +255,10 @@ class Compared(Struct, frozen=True):
     same: bool | None
 
 
-class PodAddress(Struct, frozen=True):
-    """An address that ipamd keeps, and the pod that has it (None where none has).
+class PodAddress(Struct, frozen=True, kw_only=True):
+    """An address in ipamd's pool, and the pod that has it (None if no pod has).
 
-    ``in_trail`` tells whether the trail shows it on that interface as well.
+    ``in_trail`` is whether the logs also show it on that interface.
     """
 
     ip: Held
@@ -267,8 +268,8 @@ class PodAddress(Struct, frozen=True):
     in_trail: bool
 
 
-class AgainstIpamd(Struct, frozen=True):
-    """What ipamd itself says, beside the trail's last word."""
+class AgainstIpamd(Struct, frozen=True, kw_only=True):
+    """ipamd's own numbers, compared with the end of the logs."""
 
     source: str
     trail_until: datetime | None
@@ -277,11 +278,11 @@ class AgainstIpamd(Struct, frozen=True):
     only_in_trail: tuple[Held, ...]
 
 
-class PoolEntry(Struct, frozen=True):
+class PoolEntry(Struct, frozen=True, kw_only=True):
     """The address pool of one node, or of several together (``instance`` is then None).
 
-    ``until`` is its termination, ``known_until`` that or the end of the evidence. ``complete`` says that
-    the evidence has the node from its launch on; else sizes are the least.
+    ``until`` is its termination, ``known_until`` that or the end of the evidence. ``complete`` means that the
+    evidence covers the node since its launch; else sizes are minimums.
     """
 
     instance: str | None

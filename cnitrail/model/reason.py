@@ -1,12 +1,97 @@
-"""Why an answer is not beyond doubt: a code for programs, a sentence for people."""
+"""Why an answer is what it is, and what leaves it in doubt: a code for programs, a sentence for people."""
 
 from enum import StrEnum
 
 from msgspec import Struct
 
+from cnitrail.model.event import Event
+
 
 class ReasonCode(StrEnum):
-    """What lowers the confidence in an answer. The values are part of the JSON contract."""
+    """What a reason says. The values are part of the JSON contract; ``MEANING`` describes each."""
+
+    # what the evidence does not cover, and what of it cannot be trusted
+    LOG_GAP = "log-gap"
+    MISSING_FILE = "missing-file"
+    UNREAD_FILE = "unread-file"
+    ALTERED_FILE = "altered-file"
+    TRAIL_STOPPED = "trail-stopped"
+    TRAIL_NARROWED = "trail-narrowed"
+    TRAIL_DELETED = "trail-deleted"
+    BEFORE_EVIDENCE = "before-evidence"
+    AFTER_EVIDENCE = "after-evidence"
+    NO_EVIDENCE = "no-evidence"
+    COVERAGE_UNKNOWN = "coverage-unknown"
+    UNREAD_RECORD = "unread-record"
+    RECORDS_DISAGREE = "records-disagree"
+    DAMAGED_FILE = "damaged-file"
+    OWNER_DISPUTED = "owner-disputed"
+    OTHER_OWNER = "other-owner"
+    OUTRANKED = "outranked"
+    PROVEN = "proven"
+    NOT_PROVEN = "not-proven"
+    PARTLY_UNREAD = "partly-unread"
+
+    # who: how an address came and went
+    ASSIGNED = "assigned"
+    HELD_UNTIL = "held-until"
+    NO_ASSIGNMENT_SEEN = "no-assignment-seen"
+    RELEASED = "released"
+    ENI_DELETED = "eni-deleted"
+    INSTANCE_TERMINATED = "instance-terminated"
+    SEEN_ELSEWHERE = "seen-elsewhere"
+    NEXT_HOLDER = "next-holder"
+    NEVER_SEEN = "never-seen"
+    OUTSIDE_FILTER = "outside-filter"
+
+    # who: what leaves the holder in doubt
+    SAME_SECOND = "same-second"
+    ORDER_UNKNOWN = "order-unknown"
+    OTHER_VPC = "other-vpc"
+    VPC_UNKNOWN = "vpc-unknown"
+    CHANGE_UNKNOWN = "change-unknown"
+    START_UNKNOWN = "start-unknown"
+    NO_RELEASE_SEEN = "no-release-seen"
+    IMPLIED_END = "implied-end"
+    MAY_BE_TAKEN = "may-be-taken"
+
+    # who: what leaves its instance in doubt
+    INSTANCE_INFERRED = "instance-inferred"
+    ATTACHED_SAME_SECOND = "attached-same-second"
+    ATTACH_TIME_UNKNOWN = "attach-time-unknown"
+    DETACH_TIME_UNKNOWN = "detach-time-unknown"
+    INSTANCE_END_UNKNOWN = "instance-end-unknown"
+    NO_LATER_SIGN = "no-later-sign"
+
+    # who: a question that cannot be read
+    UNREADABLE_QUESTION = "unreadable-question"
+
+    # state --live
+    CHANGED_LATER = "changed-later"
+    NOT_LOGGED = "not-logged"
+    OTHER_INSTANCE = "other-instance"
+    DELETED_IN_EVIDENCE = "deleted-in-evidence"
+    NOT_ASKED = "not-asked"
+
+    # pool: why no settings are concluded
+    LIMITS_UNKNOWN = "limits-unknown"
+    TYPE_UNKNOWN = "type-unknown"
+    IPV6_PODS = "ipv6-pods"
+    NETWORK_CARDS = "network-cards"
+    CNI_CALL_FAILED = "cni-call-failed"
+    CHANGED_BY_OTHERS = "changed-by-others"
+    UNEXPLAINED = "unexplained"
+
+    # findings: what the evidence leaves open
+    LOSER_NOT_SEEN_AGAIN = "loser-not-seen-again"
+    PREVIOUS_HOLDER_UNKNOWN = "previous-holder-unknown"
+    BUCKET_NOT_DRAINED = "bucket-not-drained"
+    NO_SUCH_CALLS = "no-such-calls"
+    SERVICE_MAY_USE_IT = "service-may-use-it"
+    CLEANUP_PENDING = "cleanup-pending"
+    OTHER_PROCESS = "other-process"
+    OTHER_TRAIL = "other-trail"
+    PARTLY_RECORDED = "partly-recorded"
 
 
 class Reason(Struct, frozen=True, gc=False):
@@ -15,3 +100,81 @@ class Reason(Struct, frozen=True, gc=False):
     code: ReasonCode
     text: str
     events: tuple[str, ...] = ()
+
+    @classmethod
+    def citing(cls, code: ReasonCode, text: str, *events: Event | None) -> "Reason":
+        """Return a reason with the IDs of those of the events that have one."""
+        ids = (event.event_id for event in events if event is not None)
+        return cls(code, text, tuple(event_id for event_id in ids if event_id is not None))
+
+
+MEANING: dict[ReasonCode, str] = {
+    ReasonCode.LOG_GAP: "Little or nothing was read of a time, so events of it may be missing.",
+    ReasonCode.MISSING_FILE: "A digest lists a log file that was not found.",
+    ReasonCode.UNREAD_FILE: "A log file or record of that time could not be read.",
+    ReasonCode.ALTERED_FILE: "A log file was changed after delivery, so its records are not used.",
+    ReasonCode.TRAIL_STOPPED: "The trail was stopped (StopLogging) for a time.",
+    ReasonCode.TRAIL_NARROWED: "The trail's event selectors left out write events for a time.",
+    ReasonCode.TRAIL_DELETED: "The trail was deleted.",
+    ReasonCode.BEFORE_EVIDENCE: "The time, ENI or node is older than the evidence.",
+    ReasonCode.AFTER_EVIDENCE: "The time, or the change, is later than the end of the evidence.",
+    ReasonCode.NO_EVIDENCE: "The evidence has nothing of the account and Region.",
+    ReasonCode.COVERAGE_UNKNOWN: "Nothing shows which other events of that time were logged.",
+    ReasonCode.UNREAD_RECORD: "A record that names the address could not be read.",
+    ReasonCode.RECORDS_DISAGREE: "Records of one event differ, and nothing shows which is true.",
+    ReasonCode.DAMAGED_FILE: "An event that the answer rests on comes from a damaged file.",
+    ReasonCode.OWNER_DISPUTED: "Records of several accounts or Regions name the ENI.",
+    ReasonCode.OTHER_OWNER: "A record is not used: its resource belongs to another account or Region.",
+    ReasonCode.OUTRANKED: "A record is not used: no digest covers it, and verified ones name its resource.",
+    ReasonCode.PROVEN: "CloudTrail's digests prove that no event of the time is missing or changed.",
+    ReasonCode.NOT_PROVEN: "CloudTrail's digests do not cover all of the time.",
+    ReasonCode.PARTLY_UNREAD: "Not all evidence of the time was read, so digests prove nothing.",
+    ReasonCode.ASSIGNED: "The call that assigned the address.",
+    ReasonCode.HELD_UNTIL: "The address was held until a call released it; no event shows since when.",
+    ReasonCode.NO_ASSIGNMENT_SEEN: "An event shows the address on the ENI, and none assigns it.",
+    ReasonCode.RELEASED: "The call that released the address.",
+    ReasonCode.ENI_DELETED: "The call that deleted the ENI with the address.",
+    ReasonCode.INSTANCE_TERMINATED: "The instance was terminated, and its ENIs may be deleted with it.",
+    ReasonCode.SEEN_ELSEWHERE: "A call shows the address on another ENI, so it had left this one.",
+    ReasonCode.NEXT_HOLDER: "The ENI that held the address next.",
+    ReasonCode.NEVER_SEEN: "No event in the evidence shows the address on an ENI.",
+    ReasonCode.OUTSIDE_FILTER: "The address was on an ENI that the filter leaves out.",
+    ReasonCode.SAME_SECOND: "The address changed hands within the second asked for.",
+    ReasonCode.ORDER_UNKNOWN: "Calls of one second move the address, and their order is not recorded.",
+    ReasonCode.OTHER_VPC: "Several VPCs use the address.",
+    ReasonCode.VPC_UNKNOWN: "The VPC of an ENI is not in the evidence, so another VPC may be meant.",
+    ReasonCode.CHANGE_UNKNOWN: "Two ENIs held the address, and no event shows when it moved.",
+    ReasonCode.START_UNKNOWN: "No event shows since when the ENI held the address.",
+    ReasonCode.NO_RELEASE_SEEN: "No event releases the address, and none shows it on the ENI later.",
+    ReasonCode.IMPLIED_END: "The end of the interval is inferred from another event.",
+    ReasonCode.MAY_BE_TAKEN: "An ENI of unknown VPC got the address, perhaps from this one.",
+    ReasonCode.INSTANCE_INFERRED: "No event attaches the ENI to the instance; something else names it.",
+    ReasonCode.ATTACHED_SAME_SECOND: "The ENI was attached or detached within the second asked for.",
+    ReasonCode.ATTACH_TIME_UNKNOWN: "No event shows since when the ENI was on the instance.",
+    ReasonCode.DETACH_TIME_UNKNOWN: "The ENI left the instance before a known time, unlogged.",
+    ReasonCode.INSTANCE_END_UNKNOWN: "The instance ended before a known time; no event shows when.",
+    ReasonCode.NO_LATER_SIGN: "No later event shows the instance running with the ENI.",
+    ReasonCode.UNREADABLE_QUESTION: "The line of --batch is not a question.",
+    ReasonCode.CHANGED_LATER: "An event shows the change after the time asked for.",
+    ReasonCode.NOT_LOGGED: "EC2 shows a change that no event in the evidence explains.",
+    ReasonCode.OTHER_INSTANCE: "EC2 shows the ENI on another instance than the evidence does.",
+    ReasonCode.DELETED_IN_EVIDENCE: "EC2 lists an ENI that the evidence shows as deleted.",
+    ReasonCode.NOT_ASKED: "EC2 was not asked about the account and Region, or its answer is not complete.",
+    ReasonCode.LIMITS_UNKNOWN: "The ENI and address limits of the instance type are not known.",
+    ReasonCode.TYPE_UNKNOWN: "No event shows the instance type of the node.",
+    ReasonCode.IPV6_PODS: "Pods have IPv6 addresses: one prefix, and no warm pool.",
+    ReasonCode.NETWORK_CARDS: "The VPC CNI may keep a pool on each of the instance's network cards.",
+    ReasonCode.CNI_CALL_FAILED: "EC2 refused a release by the VPC CNI, whose count may differ since then.",
+    ReasonCode.CHANGED_BY_OTHERS: "A caller not known to be the VPC CNI changed the node's addresses.",
+    ReasonCode.UNEXPLAINED: "No settings explain every call of the VPC CNI.",
+    ReasonCode.LOSER_NOT_SEEN_AGAIN: "No later event shows the ENI that lost the address; it may be gone.",
+    ReasonCode.PREVIOUS_HOLDER_UNKNOWN: "No event shows which ENI had the address before.",
+    ReasonCode.BUCKET_NOT_DRAINED: "The calls in the evidence alone would not drain the token bucket.",
+    ReasonCode.NO_SUCH_CALLS: "The evidence has no call of that kind, so they may be filtered out.",
+    ReasonCode.SERVICE_MAY_USE_IT: "An AWS service may use the ENI from its own account, without an event.",
+    ReasonCode.CLEANUP_PENDING: "The hourly leak cleanup of the VPC CNI may still delete the ENI.",
+    ReasonCode.OTHER_PROCESS: "Another process with the same credentials would look identical.",
+    ReasonCode.OTHER_TRAIL: "Another trail may have recorded the calls.",
+    ReasonCode.PARTLY_RECORDED: "The trail still recorded some calls, or the event does not show which.",
+}
+"""When each code is given, in one sentence."""

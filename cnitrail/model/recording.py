@@ -16,13 +16,13 @@ class Unrecording(StrEnum):
     DELETED = "trail-deleted"
 
 
-class Unrecorded(Struct, frozen=True, gc=False):
+class Unrecorded(Struct, frozen=True, gc=False, kw_only=True):
     """A time in which a trail did not record EC2's write calls, or not all of them.
 
-    ``start`` and ``end`` (aware, UTC; ``end`` is None if nothing shows that it ended) take in the whole
-    seconds of the calls ``event`` and ``ended_by``. ``account`` is None for any account (a trail of an
-    organization), ``region`` is None for any Region but ``unless_region``. ``partly`` says that some write
-    calls, or all of them in some Regions, were still recorded, or that it is not known which.
+    ``start`` and ``end`` (aware, UTC; ``end`` is None if nothing shows that it ended) include the seconds of
+    the calls ``event`` and ``ended_by``. ``account`` is None for any account (the trail of an organization),
+    ``region`` is None for any Region except ``unless_region``. ``partly`` means that some write calls, or all
+    of them in some Regions, were still recorded, or that it is not known which.
     """
 
     account: str | None
@@ -37,7 +37,7 @@ class Unrecorded(Struct, frozen=True, gc=False):
     partly: bool = False
 
     def concerns(self, account: str | None, region: str | None) -> bool:
-        """Whether it may concern the calls of an account and Region; None stands for any."""
+        """Return whether it may concern the calls of an account and Region; None means any."""
         in_account = None in (account, self.account) or account == self.account
         in_region = None in (region, self.region) or region == self.region
         return in_account and in_region and (region is None or region != self.unless_region)

@@ -1,7 +1,7 @@
-"""A postmortem as a value: what happened, to what, by whom, and the events that each statement rests on.
+"""An incident report as a value: what happened, to what, by whom, and the events behind each statement.
 
-Events are numbered from 1 in the order of their times, and cited by their numbers. Principals are
-named by their places in the report's list of them.
+Events are numbered from 1 by time, and cited by their numbers. Principals are referred to by their
+positions in the report's list of them.
 """
 
 from datetime import datetime
@@ -18,8 +18,8 @@ from cnitrail.model.history import Basis
 from cnitrail.model.limits import Limits
 
 
-class Citation(Struct, frozen=True, gc=False):
-    """An event that something in the report rests on, the files that it is found in, and who made it."""
+class Citation(Struct, frozen=True, gc=False, kw_only=True):
+    """An event that the report cites: the files that have it, and the principal behind it."""
 
     time: datetime
     event: str
@@ -29,9 +29,9 @@ class Citation(Struct, frozen=True, gc=False):
 
 
 class Statement(Struct, frozen=True, gc=False):
-    """A sentence, and the numbers of the events that it rests on; none where it is of the evidence itself.
+    """A sentence, and the numbers of the events that it rests on; none if it is about the evidence itself.
 
-    The sentence holds texts from records (names, messages) as they came.
+    The sentence has texts from records (names, messages) unchanged.
     """
 
     sentence: str
@@ -46,19 +46,19 @@ class CitedFinding(Struct, frozen=True, gc=False):
 
 
 class CitedCall(Struct, frozen=True, gc=False):
-    """An entry of the timeline, with the number of its event, and its principal."""
+    """A timeline entry, with the number of its event, and its principal."""
 
     entry: TimelineEntry
     event: int
     principal: int
 
 
-class Principal(Struct, frozen=True, gc=False):
-    """Who acted, and all that they did: a user, a service, a service account, a role.
+class ReportPrincipal(Struct, frozen=True, gc=False, kw_only=True):
+    """A user, service, service account or role, and all that it did.
 
     The sessions of a role that nodes use are one principal. ``actor`` is that of the first call,
     ``instances`` those whose sessions they were. ``calls`` are (event name, successful, failed), and
-    ``facts`` say which one it is: its kind first.
+    ``facts`` identify the principal: its kind first.
     """
 
     name: str
@@ -74,11 +74,11 @@ class Principal(Struct, frozen=True, gc=False):
 
     @property
     def title(self) -> str:
-        """The name with what tells it apart from others: its kind first."""
+        """Return the name with what distinguishes it from others: its kind first."""
         return described(self.name, self.facts)
 
 
-class Edge(Struct, frozen=True, gc=False):
+class CitedBound(Struct, frozen=True, gc=False):
     """A start or an end: its time (aware, UTC), its basis, its event, and the principal behind it."""
 
     time: datetime | None
@@ -87,40 +87,39 @@ class Edge(Struct, frozen=True, gc=False):
     principal: int | None
 
 
-class Stay(Struct, frozen=True, gc=False):
-    """The time of an interface on an instance; ``device_index`` is None where no event tells it."""
+class CitedAttachment(Struct, frozen=True, gc=False):
+    """A time in which an ENI was on an instance; ``device_index`` is None if no event shows it."""
 
     device_index: int | None
-    start: Edge
-    end: Edge
+    start: CitedBound
+    end: CitedBound
 
 
-class HoldingSpan(Struct, frozen=True, gc=False):
-    """Addresses that came to an interface together and left it together.
+class CitedHolding(Struct, frozen=True, gc=False, kw_only=True):
+    """Addresses that an ENI got together and lost together.
 
-    ``doubted`` where the evidence leaves open whether another interface had them.
+    ``doubted`` if the evidence leaves open whether another ENI had them.
     """
 
     held: tuple[Held, ...]
     kind: HoldingKind
-    start: Edge
-    end: Edge
+    start: CitedBound
+    end: CitedBound
     doubted: bool
 
 
-class Step(Struct, frozen=True, gc=False):
-    """A number that holds from a time on (aware, UTC)."""
+class CountStep(Struct, frozen=True, gc=False):
+    """A number of addresses from a time on (aware, UTC)."""
 
     time: datetime
     number: int
 
 
-class InterfaceLife(Struct, frozen=True, gc=False):
-    """The part of an interface's life that belongs to one instance.
+class InterfaceReport(Struct, frozen=True, gc=False, kw_only=True):
+    """An ENI while it belonged to one instance: from one attachment to the next one elsewhere.
 
-    It lies between ``since`` and ``until`` (None: no bound), from one attachment to the next one
-    elsewhere. ``steps`` count its addresses and prefixes; the first is the number just before the
-    report begins.
+    That is from ``since`` to ``until`` (None: no bound). ``steps`` count its addresses and prefixes;
+    the first is the number just before the report begins.
     """
 
     eni: str
@@ -129,18 +128,18 @@ class InterfaceLife(Struct, frozen=True, gc=False):
     subnet: str | None
     since: datetime | None
     until: datetime | None
-    stays: tuple[Stay, ...]
-    holdings: tuple[HoldingSpan, ...]
-    steps: tuple[Step, ...]
+    attachments: tuple[CitedAttachment, ...]
+    holdings: tuple[CitedHolding, ...]
+    steps: tuple[CountStep, ...]
 
 
-class InstanceLife(Struct, frozen=True, gc=False):
-    """An instance and its interfaces.
+class InstanceReport(Struct, frozen=True, gc=False, kw_only=True):
+    """An instance and its ENIs.
 
-    ``instance`` is None for interfaces of which no instance is known. ``steps`` count the IPv4
-    addresses and prefixes of the interfaces that were attached, as the limits of its type do; the
-    first is the number just before the report begins. ``calls``, ``added`` and ``removed`` count
-    what the calls of the report did.
+    ``instance`` is None for ENIs without a known instance. ``steps`` count the IPv4 addresses and
+    prefixes of the ENIs that were attached, as the limits of the instance type do; the first is the
+    number just before the report begins. ``calls``, ``added`` and ``removed`` count what the calls
+    of the report did.
     """
 
     instance: str | None
@@ -149,46 +148,46 @@ class InstanceLife(Struct, frozen=True, gc=False):
     account: str | None
     region: str | None
     limits: Limits | None
-    interfaces: tuple[InterfaceLife, ...]
-    steps: tuple[Step, ...]
+    interfaces: tuple[InterfaceReport, ...]
+    steps: tuple[CountStep, ...]
     calls: int
     added: int
     removed: int
 
     @property
     def most(self) -> int:
-        """The most addresses and prefixes at a time."""
+        """Return the highest number of addresses and prefixes."""
         return max(step.number for step in self.steps)
 
     @property
     def last(self) -> int:
-        """The addresses and prefixes at the end."""
+        """Return the number of addresses and prefixes at the end."""
         return self.steps[-1].number
 
 
-class Tenure(Struct, frozen=True, gc=False):
-    """An interface that held an address that was asked for, from when to when.
+class AddressHolder(Struct, frozen=True, gc=False, kw_only=True):
+    """An ENI that held an address of the filter, from when to when.
 
-    ``instances`` are those that it was on in this time; ``doubt`` says why it may be otherwise.
-    ``rests_on`` is the least of what all of the time rests on, None where digests were not asked.
+    ``instances`` are those that it was on during that time; ``doubt`` is why this may be wrong.
+    ``rests_on`` is the weakest evidence of any part of that time, None without verification.
     """
 
     held: Held
     eni: str
     vpc: str | None
     instances: tuple[str, ...]
-    start: Edge
-    end: Edge
+    start: CitedBound
+    end: CitedBound
     doubt: str | None
     rests_on: Ground | None
 
 
-class Report(Struct, frozen=True, gc=False):
-    """A postmortem of what a filter keeps of a history.
+class Report(Struct, frozen=True, gc=False, kw_only=True):
+    """An incident report about what a filter keeps of a history.
 
-    ``start`` and ``end`` (aware, UTC) are the times of its first and last call, None where there
-    are none. Instances come the busiest first, principals by the number of their calls.
-    ``findings`` is None where too little was read to judge, ``tenures`` where no address was asked for.
+    ``start`` and ``end`` (aware, UTC) are the times of its first and last call, None if there are no
+    calls. Instances are sorted by activity, principals by their number of calls. ``findings`` is None
+    if too little was read to evaluate the rules, ``holders`` if the filter has no address.
     """
 
     title: str
@@ -197,8 +196,8 @@ class Report(Struct, frozen=True, gc=False):
     summary: tuple[Statement, ...]
     findings: tuple[CitedFinding, ...] | None
     calls: tuple[CitedCall, ...]
-    instances: tuple[InstanceLife, ...]
-    principals: tuple[Principal, ...]
-    tenures: tuple[Tenure, ...] | None
+    instances: tuple[InstanceReport, ...]
+    principals: tuple[ReportPrincipal, ...]
+    holders: tuple[AddressHolder, ...] | None
     caveats: tuple[str, ...]
     events: tuple[Citation, ...]

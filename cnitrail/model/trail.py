@@ -1,4 +1,4 @@
-"""What a call changed about what CloudTrail records, or about the bucket to which it delivers."""
+"""Changes of what CloudTrail records, or of the bucket that it delivers to."""
 
 from enum import StrEnum
 from typing import Final
@@ -24,13 +24,13 @@ BUCKET_CALLS: Final = (
     "PutBucketLifecycleConfiguration",
     "PutBucketPolicy",
 )
-"""The calls by which a bucket stops taking log files, or keeping them: of any bucket, not only a trail's."""
+"""The calls after which a bucket may no longer receive or keep log files; not only a trail's bucket."""
 
 
 class TrailAction(StrEnum):
     """What a call did to a trail.
 
-    ``narrowed``: not all of EC2's write calls are recorded from then on. ``widened``: all are.
+    ``narrowed``: from then on, not all of EC2's write calls are recorded. ``widened``: all are.
     """
 
     STOPPED = "stopped"
@@ -43,12 +43,12 @@ class TrailAction(StrEnum):
     BUCKET_CHANGED = "bucket-changed"
 
 
-class TrailChange(Struct, frozen=True, gc=False):
-    """What a call did to a trail or to a bucket, as far as its record says.
+class TrailChange(Struct, frozen=True, gc=False, kw_only=True):
+    """What a call did to a trail or a bucket.
 
-    ``trail`` is the trail's ARN, or the name by which it was called. ``records_writes`` says whether the
-    trail was configured to record EC2's write calls: None if only part of them, or if that is not known.
-    ``multi_region`` and ``organization`` are None if the record does not say. ``delivers`` is whether a
+    ``trail`` is the trail's ARN, or its name as the call has it. ``records_writes`` is whether the trail was
+    configured to record EC2's write calls: None if only some of them, or if that is not known.
+    ``multi_region`` and ``organization`` are None if the record does not have them. ``delivers`` is whether a
     bucket policy names CloudTrail.
     """
 

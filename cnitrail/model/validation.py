@@ -1,6 +1,6 @@
-"""What CloudTrail's signed digests prove of the evidence, and what speaks against it.
+"""What CloudTrail's signed digests prove of the evidence, and what they contradict.
 
-The words are those of AWS ("CloudTrail digest file structure",
+The terms are those of AWS ("CloudTrail digest file structure",
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html):
 a digest lists, about every hour, the log files that were delivered for an account and Region, with their
 hashes, and names the digest before it. Times are aware, UTC.
@@ -16,19 +16,19 @@ from cnitrail.model.evidence import Skipped
 
 
 class DigestChain(Struct, frozen=True, gc=False, order=True):
-    """The chain of digests of one trail, by its name and home Region; backfill digests belong to it."""
+    """The digest chain of one trail, by its name and home Region; backfill digests belong to it."""
 
     trail: str = ""
     home_region: str = ""
 
 
-class Proven(Struct, frozen=True, gc=False, order=True):
-    """A span of deliveries that the digests of one trail prove.
+class Proven(Struct, frozen=True, gc=False, order=True, kw_only=True):
+    """A time of deliveries that the digests of one trail prove.
 
-    Every log file that the trail delivered for an account and Region from ``start`` until ``end``
-    (aware, UTC; the end is not part of it) is there, and as it was written. An event is delivered some
-    minutes after it happened, so its file may be listed in a later span. Which events the trail was
-    configured to record is not known here.
+    Every log file that the trail delivered for an account and Region from ``start`` until ``end`` (aware,
+    UTC; the end is not part of it) is there and unchanged. An event is delivered some minutes after it
+    happened, so its file may be listed in a later digest. Which events the trail was configured to record is
+    not known here.
     """
 
     account: str
@@ -39,9 +39,9 @@ class Proven(Struct, frozen=True, gc=False, order=True):
 
 
 class Vouched(Struct, frozen=True, gc=False):
-    """What a genuine digest says of a log file: whose digest, and SHA-256 of the stored bytes (hex).
+    """A log file that is as a genuine digest lists it: digest chain, and SHA-256 of the stored bytes (hex).
 
-    A digest lists the hash of the text. That of the stored bytes was computed in the same pass, so that a
+    A digest lists the hash of the text. The hash of the stored bytes was computed in the same pass, so that a
     later reading can be compared with this one.
     """
 
@@ -50,7 +50,7 @@ class Vouched(Struct, frozen=True, gc=False):
 
 
 class Charge(StrEnum):
-    """How a fault is to be taken. What is ``UNPROVEN`` is not accused: it may be sound."""
+    """What a fault means. ``UNPROVEN`` is not an accusation: the file may be genuine."""
 
     INVALID = "invalid"
     MISSING = "missing"
@@ -58,7 +58,7 @@ class Charge(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """What is at fault."""
+    """Kinds of faults."""
 
     SIGNATURE = "signature"
     UNKNOWN_KEY = "unknown-key"
@@ -79,11 +79,11 @@ class FaultKind(StrEnum):
     CHECKSUM = "checksum"
 
 
-class Fault(Struct, frozen=True, gc=False):
-    """One thing that keeps a file, or a span of time, from being proven.
+class Fault(Struct, frozen=True, gc=False, kw_only=True):
+    """A reason why a file or a time is not proven.
 
-    ``digest`` is the uri of the digest that says so; ``start`` and ``end`` tell the span of deliveries
-    that is concerned, where it is known.
+    ``digest`` is the URI of the digest that shows it; ``start`` and ``end`` are the time of deliveries that
+    it concerns, if known.
     """
 
     kind: FaultKind
@@ -98,7 +98,7 @@ class Fault(Struct, frozen=True, gc=False):
 
 
 class Checked(Struct, frozen=True, gc=False):
-    """How many files were found to be what: every file counts once."""
+    """Number of files by result; every file counts once."""
 
     valid: int = 0
     invalid: int = 0
@@ -106,12 +106,11 @@ class Checked(Struct, frozen=True, gc=False):
     unproven: int = 0
 
 
-class StoredFile(Struct, frozen=True, gc=False):
+class StoredFile(Struct, frozen=True, gc=False, kw_only=True):
     """A file of a trail as it is stored; the account and Region are from its name.
 
-    ``bucket`` is None where the file is a copy on this machine, whose bucket only its content knows;
-    ``key`` is its path there. ``top`` is the folder in which the trail's folders of accounts lie, empty
-    where the path does not show it.
+    ``bucket`` is None if the file is a local copy, whose bucket only its content names; ``key`` is then its
+    path. ``top`` is the folder above the trail's account folders, empty if the path does not show it.
     """
 
     bucket: str | None
@@ -124,12 +123,12 @@ class StoredFile(Struct, frozen=True, gc=False):
 
     @property
     def uri(self) -> str:
-        """Where it is, for people and programs."""
+        """Return where it is: the path, or the S3 URI."""
         return self.key if self.bucket is None else f"s3://{self.bucket}/{self.key}"
 
 
-class DigestFile(StoredFile, frozen=True, gc=False):
-    """A digest; the trail and the end of its span are from its name."""
+class DigestFile(StoredFile, frozen=True, gc=False, kw_only=True):
+    """A digest file; the trail and the end of its time are from its name."""
 
     trail: str
     home_region: str
@@ -137,14 +136,14 @@ class DigestFile(StoredFile, frozen=True, gc=False):
     backfill: bool
 
 
-class LogFile(StoredFile, frozen=True, gc=False):
-    """A log file; ``delivered`` is its name's stamp, to the minute."""
+class LogFile(StoredFile, frozen=True, gc=False, kw_only=True):
+    """A log file; ``delivered`` is the timestamp in its name, to the minute."""
 
     delivered: datetime
 
 
 class Metadata(Struct, frozen=True, gc=False):
-    """S3's metadata of a digest: what S3 sent, or a copy keeps beside it.
+    """S3 metadata of a digest: as S3 returned it, or from the file next to a copy.
 
     ``bucket`` and ``key`` are where the object was when the copy was made.
     """
@@ -155,20 +154,20 @@ class Metadata(Struct, frozen=True, gc=False):
 
 
 class PublicKey(Struct, frozen=True, gc=False):
-    """A public key of CloudTrail: RSA, PKCS#1, DER. ``origin`` says where it was found."""
+    """A public key of CloudTrail: RSA, PKCS#1, DER; ``origin`` is where it was found."""
 
     fingerprint: str
     value: bytes
     origin: str
 
 
-class Verification(Struct, frozen=True, gc=False):
+class Verification(Struct, frozen=True, gc=False, kw_only=True):
     """What signed digests prove of sources, and what they do not.
 
-    ``proven`` is sorted, and adjacent spans of a chain in an account and Region are one. ``files`` and
-    ``bytes`` (as stored) were read. ``keys`` are those that a signature was verified with. ``skipped`` is
-    what could not be read, so that nothing is known of it. ``vouched`` are the log files that are as a
-    genuine digest lists them, by uri; ``altered`` the uris of those that were changed, damaged or added.
+    ``proven`` is sorted, and adjacent times of a chain in an account and Region are one. ``files`` and
+    ``bytes`` (as stored) were read. ``keys`` are the keys with which a signature was verified. ``skipped`` is
+    what could not be read, so nothing is known of it. ``vouched`` are the log files that are as a genuine
+    digest lists them, by URI; ``altered`` the URIs of those that were changed, damaged or added.
     """
 
     proven: tuple[Proven, ...]
@@ -185,7 +184,7 @@ class Verification(Struct, frozen=True, gc=False):
 
 
 class VerifyAnswer(Struct, frozen=True, gc=False):
-    """What ``verify`` answers: what it was asked, and what it found."""
+    """The answer of ``verify``: its query, and what it found."""
 
     query: Mapping[str, object]
     verification: Verification
