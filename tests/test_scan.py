@@ -1,4 +1,4 @@
-"""The scan: log files in every envelope, whole, torn, broken and hostile → the records that matter."""
+"""The scan: from log files in any envelope, intact, torn or hostile, to the relevant records."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def bridged(entry: Entry) -> Entry:
 
 
 def lines(values: list[Entry], end: str = "\n") -> bytes:
-    return b"".join(compact(each) + end.encode() for each in values)
+    return b"".join(compact(value) + end.encode() for value in values)
 
 
 ENVELOPES = {
@@ -77,18 +77,18 @@ ENVELOPES = {
     "records, one a line, with blank lines": lines(THREE, "\n\n"),
     "records, one after the other": lines(THREE, ""),
     "records written for people, one after the other": b"\n".join(
-        json.dumps(each, indent=2).encode() for each in THREE
+        json.dumps(entry, indent=2).encode() for entry in THREE
     ),
-    "an answer of LookupEvents": compact({"Events": [looked_up(each) for each in THREE]}),
+    "an answer of LookupEvents": compact({"Events": [looked_up(entry) for entry in THREE]}),
     "an answer of LookupEvents that has a next page": compact(
-        {"NextToken": "abc", "Events": [looked_up(each) for each in THREE], "ResponseMetadata": {"a": []}}
+        {"NextToken": "abc", "Events": [looked_up(entry) for entry in THREE], "ResponseMetadata": {"a": []}}
     ),
-    "items of LookupEvents, one a line": lines([looked_up(each) for each in THREE]),
+    "items of LookupEvents, one a line": lines([looked_up(entry) for entry in THREE]),
     "items of LookupEvents whose record is no string": compact(
-        {"Events": [looked_up(each) | {"CloudTrailEvent": each} for each in THREE]}
+        {"Events": [looked_up(entry) | {"CloudTrailEvent": entry} for entry in THREE]}
     ),
-    "EventBridge envelopes, one a line": lines([bridged(each) for each in THREE]),
-    "an array of EventBridge envelopes": compact([bridged(each) for each in THREE]),
+    "EventBridge envelopes, one a line": lines([bridged(entry) for entry in THREE]),
+    "an array of EventBridge envelopes": compact([bridged(entry) for entry in THREE]),
     "two log files, one behind the other": compact({"Records": [ASSIGN, LOOK]})
     + compact({"Records": [DELETE]}),
     "two log files, one a line": lines([{"Records": [ASSIGN, LOOK]}, {"Records": [DELETE]}]),
@@ -101,7 +101,7 @@ envelopes = pytest.mark.parametrize("text", ENVELOPES.values(), ids=ENVELOPES.ke
 
 class TestEnvelopes:
     @envelopes
-    def test_the_records_that_matter_are_found_in_order(self, text: bytes) -> None:
+    def test_the_relevant_records_are_found_in_order(self, text: bytes) -> None:
         reading = scanned(text)
         assert reading.names == FOUND
         assert reading.skipped == []
@@ -113,19 +113,19 @@ class TestEnvelopes:
         assert reading.skipped == []
 
     @envelopes
-    def test_every_record_is_counted_those_of_no_matter_too(self, text: bytes) -> None:
+    def test_every_record_is_counted_even_if_irrelevant(self, text: bytes) -> None:
         assert scanned(text).tally.records == 3
 
     @envelopes
-    def test_each_record_says_where_it_was_found(self, text: bytes) -> None:
-        assert [each.origins for each in scanned(text, "a/b.json").records] == [
+    def test_every_record_has_its_origin(self, text: bytes) -> None:
+        assert [record.origins for record in scanned(text, "a/b.json").records] == [
             (Origin("a/b.json", 0),),
             (Origin("a/b.json", 2),),
         ]
 
     @envelopes
-    def test_what_is_handed_on_is_the_record_without_its_envelope(self, text: bytes) -> None:
-        assert [json.loads(each.payload) for each in scanned(text).records] == [ASSIGN, DELETE]
+    def test_records_are_returned_without_their_envelope(self, text: bytes) -> None:
+        assert [json.loads(record.payload) for record in scanned(text).records] == [ASSIGN, DELETE]
 
     def test_a_single_record_is_a_document(self) -> None:
         assert scanned(json.dumps(ASSIGN, indent=2).encode()).names == ["AssignPrivateIpAddresses"]
@@ -133,37 +133,37 @@ class TestEnvelopes:
     def test_a_single_eventbridge_envelope_is_a_document(self) -> None:
         assert scanned(compact(bridged(ASSIGN))).names == ["AssignPrivateIpAddresses"]
 
-    def test_the_order_of_keys_is_free(self) -> None:
-        turned = [dict(reversed(each.items())) for each in THREE]
+    def test_keys_may_have_any_order(self) -> None:
+        turned = [dict(reversed(entry.items())) for entry in THREE]
         assert scanned(compact({"Records": turned})).names == FOUND
 
     @pytest.mark.parametrize("text", [b'{"Records":[]}', b"[]", b'{"Events":[]}'])
-    def test_an_envelope_without_records_is_no_damage(self, text: bytes) -> None:
+    def test_an_envelope_without_records_is_not_damage(self, text: bytes) -> None:
         reading = scanned(text)
         assert (reading.records, reading.skipped, reading.tally.records) == ([], [], 0)
 
-    def test_a_record_may_have_a_key_that_is_called_like_an_envelope(self) -> None:
+    def test_a_record_may_have_a_key_with_the_name_of_an_envelope(self) -> None:
         entry = ASSIGN | {"requestParameters": {"Records": [DELETE], "Events": [LOOK]}}
         reading = scanned(compact({"Records": [entry]}))
         assert reading.names == ["AssignPrivateIpAddresses"]
         assert reading.tally.records == 1
 
-    def test_a_value_that_is_called_like_an_envelope_is_a_value(self) -> None:
+    def test_a_value_with_the_name_of_an_envelope_is_a_value(self) -> None:
         text = compact({"a": "Records", "b": ["Events"], "Records": [ASSIGN]})
         assert scanned(text).names == ["AssignPrivateIpAddresses"]
 
-    def test_one_record_that_stands_for_a_list_of_one_is_read(self) -> None:
+    def test_one_record_instead_of_a_list_of_one_is_read(self) -> None:
         reading = scanned(compact({"Records": DELETE}))
         assert (reading.names, reading.tally.records) == (["DeleteNetworkInterface"], 1)
         assert (scanned(compact({"Records": LOOK})).tally.passed_over, reading.skipped) == (1, [])
 
     @pytest.mark.parametrize("records", ["null", '"x"', "17"])
-    def test_what_is_no_list_of_records_is_told_and_is_no_record(self, records: str) -> None:
+    def test_a_value_that_is_not_a_list_of_records_is_reported(self, records: str) -> None:
         reading = scanned(b'{"Records":%s}' % records.encode())
         assert reading.skipped == [f'no list of records: {{"Records":{records}}}']
         assert reading.tally.records == 0
 
-    def test_a_digest_file_is_passed_over(self) -> None:
+    def test_a_digest_file_is_skipped(self) -> None:
         digest = {
             "awsAccountId": "111122223333",
             "digestStartTime": "2024-05-14T08:30:00Z",
@@ -176,7 +176,7 @@ class TestEnvelopes:
         reading = scanned(zipped(compact(digest)))
         assert (reading.records, reading.skipped, reading.tally.records) == ([], [], 0)
 
-    def test_an_insight_record_is_passed_over_though_it_names_a_call(self) -> None:
+    def test_an_insight_record_is_skipped_even_if_it_names_a_call(self) -> None:
         insight = {
             "eventVersion": "1.07",
             "eventTime": "2024-05-14T09:30:00Z",
@@ -194,7 +194,7 @@ class TestEnvelopes:
         }
         assert scanned(compact({"Records": [insight, DELETE]})).skipped == []
 
-    def test_another_eventbridge_event_is_passed_over(self) -> None:
+    def test_another_eventbridge_event_is_skipped(self) -> None:
         other = bridged({"instance-id": "i-1", "state": "terminated"}) | {
             "detail-type": "EC2 Instance State-change Notification"
         }
@@ -209,19 +209,19 @@ class TestGzip:
     def test_zeros_may_follow_the_stream(self) -> None:
         assert scanned(zipped(lines(THREE)) + bytes(512)).skipped == []
 
-    def test_anything_else_behind_the_stream_is_told(self) -> None:
+    def test_other_data_after_the_stream_is_reported(self) -> None:
         reading = scanned(zipped(compact({"Records": THREE})) + b"\0tail")
         assert reading.names == FOUND
         assert reading.skipped == ["4 bytes follow the end of the gzip stream"]
 
-    def test_a_truncated_stream_keeps_the_records_before_the_tear(self) -> None:
+    def test_a_truncated_stream_keeps_its_complete_records(self) -> None:
         noise = [record("Decrypt", {"keyId": os.urandom(2000).hex()}) for _ in range(20)]
         text = zipped(compact({"Records": [ASSIGN, *noise, DELETE]}))
         reading = scanned(text[: len(text) // 2])
         assert reading.names == ["AssignPrivateIpAddresses"]
         assert reading.skipped == ["the gzip stream is cut short"]
 
-    def test_a_record_that_is_whole_before_the_tear_counts(self) -> None:
+    def test_a_record_that_is_complete_before_the_tear_counts(self) -> None:
         packer = zlib.compressobj(wbits=31)
         stream = packer.compress(b'{"Records":[' + compact(ASSIGN)) + packer.flush(zlib.Z_FULL_FLUSH)
         reading = scanned(stream)
@@ -229,12 +229,12 @@ class TestGzip:
         assert reading.skipped == ["the gzip stream is cut short"]
 
     @pytest.mark.parametrize("length", [2, 5, 9])
-    def test_a_stream_that_is_no_more_than_a_beginning_is_told(self, length: int) -> None:
+    def test_a_stream_of_only_a_header_is_reported(self, length: int) -> None:
         assert scanned(zipped(compact({"Records": THREE}))[:length]).skipped == [
             "the gzip stream is cut short"
         ]
 
-    def test_a_wrong_checksum_is_told_and_loses_no_record(self) -> None:
+    def test_a_wrong_checksum_is_reported_and_loses_no_record(self) -> None:
         text = bytearray(zipped(compact({"Records": THREE})))
         text[-8] ^= 0xFF
         reading = scanned(bytes(text))
@@ -249,7 +249,7 @@ class TestGzip:
         assert reading.names == FOUND
         assert "the gzip stream is damaged" in reading.skipped[-1]
 
-    def test_a_second_member_that_is_damaged_does_not_take_the_first_with_it(self) -> None:
+    def test_a_damaged_second_member_leaves_the_first(self) -> None:
         second = bytearray(zipped(lines([DELETE])))
         second[2] = 0x55
         reading = scanned(zipped(lines([ASSIGN, LOOK])) + bytes(second))
@@ -277,14 +277,14 @@ class TestForeignFiles:
         assert len(reading.skipped) == 1
         assert reading.skipped[0].startswith(reason)
 
-    def test_an_empty_file_is_told(self) -> None:
+    def test_an_empty_file_is_reported(self) -> None:
         assert scanned(b"").skipped == ["the file is empty"]
 
     @pytest.mark.parametrize("size", [0, 1])
-    def test_a_file_of_blanks_finds_nothing_and_is_no_damage(self, size: int) -> None:
+    def test_a_file_of_blanks_has_no_records_and_is_not_damage(self, size: int) -> None:
         assert scanned(b"\n \t\r\n" * (1 + size)).records == []
 
-    def test_a_text_that_is_not_json_is_told_once_with_its_first_line(self) -> None:
+    def test_a_text_that_is_not_json_is_reported_once_with_its_first_line(self) -> None:
         text = b"2 111122223333 eni-1 10.0.0.1 10.0.0.2 443 49152 6 ACCEPT OK\n" * 5000
         reading = scanned(text)
         assert reading.records == []
@@ -292,11 +292,11 @@ class TestForeignFiles:
         assert reading.skipped[0].startswith("not JSON: 2 111122223333 eni-1 10.0.0.1")
 
     @pytest.mark.parametrize("text", [b"null", b'"a string"', b"17", b"true"])
-    def test_a_json_text_that_holds_no_record_is_told(self, text: bytes) -> None:
+    def test_json_without_a_record_is_reported(self, text: bytes) -> None:
         assert len(scanned(text).skipped) == 1
 
     @pytest.mark.parametrize("value", [{"a": 1}, {"configurationItems": []}, {"Resources": {}}, {}])
-    def test_an_object_that_is_no_record_is_told(self, value: object) -> None:
+    def test_an_object_that_is_not_a_record_is_reported(self, value: object) -> None:
         (reason,) = scanned(compact(value)).skipped
         assert reason.startswith("record 0: not a CloudTrail record (no eventName): {")
 
@@ -307,8 +307,20 @@ def broken(entry: Entry) -> bytes:
 
 
 class TestDamage:
+    @pytest.mark.parametrize("envelope", [b'{"Records":[%b]}', b"[%b]"])
+    @pytest.mark.parametrize("damage", [b"", b"}", b"]", b",", b"\n", b'}"'])
+    def test_a_quote_left_over_from_a_record_does_not_hide_the_next_one(
+        self, envelope: bytes, damage: bytes
+    ) -> None:
+        records = [compact(ASSIGN | {"eventID": f"event-{number}"}) for number in range(4)]
+        text = envelope % b",".join((records[0], damage + b'"}', *records[1:]))
+        found = [json.loads(record.payload)["eventID"] for record in scanned(text).records]
+        assert found[-3:] == ["event-1", "event-2", "event-3"]
+
     @pytest.mark.parametrize("element", [b"null", b"17", b'"eventName"', b"[1]", b'["eventName"]', b"truu"])
-    def test_an_element_that_is_no_object_is_told_and_the_others_are_found(self, element: bytes) -> None:
+    def test_an_element_that_is_not_an_object_is_reported_and_the_others_are_found(
+        self, element: bytes
+    ) -> None:
         reading = scanned(b'{"Records":[' + b",".join([compact(ASSIGN), element, compact(DELETE)]) + b"]}")
         assert reading.names == FOUND
         assert len(reading.skipped) == 1
@@ -327,20 +339,20 @@ class TestDamage:
             b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":"\n"}',
         ],
     )
-    def test_a_record_that_is_no_json_is_told_and_the_others_are_found(self, flaw: bytes) -> None:
+    def test_a_record_that_is_not_json_is_reported_and_the_others_are_found(self, flaw: bytes) -> None:
         reading = scanned(b'{"Records":[' + b",".join([compact(ASSIGN), flaw, compact(DELETE)]) + b"]}")
         assert reading.names == FOUND
         assert len(reading.skipped) == 1
         assert reading.skipped[0].startswith("record 1: broken JSON (")
 
     @pytest.mark.parametrize("cut", [2, 20, 100, 200, 500, 600])
-    def test_a_record_that_does_not_close_is_told_and_the_others_are_found(self, cut: int) -> None:
+    def test_a_record_that_does_not_close_is_reported_and_the_others_are_found(self, cut: int) -> None:
         text = b'{"Records":[' + b",".join([compact(LOOK)[:-cut], compact(ASSIGN), compact(DELETE)]) + b"]}"
         reading = scanned(text)
         assert reading.names == FOUND
         assert any('broken JSON: {"eventVersion":"1.08"' in reason for reason in reading.skipped)
 
-    def test_a_record_that_closes_too_often_is_told_and_the_others_are_found(self) -> None:
+    def test_a_record_that_closes_too_often_is_reported_and_the_others_are_found(self) -> None:
         text = b'{"Records":[' + compact(ASSIGN) + b"}," + compact(DELETE) + b"]}"
         reading = scanned(text)
         assert reading.names == FOUND
@@ -355,23 +367,23 @@ class TestDamage:
         text = b'{"Records":[' + b",".join([broken(LOOK), compact(ASSIGN)] * 50) + b"]}"
         assert scanned(text).names == ["AssignPrivateIpAddresses"] * 50
 
-    def test_a_log_file_that_ends_early_keeps_its_whole_records(self) -> None:
+    def test_a_log_file_that_ends_early_keeps_its_complete_records(self) -> None:
         reading = scanned(compact({"Records": THREE})[:-30])
         assert reading.names == ["AssignPrivateIpAddresses"]
         assert any('broken JSON: {"eventVersion":"1.08"' in reason for reason in reading.skipped)
 
-    def test_a_log_file_that_ends_between_its_records_is_told(self) -> None:
+    def test_a_log_file_that_ends_between_its_records_is_reported(self) -> None:
         reading = scanned(b'{"Records":[' + compact(ASSIGN) + b",")
         assert reading.names == ["AssignPrivateIpAddresses"]
         assert reading.skipped == ["the JSON ends before its envelope is closed"]
 
-    def test_an_array_that_ends_between_its_records_is_told(self) -> None:
+    def test_an_array_that_ends_between_its_records_is_reported(self) -> None:
         reading = scanned(b"[" + compact(ASSIGN) + b",")
         assert reading.names == ["AssignPrivateIpAddresses"]
         assert reading.skipped == ["the JSON ends before its array is closed"]
 
     @pytest.mark.parametrize("cut", [1, 2, 20, 100, 200, 500, 600])
-    def test_a_torn_line_is_told_and_the_other_lines_are_found(self, cut: int) -> None:
+    def test_a_torn_line_is_reported_and_the_other_lines_are_found(self, cut: int) -> None:
         text = compact(ASSIGN) + b"\n" + compact(LOOK)[:-cut] + b"\n" + compact(DELETE) + b"\n"
         reading = scanned(text)
         assert reading.names == FOUND
@@ -379,25 +391,25 @@ class TestDamage:
         assert 'broken JSON: {"eventVersion":"1.08"' in reading.skipped[0]
 
     @pytest.mark.parametrize("cut", [1, 20, 100])
-    def test_a_torn_line_of_another_key_order_is_told_too(self, cut: int) -> None:
-        turned = [compact(dict(reversed(each.items()))) for each in THREE]
+    def test_a_torn_line_with_another_key_order_is_reported(self, cut: int) -> None:
+        turned = [compact(dict(reversed(entry.items()))) for entry in THREE]
         reading = scanned(b"\n".join([turned[0], turned[1][:-cut], turned[2]]))
         assert reading.names == FOUND
         assert len(reading.skipped) == 1
 
-    def test_a_last_line_that_is_torn_is_told(self) -> None:
+    def test_a_torn_last_line_is_reported(self) -> None:
         reading = scanned(compact(ASSIGN) + b"\n" + compact(DELETE)[:300])
         assert reading.names == ["AssignPrivateIpAddresses"]
         assert len(reading.skipped) == 1
 
-    def test_lines_of_something_else_are_told_and_the_others_are_found(self) -> None:
+    def test_lines_of_something_else_are_reported_and_the_others_are_found(self) -> None:
         text = b"hello\n" + compact(ASSIGN) + b"\n# a comment\nand another\n" + compact(DELETE) + b"\nbye"
         reading = scanned(text)
         assert reading.names == FOUND
         assert [reason.partition(":")[0] for reason in reading.skipped] == ["not JSON"] * 3
 
     @pytest.mark.parametrize("brackets", ["[]", "{}"])
-    def test_nesting_without_end_is_told_and_the_others_are_found(self, brackets: str) -> None:
+    def test_endless_nesting_is_reported_and_the_others_are_found(self, brackets: str) -> None:
         opening = "[" if brackets == "[]" else '{"a":'
         deep = opening * 10_000 + "1" + brackets[1] * 10_000
         flaw = b'{"eventVersion":"1.08","eventName":"AssignPrivateIpAddresses","a":' + deep.encode() + b"}"
@@ -408,7 +420,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("depth", [300, 900])
     @pytest.mark.parametrize("envelope", [bridged, lambda e: looked_up(e) | {"CloudTrailEvent": e}])
-    def test_a_deep_record_in_an_envelope_is_found_or_told(
+    def test_a_deep_record_in_an_envelope_is_found_or_reported(
         self, depth: int, envelope: Callable[[Entry], Entry]
     ) -> None:
         value: Any = 1
@@ -420,26 +432,26 @@ class TestDamage:
 
     @pytest.mark.parametrize("depth", [300, 900, 980, 1000, 1019])
     @pytest.mark.parametrize("field", ["additionalEventData", "eventName", "eventID"])
-    def test_a_deep_record_is_found_or_told(self, depth: int, field: str) -> None:
+    def test_a_deep_record_is_found_or_reported(self, depth: int, field: str) -> None:
         deep = b"[" * depth + b"]" * depth
         text = compact({"Records": [ASSIGN | {field: "@"}, DELETE]}).replace(b'"@"', deep)
         reading = scanned(text)
         assert b"DeleteNetworkInterface" in reading.records[-1].payload
         assert reading.tally.records == 2
 
-    def test_an_array_of_nothing_but_brackets_is_told(self) -> None:
+    def test_an_array_of_only_brackets_is_reported(self) -> None:
         reading = scanned(b"[" * 10_000)
         assert reading.records == []
         assert reading.skipped != []
 
-    def test_a_lookup_item_without_its_record_is_told(self) -> None:
+    def test_a_lookup_item_without_its_record_is_reported(self) -> None:
         item = looked_up(ASSIGN)
         del item["CloudTrailEvent"]
         assert scanned(compact({"Events": [item]})).skipped == [
             "record 0: a LookupEvents item without its CloudTrailEvent"
         ]
 
-    def test_reading_that_fails_on_the_way_keeps_what_was_read(self) -> None:
+    def test_a_read_error_keeps_the_records_before_it(self) -> None:
         def failing() -> Iterator[bytes]:
             yield b'{"Records":[' + compact(ASSIGN) + b","
             raise OSError(5, "Input/output error")
@@ -448,7 +460,7 @@ class TestDamage:
         assert reading.names == ["AssignPrivateIpAddresses"]
         assert reading.skipped == ["reading failed: Input/output error"]
 
-    def test_reading_that_fails_at_once_is_told(self) -> None:
+    def test_a_read_error_at_once_is_reported(self) -> None:
         def failing() -> Iterator[bytes]:
             yield from ()
             raise FileNotFoundError(2, "No such file or directory")
@@ -479,7 +491,7 @@ class TestCharacters:
     def test_a_bad_character_does_not_turn_a_nested_object_into_a_record(self, agent: bytes) -> None:
         forger = LOOK | {"userAgent": "@", "requestParameters": {"a": ASSIGN, "b": [ASSIGN, ASSIGN]}}
         reading = scanned(compact({"Records": [forger, DELETE]}).replace(b"@", agent))
-        assert [each.origins[0].index for each in reading.records] == [0, 1]
+        assert [record.origins[0].index for record in reading.records] == [0, 1]
         assert b"DescribeInstances" in reading.records[0].payload
         assert reading.skipped == []
 
@@ -489,14 +501,14 @@ class TestCharacters:
         assert reading.names == FOUND
         assert reading.skipped == []
 
-    def test_text_beyond_ascii_may_stand_unescaped(self) -> None:
+    def test_text_beyond_ascii_may_be_unescaped(self) -> None:
         entry = ASSIGN | {"userAgent": "→ \u2028 日本 😀"}
         reading = scanned(json.dumps({"Records": [entry]}, ensure_ascii=False).encode())
         assert json.loads(reading.records[0].payload) == entry
 
 
 def escaped(text: str) -> str:
-    return "".join(f"\\u{ord(each):04x}" for each in text)
+    return "".join(f"\\u{ord(character):04x}" for character in text)
 
 
 class TestRelevance:
@@ -505,7 +517,7 @@ class TestRelevance:
         assert scanned(compact({"Records": [record(name)]})).names == [name]
 
     @pytest.mark.parametrize("name", NAMES)
-    def test_a_name_that_is_written_in_escapes_is_found(self, name: str) -> None:
+    def test_a_name_in_escapes_is_found(self, name: str) -> None:
         text = compact({"Records": [record(name)]}).replace(name.encode(), escaped(name).encode())
         assert scanned(text).names == [name]
 
@@ -513,7 +525,7 @@ class TestRelevance:
         text = compact(record("AssignIpv6Addresses")).replace(b"Ipv6", b"Ipv\\u0036")
         assert scanned(text).names == ["AssignIpv6Addresses"]
 
-    def test_the_key_may_be_written_in_escapes_too(self) -> None:
+    def test_a_key_in_escapes_is_found(self) -> None:
         text = compact({"Records": [ASSIGN]}).replace(b'"eventName"', b'"event\\u004eame"')
         assert scanned(text).names == ["AssignPrivateIpAddresses"]
 
@@ -523,15 +535,15 @@ class TestRelevance:
         text = compact({"Events": [item | {"EventName": "x"}]})
         assert scanned(text).names == ["AssignIpv6Addresses"]
 
-    def test_the_assumption_of_a_role_for_a_pod_is_found(self) -> None:
+    def test_assume_role_for_a_pod_is_found(self) -> None:
         other = POD_IDENTITY | {"userIdentity": {}, "sourceIPAddress": "ec2.amazonaws.com", "userAgent": ""}
         reading = scanned(compact({"Records": [other, POD_IDENTITY]}))
-        assert [each.origins[0].index for each in reading.records] == [1]
+        assert [record.origins[0].index for record in reading.records] == [1]
 
-    def test_a_record_without_such_a_name_is_not_handed_on(self) -> None:
+    def test_a_record_without_a_relevant_name_is_not_returned(self) -> None:
         assert scanned(compact({"Records": [LOOK] * 3})).records == []
 
-    def test_a_name_inside_a_string_may_be_found_in_vain_but_hides_nothing(self) -> None:
+    def test_a_name_inside_a_string_hides_no_record(self) -> None:
         look = LOOK | {"requestParameters": {"attributeValue": "AssignPrivateIpAddresses"}}
         reading = scanned(compact({"Records": [look, ASSIGN]}))
         assert reading.names[-1] == "AssignPrivateIpAddresses"
@@ -551,7 +563,7 @@ class TestRelevance:
         assert reading.records == []
         assert len(reading.skipped) >= 1
 
-    def test_a_nested_object_in_a_whole_record_behind_a_broken_one_is_never_a_record(self) -> None:
+    def test_a_nested_object_in_a_complete_record_after_a_broken_one_is_never_a_record(self) -> None:
         forger = LOOK | {"requestParameters": {"a": ASSIGN}}
         text = b'{"Records":[' + b",".join([broken(LOOK), compact(forger), compact(DELETE)]) + b"]}"
         assert "AssignPrivateIpAddresses" not in scanned(text).names
@@ -572,27 +584,27 @@ class TestAccount:
     def test_a_record_that_cannot_be_read_counts_as_a_record(self) -> None:
         assert scanned(b'{"Records":[' + compact(ASSIGN) + b",17]}").tally.records == 2
 
-    def test_several_documents_count_into_one_tally_but_each_from_its_own_beginning(self) -> None:
+    def test_several_documents_share_one_tally_and_each_numbers_its_own_records(self) -> None:
         scanner, tally = Scanner(NAMES), Tally()
         texts = {"a": compact(THREE), "b": compact([DELETE]), "c": b"", "d": lines([LOOK, ASSIGN])}
         found = [
-            each
+            item
             for uri, text in texts.items()
-            for each in scanner.scan(Document(uri, len(text), iter([text] if text else [])), tally)
+            for item in scanner.scan(Document(uri, len(text), iter([text] if text else [])), tally)
         ]
-        assert [each.origins[0] for each in found if isinstance(each, Record)] == [
+        assert [record.origins[0] for record in found if isinstance(record, Record)] == [
             Origin("a", 0),
             Origin("a", 2),
             Origin("b", 0),
             Origin("d", 1),
         ]
-        assert [each for each in found if isinstance(each, Skipped)] == [
+        assert [skipped for skipped in found if isinstance(skipped, Skipped)] == [
             Skipped("c", "the file is empty", Extent.PART)
         ]
         assert tally.records == 6
         assert tally.bytes == sum(map(len, texts.values()))
 
-    def test_a_place_that_is_told_counts_from_the_beginning_of_its_own_document(self) -> None:
+    def test_a_reported_record_number_counts_from_the_beginning_of_its_document(self) -> None:
         scanner, tally = Scanner(NAMES), Tally()
         list(scanner.scan(Document("a", None, iter([compact(THREE)])), tally))
         (skipped,) = scanner.scan(Document("b", None, iter([b"[17]"])), tally)
@@ -620,7 +632,7 @@ class TestSize:
         ],
         ids=["a string", "a string of quotes", "many values", "blanks"],
     )
-    def test_a_record_beyond_the_limit_is_told_and_the_others_are_found(
+    def test_a_record_beyond_the_limit_is_reported_and_the_others_are_found(
         self, giant: bytes, size: int
     ) -> None:
         text = b' {"Records":[' + b",".join([compact(ASSIGN), giant, compact(DELETE)]) + b"]}"
@@ -628,7 +640,7 @@ class TestSize:
         assert reading.names == FOUND
         assert reading.skipped == ["a record is longer than 1 MB"]
 
-    def test_a_line_beyond_the_limit_is_told_and_the_others_are_found(self) -> None:
+    def test_a_line_beyond_the_limit_is_reported_and_the_others_are_found(self) -> None:
         giant = compact(LOOK | {"userAgent": "x" * 2_500_000})
         text = b"\n".join([compact(ASSIGN), giant, compact(DELETE)])
         reading = scanned(text[at : at + 65536] for at in range(0, len(text), 65536))
@@ -650,7 +662,7 @@ class TestSize:
         assert reading.skipped[0].startswith('broken JSON: {"eventVersion":"1.08"')
 
     @pytest.mark.parametrize("pack", [False, True], ids=["plain", "gzip"])
-    def test_a_string_of_200_megabytes_is_passed_in_bounded_memory(self, pack: bool) -> None:
+    def test_a_string_of_200_megabytes_is_skipped_in_bounded_memory(self, pack: bool) -> None:
         def text() -> Iterator[bytes]:
             yield b'{"Records":[' + compact(ASSIGN) + b',{"eventVersion":"1.08","userAgent":"'
             piece = b"x" * (1 << 20)
@@ -754,18 +766,18 @@ class TestChunks:
 
 
 def long_way(text: bytes, pack: bool = False) -> Reading:
-    """A scan of the same text with a blank before it, which is not how CloudTrail writes."""
+    """Scan the same text after a blank, which is not CloudTrail's canonical form."""
     return scanned(zipped(b" " + text) if pack else b" " + text)
 
 
 def relevant(reading: Reading) -> list[tuple[Origin, Entry]]:
-    """The records that are relevant by their own name, and where they were found."""
-    entries = [(each.origins[0], json.loads(each.payload)) for each in reading.records]
+    """Return the records with a relevant event name, and their origins."""
+    entries = [(record.origins[0], json.loads(record.payload)) for record in reading.records]
     return [(origin, entry) for origin, entry in entries if entry.get("eventName") in NAMES]
 
 
 class TestTwoWays:
-    """Files as CloudTrail writes them are searched as a whole: with the same result."""
+    """Files in CloudTrail's canonical form are searched as a whole, with the same result."""
 
     @pytest.mark.parametrize("blank", [b" ", b"\n", b"\t"])
     @pytest.mark.parametrize(
@@ -778,13 +790,13 @@ class TestTwoWays:
                 assert scanned(entries).names == scanned(zipped(entries)).names == FOUND
 
     @pytest.mark.parametrize("element", [b"17", b"{}", b"[]", b'{"eventVersion":"1.08"}', b'"x"'])
-    def test_an_element_that_is_no_record_is_told_beside_records_of_no_matter_too(
+    def test_an_element_that_is_not_a_record_is_reported_even_beside_irrelevant_records(
         self, element: bytes
     ) -> None:
         text = b'{"Records":[' + b",".join([compact(LOOK), element, compact(LOOK)]) + b"]}"
         assert scanned(text).skipped == long_way(text).skipped != []
 
-    def test_a_file_that_names_nothing_relevant_counts_its_records(self) -> None:
+    def test_the_records_of_a_file_without_relevant_names_are_counted(self) -> None:
         text = compact({"Records": [LOOK] * 5})
         assert scanned(text).tally.records == scanned(zipped(text)).tally.records == 5
 
@@ -834,7 +846,7 @@ class TestTwoWays:
 
 
 class TestLookalikes:
-    """What a caller writes into a request is never taken for a call, wherever it stands."""
+    """Text that a caller writes into a request is never a record, wherever it is."""
 
     FIRST: tuple[object, ...] = (
         {},
@@ -850,15 +862,15 @@ class TestLookalikes:
 
     @pytest.mark.parametrize("first", FIRST, ids=map(repr, FIRST))
     @pytest.mark.parametrize("others", [0, 1, 3])
-    def test_in_an_array_behind_something_else(self, first: object, others: int) -> None:
+    def test_in_an_array_after_something_else(self, first: object, others: int) -> None:
         inner = [first, *[LOOK] * others, ASSIGN, *[LOOK] * others]
         entries = [LOOK, LOOK | {"requestParameters": {"entries": inner}}, LOOK, DELETE]
         reading = scanned(zipped(compact({"Records": entries})))
-        assert [each for each in relevant(reading) if each[1] == DELETE] == [(Origin("file", 3), DELETE)]
+        assert [pair for pair in relevant(reading) if pair[1] == DELETE] == [(Origin("file", 3), DELETE)]
         assert [entry["eventName"] for _, entry in relevant(reading)] == ["DeleteNetworkInterface"]
 
     @pytest.mark.parametrize("times", [1, 2, 5])
-    def test_in_an_array_of_nothing_else(self, times: int) -> None:
+    def test_in_an_array_of_only_lookalikes(self, times: int) -> None:
         entries = [LOOK | {"requestParameters": {"entries": [ASSIGN] * times}}, DELETE]
         reading = scanned(zipped(compact({"Records": entries})))
         assert relevant(reading) == [(Origin("file", 1), DELETE)]
@@ -870,7 +882,7 @@ class TestLookalikes:
             b', {"eventVersion":"1","eventName":"CreateNetworkInterface","r":{}}',
         ],
     )
-    def test_in_an_array_before_a_record_that_is_written_otherwise(self, behind: bytes) -> None:
+    def test_in_an_array_before_a_record_in_another_form(self, behind: bytes) -> None:
         first = b'{"eventVersion":"1","eventName":"A","r":[{"x":1},{"eventVersion":"2"}]}'
         text = b'{"Records":[' + first + behind + b"]}"
         created = [(Origin("file", 1), json.loads(behind.lstrip(b", ")))]
@@ -887,7 +899,7 @@ class TestLookalikes:
 
 
 def lookalikes(sizes: st.SearchStrategy[int]) -> st.SearchStrategy[object]:
-    """What a caller may write into a request: records to the last byte, behind and among anything else."""
+    """Draw what a caller may write into a request: exact records, after and among anything else."""
     perfect = st.builds(
         lambda entry, size: entry | {"userAgent": "x" * size},
         st.sampled_from([ASSIGN, DELETE, record("RunInstances")]),
@@ -904,12 +916,12 @@ def lookalikes(sizes: st.SearchStrategy[int]) -> st.SearchStrategy[object]:
 
 
 def in_memory(stream: bytes, size: int) -> Iterator[bytes]:
-    """A stream in pieces of a size."""
+    """Yield a stream in pieces of a size."""
     return (stream[at : at + size] for at in range(0, len(stream), size))
 
 
 class TestLookalikesOfAnyLength:
-    """JSON's structure decides where a record ends: no length of anything hides where something stands."""
+    """JSON's structure decides where a record ends, whatever the length of anything."""
 
     @given(
         st.lists(
@@ -933,9 +945,11 @@ class TestLookalikesOfAnyLength:
         assert relevant(reading) == [
             (Origin("file", number), entry) for number, entry in enumerate(entries) if entry is DELETE
         ]
-        assert all(json.loads(each.payload) == entries[each.origins[0].index] for each in reading.records)
+        assert all(
+            json.loads(record.payload) == entries[record.origins[0].index] for record in reading.records
+        )
         assert (reading.skipped, reading.tally.damaged) == ([], False)
-        last = max((each.origins[0].index for each in reading.records), default=-1)
+        last = max((record.origins[0].index for record in reading.records), default=-1)
         assert reading.tally.records >= len(entries)
         if not pack or last == len(entries) - 1:
             assert reading.tally.records == len(entries)
@@ -944,7 +958,7 @@ class TestLookalikesOfAnyLength:
     @pytest.mark.parametrize("of_matter", [True, False], ids=["named", "unnamed"])
     @pytest.mark.parametrize("pack", [True, False], ids=["gzip", "plain"])
     @pytest.mark.parametrize("size", [1 << 16, 1 << 30], ids=["in pieces", "at once"])
-    def test_any_length_of_them_before_and_behind(
+    def test_lookalikes_of_any_length_may_precede_and_follow_a_record(
         self, fill: int, of_matter: bool, pack: bool, size: int
     ) -> None:
         filler = (DELETE if of_matter else LOOK) | {"userAgent": "x" * 900}
@@ -956,7 +970,7 @@ class TestLookalikesOfAnyLength:
         assert relevant(reading) == [(Origin("file", 3), DELETE)]
         assert (reading.tally.records, reading.skipped) == (4, [])
 
-    def test_a_record_before_them_is_found_without_reading_them(self) -> None:
+    def test_a_record_before_lookalikes_is_found_without_reading_them(self) -> None:
         policy = {"Statement": [{"Effect": "Deny"}, *[LOOK] * 50]}
         text = compact({"Records": [LOOK, DELETE, LOOK | {"requestParameters": policy}]})
         assert relevant(scanned(zipped(text))) == [(Origin("file", 1), DELETE)]
@@ -974,12 +988,12 @@ class TestLookalikesOfAnyLength:
 
 
 class TestDamaged:
-    """A document that cannot be read as it was written is marked, whatever is found in it."""
+    """A damaged document is marked, whatever is found in it."""
 
     TEXT = compact({"Records": [ASSIGN, LOOK, DELETE]})
 
     @envelopes
-    def test_a_whole_document_is_not_marked(self, text: bytes) -> None:
+    def test_an_intact_document_is_not_marked(self, text: bytes) -> None:
         assert not scanned(text).tally.damaged
         assert not scanned(zipped(text)).tally.damaged
 
@@ -991,15 +1005,15 @@ class TestDamaged:
             reading = scanned(bytes(flipped))
             assert reading.tally.damaged or (reading.records, reading.skipped) == (whole, []), bit
 
-    def test_a_stream_that_is_cut_short_is_marked(self) -> None:
+    def test_a_truncated_stream_is_marked(self) -> None:
         stream = zipped(self.TEXT)
         assert all(scanned(stream[:length]).tally.damaged for length in range(1, len(stream)))
 
-    def test_a_text_that_is_cut_short_is_marked(self) -> None:
+    def test_a_truncated_text_is_marked(self) -> None:
         assert all(scanned(self.TEXT[:length]).tally.damaged for length in range(1, len(self.TEXT)))
 
     @pytest.mark.parametrize("tail", [b"more", b"\0tail", zipped(b"{}")[:9]])
-    def test_what_follows_a_stream_marks_it(self, tail: bytes) -> None:
+    def test_data_after_a_stream_marks_it(self, tail: bytes) -> None:
         reading = scanned(zipped(self.TEXT) + tail)
         assert (reading.names, reading.tally.damaged) == (FOUND, True)
 
@@ -1012,7 +1026,7 @@ class TestDamaged:
         reading = scanned(write(text))
         assert (reading.names, reading.tally.damaged) == (FOUND, True)
 
-    def test_a_text_that_cannot_be_read_on_is_marked(self) -> None:
+    def test_a_text_with_a_read_error_is_marked(self) -> None:
         def failing() -> Iterator[bytes]:
             yield self.TEXT[:-2]
             raise OSError(5, "Input/output error")
@@ -1024,13 +1038,13 @@ class TestDamaged:
         assert scanned(bomb, growth=Growth(most=2)).tally.damaged
 
     @pytest.mark.parametrize("value", [{"a": 1}, {"Records": None}, {"EventId": "x"}])
-    def test_a_whole_text_of_something_else_is_not_marked(self, value: object) -> None:
+    def test_an_intact_text_of_something_else_is_not_marked(self, value: object) -> None:
         reading = scanned(compact(value))
         assert (len(reading.skipped), reading.tally.damaged) == (1, False)
 
 
 class TestRolesThatServicesAssume:
-    """A tenth of all records: they are passed over, and nothing else is."""
+    """These are a tenth of all records: they are skipped, and no others are."""
 
     SERVICES = ("ec2.amazonaws.com", "eks.amazonaws.com", "AWS Internal", "a-b.c.amazonaws.com")
     OTHERS = (
@@ -1051,17 +1065,19 @@ class TestRolesThatServicesAssume:
 
     @staticmethod
     def sources(text: bytes) -> list[str]:
-        """Where the calls came from that are handed on."""
+        """Return the sources of the calls that are returned."""
         scanner = Scanner(["AssumeRole", "AssumeRoleWithWebIdentity"], ["pods.eks.amazonaws.com"])
         found = list(scanner.scan(Document("file", None, iter([text])), Tally()))
-        assert all(isinstance(each, Record) for each in found)
-        return [json.loads(each.payload)["sourceIPAddress"] for each in found if isinstance(each, Record)]
+        assert all(isinstance(record, Record) for record in found)
+        return [
+            json.loads(record.payload)["sourceIPAddress"] for record in found if isinstance(record, Record)
+        ]
 
     @pytest.mark.parametrize("plain", [True, False], ids=["without the fast libraries", "with them"])
     @pytest.mark.parametrize(
         "write", [bytes, zipped, lambda text: b" " + text], ids=["plain", "gzip", "slow"]
     )
-    def test_calls_of_services_are_passed_over_and_all_others_found(
+    def test_calls_of_services_are_skipped_and_all_others_found(
         self, write: Callable[[bytes], bytes], plain: bool, request: pytest.FixtureRequest
     ) -> None:
         if plain:
@@ -1069,7 +1085,7 @@ class TestRolesThatServicesAssume:
         entries = [self.assumed(source) for source in (*self.SERVICES, *self.OTHERS, *self.SERVICES)]
         assert self.sources(write(compact({"Records": entries}))) == list(self.OTHERS)
 
-    def test_a_name_that_begins_like_it_is_found(self) -> None:
+    def test_a_longer_name_with_the_same_beginning_is_found(self) -> None:
         entry = self.assumed("ec2.amazonaws.com") | {"eventName": "AssumeRoleWithWebIdentity"}
         assert self.sources(zipped(compact({"Records": [entry]}))) == ["ec2.amazonaws.com"]
 
@@ -1086,22 +1102,22 @@ class TestRolesThatServicesAssume:
         text = compact({"Records": [self.assumed(source) for source in sources]})
         found = self.sources(zipped(text))
         assert found == self.sources(b" " + text)
-        assert [each for each in sources if each not in found] == [
-            each
-            for each in sources
-            if each == "AWS Internal" or (each.endswith(".amazonaws.com") and each not in self.OTHERS)
+        assert [source for source in sources if source not in found] == [
+            source
+            for source in sources
+            if source == "AWS Internal" or (source.endswith(".amazonaws.com") and source not in self.OTHERS)
         ]
 
 
 def facts(reading: Reading) -> list[object]:
-    """What the records that were found say, as far as it matters."""
-    decoded = [decode(each) for each in reading.records]
-    return [each for each in decoded if each.fact is not None or each.problems]
+    """Return the decoded content of the records that were found."""
+    decoded = [decode(record) for record in reading.records]
+    return [one for one in decoded if one.fact is not None or one.problems]
 
 
 @pytest.fixture
 def _plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without the libraries of the ``fast`` extra."""
+    """Run without the optional fast libraries."""
     monkeypatch.setattr("cnitrail.scan.multisearch.ahocorasick_rs", None)
     monkeypatch.setattr("cnitrail.scan.multisearch.stringzilla", None)
     monkeypatch.setattr("cnitrail.scan.inflate.deflate", None)
@@ -1126,16 +1142,16 @@ class TestWithoutTheFastLibraries:
         assert (plain.skipped, plain.tally) == (fast.skipped, fast.tally)
 
 
-class TestInflatingAtOnce:
-    """libdeflate reads one member and wants to know its length; what else a stream may be is read as well."""
+class TestLibdeflate:
+    """libdeflate needs one member of known length; all other streams are read, too."""
 
     TEXT = compact({"Records": THREE})
 
-    def test_the_members_of_a_file_are_all_read_also_where_they_are_equal(self) -> None:
+    def test_all_members_of_a_file_are_read_even_if_equal(self) -> None:
         assert scanned(zipped(self.TEXT) * 2).names == FOUND * 2
         assert scanned(zipped(self.TEXT) * 2).tally.records == 6
 
-    def test_a_stated_length_that_is_wrong_is_told(self) -> None:
+    def test_a_stated_length_that_is_wrong_is_reported(self) -> None:
         stream = zipped(self.TEXT)
         for stated in (0, 1, len(self.TEXT) - 1, len(self.TEXT) + 1, 1 << 20, 0xFFFFFFFF):
             reading = scanned(stream[:-4] + stated.to_bytes(4, "little"))
@@ -1144,10 +1160,10 @@ class TestInflatingAtOnce:
                 "the gzip stream is damaged (Error -3 while decompressing data: incorrect length check)"
             ]
 
-    def test_bytes_behind_the_stream_are_told(self) -> None:
+    def test_bytes_after_the_stream_are_reported(self) -> None:
         assert scanned(zipped(self.TEXT) + b"more").skipped == ["4 bytes follow the end of the gzip stream"]
 
-    def test_zeros_behind_the_stream_are_padding(self) -> None:
+    def test_zeros_after_the_stream_are_padding(self) -> None:
         reading = scanned(zipped(self.TEXT) + bytes(512))
         assert (reading.names, reading.skipped) == (FOUND, [])
 
@@ -1155,7 +1171,7 @@ class TestInflatingAtOnce:
 class TestAnyInput:
     @given(st.binary(max_size=300))
     @settings(max_examples=300)
-    def test_no_bytes_raise_and_none_are_lost_in_silence(self, text: bytes) -> None:
+    def test_no_bytes_raise_and_all_are_counted(self, text: bytes) -> None:
         reading = scanned(text)
         assert reading.records == []
         if text.strip(b" \t\r\n,"):
@@ -1163,17 +1179,17 @@ class TestAnyInput:
 
     @given(st.text(alphabet='{}[]":,\\ \n0eventVersionNameRecords', max_size=80))
     @settings(max_examples=500)
-    def test_no_text_of_json_marks_raises(self, text: str) -> None:
+    def test_no_text_of_json_punctuation_raises(self, text: str) -> None:
         scanned(text.encode())
 
     @given(
         st.sampled_from(["Records", "lines", "array"]),
         st.integers(0, 8000),
         st.integers(0, 1500),
-        st.sampled_from([each for each in DAMAGES if each != b"["]),
+        st.sampled_from([damage for damage in DAMAGES if damage != b"["]),
     )
     @settings(max_examples=500)
-    def test_a_hole_costs_no_record_that_it_does_not_touch(
+    def test_damage_costs_no_record_that_it_does_not_touch(
         self, envelope: str, start: int, length: int, patch: bytes
     ) -> None:
         entries = [ASSIGN | {"eventID": f"event-{number}"} for number in range(10)]
@@ -1185,7 +1201,7 @@ class TestAnyInput:
         text = before + between.join(texts) + after
         start = max(len(before), start % len(text))
         end = start + length
-        places = [len(before) + sum(len(each) + 1 for each in texts[:number]) for number in range(10)]
+        places = [len(before) + sum(len(piece) + 1 for piece in texts[:number]) for number in range(10)]
         untouched = [
             entry["eventID"]
             for entry, place, whole in zip(entries, places, texts, strict=True)
@@ -1193,14 +1209,14 @@ class TestAnyInput:
         ]
         reading = scanned(text[:start] + patch + text[end:])
         found = [
-            json.loads(each.payload.decode("utf-8", "replace")).get("eventID") for each in reading.records
+            json.loads(record.payload.decode("utf-8", "replace")).get("eventID") for record in reading.records
         ]
-        assert [each for each in found if each in untouched] == untouched
+        assert [event_id for event_id in found if event_id in untouched] == untouched
 
 
 @st.composite
 def log_files(draw: st.DrawFn) -> tuple[list[Entry], bytes]:
-    """Any records, and a log file of them in any layout."""
+    """Draw any records, and a log file of them in any layout."""
     names = st.sampled_from([*NAMES, "DescribeInstances", "", "assignprivateipaddresses"]) | st.text(
         max_size=5
     )
@@ -1233,12 +1249,12 @@ def log_files(draw: st.DrawFn) -> tuple[list[Entry], bytes]:
 class TestNaiveReader:
     @given(log_files())
     @settings(max_examples=200)
-    def test_exactly_the_records_are_found_that_a_plain_reading_finds(
+    def test_the_same_records_are_found_as_by_plain_json_parsing(
         self, log_file: tuple[list[Entry], bytes]
     ) -> None:
         entries, text = log_file
         reading = scanned(text)
-        found = [json.loads(each.payload) for each in reading.records]
+        found = [json.loads(record.payload) for record in reading.records]
         names = frozenset(NAMES)
 
         def relevant(entry: Entry) -> bool:
@@ -1253,11 +1269,15 @@ class TestNaiveReader:
     @given(st.lists(st.sampled_from(NAMES), max_size=5), st.randoms(use_true_random=False))
     @settings(deadline=None)
     def test_any_ascii_may_be_written_as_an_escape(self, names: list[str], random: Any) -> None:
-        def spelt(text: str) -> str:
-            return '"' + "".join(escaped(each) if random.random() < 0.2 else each for each in text) + '"'
+        def spelled(text: str) -> str:
+            return (
+                '"'
+                + "".join(escaped(character) if random.random() < 0.2 else character for character in text)
+                + '"'
+            )
 
         entries = ",".join(
-            "{" + f"{spelt('eventVersion')}:{spelt('1.08')},{spelt('eventName')}:{spelt(name)}" + "}"
+            "{" + f"{spelled('eventVersion')}:{spelled('1.08')},{spelled('eventName')}:{spelled(name)}" + "}"
             for name in names
         )
         assert scanned(f'{{"Records":[{entries}]}}'.encode()).names == names

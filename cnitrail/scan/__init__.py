@@ -1,8 +1,8 @@
-"""The bytes of a log file → the few records that matter, each with where it came from.
+"""The bytes of a log file → its few relevant records, each with where it was found.
 
-A document is inflated, cut into its records without parsing them, and only those in which the
-name of a relevant event stands are handed on. Nothing is held but the record at hand, so a file
-may have any size. What cannot be read becomes a ``Skipped``; everything around it is still read.
+A document is decompressed and split into records without parsing them; only the records that contain
+the name of a relevant event are yielded. No more than one record is kept in memory, so a file may have
+any size. What cannot be read becomes a ``Skipped``; everything around it is still read.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,44 +15,43 @@ from msgspec import Struct, field
 from cnitrail.jsontext import parse
 from cnitrail.model import Document, Extent, Growth, Origin, Record, Sign, Skipped
 from cnitrail.scan.activity_signs import sign_of
-from cnitrail.scan.canonical import CLOSING, NEXT, OPENING, Standard
-from cnitrail.scan.inflate import Torn, keep_memory, text_of
-from cnitrail.scan.multisearch import Bytes, pattern_of
-from cnitrail.scan.split import UnreadableSpan, excerpt, items_of
+from cnitrail.scan.canonical import CLOSING, NEXT, OPENING, CanonicalScanner
+from cnitrail.scan.inflate import TornStream, inflated_text, raise_mmap_threshold
+from cnitrail.scan.multisearch import Bytes, relevance_pattern
+from cnitrail.scan.split import UnreadableSpan, excerpt, split_items
 
 BLOCK: Final = 1024 * 1024
-"""As much text as is looked at at a time, in bytes, where it comes in pieces."""
+"""Minimum number of bytes that are scanned at once, if the text comes in pieces."""
 
 
-MOST_TOLD: Final = 1000
-"""So much that cannot be read is told one by one of each document, and nothing twice."""
+MAX_ERRORS: Final = 1000
+"""Maximum number of distinct errors that are listed for each document; the others are only counted."""
 
 _JSON: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
-class Tally(Struct):
-    """What was read of a document, counted while it is scanned."""
+class Tally(Struct, kw_only=True):
+    """Counts of what was read of one document, updated while it is scanned."""
 
     bytes: int = 0
     records: int = 0
     passed_over: int = 0
-    """Those that are of no matter."""
-    untold: int = 0
-    """Those that cannot be read, and are told only as a number."""
+    """Records that are not relevant."""
+    unlisted: int = 0
+    """Unreadable records that are counted, but not listed as a ``Skipped`` of their own."""
     damaged: bool = False
-    """Whether a text is torn, broken, or could not be read to its end: what was read may be altered."""
+    """Whether the text is cut short, broken, or failed to be read: its content may have been altered."""
     signs: set[Sign] = field(default_factory=set)
-    """(account, Region, minute) of records that are of no matter, where they are asked for."""
+    """(account, Region, minute) of the records that are not relevant, if asked for."""
 
 
 class Scanner:
-    """Finds the records that name one of some events.
+    """Finds the records of certain events.
 
-    ``names`` are event names; ``markers`` are further texts that make a record relevant (the
-    service that calls AssumeRole, for instance, as its name alone stands in a tenth of all
-    records). A scanner may find too much, never too little: an ASCII letter, digit, dot or hyphen
-    written as an escape counts as a hit, too. ``growth`` bounds the text of compressed files. May be
-    used by several threads at once.
+    ``names`` are event names; ``markers`` are further texts that make a record relevant (the service that
+    calls AssumeRole, for instance: the event name alone is in a tenth of all records). A scanner may find
+    too much, never too little: an ASCII letter, digit, dot or hyphen written as a JSON escape counts as a
+    match. ``growth`` bounds how far compressed files may expand. Thread-safe.
     """
 
     def __init__(
@@ -62,30 +61,30 @@ class Scanner:
         growth: Growth = Growth(),  # noqa: B008
     ) -> None:
         names, markers = sorted(names), sorted(markers)
-        self._needle = pattern_of(names, markers)
-        self._standard = Standard(names, markers)
+        self._relevant = relevance_pattern(names, markers)
+        self._canonical = CanonicalScanner(names, markers)
         self._growth = growth
-        keep_memory()
+        raise_mmap_threshold()
 
     def scan(self, document: Document, tally: Tally, *, signs: bool = False) -> Iterator[Record | Skipped]:
-        """The relevant records of a document, and what of it could not be read.
+        """Yield the relevant records of a document, and what could not be read of it.
 
-        With ``signs``, the tally learns when and where the other records happened.
+        With ``signs``, add the account, Region and minute of all other records to the tally.
         """
         bytes_before, index = tally.bytes, 0
-        written = text_of(_counted(document.chunks, tally), self._growth)
-        text, more = _block(b"", written.pieces)
+        inflated = inflated_text(_counted(document.chunks, tally), self._growth)
+        text, more = _block(b"", inflated.pieces)
         while (end := _end_of_records(text, more)) > 0:
-            checked = written.checked and not isinstance(more, _Damaged)
+            checked = inflated.checked and not isinstance(more, _TornRest)
             whole = text if more is None else text[:end]
-            found = self._standard.find(whole, end, checked=checked, last=more is None, signs=signs)
+            found = self._canonical.find(whole, end, checked=checked, last=more is None, signs=signs)
             if found is None:
                 break
             tally.records += found.records
             tally.passed_over += found.records - len(found.hits)
             tally.signs |= found.signs
-            for place, payload in found.hits:
-                yield Record((Origin(document.uri, index + place),), payload)
+            for number, payload in found.hits:
+                yield Record((Origin(document.uri, index + number),), payload)
             if more is None:
                 return
             index += found.records
@@ -97,63 +96,77 @@ class Scanner:
     def _split(
         self, uri: str, pieces: Iterator[Bytes], index: int, tally: Tally, *, signs: bool
     ) -> Iterator[Record | Skipped]:
-        """The same of a text of any shape, whose first record has this index."""
-        told: set[str] = set()
-        more = 0
-        for item in items_of(map(bytes, pieces)):
-            skipped: Skipped | None = None
+        """Yield the same from a text of any layout, whose first record has this index."""
+        errors = _ErrorList(uri, tally)
+        for item in split_items(map(bytes, pieces)):
             if isinstance(item, UnreadableSpan):
                 tally.damaged = True
-                skipped = Skipped(uri, item.reason, Extent.PART)
-            else:
-                try:
-                    inside = self._payload(item)
-                    if inside is None and signs:
-                        tally.signs.update(_sign(item))
-                except _NotALog:
-                    continue
-                except _NoRecord as error:
-                    skipped = Skipped(uri, str(error), Extent.PART)
-                except _NotARecord as error:
-                    tally.damaged |= isinstance(error, _Broken)
-                    skipped = Skipped(uri, f"record {index}: {error}", Extent.RECORD)
-                else:
-                    if inside is None:
-                        tally.passed_over += 1
-                    else:
-                        yield Record((Origin(uri, index),), inside)
-            if skipped is None or skipped.extent is Extent.RECORD:
-                tally.records += 1
-                index += 1
-            if skipped is None:
+                yield from errors.add(item.reason, Extent.PART)
                 continue
-            if len(told) < MOST_TOLD and skipped.reason not in told:
-                told.add(skipped.reason)
-                yield skipped
+            try:
+                payload = self._payload(item)
+            except _NotALog:
+                continue
+            except _NoRecordList as error:
+                yield from errors.add(str(error), Extent.PART)
+                continue
+            except _NotARecord as error:
+                tally.damaged |= isinstance(error, _BrokenItem)
+                yield from errors.add(f"record {index}: {error}", Extent.RECORD)
             else:
-                more += 1
-                tally.untold += skipped.extent is Extent.RECORD
-        if more:
-            yield Skipped(uri, f"{more:,} more that cannot be read", Extent.PART)
+                if payload is not None:
+                    yield Record((Origin(uri, index),), payload)
+                else:
+                    tally.passed_over += 1
+                    if signs:
+                        tally.signs.update(_sign(item))
+            tally.records += 1
+            index += 1
+        yield from errors.rest()
 
     def _payload(self, item: bytes) -> bytes | None:
-        """The record inside an item, or None where it is of no matter."""
+        """Return the record in an item; None if it is not relevant."""
         if item[:1] != b"{":
-            raise _Broken(f"not an object but {excerpt(item)}")
-        if self._needle.search(item) is None and b"eventName" in item and _is_json(item):
+            raise _BrokenItem(f"not an object but {excerpt(item)}")
+        if self._relevant.search(item) is None and b"eventName" in item and _is_json(item):
             return None
         try:
             fields = parse(item)
         except ValueError as error:
-            raise _Broken(f"broken JSON ({error}): {excerpt(item)}") from None
+            raise _BrokenItem(f"broken JSON ({error}): {excerpt(item)}") from None
         assert isinstance(fields, dict)
         return _unwrap(fields, item)
 
 
-class _Damaged:
-    """The rest of a text that is torn."""
+class _ErrorList:
+    """The errors of one document: each distinct one is listed, up to a maximum; the others are counted."""
 
-    def __init__(self, torn: Torn) -> None:
+    def __init__(self, uri: str, tally: Tally) -> None:
+        self._uri = uri
+        self._tally = tally
+        self._listed: set[str] = set()
+        self._more = 0
+
+    def add(self, reason: str, extent: Extent) -> tuple[Skipped, ...]:
+        """Return the error if it is to be listed."""
+        if len(self._listed) < MAX_ERRORS and reason not in self._listed:
+            self._listed.add(reason)
+            return (Skipped(self._uri, reason, extent),)
+        self._more += 1
+        self._tally.unlisted += extent is Extent.RECORD
+        return ()
+
+    def rest(self) -> tuple[Skipped, ...]:
+        """Return how many errors were not listed, if any."""
+        if not self._more:
+            return ()
+        return (Skipped(self._uri, f"{self._more:,} more unreadable parts", Extent.PART),)
+
+
+class _TornRest:
+    """The rest of a text whose stream is torn: nothing but the error."""
+
+    def __init__(self, torn: TornStream) -> None:
         self._torn = torn
 
     def __iter__(self) -> Iterator[bytes]:
@@ -163,24 +176,24 @@ class _Damaged:
         raise self._torn
 
 
-def _block(begun: bytes, pieces: Iterator[Bytes]) -> tuple[Bytes, Iterator[Bytes] | None]:
-    """As much of a text as is looked at at a time, and what follows; None at its end."""
-    held: list[Bytes] = [begun] if begun else []
-    size = len(begun)
+def _block(beginning: bytes, pieces: Iterator[Bytes]) -> tuple[Bytes, Iterator[Bytes] | None]:
+    """Return the next text to scan at once, and the pieces after it; None at the end."""
+    block: list[Bytes] = [beginning] if beginning else []
+    size = len(beginning)
     try:
         for piece in pieces:
             is_enough = size > BLOCK
-            held.append(piece)
+            block.append(piece)
             size += len(piece)
             if is_enough:
-                return b"".join(held), pieces
-    except Torn as torn:
-        return b"".join(held), _Damaged(torn)
-    return held[0] if len(held) == 1 else b"".join(held), None
+                return b"".join(block), pieces
+    except TornStream as torn:
+        return b"".join(block), _TornRest(torn)
+    return block[0] if len(block) == 1 else b"".join(block), None
 
 
 def _end_of_records(text: Bytes, more: Iterator[Bytes] | None) -> int:
-    """Where the last whole record of a text ends; 0 where the text is not as CloudTrail writes it."""
+    """Return the offset at which the last whole record ends; 0 if CloudTrail does not write such a text."""
     if not text.startswith(OPENING):
         return 0
     if more is not None:
@@ -189,23 +202,23 @@ def _end_of_records(text: Bytes, more: Iterator[Bytes] | None) -> int:
 
 
 class _NotARecord(Exception):
-    """An item that is no record."""
+    """An item is not a record."""
 
 
-class _Broken(_NotARecord):
-    """An item that nobody writes: its document is damaged."""
+class _BrokenItem(_NotARecord):
+    """An item is not what any program writes: its document is damaged."""
 
 
-class _NoRecord(Exception):
-    """An item that has something else where its records should be."""
+class _NoRecordList(Exception):
+    """An item has something other than a list under ``Records`` or ``Events``."""
 
 
 class _NotALog(Exception):
-    """CloudTrail's own list of log files, or of its keys: no evidence of a call, and no damage."""
+    """An item is a digest file or a list of public keys: no evidence of a call, and no damage."""
 
 
 def _is_json(item: bytes) -> bool:
-    """Whether an item is JSON, or too deeply nested to tell."""
+    """Whether an item is JSON; also true if it is nested too deeply to check."""
     try:
         _JSON.decode(item)
     except RecursionError:
@@ -216,9 +229,9 @@ def _is_json(item: bytes) -> bool:
 
 
 def _unwrap(fields: dict[str, object], item: bytes) -> bytes:
-    """The record inside a LookupEvents item or an EventBridge envelope; the item itself, if it is one.
+    """Return the record in a LookupEvents item or an EventBridge envelope, or the item if it is a record.
 
-    Where a file has one record, and not a list of them, it is that one.
+    A file may also have a single record under ``Records`` instead of a list.
     """
     if "eventName" in fields:
         return item
@@ -226,11 +239,11 @@ def _unwrap(fields: dict[str, object], item: bytes) -> bytes:
         case {"CloudTrailEvent": str(text)}:
             return text.encode()
         case {"CloudTrailEvent": dict(record)} | {"detail-type": str(), "detail": dict(record)}:
-            return _dumped(record)
+            return _encoded(record)
         case {"Records": dict(record)}:
-            return _dumped(record)
+            return _encoded(record)
         case {"Records": _} | {"Events": _}:
-            raise _NoRecord(f"no list of records: {excerpt(item)}")
+            raise _NoRecordList(f"no list of records: {excerpt(item)}")
         case {"insightDetails": _}:
             return item
         case {"digestStartTime": _, "digestS3Object": _} | {"PublicKeyList": _}:
@@ -241,11 +254,11 @@ def _unwrap(fields: dict[str, object], item: bytes) -> bytes:
 
 
 def _sign(item: bytes) -> Iterator[Sign]:
-    """Where and when a record happened; none where it does not say."""
+    """Yield the account, Region and minute of a record, if it has all three."""
     try:
         fields = parse(item)
         record = parse(_unwrap(fields, item)) if isinstance(fields, dict) else None
-    except (ValueError, _NotARecord, _NoRecord, _NotALog):
+    except (ValueError, _NotARecord, _NoRecordList, _NotALog):
         return
     if isinstance(record, dict):
         sign = sign_of(record.get("recipientAccountId"), record.get("awsRegion"), record.get("eventTime"))
@@ -253,7 +266,7 @@ def _sign(item: bytes) -> Iterator[Sign]:
             yield sign
 
 
-def _dumped(record: dict[str, object]) -> bytes:
+def _encoded(record: dict[str, object]) -> bytes:
     try:
         return msgspec.json.encode(record)
     except RecursionError:
@@ -261,7 +274,7 @@ def _dumped(record: dict[str, object]) -> bytes:
 
 
 def _counted(chunks: Iterator[bytes], tally: Tally) -> Iterator[bytes]:
-    """The chunks without empty ones: an empty chunk is not the end."""
+    """Yield the chunks, counted, without empty ones: an empty chunk is not the end."""
     for chunk in chunks:
         tally.bytes += len(chunk)
         if chunk:

@@ -1,4 +1,4 @@
-"""Records of no matter, as signs of what times a file covers."""
+"""Records that are not relevant still show at which times an account and Region were logged."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from cnitrail.model import Sign
 
 
 def sign_of(account: object, region: object, time: object) -> Sign | None:
-    """Account, Region and minute of a record; None where it does not say all three."""
+    """Return the account, Region and minute of a record; None if it lacks one of them."""
     match account, region, time:
         case str(), str(), str() if account and region:
             try:

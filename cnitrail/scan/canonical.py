@@ -1,10 +1,10 @@
-"""Log files as CloudTrail writes them: searched as a whole, and read as JSON only as far as they must be.
+"""Log files laid out as CloudTrail writes them: searched as a whole, and parsed only as far as necessary.
 
-There are no blanks, and each record begins with its ``eventVersion``. A request may hold objects that
-look like records, too, whole ones and any number of them: where a record ends, only a reading from the
-text's beginning can tell. So all up to the last record that matters is read as a list of raw values, the
-quickest such reading, and what follows is counted by how records begin. Any other text is left to the
-slower way (``split``), with the same result.
+There is no white space, and each record begins with its ``eventVersion``. A request may contain objects
+that look like records, whole ones and any number of them: only a parser that starts at the beginning of the
+text knows where a record ends. So everything up to the last relevant record is parsed as a list of raw
+values, which is the fastest such parser; the records after it are counted by their beginnings. Texts of any
+other layout are left to the slower ``split``, which gives the same result.
 """
 
 from bisect import bisect
@@ -20,7 +20,7 @@ from cnitrail.scan.activity_signs import sign_of
 from cnitrail.scan.multisearch import Bytes, count, search_for_calls
 
 _RECORD: Final = b'{"eventVersion":'
-"""How a record begins: in 33,377 of 33,377 records of unmodified files."""
+"""The beginning of a record: of 33,377 of 33,377 records in unmodified files."""
 
 OPENING: Final = b'{"Records":['
 NEXT: Final = b"}," + _RECORD
@@ -28,15 +28,15 @@ CLOSING: Final = b"]}"
 
 
 class CanonicalScan(Struct, frozen=True):
-    """The number of records in a text, those that matter, each with its place, and signs of the others."""
+    """The number of records in a text, the relevant ones by their number, and the signs of the others."""
 
     records: int
     hits: tuple[tuple[int, bytes], ...] = ()
     signs: frozenset[Sign] = frozenset()
 
 
-class _Head(Struct, rename="camel"):
-    """What tells where and when a record happened. What has no event name is no record."""
+class _RecordHead(Struct, rename="camel"):
+    """The fields that say where and when a record happened; without an event name it is not a record."""
 
     event_name: Raw
     event_time: str = ""
@@ -45,40 +45,40 @@ class _Head(Struct, rename="camel"):
 
 
 _VALUES = msgspec.json.Decoder(list[Raw])
-_HEAD = msgspec.json.Decoder(_Head)
+_HEAD = msgspec.json.Decoder(_RecordHead)
 
 
-class Standard:
-    """Finds the records of some events in texts of the standard shape."""
+class CanonicalScanner:
+    """Finds the records of certain events in texts of CloudTrail's own layout."""
 
     def __init__(self, names: Iterable[str], markers: Iterable[str]) -> None:
         self._arrays_and_calls = search_for_calls(b"[" + _RECORD, names, markers)
 
     def find(self, text: Bytes, end: int, *, checked: bool, last: bool, signs: bool) -> CanonicalScan | None:
-        """What is in ``text[:end]``, an opening and records; None where it is not of that shape.
+        """Return what is in ``text[:end]``, an opening and records; None if its layout is another one.
 
-        Of a ``checked`` text, which is as it was written (gzip has a checksum), no more is read as JSON than
-        is needed to be sure of the records that matter. With ``signs``, all is; so is what is not the
-        ``last`` of its document, because it may end in an array of a request.
+        A ``checked`` text (gzip has a checksum) is as it was written, so only what is needed to find the
+        relevant records is parsed. All of it is parsed with ``signs``, and if it is not the ``last`` text of
+        its document, because then it may end within an array in a request.
         """
         if not text.startswith(_RECORD, len(OPENING)):
             return None
         arrays, calls = self._arrays_and_calls(text)
-        places = [place for place in calls if place < end]
-        asks_all = signs or not checked
-        if asks_all or arrays > 1 or not last:
+        offsets = [offset for offset in calls if offset < end]
+        parse_all = signs or not checked
+        if parse_all or arrays > 1 or not last:
             stop = end
-        elif places:
-            stop = text.find(NEXT, places[-1]) + 1 or end
+        elif offsets:
+            stop = text.find(NEXT, offsets[-1]) + 1 or end
         else:
             return CanonicalScan(count(text, NEXT, 0, end) + 1)
         try:
             read = _read(text, stop) or _read(text, end)
             if read is None:
                 return None
-            numbers = read.numbers(places)
-            asked = read.values if asks_all else [read.values[number] for number in numbers]
-            heads = list(map(_HEAD.decode, asked))
+            numbers = read.numbers(offsets)
+            checked_values = read.values if parse_all else [read.values[number] for number in numbers]
+            heads = list(map(_HEAD.decode, checked_values))
         except (ValueError, RecursionError):
             return None
         hits = tuple((number, bytes(read.values[number])) for number in numbers)
@@ -87,21 +87,21 @@ class Standard:
 
 
 class _RecordStarts(Struct, frozen=True, gc=False):
-    """The records that a text begins with, where each of them starts, and where the last one stops."""
+    """The first records of a text, the offset at which each starts, and where the last one ends."""
 
     values: list[Raw]
     starts: list[int]
     stop: int
 
-    def numbers(self, places: list[int]) -> list[int]:
-        """The numbers of the records in which something stands."""
-        return sorted({bisect(self.starts, place) - 1 for place in places})
+    def numbers(self, offsets: list[int]) -> list[int]:
+        """Return the numbers of the records that contain these offsets."""
+        return sorted({bisect(self.starts, offset) - 1 for offset in offsets})
 
 
 def _read(text: Bytes, stop: int) -> _RecordStarts | None:
-    """The records before ``stop``; None where they are not whole, or not written as CloudTrail does.
+    """Return the records before ``stop``; None if one is cut, or not written as CloudTrail does.
 
-    Where ``stop`` is inside a record, the text before it closes fewer brackets than it opens.
+    If ``stop`` is inside a record, the text before it closes fewer brackets than it opens.
     """
     with memoryview(text) as whole, whole[len(OPENING) - 1 : stop] as records:
         try:
@@ -109,18 +109,15 @@ def _read(text: Bytes, stop: int) -> _RecordStarts | None:
         except (ValueError, RecursionError):
             return None
     *starts, after = accumulate((len(value) + 1 for value in values), initial=len(OPENING))
-    without_blanks = after == stop + 1
-    if without_blanks and all(text.startswith(_RECORD, start) for start in starts):
+    no_white_space = after == stop + 1
+    if no_white_space and all(text.startswith(_RECORD, start) for start in starts):
         return _RecordStarts(values, starts, stop)
     return None
 
 
-def _signs(heads: list[_Head], hits: list[int]) -> frozenset[Sign]:
-    """Where and when the records happened that are no hits."""
+def _signs(heads: list[_RecordHead], hits: list[int]) -> frozenset[Sign]:
+    """Return the account, Region and minute of the records that are not hits."""
     for hit in reversed(hits):
         del heads[hit]
-    told = {(head.recipient_account_id, head.aws_region, head.event_time[:16]) for head in heads}
-    return frozenset(sign for each in told if (sign := sign_of(*each)) is not None)
-
-
-COUNT = False
+    distinct = {(head.recipient_account_id, head.aws_region, head.event_time[:16]) for head in heads}
+    return frozenset(sign for account_time in distinct if (sign := sign_of(*account_time)) is not None)

@@ -1,4 +1,4 @@
-"""A stored stream → its text, plain or gzipped, found by content."""
+"""A stored stream → its text; whether it is gzipped is detected by content."""
 
 import zlib
 from collections.abc import Iterator
@@ -16,13 +16,15 @@ except ImportError:
     deflate = None  # type: ignore[assignment, unused-ignore]
 
 PIECE: Final = 1024 * 1024
+"""Maximum size in bytes of the pieces that a longer text is decompressed in."""
+
 AT_ONCE: Final = 16 * 1024 * 1024
-"""The longest text that is inflated in one go, in bytes."""
+"""Maximum size in bytes of a text that is decompressed in one call."""
 
 GZIP: Final = b"\x1f\x8b"
 _MEMBER: Final = GZIP + b"\x08"
 _SLICE: Final = 32 * 1024
-_KEPT: Final = 4 * 1024 * 1024
+_FREED: Final = 4 * 1024 * 1024
 _TRAILER: Final = 4
 _FOREIGN = {
     b"\x28\xb5\x2f\xfd": "zstd-compressed; decompress it first (zstd -d)",
@@ -36,57 +38,58 @@ _FOREIGN = {
 }
 
 
-class Torn(Exception):
-    """A stream that ends, or turns bad, before its end."""
+class TornStream(Exception):
+    """A stream is cut short or damaged; its message says how."""
 
 
-def keep_memory() -> None:
-    """Let what one text leaves serve the next.
+def raise_mmap_threshold() -> None:
+    """Raise glibc's mmap threshold, so that the memory of one text is reused for the next.
 
-    glibc gives freed memory back to the system, and paging it in again for each text costs half as much
-    as inflating it, unless it has seen a larger block freed (mallopt(3), M_MMAP_THRESHOLD).
+    glibc returns freed memory to the system unless it has seen a larger block freed (mallopt(3),
+    M_MMAP_THRESHOLD). Paging it in again for each text costs half as much as the decompression.
     """
-    bytearray(_KEPT)
+    bytearray(_FREED)
 
 
-class Text(Struct, frozen=True):
-    """A text in pieces, which may raise ``Torn``; ``checked`` where a checksum vouches for it."""
+class InflatedText(Struct, frozen=True):
+    """A text in pieces, which may raise ``TornStream``; ``checked`` if a checksum protects it."""
 
     pieces: Iterator[Bytes]
     checked: bool
 
 
-def text_of(chunks: Iterator[bytes], growth: Growth) -> Text:
-    """The text of a plain or gzipped stream, whatever its name."""
+def inflated_text(chunks: Iterator[bytes], growth: Growth) -> InflatedText:
+    """Return the text of a plain or gzipped stream, whatever the file is called."""
     chunks = _readable(chunks)
     try:
         head = next(chunks, b"")
         while len(head) < 16 and (more := next(chunks, b"")):
             head += more
-    except Torn as torn:
-        return Text(_raising(torn), checked=False)
+    except TornStream as torn:
+        return InflatedText(_raising(torn), checked=False)
     for magic, reason in _FOREIGN.items():
         if head.startswith(magic):
-            return Text(_raising(Torn(reason)), checked=False)
+            return InflatedText(_raising(TornStream(reason)), checked=False)
     zipped = head.startswith(GZIP)
-    return Text(_unmarked(_gunzipped(head, chunks, growth) if zipped else chain((head,), chunks)), zipped)
+    pieces = _gunzipped(head, chunks, growth) if zipped else chain((head,), chunks)
+    return InflatedText(_without_mark(pieces), zipped)
 
 
 def _readable(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks; what keeps them from being read is damage to the text."""
+    """Yield the chunks; a read error counts as damage to the text."""
     try:
         yield from chunks
     except OSError as error:
-        raise Torn(f"reading failed: {error.strerror or error}") from None
+        raise TornStream(f"reading failed: {error.strerror or error}") from None
 
 
-def _raising(torn: Torn) -> Iterator[Bytes]:
+def _raising(torn: TornStream) -> Iterator[Bytes]:
     raise torn
     yield
 
 
-def _unmarked(pieces: Iterator[Bytes]) -> Iterator[Bytes]:
-    """A text without the byte order mark that it may begin with."""
+def _without_mark(pieces: Iterator[Bytes]) -> Iterator[Bytes]:
+    """Yield a text without the byte order mark that it may begin with."""
     mark, head = b"\xef\xbb\xbf", next(pieces, b"")
     while len(head) < len(mark) and (piece := next(pieces, b"")):
         head += piece
@@ -95,7 +98,7 @@ def _unmarked(pieces: Iterator[Bytes]) -> Iterator[Bytes]:
 
 
 def _gunzipped(head: bytes, chunks: Iterator[bytes], growth: Growth) -> Iterator[Bytes]:
-    """The text of a gzip stream: in one piece where that is quicker, else in pieces of bounded size."""
+    """Yield the text of a gzip stream: in one piece if that is faster, else in pieces of bounded size."""
     more = next(chunks, b"")
     text = None if more else _at_once(head, growth)
     if text is None:
@@ -105,10 +108,10 @@ def _gunzipped(head: bytes, chunks: Iterator[bytes], growth: Growth) -> Iterator
 
 
 def _at_once(stored: bytes, growth: Growth) -> Bytes | None:
-    """The text of a gzip stream of one member; None where it may be anything else.
+    """Return the text of a gzip stream of one member; None if it may be anything else.
 
-    libdeflate reads one member only, and wants to know the length of its text, which the stream's last
-    bytes tell. So bytes behind the stream stay unnoticed here if they end by stating that very length.
+    libdeflate reads only one member, and must be given the length of its text, which is in the last bytes
+    of the stream. So trailing bytes are not noticed here if they end with that same length.
     """
     length = int.from_bytes(stored[-_TRAILER:], "little")
     plausible = 0 < length <= AT_ONCE and growth.allows(len(stored), length)
@@ -122,7 +125,7 @@ def _at_once(stored: bytes, growth: Growth) -> Bytes | None:
 
 
 class _Slices:
-    """Stored bytes, a few at a time: zlib copies those that it has not used yet with every piece."""
+    """Small slices of stored bytes, counted: zlib copies its unused input with every piece of output."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self.taken = 0
@@ -138,7 +141,7 @@ class _Slices:
 
 
 def _gunzip(chunks: _Slices, growth: Growth) -> Iterator[bytes]:
-    """All members of a gzip stream, one after the other, in pieces of bounded size."""
+    """Yield the text of all members of a gzip stream, in pieces of bounded size."""
     member, pending, given = zlib.decompressobj(wbits=31), next(chunks), 0
     while True:
         before = member.copy()
@@ -146,10 +149,10 @@ def _gunzip(chunks: _Slices, growth: Growth) -> Iterator[bytes]:
             text = member.decompress(pending, PIECE)
         except zlib.error as error:
             yield from _salvaged(before, pending)
-            raise Torn(f"the gzip stream is damaged ({error})") from None
+            raise TornStream(f"the gzip stream is damaged ({error})") from None
         given += len(text)
         if not growth.allows(chunks.taken, given):
-            raise Torn(f"a gzip bomb: from here on it is {growth.refusal}")
+            raise TornStream(f"a gzip bomb: decompression stopped at {growth.refusal}")
         if text:
             yield text
         pending = member.unconsumed_tail
@@ -163,11 +166,11 @@ def _gunzip(chunks: _Slices, growth: Growth) -> Iterator[bytes]:
         elif not pending:
             pending = next(chunks, b"")
             if not pending and not text:
-                raise Torn("the gzip stream is cut short")
+                raise TornStream("the gzip stream is cut short")
 
 
 def _salvaged(member: "zlib._Decompress", pending: bytes) -> Iterator[bytes]:
-    """What a damaged stream still gives: the text before the damage, to the last byte."""
+    """Yield the text before the damage, to the last byte."""
     for at in range(len(pending)):
         try:
             text = member.decompress(pending[at : at + 1])
@@ -178,10 +181,10 @@ def _salvaged(member: "zlib._Decompress", pending: bytes) -> Iterator[bytes]:
 
 
 def _check_padding(rest: bytes, chunks: Iterator[bytes]) -> None:
-    """Zeros may follow a gzip stream (tapes pad with them); anything else is damage."""
+    """Raise ``TornStream`` if anything but zeros, with which tapes pad, follows a gzip stream."""
     trailing = 0
     while rest:
         trailing += len(rest.lstrip(b"\0"))
         rest = next(chunks, b"")
     if trailing:
-        raise Torn(f"{trailing} bytes follow the end of the gzip stream")
+        raise TornStream(f"{trailing} bytes follow the end of the gzip stream")

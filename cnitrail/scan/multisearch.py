@@ -1,8 +1,8 @@
-"""What is looked for in a text, and the searchers that look.
+"""Search a text for many event names at once.
 
-``ahocorasick_rs`` finds many needles at once with SIMD, 5 GB/s and more, and lets other threads run
-meanwhile; ``stringzilla`` counts one at 20 GB/s (both: the ``fast`` extra). Where they are not
-installed, the standard library looks for one kind after the other. Both ways find the same records.
+``ahocorasick_rs`` searches for many patterns in one pass with SIMD, at more than 5 GB/s, without the GIL;
+``stringzilla`` counts one pattern at 20 GB/s. If they are not installed, the standard library searches for
+one kind of pattern after the other. Both ways find the same records.
 """
 
 import re
@@ -19,44 +19,44 @@ except ImportError:
     ahocorasick_rs = None  # type: ignore[assignment, unused-ignore]
 
 Bytes = bytes | bytearray
-"""A text as it is inflated."""
+"""A text as it is decompressed."""
 
 Search = Callable[[Bytes], tuple[int, list[int]]]
-"""How often a needle stands in a text, and the places at which something makes a record relevant."""
+"""Returns how often a text contains a pattern, and the offsets of what makes a record relevant."""
 
 _Check = Callable[[Bytes, int], object]
-"""Whether what was found at a place in a text is what was looked for."""
+"""Whether a match at an offset of a text is really what was searched for."""
 
 ESCAPE: Final = re.compile(rb"\\u00(?:[4-7]|3[0-9]|2[dDeE])")
-"""ASCII letters, digits, dots and hyphens as JSON escapes: with these a name could be written."""
+"""ASCII letters, digits, dots and hyphens as JSON escapes: a name may be spelled with these."""
 
-_UNLESS: Final = {
+_NOT_BEFORE: Final = {
     b"AssumeRole": rb'","awsRegion":"[a-z0-9-]*+","sourceIPAddress":"'
     rb'(?:AWS Internal|[a-z][a-z0-9.-]*+(?<=\.amazonaws\.com))"'
 }
-"""What must not follow an event name that makes a record relevant: further fields of that record, as
-CloudTrail writes them. AWS services assume roles in a tenth of all records; only other callers matter."""
+"""An event name does not make a record relevant if these further fields of the record follow it. AWS
+services assume roles in a tenth of all records; only the calls of other callers are relevant."""
 
 _VERB: Final = re.compile(rb"(?:AssumeRole|[A-Z][a-z]+)(?=[A-Z])")
 
 
-def count(text: Bytes, needle: bytes, start: int = 0, end: int | None = None) -> int:
-    """How often a needle stands in ``text[start:end]``."""
+def count(text: Bytes, pattern: bytes, start: int = 0, end: int | None = None) -> int:
+    """Return how often ``text[start:end]`` contains a pattern."""
     end = len(text) if end is None else end
     if stringzilla is not None:
-        found: int = stringzilla.count(text, needle, start, end)
+        found: int = stringzilla.count(text, pattern, start, end)
         return found
-    return text.count(needle, start, end)
+    return text.count(pattern, start, end)
 
 
-def pattern_of(names: Iterable[str], markers: Iterable[str]) -> re.Pattern[bytes]:
-    """A pattern for what makes a record relevant, however it is laid out."""
+def relevance_pattern(names: Iterable[str], markers: Iterable[str]) -> re.Pattern[bytes]:
+    """Return a pattern that matches what makes a record relevant, in any layout."""
     texts = [text.encode() for text in (*names, *markers)]
     return re.compile(b"|".join([ESCAPE.pattern, *map(_pattern, texts)]))
 
 
 def search_for_calls(first: bytes, names: Iterable[str], markers: Iterable[str]) -> Search:
-    """A search for a needle, and for event names, markers, and escapes that may hide either."""
+    """Return a search for a first pattern, event names, markers, and escapes that may hide either."""
     encoded = [name.encode() for name in names]
     others = [marker.encode() for marker in markers]
     if ahocorasick_rs is not None:
@@ -66,40 +66,40 @@ def search_for_calls(first: bytes, names: Iterable[str], markers: Iterable[str])
 
 
 def _pattern(text: bytes) -> bytes:
-    """A text that makes a record relevant, except before what says that it does not."""
-    unless = _UNLESS.get(text)
-    return re.escape(text) + (b"(?!" + unless + b")" if unless else b"")
+    """Return the pattern of a name, with the fields that must not follow it."""
+    following = _NOT_BEFORE.get(text)
+    return re.escape(text) + (b"(?!" + following + b")" if following else b"")
 
 
 def _automaton(first: bytes, names: list[bytes], markers: list[bytes]) -> Search:
     exceptions: dict[bytes, _Check | None] = {
-        _rare_end(name): re.compile(b"(?!" + re.escape(_rare_end(name)) + unless + b")").match
-        for name, unless in _UNLESS.items()
+        _rare_end(name): re.compile(b"(?!" + re.escape(_rare_end(name)) + following + b")").match
+        for name, following in _NOT_BEFORE.items()
         if name in names
     }
-    always = [*markers, *(_rare_end(name) for name in names if name not in _UNLESS)]
+    always = [*markers, *(_rare_end(name) for name in names if name not in _NOT_BEFORE)]
     checks = {rb"\u00": ESCAPE.match} | exceptions | dict.fromkeys(always)
     leftmost = ahocorasick_rs.MatchKind.LeftmostFirst  # the other kinds cannot use SIMD
     find = ahocorasick_rs.BytesAhoCorasick([*checks, first], matchkind=leftmost).find_matches_as_indexes
     check_of = [*checks.values(), None]
 
     def search(text: Bytes) -> tuple[int, list[int]]:
-        places, firsts = [], 0
-        for number, place, _ in find(text):
+        offsets, firsts = [], 0
+        for number, offset, _ in find(text):
             if number == len(checks):
                 firsts += 1
-            elif (check := check_of[number]) is None or check(text, place):
-                places.append(place)
-        return firsts, places
+            elif (check := check_of[number]) is None or check(text, offset):
+                offsets.append(offset)
+        return firsts, offsets
 
     return search
 
 
 def _rare_end(name: bytes) -> bytes:
-    """A name without its verb, but for two letters.
+    """Return a name without its verb, except for two letters.
 
-    SIMD looks for the first four bytes of a needle, and those of some verbs stand in every record
-    (``AssumedRole``): a fourth of the search.
+    SIMD looks for the first four bytes of a pattern, and those of some verbs are in every record
+    (``AssumedRole``), which costs a quarter of the search time.
     """
     verb = _VERB.match(name)
     return name[verb.end() - 2 :] if verb is not None else name
@@ -109,7 +109,7 @@ def _patterns(first: bytes, patterns: list[bytes]) -> Search:
     compiled = list(map(re.compile, patterns))
 
     def search(text: Bytes) -> tuple[int, list[int]]:
-        places = sorted(found.start() for pattern in compiled for found in pattern.finditer(text))
-        return text.count(first), places
+        offsets = sorted(found.start() for pattern in compiled for found in pattern.finditer(text))
+        return text.count(first), offsets
 
     return search

@@ -1,7 +1,6 @@
-"""The text of a document, in pieces → its items, cut by brackets and strings alone.
+"""Split a text of any layout into its items, by brackets and strings alone.
 
-Nothing is held but the item at hand, so a document may have any size; a broken item loses nothing
-but itself.
+Only one item is kept in memory, so a document may have any size; a broken item does not affect the others.
 """
 
 import json
@@ -10,26 +9,26 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from cnitrail.scan.inflate import PIECE, Torn
+from cnitrail.scan.inflate import PIECE, TornStream
 
 RECORD_LIMIT = 64 * 1024 * 1024
-"""The longest record that is read, in bytes; CloudTrail's own are at most 256 KB."""
+"""Maximum size of a record in bytes; CloudTrail's own limit is 256 KB."""
 
 _REREAD_LIMIT = 8 * PIECE
-"""So many bytes that broken items have swallowed are read again, in all. From then on such an item loses
-what it holds, unless the text ends in it."""
+"""Budget in bytes for reading broken items again, to find the items in them. Beyond it, what a broken item
+contains is lost, unless the text ends in it."""
 
 _CONTAINERS = (b'"Records"', b'"Events"')
 
 
 class UnreadableSpan(Struct, frozen=True):
-    """Something between or around the records that cannot be read."""
+    """A part of the text between or around the records that cannot be read."""
 
     reason: str
 
 
 def excerpt(item: bytes) -> str:
-    """The beginning of a text, to be shown."""
+    """Return the beginning of a text, for a message."""
     text = item[:60].decode("utf-8", "replace")
     return text + ("…" if len(item) > 60 else "")
 
@@ -46,20 +45,24 @@ _BEGINNING = re.compile(
     rb'(?:"(?:Records|Events)"\s*+:\s*+\[|[,}\]\n])\s*+(?=\{\s*+"(?:eventVersion|EventId|AccessKeyId)"\s*+:)'
     rb"|\n(?=\{)"
 )
-"""Where an item may begin: behind another one, at the beginning of an envelope or of a line, but never
-as the value of a key, where a request may hold anything."""
+"""Where an item may begin: after another item, or at the beginning of an envelope or a line. Never as the
+value of a key, because a request may contain anything."""
 
 
-def items_of(chunks: Iterator[bytes]) -> Iterator[bytes | UnreadableSpan]:
-    """The items of a document: the elements of its Records or Events, or of a bare array, or its lines."""
+_LONGEST_KEY = 64
+"""Bytes in which the first key of a record ends, white space included."""
+
+
+def split_items(chunks: Iterator[bytes]) -> Iterator[bytes | UnreadableSpan]:
+    """Yield the items of a document: the elements of Records, Events or a bare array, or the lines."""
     yield from _Splitter(chunks).items()
 
 
 class _Splitter:
-    """Cuts a stream of JSON into its items by brackets and strings alone.
+    """Splits a stream of JSON into its items by brackets and strings alone.
 
-    ``data[start:]`` has not been handed on yet: while an item is open, it begins there. ``pos`` is
-    how far it has been looked at.
+    ``data[start:]`` has not been yielded yet: while an item is open, it begins there. ``pos`` is how far
+    it has been scanned.
     """
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
@@ -71,7 +74,7 @@ class _Splitter:
         self._reread = 0
 
     def items(self) -> Iterator[bytes | UnreadableSpan]:
-        """Every item, in order, with what lies between them and cannot be read."""
+        """Yield every item, and what cannot be read between them, in order."""
         in_array = False
         while (byte := self._next_byte()) is not None:
             if byte in b"{[" and (in_array or byte == b"{"):
@@ -89,12 +92,12 @@ class _Splitter:
             yield UnreadableSpan("the JSON ends before its array is closed")
 
     def _more(self) -> bool:
-        """Append the next chunk; False at the end, also where the stream is torn there."""
+        """Append the next chunk; return False at the end of the stream, or if it is torn."""
         if self._torn is not None:
             return False
         try:
             chunk = next(self._chunks, b"")
-        except Torn as error:
+        except TornStream as error:
             self._torn = str(error)
             return False
         self._data = self._data[self._start :] + chunk
@@ -103,17 +106,17 @@ class _Splitter:
         return bool(chunk)
 
     def _cut(self, end: int) -> bytes:
-        """Take what lies before ``end``; the rest is looked at from its beginning."""
+        """Return what is before ``end``, and go on after it."""
         taken = self._data[self._start : end]
         self._start = self._pos = end
         return taken
 
     def _open(self) -> int:
-        """How many bytes there are that have not been handed on."""
+        """Return the number of bytes that have not been yielded yet."""
         return len(self._data) - self._start
 
     def _next_byte(self) -> bytes | None:
-        """The first byte of what comes next, past blanks and commas; None at the end."""
+        """Skip white space and commas, and return the next byte; None at the end."""
         while True:
             self._start = self._pos = _end(_SPACE, self._data, self._start)
             if self._open():
@@ -122,7 +125,10 @@ class _Splitter:
                 return None
 
     def _stray(self) -> bytes:
-        """An element that is no object: a string, a number, a word; of a long one, its beginning."""
+        """Return an element that is not an object; of a long one, its beginning.
+
+        If a string ends where a key of a record begins, damage has shifted the quotes: the record is kept.
+        """
         if not self._data.startswith(b'"', self._start):
             while (end := _end(_SCALAR, self._data, self._start)) == len(self._data):
                 if self._open() > PIECE or not self._more():
@@ -135,11 +141,19 @@ class _Splitter:
                 self._forget(in_string=True)
             if not self._more():
                 break
-        taken = self._cut(string.end() if string else len(self._data))
+        if string is None:
+            rest = self._cut(len(self._data))
+            return beginning or rest
+        length = string.end() - self._start
+        while self._open() < length + _LONGEST_KEY and self._more():
+            pass
+        end = self._start + length
+        item = _BEGINNING.search(self._data, self._start, end + _LONGEST_KEY)
+        taken = self._cut(item.end() if item and item.end() < end else end)
         return beginning or taken
 
     def _stray_lines(self) -> UnreadableSpan:
-        """Lines on end that are no JSON, as one damage."""
+        """Return consecutive lines that are not JSON as one unreadable span."""
         first, more = self._stray_line(), 0
         while (byte := self._next_byte()) is not None and byte not in b"{[":
             self._stray_line()
@@ -148,7 +162,7 @@ class _Splitter:
         return UnreadableSpan(f"not JSON: {excerpt(first)}{others}")
 
     def _stray_line(self) -> bytes:
-        """A line that is no JSON, up to where an item begins in it, or as much as one piece holds."""
+        """Return a line that is not JSON, up to the first item in it, and at most one piece."""
         while (end := self._data.find(b"\n", self._start)) < 0:
             if self._open() > PIECE or not self._more():
                 end = len(self._data)
@@ -157,7 +171,7 @@ class _Splitter:
         return self._cut(item.end() if item else end).rstrip()
 
     def _item(self, top_level: bool) -> Iterator[bytes | UnreadableSpan]:
-        """The object or array that begins here; of an envelope, the items inside."""
+        """Yield the object or array that begins here; if it is an envelope, the items in it."""
         depth, self._pos, oversize, envelope, trusted = 0, self._start, False, False, False
         while True:
             skipper = _BETWEEN if top_level and depth == 1 else _INSIDE
@@ -190,16 +204,12 @@ class _Splitter:
                 depth += 1 if byte in b"{[" else -1
                 self._pos += 1
                 if depth == 0:
-                    item = self._cut(self._pos)
-                    if oversize:
-                        yield _too_long()
-                    elif not envelope:
-                        yield self._resynchronised(item, closed=True) or item
+                    yield from self._closed(oversize=oversize, envelope=envelope)
                     return
                 continue
             if self._open() > PIECE and not (trusted or oversize or envelope):
                 trusted = True
-                if damage := self._resynchronised(self._data[self._start :], closed=False):
+                if damage := self._resynchronized(self._data[self._start :], closed=False):
                     yield damage
                     return
             if oversize or self._open() > RECORD_LIMIT:
@@ -209,8 +219,15 @@ class _Splitter:
                 yield from self._unclosed(oversize=oversize, envelope=envelope)
                 return
 
+    def _closed(self, *, oversize: bool, envelope: bool) -> tuple[bytes | UnreadableSpan, ...]:
+        """Return an item that ends here; nothing of an envelope, whose items were yielded already."""
+        item = self._cut(self._pos)
+        if oversize:
+            return (_too_long(),)
+        return () if envelope else (self._resynchronized(item, closed=True) or item,)
+
     def _unclosed(self, *, oversize: bool, envelope: bool) -> Iterator[bytes | UnreadableSpan]:
-        """What can be read of an item, or of an envelope, that the document's end cuts short."""
+        """Yield what can be read of an item or an envelope that is cut short by the end of the document."""
         rest = self._cut(len(self._data))
         if oversize:
             yield _too_long()
@@ -222,8 +239,8 @@ class _Splitter:
         elif not oversize:
             yield from _recovered(rest, torn=self._torn is not None)
 
-    def _resynchronised(self, item: bytes, *, closed: bool) -> UnreadableSpan | None:
-        """If an item is broken and has swallowed others: go back to where the first of them begins."""
+    def _resynchronized(self, item: bytes, *, closed: bool) -> UnreadableSpan | None:
+        """If a broken item contains others, go back to where the first of them begins; else return None."""
         if self._reread > _REREAD_LIMIT or not _may_hold_others(item):
             return None
         other = _BEGINNING.search(item, 1)
@@ -235,7 +252,7 @@ class _Splitter:
         return _broken(item[: other.end()])
 
     def _elements(self) -> Iterator[bytes | UnreadableSpan]:
-        """The elements of an envelope's array, up to and with its closing bracket."""
+        """Yield the elements of an envelope's array, up to and including its closing bracket."""
         while (byte := self._next_byte()) is not None:
             if byte == b"]":
                 self._cut(self._start + 1)
@@ -248,7 +265,7 @@ class _Splitter:
                 yield self._stray()
 
     def _array_follows(self) -> bool:
-        """Whether a colon and an opening bracket come next; if so, step behind them."""
+        """Whether a colon and an opening bracket come next; if so, skip them."""
         while (follows := _ARRAY_FOLLOWS.match(self._data, self._pos)) is None:
             if self._data[self._pos :].strip(b" \t\r\n:") or not self._more():
                 return False
@@ -256,16 +273,16 @@ class _Splitter:
         return True
 
     def _is_value(self) -> bool:
-        """Whether what comes next is the value of a key, and not an item that its array has lost."""
+        """Whether what comes next is the value of a key, and not an item outside of its array."""
         return self._data[self._start : self._pos].rstrip(b" \t\r\n").endswith(b":")
 
     def _torn_line(self, string: re.Match[bytes] | None) -> int:
-        """Where a string runs over a line's end, which JSON forbids: the line's end, else 0."""
+        """Return the offset of the line's end if a string extends beyond it, which JSON forbids; else 0."""
         end = string.end() if string else len(self._data)
         return max(self._data.find(b"\n", self._pos, end), 0)
 
     def _forget(self, in_string: bool) -> None:
-        """Drop what has been looked at of an item that is too long, keeping the place in it."""
+        """Drop what has been scanned of an item that is too long, without losing the position in it."""
         if not in_string:
             self._start = self._pos
             return
@@ -288,10 +305,10 @@ def _broken(text: bytes) -> UnreadableSpan:
 
 
 def _recovered(text: bytes, torn: bool = False) -> Iterator[bytes | UnreadableSpan]:
-    """The objects in a text that does not close, and what lies between them.
+    """Yield the objects in a text that is not closed, and what is between them.
 
-    Where the text is cut short in an object that is whole up to there, all that stands in it is a part of
-    it. One that ends as documents do may have lost something in its middle.
+    If the text is cut short in an object that is intact up to there, everything in that object is a part of
+    it. A text that ends as documents do may have lost something in the middle.
     """
     characters, at = text.decode("latin-1"), _end(_CLOSING, text, 0)
     cut_short = torn or not text.rstrip(b" \t\r\n").endswith((b"}", b"]"))
@@ -314,9 +331,9 @@ _LENIENT = json.JSONDecoder(strict=False)
 
 
 def _object_end(text: str, at: int) -> int | None:
-    """Where the JSON object ends that begins at a place in a text; 0 if it does not, None if there is none.
+    """Return where the JSON object at an offset ends; 0 if it does not end, None if there is no object.
 
-    Looked for in a window that grows: where a parser fails it counts the lines up to there.
+    The window grows because a parser that fails counts all lines up to its error.
     """
     size = _WINDOW
     while True:
@@ -336,19 +353,19 @@ def _object_end(text: str, at: int) -> int | None:
 
 
 def _is_unfinished(error: json.JSONDecodeError, text: str | bytes) -> bool:
-    """Whether a text is no JSON only because it ends too early."""
+    """Whether a text is not JSON only because it ends too early."""
     return error.pos > len(text) - 16 or error.msg.startswith("Unterminated")
 
 
 def _may_hold_others(item: bytes) -> bool:
-    """A quick look whether an item may have swallowed others."""
+    """Whether an item may contain others (a quick check)."""
     return item.count(b'"eventVersion"') > 1 or item.count(b'"EventId"') > 1 or b"\n{" in item
 
 
 def _is_broken(text: bytes, *, closed: bool) -> bool:
-    """Whether a text is no JSON, nor the beginning of one where it is not closed.
+    """Whether a text is not JSON or, if it is not closed, not the beginning of JSON.
 
-    Nesting without end, and characters that do not belong there, are no matter of brackets.
+    Deep nesting and forbidden characters do not count: they do not affect the brackets.
     """
     try:
         _LENIENT.raw_decode(text.decode("latin-1"))
