@@ -1,4 +1,4 @@
-"""The actor: userIdentity, in all its kinds → who made a call."""
+"""The actor: from every kind of userIdentity to the caller."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import ACCOUNT, IAM_USER, PROVIDER, Entry, json_values, paths_in, replaced
 
-from cnitrail.decode.actor import actor
+from cnitrail.decode.actor import actor_of
 from cnitrail.model import Actor, ActorBasis, ActorKind, Agent
 
 EKSCTL_CNI = "eksctl-prod-addon-vpc-cni-Role1-Q76OFJUYIG6Q"
@@ -42,7 +42,7 @@ def federated(provider: str = PROVIDER) -> Entry:
 
 def who(identity: object, **entry: object) -> Actor:
     """The actor of a record that has this identity."""
-    return actor(
+    return actor_of(
         {"userIdentity": identity, "sourceIPAddress": "198.51.100.7", "userAgent": "aws-cli/2.15.30"} | entry
     )
 
@@ -129,7 +129,7 @@ class TestIrsa:
         assert (found.kind, found.label, found.oidc_provider) == (ActorKind.FEDERATED, "deploy", provider)
 
     @pytest.mark.parametrize("empty", [{}, None, {"federatedProvider": ""}, {"attributes": {}}, 5])
-    def test_an_empty_federation_is_none(self, empty: object) -> None:
+    def test_an_empty_federation_is_ignored(self, empty: object) -> None:
         found = who(session("admin", "ada", webIdFederationData=empty))
         assert (found.kind, found.oidc_provider) == (ActorKind.ASSUMED_ROLE, None)
 
@@ -148,7 +148,7 @@ class TestClusterByRoleName:
             ("eksctl-a-b-c-addon-vpc-cni-Role1-Q76OFJUYIG6Q", "a-b-c"),
         ],
     )
-    def test_eksctl_writes_the_cluster_into_the_name(self, role: str, cluster: str) -> None:
+    def test_a_role_name_of_eksctl_has_the_cluster(self, role: str, cluster: str) -> None:
         found = who(irsa(role))
         assert found.cluster == cluster
         assert (found.basis.cluster, found.strength.cluster) == ("role-name", "claimed")
@@ -162,12 +162,12 @@ class TestClusterByRoleName:
             "eksctl-prod-addon-x-nodegroup-y-NodeInstanceRole-ABCDEFGHIJKL",
         ],
     )
-    def test_a_name_that_can_be_read_in_two_ways_names_no_cluster(self, role: str) -> None:
+    def test_an_ambiguous_name_has_no_cluster(self, role: str) -> None:
         found = who(irsa(role))
         assert found.cluster is None
         assert found.basis.cluster is None
 
-    def test_a_name_that_iam_has_cut_inside_the_cluster_names_no_cluster(self) -> None:
+    def test_a_name_that_iam_truncated_inside_the_cluster_has_no_cluster(self) -> None:
         role = "eksctl-team-cluster-with-a-name-that-is-very-lo-Role1-Q76OFJUYIG"
         assert len(role) == 64
         assert who(irsa(role)).cluster is None
@@ -175,15 +175,13 @@ class TestClusterByRoleName:
     @pytest.mark.parametrize(
         "role", ["eksctl-", "eksctl-prod", "prod-addon-vpc-cni", "eksctl--addon-x", "cni"]
     )
-    def test_any_other_name_names_no_cluster(self, role: str) -> None:
+    def test_other_names_have_no_cluster(self, role: str) -> None:
         assert not who(irsa(role)).cluster
 
 
 class TestPodIdentity:
     @pytest.mark.parametrize("name", [POD_SESSION, "eks-prod", "eks-prod-aws-node"])
-    def test_a_session_named_after_a_pod_is_an_assumed_role_whose_caller_chose_that_name(
-        self, name: str
-    ) -> None:
+    def test_a_session_with_the_name_of_a_pod_is_an_assumed_role(self, name: str) -> None:
         found = who(session("cni", name))
         assert (found.kind, found.label) == (ActorKind.ASSUMED_ROLE, f"cni/{name}")
         assert (found.session, found.service_account, found.cluster) == (name, None, None)
@@ -201,7 +199,7 @@ class TestNodeRole:
         assert found.claimed_instance is None
 
     @pytest.mark.parametrize("delivery", [None, "", {}, [], True, 2])
-    def test_a_session_named_as_an_instance_only_claims_to_be_one(self, delivery: object) -> None:
+    def test_a_session_with_the_name_of_an_instance_only_claims_to_be_one(self, delivery: object) -> None:
         found = who(session("admin", "i-0a1b2c3d4e5f60718", ec2RoleDelivery=delivery))
         assert (found.kind, found.label) == (ActorKind.ASSUMED_ROLE, "admin/i-0a1b2c3d4e5f60718")
         assert (found.instance, found.basis.instance, found.strength.instance) == (None, None, None)
@@ -217,34 +215,34 @@ class TestNodeRole:
     @pytest.mark.parametrize(
         "name", ["i-0a1b2c3d4e5f6071", "i-", "i-XYZ", "x-i-0a1b2c3d", "i-0a1b2c3d4e5f60718\n"]
     )
-    def test_another_name_is_no_instance(self, name: str) -> None:
+    def test_another_session_name_is_not_an_instance(self, name: str) -> None:
         found = who(session("admin", name))
         assert found.kind is ActorKind.ASSUMED_ROLE
         assert found.instance is None
 
-    def test_an_identity_role_of_an_instance_has_a_principal_of_four_parts(self) -> None:
+    def test_an_instance_identity_role_has_a_principal_of_four_parts(self) -> None:
         identity = session("aws:ec2-instance", "i-0373c1a524cfdbe63", ec2RoleDelivery="1.0") | {
             "principalId": f"{ACCOUNT}:aws:ec2-instance:i-0373c1a524cfdbe63"
         }
-        for each in (identity, {key: value for key, value in identity.items() if key != "arn"}):
-            found = who(each)
+        for known in (identity, {key: value for key, value in identity.items() if key != "arn"}):
+            found = who(known)
             assert found.kind is ActorKind.INSTANCE_ROLE
             assert found.role == "aws:ec2-instance"
             assert found.instance == found.session == "i-0373c1a524cfdbe63"
 
 
 class TestServices:
-    def test_a_service_in_its_own_name(self) -> None:
+    def test_a_service_calls_in_its_own_name(self) -> None:
         found = who({"type": "AWSService", "invokedBy": "spotfleet.amazonaws.com"})
         assert found.kind is ActorKind.AWS_SERVICE
         assert found.label == found.invoked_by == "spotfleet.amazonaws.com"
 
-    def test_a_service_event_without_a_type(self) -> None:
+    def test_a_service_event_may_lack_a_type(self) -> None:
         found = who({"accountId": ACCOUNT, "invokedBy": "ec2.amazonaws.com"})
         assert (found.kind, found.label) == (ActorKind.AWS_SERVICE, "ec2.amazonaws.com")
         assert found.account == ACCOUNT
 
-    def test_a_service_linked_role_that_its_service_uses(self) -> None:
+    def test_a_service_linked_role_is_used_by_its_service(self) -> None:
         service = "autoscaling.amazonaws.com"
         identity = service_linked(service, "AWSServiceRoleForAutoScaling", "AutoScaling", invokedBy=service)
         found = who(identity, sourceIPAddress=service, userAgent=service)
@@ -254,17 +252,17 @@ class TestServices:
         assert found.session == "AutoScaling"
         assert found.agent.name == service
 
-    def test_a_service_linked_role_without_an_invoker_goes_by_its_service(self) -> None:
+    def test_a_service_linked_role_without_an_invoker_is_its_service(self) -> None:
         found = who(service_linked("rds.amazonaws.com", "AWSServiceRoleForRDS", "SLRManagement"))
         assert (found.kind, found.label) == (ActorKind.AWS_SERVICE, "rds.amazonaws.com")
 
-    def test_a_fragment_that_has_no_more_than_the_role_s_name(self) -> None:
+    def test_a_fragment_with_only_the_role_name_is_recognized(self) -> None:
         issuer = {"userName": "AWSServiceRoleForElasticLoadBalancing"}
         found = who({"type": "AssumedRole", "sessionContext": {"sessionIssuer": issuer}})
         assert found.kind is ActorKind.AWS_SERVICE
         assert found.label == "AWSServiceRoleForElasticLoadBalancing"
 
-    def test_a_role_of_that_name_that_is_not_service_linked_is_an_assumed_role(self) -> None:
+    def test_a_role_with_that_name_that_is_not_service_linked_is_an_assumed_role(self) -> None:
         assert who(session("AWSServiceRoleForMe", "ada")).kind is ActorKind.ASSUMED_ROLE
 
     @pytest.mark.parametrize(
@@ -275,21 +273,21 @@ class TestServices:
             "/aws-service-role/",
         ],
     )
-    def test_a_path_that_looks_like_a_service_s_own_is_an_assumed_role(self, path: str) -> None:
+    def test_a_role_with_a_path_like_that_of_a_service_is_an_assumed_role(self, path: str) -> None:
         assert who(session("AWSServiceRoleForMe", "ada", path)).kind is ActorKind.ASSUMED_ROLE
 
-    def test_the_control_plane_of_eks(self) -> None:
+    def test_the_control_plane_of_eks_is_a_service(self) -> None:
         service = "eks.amazonaws.com"
         identity = service_linked(service, "AWSServiceRoleForAmazonEKS", "AmazonEKS", invokedBy=service)
         assert who(identity).label == "eks.amazonaws.com"
 
-    def test_a_service_that_uses_a_role_of_the_user_leaves_the_role_in_charge(self) -> None:
+    def test_a_service_with_a_customer_role_is_that_role(self) -> None:
         found = who(session("api", "awslambda_847_20230628214903095") | {"invokedBy": "lambda.amazonaws.com"})
         assert found.kind is ActorKind.ASSUMED_ROLE
         assert found.label == "api/awslambda_847_20230628214903095"
         assert found.invoked_by == "lambda.amazonaws.com"
 
-    def test_a_service_for_the_root_user_of_2016(self) -> None:
+    def test_a_service_for_the_root_user_of_2016_is_recognized(self) -> None:
         found = who(
             {
                 "type": "Root",
@@ -361,12 +359,12 @@ class TestPeople:
         assert (found.kind, found.label, found.session) == (ActorKind.FEDERATED, "ada", "ada")
         assert (found.role, found.role_arn, found.assumed_by) == (None, None, broker)
 
-    def test_a_federated_user_that_is_named_as_an_instance_does_not_even_claim_to_be_one(self) -> None:
+    def test_a_federated_user_with_the_name_of_an_instance_does_not_claim_to_be_one(self) -> None:
         arn = f"arn:aws:sts::{ACCOUNT}:federated-user/i-0a1b2c3d4e5f60718"
         found = who({"type": "FederatedUser", "arn": arn, "sessionContext": {"ec2RoleDelivery": "2.0"}})
         assert (found.kind, found.instance, found.claimed_instance) == (ActorKind.FEDERATED, None, None)
 
-    def test_a_source_identity_is_read_where_the_session_has_one(self) -> None:
+    def test_a_source_identity_is_read_if_the_session_has_one(self) -> None:
         assert who(session("admin", "ada", sourceIdentity="ada@example.com")).source_identity == (
             "ada@example.com"
         )
@@ -390,16 +388,16 @@ class TestUnknown:
     @pytest.mark.parametrize(
         "identity", [None, {}, [], "root", 5, {"type": "Unknown"}, {"type": "New"}, {"type": 5}]
     )
-    def test_an_identity_that_says_nothing_is_unknown(self, identity: object) -> None:
+    def test_an_empty_identity_is_unknown(self, identity: object) -> None:
         found = who(identity)
         assert (found.kind, found.label) == (ActorKind.UNKNOWN, "unknown")
         assert found.basis == ActorBasis()
 
-    def test_a_role_session_that_says_no_more_is_an_assumed_role(self) -> None:
+    def test_a_bare_role_session_is_an_assumed_role(self) -> None:
         found = who({"type": "AssumedRole"})
         assert (found.kind, found.label) == (ActorKind.ASSUMED_ROLE, "assumed-role")
 
-    def test_role_and_session_are_read_from_the_arn_where_the_issuer_is_missing(self) -> None:
+    def test_role_and_session_are_read_from_the_arn_if_the_issuer_is_missing(self) -> None:
         identity = session("admin", "ada")
         del identity["sessionContext"]
         found = who(identity)
@@ -434,11 +432,11 @@ class TestConsole:
 
 
 class TestSource:
-    def test_the_source_is_told_as_it_stands(self) -> None:
+    def test_the_source_is_kept_unchanged(self) -> None:
         assert who(IAM_USER, sourceIPAddress="eks.amazonaws.com").source_ip == "eks.amazonaws.com"
 
     @pytest.mark.parametrize("source", [None, 5, "", [], {}])
-    def test_a_source_that_is_no_text_is_none(self, source: object) -> None:
+    def test_a_source_address_that_is_not_text_is_ignored(self, source: object) -> None:
         assert who(IAM_USER, sourceIPAddress=source).source_ip is None
 
 
@@ -456,7 +454,10 @@ IDENTITIES = [
 
 
 class TestAnyInput:
-    @given(st.sampled_from([(each, path) for each in IDENTITIES for path in paths_in(each)]), json_values)
+    @given(
+        st.sampled_from([(identity, path) for identity in IDENTITIES for path in paths_in(identity)]),
+        json_values,
+    )
     @settings(max_examples=400)
     def test_any_value_in_any_field_gives_an_actor_with_a_label(self, place: Any, value: object) -> None:
         identity, path = place

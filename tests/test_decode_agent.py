@@ -1,10 +1,10 @@
-"""The agent: user agent strings of all the programs that touch interfaces → the program that they name."""
+"""The agent: from the user agents of all programs that use ENIs to the program that they name."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnitrail.decode.agent import agent
+from cnitrail.decode.agent import agent_of
 from cnitrail.model import Agent
 
 V1 = "aws-sdk-go/1.43.29 (go1.17.8; linux; amd64)"
@@ -12,7 +12,7 @@ V2 = "aws-sdk-go-v2/1.39.2 ua/2.1 os/linux lang/go#1.25.4 md/GOOS#linux md/GOARC
 
 
 def named(raw: str) -> tuple[str | None, str | None]:
-    found = agent(raw)
+    found = agent_of(raw)
     assert found.raw == raw
     return found.name, found.version
 
@@ -42,7 +42,7 @@ class TestVpcCni:
             (f"{V2} amazon-vpc-cni-k8s/v1.22.0 m/0,E", "v1.22.0"),
         ],
     )
-    def test_it_is_recognised_wherever_it_writes_its_name(self, raw: str, version: str | None) -> None:
+    def test_it_is_recognized_wherever_it_writes_its_name(self, raw: str, version: str | None) -> None:
         assert named(raw) == ("amazon-vpc-cni-k8s", version)
 
     @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ class TestVpcCni:
             (V2, "aws-sdk-go-v2/1.39.2"),
         ],
     )
-    def test_the_generations_that_write_no_name_have_none(self, raw: str, sdk: str) -> None:
-        assert agent(raw) == Agent(None, None, raw, sdk)
+    def test_generations_that_write_no_name_are_not_recognized(self, raw: str, sdk: str) -> None:
+        assert agent_of(raw) == Agent(None, None, raw, sdk)
 
-    def test_the_sdk_is_told_beside_the_name(self) -> None:
-        assert agent(f"amazon-vpc-cni-k8s/version/ {V1}").sdk == "aws-sdk-go/1.43.29"
-        assert agent(f"{V2} amazon-vpc-cni-k8s/v1.22.0 m/0,E").sdk == "aws-sdk-go-v2/1.39.2"
+    def test_the_sdk_is_reported_with_the_name(self) -> None:
+        assert agent_of(f"amazon-vpc-cni-k8s/version/ {V1}").sdk == "aws-sdk-go/1.43.29"
+        assert agent_of(f"{V2} amazon-vpc-cni-k8s/v1.22.0 m/0,E").sdk == "aws-sdk-go-v2/1.39.2"
 
 
 class TestNeighbours:
@@ -99,7 +99,7 @@ class TestNeighbours:
             ("elbv2.k8s.aws/v3.2.2", "aws-load-balancer-controller", "v3.2.2"),
         ],
     )
-    def test_the_controllers_of_a_cluster_are_told_apart(self, raw: str, name: str, version: str) -> None:
+    def test_the_controllers_of_a_cluster_are_distinguished(self, raw: str, name: str, version: str) -> None:
         assert named(raw) == (name, version)
 
     @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ class TestNeighbours:
         ],
     )
     def test_a_service_is_its_own_agent(self, service: str) -> None:
-        assert agent(service) == Agent(service, None, service)
+        assert agent_of(service) == Agent(service, None, service)
 
 
 class TestTools:
@@ -176,7 +176,7 @@ class TestTools:
         assert named(raw) == ("console", None)
 
     @pytest.mark.parametrize("raw", ["AWS Internal", "aws-internal/3 aws-sdk-java/1.12.1 Linux/5.4.0"])
-    def test_what_aws_keeps_to_itself(self, raw: str) -> None:
+    def test_aws_internal_has_its_own_name(self, raw: str) -> None:
         assert named(raw) == ("AWS Internal", None)
 
     @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ class TestTools:
             ("curl", "curl", None),
         ],
     )
-    def test_an_unknown_program_goes_by_the_name_that_it_writes(
+    def test_an_unknown_program_has_the_name_that_it_writes(
         self, raw: str, name: str, version: str | None
     ) -> None:
         assert named(raw) == (name, version)
@@ -280,15 +280,15 @@ class TestNoProgram:
         ],
     )
     def test_an_sdk_alone_names_no_program(self, raw: str, sdk: str) -> None:
-        assert agent(raw) == Agent(None, None, raw, sdk)
+        assert agent_of(raw) == Agent(None, None, raw, sdk)
 
     @pytest.mark.parametrize("raw", [None, ""])
-    def test_without_a_string_there_is_none(self, raw: str | None) -> None:
-        assert agent(raw) == Agent(None, None, raw)
+    def test_without_a_string_there_is_no_program(self, raw: str | None) -> None:
+        assert agent_of(raw) == Agent(None, None, raw)
 
     @pytest.mark.parametrize("raw", [" ", "\t\n", "\u2003"])
-    def test_blanks_name_none(self, raw: str) -> None:
-        assert agent(raw).name is None
+    def test_blanks_name_no_program(self, raw: str) -> None:
+        assert agent_of(raw).name is None
 
 
 class TestHostileStrings:
@@ -309,8 +309,8 @@ class TestHostileStrings:
             "\u202e/1.0",
         ],
     )
-    def test_a_string_is_kept_as_it_stands(self, raw: str) -> None:
-        assert agent(raw).raw == raw
+    def test_a_string_is_kept_unchanged(self, raw: str) -> None:
+        assert agent_of(raw).raw == raw
 
     @pytest.mark.parametrize(
         "raw",
@@ -326,13 +326,13 @@ class TestHostileStrings:
         ],
         ids=lambda raw: raw[:17],
     )
-    def test_a_string_without_end_is_read_in_passing(self, raw: str) -> None:
-        assert agent(raw).raw == raw
+    def test_a_very_long_string_is_read_quickly(self, raw: str) -> None:
+        assert agent_of(raw).raw == raw
 
     @given(st.text())
     @settings(max_examples=400)
     def test_a_name_is_never_invented(self, raw: str) -> None:
-        found = agent(raw)
+        found = agent_of(raw)
         assert found.raw == raw
         assert found.name is None or found.name in raw or found.name in ("AWS Internal", "browser")
         assert found.version is None or found.version in raw
@@ -340,13 +340,11 @@ class TestHostileStrings:
     @given(st.lists(st.sampled_from(V2.split() + V1.split()), max_size=10))
     @settings(deadline=None)
     def test_parts_of_an_sdk_in_any_order_name_no_program(self, parts: list[str]) -> None:
-        assert agent(" ".join(["aws-sdk-go/1.43.29", *parts])).name is None
+        assert agent_of(" ".join(["aws-sdk-go/1.43.29", *parts])).name is None
 
     @given(st.lists(st.sampled_from(V2.split()), max_size=5), st.integers(0, 5))
     @settings(deadline=None)
-    def test_the_cni_is_recognised_wherever_it_stands_in_its_own_sdk_s_words(
-        self, parts: list[str], place: int
-    ) -> None:
+    def test_the_cni_is_recognized_anywhere_among_its_sdk_tokens(self, parts: list[str], place: int) -> None:
         words = ["aws-sdk-go/1.43.29", *parts]
         words.insert(place, "amazon-vpc-cni-k8s/v1.22.0")
         assert named(" ".join(words)) == ("amazon-vpc-cni-k8s", "v1.22.0")
@@ -366,7 +364,7 @@ CNI_NAMES = [
 
 
 class TestBorrowedNames:
-    """A caller chooses its user agent: the CNI's name in another program's string is not the CNI."""
+    """Callers choose their user agent: the CNI's name in another program's string is not the CNI."""
 
     @pytest.mark.parametrize("name", CNI_NAMES)
     @pytest.mark.parametrize(
@@ -380,8 +378,8 @@ class TestBorrowedNames:
             (f"{V1} eksctl/0.150.0 {{}}", "eksctl"),
         ],
     )
-    def test_beside_another_program_it_is_that_program(self, raw: str, program: str, name: str) -> None:
-        assert agent(raw.format(name)).name == program
+    def test_beside_another_program_that_program_counts(self, raw: str, program: str, name: str) -> None:
+        assert agent_of(raw.format(name)).name == program
 
     @pytest.mark.parametrize("name", CNI_NAMES)
     @pytest.mark.parametrize(
@@ -395,19 +393,17 @@ class TestBorrowedNames:
             "curl/8.1 {}",
         ],
     )
-    def test_of_an_sdk_that_is_not_go_s_it_is_not_the_cni(self, raw: str, name: str) -> None:
-        assert agent(raw.format(name)).name != "amazon-vpc-cni-k8s"
+    def test_with_an_sdk_other_than_go_it_is_not_the_cni(self, raw: str, name: str) -> None:
+        assert agent_of(raw.format(name)).name != "amazon-vpc-cni-k8s"
 
     @pytest.mark.parametrize("name", CNI_NAMES[4:])
     @pytest.mark.parametrize("raw", [f"{V1} {{}}", f"{V2} {{}}", f"{{}} {V1}"])
-    def test_as_an_application_or_an_environment_of_a_go_program_it_is_not_the_cni(
-        self, raw: str, name: str
-    ) -> None:
-        assert agent(raw.format(name)).name != "amazon-vpc-cni-k8s"
+    def test_as_app_or_exec_env_of_a_go_program_it_is_not_the_cni(self, raw: str, name: str) -> None:
+        assert agent_of(raw.format(name)).name != "amazon-vpc-cni-k8s"
 
-    def test_an_sdk_that_is_not_go_s_counts_before_one_that_a_caller_wrote(self) -> None:
-        assert agent("aws-sdk-go/1.51.32 Botocore/1.44.8").sdk == "Botocore/1.44.8"
+    def test_an_sdk_other_than_go_counts_before_one_that_a_caller_wrote(self) -> None:
+        assert agent_of("aws-sdk-go/1.51.32 Botocore/1.44.8").sdk == "Botocore/1.44.8"
 
     @pytest.mark.parametrize("raw", ["ec2.amazonaws.com/1 Botocore/1.44.8", "ec2.amazonaws.com/1"])
-    def test_a_service_s_name_with_a_version_is_a_program_that_calls_itself_so(self, raw: str) -> None:
+    def test_a_service_name_with_a_version_is_a_program_with_that_name(self, raw: str) -> None:
         assert named(raw) == ("ec2.amazonaws.com", "1")

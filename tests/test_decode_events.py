@@ -1,4 +1,4 @@
-"""Decode: one record → what it says of which interface, in every shape that CloudTrail gives it."""
+"""Decode: from one record to its ENIs and addresses, in every form that CloudTrail writes."""
 
 import json
 from copy import deepcopy
@@ -67,7 +67,7 @@ def held(*texts: str) -> tuple[Held, ...]:
 
 
 def secondary(*texts: str) -> tuple[Holding, ...]:
-    return tuple(Holding(each, HoldingKind.SECONDARY) for each in held(*texts))
+    return tuple(Holding(address, HoldingKind.SECONDARY) for address in held(*texts))
 
 
 def holding(kind: str, text: str) -> Holding:
@@ -89,7 +89,7 @@ class TestAssignPrivateIpAddresses:
             eni=ENI, added=secondary("10.0.1.12", "10.0.1.13"), requested=2
         )
 
-    def test_the_explicit_form_tells_what_was_asked_and_what_was_given(self) -> None:
+    def test_the_explicit_form_has_the_requested_and_the_assigned_addresses(self) -> None:
         given = addresses("10.0.1.12")
         entry = assign(
             {"privateIpAddressesSet": items(*given), "ipv4Prefixes": {}},
@@ -99,7 +99,7 @@ class TestAssignPrivateIpAddresses:
             eni=ENI, added=secondary("10.0.1.12"), requested_addresses=("10.0.1.12",)
         )
 
-    def test_an_address_may_be_taken_from_another_interface(self) -> None:
+    def test_an_address_may_be_taken_from_another_eni(self) -> None:
         given = addresses("10.0.1.12")
         entry = assign(
             {"privateIpAddressesSet": items(*given), "allowReassignment": True},
@@ -117,7 +117,7 @@ class TestAssignPrivateIpAddresses:
         )
         assert subject_of(entry) == Subject(eni=ENI, added=(holding("prefix", "10.0.1.16/28"),), requested=1)
 
-    def test_a_prefix_may_be_asked_for_by_name(self) -> None:
+    def test_a_prefix_may_be_requested_by_name(self) -> None:
         entry = assign(
             {"ipv4Prefixes": items({"ipv4Prefix": "10.0.1.16/28"})},
             assigned("assignedIpv4PrefixSet", [{"ipv4Prefix": "10.0.1.16/28"}]),
@@ -168,13 +168,13 @@ class TestAssignPrivateIpAddresses:
         assert subject_of(entry).requested == 3
 
     @pytest.mark.parametrize("count", ["three", "--3", "-", "", "9" * 5000, 10**12, 1.5, True, None, [], {}])
-    def test_a_count_that_is_no_number_is_none(self, count: object) -> None:
+    def test_a_count_that_is_not_a_number_is_ignored(self, count: object) -> None:
         entry = replaced(
             GOOD["AssignPrivateIpAddresses"], ("requestParameters", "secondaryPrivateIpAddressCount"), count
         )
         assert subject_of(entry).requested is None
 
-    def test_without_a_response_the_addresses_that_were_named_are_those_given(self) -> None:
+    def test_without_a_response_the_requested_addresses_count_as_assigned(self) -> None:
         entry = assign({"privateIpAddressesSet": items(*addresses("10.0.1.12"))}, None)
         assert subject_of(entry).added == secondary("10.0.1.12")
 
@@ -184,8 +184,11 @@ class TestAssignPrivateIpAddresses:
         assert len(read.problems) == 1
         assert read.problems[0].startswith("AssignPrivateIpAddresses: assignedPrivateIpAddressesSet is None")
 
-    @pytest.mark.parametrize("text", ["not-an-ip", "10.0.1", "10.0.1.12/28", "10.0.1.999", "", " 10.0.1.12"])
-    def test_an_address_that_is_none_is_a_problem_and_the_others_are_kept(self, text: str) -> None:
+    @pytest.mark.parametrize(
+        "text",
+        ["not-an-ip", "10.0.1", "10.0.1.12/28", "10.0.1.999", "", " 10.0.1.12", "2001:db8::1%$(reboot)"],
+    )
+    def test_a_malformed_address_is_a_problem_and_the_others_are_kept(self, text: str) -> None:
         given = assigned("assignedPrivateIpAddressesSet", items(*addresses(text, "10.0.1.13")))
         read = decoded(assign({"secondaryPrivateIpAddressCount": 2}, given))
         assert isinstance(read.fact, Event)
@@ -193,8 +196,10 @@ class TestAssignPrivateIpAddresses:
         assert len(read.problems) == 1
         assert "privateIpAddressesSet.privateIpAddress is" in read.problems[0]
 
-    @pytest.mark.parametrize("text", ["10.0.1.17/28", "10.0.1.16", "10.0.1.16/99", "::/0/1"])
-    def test_a_prefix_that_is_none_is_a_problem(self, text: str) -> None:
+    @pytest.mark.parametrize(
+        "text", ["10.0.1.17/28", "10.0.1.16", "10.0.1.16/99", "::/0/1", "2001:db8::%x/80"]
+    )
+    def test_a_malformed_prefix_is_a_problem(self, text: str) -> None:
         given = assigned("assignedIpv4PrefixSet", items({"ipv4Prefix": text}, {"ipv4Prefix": "10.0.2.0/28"}))
         read = decoded(assign({"ipv4PrefixCount": 2}, given))
         assert isinstance(read.fact, Event)
@@ -203,12 +208,12 @@ class TestAssignPrivateIpAddresses:
 
 
 class TestUnassignPrivateIpAddresses:
-    def test_the_addresses_stand_in_the_request(self) -> None:
+    def test_the_addresses_are_in_the_request(self) -> None:
         assert subject_of(GOOD["UnassignPrivateIpAddresses"]) == Subject(
             eni=ENI, removed=held("10.0.1.12"), requested_addresses=("10.0.1.12",)
         )
 
-    def test_prefixes_go_like_addresses(self) -> None:
+    def test_prefixes_are_released_like_addresses(self) -> None:
         entry = record(
             "UnassignPrivateIpAddresses",
             {
@@ -220,7 +225,7 @@ class TestUnassignPrivateIpAddresses:
         )
         assert subject_of(entry).removed == held("10.0.1.16/28")
 
-    def test_to_release_nothing_is_a_problem(self) -> None:
+    def test_a_release_of_no_address_is_a_problem(self) -> None:
         entry = record("UnassignPrivateIpAddresses", {"networkInterfaceId": ENI, "privateIpAddressesSet": {}})
         assert len(decoded(entry).problems) == 1
 
@@ -249,7 +254,7 @@ class TestIpv6:
         ],
         ids=json.dumps,
     )
-    def test_addresses_may_stand_bare_or_under_their_name(self, shape: object) -> None:
+    def test_addresses_may_be_plain_or_under_a_key(self, shape: object) -> None:
         entry = record(
             "AssignIpv6Addresses",
             {"networkInterfaceId": ENI, "ipv6AddressCount": 1},
@@ -271,7 +276,7 @@ class TestIpv6:
         )
         assert subject_of(entry) == Subject(eni=ENI, added=(holding("ipv6", "2001:db8::5"),), requested=1)
 
-    def test_an_address_is_read_however_it_is_spelt(self) -> None:
+    def test_an_address_may_be_spelled_in_any_way(self) -> None:
         entry = record(
             "UnassignIpv6Addresses",
             {"networkInterfaceId": ENI, "ipv6Addresses": ["2001:0DB8:0000:0000::0005"]},
@@ -279,13 +284,13 @@ class TestIpv6:
         )
         assert subject_of(entry).removed == held("2001:db8::5")
 
-    def test_without_a_response_the_request_tells_what_was_released(self) -> None:
+    def test_without_a_response_the_released_addresses_are_those_of_the_request(self) -> None:
         entry = record("UnassignIpv6Addresses", {"networkInterfaceId": ENI, "ipv6Addresses": ["2001:db8::5"]})
         assert subject_of(entry).removed == held("2001:db8::5")
 
 
 class TestCreateNetworkInterface:
-    def test_the_response_tells_everything_of_the_new_interface(self) -> None:
+    def test_the_response_has_everything_about_the_new_eni(self) -> None:
         assert subject_of(GOOD["CreateNetworkInterface"]) == Subject(
             eni=ENI,
             vpc=VPC,
@@ -304,7 +309,7 @@ class TestCreateNetworkInterface:
             record("CreateNetworkInterface", {"subnetId": SUBNET}, {"networkInterface": interface(**bare)})
         )
 
-    def test_prefixes_and_ipv6_are_holdings_too(self) -> None:
+    def test_prefixes_and_ipv6_addresses_are_holdings(self) -> None:
         made = self.made(
             ipv4PrefixSet={"item": [{"ipv4Prefix": "10.0.1.16/28"}]},
             ipv6AddressesSet={"item": [{"ipv6Address": "2001:db8::5"}]},
@@ -319,7 +324,7 @@ class TestCreateNetworkInterface:
         )
 
     @pytest.mark.parametrize("empty", [{}, None, [], ""])
-    def test_a_primary_address_may_stand_alone(self, empty: object) -> None:
+    def test_a_primary_address_may_be_outside_a_set(self, empty: object) -> None:
         assert self.made(privateIpAddressesSet=empty).added == (holding("primary", "10.0.1.10"),)
 
     def test_a_primary_address_that_its_set_does_not_list_is_kept(self) -> None:
@@ -333,11 +338,11 @@ class TestCreateNetworkInterface:
     @pytest.mark.parametrize(
         "description", ["", "aws-K8S-", "aws-k8s-i-0abc", "x aws-K8S-i-0abc", "aws-K8S-x"]
     )
-    def test_another_description_is_no_mark(self, description: str) -> None:
+    def test_another_description_is_not_a_mark(self, description: str) -> None:
         assert self.made(description=description).mark is None
 
     @pytest.mark.parametrize("value", ["", "node-1", "i-", "i-0abc\x1b[31m", "eni-0a1b2c3d4e5f60718"])
-    def test_a_tag_that_names_no_instance_is_no_mark(self, value: str) -> None:
+    def test_a_tag_without_an_instance_is_not_a_mark(self, value: str) -> None:
         tag = items({"key": "node.k8s.amazonaws.com/instance_id", "value": value})
         assert self.made(tagSet=tag).mark is None
 
@@ -346,15 +351,15 @@ class TestCreateNetworkInterface:
         del entry["responseElements"]["networkInterface"]["tagSet"]
         assert subject_of(entry).tags == (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
 
-    def test_a_trunk_says_that_it_is_one(self) -> None:
+    def test_a_trunk_is_recognized(self) -> None:
         made = self.made(interfaceType="trunk", description="aws-k8s-trunk-eni")
         assert (made.interface_type, made.description) == ("trunk", "aws-k8s-trunk-eni")
 
-    def test_a_service_that_manages_the_interface_is_named(self) -> None:
+    def test_a_service_that_manages_the_eni_is_named(self) -> None:
         assert self.made(requesterManaged=True, requesterId="amazon-elb").requester == "amazon-elb"
         assert self.made(requesterManaged=False, requesterId="AIDAEXAMPLE").requester is None
 
-    def test_a_refused_call_keeps_what_was_asked(self) -> None:
+    def test_a_failed_call_keeps_its_request(self) -> None:
         entry = failed(
             record(
                 "CreateNetworkInterface",
@@ -371,22 +376,22 @@ class TestCreateNetworkInterface:
             subnet=SUBNET, requested=4, requested_addresses=("not-an-ip",), description="<eni>"
         )
 
-    def test_an_interface_without_any_address_is_a_problem(self) -> None:
+    def test_an_eni_without_any_address_is_a_problem(self) -> None:
         bare = interface(privateIpAddress=None, privateIpAddressesSet={})
         read = decoded(record("CreateNetworkInterface", {"subnetId": SUBNET}, {"networkInterface": bare}))
         assert len(read.problems) == 1
 
 
 class TestAttachAndDetach:
-    def test_an_attachment_joins_an_interface_to_an_instance(self) -> None:
+    def test_an_attachment_joins_an_eni_to_an_instance(self) -> None:
         assert subject_of(GOOD["AttachNetworkInterface"]) == Subject(
             eni=ENI, instance=INSTANCE, attachment=ATTACHMENT, device_index=1
         )
 
-    def test_a_detachment_names_the_attachment_alone(self) -> None:
+    def test_a_detachment_names_only_the_attachment(self) -> None:
         assert subject_of(GOOD["DetachNetworkInterface"]) == Subject(attachment=ATTACHMENT)
 
-    def test_a_deletion_names_the_interface(self) -> None:
+    def test_a_deletion_names_the_eni(self) -> None:
         assert subject_of(GOOD["DeleteNetworkInterface"]) == Subject(eni=ENI)
 
 
@@ -397,22 +402,22 @@ def modified(**attribute: object) -> Entry:
 
 
 class TestModifyNetworkInterfaceAttribute:
-    def test_it_may_say_whether_the_interface_goes_with_its_instance(self) -> None:
+    def test_it_may_set_delete_on_termination(self) -> None:
         assert subject_of(GOOD["ModifyNetworkInterfaceAttribute"]) == Subject(
             eni=ENI, attachment=ATTACHMENT, delete_on_termination=True
         )
 
     @pytest.mark.parametrize(("written", "meant"), [(False, False), ("true", True), ("false", False)])
-    def test_a_truth_value_may_be_written_as_a_string(self, written: object, meant: bool) -> None:
+    def test_a_boolean_may_be_written_as_a_string(self, written: object, meant: bool) -> None:
         entry = modified(attachment={"attachmentId": ATTACHMENT, "deleteOnTermination": written})
         assert subject_of(entry).delete_on_termination is meant
 
-    def test_it_may_give_a_new_description(self) -> None:
+    def test_it_may_set_a_description(self) -> None:
         assert subject_of(modified(description={"value": "mine now"})) == Subject(
             eni=ENI, description="mine now"
         )
 
-    def test_it_may_take_the_description_away(self) -> None:
+    def test_it_may_remove_the_description(self) -> None:
         assert subject_of(modified(description={"value": ""})).description == ""
 
     def test_a_description_may_be_the_mark_of_the_cni(self) -> None:
@@ -422,7 +427,7 @@ class TestModifyNetworkInterfaceAttribute:
     @pytest.mark.parametrize(
         "attribute", [{"groupSet": items({"groupId": "sg-1"})}, {"sourceDestCheck": {"value": False}}]
     )
-    def test_any_other_attribute_changes_nothing_that_matters(self, attribute: Entry) -> None:
+    def test_other_attributes_are_ignored(self, attribute: Entry) -> None:
         assert subject_of(modified(**attribute)) == Subject(eni=ENI)
 
     @pytest.mark.parametrize(
@@ -436,7 +441,7 @@ class TestModifyNetworkInterfaceAttribute:
         ],
         ids=json.dumps,
     )
-    def test_an_attribute_that_cannot_be_read_is_a_problem(self, attribute: Entry) -> None:
+    def test_a_malformed_attribute_is_a_problem(self, attribute: Entry) -> None:
         assert len(decoded(modified(**attribute)).problems) == 1
 
 
@@ -445,7 +450,7 @@ def run(request: Entry, *instances: Entry) -> Entry:
 
 
 class TestRunInstances:
-    def test_an_instance_comes_with_its_first_interface(self) -> None:
+    def test_an_instance_has_its_first_eni(self) -> None:
         assert subject_of(GOOD["RunInstances"]) == Subject(
             eni=ENI,
             instance=INSTANCE,
@@ -460,24 +465,24 @@ class TestRunInstances:
             tags=(("eks:cluster-name", "prod"),),
         )
 
-    def test_every_interface_of_every_instance_is_a_subject(self) -> None:
+    def test_every_eni_of_every_instance_is_a_subject(self) -> None:
         entry = run(
             {},
             launched(INSTANCE, attached(), attached(networkInterfaceId=OTHER_ENI)),
             launched(OTHER_INSTANCE, attached(networkInterfaceId="eni-3")),
         )
-        assert [(each.instance, each.eni) for each in subjects_of(entry)] == [
+        assert [(subject.instance, subject.eni) for subject in subjects_of(entry)] == [
             (INSTANCE, ENI),
             (INSTANCE, OTHER_ENI),
             (OTHER_INSTANCE, "eni-3"),
         ]
 
-    def test_an_interface_that_was_there_before_is_marked(self) -> None:
+    def test_an_existing_eni_is_marked_as_existing(self) -> None:
         request = {"networkInterfaceSet": items({"networkInterfaceId": ENI, "deviceIndex": 0})}
         entry = run(request, launched(INSTANCE, attached(), attached(networkInterfaceId=OTHER_ENI)))
-        assert [each.existing for each in subjects_of(entry)] == [True, False]
+        assert [subject.existing for subject in subjects_of(entry)] == [True, False]
 
-    def test_an_instance_without_a_described_interface_is_a_subject_too(self) -> None:
+    def test_an_instance_without_a_described_eni_is_a_subject(self) -> None:
         assert subject_of(run({}, launched(INSTANCE))) == Subject(
             instance=INSTANCE,
             vpc=VPC,
@@ -486,7 +491,7 @@ class TestRunInstances:
             tags=(("eks:cluster-name", "prod"),),
         )
 
-    def test_sets_of_one_may_stand_bare(self) -> None:
+    def test_a_single_item_may_replace_its_set(self) -> None:
         entry = record(
             "RunInstances",
             {},
@@ -494,7 +499,7 @@ class TestRunInstances:
         )
         assert subject_of(entry).eni == ENI
 
-    def test_a_refused_launch_keeps_what_was_asked(self) -> None:
+    def test_a_failed_launch_keeps_its_request(self) -> None:
         request = {
             "instanceType": "m5.large",
             "networkInterfaceSet": items(
@@ -509,7 +514,7 @@ class TestRunInstances:
             ),
         )
 
-    def test_a_refused_launch_into_a_subnet_keeps_the_subnet(self) -> None:
+    def test_a_failed_launch_into_a_subnet_keeps_the_subnet(self) -> None:
         entry = failed(run({"subnetId": SUBNET, "instanceType": "m5.large"}), "Client.DryRunOperation")
         assert subject_of(entry) == Subject(subnet=SUBNET, instance_type="m5.large")
 
@@ -524,7 +529,7 @@ class TestTheEndOfInstances:
         entry = record("TerminateInstances", {"instancesSet": items({"instanceId": INSTANCE})})
         assert subject_of(entry) == Subject(instance=INSTANCE)
 
-    def test_a_refused_termination_keeps_what_was_asked(self) -> None:
+    def test_a_failed_termination_keeps_its_request(self) -> None:
         assert subject_of(failed(GOOD["TerminateInstances"])) == Subject(instance=INSTANCE)
 
     @pytest.mark.parametrize("shape", [[INSTANCE], {"items": [INSTANCE]}, items({"instanceId": INSTANCE})])
@@ -545,7 +550,7 @@ class TestCreateFleet:
             Subject(instance=OTHER_INSTANCE, instance_type="m5.large"),
         )
 
-    def test_one_instance_may_stand_bare(self) -> None:
+    def test_a_single_instance_may_replace_its_list(self) -> None:
         fleet = {"item": {"instanceIds": {"item": INSTANCE}, "instanceType": "m5.large"}}
         entry = GOOD["CreateFleet"] | {
             "responseElements": {"CreateFleetResponse": {"fleetInstanceSet": fleet}}
@@ -553,18 +558,18 @@ class TestCreateFleet:
         assert subject_of(entry) == Subject(instance=INSTANCE, instance_type="m5.large")
 
     @pytest.mark.parametrize("kind", ["maintain", "request", None])
-    def test_any_other_fleet_is_of_no_matter(self, kind: object) -> None:
+    def test_any_other_fleet_is_irrelevant(self, kind: object) -> None:
         entry = replaced(GOOD["CreateFleet"], ("requestParameters", "CreateFleetRequest", "Type"), kind)
         assert decoded(entry) == Decoded(None)
 
     @pytest.mark.parametrize("fleet", ["", {}, None])
-    def test_a_fleet_that_got_no_instance_is_of_no_matter(self, fleet: object) -> None:
+    def test_a_fleet_without_instances_is_irrelevant(self, fleet: object) -> None:
         entry = GOOD["CreateFleet"] | {
             "responseElements": {"CreateFleetResponse": {"errorSet": {"item": {}}, "fleetInstanceSet": fleet}}
         }
         assert decoded(entry) == Decoded(None)
 
-    def test_a_refused_fleet_is_an_event(self) -> None:
+    def test_a_failed_fleet_is_an_event(self) -> None:
         assert event_of(failed(GOOD["CreateFleet"])).failure == Failure("Client.UnauthorizedOperation", "no")
 
 
@@ -582,7 +587,7 @@ class TestTrunks:
         )
         assert subject_of(entry) == subject_of(GOOD["AssociateTrunkInterface"])
 
-    def test_a_disassociation_names_the_association_alone(self) -> None:
+    def test_a_disassociation_names_only_the_association(self) -> None:
         assert subject_of(GOOD["DisassociateTrunkInterface"]) == Subject(
             association="trunk-assoc-0123456789abcdef0"
         )
@@ -592,25 +597,28 @@ def tagged(*resources: str) -> Entry:
     tag = {"key": "node.k8s.amazonaws.com/instance_id", "value": INSTANCE}
     return record(
         "CreateTags",
-        {"resourcesSet": items(*({"resourceId": each} for each in resources)), "tagSet": items(tag)},
+        {"resourcesSet": items(*({"resourceId": resource} for resource in resources)), "tagSet": items(tag)},
         {"_return": True},
     )
 
 
 class TestCreateTags:
-    def test_a_tag_on_an_interface_may_be_the_mark_of_the_cni(self) -> None:
+    def test_a_tag_on_an_eni_may_be_the_mark_of_the_cni(self) -> None:
         tags = (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
         assert subject_of(tagged(ENI)) == Subject(eni=ENI, tags=tags, mark=(INSTANCE, "tag"))
 
-    def test_a_tag_on_an_instance_is_no_mark(self) -> None:
+    def test_a_tag_on_an_instance_is_not_a_mark(self) -> None:
         tags = (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
         assert subject_of(tagged(OTHER_INSTANCE)) == Subject(instance=OTHER_INSTANCE, tags=tags)
 
-    def test_interfaces_and_instances_are_told_from_all_else(self) -> None:
+    def test_enis_and_instances_are_read_from_mixed_resources(self) -> None:
         subjects = subjects_of(tagged("vol-1", ENI, "igw-1", OTHER_INSTANCE, "ami-1"))
-        assert [(each.eni, each.instance) for each in subjects] == [(ENI, None), (None, OTHER_INSTANCE)]
+        assert [(subject.eni, subject.instance) for subject in subjects] == [
+            (ENI, None),
+            (None, OTHER_INSTANCE),
+        ]
 
-    def test_tags_on_anything_else_are_of_no_matter(self) -> None:
+    def test_tags_on_other_resources_are_irrelevant(self) -> None:
         assert decoded(tagged("vol-1", "subnet-1")) == Decoded(None)
 
     def test_a_tag_may_have_no_value(self) -> None:
@@ -621,7 +629,7 @@ class TestCreateTags:
 
 
 class TestPublicAddresses:
-    def test_an_association_joins_a_public_address_to_an_interface(self) -> None:
+    def test_an_association_joins_a_public_address_to_an_eni(self) -> None:
         assert subject_of(GOOD["AssociateAddress"]) == Subject(
             eni=ENI,
             association="eipassoc-0123456789abcdef0",
@@ -645,7 +653,7 @@ class TestPublicAddresses:
     def test_a_disassociation_names_one_or_the_other(self, request_: Entry, subject: Subject) -> None:
         assert subject_of(record("DisassociateAddress", request_, {"_return": True})) == subject
 
-    def test_a_private_address_is_not_added_by_it(self) -> None:
+    def test_it_adds_no_private_address(self) -> None:
         assert subject_of(GOOD["AssociateAddress"]).added == ()
 
 
@@ -682,11 +690,11 @@ class TestEvents:
             ("terminate", {"TerminateInstances", "BidEvictedEvent"}),
         ],
     )
-    def test_each_has_its_effect(self, effect: str, names: set[str]) -> None:
+    def test_every_event_has_its_effect(self, effect: str, names: set[str]) -> None:
         assert {name for name, entry in GOOD.items() if event_of(entry).effect is Effect(effect)} == names
 
     @every_event
-    def test_the_same_name_in_another_service_is_of_no_matter(self, entry: Entry) -> None:
+    def test_the_same_name_of_another_service_is_irrelevant(self, entry: Entry) -> None:
         assert decoded(entry | {"eventSource": "lightsail.amazonaws.com"}) == Decoded(None)
 
     @every_event
@@ -698,18 +706,18 @@ class TestEvents:
         "name",
         ["DescribeNetworkInterfaces", "ResetNetworkInterfaceAttribute", "StartInstances", "", 5, None, []],
     )
-    def test_any_other_name_is_of_no_matter(self, name: object) -> None:
+    def test_other_event_names_are_irrelevant(self, name: object) -> None:
         assert decoded(record("x") | {"eventName": name}) == Decoded(None)
 
     @pytest.mark.parametrize("text", ["{", "", "nonsense", '{"eventName":NaN}', "[" * 5000])
-    def test_a_text_that_is_no_json_is_a_problem(self, text: str) -> None:
+    def test_text_that_is_not_json_is_a_problem(self, text: str) -> None:
         read = decode(Record((Origin("file", 0),), text.encode()))
         assert read.fact is None
         assert len(read.problems) == 1
         assert read.problems[0].startswith("broken JSON (")
 
     @pytest.mark.parametrize("value", [None, 5, "a", [], [GOOD["DeleteNetworkInterface"]]])
-    def test_a_value_that_is_no_object_is_a_problem(self, value: object) -> None:
+    def test_a_value_that_is_not_an_object_is_a_problem(self, value: object) -> None:
         read = decoded(value)
         assert read.fact is None
         assert len(read.problems) == 1
@@ -723,7 +731,7 @@ class TestFailedCalls:
             assert subject.removed == ()
 
     @every_event
-    def test_a_failed_call_is_no_problem_whatever_it_lacks(self, entry: Entry) -> None:
+    def test_a_failed_call_with_missing_fields_is_no_problem(self, entry: Entry) -> None:
         assert decoded(failed(entry) | {"requestParameters": None}).problems == ()
 
     @pytest.mark.parametrize(
@@ -743,12 +751,12 @@ class TestFailedCalls:
             "DisassociateAddress",
         ],
     )
-    def test_what_was_asked_is_kept(self, name: str) -> None:
+    def test_the_request_is_kept(self, name: str) -> None:
         asked, done = subject_of(failed(GOOD[name])), subject_of(GOOD[name])
         for field in ("eni", "instance", "requested", "requested_addresses", "tags", "public_address"):
             assert getattr(asked, field) == getattr(done, field)
 
-    def test_addresses_are_kept_as_they_were_written_however_wrong(self) -> None:
+    def test_malformed_addresses_are_kept_as_written(self) -> None:
         entry = failed(
             assign(
                 {
@@ -775,14 +783,14 @@ class TestFailedCalls:
             (None, "no", Failure("unknown", "no")),
         ],
     )
-    def test_why_it_failed_is_told_in_the_words_of_the_record(
+    def test_why_it_failed_is_reported_in_the_words_of_the_record(
         self, code: object, message: object, failure: Failure
     ) -> None:
         entry = GOOD["DeleteNetworkInterface"] | {"errorCode": code, "errorMessage": message}
         assert event_of(entry).failure == failure
 
     @pytest.mark.parametrize("empty", ["", None])
-    def test_an_error_that_an_export_writes_as_nothing_is_none(self, empty: object) -> None:
+    def test_an_empty_error_of_an_export_is_no_error(self, empty: object) -> None:
         for entry in (GOOD["AssignPrivateIpAddresses"], WEB_IDENTITY):
             assert decoded(entry | {"errorCode": empty, "errorMessage": empty}) == decoded(entry)
 
@@ -826,13 +834,13 @@ class TestTime:
         assert len(read.problems) == 1
         assert f"{entry['eventName']}: eventTime is " in read.problems[0]
 
-    def test_a_problem_shows_no_more_than_a_piece_of_what_it_found(self) -> None:
+    def test_a_problem_quotes_only_the_beginning_of_a_long_text(self) -> None:
         read = decoded(GOOD["DeleteNetworkInterface"] | {"eventTime": "x" * 1_000_000})
         assert len(read.problems[0]) < 200
 
 
 class TestIdentity:
-    def test_a_correction_goes_by_the_id_of_what_it_corrects(self) -> None:
+    def test_a_correction_has_the_id_of_the_corrected_event(self) -> None:
         addendum = {"reason": "UPDATED_DATA", "updatedFields": "x", "originalEventID": "the-first"}
         event = event_of(GOOD["DeleteNetworkInterface"] | {"addendum": addendum})
         assert event.key == "the-first"
@@ -846,7 +854,7 @@ class TestIdentity:
         assert event.corrects is False
 
     @pytest.mark.parametrize("missing", [None, "", 5, {}])
-    def test_a_record_without_an_id_goes_by_what_it_says(self, missing: object) -> None:
+    def test_a_record_without_an_id_is_identified_by_its_content(self, missing: object) -> None:
         entry = GOOD["DeleteNetworkInterface"] | {"eventID": missing}
         turned = dict(reversed(entry.items()))
         event = event_of(entry)
@@ -854,7 +862,7 @@ class TestIdentity:
         assert event.key == event_of(turned).key
         assert event.key != event_of(entry | {"eventTime": "2024-05-14T09:30:01Z"}).key
 
-    def test_a_deep_record_without_an_id_is_read_or_told(self) -> None:
+    def test_a_deep_record_without_an_id_is_read_or_reported(self) -> None:
         deep: Any = 1
         for _ in range(400):
             deep = {"a": deep}
@@ -863,14 +871,14 @@ class TestIdentity:
 
 
 class TestAccount:
-    def test_the_account_is_the_one_whose_trail_has_the_record(self) -> None:
+    def test_the_account_is_that_of_the_trail(self) -> None:
         assert event_of(GOOD["DeleteNetworkInterface"] | {"recipientAccountId": "9"}).account == "9"
 
     @pytest.mark.parametrize("missing", [None, "", 5])
-    def test_else_it_is_the_caller_s(self, missing: object) -> None:
+    def test_without_it_the_account_is_that_of_the_caller(self, missing: object) -> None:
         assert event_of(GOOD["DeleteNetworkInterface"] | {"recipientAccountId": missing}).account == ACCOUNT
 
-    def test_else_it_is_unknown(self) -> None:
+    def test_without_both_the_account_is_unknown(self) -> None:
         entry = GOOD["DeleteNetworkInterface"] | {"recipientAccountId": None, "userIdentity": {}}
         assert event_of(entry).account is None
 
@@ -893,7 +901,7 @@ class TestIssuedSessions:
             origins=(Origin("file", 0),),
         )
 
-    def test_an_assumption_for_a_pod_is_a_session(self) -> None:
+    def test_assume_role_for_a_pod_is_a_session(self) -> None:
         session = session_of(POD_IDENTITY)
         assert session.pod_identity is True
         assert session.service_account == "kube-system/aws-node"
@@ -901,7 +909,7 @@ class TestIssuedSessions:
         assert session.access_key_id == "ASIAEXAMPLEEXAMPLE34"
         assert session.session == "eks-prod-aws-node-x-b81f0fef-97e9-47da-97a2-948c5bbcd1b3"
 
-    def test_an_assumption_for_a_pod_without_tags_is_a_session_of_nobody(self) -> None:
+    def test_assume_role_for_a_pod_without_tags_has_no_service_account(self) -> None:
         entry = deepcopy(POD_IDENTITY)
         del entry["requestParameters"]["tags"]
         assert session_of(entry).service_account is None
@@ -919,13 +927,13 @@ class TestIssuedSessions:
             None,
         ],
     )
-    def test_a_web_identity_of_anybody_else_is_of_no_matter(self, name: object) -> None:
+    def test_any_other_web_identity_is_irrelevant(self, name: object) -> None:
         entry = replaced(WEB_IDENTITY, ("userIdentity", "userName"), name)
         entry = replaced(entry, ("responseElements", "subjectFromWebIdentityToken"), name)
         assert decoded(entry) == Decoded(None)
 
     @pytest.mark.parametrize("name", ["user24", "***", "", None, 5])
-    def test_where_the_user_s_name_is_redacted_the_subject_of_the_token_counts(self, name: object) -> None:
+    def test_if_the_user_name_is_redacted_the_subject_of_the_token_counts(self, name: object) -> None:
         session = session_of(replaced(WEB_IDENTITY, ("userIdentity", "userName"), name))
         assert session.service_account == "kube-system/aws-node"
 
@@ -941,7 +949,7 @@ class TestIssuedSessions:
         assert decoded(replaced(WEB_IDENTITY, ("responseElements", "provider"), provider)) == Decoded(None)
 
     @pytest.mark.parametrize("source", ["198.51.100.7", "2001:db8::7", "::1"])
-    def test_a_role_that_a_caller_assumed_itself_is_a_session_with_its_assumer(self, source: str) -> None:
+    def test_a_role_that_a_caller_assumed_is_a_session_with_that_caller(self, source: str) -> None:
         session = session_of(POD_IDENTITY | {"userIdentity": IAM_USER, "sourceIPAddress": source})
         assert (session.assumer, session.pod_identity) == (IAM_USER["arn"], False)
         assert (session.service_account, session.cluster) == (None, None)
@@ -950,19 +958,19 @@ class TestIssuedSessions:
     @pytest.mark.parametrize(
         "source", ["ec2.amazonaws.com", "AWS Internal", "cloudformation.amazonaws.com", "", None, 5]
     )
-    def test_a_role_that_a_service_assumed_for_somebody_is_of_no_matter(self, source: object) -> None:
+    def test_a_role_that_a_service_assumed_is_irrelevant(self, source: object) -> None:
         entry = POD_IDENTITY | {"userIdentity": IAM_USER, "sourceIPAddress": source}
         assert decoded(entry) == Decoded(None)
 
     @pytest.mark.parametrize("invoked_by", ["ec2.amazonaws.com", None, 5])
-    def test_an_assumption_for_anybody_else_is_of_no_matter(self, invoked_by: object) -> None:
+    def test_any_other_assume_role_is_irrelevant(self, invoked_by: object) -> None:
         assert decoded(replaced(POD_IDENTITY, ("userIdentity", "invokedBy"), invoked_by)) == Decoded(None)
 
     @pytest.mark.parametrize("entry", [WEB_IDENTITY, POD_IDENTITY])
-    def test_a_failed_one_issues_nothing(self, entry: Entry) -> None:
+    def test_a_failed_call_issues_no_session(self, entry: Entry) -> None:
         assert decoded(failed(entry, "AccessDenied")) == Decoded(None)
 
-    def test_the_same_name_in_another_service_is_of_no_matter(self) -> None:
+    def test_the_same_name_of_another_service_is_irrelevant(self) -> None:
         assert decoded(WEB_IDENTITY | {"eventSource": "ec2.amazonaws.com"}) == Decoded(None)
 
 
@@ -1068,20 +1076,20 @@ ESSENTIAL: tuple[tuple[str, Path, tuple[object, ...]], ...] = (
 )
 
 
-class TestNothingIsLostInSilence:
+class TestProblems:
     @pytest.mark.parametrize(
         ("name", "path", "values"),
-        [pytest.param(*each, id=".".join(map(str, (each[0], *each[1])))) for each in ESSENTIAL],
+        [pytest.param(*case, id=".".join(map(str, (case[0], *case[1])))) for case in ESSENTIAL],
     )
-    def test_a_call_that_lost_an_essential_field_tells_a_problem(
+    def test_a_call_without_a_required_field_is_a_problem(
         self, name: str, path: Path, values: tuple[object, ...]
     ) -> None:
         for value in values:
             problems = decoded(replaced(GOOD[name], path, value)).problems
             assert problems != (), value
-            assert all(each.startswith(f"{name}: ") for each in problems)
+            assert all(problem.startswith(f"{name}: ") for problem in problems)
 
-    def test_one_instance_that_cannot_be_read_among_others_is_told(self) -> None:
+    def test_one_malformed_instance_among_others_is_reported(self) -> None:
         broken = items({"instanceId": INSTANCE}, {"instanceId": 5})
         entry = record("TerminateInstances", {"instancesSet": broken}, {"instancesSet": broken})
         read = decoded(entry)
@@ -1089,7 +1097,7 @@ class TestNothingIsLostInSilence:
         assert read.fact.subjects == (Subject(instance=INSTANCE),)
         assert len(read.problems) == 1
 
-    def test_one_address_that_cannot_be_read_on_a_described_interface_is_told(self) -> None:
+    def test_one_malformed_address_on_a_described_eni_is_reported(self) -> None:
         path = (
             "responseElements",
             "networkInterface",
@@ -1112,9 +1120,9 @@ class TestAnyInput:
     @pytest.mark.parametrize("entry", RECORDS, ids=lambda entry: entry["eventName"])
     @pytest.mark.parametrize("value", [None, True, 5, -1.5, "", "x", [], {}, [None], {"a": {}}, [[[[]]]]])
     def test_a_wrong_type_in_any_field_never_raises(self, entry: Entry, value: object) -> None:
-        for each in (entry, failed(entry)):
-            for path in paths_in(each):
-                assert isinstance(decoded(replaced(each, path, value)), Decoded)
+        for call in (entry, failed(entry)):
+            for path in paths_in(call):
+                assert isinstance(decoded(replaced(call, path, value)), Decoded)
 
     @given(st.sampled_from(PLACES), json_values)
     @settings(max_examples=600)

@@ -1,7 +1,7 @@
-"""Recorded CloudTrail events: each is read as its JSON says, or passed over.
+"""Recorded CloudTrail events: each is decoded as its JSON says, or is not relevant.
 
-The recordings lie beside this project and are no part of it. They are read here a second time, by
-the keys of the JSON alone, and the two readings are compared.
+The recordings are outside this project and not part of it. They are read here a second time, by
+only the keys of the JSON, and the two results are compared.
 """
 
 import json
@@ -14,7 +14,7 @@ import pytest
 from records import Entry, compact, decoded, scanned, zipped
 
 from cnitrail.decode import NAMES, decode
-from cnitrail.decode.actor import actor
+from cnitrail.decode.actor import actor_of
 from cnitrail.model import ActorKind, Event, IssuedSession, Record
 
 FOLDER = Path(__file__).parents[2] / "shared" / "events"
@@ -33,7 +33,7 @@ def entry_of(path: Path) -> Entry:
 
 
 def values(node: object, key: str) -> Iterator[Any]:
-    """Every value that stands under a key, at any depth."""
+    """Return every value of a key, at any depth."""
     if isinstance(node, dict):
         for name, inner in node.items():
             if name == key:
@@ -45,7 +45,7 @@ def values(node: object, key: str) -> Iterator[Any]:
 
 
 def names(node: object, key: str) -> set[str]:
-    return {each for each in values(node, key) if isinstance(each, str)}
+    return {value for value in values(node, key) if isinstance(value, str)}
 
 
 def read(path: Path) -> Event:
@@ -66,22 +66,22 @@ MASKED = "RunInstances-autoscaling-2026-launchtemplate"
 WHOLE = [path for path in EVENTS if "PARTIAL" not in path.stem and path.stem != MASKED]
 
 
-def each(paths: list[Path], *events: str) -> pytest.MarkDecorator:
-    """A test of the recordings of some events."""
+def for_files(paths: list[Path], *events: str) -> pytest.MarkDecorator:
+    """Parametrize a test with the recordings of some events."""
     chosen = [path for path in paths if not events or path.stem.startswith(events)]
     return pytest.mark.parametrize("path", chosen, ids=lambda path: path.stem)
 
 
 class TestScan:
     @every_file
-    def test_a_recording_is_a_document_that_can_be_read(self, path: Path) -> None:
+    def test_a_recording_is_a_readable_document(self, path: Path) -> None:
         for text in (path.read_bytes(), zipped(path.read_bytes())):
             reading = scanned(text)
             assert reading.skipped == []
             assert reading.tally.records == 1
 
     @every_file
-    def test_what_the_scan_hands_on_is_decoded_like_the_record_itself(self, path: Path) -> None:
+    def test_a_scanned_record_is_decoded_like_the_record_itself(self, path: Path) -> None:
         entry = entry_of(path)
         found = scanned(path.read_bytes()).records
         if found:
@@ -89,34 +89,34 @@ class TestScan:
         else:
             assert decoded(entry).fact is None
 
-    def test_all_of_them_in_one_log_file(self) -> None:
+    def test_all_recordings_in_one_log_file_are_found(self) -> None:
         entries = [entry_of(path) for path in FILES]
-        always = set(NAMES) - {"AssumeRole"}  # by AWS services it is of no matter
+        always = set(NAMES) - {"AssumeRole"}  # irrelevant if an AWS service makes the call
         relevant = [entry["eventName"] for entry in entries if entry["eventName"] in always]
         reading = scanned(zipped(compact({"Records": entries})))
         assert reading.skipped == []
         assert reading.tally.records == len(FILES)
         assert [name for name in reading.names if name in always] == relevant
 
-    @each(FILES, "AssumeRole-cross")
-    def test_an_assumption_by_another_account_says_which(self, path: Path) -> None:
+    @for_files(FILES, "AssumeRole-cross")
+    def test_assume_role_by_another_account_has_that_account(self, path: Path) -> None:
         session = decoded(entry_of(path)).fact
         assert isinstance(session, IssuedSession)
         assert (session.assumer, session.service_account) == ("774305579662", None)
 
 
-class TestPassedOver:
+class TestIrrelevant:
     @pytest.mark.parametrize(
         "path",
         [path for path in FILES if entry_of(path)["eventName"] not in NAMES],
         ids=lambda path: path.stem,
     )
-    def test_a_call_that_moves_nothing_is_of_no_matter(self, path: Path) -> None:
+    def test_a_call_that_moves_nothing_is_irrelevant(self, path: Path) -> None:
         assert decoded(entry_of(path)).fact is None
         assert decoded(entry_of(path)).problems == ()
 
-    @each(FILES, "AssumeRole-spotfleet", "AssumeRoleWithWebIdentity")
-    def test_a_session_of_nobody_in_a_cluster_is_of_no_matter(self, path: Path) -> None:
+    @for_files(FILES, "AssumeRole-spotfleet", "AssumeRoleWithWebIdentity")
+    def test_a_session_outside_a_cluster_is_irrelevant(self, path: Path) -> None:
         assert decoded(entry_of(path)).fact is None
         assert decoded(entry_of(path)).problems == ()
 
@@ -125,13 +125,13 @@ class TestPassedOver:
         [path for path in FILES if is_relevant(path) and "eventTime" not in entry_of(path)],
         ids=lambda path: path.stem,
     )
-    def test_a_fragment_without_a_time_is_no_event(self, path: Path) -> None:
+    def test_a_fragment_without_a_time_is_not_an_event(self, path: Path) -> None:
         assert decoded(entry_of(path)).fact is None
 
 
 class TestEvents:
-    @each(EVENTS)
-    def test_the_frame_is_read_as_it_stands(self, path: Path) -> None:
+    @for_files(EVENTS)
+    def test_the_common_fields_are_decoded_unchanged(self, path: Path) -> None:
         entry, event = entry_of(path), read(path)
         written = entry["eventTime"].replace(" ", "T")[:19]
         assert event.time == datetime.strptime(written, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
@@ -142,30 +142,32 @@ class TestEvents:
             "recipientAccountId", entry.get("userIdentity", {}).get("accountId")
         )
 
-    @each(WHOLE)
-    def test_a_whole_record_is_no_problem(self, path: Path) -> None:
+    @for_files(WHOLE)
+    def test_a_complete_record_has_no_problem(self, path: Path) -> None:
         assert decoded(entry_of(path)).problems == ()
 
-    @each(EVENTS, MASKED)
-    def test_an_address_that_was_masked_by_whoever_published_it_is_told(self, path: Path) -> None:
+    @for_files(EVENTS, MASKED)
+    def test_an_address_that_its_publisher_masked_is_reported(self, path: Path) -> None:
         assert decoded(entry_of(path)).problems == (
             "RunInstances: privateIpAddressesSet.privateIpAddress is '000.00.00.000', not an address",
         )
 
-    @each(FAILED)
-    def test_a_failed_call_says_why_and_changes_nothing(self, path: Path) -> None:
+    @for_files(FAILED)
+    def test_a_failed_call_has_its_error_and_changes_nothing(self, path: Path) -> None:
         entry, event = entry_of(path), read(path)
         assert event.failure is not None
         assert event.failure.code == entry["errorCode"]
         assert event.failure.message == entry.get("errorMessage")
-        assert [(each.added, each.removed) for each in event.subjects] == [((), ())] * len(event.subjects)
+        assert [(subject.added, subject.removed) for subject in event.subjects] == [((), ())] * len(
+            event.subjects
+        )
 
-    @each(DONE)
-    def test_a_call_that_was_done_has_no_failure(self, path: Path) -> None:
+    @for_files(DONE)
+    def test_a_successful_call_has_no_error(self, path: Path) -> None:
         assert read(path).failure is None
 
-    @each(EVENTS)
-    def test_no_interface_instance_or_attachment_is_invented(self, path: Path) -> None:
+    @for_files(EVENTS)
+    def test_no_eni_instance_or_attachment_is_invented(self, path: Path) -> None:
         entry = entry_of(path)
         for subject in read(path).subjects:
             assert subject.eni is None or subject.eni in names(entry, "networkInterfaceId")
@@ -176,36 +178,36 @@ class TestEvents:
 
 
 class TestAddresses:
-    @each(DONE, "AssignPrivateIpAddresses")
-    def test_those_assigned_are_those_of_the_response(self, path: Path) -> None:
+    @for_files(DONE, "AssignPrivateIpAddresses")
+    def test_assigned_addresses_are_those_of_the_response(self, path: Path) -> None:
         entry = entry_of(path)
         (subject,) = read(path).subjects
         assert subject.eni == entry["responseElements"]["networkInterfaceId"]
-        assert {str(each.held) for each in subject.added} == names(
+        assert {str(holding.held) for holding in subject.added} == names(
             entry["responseElements"], "privateIpAddress"
         )
-        assert {each.kind for each in subject.added} == {"secondary"}
+        assert {holding.kind for holding in subject.added} == {"secondary"}
         assert subject.reassign is entry["requestParameters"].get("allowReassignment", False)
 
-    @each(DONE, "UnassignPrivateIpAddresses")
-    def test_those_released_are_those_of_the_request(self, path: Path) -> None:
+    @for_files(DONE, "UnassignPrivateIpAddresses")
+    def test_released_addresses_are_those_of_the_request(self, path: Path) -> None:
         entry = entry_of(path)
         (subject,) = read(path).subjects
         assert subject.eni == entry["requestParameters"]["networkInterfaceId"]
-        assert {str(each) for each in subject.removed} == names(
+        assert {str(address) for address in subject.removed} == names(
             entry["requestParameters"], "privateIpAddress"
         )
 
-    @each(FAILED, "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
-    def test_those_asked_for_in_vain_are_kept(self, path: Path) -> None:
+    @for_files(FAILED, "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
+    def test_addresses_of_a_failed_assignment_are_kept(self, path: Path) -> None:
         request = entry_of(path)["requestParameters"]
         (subject,) = read(path).subjects
         assert subject.eni == request["networkInterfaceId"]
         assert set(subject.requested_addresses) == names(request, "privateIpAddress")
         assert subject.requested == request.get("secondaryPrivateIpAddressCount")
 
-    @each(FAILED, "CreateNetworkInterface")
-    def test_those_of_an_interface_in_vain_are_kept_too(self, path: Path) -> None:
+    @for_files(FAILED, "CreateNetworkInterface")
+    def test_addresses_of_a_failed_eni_creation_are_kept(self, path: Path) -> None:
         request = entry_of(path)["requestParameters"]
         (subject,) = read(path).subjects
         assert subject.subnet == request["subnetId"]
@@ -214,21 +216,21 @@ class TestAddresses:
 
 
 class TestInterfaces:
-    @each(DONE, "CreateNetworkInterface")
-    def test_a_new_interface_is_the_one_of_the_response(self, path: Path) -> None:
+    @for_files(DONE, "CreateNetworkInterface")
+    def test_a_new_eni_is_that_of_the_response(self, path: Path) -> None:
         described = entry_of(path)["responseElements"]["networkInterface"]
         (subject,) = read(path).subjects
         assert subject.eni == described["networkInterfaceId"]
         assert (subject.vpc, subject.subnet) == (described["vpcId"], described["subnetId"])
         assert subject.description == described["description"]
-        assert {(str(each.held), each.kind.value) for each in subject.added} == {
-            (each["privateIpAddress"], "primary" if each["primary"] else "secondary")
-            for each in described["privateIpAddressesSet"]["item"]
+        assert {(str(holding.held), holding.kind.value) for holding in subject.added} == {
+            (address["privateIpAddress"], "primary" if address["primary"] else "secondary")
+            for address in described["privateIpAddressesSet"]["item"]
         }
-        assert dict(subject.tags) == {each["key"]: each["value"] for each in described["tagSet"]["items"]}
+        assert dict(subject.tags) == {tag["key"]: tag["value"] for tag in described["tagSet"]["items"]}
 
-    @each(DONE, "AttachNetworkInterface")
-    def test_an_attachment_is_the_one_of_the_response(self, path: Path) -> None:
+    @for_files(DONE, "AttachNetworkInterface")
+    def test_an_attachment_is_that_of_the_response(self, path: Path) -> None:
         entry = entry_of(path)
         (subject,) = read(path).subjects
         assert subject.attachment == entry["responseElements"]["attachmentId"]
@@ -236,8 +238,8 @@ class TestInterfaces:
         assert subject.instance == entry["requestParameters"]["instanceId"]
         assert subject.device_index == entry["requestParameters"]["deviceIndex"]
 
-    @each(EVENTS, "ModifyNetworkInterfaceAttribute")
-    def test_an_attribute_is_the_one_of_the_request(self, path: Path) -> None:
+    @for_files(EVENTS, "ModifyNetworkInterfaceAttribute")
+    def test_an_attribute_is_that_of_the_request(self, path: Path) -> None:
         request = entry_of(path)["requestParameters"]
         (subject,) = read(path).subjects
         assert subject.eni == request["networkInterfaceId"]
@@ -246,8 +248,8 @@ class TestInterfaces:
 
 
 class TestInstances:
-    @each(DONE, "RunInstances")
-    def test_every_launched_interface_is_read(self, path: Path) -> None:
+    @for_files(DONE, "RunInstances")
+    def test_every_launched_eni_is_read(self, path: Path) -> None:
         entry = entry_of(path)
         described = {
             (
@@ -272,7 +274,7 @@ class TestInstances:
                 subject.device_index,
                 subject.delete_on_termination,
                 next(
-                    (str(each.held) for each in subject.added if each.kind.value == "primary"),
+                    (str(holding.held) for holding in subject.added if holding.kind.value == "primary"),
                     "000.00.00.000",
                 ),
                 subject.vpc,
@@ -283,27 +285,27 @@ class TestInstances:
             if subject.eni
         } == described
 
-    @each(DONE, "RunInstances")
+    @for_files(DONE, "RunInstances")
     def test_every_launched_instance_is_read(self, path: Path) -> None:
         subjects = read(path).subjects
         assert {subject.instance for subject in subjects if subject.instance} == names(
             entry_of(path).get("responseElements"), "instanceId"
         )
 
-    @each(FAILED, "RunInstances")
-    def test_a_launch_in_vain_keeps_what_was_asked(self, path: Path) -> None:
+    @for_files(FAILED, "RunInstances")
+    def test_a_failed_launch_keeps_its_request(self, path: Path) -> None:
         request = entry_of(path)["requestParameters"] or {}
         for subject in read(path).subjects:
             assert subject.instance is None
             assert subject.instance_type == request.get("instanceType")
 
-    @each(DONE, "TerminateInstances")
+    @for_files(DONE, "TerminateInstances")
     def test_every_terminated_instance_is_read(self, path: Path) -> None:
         assert {subject.instance for subject in read(path).subjects} == names(
             entry_of(path)["requestParameters"], "instanceId"
         )
 
-    @each(DONE, "BidEvictedEvent")
+    @for_files(DONE, "BidEvictedEvent")
     def test_every_evicted_instance_is_read(self, path: Path) -> None:
         assert [subject.instance for subject in read(path).subjects] == entry_of(path)["serviceEventDetails"][
             "instanceIdSet"
@@ -311,12 +313,12 @@ class TestInstances:
 
 
 class TestSessions:
-    @each(FILES, "AssumeRole-pods.eks")
+    @for_files(FILES, "AssumeRole-pods.eks")
     def test_the_session_of_a_pod_is_read(self, path: Path) -> None:
         entry = entry_of(path)
         session = decoded(entry).fact
         assert isinstance(session, IssuedSession)
-        tags = {each["key"]: each["value"] for each in entry["requestParameters"]["tags"]}
+        tags = {tag["key"]: tag["value"] for tag in entry["requestParameters"]["tags"]}
         assert session.service_account == "ns-a/sa1"
         assert session.cluster == tags["eks-cluster-name"]
         assert session.access_key_id == entry["responseElements"]["credentials"]["accessKeyId"]
@@ -351,8 +353,8 @@ KINDS = {
 
 
 class TestActors:
-    @each(EVENTS)
-    def test_nothing_is_read_that_the_identity_does_not_say(self, path: Path) -> None:
+    @for_files(EVENTS)
+    def test_only_text_of_the_identity_is_read(self, path: Path) -> None:
         entry, found = entry_of(path), read(path).actor
         identity = entry.get("userIdentity", {})
         issuer = identity.get("sessionContext", {}).get("sessionIssuer", {})
@@ -366,6 +368,6 @@ class TestActors:
         assert found.label
 
     @pytest.mark.parametrize(("stem", "kind"), KINDS.items())
-    def test_the_kind_is_the_one_that_a_person_reads(self, stem: str, kind: ActorKind) -> None:
+    def test_the_kind_is_the_one_that_a_person_reads_from_it(self, stem: str, kind: ActorKind) -> None:
         chosen = [path for path in FILES if path.stem.startswith(stem)]
-        assert {actor(entry_of(path)).kind for path in chosen} == {kind}
+        assert {actor_of(entry_of(path)).kind for path in chosen} == {kind}

@@ -1,4 +1,4 @@
-"""What trails were told to record: how the calls are read, and which times they leave unrecorded."""
+"""Calls that configure trails: how they are decoded, and which times were not recorded."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,7 @@ from cnitrail.decode.trail_events import TRAIL_EVENTS
 from cnitrail.history import Ledger, unrecorded
 from cnitrail.history.recording import without_foreign_buckets
 from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, Effect, Event, Origin, Record, TrailChange
+from cnitrail.workflows.read import from_trails
 
 ACCOUNT, REGION = "111111111111", "eu-west-1"
 MAIN = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/main"
@@ -58,7 +59,7 @@ def decoded(call: Call, **head: Any) -> Decoded:
 
 
 def change(call: Call) -> TrailChange:
-    """What a call that can be read did to a trail."""
+    """Return the change that a valid call made to a trail."""
     found = decoded(call)
     assert found.problems == ()
     assert isinstance(found.fact, Event)
@@ -67,11 +68,13 @@ def change(call: Call) -> TrailChange:
     return found.fact.trail
 
 
-def told(*calls: tuple[str, Call], source: str = LOG, **head: Any) -> list[tuple[str, str, str | None]]:
-    """What is unrecorded after calls: the reason, from when, until when, by the clock."""
+def unrecorded_times(
+    *calls: tuple[str, Call], source: str = LOG, **head: Any
+) -> list[tuple[str, str, str | None]]:
+    """Return the unrecorded times after some calls: reason, start, end."""
     return [
-        (each.reason.value, clock(each.start), clock(each.end) if each.end else None)
-        for each in unrecorded(events(*calls, source=source, **head))
+        (period.reason.value, clock(period.start), clock(period.end) if period.end else None)
+        for period in unrecorded(events(*calls, source=source, **head))
     ]
 
 
@@ -90,7 +93,7 @@ def clock(time: datetime) -> str:
 
 
 class TestReading:
-    def test_every_such_call_is_read(self) -> None:
+    def test_every_such_call_is_decoded(self) -> None:
         assert {*TRAIL_EVENTS} == {*TRAIL_CALLS, *BUCKET_CALLS}
         assert {*TRAIL_EVENTS} <= {*NAMES}
 
@@ -107,20 +110,20 @@ class TestReading:
             (on_bucket("DeleteBucketPolicy", "logs"), "bucket-changed"),
         ],
     )
-    def test_a_call_does_what_its_name_says(self, call: Call, expected: str) -> None:
+    def test_every_call_has_its_effect(self, call: Call, expected: str) -> None:
         assert change(call).change.value == expected
 
-    def test_a_trail_is_known_by_the_arn_of_the_response_if_there_is_one(self) -> None:
+    def test_a_trail_is_identified_by_the_arn_of_the_response_if_present(self) -> None:
         selectors = put_event_selectors("main", selector())
         answered = Call(selectors.event, selectors.request, {"trailARN": MAIN}, service=selectors.service)
         assert (change(selectors).trail, change(answered).trail) == ("main", MAIN)
 
-    def test_the_same_name_from_another_service_is_nothing(self) -> None:
+    def test_the_same_name_of_another_service_is_irrelevant(self) -> None:
         assert decoded(stop_logging("main"), eventSource="logs.amazonaws.com") == Decoded(None)
 
-    def test_a_call_without_a_name_is_told(self) -> None:
+    def test_a_call_without_a_name_is_reported(self) -> None:
         assert decoded(Call("StopLogging", {}, service="cloudtrail.amazonaws.com")).problems == (
-            "StopLogging: name is None, not an id",
+            "StopLogging: name is None, not an ID",
         )
 
     def test_a_policy_that_names_cloudtrail_shows_the_bucket_of_a_trail(self) -> None:
@@ -140,7 +143,7 @@ class TestSelectors:
         [
             ([selector("All")], True),
             ([selector("WriteOnly")], True),
-            ([{}], True),  # all that is left out has its default
+            ([{}], True),  # missing fields have their defaults
             ([{"dataResources": []}], True),
             ([selector("ReadOnly")], False),
             ([selector("All", management=False)], False),
@@ -150,7 +153,7 @@ class TestSelectors:
             ([selector() | {"excludeManagementEventSources": ["ec2.amazonaws.com"]}], False),
         ],
     )
-    def test_basic(self, selectors: list[dict[str, Any]], expected: bool) -> None:
+    def test_of_the_basic_kind_are_decoded(self, selectors: list[dict[str, Any]], expected: bool) -> None:
         found = change(put_event_selectors("main", *selectors))
         assert (found.records_writes, found.change.value) == (expected, "widened" if expected else "narrowed")
 
@@ -202,7 +205,9 @@ class TestSelectors:
             ),
         ],
     )
-    def test_advanced(self, fields: list[dict[str, Any]], expected: bool | None) -> None:
+    def test_of_the_advanced_kind_are_decoded(
+        self, fields: list[dict[str, Any]], expected: bool | None
+    ) -> None:
         found = change(put_advanced_selectors("main", *fields))
         assert (found.records_writes, found.change.value) == (expected, "widened" if expected else "narrowed")
 
@@ -218,75 +223,77 @@ class TestSelectors:
 
 
 class TestUnrecorded:
-    """The times in which not all of EC2's write calls were recorded, the seconds of the calls included."""
+    """Times in which not all of EC2's write calls were recorded, including the seconds of the calls."""
 
-    def test_from_stop_to_start(self) -> None:
-        assert told(("10:00:00", stop_logging("main")), ("10:30:00", start_logging("main"))) == [
+    def test_time_is_from_stop_to_start(self) -> None:
+        assert unrecorded_times(("10:00:00", stop_logging("main")), ("10:30:00", start_logging("main"))) == [
             ("trail-stopped", "10:00:00", "10:30:01")
         ]
 
     def test_a_name_and_an_arn_are_the_same_trail(self) -> None:
-        assert told(("10:00:00", stop_logging("main")), ("10:30:00", start_logging(MAIN))) == [
+        assert unrecorded_times(("10:00:00", stop_logging("main")), ("10:30:00", start_logging(MAIN))) == [
             ("trail-stopped", "10:00:00", "10:30:01")
         ]
 
-    def test_without_an_end_until_further_notice(self) -> None:
-        assert told(("10:00:00", stop_logging("main"))) == [("trail-stopped", "10:00:00", None)]
+    def test_time_without_a_start_is_open(self) -> None:
+        assert unrecorded_times(("10:00:00", stop_logging("main"))) == [("trail-stopped", "10:00:00", None)]
 
     def test_a_start_in_the_same_second_may_have_come_first(self) -> None:
-        assert told(("10:00:00", stop_logging("main")), ("10:00:00", start_logging("main"))) == [
+        assert unrecorded_times(("10:00:00", stop_logging("main")), ("10:00:00", start_logging("main"))) == [
             ("trail-stopped", "10:00:00", None)
         ]
 
     def test_a_second_stop_changes_nothing(self) -> None:
         calls = [("10:00:00", stop_logging("main")), ("10:10:00", stop_logging("main"))]
-        assert told(*calls, ("10:30:00", start_logging("main"))) == [
+        assert unrecorded_times(*calls, ("10:30:00", start_logging("main"))) == [
             ("trail-stopped", "10:00:00", "10:30:01")
         ]
 
-    def test_what_failed_changed_nothing(self) -> None:
+    def test_a_failed_stop_changes_nothing(self) -> None:
         refused = failed(stop_logging("main"), "AccessDenied", "not authorized")
-        assert told(("10:00:00", refused)) == []
+        assert unrecorded_times(("10:00:00", refused)) == []
 
-    def test_nor_does_a_failed_start_end_it(self) -> None:
+    def test_a_failed_start_does_not_end_it(self) -> None:
         refused = failed(start_logging("main"), "AccessDenied", "not authorized")
-        assert told(("10:00:00", stop_logging("main")), ("10:10:00", refused)) == [
+        assert unrecorded_times(("10:00:00", stop_logging("main")), ("10:10:00", refused)) == [
             ("trail-stopped", "10:00:00", None)
         ]
 
-    def test_reads_alone_and_all_again(self) -> None:
+    def test_time_is_from_reads_only_to_all_events(self) -> None:
         narrowed = put_event_selectors("main", selector("ReadOnly"))
         widened = put_event_selectors("main", selector("All"))
-        assert told(("10:00:00", narrowed), ("10:30:00", widened)) == [
+        assert unrecorded_times(("10:00:00", narrowed), ("10:30:00", widened)) == [
             ("trail-narrowed", "10:00:00", "10:30:01")
         ]
 
     def test_selectors_that_keep_writes_leave_nothing_out(self) -> None:
-        assert told(("10:00:00", put_event_selectors("main", selector("WriteOnly")))) == []
+        assert unrecorded_times(("10:00:00", put_event_selectors("main", selector("WriteOnly")))) == []
 
-    def test_a_deleted_trail_records_again_only_once_it_is_made_and_started(self) -> None:
+    def test_a_deleted_trail_records_again_only_after_it_is_created_and_started(self) -> None:
         calls = [
             ("10:00:00", delete_trail("main")),
             ("10:10:00", create_trail("main", "logs", isMultiRegionTrail=True)),
         ]
-        assert told(*calls) == [("trail-deleted", "10:00:00", None)]
-        assert told(*calls, ("10:20:00", start_logging("main"))) == [
+        assert unrecorded_times(*calls) == [("trail-deleted", "10:00:00", None)]
+        assert unrecorded_times(*calls, ("10:20:00", start_logging("main"))) == [
             ("trail-deleted", "10:00:00", "10:20:01")
         ]
 
-    def test_another_trail_that_is_started_does_not_end_it(self) -> None:
+    def test_a_start_of_another_trail_does_not_end_it(self) -> None:
         calls = [("10:00:00", stop_logging("main")), ("10:01:00", create_trail("other", "elsewhere"))]
-        assert told(*calls, ("10:02:00", start_logging("other"))) == [("trail-stopped", "10:00:00", None)]
+        assert unrecorded_times(*calls, ("10:02:00", start_logging("other"))) == [
+            ("trail-stopped", "10:00:00", None)
+        ]
 
-    def test_a_trail_that_is_made_later_is_not_the_one_that_delivered(self) -> None:
+    def test_a_trail_that_was_created_later_did_not_deliver_the_logs(self) -> None:
         calls = [("10:00:00", create_trail("other", "elsewhere")), ("10:01:00", start_logging("other"))]
-        assert told(*calls, ("10:30:00", stop_logging("other"))) == []
+        assert unrecorded_times(*calls, ("10:30:00", stop_logging("other"))) == []
 
     def test_a_trail_of_the_same_name_in_another_region_is_another_one(self) -> None:
         elsewhere = MAIN.replace(REGION, "us-west-2")
-        assert told(("10:00:00", stop_logging("main")), ("10:30:00", start_logging(elsewhere))) == [
-            ("trail-stopped", "10:00:00", None)
-        ]
+        assert unrecorded_times(
+            ("10:00:00", stop_logging("main")), ("10:30:00", start_logging(elsewhere))
+        ) == [("trail-stopped", "10:00:00", None)]
 
     def test_insights_change_nothing(self) -> None:
         insights = Call(
@@ -294,7 +301,7 @@ class TestUnrecorded:
             {"trailName": "main", "insightSelectors": []},
             service="cloudtrail.amazonaws.com",
         )
-        assert told(("10:00:00", insights)) == []
+        assert unrecorded_times(("10:00:00", insights)) == []
 
     def test_a_trail_of_one_region_leaves_out_the_others(self) -> None:
         (found,) = unrecorded(events(("10:00:00", update_trail("main", isMultiRegionTrail=False))))
@@ -312,16 +319,16 @@ class TestUnrecorded:
         assert found.concerns(ACCOUNT, "us-east-1")
         assert not found.concerns("222222222222", REGION)
 
-    def test_that_of_an_organization_concerns_every_account(self) -> None:
+    def test_an_organization_trail_concerns_every_account(self) -> None:
         source = LOG.replace("AWSLogs/", "AWSLogs/o-abcdefghij/")
         (found,) = unrecorded(events(("10:00:00", stop_logging("main")), source=source))
         assert found.account is None
 
-    def test_event_history_has_what_no_trail_records(self) -> None:
+    def test_event_history_does_not_depend_on_trails(self) -> None:
         source = "lookup:111111111111/eu-west-1/EventName=StopLogging/page-1"
         stopped = events(("10:00:00", stop_logging("main")), source=source)
-        assert unrecorded(stopped) == []
-        assert len(unrecorded(stopped, looked_up=True)) == 1
+        assert unrecorded(from_trails(stopped)) == []
+        assert len(unrecorded(stopped)) == 1
 
     @given(
         st.lists(
@@ -340,8 +347,8 @@ class TestUnrecorded:
             max_size=8,
         )
     )
-    def test_no_second_of_which_recording_is_off_is_left_out(self, calls: list[tuple[int, Call]]) -> None:
-        """Held against a trail that is followed second by second, each in the worst order of its calls."""
+    def test_every_second_without_recording_is_included(self, calls: list[tuple[int, Call]]) -> None:
+        """Compared with a trail that is simulated second by second, with calls in the worst order."""
         found = unrecorded(events(*((f"10:00:{at:02}", call) for at, call in calls)))
         logging, writes = True, True
         for second in range(60):
@@ -353,36 +360,38 @@ class TestUnrecorded:
                     logging = not any(other.event in ("StopLogging", "DeleteTrail") for other in here)
                 elif call.event == "PutEventSelectors":
                     writes = all(
-                        each["readWriteType"] == "All"
+                        selector["readWriteType"] == "All"
                         for other in here
                         if other.event == "PutEventSelectors"
-                        for each in (other.request or {})["eventSelectors"]
+                        for selector in (other.request or {})["eventSelectors"]
                     )
             time = MIDNIGHT + timedelta(hours=10, seconds=second)
             if not (logging and writes):
-                assert any(each.start <= time and (each.end is None or time < each.end) for each in found)
+                assert any(
+                    period.start <= time and (period.end is None or time < period.end) for period in found
+                )
 
 
 class TestBuckets:
     def kept(self, *calls: tuple[str, Call], source: str = "log.json") -> list[str]:
         return [event.name for event in without_foreign_buckets(events(*calls, source=source))]
 
-    def test_calls_on_buckets_of_something_else_are_left_out(self) -> None:
+    def test_calls_on_other_buckets_are_left_out(self) -> None:
         assert self.kept(("10:00:00", on_bucket("DeleteBucket", "photos"))) == []
 
-    def test_not_those_on_a_bucket_to_which_a_trail_delivers(self) -> None:
+    def test_calls_on_a_bucket_to_which_a_trail_delivers_are_kept(self) -> None:
         calls = [("09:00:00", create_trail("main", "logs")), ("10:00:00", on_bucket("DeleteBucket", "logs"))]
         assert self.kept(*calls) == ["CreateTrail", "DeleteBucket"]
 
     @pytest.mark.parametrize(
         "source", ["s3://logs/AWSLogs/111111111111/x.json.gz", "copy/logs/team/AWSLogs/x.json.gz"]
     )
-    def test_nor_those_on_the_bucket_in_which_the_log_files_lie(self, source: str) -> None:
+    def test_calls_on_the_bucket_of_the_log_files_are_kept(self, source: str) -> None:
         deleted = on_bucket("DeleteBucketPolicy", "logs")
         assert self.kept(("10:00:00", deleted), source=source) == ["DeleteBucketPolicy"]
         assert self.kept(("10:00:00", on_bucket("DeleteBucketPolicy", "log")), source=source) == []
 
-    def test_nor_those_on_a_bucket_whose_policy_names_cloudtrail(self) -> None:
+    def test_calls_on_a_bucket_whose_policy_names_cloudtrail_are_kept(self) -> None:
         policy = {"Statement": [{"Principal": {"Service": "cloudtrail.amazonaws.com"}}]}
         calls = [
             ("09:00:00", on_bucket("PutBucketPolicy", "logs", bucketPolicy=policy)),

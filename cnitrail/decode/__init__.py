@@ -1,8 +1,8 @@
-"""One record → typed facts. This room knows the shapes of requests, responses and identities."""
+"""One record → typed facts: who called, and what the call did to which ENI."""
 
 from msgspec import Struct
 
-from cnitrail.decode.actor import actor
+from cnitrail.decode.actor import actor_of
 from cnitrail.decode.common_fields import (
     account_of,
     corrected_by,
@@ -12,7 +12,7 @@ from cnitrail.decode.common_fields import (
     region_of,
     time_of,
 )
-from cnitrail.decode.events import EVENTS, CallBody, call_of
+from cnitrail.decode.events import EVENTS, CallBody, call_body
 from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, is_from_an_address, session_of
 from cnitrail.decode.shapes import Fields, Problems, text
 from cnitrail.decode.trail_events import TRAIL_EVENTS, TRAIL_SOURCES
@@ -24,38 +24,38 @@ __all__ = ["MARKERS", "NAMES", "Decoded", "decode", "is_from_an_address"]
 NAMES = (*EVENTS, *TRAIL_EVENTS, *SESSIONS)
 """The event names that make a record relevant.
 
-Of AssumeRole only a call that ``is_from_an_address``, or has a marker.
+AssumeRole is relevant only if it ``is_from_an_address``, or the record contains a marker.
 """
 
 MARKERS = (POD_IDENTITY,)
-"""Texts that make a record relevant though its event name alone would not."""
+"""Texts that make a record relevant even if its event name does not."""
 
 
 _SOURCES = dict.fromkeys(EVENTS, "ec2.amazonaws.com") | TRAIL_SOURCES
 
 
 class Decoded(Struct, frozen=True, gc=False):
-    """What a record says: an event, an issued session, or neither (it is of no matter).
+    """The fact in a record: an event, an issued session, or None if it is not relevant.
 
-    ``problems`` tell which fields could not be read, and ``about`` what such a record names, and when,
-    as far as that could be read.
+    ``problems`` lists the fields that could not be read. ``lost`` is what such a record names, and its
+    time, as far as they could be read.
     """
 
     fact: Event | IssuedSession | None
     problems: tuple[str, ...] = ()
-    about: Lost | None = None
+    lost: Lost | None = None
 
     @property
-    def matters(self) -> bool:
-        """Whether the record is of matter, or might be: it could not be read."""
+    def is_relevant(self) -> bool:
+        """Whether the record is relevant, or may be because it could not be read."""
         return self.fact is not None or bool(self.problems)
 
 
 def decode(record: Record) -> Decoded:
-    """What a record says.
+    """Return the fact in a record.
 
-    Never raises for what stands in a record: a record that cannot be read at all is a ``Decoded``
-    without a fact and with the problem.
+    Never raises because of a record's content: one that cannot be read at all is a ``Decoded`` with no fact
+    and with the problem.
     """
     try:
         entry = parse(record.payload)
@@ -68,14 +68,14 @@ def decode(record: Record) -> Decoded:
         return Decoded(None, (f"broken JSON ({error})",))
     except RecursionError:
         return Decoded(None, ("the record is nested too deeply",))
-    return Decoded(None, ("the record is no JSON object",))
+    return Decoded(None, ("the record is not a JSON object",))
 
 
 def _ambiguous(record: Record, key: str, pairs: Pairs) -> Decoded:
-    """Of a record in which a key stands twice: nothing, unless it may be a relevant one."""
+    """Decode a record with a repeated key: unreadable if it may be relevant, else ignored."""
     may_be_one = any(name == "eventName" and value in NAMES for name, value in pairs)
     if may_be_one or any(marker.encode() in record.payload for marker in MARKERS):
-        return Decoded(None, (f"the key {key[:60]!r} stands twice: which one counts is unclear",))
+        return Decoded(None, (f"the key {key[:60]!r} is repeated: it is unclear which value counts",))
     return Decoded(None)
 
 
@@ -84,41 +84,42 @@ def _decoded(record: Record, entry: Fields) -> Decoded:
     source = text(entry.get("eventSource"))
     problems = Problems()
     fact: Event | IssuedSession | None = None
-    about: Lost | None = None
+    lost: Lost | None = None
     if name in _SOURCES and source in (_SOURCES[name], None):
         fact, subjects = _event(record, entry, name, problems)
-        about = _about(entry, subjects) if problems else None
+        lost = _lost(entry, subjects) if problems else None
     elif name in SESSIONS and source in ("sts.amazonaws.com", None):
         fact = session_of(record, entry, problems)
-    return Decoded(fact, tuple(f"{name}: {problem}" for problem in problems), about)
+    return Decoded(fact, tuple(f"{name}: {problem}" for problem in problems), lost)
 
 
-def _about(entry: Fields, subjects: tuple[Subject, ...]) -> Lost:
-    """What a record names that could not be read whole."""
+def _lost(entry: Fields, subjects: tuple[Subject, ...]) -> Lost:
+    """Return what a record names that could not be read completely."""
     time = time_of(entry, Problems())
-    held = (each for subject in subjects for each in (*(one.held for one in subject.added), *subject.removed))
-    requested = (text for subject in subjects for text in subject.requested_addresses)
+    added = (str(holding.held) for subject in subjects for holding in subject.added)
+    removed = (str(held) for subject in subjects for held in subject.removed)
+    requested = (address for subject in subjects for address in subject.requested_addresses)
     return Lost(
-        account_of(entry),
-        region_of(entry),
-        time,
-        time,
+        account=account_of(entry),
+        region=region_of(entry),
+        start=time,
+        end=time,
         enis=tuple(sorted({subject.eni for subject in subjects if subject.eni})),
-        addresses=tuple(dict.fromkeys((*map(str, held), *requested))),
+        addresses=tuple(dict.fromkeys((*added, *removed, *requested))),
     )
 
 
 def _event(
     record: Record, entry: Fields, name: str, problems: Problems
 ) -> tuple[Event | None, tuple[Subject, ...]]:
-    """The event of a record, None if it has none, and what it is about."""
+    """Return the event of a record (None if it has no time or subject) and the subjects of its call."""
     failure = failure_of(entry)
-    effect, subjects, trail = _said(name, call_of(entry, name, ok=failure is None, problems=problems))
+    effect, subjects, trail = _effect(name, call_body(entry, name, ok=failure is None, problems=problems))
     time = time_of(entry, problems) if subjects else None
     if time is None:
         return None, subjects
     if failure is not None:
-        problems.clear()  # a refused call may name anything
+        problems.clear()  # a failed call may name anything
     event_id, corrected = id_of(entry), corrected_by(entry)
     event = Event(
         time=time,
@@ -129,7 +130,7 @@ def _event(
         failure=failure,
         account=account_of(entry),
         region=region_of(entry),
-        actor=actor(entry),
+        actor=actor_of(entry),
         subjects=subjects,
         origins=record.origins,
         corrects=corrected is not None,
@@ -138,8 +139,8 @@ def _event(
     return event, subjects
 
 
-def _said(name: str, call: CallBody) -> tuple[Effect, tuple[Subject, ...], TrailChange | None]:
-    """What a call does, to which interfaces or to which trail."""
+def _effect(name: str, call: CallBody) -> tuple[Effect, tuple[Subject, ...], TrailChange | None]:
+    """Return what a call does, the ENIs and instances it does it to, and its change to a trail."""
     if name in TRAIL_EVENTS:
         return Effect.RECORD, (Subject(),), TRAIL_EVENTS[name](call)
     effect, subjects_of = EVENTS[name]

@@ -1,7 +1,7 @@
 """userIdentity → who made a call.
 
-Only what the record itself says; what other records add (the service account behind a session)
-is joined by the history. Shapes: AWS's CloudTrail userIdentity element.
+Uses one record only; what other records add (the service account behind a session) is joined in the
+history. Fields: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html.
 """
 
 import re
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
-from cnitrail.decode.agent import agent
+from cnitrail.decode.agent import agent_of
 from cnitrail.decode.providers import account_of_role, is_of_eks
 from cnitrail.decode.shapes import Fields, fields, text
 from cnitrail.model import Actor, ActorBasis, ActorKind, ActorStrength, Agent, Strength
@@ -17,7 +17,7 @@ from cnitrail.model import Actor, ActorBasis, ActorKind, ActorStrength, Agent, S
 _INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 _ROLE_SESSION = re.compile(r"^arn:[^:]*:sts::[^:]*:assumed-role/(?P<role>.+)/(?P<session>[^/]+)$")
 _FEDERATED_USER = re.compile(r"arn:[^:]*:sts::[^:]*:federated-user/(?P<session>.+)")
-# Only AWS can create roles below these paths; other paths may hold nearly any text: both are anchored.
+# Only AWS can create roles under these paths. Both are anchored: other paths may contain nearly any text.
 _SERVICE_ROLE = re.compile(r"arn:[^:/]*:iam::[^:/]*:role/aws-service-role/(?P<service>[^/]+)/")
 _IDENTITY_CENTER_ROLE = re.compile(r"arn:[^:/]*:iam::[^:/]*:role/aws-reserved/sso\.amazonaws\.com/")
 _EKSCTL_PART = re.compile(
@@ -26,8 +26,8 @@ _EKSCTL_PART = re.compile(
 )
 
 
-def actor(entry: Fields) -> Actor:
-    """Who made the call of a record, as far as the record itself tells.
+def actor_of(entry: Fields) -> Actor:
+    """Return who made the call of a record, as far as the record alone shows.
 
     Calls of one session share one value: a trail has few identities and many calls.
     """
@@ -54,8 +54,10 @@ def _actor(user_identity: bytes, source_ip: str | None, user_agent: str | None, 
     delivered = text(context.get("ec2RoleDelivery")) is not None
     home = account_of_role(role_arn) or account
     kind = _kind(identity, role, role_arn, session, provider, home, delivered=delivered)
-    named = session if identity.get("type") == "AssumedRole" and _INSTANCE.fullmatch(session or "") else None
-    instance = named if kind is ActorKind.INSTANCE_ROLE else None
+    session_instance = (
+        session if identity.get("type") == "AssumedRole" and _INSTANCE.fullmatch(session or "") else None
+    )
+    instance = session_instance if kind is ActorKind.INSTANCE_ROLE else None
     user = _user(identity, kind, session)
     cluster = _eksctl_cluster(role)
     return Actor(
@@ -83,7 +85,7 @@ def _actor(user_identity: bytes, source_ip: str | None, user_agent: str | None, 
             cluster=Strength.CLAIMED if cluster else None,
             instance=Strength.PROVEN if instance else None,
         ),
-        claimed_instance=named if instance is None else None,
+        claimed_instance=session_instance if instance is None else None,
         assumed_by=assumed_by,
         source_identity=text(context.get("sourceIdentity")),
     )
@@ -92,7 +94,7 @@ def _actor(user_identity: bytes, source_ip: str | None, user_agent: str | None, 
 def _session(
     identity: Fields, issuer: Fields, arn: str | None
 ) -> tuple[str | None, str | None, str | None, str | None]:
-    """The role, its ARN, and the session of a caller; of GetFederationToken's session who issued it."""
+    """Return the role, its ARN, the session, and (only for GetFederationToken) who issued the session."""
     if identity.get("type") == "FederatedUser":
         federated = _FEDERATED_USER.fullmatch(arn or "")
         return None, None, federated["session"] if federated else None, _issuing_user(issuer)
@@ -142,7 +144,7 @@ _KINDS = {
 
 
 def _is_service_linked(role: str | None, role_arn: str | None) -> bool:
-    """Whether only an AWS service can use a role; a fragment of a record has no more than its name."""
+    """Whether only an AWS service can use a role; in an incomplete record only its name may be known."""
     if role_arn is None:
         return (role or "").startswith("AWSServiceRoleFor")
     return _SERVICE_ROLE.match(role_arn) is not None
@@ -156,10 +158,10 @@ def _role_kind(
     *,
     delivered: bool,
 ) -> ActorKind:
-    """What a role session is, by what no caller can choose.
+    """Return the kind of a role session, based only on what callers cannot choose.
 
-    The names of roles and sessions can be chosen. ``delivered`` says that EC2 handed the credentials to
-    an instance, which CloudTrail writes since 2020. EKS Pod Identity shows only in its STS event.
+    Callers can choose the names of roles and sessions. ``delivered`` means that EC2 delivered the
+    credentials to an instance, which CloudTrail logs since 2020. Only the STS event shows EKS Pod Identity.
     """
     if provider is not None:
         return ActorKind.IRSA if is_of_eks(provider, account) else ActorKind.FEDERATED
@@ -185,7 +187,7 @@ def _label(
     session: str | None,
     user: str | None,
 ) -> str:
-    """One short human name; a name that nothing gives is the kind itself."""
+    """Return one short name for people; if the record has none, the kind."""
     service_role = _SERVICE_ROLE.match(role_arn or "")
     by_kind: dict[ActorKind, str | None] = {
         ActorKind.AWS_SERVICE: text(identity.get("invokedBy"))
@@ -202,19 +204,19 @@ def _label(
 
 
 def _agent(user_agent: str | None, console: bool) -> Agent:
-    """The calling program; for the console CloudTrail may write no more than ``AWS Internal``."""
-    read = agent(user_agent)
-    if console and read.name in ("AWS Internal", "browser", None):
-        return Agent("console", None, read.raw, read.sdk)
-    return read
+    """Return the calling program; for the console, CloudTrail may write only ``AWS Internal``."""
+    agent = agent_of(user_agent)
+    if console and agent.name in ("AWS Internal", "browser", None):
+        return Agent("console", None, agent.raw, agent.sdk)
+    return agent
 
 
 def _eksctl_cluster(role: str | None) -> str | None:
-    """The cluster in a role name that eksctl made, where it can be read in one way only.
+    """Return the cluster in a role name that eksctl made; None unless there is only one way to read it.
 
     https://github.com/eksctl-io/eksctl names its stacks ``eksctl-CLUSTER-addon-…``,
-    ``eksctl-CLUSTER-nodegroup-…``, ``eksctl-CLUSTER-cluster`` (there the role's own name follows);
-    IAM's limit of 64 characters cuts the end, which may leave nothing of all this.
+    ``eksctl-CLUSTER-nodegroup-…`` and ``eksctl-CLUSTER-cluster`` (followed by the role's own name). IAM's
+    limit of 64 characters may cut off all of what follows the cluster.
     """
     if role is None or not role.startswith("eksctl-"):
         return None

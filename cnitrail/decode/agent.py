@@ -1,12 +1,12 @@
 """User agent strings → the program that they name.
 
-A string is a row of ``name/version`` products, bare words and comments in brackets. Products that only
-describe the AWS SDK and its surroundings name no program. Shapes: the AWS SDKs' user agent
-headers; for the VPC CNI, pkg/awsutils and pkg/ec2wrapper of amazon-vpc-cni-k8s.
+A string consists of ``name/version`` products, bare words and comments in parentheses. Products that only
+describe the AWS SDK and its environment do not name a program. Formats: the AWS SDKs' user agent headers;
+for the VPC CNI, pkg/awsutils and pkg/ec2wrapper of amazon-vpc-cni-k8s.
 
-A caller writes its user agent as it likes. So the name of a cluster's own controller counts only in a
-string that such a Go program can send: not beside another program's name or another SDK, and not as the
-application id or execution environment that any SDK takes from its environment.
+A caller can choose its user agent. So the name of a cluster's controller counts only in a string that such
+a Go program can send: not with another program's name or another SDK, and not as the application ID or
+execution environment that any SDK takes from its environment.
 """
 
 import re
@@ -19,10 +19,10 @@ _TOOLS = (
     ("aws-cli", r"aws-cli/(?P<version>\S+)"),
     ("terraform", r"Terraform/(?P<version>\S+)"),
 )
-"""Programs that carry other names with them; theirs is the one that counts."""
+"""Programs whose user agents contain other names, too; these are the ones that count."""
 
 _CONTROLLERS = (
-    # 1.8 to 1.19.3 lead with it (the version is empty where the build did not set it);
+    # 1.8 to 1.19.3 begin with it (the version is empty if the build did not set it);
     # 1.6.2 to 1.7 end with the bare name; 1.21.2 and later end with name/version
     ("amazon-vpc-cni-k8s", r"amazon-vpc-cni-k8s(?:/version/|/)?(?P<version>v?\d[\w.+-]*)?"),
     ("amazon-vpc-resource-controller-k8s", r"amazon-vpc-resource-controller-k8s(?:/(?P<version>\S+))?"),
@@ -33,9 +33,9 @@ _CONTROLLERS = (
 """Controllers of a cluster, all written in Go."""
 
 _NAMELESS_SDK = "aws-load-balancer-controller"
-"""From 3.2.2 on it leaves the SDK's own user agent out."""
+"""The controller that sends no SDK user agent (since 3.2.2)."""
 
-_OF_AWS = (
+_AWS_PROGRAMS = (
     ("console", r"^(?:console\.|signin\.|\[S3Console|EC2ConsoleFrontend\b)"),
     ("AWS Internal", r"^AWS Internal\b|(?<!\S)aws-internal/"),
 )
@@ -46,10 +46,10 @@ _SDK = re.compile(r"(?:aws-sdk-[\w-]+|Boto3|Botocore|aws-chalice|ElasticWolf)/\S
 _COMMENT = re.compile(r"\([^()]*\)")
 _PRODUCT = re.compile(r"(?P<name>[A-Za-z][\w.+!-]*)/(?P<version>\S*)")
 _WORD = re.compile(r"[a-z][a-z0-9]+(?:[.-][a-z0-9]+)*")
-"""A program without a version: SDKs write their own bare words in camel case or with underscores."""
+"""A program without a version; the SDKs' own bare words are in camel case or have underscores."""
 
 _MACHINE = re.compile(r"(?:x86|x64|i\d86|amd64|aarch64|arm|universal)")
-_SURROUNDINGS = frozenset(
+_ENVIRONMENT = frozenset(
     (
         *("ua", "os", "lang", "md", "api", "m", "cfg", "exec-env", "exec_env", "ft", "sid", "app-id"),
         *("attempt", "retry", "io", "http", "vendor", "callback", "promise", "resource", "s3-transfer"),
@@ -58,68 +58,68 @@ _SURROUNDINGS = frozenset(
         *("apn", "hashicorp", "httpcomponents"),
     )
 )
-"""Products that describe the SDK, its settings and the machine; none of them is the program."""
+"""Products that describe the SDK, its settings and the machine, but not the program."""
 
-_LONGEST_PHRASE = 64
-"""A longer text without any product is no name."""
+_MAX_PHRASE = 64
+"""Maximum length of a text without products that is taken for a name."""
 
 
 @lru_cache(maxsize=4096)
-def agent(raw: str | None) -> Agent:
-    """The program that a user agent string names, and the SDK that it was built with."""
+def agent_of(raw: str | None) -> Agent:
+    """Return the program that a user agent string names, and the SDK that it was built with."""
     if not raw:
         return Agent(None, None, raw)
     words = _COMMENT.sub(" ", raw).split()
     sdk = _sdk(words)
-    for own, pattern in _OF_AWS:
+    for program, pattern in _AWS_PROGRAMS:
         if re.search(pattern, raw):
-            return Agent(own, None, raw, sdk)
+            return Agent(program, None, raw, sdk)
     if _SERVICE.fullmatch(raw):
         return Agent(raw, None, raw)
     if _BROWSER.match(raw) and sdk is None:
         return Agent("browser", None, raw)
-    program, version = _program(words, sdk)
-    if program is None and sdk is None and "/" not in raw:
-        program = _phrase(raw)
-    return Agent(program, version, raw, sdk)
+    name, version = _program(words, sdk)
+    if name is None and sdk is None and "/" not in raw:
+        name = _phrase(raw)
+    return Agent(name, version, raw, sdk)
 
 
 def _phrase(raw: str) -> str | None:
-    """A text without any product, such as ``AWS Auto Scaling``; of a long one the first word."""
+    """Return a text without products, such as ``AWS Auto Scaling``; of a long one, the first word."""
     words = raw.split()
-    phrase = raw.strip() if len(raw) <= _LONGEST_PHRASE else next(iter(words), "")
+    phrase = raw.strip() if len(raw) <= _MAX_PHRASE else next(iter(words), "")
     return phrase if phrase and phrase not in _CONTROLLER_NAMES else None
 
 
 def _sdk(words: list[str]) -> str | None:
-    """The SDK of a string; of several the one that is not Go's, as a caller may put Go's before its own."""
+    """Return the SDK; of several, the one that is not Go's, because a caller may add Go's to its own."""
     found = [word for word in words if _SDK.match(word)]
     other = (word for word in found if not word.startswith(_GO_SDK))
     return next(other, found[0] if found else None)
 
 
 def _program(words: list[str], sdk: str | None) -> tuple[str | None, str | None]:
-    """The name and version of the program in the words of a string."""
+    """Return the name and version of the program in the words of a string."""
     for name, pattern in _TOOLS:
         tool = next(filter(None, (re.fullmatch(pattern, word) for word in words)), None)
         if tool is not None:
             return name, tool["version"]
     controller: tuple[str | None, str | None] = None, None
-    for name, version in _named(words, sdk):
+    for name, version in _programs(words, sdk):
         if name not in _CONTROLLER_NAMES:
             return name, version
-        if controller[0] is None and _may_be(name, sdk):
+        if controller[0] is None and _can_send(name, sdk):
             controller = name, version
     return controller
 
 
-def _may_be(controller: str, sdk: str | None) -> bool:
-    """Whether a string with this SDK can be a controller's own."""
+def _can_send(controller: str, sdk: str | None) -> bool:
+    """Whether a controller can send a user agent with this SDK."""
     return sdk.startswith(_GO_SDK) if sdk is not None else controller == _NAMELESS_SDK
 
 
-def _named(words: list[str], sdk: str | None) -> Iterator[tuple[str, str | None]]:
-    """Every program that the words name, in their order."""
+def _programs(words: list[str], sdk: str | None) -> Iterator[tuple[str, str | None]]:
+    """Yield the name and version of every program in the words, in order."""
     for word in words:
         known = _controller(word)
         product = _PRODUCT.match(word)
@@ -149,7 +149,7 @@ _CONTROLLER_NAMES = frozenset(name for name, _ in _CONTROLLERS)
 def _describes_the_sdk(word: str, name: str) -> bool:
     lower = name.lower()
     return (
-        lower in _SURROUNDINGS
+        lower in _ENVIRONMENT
         or _SDK.match(word) is not None
         or lower.endswith("_vm")
         or ("/" not in word and _MACHINE.match(lower) is not None)

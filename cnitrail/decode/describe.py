@@ -1,4 +1,4 @@
-"""The answers of DescribeNetworkInterfaces and DescribeInstances, as the AWS CLI prints them.
+"""The output of ``aws ec2 describe-network-interfaces`` and ``describe-instances`` → typed values.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkInterface.html and API_Instance.html.
 """
@@ -26,9 +26,9 @@ _ZONE = re.compile(r"(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)")
 
 
 def describe(listing: Listing) -> tuple[Described, tuple[str, ...]]:
-    """What a listing says, and what of it could not be read.
+    """Return the ENIs and instances in a listing, and the problems of what could not be read.
 
-    Raises ``ValueError`` with the reason where it is none.
+    Raises ``ValueError`` with the reason if it is not a listing.
     """
     answer = fields(parse(listing.text))
     complete = answer.get("NextToken") is None
@@ -39,14 +39,14 @@ def describe(listing: Listing) -> tuple[Described, tuple[str, ...]]:
             return Described(found, (), True, complete), tuple(problems)
         case {"Reservations": list(reservations)}:
             machines = list(_machines(reservations))
-            attached = (each for machine, owner in machines for each in _attached(machine, owner))
+            attached = (interface for machine, owner in machines for interface in _attached(machine, owner))
             found = tuple(_interfaces(attached, listing, problems))
             return Described(found, tuple(_instances(machines)), False, complete), tuple(problems)
-    raise ValueError("neither NetworkInterfaces nor Reservations in it")
+    raise ValueError("it has neither NetworkInterfaces nor Reservations")
 
 
 def _machines(reservations: list[object]) -> Iterator[tuple[Fields, str | None]]:
-    """Described instances, each with the account that it belongs to."""
+    """Yield every instance, with the account that owns it."""
     for reservation in map(fields, reservations):
         for machine in map(fields, elements(reservation.get("Instances"))):
             yield machine, text(reservation.get("OwnerId"))
@@ -61,7 +61,7 @@ def _instances(machines: Iterable[tuple[Fields, str | None]]) -> Iterator[LiveIn
 
 
 def _attached(machine: Fields, owner: str | None) -> Iterator[Fields]:
-    """The interfaces of a described instance, as DescribeNetworkInterfaces has them."""
+    """Yield the ENIs of an instance in the form of DescribeNetworkInterfaces."""
     zone = fields(machine.get("Placement")).get("AvailabilityZone")
     for interface in map(fields, elements(machine.get("NetworkInterfaces"))):
         attachment = {**fields(interface.get("Attachment")), "InstanceId": machine.get("InstanceId")}
@@ -69,30 +69,30 @@ def _attached(machine: Fields, owner: str | None) -> Iterator[Fields]:
 
 
 def _interfaces(described: Iterable[Fields], listing: Listing, problems: Problems) -> Iterator[LiveInterface]:
-    for each in described:
-        eni = text(each.get("NetworkInterfaceId"))
+    for interface in described:
+        eni = text(interface.get("NetworkInterfaceId"))
         if eni is None:
-            problems.unreadable("NetworkInterfaceId", each.get("NetworkInterfaceId"), "an id")
+            problems.unreadable("NetworkInterfaceId", interface.get("NetworkInterfaceId"), "an ID")
             continue
-        attachment = fields(each.get("Attachment"))
-        tagged = tags(each.get("TagSet"))
-        description = text(each.get("Description"))
-        zone = _ZONE.match(text(each.get("AvailabilityZone")) or "")
+        attachment = fields(interface.get("Attachment"))
+        tagged = tags(interface.get("TagSet"))
+        description = text(interface.get("Description"))
+        zone = _ZONE.match(text(interface.get("AvailabilityZone")) or "")
         yield LiveInterface(
             eni=eni,
-            account=text(each.get("OwnerId")) or listing.account,
+            account=text(interface.get("OwnerId")) or listing.account,
             region=listing.region or (zone["region"] if zone else None),
-            vpc=text(each.get("VpcId")),
-            subnet=text(each.get("SubnetId")),
+            vpc=text(interface.get("VpcId")),
+            subnet=text(interface.get("SubnetId")),
             instance=text(attachment.get("InstanceId")),
             device_index=number(attachment.get("DeviceIndex")),
             attachment=text(attachment.get("AttachmentId")),
             attached=time(attachment.get("AttachTime")),
-            addresses=tuple(_holdings(each, problems)),
+            addresses=tuple(_holdings(interface, problems)),
             description=description,
             mark=mark_of(description, tagged),
-            interface_type=text(each.get("InterfaceType")),
-            requester=text(each.get("RequesterId")) if flag(each.get("RequesterManaged")) else None,
+            interface_type=text(interface.get("InterfaceType")),
+            requester=text(interface.get("RequesterId")) if flag(interface.get("RequesterManaged")) else None,
             tags=tagged,
         )
 

@@ -1,6 +1,6 @@
-"""The envelope in which LookupEvents hands a record over: the record's text, and what stands beside it.
+"""The envelope in which LookupEvents returns a record: the record's text, and fields beside it.
 
-What stands there follows recorded answers of LookupEvents, and
+These fields follow recorded answers of LookupEvents, and
 https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Event.html.
 """
 
@@ -12,7 +12,7 @@ from cnitrail.model import Event, IssuedSession, LookupEvent, Record
 
 
 def enveloped(record: Record, fact: Event | IssuedSession) -> LookupEvent:
-    """A record whose fact is known, in its envelope."""
+    """Return a decoded record in its envelope."""
     entry = fields(parse(record.payload))
     identity = fields(entry.get("userIdentity"))
     return LookupEvent(
@@ -30,7 +30,7 @@ def enveloped(record: Record, fact: Event | IssuedSession) -> LookupEvent:
 
 
 def _username(identity: Fields) -> str | None:
-    """The session of a role, the name of a user; services have none."""
+    """Return the session of a role or the name of a user; None for a service."""
     match identity.get("type"):
         case "AssumedRole":
             return (text(identity.get("principalId")) or "").partition(":")[2] or None
@@ -40,7 +40,7 @@ def _username(identity: Fields) -> str | None:
 
 
 def _resources(fact: Event | IssuedSession) -> Iterator[tuple[str, str]]:
-    """The (type, name) of what a call touched."""
+    """Yield the (type, name) of the resources of a call."""
     if isinstance(fact, IssuedSession):
         named = [("AWS::IAM::Role", fact.role_arn)]
     else:

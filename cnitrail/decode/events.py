@@ -1,4 +1,4 @@
-"""The calls that move an address or an interface: their requests and responses.
+"""The requests and responses of the calls that change which ENI has an address, or which instance an ENI.
 
 A new event is one function and one row in ``EVENTS``. Field names are the EC2 API's in
 CloudTrail's lower camel case (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/).
@@ -29,10 +29,10 @@ from cnitrail.model import Effect, Held, Holding, HoldingKind, Subject
 _INSTANCE = re.compile(r"i-[0-9a-f]+")
 _CNI_DESCRIPTION = re.compile(r"aws-K8S-(?P<instance>i-[0-9a-f]+)")
 _CNI_TAG = "node.k8s.amazonaws.com/instance_id"
-"""How the VPC CNI marks an ENI (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s)."""
+"""The tag with which the VPC CNI marks its ENIs (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s)."""
 
 
-class CallBody(Struct, frozen=True):
+class CallBody(Struct, frozen=True, kw_only=True):
     """A record's request and response, without the query envelope that some APIs put around them."""
 
     request: Fields
@@ -42,33 +42,33 @@ class CallBody(Struct, frozen=True):
     problems: Problems
 
     def need(self, field: str, value: object) -> str | None:
-        """The value if it is a string; a successful call without it is a problem."""
+        """Return the value if it is a string; if not, that is a problem of a successful call."""
         found = text(value)
         if found is None:
-            self.lacks(field, value, "an id")
+            self.lacks(field, value, "an ID")
         return found
 
     def ids(self, field: str, value: object, key: str) -> tuple[str, ...]:
-        """The ids of a set, bare or under ``key``; a successful call without any is a problem."""
+        """Return the IDs in a set, bare or under ``key``; a successful call without any is a problem."""
         found, before = [], len(self.problems)
         for element in elements(value):
-            one = text(element) or text(fields(element).get(key))
-            if one is None:
-                self.lacks(field, element, "an id")
+            name = text(element) or text(fields(element).get(key))
+            if name is None:
+                self.lacks(field, element, "an ID")
             else:
-                found.append(one)
+                found.append(name)
         if not found and len(self.problems) == before:
-            self.lacks(field, value, "a set of ids")
+            self.lacks(field, value, "a set of IDs")
         return tuple(found)
 
     def lacks(self, field: str, value: object, wanted: str) -> None:
-        """A field is not what it should be: a problem, if the call was successful."""
+        """Note that a field is not what it should be, which is a problem only of a successful call."""
         if self.ok:
             self.problems.unreadable(field, value, wanted)
 
 
-def call_of(entry: Fields, name: str, *, ok: bool, problems: Problems) -> CallBody:
-    """The call of a record; what cannot be read of it is added to the problems."""
+def call_body(entry: Fields, name: str, *, ok: bool, problems: Problems) -> CallBody:
+    """Return the request and response of a record; what cannot be read is added to the problems."""
     return CallBody(
         request=_unwrapped(entry.get("requestParameters"), f"{name}Request"),
         response=_unwrapped(entry.get("responseElements"), f"{name}Response"),
@@ -79,7 +79,7 @@ def call_of(entry: Fields, name: str, *, ok: bool, problems: Problems) -> CallBo
 
 
 def _unwrapped(parameters: object, envelope: str) -> Fields:
-    """Request or response; of a query envelope its inside, with EC2's usual lower camel case."""
+    """Return a request or response without its query envelope, in EC2's usual lower camel case."""
     plain = fields(parameters)
     if envelope in plain:
         return fields(_lower_camel(plain[envelope]))
@@ -107,21 +107,21 @@ _COUNTS = ("secondaryPrivateIpAddressCount", "ipv4PrefixCount", "ipv6AddressCoun
 
 
 def _requested_addresses(request: Fields) -> tuple[str, ...]:
-    """The addresses and prefixes that a request names, as it names them, however wrong."""
+    """Return the addresses and prefixes that a request names, exactly as written, even if invalid."""
     named = [texts(request[name], key) for name, key in _REQUESTED if name in request]
     return tuple(chain.from_iterable(named))
 
 
 def _requested_count(request: Fields) -> int | None:
-    """How many addresses or prefixes a request asks for by number."""
+    """Return the number of addresses or prefixes that a request asks for; None if it gives no number."""
     found = (number(request[count]) for count in _COUNTS if count in request)
     return next((count for count in found if count is not None), None)
 
 
 def _assign(call: CallBody) -> tuple[Subject, ...]:
-    """AssignPrivateIpAddresses: the response names the addresses in every form of the request.
+    """AssignPrivateIpAddresses: the response names the addresses, whatever the form of the request.
 
-    Responses of old records may lack them; then those that the request names were assigned.
+    Old records may lack them in the response; then the addresses in the request were assigned.
     """
     request, response, problems = call.request, call.response, call.problems
     addresses = response.get("assignedPrivateIpAddressesSet", request.get("privateIpAddressesSet"))
@@ -157,7 +157,7 @@ def _assigned(call: CallBody, added: tuple[Holding, ...], field: str) -> Subject
 
 
 def _unassign(call: CallBody) -> tuple[Subject, ...]:
-    """UnassignPrivateIpAddresses: the addresses stand only in the request."""
+    """UnassignPrivateIpAddresses: only the request names the addresses."""
     request, problems = call.request, call.problems
     removed = (
         *held(request.get("privateIpAddressesSet"), "privateIpAddress", "privateIpAddressesSet", problems),
@@ -188,7 +188,7 @@ def _unassigned(call: CallBody, removed: tuple[Held, ...]) -> Subject:
 
 
 def _interface(described: Fields, problems: Problems) -> Subject:
-    """An interface as CreateNetworkInterface and RunInstances describe it in their responses."""
+    """Return an ENI as the responses of CreateNetworkInterface and RunInstances describe it."""
     attachment = fields(described.get("attachment"))
     return Subject(
         eni=text(described.get("networkInterfaceId")),
@@ -207,7 +207,7 @@ def _interface(described: Fields, problems: Problems) -> Subject:
 
 
 def mark_of(description: str | None, tagged: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
-    """The instance that the VPC CNI made an interface for, and where it wrote that."""
+    """Return the instance for which the VPC CNI made an ENI, and where it says so (description or tag)."""
     described = _CNI_DESCRIPTION.fullmatch(description or "")
     if described:
         return described["instance"], "description"
@@ -216,7 +216,7 @@ def mark_of(description: str | None, tagged: tuple[tuple[str, str], ...]) -> tup
 
 
 def _described_holdings(described: Fields, problems: Problems) -> Iterator[Holding]:
-    """The addresses and prefixes of a described interface; its primary address stands twice."""
+    """Yield the addresses and prefixes of a described ENI; its primary address is listed twice."""
     primary = text(described.get("privateIpAddress"))
     listed = list(map(fields, elements(described.get("privateIpAddressesSet"))))
     if primary is not None and not any(
@@ -272,7 +272,7 @@ def _create_interface(call: CallBody) -> tuple[Subject, ...]:
 
 
 def _tags_of(request: Fields, resource_type: str) -> tuple[tuple[str, str], ...]:
-    """The tags that a request puts on resources of one type, from its tagSpecificationSet."""
+    """Return the tags for resources of one type from the request's tagSpecificationSet."""
     specifications = map(fields, elements(request.get("tagSpecificationSet")))
     matching = (spec for spec in specifications if spec.get("resourceType") == resource_type)
     return tuple(pair for spec in matching for pair in tags(spec.get("tags")))
@@ -298,11 +298,11 @@ def _delete(call: CallBody) -> tuple[Subject, ...]:
 
 
 def _modify(call: CallBody) -> tuple[Subject, ...]:
-    """ModifyNetworkInterfaceAttribute: one attribute a call, wrapped as ``{"value": …}``."""
+    """ModifyNetworkInterfaceAttribute: one attribute per call, wrapped as ``{"value": …}``."""
     changed, description = call.request.get("attachment"), call.request.get("description")
     attachment = fields(changed)
-    goes_with_it = attachment.get("deleteOnTermination")
-    if (changed and not attachment) or (goes_with_it is not None and flag(goes_with_it) is None):
+    on_termination = attachment.get("deleteOnTermination")
+    if (changed and not attachment) or (on_termination is not None and flag(on_termination) is None):
         call.lacks("attachment", changed, "an attachment")
     if isinstance(description, dict):
         description = description.get("value")
@@ -312,7 +312,7 @@ def _modify(call: CallBody) -> tuple[Subject, ...]:
         Subject(
             eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId")),
             attachment=text(attachment.get("attachmentId")),
-            delete_on_termination=flag(goes_with_it),
+            delete_on_termination=flag(on_termination),
             description=description if isinstance(description, str) else None,
             mark=mark_of(text(description), ()),
         ),
@@ -320,7 +320,7 @@ def _modify(call: CallBody) -> tuple[Subject, ...]:
 
 
 def _run_instances(call: CallBody) -> tuple[Subject, ...]:
-    """RunInstances: one subject for each interface of each instance."""
+    """RunInstances: one subject for each ENI of each instance."""
     named = list(map(fields, elements(call.request.get("networkInterfaceSet"))))
     if not call.ok:
         return tuple(_asked_for(call.request, interface) for interface in named or [{}])
@@ -356,7 +356,7 @@ def _run_instances(call: CallBody) -> tuple[Subject, ...]:
 
 
 def _asked_for(request: Fields, interface: Fields) -> Subject:
-    """An interface as a launch asked for it that was refused."""
+    """Return an ENI as a failed launch requested it."""
     address = interface.get("privateIpAddress") or request.get("privateIpAddress")
     return Subject(
         eni=text(interface.get("networkInterfaceId")),
@@ -382,15 +382,15 @@ def _create_fleet(call: CallBody) -> tuple[Subject, ...]:
 
 
 def _terminate(call: CallBody) -> tuple[Subject, ...]:
-    """TerminateInstances succeeds for instances that are terminated already: the previous state tells."""
+    """TerminateInstances also succeeds for terminated instances, which their previous state shows."""
     ended, asked = call.response.get("instancesSet"), call.request.get("instancesSet")
     answered = bool(texts(ended, "instanceId"))
     instances = call.ids("instancesSet", ended if answered else asked, "instanceId")
     before = {
-        text(one.get("instanceId")): text(fields(one.get("previousState")).get("name"))
-        for one in map(fields, elements(ended))
+        text(instance.get("instanceId")): text(fields(instance.get("previousState")).get("name"))
+        for instance in map(fields, elements(ended))
     }
-    subjects = (Subject(instance=each, previous_state=before.get(each)) for each in instances)
+    subjects = (Subject(instance=name, previous_state=before.get(name)) for name in instances)
     return tuple(subjects) or (Subject(),)
 
 
@@ -416,7 +416,7 @@ def _disassociate_trunk(call: CallBody) -> tuple[Subject, ...]:
 
 
 def _create_tags(call: CallBody) -> tuple[Subject, ...]:
-    """CreateTags on interfaces and instances; on anything else it is of no matter."""
+    """CreateTags on ENIs and instances; on any other resource it is not relevant."""
     new = tags(call.request.get("tagSet"))
     resources = call.ids("resourcesSet", call.request.get("resourcesSet"), "resourceId")
     return tuple(
@@ -429,7 +429,7 @@ def _create_tags(call: CallBody) -> tuple[Subject, ...]:
 
 
 def _associate_address(call: CallBody) -> tuple[Subject, ...]:
-    """AssociateAddress names the interface, or the instance whose first interface is meant."""
+    """AssociateAddress names the ENI, or the instance whose primary ENI gets the address."""
     request = call.request
     instance = text(request.get("instanceId"))
     eni = request.get("networkInterfaceId")
@@ -476,4 +476,4 @@ EVENTS: dict[str, tuple[Effect, Decoder]] = {
     "UnassignIpv6Addresses": (Effect.UNASSIGN, _unassign_ipv6),
     "UnassignPrivateIpAddresses": (Effect.UNASSIGN, _unassign),
 }
-"""What each event does, and what reads its subjects."""
+"""What each event does, and the function that reads its subjects."""

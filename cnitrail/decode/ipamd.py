@@ -1,6 +1,6 @@
-"""What ipamd tells on a node: its metrics (port 61678), and its introspection (port 61679).
+"""The state of ipamd on a node, from its metrics (port 61678) and its introspection (port 61679).
 
-Shapes: utils/prometheusmetrics and pkg/ipamd/introspect.go of amazon-vpc-cni-k8s.
+Formats: utils/prometheusmetrics and pkg/ipamd/introspect.go of amazon-vpc-cni-k8s.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from cnitrail.jsontext import parse
 from cnitrail.model import Held, is_prefix, order_of
 from cnitrail.model.ipamd import IpamdPool, KeptAddress
 
-_NO_METRICS = "no metrics of ipamd in it, as awscni_total_ip_addresses"
-_LARGEST = 10**11
-"""Larger numbers, infinity and what is no number count nothing of a node's."""
+_NO_METRICS = "it has no ipamd metrics, such as awscni_total_ip_addresses"
+_MAX_VALUE = 10**11
+"""Larger values, infinity and NaN cannot be counts of one node, and are ignored."""
 
 
 def read_metrics(content: bytes) -> IpamdPool:
-    """The pool in metrics of the Prometheus text format.
+    """Return the pool from metrics in the Prometheus text format.
 
-    Raises ``ValueError`` with the reason where they are none, or none of ipamd's.
+    Raises ``ValueError`` with the reason if they are not metrics, or not ipamd's.
     """
     if b"awscni_" not in content:
         raise ValueError(_NO_METRICS)
@@ -28,9 +28,9 @@ def read_metrics(content: bytes) -> IpamdPool:
     try:
         families = list(text_string_to_metric_families(content.decode("utf-8", "replace")))
     except (ValueError, IndexError, KeyError, OverflowError) as error:
-        raise ValueError(f"not the text format of Prometheus ({error})") from None
+        raise ValueError(f"not the Prometheus text format ({error})") from None
     samples = [sample for family in families for sample in family.samples]
-    values = {sample.name: int(sample.value) for sample in samples if abs(sample.value) < _LARGEST}
+    values = {sample.name: int(sample.value) for sample in samples if abs(sample.value) < _MAX_VALUE}
     if not any(name.startswith("awscni_") for name in values):
         raise ValueError(_NO_METRICS)
     return IpamdPool(
@@ -44,14 +44,14 @@ def read_metrics(content: bytes) -> IpamdPool:
 
 
 def read_enis(content: bytes) -> IpamdPool:
-    """The pool in the answer of ``/v1/enis``: plain, or under the number of a network card (from 1.20).
+    """Return the pool from the answer of ``/v1/enis``, in which 1.20 and later list each network card.
 
-    Raises ``ValueError`` with the reason where it is none.
+    Raises ``ValueError`` with the reason if it is not such an answer.
     """
     whole = fields(parse(content))
     cards = [whole] if "ENIs" in whole else list(map(fields, whole.values()))
     if not any(isinstance(card.get("ENIs"), dict) for card in cards):
-        raise ValueError("no ENIs in it")
+        raise ValueError("it has no ENIs")
     enis = {name: fields(eni) for card in cards for name, eni in fields(card.get("ENIs")).items()}
     blocks = sorted(
         ((name, block) for name, eni in enis.items() for block, _ in _blocks(eni)),
@@ -70,7 +70,7 @@ def read_enis(content: bytes) -> IpamdPool:
 
 
 def _blocks(eni: Fields) -> Iterator[tuple[Held, Fields]]:
-    """The IPv4 addresses and prefixes of an interface, each with what ipamd keeps of it."""
+    """Yield the IPv4 addresses and prefixes of an ENI, with what ipamd stores about each."""
     for name, block in fields(eni.get("AvailableIPv4Cidrs")).items():
         read = address(name.removesuffix("/32")) or prefix(name)
         if read is not None:
@@ -78,26 +78,25 @@ def _blocks(eni: Fields) -> Iterator[tuple[Held, Fields]]:
 
 
 def _addresses(name: str, eni: Fields) -> Iterator[KeptAddress]:
-    """An address that no pod has had yet is none of those that ipamd lists; a prefix lists no other."""
+    """Yield the addresses of an ENI; within a prefix, ipamd lists only those that a pod has had."""
     for block, kept in _blocks(eni):
-        listed = {address(ip): fields(each) for ip, each in fields(kept.get("IPAddresses")).items()}
+        listed = {address(ip): fields(entry) for ip, entry in fields(kept.get("IPAddresses")).items()}
         if not is_prefix(block):
             listed = {address(str(block)): next(iter(listed.values()), {})}
-        for ip, each in listed.items():
+        for ip, entry in listed.items():
             if ip is not None:
-                yield KeptAddress(
-                    ip, name, _pod(each), _time(each.get("AssignedTime")) if _pod(each) else None
-                )
+                pod = _pod(entry)
+                yield KeptAddress(ip, name, pod, _time(entry.get("AssignedTime")) if pod else None)
 
 
 def _pod(kept: Fields) -> str | None:
-    """``namespace/name`` of the pod that has an address; ipamd empties both when it is given back."""
+    """Return the pod that has an address as ``namespace/name``; ipamd clears both when it is released."""
     pod = fields(kept.get("IPAMMetadata"))
     namespace, name = text(pod.get("k8sPodNamespace")), text(pod.get("k8sPodName"))
     return f"{namespace}/{name}" if namespace and name else None
 
 
 def _time(value: object) -> datetime | None:
-    """A time of Go's; its zero, in the year 1, is none."""
+    """Return a time that Go wrote; None for its zero value, in the year 1."""
     found = time(value)
     return found if found is not None and found.year > 1 else None

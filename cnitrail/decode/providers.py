@@ -1,8 +1,8 @@
-"""OIDC providers: which of them are an EKS cluster's own.
+"""Which OIDC providers belong to an EKS cluster.
 
-Anybody who may create an OIDC provider in an account can choose its address, and what its tokens say;
-the tokens of a cluster are AWS's. Shapes: the EKS user guide (IAM roles for service accounts), for the
-dual-stack addresses the EKS service endpoints.
+Anyone who may create an OIDC provider in an account can choose its URL, and the content of its tokens;
+only AWS issues the tokens of a cluster. URLs: the EKS user guide (IAM roles for service accounts), and the
+EKS service endpoints for dual-stack URLs.
 """
 
 import re
@@ -16,13 +16,13 @@ _PROVIDER = re.compile(
 
 
 def is_of_eks(provider: str | None, account: str | None) -> bool:
-    """Whether a provider is that of an EKS cluster, registered in this account."""
+    """Whether a provider belongs to an EKS cluster, and is registered in this account."""
     found = _PROVIDER.fullmatch(provider or "")
     return found is not None and found["account"] == account
 
 
 def account_of_role(role_arn: str | None) -> str | None:
-    """The account in the ARN of a role."""
+    """Return the account in a role's ARN."""
     match (role_arn or "").split(":", 5):
         case ["arn", _, "iam", _, account, _]:
             return account

@@ -1,10 +1,10 @@
-"""The STS calls that issue credentials of a role: to whom, and by whose call."""
+"""The STS calls that issue credentials for a role → who got them."""
 
 import re
 
 from msgspec import Struct
 
-from cnitrail.decode.actor import actor
+from cnitrail.decode.actor import actor_of
 from cnitrail.decode.common_fields import (
     account_of,
     corrected_by,
@@ -21,7 +21,7 @@ from cnitrail.model import IssuedSession, Record
 WEB_IDENTITY = "AssumeRoleWithWebIdentity"
 ASSUME_ROLE = "AssumeRole"
 SESSIONS = (WEB_IDENTITY, ASSUME_ROLE)
-"""The calls that issue credentials; most of them to somebody else."""
+"""The calls that issue credentials; most of them are not relevant."""
 
 POD_IDENTITY = "pods.eks.amazonaws.com"
 """The service that calls AssumeRole for EKS Pod Identity."""
@@ -29,8 +29,8 @@ POD_IDENTITY = "pods.eks.amazonaws.com"
 _ADDRESS = re.compile(r"\d{1,3}\.|[0-9a-fA-F]*:")
 
 
-class _Issuance(Struct, frozen=True):
-    """To whom credentials were issued: a service account, or whoever ``assumer`` is."""
+class _Issuance(Struct, frozen=True, kw_only=True):
+    """Who got credentials: a service account, or ``assumer``."""
 
     service_account: str | None = None
     cluster: str | None = None
@@ -40,15 +40,15 @@ class _Issuance(Struct, frozen=True):
 
 
 def is_from_an_address(source_ip: str | None) -> bool:
-    """Whether a call came from an IP address: AWS services have their DNS name as sourceIPAddress.
+    """Whether a call came from an IP address, and not from an AWS service (which has a DNS name there).
 
-    Of AssumeRole by a caller of its own this holds; a record without it matters only for EKS Pod Identity.
+    AssumeRole without an IP address is relevant only for EKS Pod Identity.
     """
     return _ADDRESS.match(source_ip or "") is not None
 
 
 def session_of(record: Record, entry: Fields, problems: Problems) -> IssuedSession | None:
-    """Credentials issued to a service account, or to a caller that assumed a role; None of any other."""
+    """Return the credentials if a service account, or a caller that is not an AWS service, got them."""
     if not succeeded(entry):
         return None
     request, response = fields(entry.get("requestParameters")), fields(entry.get("responseElements"))
@@ -81,7 +81,7 @@ def session_of(record: Record, entry: Fields, problems: Problems) -> IssuedSessi
 
 
 def _to_web_identity(entry: Fields, response: Fields, role_arn: str | None) -> _Issuance | None:
-    """A service account that showed a token of its cluster; any other provider may write any subject."""
+    """Return the service account if its cluster issued the token; other providers can choose any subject."""
     identity = fields(entry.get("userIdentity"))
     provider = text(response.get("provider")) or text(identity.get("identityProvider"))
     service_account = _service_account(text(identity.get("userName"))) or _service_account(
@@ -95,7 +95,7 @@ def _to_web_identity(entry: Fields, response: Fields, role_arn: str | None) -> _
 
 
 def _by_assume_role(entry: Fields, request: Fields) -> _Issuance | None:
-    """EKS Pod Identity for a pod, or anybody but an AWS service for itself."""
+    """Return the pod's service account (EKS Pod Identity), or the caller if it is not an AWS service."""
     if fields(entry.get("userIdentity")).get("invokedBy") == POD_IDENTITY:
         tagged = dict(tags(request.get("tags")))
         namespace, name = tagged.get("kubernetes-namespace"), tagged.get("kubernetes-service-account")
@@ -106,12 +106,12 @@ def _by_assume_role(entry: Fields, request: Fields) -> _Issuance | None:
         )
     if not is_from_an_address(text(entry.get("sourceIPAddress"))):
         return None
-    caller = actor(entry)
+    caller = actor_of(entry)
     return _Issuance(assumer=caller.arn or caller.label)
 
 
 def _service_account(user_name: str | None) -> str | None:
-    """``namespace/name`` of ``system:serviceaccount:namespace:name``."""
+    """Return ``namespace/name`` of ``system:serviceaccount:namespace:name``."""
     match (user_name or "").split(":"):
         case ["system", "serviceaccount", namespace, name] if namespace and name:
             return f"{namespace}/{name}"

@@ -1,8 +1,8 @@
-"""Tolerant access to the shapes of CloudTrail's requestParameters and responseElements.
+"""Tolerant access to the fields of CloudTrail's requestParameters and responseElements.
 
-A field that is absent, or of another type than it should be, reads as None or as empty. One that
-is present but cannot be what the call needs is reported to a list of problems, so that nothing of
-a successful call is lost in silence.
+A field that is missing or has the wrong type is read as None or as empty. A field that has a value, but not
+one that the call needs, is added to a list of problems, so that nothing of a successful call is lost
+silently.
 """
 
 import re
@@ -24,7 +24,7 @@ from cnitrail.model import Held, Holding, HoldingKind
 Fields = dict[str, Any]
 
 _NUMBER = re.compile(r"-?[0-9]{1,11}")
-_TOO_LARGE = 10**11
+_NUMBER_LIMIT = 10**11
 
 _WRAPPERS = (
     "items",
@@ -34,37 +34,37 @@ _WRAPPERS = (
     "assignedIpv6PrefixSetType",
     "member",
 )
-"""The keys under which a set keeps its elements; which one depends on the call and its side."""
+"""The keys under which a set has its elements; they differ between calls, and by request and response."""
 
 
 def fields(value: object) -> Fields:
-    """The value if it is an object, else an empty one."""
+    """Return the value if it is an object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def text(value: object) -> str | None:
-    """The value if it is a non-empty string, else None."""
+    """Return the value if it is a non-empty string, else None."""
     return value if isinstance(value, str) and value else None
 
 
 def number(value: object) -> int | None:
-    """The value as a whole number of at most eleven digits; query-envelope APIs write numbers as strings."""
+    """Return the value as an integer of at most eleven digits; some APIs write numbers as strings."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _TOO_LARGE:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _NUMBER_LIMIT:
         return value
     return None
 
 
 def flag(value: object) -> bool | None:
-    """The value as a truth value; query-envelope APIs write them as strings."""
+    """Return the value as a Boolean; some APIs write Booleans as strings."""
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower())
     return value if isinstance(value, bool) else None
 
 
 def time(value: object) -> datetime | None:
-    """The value as an aware time in UTC, which it is in without a zone; None where it is no time."""
+    """Return the value as an aware time in UTC (the default time zone); None if it is not a time."""
     try:
         read = datetime.fromisoformat(value) if isinstance(value, str) else None
         if read is None:
@@ -75,10 +75,10 @@ def time(value: object) -> datetime | None:
 
 
 def elements(value: object) -> Sequence[object]:
-    """The elements of a set, in whichever of CloudTrail's shapes it stands.
+    """Return the elements of a set, in any of the forms in which CloudTrail writes it.
 
-    A list; ``{}`` or ``""`` for none; a list, or a single element, under a wrapper; a bare element.
-    See the shapes in AWS's CloudTrail record contents and the EC2 API's ``Set`` types.
+    A list; ``{}`` or ``""`` if it is empty; a list or a single element under a wrapper; a bare element.
+    See CloudTrail's record contents and the EC2 API's ``Set`` types.
     """
     while isinstance(value, dict) and (wrapper := _wrapper_of(value)) is not None:
         value = value[wrapper]
@@ -88,9 +88,9 @@ def elements(value: object) -> Sequence[object]:
 
 
 def _wrapper_of(value: Fields) -> str | None:
-    """The key under which an object keeps a set; None if the object is an element itself.
+    """Return the key under which an object has a set; None if the object is itself an element.
 
-    Beside the known keys it is any only key that holds a list or an object: no element has that shape.
+    Besides the known keys, that is any single key with a list or an object: no element looks like that.
     """
     known = next(filter(value.__contains__, _WRAPPERS), None)
     if known is not None or len(value) != 1:
@@ -100,13 +100,13 @@ def _wrapper_of(value: Fields) -> str | None:
 
 
 def texts(value: object, key: str) -> tuple[str, ...]:
-    """The strings of a set, whether they stand bare or under ``key`` in an object."""
+    """Return the strings of a set, bare or under ``key`` in an object."""
     found = [text(element) or text(fields(element).get(key)) for element in elements(value)]
-    return tuple([each for each in found if each is not None])
+    return tuple([string for string in found if string is not None])
 
 
 def tags(value: object) -> tuple[tuple[str, str], ...]:
-    """The (key, value) pairs of a tag set; keys may be lower case or, in some APIs, capitalised."""
+    """Return the (key, value) pairs of a tag set; in some APIs the field names are capitalized."""
     pairs = []
     for element in map(fields, elements(value)):
         key = text(element.get("key")) or text(element.get("Key"))
@@ -117,33 +117,36 @@ def tags(value: object) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=65536)
 def address(value: str) -> IPv4Address | IPv6Address | None:
-    """The address that a string names, or None."""
+    """Return the address that a string names; None if it is not an address.
+
+    EC2 has no zone IDs, and Python accepts any text as one (``fe80::1%$(reboot)``).
+    """
     try:
-        return ip_address(value)
+        return ip_address(value) if "%" not in value else None
     except ValueError:
         return None
 
 
 @lru_cache(maxsize=65536)
 def prefix(value: str) -> IPv4Network | IPv6Network | None:
-    """The prefix that a string names (``10.0.1.16/28``), or None."""
+    """Return the prefix that a string names (``10.0.1.16/28``); None if it is not a prefix."""
     try:
-        return ip_network(value) if "/" in value else None
+        return ip_network(value) if "/" in value and "%" not in value else None
     except ValueError:
         return None
 
 
 class Problems(list[str]):
-    """What in a record could not be read, each with the field's name."""
+    """What could not be read of a record, with the field's name."""
 
     def unreadable(self, field: str, value: object, wanted: str) -> None:
-        """Note that a field holds something else than it should."""
+        """Note that a field does not have a value of the wanted kind."""
         shown = repr(value)
         self.append(f"{field} is {shown[:60]}{'…' if len(shown) > 60 else ''}, not {wanted}")
 
 
 def held(value: object, key: str, field: str, problems: Problems) -> tuple[Held, ...]:
-    """The addresses (``key`` names an address) or prefixes (``key`` names a prefix) of a set."""
+    """Return the addresses of a set, or its prefixes if ``key`` is the name of a prefix."""
     if value is None:
         return ()
     found: list[Held] = []
@@ -161,5 +164,5 @@ def held(value: object, key: str, field: str, problems: Problems) -> tuple[Held,
 def holdings(
     value: object, key: str, kind: HoldingKind, field: str, problems: Problems
 ) -> tuple[Holding, ...]:
-    """The holdings of one kind in a set."""
-    return tuple([Holding(each, kind) for each in held(value, key, field, problems)])
+    """Return the addresses or prefixes of a set as holdings of one kind."""
+    return tuple([Holding(address, kind) for address in held(value, key, field, problems)])

@@ -1,8 +1,8 @@
-"""The calls that change what CloudTrail records, or the bucket to which it delivers.
+"""The calls that change what CloudTrail records, or the bucket that it delivers to.
 
 A new event is one function and one row in ``TRAIL_EVENTS``. Field names are those of CloudTrail's API
-(https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/) in lower camel case, and what S3 logs
-of its bucket calls (https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html).
+(https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/) in lower camel case, and those that S3
+logs for bucket calls (https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html).
 """
 
 import json
@@ -18,21 +18,21 @@ _CLOUDTRAIL = "cloudtrail.amazonaws.com"
 _S3 = "s3.amazonaws.com"
 _WRITES = ("All", "WriteOnly")
 _SERVICE_EVENTS = ("BidEvictedEvent",)
-"""What EC2 records without a call."""
+"""Events that EC2 logs without a call."""
 
 Selects = bool | None
-"""Whether write calls are selected; None if only some of them are, or if that cannot be told."""
+"""Whether write calls are selected; None if only some of them are, or if it is unknown."""
 
 Reader = Callable[[CallBody], TrailChange]
 
 
 def _named(change: TrailAction, call: CallBody) -> TrailChange:
-    """A call that does to the trail it names what its own name says."""
-    return TrailChange(change, call.need("name", call.request.get("name")))
+    """Return the change of a call that only names its trail."""
+    return TrailChange(change=change, trail=call.need("name", call.request.get("name")))
 
 
 def _create(call: CallBody) -> TrailChange:
-    """CreateTrail: a trail records all management events by default, but only once it is started."""
+    """CreateTrail: by default a trail records all management events, but only after it is started."""
     return _configured(TrailAction.CREATED, call, records_writes=True)
 
 
@@ -41,12 +41,12 @@ def _update(call: CallBody) -> TrailChange:
 
 
 def _configured(change: TrailAction, call: CallBody, *, records_writes: bool | None) -> TrailChange:
-    """A trail as a call configured it; what the request leaves out stays as it was."""
+    """Return a trail as a call configured it; None for what the request does not change."""
     request = call.request
     name = call.need("name", request.get("name"))
     return TrailChange(
-        change,
-        text(call.response.get("trailARN")) or name,
+        change=change,
+        trail=text(call.response.get("trailARN")) or name,
         records_writes=records_writes,
         bucket=text(request.get("s3BucketName")),
         multi_region=flag(request.get("isMultiRegionTrail")),
@@ -55,23 +55,25 @@ def _configured(change: TrailAction, call: CallBody, *, records_writes: bool | N
 
 
 def _put_event_selectors(call: CallBody) -> TrailChange:
-    """PutEventSelectors replaces all selectors, basic and advanced, by those of the request."""
+    """PutEventSelectors replaces all selectors, basic and advanced."""
     selects = _selects(call)
     name = call.need("trailName", call.request.get("trailName"))
     return TrailChange(
-        TrailAction.WIDENED if selects else TrailAction.NARROWED,
-        text(call.response.get("trailARN")) or name,
+        change=TrailAction.WIDENED if selects else TrailAction.NARROWED,
+        trail=text(call.response.get("trailARN")) or name,
         records_writes=selects,
     )
 
 
 def _put_insight_selectors(call: CallBody) -> TrailChange:
-    """PutInsightSelectors: Insights come on top of management events, and leave these as they are."""
-    return TrailChange(TrailAction.CHANGED, call.need("trailName", call.request.get("trailName")))
+    """PutInsightSelectors adds or removes Insights, and does not affect management events."""
+    return TrailChange(
+        change=TrailAction.CHANGED, trail=call.need("trailName", call.request.get("trailName"))
+    )
 
 
 def _selects(call: CallBody) -> Selects:
-    """Whether EC2's write calls are recorded with the selectors of a request."""
+    """Whether the selectors of a request include EC2's write calls."""
     basic = elements(call.request.get("eventSelectors"))
     advanced = elements(call.request.get("advancedEventSelectors"))
     if not basic and not advanced:
@@ -81,20 +83,20 @@ def _selects(call: CallBody) -> Selects:
         return True
     names = list(EVENTS)
     chosen = [[_advanced_selects(fields(selector), name) for name in names] for selector in advanced]
-    if names and chosen and all(any(each is True for each in column) for column in zip(*chosen, strict=True)):
+    if names and chosen and all(True in column for column in zip(*chosen, strict=True)):
         return True
-    return False if all(each is False for row in chosen for each in row) else None
+    return False if all(selected is False for row in chosen for selected in row) else None
 
 
 def _basic_selects(selector: Fields) -> bool:
-    """Whether a basic selector takes in EC2's write calls; management events, of all kinds, by default."""
+    """Whether a basic selector includes EC2's write calls; by default it includes all management events."""
     includes = flag(selector.get("includeManagementEvents", True)) is not False
     excluded = texts(selector.get("excludeManagementEventSources"), "eventSource")
     return includes and selector.get("readWriteType", "All") in _WRITES and _EC2 not in excluded
 
 
 def _advanced_selects(selector: Fields, name: str) -> Selects:
-    """Whether an advanced selector takes in the calls of one event name: if all its conditions hold."""
+    """Whether an advanced selector includes the calls with an event name: all its conditions must hold."""
     known = {
         "eventCategory": "Management",
         "readOnly": "false",
@@ -119,7 +121,7 @@ _MATCHES: dict[str, Callable[[str, str], bool]] = {
 def _holds(condition: Fields, value: str | None) -> Selects:
     """Whether a field selector holds for a value; None if the value differs from call to call.
 
-    Of the operators that include one must match, of those that exclude none may.
+    One of the including operators must match, and none of the excluding ones.
     """
     if value is None:
         return None
@@ -137,20 +139,20 @@ def _matching(condition: Fields, operator: str, value: str, key: str | None = No
 
 
 def _bucket(call: CallBody) -> TrailChange:
-    """A call on a bucket; a policy that names CloudTrail shows that the bucket is a trail's."""
+    """A call on a bucket; if the policy names CloudTrail, a trail delivers to the bucket."""
     request = call.request
     policy = request.get("bucketPolicy")
     statements = policy if isinstance(policy, str) else json.dumps(policy)
     return TrailChange(
-        TrailAction.BUCKET_CHANGED,
-        next(_trails_in(policy), None),
+        change=TrailAction.BUCKET_CHANGED,
+        trail=next(_trails_in(policy), None),
         bucket=call.need("bucketName", request.get("bucketName")),
         delivers=_CLOUDTRAIL in statements,
     )
 
 
 def _trails_in(value: object) -> Iterator[str]:
-    """The ARNs of trails in a policy: its conditions name those that may deliver."""
+    """Yield the ARNs of the trails that a bucket policy allows to deliver."""
     if isinstance(value, str):
         if value.startswith("arn:") and ":cloudtrail:" in value and ":trail/" in value:
             yield value
@@ -169,7 +171,7 @@ TRAIL_EVENTS: dict[str, Reader] = {
     "UpdateTrail": _update,
     **dict.fromkeys(BUCKET_CALLS, _bucket),
 }
-"""What reads each event that concerns a trail or its bucket."""
+"""The function that reads each event of a trail or its bucket."""
 
 TRAIL_SOURCES = {**dict.fromkeys(TRAIL_CALLS, _CLOUDTRAIL), **dict.fromkeys(BUCKET_CALLS, _S3)}
-"""The service that each of these events comes from."""
+"""The eventSource of each of these events."""
