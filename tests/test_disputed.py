@@ -1,4 +1,4 @@
-"""Records of one event that disagree: nothing tells which is true, unless CloudTrail's digests do."""
+"""Records of one event that disagree: only CloudTrail's digests can show which is true."""
 
 import json
 from pathlib import Path
@@ -20,13 +20,13 @@ MALLORY = {
 
 @pytest.fixture
 def assigned() -> dict[str, Any]:
-    """The record that gave the address."""
-    return next(each for each in RECORDS["ironman"] if IP in json.dumps(each.get("responseElements")))
+    """The record that assigned the address."""
+    return next(record for record in RECORDS["ironman"] if IP in json.dumps(record.get("responseElements")))
 
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Path:
-    """A directory beside the story's own logs, to put other records into."""
+    """A directory for other records, beside the logs of the story."""
     folder = tmp_path / "others"
     folder.mkdir()
     return folder
@@ -42,8 +42,8 @@ def sources(logs: Path) -> list[list[str]]:
     return [[story, str(logs)], [str(logs), story]]
 
 
-class TestWhoCalled:
-    def test_is_not_said_where_records_disagree_on_it(
+class TestCaller:
+    def test_is_unknown_if_records_disagree_on_it(
         self, run: Run, logs: Path, assigned: dict[str, Any]
     ) -> None:
         put(logs, assigned | {"userIdentity": MALLORY})
@@ -54,32 +54,36 @@ class TestWhoCalled:
             assert holder["eni"] == "eni-06d2f4a81c9b3e750"
             assert holder["assigned_by"]["kind"] == "unknown"
             assert holder["assigned_by"]["label"] == "unknown: its records disagree"
-            assert answer["reasons"][-1] == (
+            reason = answer["reasons"][-1]
+            assert (reason["code"], reason["events"]) == ("records-disagree", [assigned["eventID"]])
+            assert reason["text"] == (
                 f"records of AssignPrivateIpAddresses (event {assigned['eventID']}) at 2022-10-05 13:15:46Z"
-                " disagree, and nothing tells which is true"
+                " disagree, and the evidence does not show which is true"
             )
 
-    def test_is_said_where_they_agree_on_it(self, run: Run, logs: Path, assigned: dict[str, Any]) -> None:
+    def test_is_known_if_records_agree_on_it(self, run: Run, logs: Path, assigned: dict[str, Any]) -> None:
         put(logs, assigned | {"eventTime": "2022-10-05T13:15:47Z"})
         (answer,) = json.loads(run("who", IP, *sources(logs)[0], "--at", AT, "-o", "json").stdout)["entries"]
         assert answer["verdict"] == "likely"
         assert answer["holders"][0]["assigned_by"]["label"] == "kube-system/aws-node"
 
-    def test_is_not_said_where_records_of_its_session_disagree(self, run: Run, logs: Path) -> None:
+    def test_is_unknown_if_the_records_of_its_session_disagree(self, run: Run, logs: Path) -> None:
         opened = [
-            json.dumps(each) for each in RECORDS["ironman"] if each["eventName"].startswith("AssumeRole")
+            json.dumps(record)
+            for record in RECORDS["ironman"]
+            if record["eventName"].startswith("AssumeRole")
         ]
-        of_mallory = (each.replace("kube-system:aws-node", "default:mallory") for each in opened)
+        of_mallory = (text.replace("kube-system:aws-node", "default:mallory") for text in opened)
         put(logs, *map(json.loads, of_mallory))
         for asked in sources(logs):
             result = run("timeline", *asked, "--event", "Assign*", "-o", "jsonl")
             entries = list(map(json.loads, result.stdout.splitlines()))
             assert result.exit_code == 3
-            assert [each["actor"]["service_account"] for each in entries] == [None, None]
+            assert [entry["actor"]["service_account"] for entry in entries] == [None, None]
 
 
-class TestWhatIsTold:
-    def test_both_places(self, run: Run, logs: Path, assigned: dict[str, Any]) -> None:
+class TestWarning:
+    def test_names_both_places(self, run: Run, logs: Path, assigned: dict[str, Any]) -> None:
         put(logs, assigned | {"userIdentity": MALLORY})
         for asked in sources(logs):
             result = run("timeline", *asked, "-o", "json")
@@ -88,10 +92,10 @@ class TestWhatIsTold:
             assert skipped["extent"] == "part"
             assert "other.json" in skipped["source"] + skipped["reason"]
             assert "1320Z" in skipped["source"] + skipped["reason"]
-            assert f": event {assigned['eventID']} stands otherwise in " in skipped["reason"]
-            assert skipped["reason"].endswith(", and nothing tells which is true")
+            assert f": event {assigned['eventID']} differs in " in skipped["reason"]
+            assert skipped["reason"].endswith(", and nothing shows which is true")
 
-    def test_by_a_store_too(self, run: Run, logs: Path, assigned: dict[str, Any]) -> None:
+    def test_is_given_from_a_store(self, run: Run, logs: Path, assigned: dict[str, Any]) -> None:
         put(logs, assigned | {"userIdentity": MALLORY})
         store = str(logs.parent / "trail.db")
         run("collect", *sources(logs)[0], "--to", store)
@@ -100,7 +104,7 @@ class TestWhatIsTold:
         assert json.loads(result.stdout)["entries"][0]["verdict"] == "likely"
 
     @pytest.mark.parametrize("missing", ["recipientAccountId", "awsRegion", "requestID"])
-    def test_nothing_where_one_only_leaves_out_where_it_was_called(
+    def test_is_not_given_if_a_record_only_lacks_account_region_or_request_id(
         self, run: Run, logs: Path, assigned: dict[str, Any], missing: str
     ) -> None:
         put(logs, {key: value for key, value in assigned.items() if key != missing})
@@ -110,7 +114,7 @@ class TestWhatIsTold:
 
 
 class TestWithDigests:
-    def test_what_they_prove_counts_and_the_other_record_is_told(
+    def test_the_proven_record_counts_and_the_other_is_reported(
         self, run: Run, logs: Path, assigned: dict[str, Any]
     ) -> None:
         put(logs, assigned | {"userIdentity": MALLORY})

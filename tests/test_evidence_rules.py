@@ -1,4 +1,4 @@
-"""What a record may change: only what belongs to its account, and only if all around it was read."""
+"""What a record may change: only resources of its account, and certainty only with complete evidence."""
 
 import gzip
 import json
@@ -94,7 +94,7 @@ def name_of(minute: int) -> str:
 
 
 class Trail:
-    """A trail's log files, one every five minutes, each with at least a read."""
+    """A trail's log files, one every five minutes, each with at least one event."""
 
     def __init__(self, folder: Path, *records: Entry, quiet: range = range(0)) -> None:
         self.folder = folder
@@ -127,7 +127,8 @@ def who(run: Run) -> Any:
             "stderr": result.stderr,
             "status": result.exit_code,
             "enis": [holder["eni"] for holder in answer["holders"]],
-            "because": "; ".join(answer["reasons"]),
+            "because": "; ".join(reason["text"] for reason in answer["reasons"]),
+            "codes": [reason["code"] for reason in answer["reasons"]],
         }
 
     return asked
@@ -142,22 +143,23 @@ STORY = (
 
 
 class TestOwners:
-    """An ENI belongs to the account and Region that made it."""
+    """An ENI belongs to the account and Region that created it."""
 
     @pytest.mark.parametrize(
         "place",
         [{"recipientAccountId": OTHER_ACCOUNT}, {"awsRegion": "us-east-1"}],
         ids=["another account", "another Region"],
     )
-    def test_a_record_of_another_place_moves_nothing_and_is_reported(
+    def test_a_record_of_another_account_or_region_moves_nothing_and_is_reported(
         self, tmp_path: Path, who: Any, place: Entry
     ) -> None:
         foreign = reassign("09:30:00", OTHER_ENI, "10.0.1.50", **place)
         answer = who("10.0.1.50", Trail(tmp_path / "logs", *STORY, foreign).folder, "10:00:00")
         assert (answer["verdict"], answer["enis"]) == ("certain", [ENI])
         assert (
-            "set aside: the interface or instance belongs to another account or Region" in answer["because"]
+            "is not used: the interface or instance belongs to another account or Region" in answer["because"]
         )
+        assert answer["codes"] == ["assigned", "eni-deleted", "other-owner"]
         assert "belongs to another account or Region: set aside" in answer["stderr"]
         assert answer["status"] == 3
 
@@ -169,7 +171,7 @@ class TestOwners:
         assert (entry["set_aside"], entry["removed"], entry["instance"]) == ("other-owner", [], None)
         assert entry["requested_addresses"] == ["10.0.1.50"]
 
-    def test_without_a_creation_in_the_evidence_two_owners_leave_a_doubt(
+    def test_without_a_creation_in_the_evidence_two_owners_cause_doubt(
         self, tmp_path: Path, who: Any
     ) -> None:
         theirs = assign("09:30:00", ENI, "10.0.1.51", recipientAccountId=OTHER_ACCOUNT)
@@ -179,9 +181,7 @@ class TestOwners:
         assert (answer["verdict"], answer["enis"]) == ("likely", [ENI])
         assert "records of several accounts or Regions name" in answer["because"]
 
-    def test_one_early_record_of_another_account_does_not_take_it_over(
-        self, tmp_path: Path, who: Any
-    ) -> None:
+    def test_one_early_record_of_another_account_does_not_own_it(self, tmp_path: Path, who: Any) -> None:
         theirs = assign("09:01:00", ENI, "10.0.1.51", recipientAccountId=OTHER_ACCOUNT)
         ours = [assign(f"09:0{number}:00", ENI, f"10.0.1.{50 + number}") for number in (2, 3, 4)]
         answer = who("10.0.1.52", Trail(tmp_path / "logs", theirs, *ours).folder, "10:00:00")
@@ -217,17 +217,17 @@ class TestOwners:
 
 
 class TestUnread:
-    """Whatever is known to be unread lowers ``certain`` for its account, Region and time."""
+    """Evidence that could not be read prevents ``certain`` for its account, Region and time."""
 
     THEFT = reassign("09:31:00", OTHER_ENI, "10.0.1.50")
 
-    def test_a_torn_file_of_that_time(self, tmp_path: Path, who: Any) -> None:
+    def test_a_torn_file_of_that_time_prevents_certain(self, tmp_path: Path, who: Any) -> None:
         trail = Trail(tmp_path / "logs", *STORY, self.THEFT)
         assert who("10.0.1.50", trail.folder, "10:00:00")["enis"] == [OTHER_ENI]
         trail.tear(9 * 60 + 35)
         assert who("10.0.1.50", trail.folder, "10:00:00")["verdict"] == "likely"
 
-    def test_but_not_of_another_time_or_account(self, tmp_path: Path, who: Any) -> None:
+    def test_a_torn_file_of_another_time_or_account_does_not_matter(self, tmp_path: Path, who: Any) -> None:
         trail = Trail(tmp_path / "logs", *STORY)
         trail.tear(11 * 60 + 30)
         theirs = trail.path(9 * 60 + 35)
@@ -237,14 +237,16 @@ class TestUnread:
         assert (answer["verdict"], answer["status"]) == ("certain", 3)
 
     @pytest.mark.parametrize("text", [b"", b"\x1f\x8b garbage", b"not JSON"])
-    def test_a_file_in_which_nothing_can_be_read(self, tmp_path: Path, who: Any, text: bytes) -> None:
+    def test_a_file_in_which_nothing_can_be_read_prevents_certain(
+        self, tmp_path: Path, who: Any, text: bytes
+    ) -> None:
         trail = Trail(tmp_path / "logs", *STORY, self.THEFT)
         trail.path(9 * 60 + 35).write_bytes(text)
         answer = who("10.0.1.50", trail.folder, "10:00:00")
         assert (answer["verdict"], answer["enis"]) == ("likely", [ENI])
-        assert "a log file or record of 111122223333 in eu-west-1 could not be read" in answer["because"]
+        assert "a log file or record for 111122223333 in eu-west-1 could not be read" in answer["because"]
 
-    def test_a_record_without_a_readable_time_names_who_else_may_have_it(
+    def test_a_record_without_a_readable_time_makes_its_eni_a_possible_holder(
         self, tmp_path: Path, who: Any
     ) -> None:
         theft = self.THEFT | {"eventTime": "10 March"}
@@ -254,7 +256,7 @@ class TestUnread:
         assert (answer["verdict"], answer["enis"]) == ("likely", [ENI])
         assert f"names it on {OTHER_ENI}: it may have been there" in answer["because"]
 
-    def test_what_a_damaged_file_says_is_never_certain(self, tmp_path: Path, who: Any, run: Run) -> None:
+    def test_an_answer_from_a_damaged_file_is_never_certain(self, tmp_path: Path, who: Any, run: Run) -> None:
         trail = Trail(tmp_path / "logs", *STORY)
         path = trail.path(9 * 60 + 5)
         path.write_bytes(path.read_bytes()[:-8] + bytes(8))  # the checksum fails
@@ -264,7 +266,7 @@ class TestUnread:
         lines = run("timeline", trail.folder, "--eni", ENI, "-o", "jsonl").stdout.splitlines()
         assert [json.loads(line)["damaged"] for line in lines] == [True, True, False]
 
-    def test_a_whole_copy_of_the_same_record_heals_it(self, tmp_path: Path, who: Any) -> None:
+    def test_an_intact_copy_of_the_same_record_makes_it_certain(self, tmp_path: Path, who: Any) -> None:
         trail = Trail(tmp_path / "logs", *STORY)
         path = trail.path(9 * 60 + 5)
         whole = path.read_bytes()
@@ -282,50 +284,48 @@ class TestUnknownCoverage:
         answer: Answer = who("10.0.1.50", folder, "10:00:00", *options)
         return answer
 
-    def test_an_export_of_some_events_alone_is_not_certain(self, tmp_path: Path, who: Any) -> None:
+    def test_an_export_of_only_some_events_is_not_certain(self, tmp_path: Path, who: Any) -> None:
         alone = self.asked(who, tmp_path / "alone")
         beside = self.asked(who, tmp_path / "beside", describe("09:00:30"), describe("10:59:00"))
         assert (alone["verdict"], beside["verdict"]) == ("likely", "likely")
         assert "coverage unknown" in alone["because"]
 
-    def test_unless_the_user_vouches_for_it(self, tmp_path: Path, who: Any) -> None:
+    def test_an_export_is_certain_with_assume_complete(self, tmp_path: Path, who: Any) -> None:
         answer = self.asked(who, tmp_path / "alone", options=("--assume-complete",))
         assert answer["verdict"] == "certain"
 
-    def test_and_even_then_what_could_not_be_read_counts(self, tmp_path: Path, who: Any) -> None:
+    def test_unreadable_evidence_counts_even_with_assume_complete(self, tmp_path: Path, who: Any) -> None:
         unreadable = reassign("09:31:00", OTHER_ENI, "10.0.1.50") | {"eventTime": "soon"}
         answer = self.asked(who, tmp_path / "alone", unreadable, options=("--assume-complete",))
         assert answer["verdict"] == "likely"
 
-    def test_a_quiet_spell_of_twenty_minutes_is_no_hole(self, tmp_path: Path, who: Any) -> None:
+    def test_twenty_quiet_minutes_are_not_a_log_gap(self, tmp_path: Path, who: Any) -> None:
         quiet = range(9 * 60 + 35, 9 * 60 + 50)
         assert (
             who("10.0.1.50", Trail(tmp_path / "logs", *STORY, quiet=quiet).folder, "10:00:00")["verdict"]
             == "certain"
         )
 
-    def test_one_of_ten_usual_gaps_is(self, tmp_path: Path, who: Any) -> None:
+    def test_ten_usual_pauses_are_a_log_gap(self, tmp_path: Path, who: Any) -> None:
         quiet = range(9 * 60 + 15, 10 * 60 + 10)
         answer = who("10.0.1.50", Trail(tmp_path / "logs", *STORY, quiet=quiet).folder, "10:30:00")
         assert answer["verdict"] == "likely"
 
 
 class TestUnknownVpc:
-    """Only a call that may take an address from others raises a doubt about who holds it."""
+    """Only a call that may take an address from another ENI causes doubt about its holder."""
 
-    def test_an_address_given_by_count_is_no_rivals(self, tmp_path: Path, who: Any) -> None:
+    def test_an_address_assigned_by_count_causes_no_doubt(self, tmp_path: Path, who: Any) -> None:
         counted = assign("09:30:00", "eni-0cccccccccccccccc", "10.0.1.50")
         folder = Trail(tmp_path / "logs", *STORY, counted).folder
         assert who("10.0.1.50", folder, "10:00:00", "--vpc", VPC)["verdict"] == "certain"
 
-    def test_a_primary_address_is_never_taken(self, tmp_path: Path, who: Any) -> None:
+    def test_a_primary_address_is_never_reassigned(self, tmp_path: Path, who: Any) -> None:
         taken = reassign("09:30:00", "eni-0cccccccccccccccc", "10.0.1.10")
         folder = Trail(tmp_path / "logs", *STORY, taken).folder
         assert who("10.0.1.10", folder, "10:00:00", "--vpc", VPC)["verdict"] == "certain"
 
-    def test_an_interface_of_another_account_matters_only_in_a_shared_vpc(
-        self, tmp_path: Path, who: Any
-    ) -> None:
+    def test_an_eni_of_another_account_matters_only_in_a_shared_vpc(self, tmp_path: Path, who: Any) -> None:
         theirs = {"recipientAccountId": OTHER_ACCOUNT}
         taken = reassign("09:30:00", "eni-0cccccccccccccccc", "10.0.1.50", **theirs)
         alone = Trail(tmp_path / "alone", *STORY, taken).folder
@@ -334,7 +334,7 @@ class TestUnknownVpc:
         both = Trail(tmp_path / "shared", *STORY, taken, shared).folder
         assert who("10.0.1.50", both, "10:00:00", "--vpc", VPC)["verdict"] == "likely"
 
-    def test_a_reassignment_to_an_interface_of_unknown_vpc_does(self, tmp_path: Path, who: Any) -> None:
+    def test_a_reassignment_to_an_eni_of_unknown_vpc_causes_doubt(self, tmp_path: Path, who: Any) -> None:
         taken = reassign("09:30:00", "eni-0cccccccccccccccc", "10.0.1.50")
         folder = Trail(tmp_path / "logs", *STORY, taken).folder
         assert who("10.0.1.50", folder, "10:00:00", "--vpc", VPC)["verdict"] == "likely"
@@ -342,23 +342,23 @@ class TestUnknownVpc:
 
 
 class TestProofOfLife:
-    """A later sign of the same ENI, and of its instance, makes an open end certain."""
+    """Later events of the same ENI and its instance make an open end certain."""
 
     NODE = (run_instances("09:01:00"), assign("09:02:00", ENI, "10.0.1.50"))
 
-    def test_a_later_call_on_the_interface(self, tmp_path: Path, who: Any) -> None:
+    def test_a_later_call_on_the_eni_counts(self, tmp_path: Path, who: Any) -> None:
         folder = Trail(tmp_path / "logs", *self.NODE, assign("11:00:00", ENI, "10.0.1.51")).folder
         answer = who("10.0.1.50", folder, "10:00:00")
         assert (answer["verdict"], answer["holders"][0]["instance"]) == ("certain", INSTANCE)
         assert who("10.0.1.50", folder, "11:30:00")["verdict"] == "likely"
 
-    def test_a_termination_that_found_the_instance_running(self, tmp_path: Path, who: Any) -> None:
+    def test_a_termination_of_a_running_instance_counts(self, tmp_path: Path, who: Any) -> None:
         folder = Trail(tmp_path / "logs", *self.NODE, terminate("11:00:00", "running")).folder
         assert who("10.0.1.50", folder, "10:59:00")["verdict"] == "certain"
         assert who("10.0.1.50", folder, "11:01:00")["verdict"] == "unknown"
 
     @pytest.mark.parametrize("previous", ["terminated", "shutting-down", None])
-    def test_not_one_that_found_it_ended_already(
+    def test_a_termination_of_a_terminated_instance_does_not_count(
         self, tmp_path: Path, who: Any, previous: str | None
     ) -> None:
         folder = Trail(tmp_path / "logs", *self.NODE, terminate("11:00:00", previous)).folder
@@ -366,21 +366,21 @@ class TestProofOfLife:
         assert answer["verdict"] == "likely"
         assert f"{INSTANCE} ended at an unknown time before 2024-05-14 11:00:00Z" in answer["because"]
 
-    def test_a_failed_call_is_no_sign(self, tmp_path: Path, who: Any) -> None:
+    def test_a_failed_call_does_not_count(self, tmp_path: Path, who: Any) -> None:
         refused = assign("11:00:00", ENI, "10.0.1.51") | {"errorCode": "Client.X", "responseElements": None}
         folder = Trail(tmp_path / "logs", *self.NODE, refused).folder
         assert who("10.0.1.50", folder, "10:00:00")["verdict"] == "likely"
 
 
 class TestWrappers:
-    def test_a_set_under_a_wrapper_that_no_recording_shows_is_read(self, tmp_path: Path, who: Any) -> None:
+    def test_a_set_under_an_unrecorded_wrapper_is_read(self, tmp_path: Path, who: Any) -> None:
         odd = assign("09:03:00", ENI, "10.0.1.60", wrapper="someNewSetType")
         folder = Trail(tmp_path / "logs", *STORY, odd).folder
         assert who("10.0.1.60", folder, "10:00:00")["verdict"] == "certain"
 
 
 class TestClustersOverTime:
-    """A cluster is that of the time of the call, and a later tag hides nothing."""
+    """The cluster is that at the time of the call, and a later tag hides no event."""
 
     @staticmethod
     def tag(clock: str, cluster: str) -> Entry:
@@ -391,7 +391,7 @@ class TestClustersOverTime:
         tags = self.tag("09:01:30", "prod"), self.tag("10:00:00", "decoy")
         return Trail(folder, *STORY, *tags, assign("10:30:00", ENI, "10.0.1.51")).folder
 
-    def test_the_timeline_of_a_cluster_has_what_was_before_another_tag(
+    def test_the_timeline_of_a_cluster_has_events_from_before_another_tag(
         self, tmp_path: Path, run: Run
     ) -> None:
         folder = self.story(tmp_path / "logs")
@@ -406,7 +406,7 @@ class TestClustersOverTime:
         ]
 
     @pytest.mark.parametrize("cluster", ["prod", "decoy"])
-    def test_leases_and_state_agree(self, tmp_path: Path, run: Run, cluster: str) -> None:
+    def test_leases_and_state_have_the_same_clusters(self, tmp_path: Path, run: Run, cluster: str) -> None:
         folder = self.story(tmp_path / "logs")
         leases = run("leases", folder, "--cluster", cluster, "--ip", "10.0.1.50", "-o", "jsonl").stdout
         assert len(leases.splitlines()) == 1
@@ -416,9 +416,7 @@ class TestClustersOverTime:
 
 
 class TestLosers:
-    def test_the_interface_that_loses_an_address_is_found_by_its_instance(
-        self, tmp_path: Path, run: Run
-    ) -> None:
+    def test_the_eni_that_loses_an_address_is_found_by_its_instance(self, tmp_path: Path, run: Run) -> None:
         node = (run_instances("09:01:00"), assign("09:02:00", ENI, "10.0.1.50"))
         theft = reassign("09:31:00", OTHER_ENI, "10.0.1.50")
         story = (*node, create("09:05:00", OTHER_ENI, "10.0.1.11"), theft)
@@ -444,7 +442,9 @@ class TestAttachments:
 
 
 class TestCredentialsOutliveAnInstance:
-    def test_a_call_with_an_instances_role_is_no_sign_that_it_runs(self, tmp_path: Path, who: Any) -> None:
+    def test_a_call_with_an_instance_role_does_not_show_that_the_instance_runs(
+        self, tmp_path: Path, who: Any
+    ) -> None:
         session = {
             "type": "AssumedRole",
             "principalId": f"AROAEXAMPLE:{INSTANCE}",

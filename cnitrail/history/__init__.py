@@ -1,4 +1,4 @@
-"""Facts → intervals: who held what, what was attached where, and who stood behind a call.
+"""Facts → intervals: which ENI held an address, what was attached where, and who made a call.
 
 This room knows effects and subjects, no event names and no JSON.
 """
@@ -23,66 +23,62 @@ __all__ = ["Dispute", "Ledger", "build", "cover", "unrecorded"]
 def build(
     events: tuple[Event, ...], sessions: Iterable[IssuedSession] = (), proven: frozenset[str] | None = None
 ) -> History:
-    """The history that ordered, deduplicated events tell (see ``Ledger``).
+    """Return the history of ordered, deduplicated events (see ``Ledger``).
 
-    ``proven`` are the keys of the facts that digests vouch for, if that was asked: then nothing else
-    changes what they say.
+    ``proven`` are the keys of the facts that CloudTrail's digests prove, if verification was asked for: then
+    no other fact changes what these say.
     """
-    with _collector_at_rest():
+    with _without_garbage_collection():
         events = without_foreign_buckets(events)
         reasons: dict[str, SetAside] = {}
         unproven: frozenset[str] = frozenset()
         sessions_aside: tuple[IssuedSession, ...] = ()
-        moving = events
+        effective = events
         if proven is not None:
             separated = separate(events, sessions, proven)
-            moving, sessions, unproven = separated.events, separated.sessions, separated.unproven
+            effective, sessions, unproven = separated.events, separated.sessions, separated.unproven
             sessions_aside = separated.sessions_aside
             reasons |= {event.key: SetAside.UNPROVEN for event in separated.set_aside}
-        owners = owners_of(moving)
+        owners = owners_of(effective)
         if owners.foreign:
             reasons |= dict.fromkeys(owners.foreign, SetAside.FOREIGN)
-            moving = tuple(event for event in moving if event.key not in owners.foreign)
+            effective = tuple(event for event in effective if event.key not in owners.foreign)
         identified = identify_actors(events, sessions)
         registry = Registry(identified, owners.disputed)
-        for event in moving:
+        for event in effective:
             registry.read(event)
         interfaces = registry.interfaces()
         instances = registry.instances()
-        leases, holders = fold_holdings(moving, interfaces, registry.deaths)
+        leases, holders = fold_holdings(effective, interfaces, registry.deaths)
         return History(
             events=events,
             interfaces=interfaces,
             instances=instances,
             leases=leases,
             holders=holders,
-            actors=complete_actors(events, identified, interfaces, instances, _witnesses(moving, proven)),
+            actors=complete_actors(events, identified, interfaces, instances, _witnesses(effective, proven)),
             attachments=registry.enis_by_attachment(),
             associations=registry.associations,
             set_aside=reasons,
             proven=proven,
             unproven=unproven,
             sessions_aside=sessions_aside,
-            unrecorded=tuple(unrecorded(moving, looked_up=True)),
+            unrecorded=tuple(unrecorded(effective)),
         )
 
 
 def _witnesses(events: tuple[Event, ...], proven: frozenset[str] | None) -> tuple[Event, ...]:
-    """The events that may say something of the callers of others."""
+    """Return the events that may complete the callers of other events."""
     return events if proven is None else tuple(event for event in events if event.key in proven)
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """A time without garbage collection.
-
-    Values make no cycles; to look at them all, again and again as their number grows, takes a
-    fifth of the time with some hundred thousand events.
-    """
-    was_at_work = gc.isenabled()
+def _without_garbage_collection() -> Iterator[None]:
+    """Disable garbage collection: values form no cycles, and it would take a fifth of the time."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_at_work:
+        if was_enabled:
             gc.enable()

@@ -1,4 +1,4 @@
-"""Leases while their story is being read."""
+"""Leases under construction."""
 
 from datetime import datetime
 
@@ -8,39 +8,41 @@ from cnitrail.model import OPEN, Bound, Event, Held, HoldingKind
 from cnitrail.timeclamp import LAST
 
 GroupKey = tuple[bool, str]
-"""(True, VPC id), or (False, ENI id) where the VPC of the ENI is not known."""
+"""(True, VPC ID), or (False, ENI ID) if the VPC of the ENI is not known."""
 
 
-class LeaseDraft(Struct, eq=False, gc=False):
-    """A lease while its story is being read."""
+class LeaseDraft(Struct, eq=False, gc=False, kw_only=True):
+    """A lease under construction; see ``Lease`` and ``Certainty`` for what its fields mean."""
 
     held: Held
     kind: HoldingKind
     eni: str
     start: Bound
     end: Bound = OPEN
-    earliest: datetime | None = None
-    proven: datetime | None = None
+    earliest_start: datetime | None = None
+    last_seen: datetime | None = None
     released: bool = False
-    doubt_from: datetime | None = None
+    takeover_from: datetime | None = None
     contested: bool = False
     rivals: tuple[str, ...] = ()
-    settled: datetime | None = None
-    retaken: Event | None = None
-    """The last call that gave the address to the interface once more."""
-    thefts: list[datetime] = field(default_factory=list)
-    """When calls that may take the address from another interface (allowReassignment) gave it to this one."""
+    settled_at: datetime | None = None
+    assigned_again: Event | None = None
+    """The last call that assigned the address to the same ENI again."""
+    reassignments: list[datetime] = field(default_factory=list)
+    """Times of the calls with allowReassignment that assigned the address to this ENI: each may have taken
+    it from another one."""
 
-    def reach(self) -> datetime | None:
-        """The first moment that the lease may cover; None for any time before."""
-        return self.start.time or self.earliest
+    def possible_start(self) -> datetime | None:
+        """Return the first moment that the lease may cover; None for any time before."""
+        return self.start.time or self.earliest_start
 
 
-class Slot(Struct, eq=False):
-    """One address or prefix in one VPC: who has it, who had it, and every lease of it so far.
+class Slot(Struct, eq=False, kw_only=True):
+    """One address or prefix in one VPC: who has it, who had it, and its leases so far.
 
-    ``kind`` is that of a release, which does not say it. ``open`` is the lease of each interface
-    that has it, ``last`` the last that is over of each; ``ended`` is when the latest was over.
+    ``kind`` is the kind of holding that a release ends, which the call does not name. ``open`` is the
+    current lease of each ENI that has the address, ``last`` the latest ended lease of each ENI, and
+    ``ended`` the latest end of any.
     """
 
     held: Held
@@ -51,7 +53,7 @@ class Slot(Struct, eq=False):
     ended: datetime | None = None
 
 
-def begins(lease: LeaseDraft) -> tuple[bool, datetime, datetime, str]:
-    """The order of leases; one that may begin at any time comes first."""
-    reach, end = lease.reach(), lease.end.time
+def lease_order(lease: LeaseDraft) -> tuple[bool, datetime, datetime, str]:
+    """Return the key that sorts leases by start; one that may have started at any time comes first."""
+    reach, end = lease.possible_start(), lease.end.time
     return reach is not None, reach or LAST, end or LAST, lease.eni

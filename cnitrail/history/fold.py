@@ -1,84 +1,28 @@
-"""The calls of one address block in one VPC → leases, second by second.
+"""The calls on one address block in one VPC → leases, second by second."""
 
-CloudTrail's clock has one-second steps. Calls of one second are put in the one order that is
-possible: who held the address before lets it go first, what is taken and let go within the second
-leaves nothing behind. Where two orders are possible the lease is contested, and says so.
-"""
-
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from enum import Enum
-from ipaddress import IPv4Address
-from itertools import groupby, zip_longest
+from itertools import groupby
 from operator import attrgetter
 
-from msgspec import Struct
-
-from cnitrail.history.draft import LeaseDraft, Slot, begins
-from cnitrail.model import (
-    UNKNOWN,
-    Basis,
-    Bound,
-    Effect,
-    Event,
-    HoldingKind,
-    Interface,
-    is_prefix,
-    order_of,
+from cnitrail.history.draft import LeaseDraft, Slot, lease_order
+from cnitrail.history.seconds import (
+    ActionKind,
+    Actions,
+    AddressAction,
+    EniSlot,
+    Gain,
+    Second,
+    contests,
+    death_of,
+    group,
+    order,
 )
-
-
-class Verb(Enum):
-    """What a call says about an address on an interface."""
-
-    TAKE = "take"
-    SHOW = "show"
-    """The address is on the interface, since when is not said."""
-    RELEASE = "release"
-    DELETE = "delete"
-    """The interface is gone, and every address of it."""
-    DIE = "die"
-    """The interface's instance is terminated and takes it along, some seconds later."""
-
-
-Place = tuple[str, Slot]
-"""An interface, and what it has."""
-
-WHOLE = Slot(IPv4Address(0), HoldingKind.SECONDARY)
-"""The slot of what is said of a whole interface."""
-
-
-class Act(Struct, frozen=True, gc=False):
-    """What one call says of one holding; DELETE and DIE are of a whole interface."""
-
-    time: datetime
-    verb: Verb
-    eni: str
-    event: Event
-    slot: Slot
-    kind: HoldingKind
-
-    @property
-    def place(self) -> Place:
-        """The interface and what it holds."""
-        return self.eni, self.slot
-
-    @property
-    def steals(self) -> bool:
-        """Whether the address is taken from whoever has it."""
-        return any(subject.reassign for subject in self.event.subjects)
-
-    @property
-    def fresh(self) -> bool:
-        """Whether EC2 chose the address: it chooses none that the interface has already."""
-        if self.event.effect is not Effect.ASSIGN:
-            return False
-        return all(subject.requested is not None for subject in self.event.subjects)
+from cnitrail.model import UNKNOWN, Basis, Bound, Effect, Event, Interface, is_prefix, order_of
 
 
 class Fold:
-    """The leases of one block in one VPC, second by second."""
+    """The leases of one address block in one VPC; ``deaths`` are the terminations that deleted ENIs."""
 
     def __init__(
         self, slots: Iterable[Slot], interfaces: Mapping[str, Interface], deaths: Mapping[str, Event]
@@ -88,191 +32,192 @@ class Fold:
         self._interfaces = interfaces
         self._deaths = deaths
 
-    def read(self, acts: list[Act]) -> list[Slot]:
-        """Every slot with its leases, in the order in which they may begin."""
-        for time, of_one_second in groupby(sorted(acts, key=attrgetter("time")), key=attrgetter("time")):
+    def read(self, actions: Iterable[AddressAction]) -> list[Slot]:
+        """Return every slot with its leases, in the order of their possible starts."""
+        time_of = attrgetter("time")
+        for time, of_one_second in groupby(sorted(actions, key=time_of), key=time_of):
             together = list(of_one_second)
-            if len(together) == 1 and self._death(together[0]) is None:
-                self._alone(together[0])
+            if len(together) == 1 and death_of(together[0], self._deaths) is None:
+                self._apply_one(together[0])
             else:
-                self._second(time, together)
+                self._apply(group(time, together, self._deaths))
         for slot in self._slots:
-            slot.leases.sort(key=begins)
+            slot.leases.sort(key=lease_order)
         return self._slots
 
-    def _alone(self, act: Act) -> None:
-        """The only call of its second, as nearly all are: there is no order to be found."""
-        if act.verb is Verb.RELEASE:
-            if act.eni in act.slot.open:
-                self._end(act.slot, act.eni, Bound(act.time, Basis.OBSERVED, act.event), released=True)
+    def _apply_one(self, action: AddressAction) -> None:
+        """Apply the only action of its second, as nearly all are: it needs no order."""
+        is_open = action.eni in action.slot.open
+        if action.action is ActionKind.RELEASE:
+            if is_open:
+                self._end(action.slot, action.eni, _observed(action), released=True)
             else:
-                self._unseen_release(act)
-        elif act.verb is Verb.TAKE or (act.verb is Verb.SHOW and act.eni not in act.slot.open):
-            self._take(act)
-        elif act.verb is Verb.DELETE:
-            self._second(act.time, [act])
+                self._release_unseen(action)
+        elif action.action is ActionKind.ASSIGN or (action.action is ActionKind.SHOW and not is_open):
+            self._assign(action)
+        elif action.action is ActionKind.DELETE_ENI:
+            self._delete(action)
 
-    def _second(self, time: datetime, acts: list[Act]) -> None:
-        """The calls of one second, in the order that is possible: see the module's text."""
-        takes: dict[Place, list[Act]] = defaultdict(list)
-        releases: dict[Place, list[Act]] = defaultdict(list)
-        for act in sorted(acts, key=_precedence):
-            known = act.place in takes or act.eni in act.slot.open
-            if act.verb is Verb.TAKE or (act.verb is Verb.SHOW and not known):
-                takes[act.place].append(act)
-            elif act.verb is Verb.RELEASE:
-                releases[act.place].append(act)
-        deletes = {act.eni: act for act in acts if act.verb is Verb.DELETE}
-        dying = {act.eni: death for act in acts if (death := self._death(act))}
-        holders = {(eni, slot) for eni, slot in takes if eni in slot.open}
-        moving = set(releases)
-        for place, lets_go in releases.items():
-            eni, slot = place
+    def _apply(self, second: Second) -> None:
+        """Apply the actions of one second, in the order that is possible."""
+        left = self._release_earlier(second)
+        for action in second.deleted.values():
+            self._delete(action)
+        gains = order(second, left)
+        self._apply_gains(gains)
+        for slot, enis in contests(second, gains):
+            _contest(second.time, slot, enis)
+        for eni, death in second.terminated.items():
+            self._end_all(eni, Bound(second.time, Basis.IMPLIED, death))
+
+    def _release_earlier(self, second: Second) -> Actions:
+        """Release what ENIs had before a second; return the releases of what was assigned within it."""
+        left: Actions = {}
+        for eni_slot, releases in second.released.items():
+            eni, slot = eni_slot
+            first, *others = releases
+            assigned = second.assigned.get(eni_slot)
             if eni in slot.open:
-                if place in takes:
-                    slot.open[eni].retaken = takes[place][-1].event
-                self._end(slot, eni, Bound(time, Basis.OBSERVED, lets_go.pop(0).event), released=True)
-            elif place not in takes:
-                self._unseen_release(lets_go.pop(0))
-        for eni, act in deletes.items():
-            self._end_all(eni, Bound(time, Basis.OBSERVED, act.event))
-            self._outlived_its_instance(act)
-        gained: list[tuple[Act, Bound | None]] = []
-        for place, gains in takes.items():
-            ends = [Bound(time, Basis.OBSERVED, act.event) for act in releases.get(place, ())]
-            last = None
-            if place[0] in deletes:
-                last = Bound(time, Basis.OBSERVED, deletes[place[0]].event)
-            elif place[0] in dying:
-                last = Bound(time, Basis.IMPLIED, dying[place[0]])
-            gained += zip_longest(gains, ends[: len(gains)], fillvalue=last)  # type: ignore[arg-type]
-        # What is let go within the second is let go before anybody takes it to keep.
-        gained.sort(key=lambda gain: (gain[0].steals, gain[1] is None, *_precedence(gain[0])))
-        for act, end in gained:
-            self._take(act)
+                if assigned:
+                    slot.open[eni].assigned_again = assigned[-1].event
+                self._end(slot, eni, _observed(first), released=True)
+            elif not assigned:
+                self._release_unseen(first)
+            else:
+                others = releases
+            left[eni_slot] = others
+        return left
+
+    def _delete(self, action: AddressAction) -> None:
+        """End all that a deleted ENI has in this block."""
+        self._end_all(action.eni, _observed(action))
+        self._extend_to_deletion(action)
+
+    def _apply_gains(self, gains: Iterable[Gain]) -> None:
+        for action, end in gains:
+            self._assign(action)
             if end is not None:
                 released = end.event is not None and end.event.effect is Effect.UNASSIGN
-                self._end(act.slot, act.eni, end, released)
-        kept = [act for act, end in gained if end is None]
-        self._contest(
-            time,
-            [act for act, end in gained if act.steals or (end is None and act.place not in holders)],
-        )
-        for act in kept:
-            if act.place in moving:
-                self._contested(time, act.slot, {eni for eni, slot in takes if slot is act.slot})
-        for eni, death in dying.items():
-            self._end_all(eni, Bound(time, Basis.IMPLIED, death))
+                self._end(action.slot, action.eni, end, released=released)
 
-    def _death(self, act: Act) -> Event | None:
-        """The termination that has taken the interface along by the time of a call, or soon will."""
-        death = self._deaths.get(act.eni)
-        return death if death is not None and death.time <= act.time else None
-
-    def _contest(self, time: datetime, takes: list[Act]) -> None:
-        """Note where several interfaces took an address in one second, the last of them unknown.
-
-        What is taken by theft is taken last; among several thefts, and among several that
-        were no thefts, nothing tells the order.
-        """
-        takers: dict[tuple[Slot, bool], set[str]] = defaultdict(set)
-        for act in takes:
-            takers[act.slot, act.steals].add(act.eni)
-        for (slot, steals), enis in takers.items():
-            if len(enis) > 1 and (steals or (slot, True) not in takers):
-                self._contested(time, slot, enis)
-
-    @staticmethod
-    def _contested(time: datetime, slot: Slot, enis: set[str]) -> None:
-        """Mark the leases of interfaces of which any may have been the last of a second."""
-        for eni in enis:
-            lease = slot.open.get(eni) or slot.last.get(eni)
-            if lease is not None and lease.proven == time:
-                lease.contested = True
-                lease.rivals = tuple(sorted(enis - {eni}))
-
-    def _take(self, act: Act) -> None:
-        """The interface has the address from now on; within a VPC nobody else has."""
-        slot = act.slot
-        known = slot.open.get(act.eni)
-        if known is not None:
-            if known.start is UNKNOWN and known.proven == act.time and act.verb is Verb.TAKE:
-                known.start = Bound(act.time, Basis.OBSERVED, act.event)
-            same_second, known.proven, known.retaken = known.proven == act.time, act.time, act.event
-            if act.steals:
-                known.thefts.append(act.time)
-            if same_second or not (known.rivals or act.fresh):
-                return
-            # A count never gives what is held already; and one of several rivals may take it again.
-            self._end(slot, act.eni, Bound(act.time, Basis.IMPLIED, act.event))
-        observed = act.verb is Verb.TAKE
-        earliest = None if observed else self._latest_end(slot)
-        for eni, other in self._conflicting(act):
-            self._end(other, eni, Bound(act.time, Basis.IMPLIED, act.event))
-        start = Bound(act.time, Basis.OBSERVED, act.event) if observed else UNKNOWN
-        lease = LeaseDraft(slot.held, act.kind, act.eni, start, earliest=earliest, proven=act.time)
-        if act.steals:
-            lease.thefts.append(act.time)
-        self._begin(slot, lease)
-
-    def _unseen_release(self, act: Act) -> None:
-        """A release of what was never seen taken: it was held until now, since when is not known."""
-        released = Bound(act.time, Basis.OBSERVED, act.event)
-        slot = act.slot
-        last = slot.last.get(act.eni)
-        conflicts = self._conflicting(act)
-        if last is not None and len(conflicts) == 1:
-            taker, taken = conflicts[0]
-            winner = taken.open[taker]
-            taking = last.retaken or last.start.event
-            if last.contested and act.eni in winner.rivals and winner.start.time is not None and taking:
-                # The release tells which of the rivals came last.
-                self._end(taken, taker, Bound(winner.start.time, Basis.IMPLIED, taking))
-                winner.contested, last.contested = False, False
-                start = Bound(winner.start.time, Basis.OBSERVED, taking)
-                if last.start.time == winner.start.time:
-                    slot.leases.remove(last)
-                told = LeaseDraft(
-                    slot.held,
-                    last.kind,
-                    act.eni,
-                    start,
-                    proven=act.time,
-                    rivals=(taker,),
-                    settled=act.time,
-                    thefts=last.thefts,
-                )
-                self._begin(slot, told)
-                self._end(slot, act.eni, released, released=True)
-                return
-        if last is not None and not conflicts and self._ended_with_instance(slot, last):
-            last.end, last.released, last.proven = released, True, act.time
-            slot.ended = act.time
+    def _assign(self, action: AddressAction) -> None:
+        """Start a lease of the ENI, and end those of all others in the VPC."""
+        known = action.slot.open.get(action.eni)
+        if known is not None and self._assign_again(known, action):
             return
-        known = (self._latest_end(slot), self._interfaces[act.eni].created.time)
-        earliest = max((time for time in known if time is not None and time <= act.time), default=None)
-        start = Bound(earliest, Basis.IMPLIED, act.event)
-        if conflicts:
-            # Both held it since the other's last sign, in an order that nothing tells.
-            earliest = max(taken.open[taker].proven or act.time for taker, taken in conflicts)
-            start = Bound(None, Basis.IMPLIED, act.event)
-        for taker, taken in conflicts:
-            self._end(taken, taker, Bound(act.time, Basis.IMPLIED, act.event))
-        self._begin(slot, LeaseDraft(slot.held, act.kind, act.eni, start, earliest=earliest, proven=act.time))
-        self._end(slot, act.eni, released, released=True)
+        is_observed = action.action is ActionKind.ASSIGN
+        earliest = None if is_observed else self._latest_end(action.slot)
+        for eni, slot in self._conflicting(action):
+            self._end(slot, eni, Bound(action.time, Basis.IMPLIED, action.event))
+        self._begin(
+            action.slot,
+            LeaseDraft(
+                held=action.slot.held,
+                kind=action.kind,
+                eni=action.eni,
+                start=_observed(action) if is_observed else UNKNOWN,
+                earliest_start=earliest,
+                last_seen=action.time,
+                reassignments=[action.time] if action.reassigns else [],
+            ),
+        )
 
-    def _outlived_its_instance(self, act: Act) -> None:
-        """A deletion shows that the interface did not go with its instance, so its addresses stayed."""
-        if act.eni not in self._deaths:
+    def _assign_again(self, known: LeaseDraft, action: AddressAction) -> bool:
+        """Note that a call gives an ENI what it has already; return whether that lease goes on.
+
+        It ended unseen if EC2 chose the address, which it never does if the ENI has it; and one of several
+        rivals may get the address again.
+        """
+        is_same_second = known.last_seen == action.time
+        if known.start is UNKNOWN and is_same_second and action.action is ActionKind.ASSIGN:
+            known.start = _observed(action)
+        known.last_seen, known.assigned_again = action.time, action.event
+        if action.reassigns:
+            known.reassignments.append(action.time)
+        if is_same_second or not (known.rivals or action.is_chosen_by_ec2):
+            return True
+        self._end(action.slot, action.eni, Bound(action.time, Basis.IMPLIED, action.event))
+        return False
+
+    def _release_unseen(self, action: AddressAction) -> None:
+        """Apply a release of an address that no call assigned: the ENI held it until now."""
+        last = action.slot.last.get(action.eni)
+        conflicts = self._conflicting(action)
+        if last is not None and len(conflicts) == 1 and self._settle(action, last, conflicts[0]):
+            return
+        if last is not None and not conflicts and self._ended_with_instance(action.slot, last):
+            last.end, last.released, last.last_seen = _observed(action), True, action.time
+            action.slot.ended = action.time
+            return
+        self._begin(action.slot, self._lease_until(action, conflicts))
+        for eni, slot in conflicts:
+            self._end(slot, eni, Bound(action.time, Basis.IMPLIED, action.event))
+        self._end(action.slot, action.eni, _observed(action), released=True)
+
+    def _settle(self, action: AddressAction, last: LeaseDraft, conflict: EniSlot) -> bool:
+        """Apply a release that shows which of two rivals got the address last; return whether it does."""
+        taker, taken = conflict
+        winner, slot = taken.open[taker], action.slot
+        taking = last.assigned_again or last.start.event
+        is_rival = last.contested and action.eni in winner.rivals
+        if not is_rival or winner.start.time is None or taking is None:
+            return False
+        self._end(taken, taker, Bound(winner.start.time, Basis.IMPLIED, taking))
+        winner.contested, last.contested = False, False
+        if last.start.time == winner.start.time:
+            slot.leases.remove(last)
+        settled = LeaseDraft(
+            held=slot.held,
+            kind=last.kind,
+            eni=action.eni,
+            start=Bound(winner.start.time, Basis.OBSERVED, taking),
+            last_seen=action.time,
+            rivals=(taker,),
+            settled_at=action.time,
+            reassignments=last.reassignments,
+        )
+        self._begin(slot, settled)
+        self._end(slot, action.eni, _observed(action), released=True)
+        return True
+
+    def _lease_until(self, action: AddressAction, conflicts: list[EniSlot]) -> LeaseDraft:
+        """Return the lease that a release shows to have lasted until then.
+
+        Beside other holders it may have started at any time after the last sign of theirs.
+        """
+        if conflicts:
+            earliest: datetime | None = max(
+                slot.open[eni].last_seen or action.time for eni, slot in conflicts
+            )
+            start = Bound(None, Basis.IMPLIED, action.event)
+        else:
+            known = (self._latest_end(action.slot), self._interfaces[action.eni].created.time)
+            earliest = max((time for time in known if time is not None and time <= action.time), default=None)
+            start = Bound(earliest, Basis.IMPLIED, action.event)
+        return LeaseDraft(
+            held=action.slot.held,
+            kind=action.kind,
+            eni=action.eni,
+            start=start,
+            earliest_start=earliest,
+            last_seen=action.time,
+        )
+
+    def _extend_to_deletion(self, action: AddressAction) -> None:
+        """Let leases that ended with an instance last until the later deletion of their ENI.
+
+        The deletion shows that the ENI was not deleted with its instance, so it kept its addresses.
+        """
+        if action.eni not in self._deaths:
             return
         for slot in self._slots:
-            lease = slot.last.get(act.eni)
+            lease = slot.last.get(action.eni)
             if lease is not None and self._ended_with_instance(slot, lease):
-                lease.end = Bound(act.time, Basis.OBSERVED, act.event)
-                slot.ended = act.time
+                lease.end = _observed(action)
+                slot.ended = action.time
 
     def _ended_with_instance(self, slot: Slot, lease: LeaseDraft) -> bool:
-        """Whether a termination alone ended a lease, and nobody has had the address since."""
+        """Return whether only a termination ended a lease, and no ENI has had the address since."""
         event = lease.end.event
         return (
             lease.end.basis is Basis.IMPLIED
@@ -289,44 +234,53 @@ class Fold:
         slot.open[lease.eni] = lease
 
     @staticmethod
-    def _end(slot: Slot, eni: str, end: Bound, released: bool = False) -> None:
+    def _end(slot: Slot, eni: str, end: Bound, *, released: bool = False) -> None:
         lease = slot.open.pop(eni)
         lease.end, lease.released = end, released
         if released:
-            lease.proven = end.time
-            # It tells that this rival came last, unless the address was taken once more just before.
-            was_retaken = lease.retaken is not None and lease.retaken.time == end.time
-            if lease.contested and lease.rivals and not was_retaken:
-                lease.contested, lease.settled = False, end.time
+            lease.last_seen = end.time
+            # The release shows that this rival came last, unless it got the address again in this second.
+            again = lease.assigned_again
+            is_assigned_again = again is not None and again.time == end.time
+            if lease.contested and lease.rivals and not is_assigned_again:
+                lease.contested, lease.settled_at = False, end.time
         slot.last[eni] = lease
         if end.time is not None and (slot.ended is None or slot.ended < end.time):
             slot.ended = end.time
 
     def _end_all(self, eni: str, end: Bound) -> None:
-        """End what an interface has in this block."""
+        """End all leases of an ENI in this block."""
         for slot in self._slots:
             if eni in slot.open:
                 self._end(slot, eni, end)
 
-    def _conflicting(self, act: Act) -> list[Place]:
-        """What others hold now of the same address."""
-        if not act.slot.open and not self._prefixes:
+    def _conflicting(self, action: AddressAction) -> list[EniSlot]:
+        """Return what other ENIs hold now of the same address."""
+        if not action.slot.open and not self._prefixes:
             return []  # as nearly always
         return [
-            (eni, slot) for slot in self._overlapping(act.slot) for eni in sorted(slot.open) if eni != act.eni
+            (eni, slot)
+            for slot in self._overlapping(action.slot)
+            for eni in sorted(slot.open)
+            if eni != action.eni
         ]
 
     def _latest_end(self, slot: Slot) -> datetime | None:
         return max((other.ended for other in self._overlapping(slot) if other.ended), default=None)
 
     def _overlapping(self, slot: Slot) -> list[Slot]:
-        """What cannot be held beside it: itself, and a prefix and the addresses inside it."""
+        """Return the slots that exclude one another with a slot: a prefix excludes all of its block."""
         return self._slots if slot in self._prefixes else [slot, *self._prefixes]
 
 
-def _precedence(act: Act) -> tuple[bool, bool, str]:
-    """The order in which addresses are taken within a second.
+def _observed(action: AddressAction) -> Bound:
+    return Bound(action.time, Basis.OBSERVED, action.event)
 
-    A call that shows an address comes after one that gives it, a theft after what there is to take.
-    """
-    return act.steals, act.verb is Verb.SHOW, act.event.key
+
+def _contest(time: datetime, slot: Slot, enis: set[str]) -> None:
+    """Mark the leases of ENIs of which any may have been the last of a second."""
+    for eni in enis:
+        lease = slot.open.get(eni) or slot.last.get(eni)
+        if lease is not None and lease.last_seen == time:
+            lease.contested = True
+            lease.rivals = tuple(sorted(enis - {eni}))

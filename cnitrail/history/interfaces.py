@@ -1,4 +1,4 @@
-"""What becomes of each interface and instance: creation, attachments, descriptions, the end."""
+"""The life of each interface and instance: creation, attachments, descriptions, deletion."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from cnitrail.history.kinds import cluster_tags, clusters_of_tags, interface_kind
 from cnitrail.model import (
     OPEN,
+    OWN_INTERFACE_EFFECTS,
     UNKNOWN,
     Actor,
     Attachment,
@@ -25,12 +26,9 @@ from cnitrail.model.callers import may_mark
 from cnitrail.model.history import ALIVE
 from cnitrail.timeclamp import LAST
 
-_OF_THE_NODE = (Effect.ASSIGN, Effect.UNASSIGN, Effect.CREATE)
-"""What a node does to its own interfaces only; it also deletes those that others left behind."""
-
 
 class _AttachmentDraft(Struct):
-    """An attachment while its story is being read."""
+    """An attachment under construction."""
 
     eni: str
     attachment: str | None
@@ -43,13 +41,13 @@ class _AttachmentDraft(Struct):
 
 
 class _Tags(Struct):
-    """Tags that name clusters, as they come to be written."""
+    """Cluster tags of one resource, and the clusters that they named at each time."""
 
     tags: dict[str, str] = field(default_factory=dict)
     tagged: list[Tagged] = field(default_factory=list)
 
     def write(self, tags: tuple[tuple[str, str], ...], time: datetime) -> None:
-        """Enter tags that a call wrote."""
+        """Add the tags that a call wrote."""
         named = cluster_tags(tags)
         if not named:
             return
@@ -59,7 +57,7 @@ class _Tags(Struct):
 
 
 class _InterfaceDraft(Struct):
-    """An interface while its story is being read."""
+    """An interface under construction."""
 
     eni: str
     account: str | None
@@ -74,17 +72,19 @@ class _InterfaceDraft(Struct):
     deleted: Bound = OPEN
     alive: datetime | None = None
     description: str | None = None
-    """The one that it was made with."""
+    """The description that it was created with."""
     mark: tuple[str, str] | None = None
     marked: datetime | None = None
     claimed: list[tuple[str, str, datetime]] = field(default_factory=list)
     tags: _Tags = field(default_factory=_Tags)
     attachments: list[_AttachmentDraft] = field(default_factory=list)
     callers: set[str] = field(default_factory=set)
-    """The instances that moved its addresses with their own role."""
+    """The instances whose own role assigned or released its addresses."""
 
 
 class _InstanceDraft(Struct):
+    """An instance under construction."""
+
     instance: str
     account: str | None
     region: str | None
@@ -99,14 +99,13 @@ class _InstanceDraft(Struct):
 
 
 class Registry:
-    """Reads events in order and keeps what they say of interfaces and instances.
+    """Interfaces and instances, built from events in order.
 
-    ``actors`` are who made each event, by its key, as far as the STS events tell; ``disputed`` the
+    ``actors`` are the callers by event key, as far as STS events identify them; ``disputed`` are the
     interfaces and instances whose owner is not certain.
 
-    ``deaths`` are the terminations that took an interface with them, by ENI: a logged
-    termination of the instance that it was attached to with deleteOnTermination.
-    ``associations`` give the (ENI, instance) behind an association id.
+    ``deaths`` are the terminations that deleted an interface, by ENI: the logged termination of the instance
+    that it was attached to with deleteOnTermination. ``associations`` are (ENI, instance) by association ID.
     """
 
     def __init__(self, actors: Mapping[str, Actor], disputed: AbstractSet[str] = frozenset()) -> None:
@@ -119,13 +118,13 @@ class Registry:
         self._attachments: dict[str, _AttachmentDraft] = {}
 
     def read(self, event: Event) -> None:
-        """Take in one event; failed calls change nothing."""
+        """Apply one event; failed calls change nothing."""
         if event.failure is not None:
             return
-        sure = not event.disputed and not event.damaged
+        is_sure = not event.disputed and not event.damaged
         for subject in event.subjects:
-            self._read_place(event, subject)
-            if sure:
+            self._read_properties(event, subject)
+            if is_sure:
                 self._read_life(event, subject)
             match event.effect:
                 case Effect.ASSIGN | Effect.UNASSIGN:  # as most are
@@ -146,14 +145,14 @@ class Registry:
                     self._terminate(event, subject)
 
     def interfaces(self) -> dict[str, Interface]:
-        """Every interface that an event names."""
+        """Return every interface that an event names, by ENI ID."""
         return {
             eni: _finished(interface, self.deaths.get(eni), self._inferred(interface), eni in self._disputed)
             for eni, interface in self._interfaces.items()
         }
 
     def instances(self) -> dict[str, Instance]:
-        """Every instance that an event names."""
+        """Return every instance that an event names, by ID."""
         return {
             name: Instance(
                 instance=name,
@@ -171,7 +170,7 @@ class Registry:
         }
 
     def enis_by_attachment(self) -> dict[str, str]:
-        """The ENI behind each attachment id that the evidence connects with one."""
+        """Return the ENI of each attachment ID, if the evidence connects the two."""
         return {name: attachment.eni for name, attachment in self._attachments.items()}
 
     def _interface(self, event: Event, eni: str) -> _InterfaceDraft:
@@ -186,8 +185,8 @@ class Registry:
             known = self._instances[name] = _InstanceDraft(name, event.account, event.region)
         return known
 
-    def _read_place(self, event: Event, subject: Subject) -> None:
-        """What any call may say: where an interface is, what it is, how it is described."""
+    def _read_properties(self, event: Event, subject: Subject) -> None:
+        """Apply what a call of any kind may say: VPC, subnet, types, tags, description."""
         if subject.instance is not None:
             instance = self._instance(event, subject.instance)
             instance.type = instance.type or subject.instance_type
@@ -207,27 +206,29 @@ class Registry:
             interface.tags.write(subject.tags, event.time)
 
     def _marked(self, event: Event, mark: tuple[str, str], interface: _InterfaceDraft) -> None:
-        """Enter the mark of the CNI: anybody may write one, and only its maker's counts, at creation."""
+        """Add a mark of the CNI: anybody can write one, so it counts only from its creator, at creation."""
         if event.effect is Effect.CREATE and may_mark(self._actors[event.key], mark[0]):
             interface.mark, interface.marked = mark, event.time
         else:
             interface.claimed.append((*mark, event.time))
 
     def _read_life(self, event: Event, subject: Subject) -> None:
-        """What a call shows to be there: it fails for an interface or an instance that is not."""
+        """Note which interfaces and instances a successful call shows to exist."""
         eni, effect = subject.eni, event.effect
-        if eni is None and (tie := subject.attachment or subject.association) is not None:
-            attachment = self._attachments.get(tie)
+        if eni is None and (name := subject.attachment or subject.association) is not None:
+            attachment = self._attachments.get(name)
             eni = attachment.eni if attachment is not None else None
         if eni is not None:
             self._interface(event, eni).alive = event.time
-        is_there = effect is not Effect.MODIFY and (
+        is_running = effect is not Effect.MODIFY and (
             effect is not Effect.TERMINATE or subject.previous_state in ALIVE
         )
-        if subject.instance is not None and is_there:
+        if subject.instance is not None and is_running:
             self._instance(event, subject.instance).alive = event.time
-        caller = self._actors[event.key].instance  # no sign of its life: its credentials outlive it by hours
-        if caller is not None and eni is not None and effect in _OF_THE_NODE:
+        caller = self._actors[
+            event.key
+        ].instance  # this does not show that it exists: its credentials outlive it by hours
+        if caller is not None and eni is not None and effect in OWN_INTERFACE_EFFECTS:
             self._interface(event, eni).callers.add(caller)
 
     def _launch(self, event: Event, subject: Subject) -> None:
@@ -266,7 +267,9 @@ class Registry:
         assert subject.eni is not None
         interface = self._interface(event, subject.eni)
         known = self._attachments.get(subject.attachment) if subject.attachment else None
-        if known is not None and known.end is not OPEN:  # what has ended does not begin: another one, at odds
+        if (
+            known is not None and known.end is not OPEN
+        ):  # an ended attachment does not start again: this is another one
             known = None
         attachment = known or _AttachmentDraft(subject.eni, subject.attachment)
         attachment.instance, attachment.how = instance.instance, how
@@ -284,12 +287,12 @@ class Registry:
             self._attachments[subject.attachment] = attachment
 
     def _attach_branch(self, event: Event, subject: Subject) -> None:
-        """A branch interface is on the instance that its trunk is on."""
+        """Attach a branch interface to the instance that its trunk is attached to."""
         assert subject.eni is not None
         assert subject.trunk is not None
         trunk, interface = self._interface(event, subject.trunk), self._interface(event, subject.eni)
         trunk.type, interface.type = trunk.type or "trunk", "branch"
-        carrier = next((each for each in reversed(trunk.attachments) if each.end is OPEN), None)
+        carrier = next((known for known in reversed(trunk.attachments) if known.end is OPEN), None)
         if subject.association is not None:
             instance = carrier.instance if carrier else None
             self.associations[subject.association] = (subject.eni, instance)
@@ -346,34 +349,34 @@ class Registry:
                 self.deaths.setdefault(attachment.eni, event)
 
     def _inferred(self, interface: _InterfaceDraft) -> list[_AttachmentDraft]:
-        """Where an interface was attached before the evidence begins: to the one node that called for it.
+        """Infer the attachment of an interface from before the evidence: to the only node that called on it.
 
-        A node calls for its own interfaces only (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s).
+        A node calls on its own interfaces only (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s).
         """
-        is_known = any(each.instance is not None for each in interface.attachments)
+        is_known = any(known.instance is not None for known in interface.attachments)
         if is_known or interface.created.event is not None or len(interface.callers) != 1:
             return []
         instance, how = next(iter(interface.callers)), "session"
-        known = interface.attachments or [_AttachmentDraft(interface.eni, None)]
-        for each in known:
-            each.instance, each.how = instance, how
+        attachments = interface.attachments or [_AttachmentDraft(interface.eni, None)]
+        for attachment in attachments:
+            attachment.instance, attachment.how = instance, how
         node = self._instances.get(instance)
         if node is None:
             node = self._instances[instance] = _InstanceDraft(instance, interface.account, interface.region)
-        last = known[-1]
+        last = attachments[-1]
         if last.end is OPEN and (over := _first_end(node.ended, interface.deleted)) is not None:
             last.end = Bound(over.time, Basis.IMPLIED, over.event)
-        return [] if interface.attachments else known
+        return [] if interface.attachments else attachments
 
 
 def _first_end(*bounds: Bound) -> Bound | None:
-    """The first of some ends that is known."""
-    known = [each for each in bounds if each.time is not None]
+    """Return the earliest bound that has a time; None if none has."""
+    known = [bound for bound in bounds if bound.time is not None]
     return min(known, key=lambda bound: bound.time or LAST, default=None)
 
 
 def _end_earlier(interface: _InterfaceDraft, newer: _AttachmentDraft, event: Event) -> None:
-    """An interface is on one instance at a time: a new attachment ends an open one."""
+    """End open attachments of an interface: it is on one instance at a time."""
     for attachment in interface.attachments:
         if attachment.end is OPEN and attachment is not newer:
             attachment.end = Bound(event.time, Basis.IMPLIED, event)
@@ -393,7 +396,7 @@ def _finished(
         subnet=interface.subnet,
         kind=interface_kind(
             launched_first=interface.launched_first,
-            born_marked=interface.mark is not None,
+            created_with_mark=interface.mark is not None,
             description=interface.description,
             interface_type=interface.type,
             requester=interface.requester,
@@ -409,15 +412,15 @@ def _finished(
         disputed_owner=disputed,
         attachments=tuple(
             Attachment(
-                eni=each.eni,
-                instance=each.instance,
-                device_index=each.device_index,
-                attachment=each.attachment,
-                start=each.start,
-                end=each.end,
-                how=each.how,
-                dies_with_instance=bool(each.dies_with_instance),
+                eni=attachment.eni,
+                instance=attachment.instance,
+                device_index=attachment.device_index,
+                attachment=attachment.attachment,
+                start=attachment.start,
+                end=attachment.end,
+                how=attachment.how,
+                dies_with_instance=bool(attachment.dies_with_instance),
             )
-            for each in [*interface.attachments, *inferred]
+            for attachment in [*interface.attachments, *inferred]
         ),
     )

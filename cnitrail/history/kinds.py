@@ -1,4 +1,4 @@
-"""What an interface is, and which cluster a tag names."""
+"""Kinds of interfaces, and the clusters that tags name."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ _OWNED_BY = "kubernetes.io/cluster/"
 
 
 _AWS_TAGS = ("aws:eks:cluster-name",)
-"""Those that AWS alone can write: the prefix ``aws:`` is reserved."""
+"""Cluster tags that only AWS can write: the prefix ``aws:`` is reserved."""
 
 _MAKERS = {
     "eks-control-plane": "eks",
@@ -55,7 +55,7 @@ _MAKERS = {
     "nat-gateway": "ec2",
     "vpc-endpoint": "ec2",
 }
-"""The service that makes interfaces of a kind, itself or with somebody's role."""
+"""The AWS service that creates interfaces of a kind, itself or with a customer's role."""
 
 _POD_ROLES = (ActorKind.INSTANCE_ROLE, ActorKind.IRSA, ActorKind.POD_IDENTITY, ActorKind.ASSUMED_ROLE)
 
@@ -63,22 +63,22 @@ _POD_ROLES = (ActorKind.INSTANCE_ROLE, ActorKind.IRSA, ActorKind.POD_IDENTITY, A
 def interface_kind(
     *,
     launched_first: bool,
-    born_marked: bool,
+    created_with_mark: bool,
     description: str | None,
     interface_type: str | None,
     requester: str | None,
     creator: Actor | None,
 ) -> str:
-    """What an interface is.
+    """Return the kind of an interface.
 
-    Its type is EC2's own word. Anybody may choose a description, so it counts only as the text that the
-    interface was made with, and only if that kind of caller makes such interfaces.
+    EC2 itself sets the interface type. Anybody can choose a description, so it counts only if the interface
+    was created with it, by a caller that creates such interfaces.
     """
     if launched_first:
         return "node-primary"
     if interface_type in _TYPES:
         return _TYPES[interface_type]
-    if born_marked:
+    if created_with_mark:
         return "cni"
     for kind, pattern in _DESCRIPTIONS:
         if re.match(pattern, description or "") and _makes(creator, kind, requester):
@@ -87,7 +87,7 @@ def interface_kind(
 
 
 def _makes(creator: Actor | None, kind: str, requester: str | None) -> bool:
-    """Whether a caller makes interfaces of a kind; EC2 names a ``requester`` only if a service manages it."""
+    """Return whether a caller creates interfaces of a kind; EC2 names a ``requester`` only of a service."""
     service = _MAKERS.get(kind)
     if service is None:
         return creator is not None and creator.kind in _POD_ROLES
@@ -95,7 +95,7 @@ def _makes(creator: Actor | None, kind: str, requester: str | None) -> bool:
 
 
 def _service_of(creator: Actor | None) -> str | None:
-    """The AWS service that made a call, itself or with somebody's role."""
+    """Return the AWS service that made a call, itself or with a customer's role; else None."""
     if creator is None:
         return None
     return creator.invoked_by or (creator.label if creator.kind is ActorKind.AWS_SERVICE else None)
@@ -107,14 +107,14 @@ def _kind_of_creator(creator: Actor | None) -> str | None:
 
 
 def cluster_tags(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Those tags that name an EKS cluster."""
+    """Return the tags that name an EKS cluster."""
     return {
         key: value for key, value in tags if (key in _CLUSTER_TAGS and value) or key.startswith(_OWNED_BY)
     }
 
 
 def clusters_of_tags(tags: Mapping[str, str]) -> tuple[tuple[str, ...], bool]:
-    """The EKS clusters that tags name, and whether AWS alone can have written that."""
+    """Return the EKS clusters that tags name, and whether only AWS can have written them."""
     by_aws = {tags[key] for key in _AWS_TAGS if tags.get(key)}
     if by_aws:
         return tuple(sorted(by_aws)), True
@@ -124,6 +124,6 @@ def clusters_of_tags(tags: Mapping[str, str]) -> tuple[tuple[str, ...], bool]:
 
 
 def cluster_of_tags(tags: Mapping[str, str]) -> str | None:
-    """The one EKS cluster that tags name; None if they name none, or several."""
+    """Return the EKS cluster that tags name; None if they name none, or several."""
     named, _ = clusters_of_tags(tags)
     return named[0] if len(named) == 1 else None

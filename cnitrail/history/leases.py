@@ -1,9 +1,8 @@
-"""Who held which address, as intervals that can be trusted.
+"""Who held which address, as leases.
 
-Holdings are keyed by (VPC, address): a VPC's id is unique, and within it one address is on one
-interface at a time. An interface whose VPC no event tells is a key of its own: it is never merged
-with another. Addresses and prefixes exclude each other inside one block (a /28, an IPv6 /80),
-so a block is rebuilt as one.
+Leases are folded by VPC and address: VPC IDs are unique, and within a VPC an address is on one ENI at a
+time. An ENI of unknown VPC is folded by itself and never merged with another. A prefix excludes the
+addresses inside it, so an address block (a /28, an IPv6 /80) is folded as one.
 """
 
 from collections import defaultdict
@@ -13,15 +12,18 @@ from itertools import chain
 from msgspec import Struct, field
 
 from cnitrail.history.draft import GroupKey, LeaseDraft, Slot
-from cnitrail.history.fold import WHOLE, Act, Fold, Verb
+from cnitrail.history.fold import Fold
+from cnitrail.history.seconds import WHOLE_ENI, ActionKind, AddressAction
 from cnitrail.history.unknown_vpc import doubt_across, shared_vpcs
 from cnitrail.model import (
+    Certainty,
     Effect,
     Event,
     Held,
     HoldingKind,
     Interface,
     Lease,
+    Subject,
     block_of,
     is_prefix,
     order_of,
@@ -37,73 +39,74 @@ _KINDS = {
     (6, False): HoldingKind.IPV6,
     (6, True): HoldingKind.IPV6_PREFIX,
 }
-"""What a release lets go: primary addresses cannot be released."""
+"""The kind of what a release names, by IP version and whether it is a prefix: EC2 releases no primary
+address."""
 
 
 def fold_holdings(
     events: Iterable[Event], interfaces: Mapping[str, Interface], deaths: Mapping[str, Event]
 ) -> tuple[tuple[Lease, ...], Holders]:
-    """Every lease, sorted by address and start; and the same by address, grouped by VPC.
+    """Return every lease, sorted by address and start; and the same by address, grouped by VPC.
 
-    ``deaths`` are the terminations that took an interface along, by ENI.
+    ``deaths`` are the terminations that deleted ENIs, by ENI.
     """
     leases: list[Lease] = []
     holders: Holders = {}
     shared = shared_vpcs(interfaces.values())
     for _, stories in sorted(_stories(events, interfaces, deaths).items()):
         folded = {
-            key: Fold(story.slots, interfaces, deaths).read(story.acts)
+            key: Fold(story.slots, interfaces, deaths).read(story.actions)
             for key, story in sorted(stories.items())
         }
         doubt_across(folded, interfaces, shared)
         by_held: dict[Held, list[tuple[Lease, ...]]] = defaultdict(list)
-        for key, slots in folded.items():
-            vpc = key[1] if key[0] else None
+        for (has_vpc, name), slots in folded.items():
+            vpc = name if has_vpc else None
             for slot in slots:
                 if slot.leases:
                     by_held[slot.held].append(tuple(_finished(lease, vpc) for lease in slot.leases))
         for held in sorted(by_held, key=order_of):
             holders[held] = tuple(by_held[held])
-            leases += sorted(chain.from_iterable(by_held[held]), key=_start)
+            leases += sorted(chain.from_iterable(by_held[held]), key=_start_order)
     return tuple(leases), holders
 
 
 class _Story(Struct):
-    """All that calls say of one block in one VPC."""
+    """What calls do to one address block in one VPC."""
 
     slots: list[Slot] = field(default_factory=list)
-    acts: list[Act] = field(default_factory=list)
+    actions: list[AddressAction] = field(default_factory=list)
 
 
 Blocks = dict[Block, dict[GroupKey, _Story]]
 
 
-class _Seats(dict[Held, tuple[list[Act], Slot]]):
-    """Where each address of a VPC stands, with the acts of its block."""
+class _SlotIndex(dict[Held, tuple[list[AddressAction], Slot]]):
+    """The slot of each address of a VPC, with the actions on its block."""
 
     def __init__(self, key: GroupKey, blocks: Blocks) -> None:
         self._key = key
         self._blocks = blocks
 
-    def __missing__(self, held: Held) -> tuple[list[Act], Slot]:
+    def __missing__(self, held: Held) -> tuple[list[AddressAction], Slot]:
         story = self._blocks[block_of(held)][self._key]
-        slot = Slot(held, _KINDS[held.version, is_prefix(held)])
+        slot = Slot(held=held, kind=_KINDS[held.version, is_prefix(held)])
         story.slots.append(slot)
-        self[held] = seat = story.acts, slot
-        return seat
+        self[held] = found = story.actions, slot
+        return found
 
 
 def _stories(
     events: Iterable[Event], interfaces: Mapping[str, Interface], deaths: Mapping[str, Event]
 ) -> Blocks:
+    """Return what calls do to each address block, by VPC."""
     blocks: Blocks = defaultdict(lambda: defaultdict(_Story))
-    seats_by_key: dict[GroupKey, _Seats] = {}
-    seats_by_eni: dict[str, _Seats] = {}
+    by_key: dict[GroupKey, _SlotIndex] = {}
+    by_eni: dict[str, _SlotIndex] = {}
     deletions: dict[str, Event] = {}
     for event in events:
         if event.failure is not None:
             continue
-        time = event.time
         for subject in event.subjects:
             eni = subject.eni
             if eni is None:
@@ -111,25 +114,40 @@ def _stories(
             if event.effect is Effect.DELETE:
                 deletions.setdefault(eni, event)
                 continue
-            seats = seats_by_eni.get(eni)
-            if seats is None:
+            index = by_eni.get(eni)
+            if index is None:
                 vpc = interfaces[eni].vpc
                 key = (False, eni) if vpc is None else (True, vpc)
-                seats = seats_by_eni[eni] = seats_by_key.setdefault(key, _Seats(key, blocks))
-            verb = Verb.SHOW if subject.existing else Verb.TAKE
-            for holding in subject.added:
-                acts, slot = seats[holding.held]
-                acts.append(Act(time, verb, eni, event, slot, holding.kind))
-            for held in subject.removed:
-                acts, slot = seats[held]
-                acts.append(Act(time, Verb.RELEASE, eni, event, slot, slot.kind))
+                index = by_eni[eni] = by_key.setdefault(key, _SlotIndex(key, blocks))
+            _add(index, event, subject, eni)
     for story in chain.from_iterable(stories.values() for stories in blocks.values()):
-        enis = {act.eni for act in story.acts}
-        for verb, ends in ((Verb.DELETE, deletions), (Verb.DIE, deaths)):
-            for eni in enis & ends.keys():
-                event = ends[eni]
-                story.acts.append(Act(event.time, verb, eni, event, WHOLE, WHOLE.kind))
+        enis = {action.eni for action in story.actions}
+        for kind, ends in ((ActionKind.DELETE_ENI, deletions), (ActionKind.TERMINATE, deaths)):
+            story.actions += (_on_eni(kind, eni, ends[eni]) for eni in enis & ends.keys())
     return blocks
+
+
+def _add(index: _SlotIndex, event: Event, subject: Subject, eni: str) -> None:
+    """Add what a call does to the addresses of an ENI."""
+    kind = ActionKind.SHOW if subject.existing else ActionKind.ASSIGN
+    for holding in subject.added:
+        actions, slot = index[holding.held]
+        actions.append(
+            AddressAction(time=event.time, action=kind, eni=eni, event=event, slot=slot, kind=holding.kind)
+        )
+    for held in subject.removed:
+        actions, slot = index[held]
+        actions.append(
+            AddressAction(
+                time=event.time, action=ActionKind.RELEASE, eni=eni, event=event, slot=slot, kind=slot.kind
+            )
+        )
+
+
+def _on_eni(kind: ActionKind, eni: str, event: Event) -> AddressAction:
+    return AddressAction(
+        time=event.time, action=kind, eni=eni, event=event, slot=WHOLE_ENI, kind=WHOLE_ENI.kind
+    )
 
 
 def _finished(lease: LeaseDraft, vpc: str | None) -> Lease:
@@ -140,18 +158,20 @@ def _finished(lease: LeaseDraft, vpc: str | None) -> Lease:
         vpc=vpc,
         start=lease.start,
         end=lease.end,
-        earliest=lease.earliest,
-        proven=lease.proven,
-        released=lease.released,
-        retaken=lease.retaken.time if lease.retaken else None,
-        doubt_from=lease.doubt_from,
-        contested=lease.contested,
-        rivals=lease.rivals if lease.contested or lease.settled else (),
-        settled=lease.settled,
+        certainty=Certainty(
+            earliest_start=lease.earliest_start,
+            last_seen=lease.last_seen,
+            released=lease.released,
+            assigned_again=lease.assigned_again.time if lease.assigned_again else None,
+            takeover_from=lease.takeover_from,
+            contested=lease.contested,
+            rivals=lease.rivals if lease.contested or lease.settled_at else (),
+            settled_at=lease.settled_at,
+        ),
     )
 
 
-def _start(lease: Lease) -> tuple[object, ...]:
-    """The order in which the leases of an address are shown."""
-    reach = lease.start.time or lease.earliest
+def _start_order(lease: Lease) -> tuple[object, ...]:
+    """Return the key that sorts the leases of an address as they are shown."""
+    reach = lease.possible_start()
     return reach is not None, reach, lease.vpc or "", lease.eni

@@ -1,4 +1,4 @@
-"""Order and repeats: the same events give the same history, however they arrive."""
+"""Order and duplicates: the same events give the same history, in whatever order they are read."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -20,8 +20,8 @@ from cnitrail.model import (
 
 Fact = TypeVar("Fact", bound=Event | IssuedSession)
 
-_MOST: Final = 100
-"""So many versions of one event are told apart; a file may hold a million."""
+_MAX_VERSIONS: Final = 100
+"""Versions of one event that are kept apart: a hostile file may hold a million."""
 
 _DISPUTED: Final = Actor(
     kind=ActorKind.UNKNOWN,
@@ -44,16 +44,16 @@ _DISPUTED: Final = Actor(
 
 
 class Dispute(Struct, frozen=True):
-    """Two records of one event that disagree; if ``proven``, the other one is as CloudTrail delivered it."""
+    """Two records of one event that disagree; if ``proven``, digests prove the other one."""
 
     key: str
-    place: Origin
+    origin: Origin
     other: Origin
     proven: bool
 
 
 class Ledger:
-    """Takes facts in any order, any number of times; gives them back once each, in order."""
+    """All facts: added in any order and any number of times, returned in order without duplicates."""
 
     def __init__(self) -> None:
         self._events = _FactVersions[Event]()
@@ -61,13 +61,13 @@ class Ledger:
         self._ordered: tuple[Event, ...] | None = None
 
     def __len__(self) -> int:
-        """The number of facts in it."""
+        """Return the number of facts."""
         return len(self._events) + len(self._sessions)
 
     def add(self, fact: Event | IssuedSession, *, proven: bool = False) -> bool:
-        """Enter a fact; False where it was known already (its origin is kept all the same).
+        """Add a fact; return False if it was known already (its origin is kept all the same).
 
-        Of several versions one that is ``proven`` counts, of these a correction.
+        Of several versions a ``proven`` one counts, and of these a correction.
         """
         self._ordered = None
         if isinstance(fact, Event):
@@ -75,81 +75,82 @@ class Ledger:
         return self._sessions.add(fact, proven)
 
     def events(self) -> tuple[Event, ...]:
-        """All events: by time, within a second cause before effect, then by event id.
+        """Return all events: by time, within a second cause before effect, then by event ID.
 
-        Of one that is disputed an actor is named only where all versions agree on it.
+        A disputed event has an actor only if all versions agree on it.
         """
         if self._ordered is None:
-            self._ordered = tuple(sorted(map(_event, self._events.valid()), key=_place))
+            self._ordered = tuple(sorted(map(_event, self._events.valid()), key=_event_order))
         return self._ordered
 
     def sessions(self) -> tuple[IssuedSession, ...]:
-        """All issued sessions, by time and event id; of one that is disputed, every version.
+        """Return all issued sessions, by time and event ID; of a disputed one, every version.
 
-        One that only a damaged file has may be altered, so it names nobody.
+        A session that only a damaged file has may be altered, so it is left out.
         """
         valid = self._sessions.valid()
         every = [session for versions in valid for session in versions if not session.damaged]
         return tuple(sorted(every, key=lambda session: (session.time, session.key)))
 
     def proven(self) -> frozenset[str]:
-        """The keys of the facts of which a record is proven."""
+        """Return the keys of the facts of which digests prove a record."""
         return self._events.proven() | self._sessions.proven()
 
     def disputes(self) -> list[Dispute]:
-        """The events of which records disagree, by where they stand."""
+        """Return the events whose records disagree, by origin."""
         found = [*self._events.disputes(), *self._sessions.disputes()]
-        return sorted(found, key=lambda dispute: (dispute.place, dispute.other))
+        return sorted(found, key=lambda dispute: (dispute.origin, dispute.other))
 
 
-def _place(event: Event) -> tuple[datetime, int, str]:
+def _event_order(event: Event) -> tuple[datetime, int, str]:
+    """Return the key that sorts events."""
     return event.time, EFFECT_ORDER[event.effect], event.event_id or event.key
 
 
 def _event(versions: list[Event]) -> Event:
-    """The event that versions tell which count alike."""
+    """Return one event for versions that count alike."""
     first, *others = sorted(versions, key=_is_of_another_account)
     if not others:
         return first
     agreed = all(other.actor == first.actor for other in others)
-    times = tuple(sorted(each.time for each in versions))
+    times = tuple(sorted(version.time for version in versions))
     return replace(first, disputed=times, actor=first.actor if agreed else _DISPUTED)
 
 
 def _is_of_another_account(event: Event) -> bool:
-    """Whether a record is of another account than its caller: of two that disagree, less likely."""
+    """Return whether a record is of another account than its caller: the less likely of two that disagree."""
     return event.account != event.actor.account
 
 
 class _Version(Struct, Generic[Fact]):
-    """What records say of an event, and the first of their places."""
+    """One version of an event, and the first place where it was found."""
 
     fact: Fact
-    place: Origin
+    origin: Origin
     proven: bool
 
-    def counts(self) -> tuple[bool, bool, bool]:
-        """The higher, the more it counts."""
+    def rank(self) -> tuple[bool, bool, bool]:
+        """Return a key: the version with the highest counts."""
         return self.proven, not self.fact.damaged, self.fact.corrects
 
 
 class _FactVersions(Generic[Fact]):
-    """Of each fact what was found first, every other version, and where any of them was found."""
+    """Each fact as it was first found, with every other version and all origins."""
 
     def __init__(self) -> None:
         self._first: dict[str, Fact] = {}
         self._proven: set[str] = set()
-        """Those whose first record is proven."""
+        """Keys of the facts whose first record is proven."""
         self._origins: dict[str, list[Origin]] = {}
-        """Of those that were found more than once; a file may repeat one a million times."""
+        """Origins of the facts that were found more than once; a file may repeat one a million times."""
         self._versions: dict[str, dict[Fact, _Version[Fact]]] = {}
-        """Of those that have several, each by its content."""
+        """Versions of the facts that have several, by content."""
 
     def __len__(self) -> int:
         return len(self._first)
 
     def add(self, fact: Fact, proven: bool) -> bool:
-        """Enter a version; False where the fact was known already."""
+        """Add a version; return False if the fact was known already."""
         key, first = fact.key, self._first.get(fact.key)
         if first is None:
             self._first[key] = fact
@@ -167,15 +168,19 @@ class _FactVersions(Generic[Fact]):
         return False
 
     def proven(self) -> frozenset[str]:
-        """The keys of those of which a version is proven."""
-        later = (key for key, each in self._versions.items() if any(one.proven for one in each.values()))
+        """Return the keys of the facts of which a version is proven."""
+        later = (
+            key
+            for key, versions in self._versions.items()
+            if any(version.proven for version in versions.values())
+        )
         return frozenset((*self._proven, *later))
 
     def valid(self) -> Iterator[list[Fact]]:
-        """Of every fact the versions that count alike, with all its origins: nearly always one."""
+        """Yield the versions of each fact that count alike, nearly always one, with all its origins."""
         for key, first in self._first.items():
             versions = self._versions.get(key)
-            facts = [each.fact for each in _counting(versions)] if versions else [first]
+            facts = [version.fact for version in _best(versions)] if versions else [first]
             origins = self._origins.get(key)
             if origins:
                 every = tuple(sorted(set(origins)))
@@ -183,40 +188,40 @@ class _FactVersions(Generic[Fact]):
             yield facts
 
     def disputes(self) -> Iterator[Dispute]:
-        """The facts of which records disagree that count alike, or with one that is proven."""
+        """Yield the facts whose best records disagree, or of which a record disagrees with a proven one."""
         for key, versions in self._versions.items():
-            best, *rivals = _counting(versions)
+            best, *rivals = _best(versions)
             for rival in rivals:
-                place, other_place = sorted((best.place, rival.place))
-                yield Dispute(key, place, other_place, proven=False)
+                origin, other_origin = sorted((best.origin, rival.origin))
+                yield Dispute(key, origin, other_origin, proven=False)
             for other in versions.values():
                 is_original = best.fact.corrects and not other.fact.corrects
                 if best.proven and not other.proven and not is_original and _differ(best.fact, other.fact):
-                    yield Dispute(key, other.place, best.place, proven=True)
+                    yield Dispute(key, other.origin, best.origin, proven=True)
 
 
 def _enter(versions: dict[Fact, _Version[Fact]], fact: Fact, proven: bool) -> None:
-    """Enter what one more record says, and where it stands."""
-    content, place = replace(fact, origins=()), min(fact.origins)
+    """Add the content of one more record, with its origin."""
+    content, origin = replace(fact, origins=()), min(fact.origins)
     known = versions.get(content)
     if known is not None:
-        known.place, known.proven = min(known.place, place), known.proven or proven
-    elif len(versions) < _MOST:
-        versions[content] = _Version(content, place, proven)
+        known.origin, known.proven = min(known.origin, origin), known.proven or proven
+    elif len(versions) < _MAX_VERSIONS:
+        versions[content] = _Version(content, origin, proven)
 
 
-def _counting(versions: dict[Fact, _Version[Fact]]) -> list[_Version[Fact]]:
-    """Those that count most, of which any two disagree; in an order that does not depend on theirs."""
-    most = max(each.counts() for each in versions.values())
-    counting: list[_Version[Fact]] = []
-    for each in sorted(versions.values(), key=lambda version: repr(version.fact)):
-        if each.counts() == most and all(_differ(each.fact, other.fact) for other in counting):
-            counting.append(each)
-    return counting
+def _best(versions: dict[Fact, _Version[Fact]]) -> list[_Version[Fact]]:
+    """Return the versions of the highest rank that disagree, in an order that does not depend on reading."""
+    highest = max(version.rank() for version in versions.values())
+    best: list[_Version[Fact]] = []
+    for version in sorted(versions.values(), key=lambda version: repr(version.fact)):
+        if version.rank() == highest and all(_differ(version.fact, other.fact) for other in best):
+            best.append(version)
+    return best
 
 
 def _differ(one: Fact, other: Fact) -> bool:
-    """Whether two versions disagree; an export may leave out where a call was made."""
+    """Return whether two versions disagree; an export may leave out the account or Region."""
     same = replace(
         other,
         account=one.account if other.account is None or one.account is None else other.account,

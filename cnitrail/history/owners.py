@@ -1,8 +1,8 @@
-"""Which account and Region an interface or instance belongs to: the one that made it.
+"""The account and Region that own an interface or instance: those that created it.
 
-EC2 takes calls on an interface from its owner's account in its own Region only
+EC2 accepts calls on an interface from its owner's account in its own Region only
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-eni.html). So records of another account or
-Region that name it move nothing, whatever they say.
+Region that name it change nothing, whatever they say.
 """
 
 from collections import Counter
@@ -12,14 +12,15 @@ from msgspec import Struct, field
 
 from cnitrail.model import AccountRegion, Effect, Event
 
-_MAKING = (Effect.CREATE, Effect.LAUNCH, Effect.ATTACH)
+_CREATING = (Effect.CREATE, Effect.LAUNCH, Effect.ATTACH)
 
 
 class Owners(Struct):
-    """Whose the interfaces and instances are that events name.
+    """Doubts about who owns what events name.
 
-    ``foreign`` are the events, by key, that name what belongs to another account or Region. ``disputed`` is
-    what several of them name, or make, so that the first of them may be the wrong one.
+    ``foreign`` are the keys of events that name an interface or instance of another account or Region.
+    ``disputed`` are the interfaces and instances that several accounts or Regions name, or create: the first
+    of them may not be the owner.
     """
 
     foreign: set[str] = field(default_factory=set)
@@ -27,52 +28,52 @@ class Owners(Struct):
 
 
 def owners_of(events: Iterable[Event]) -> Owners:
-    """Find out whose everything is; failed events prove nothing.
+    """Return the doubts about the owners of all that events name; failed events prove nothing.
 
-    What nobody is seen to make belongs to whoever calls most for it.
+    If no event shows who created something, it belongs to the account and Region with the most calls on it.
     """
-    owners, places = Owners(), dict[str, AccountRegion]()
-    worked = [event for event in events if event.failure is None]
-    for event in worked:
-        if event.effect in _MAKING:
-            owners.disputed.update(_enter(_made(event), event, places))
-    for event in worked:
+    doubts, owners = Owners(), dict[str, AccountRegion]()
+    succeeded = [event for event in events if event.failure is None]
+    for event in succeeded:
+        if event.effect in _CREATING:
+            doubts.disputed.update(_enter(_created(event), event, owners))
+    for event in succeeded:
         if event.effect is Effect.LAUNCH:
-            _enter(_launched_with(event, places), event, places)
-    made = frozenset(places)
-    strangers = [event for event in worked if _enter(_named(event), event, places)]
-    unsure = {name for event in strangers for name in _named(event)} - made
-    if unsure:
+            _enter(_launched_with(event, owners), event, owners)
+    created = frozenset(owners)
+    foreign = [event for event in succeeded if _enter(_named(event), event, owners)]
+    unclear = {name for event in foreign for name in _named(event)} - created
+    if unclear:
         calls = Counter(
             (name, (event.account, event.region))
-            for event in worked
-            for name in unsure.intersection(_named(event))
+            for event in succeeded
+            for name in unclear.intersection(_named(event))
         )
-        for (name, place), _ in reversed(calls.most_common()):
-            if not _agree(places[name], place):
-                owners.disputed.add(name)
-            places[name] = place
-    if strangers:
-        owners.foreign.update(event.key for event in worked if _enter(_named(event), event, places))
-    return owners
+        for (name, caller), _ in reversed(calls.most_common()):
+            if not _agree(owners[name], caller):
+                doubts.disputed.add(name)
+            owners[name] = caller
+    if foreign:
+        doubts.foreign.update(event.key for event in succeeded if _enter(_named(event), event, owners))
+    return doubts
 
 
-def _enter(names: Iterable[str], event: Event, places: dict[str, AccountRegion]) -> list[str]:
-    """Note who calls for things, if nobody else does; those that are somebody else's."""
-    place, others = (event.account, event.region), []
+def _enter(names: Iterable[str], event: Event, owners: dict[str, AccountRegion]) -> list[str]:
+    """Note the caller as the owner of what has none yet; return the names that have another owner."""
+    caller, others = (event.account, event.region), []
     for name in names:
-        known = places.setdefault(name, place)
-        if known == place:
+        known = owners.setdefault(name, caller)
+        if known == caller:
             continue
-        if _agree(known, place):
-            places[name] = known[0] or place[0], known[1] or place[1]
+        if _agree(known, caller):
+            owners[name] = known[0] or caller[0], known[1] or caller[1]
         else:
             others.append(name)
     return others
 
 
 def _named(event: Event) -> list[str]:
-    """The interfaces, instances and attachments that a call names."""
+    """Return the interfaces, instances and attachments that a call names."""
     return [
         name
         for subject in event.subjects
@@ -81,8 +82,8 @@ def _named(event: Event) -> list[str]:
     ]
 
 
-def _made(event: Event) -> Iterator[str]:
-    """What a call made."""
+def _created(event: Event) -> Iterator[str]:
+    """Yield the interfaces, instances and attachments that a call created."""
     for subject in event.subjects:
         if subject.attachment:
             yield subject.attachment
@@ -92,11 +93,12 @@ def _made(event: Event) -> Iterator[str]:
             yield subject.instance
 
 
-def _launched_with(event: Event, made: Mapping[str, AccountRegion]) -> list[str]:
-    """The interfaces from before the evidence that an instance was launched with, by whoever had them."""
-    return [each.eni for each in event.subjects if each.eni is not None and each.eni not in made]
+def _launched_with(event: Event, known: Mapping[str, AccountRegion]) -> list[str]:
+    """Return the interfaces from before the evidence that an instance was launched with."""
+    enis = (subject.eni for subject in event.subjects)
+    return [eni for eni in enis if eni is not None and eni not in known]
 
 
 def _agree(one: AccountRegion, other: AccountRegion) -> bool:
-    """Whether two may be the same; an export may leave out an account or a Region."""
-    return all(mine == theirs or None in (mine, theirs) for mine, theirs in zip(one, other, strict=True))
+    """Return whether two may be the same; an export may leave out an account or a Region."""
+    return all(this == that or None in (this, that) for this, that in zip(one, other, strict=True))

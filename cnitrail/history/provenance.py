@@ -1,22 +1,21 @@
-"""What proven records say is kept apart from what no digest vouches for.
+"""Records that digests prove are kept apart from records that they do not.
 
-A record that no digest vouches for may add something new; it never changes, and never joins into, what
-proven records say. So one that names anything that they speak of is set aside.
+A record that is not proven may add something new; it never changes, and is never joined with, what proven
+records say. So an unproven record is set aside if it names anything that a proven one names.
 """
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from itertools import chain
 
 from msgspec import Struct
 
-from cnitrail.model import Effect, Event, Held, IssuedSession, block_of, held_of
+from cnitrail.model import Effect, Event, IssuedSession, block_of
 
 
-class Separated(Struct, frozen=True):
+class Separated(Struct, frozen=True, kw_only=True):
     """The facts that make the history, and those that are set aside.
 
-    ``unproven`` are the interfaces that only unproven records speak of.
+    ``unproven`` are the interfaces that only unproven records name.
     """
 
     events: tuple[Event, ...]
@@ -29,21 +28,23 @@ class Separated(Struct, frozen=True):
 def separate(
     events: Iterable[Event], sessions: Iterable[IssuedSession], proven: AbstractSet[str]
 ) -> Separated:
-    """Tell apart what may make a history; ``proven`` are the keys of proven facts."""
+    """Return which facts make the history; ``proven`` are the keys of the facts that digests prove."""
     events, sessions = tuple(events), tuple(sessions)
-    spoken_of = _Spoken(
+    named = _ProvenNames(
         (event for event in events if event.key in proven),
         (session for session in sessions if session.key in proven),
     )
     kept: list[Event] = []
     set_aside: list[Event] = []
     for event in events:
-        is_kept = event.key in proven or not spoken_of.covers(event)
+        is_kept = event.key in proven or not named.covers(event)
         (kept if is_kept else set_aside).append(event)
-    sessions_aside = tuple(each for each in sessions if each.key not in proven and spoken_of.knows(each))
+    sessions_aside = tuple(
+        session for session in sessions if session.key not in proven and named.knows(session)
+    )
     return Separated(
         events=tuple(kept),
-        sessions=tuple(each for each in sessions if each not in sessions_aside),
+        sessions=tuple(session for session in sessions if session not in sessions_aside),
         set_aside=tuple(set_aside),
         sessions_aside=sessions_aside,
         unproven=frozenset(
@@ -56,8 +57,8 @@ def separate(
     )
 
 
-class _Spoken:
-    """What proven records speak of."""
+class _ProvenNames:
+    """Everything that proven records name."""
 
     def __init__(self, events: Iterable[Event], sessions: Iterable[IssuedSession]) -> None:
         self._names: set[object] = set()
@@ -70,27 +71,21 @@ class _Spoken:
             self._names.update(_credentials(session.access_key_id, session.role_arn, session.session))
 
     def covers(self, event: Event) -> bool:
-        """Whether an event is about something of it, or about what a trail records."""
+        """Return whether an event names any of it, or changes what a trail records."""
         return event.effect is Effect.RECORD or not self._names.isdisjoint(_names(event))
 
     def knows(self, session: IssuedSession) -> bool:
-        """Whether the credentials of a session are among it."""
-        named = _credentials(session.access_key_id, session.role_arn, session.session)
-        return not self._names.isdisjoint(named)
+        """Return whether the credentials of a session are among it."""
+        credentials = _credentials(session.access_key_id, session.role_arn, session.session)
+        return not self._names.isdisjoint(credentials)
 
 
 def _names(event: Event) -> Iterator[object]:
-    """The interfaces, instances, attachments and address blocks that a call names."""
+    """Yield the interfaces, instances, attachments and address blocks that a call names."""
     for subject in event.subjects:
         yield from filter(None, (subject.eni, subject.instance, subject.trunk))
         yield from filter(None, (subject.attachment, subject.association))
-        yield from map(block_of, _held(subject.requested_addresses))
-        for held in chain((holding.held for holding in subject.added), subject.removed):
-            yield block_of(held)
-
-
-def _held(texts: Iterable[str]) -> Iterator[Held]:
-    return (held for text in texts if (held := held_of(text)) is not None)
+        yield from map(block_of, subject.addresses())
 
 
 def _credentials(key: str | None, role: str | None, session: str | None) -> Iterator[object]:

@@ -1,7 +1,4 @@
-"""Calls that configure trails → the times in which EC2's write calls were not recorded.
-
-LookupEvents is no trail: AWS keeps its event history whatever becomes of trails.
-"""
+"""Calls that configure trails → the times in which EC2's write calls were not recorded."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -21,20 +18,17 @@ _TrailKey = tuple[str | None, str | None, str | None]
 """Account, home Region and name of a trail."""
 
 
-def unrecorded(events: Iterable[Event], *, looked_up: bool = False) -> list[Unrecorded]:
+def unrecorded(events: Iterable[Event]) -> list[Unrecorded]:
     """Return the times in which trails did not record all of EC2's write calls, by start.
 
     ``events`` are in the order of time. A trail whose creation is not among them is taken for the one that
     delivered the evidence. One that is created later is a second trail: to stop it takes nothing away from
-    the first, and to start it does not replace the first. What is known from LookupEvents alone counts only
-    if ``looked_up``: what that delivers is complete all the same.
+    the first, and to start it does not replace the first.
     """
     trails: dict[_TrailKey, _Recording] = {}
     for event in events:
         change = event.trail
         if change is None or change.change is TrailAction.BUCKET_CHANGED or event.failure is not None:
-            continue
-        if not looked_up and all(origin.source.startswith("lookup:") for origin in event.origins):
             continue
         key = _key(event, change)
         if key not in trails:
@@ -52,7 +46,7 @@ def without_foreign_buckets(events: tuple[Event, ...]) -> tuple[Event, ...]:
     if not any(map(_is_on_bucket, events)):
         return events
     known = set(_trail_buckets(events))
-    above = "".join(f"/{top}/" for top in {top for event in events for top in _tops(event)})
+    above = "".join(f"/{parent}/" for parent in {parent for event in events for parent in _parents(event)})
     return tuple(
         event
         for event in events
@@ -69,23 +63,23 @@ def _bucket(event: Event) -> str | None:
 
 
 def _trail_buckets(events: Iterable[Event]) -> Iterator[str | None]:
-    """The buckets that calls show to be trails'."""
+    """Yield the buckets that calls show to be a trail's."""
     for event in events:
         change = event.trail
         if change is not None and (change.delivers or change.change is not TrailAction.BUCKET_CHANGED):
             yield change.bucket
 
 
-def _tops(event: Event) -> Iterator[str]:
-    """What stands above a trail's folders, where an event was read: the bucket, and a prefix."""
+def _parents(event: Event) -> Iterator[str]:
+    """Yield the bucket and prefix above a trail's folders, for each place where an event was read."""
     for origin in event.origins:
-        top, found, _ = origin.source.partition(_FOLDER)
+        parent, found, _ = origin.source.partition(_FOLDER)
         if found:
-            yield top
+            yield parent
 
 
 def _key(event: Event, change: TrailChange) -> _TrailKey:
-    """Which trail a call is about: a mere name is of the account and Region of the call."""
+    """Return which trail a call is about; a name without ARN is of the account and Region of the call."""
     arn = _ARN.fullmatch(change.trail or "")
     if arn is not None:
         return arn["account"], arn["region"], arn["name"]
@@ -93,15 +87,15 @@ def _key(event: Event, change: TrailChange) -> _TrailKey:
 
 
 def _bounds(event: Event) -> tuple[datetime, datetime]:
-    """The earliest and the latest time of a call: records that disagree may name several."""
+    """Return the earliest and the latest time of a call: records that disagree may have several."""
     return min(event.disputed, default=event.time), max(event.disputed, default=event.time)
 
 
 class _Recording(Struct):
-    """One trail, followed through the calls that configure it.
+    """What one trail records, call by call.
 
-    ``gaps`` are all times in which it did not record everything, and ``open`` the last of each kind that
-    has not ended, by its place there.
+    ``gaps`` are all times in which it did not record everything, and ``open`` is the index of the one of
+    each kind that has not ended.
     """
 
     key: _TrailKey
@@ -112,7 +106,7 @@ class _Recording(Struct):
     gaps: list[Unrecorded] = field(default_factory=list)
 
     def read(self, event: Event, change: TrailChange) -> None:
-        """Take in what a call did to it."""
+        """Apply a call that configures the trail."""
         if change.organization is not None:
             self.organization = change.organization
         match change.change:
@@ -134,7 +128,7 @@ class _Recording(Struct):
                 self._cover(event, multi_region=change.multi_region)
 
     def _cover(self, event: Event, *, multi_region: bool) -> None:
-        """It records in all Regions from now on, or in its home Region alone."""
+        """From now on it records in all Regions, or only in its home Region."""
         if multi_region:
             self._end("regions", event)
         elif self.multi_region is not False:
@@ -150,7 +144,7 @@ class _Recording(Struct):
         partly: bool = False,
         unless_region: str | None = None,
     ) -> None:
-        """It stops recording, unless it did so before."""
+        """Start a gap, unless one of this kind is open."""
         if kind in self.open:
             return
         self.open[kind] = len(self.gaps)
@@ -170,17 +164,20 @@ class _Recording(Struct):
         )
 
     def _end(self, kind: str, event: Event) -> None:
-        """It records again: if both calls are of one second, nothing shows which came last."""
-        place = self.open.get(kind)
-        if place is None:
+        """End a gap, unless it started in the same second: then nothing shows which call came last.
+
+        The second of the call belongs to the gap, so it ends one second later.
+        """
+        index = self.open.get(kind)
+        if index is None:
             return
-        gap, (first, last) = self.gaps[place], _bounds(event)
+        gap, (first, last) = self.gaps[index], _bounds(event)
         if first > _bounds(gap.event)[1]:
-            self.gaps[place] = replace(gap, end=last + _SECOND, ended_by=event)
+            self.gaps[index] = replace(gap, end=last + _SECOND, ended_by=event)
             del self.open[kind]
 
     def _may_be_of_organization(self, event: Event) -> bool:
-        """Whether it may have recorded for other accounts, too."""
+        """Return whether it may also have recorded for other accounts."""
         if self.organization is not None:
             return self.organization
         in_folder = any(_ORGANIZATION.search(origin.source) for origin in event.origins)

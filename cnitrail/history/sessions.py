@@ -1,8 +1,8 @@
-"""Who stood behind a session: what other records add to an actor.
+"""Who is behind a session: what other records add to the caller of an event.
 
-The service account behind an IRSA or Pod Identity session stands only in the STS event that issued
-its credentials. It is joined by the access key; by role and session name, which callers choose, only for
-a call without a key; never by the name of a role, and never with an event later than the call.
+Only the STS event that issued the credentials of an IRSA or Pod Identity session names its service account.
+The two are joined by access key; by role and session name, which callers choose, only for a call without
+an access key; never by role name alone, and never with an event later than the call.
 """
 
 from collections import defaultdict
@@ -29,11 +29,11 @@ from cnitrail.model.callers import CNI_ACCOUNT, CNI_AGENT, ON_NODES, may_be_the_
 _PODS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
 
 _ROLE_DELIVERY_SINCE = 2021
-"""From this year on CloudTrail writes ec2RoleDelivery; before, no call shows that an instance made it."""
+"""CloudTrail has ec2RoleDelivery since this year; older calls do not show that an instance made them."""
 
 
 def identify_actors(events: Iterable[Event], sessions: Iterable[IssuedSession]) -> dict[str, Actor]:
-    """The actor of every event, by event key, with the session that STS had issued to it by then."""
+    """Return the caller of every event, by event key, with the session that STS had issued to it by then."""
     issued = _SessionIndex(sessions)
     known: dict[tuple[int, IssuedSession | None, str | None], Actor] = {}
     identified: dict[str, Actor] = {}
@@ -54,23 +54,23 @@ def complete_actors(
     instances: Mapping[str, Instance],
     witnesses: Iterable[Event],
 ) -> dict[str, Actor]:
-    """The identified actors with their cluster, and with the rule by which a call is the VPC CNI's.
+    """Return the identified callers with their cluster, and the rule by which a call is the VPC CNI's own.
 
-    ``witnesses`` are the events that may say something of the callers of others.
+    ``witnesses`` are the events that may complete the callers of other events.
     """
     witnesses = tuple(witnesses)
     clusters = _Clusters(_clusters_by_role(witnesses, identified, interfaces), instances)
-    makers = _makers(witnesses, identified)
+    creators = _creators(witnesses, identified)
     completed: dict[str, Actor] = {}
     for event in events:
         actor = clusters.complete(identified[event.key], event.time)
-        rule = ipamd_rule(event, actor, interfaces, makers)
+        rule = ipamd_rule(event, actor, interfaces, creators)
         completed[event.key] = replace(actor, ipamd=rule) if rule else actor
     return completed
 
 
 class _SessionIndex:
-    """Sessions by the credentials that they use."""
+    """Sessions by their credentials."""
 
     def __init__(self, sessions: Iterable[IssuedSession]) -> None:
         self._by_key: dict[str, set[IssuedSession]] = defaultdict(set)
@@ -82,22 +82,24 @@ class _SessionIndex:
                 self._by_name[session.role_arn, session.session].add(session)
 
     def behind(self, actor: Actor, time: datetime) -> IssuedSession | None:
-        """The session of a service account; None if none is known by then, or if they disagree."""
-        found = [each for each in self._of(actor) if each.time <= time and _may_be_behind(each, actor)]
+        """Return the session behind a caller; None if no event shows one by then, or if several disagree."""
+        found = [
+            session for session in self._of(actor) if session.time <= time and _may_be_behind(session, actor)
+        ]
         if not found:
             return None
-        agree = {(each.service_account, each.cluster, each.pod_identity) for each in found}
-        return min(found, key=_order) if len(agree) == 1 else None
+        named = {(session.service_account, session.cluster, session.pod_identity) for session in found}
+        return min(found, key=_session_order) if len(named) == 1 else None
 
     def assumer_of(self, actor: Actor, time: datetime) -> str | None:
-        """Who opened the session with AssumeRole; of the two accounts' records the one with an ARN counts."""
+        """Return who opened the session with AssumeRole; an ARN counts more than another account's label."""
         found = {
-            each.assumer
-            for each in self._by_key.get(actor.access_key_id or "", ())
-            if each.assumer is not None and each.time <= time
+            session.assumer
+            for session in self._by_key.get(actor.access_key_id or "", ())
+            if session.assumer is not None and session.time <= time
         }
-        named = {each for each in found if each.startswith("arn:")} or found
-        return named.pop() if len(named) == 1 else None
+        assumers = {assumer for assumer in found if assumer.startswith("arn:")} or found
+        return assumers.pop() if len(assumers) == 1 else None
 
     def _of(self, actor: Actor) -> Iterable[IssuedSession]:
         if actor.access_key_id:
@@ -105,12 +107,12 @@ class _SessionIndex:
         return self._by_name.get((actor.role_arn or "", actor.session or ""), ())
 
 
-def _order(session: IssuedSession) -> tuple[datetime, str]:
+def _session_order(session: IssuedSession) -> tuple[datetime, str]:
     return session.time, session.key
 
 
 def _may_be_behind(session: IssuedSession, actor: Actor) -> bool:
-    """Whether a session can be a call's, by what AWS writes into both."""
+    """Return whether a session can be the one of a call, by what AWS writes into both."""
     if session.assumer is not None:
         return False
     if session.pod_identity:
@@ -158,7 +160,7 @@ class _Clusters:
         self._completed: dict[tuple[int, Tagged | str], Actor] = {}
 
     def complete(self, actor: Actor, time: datetime) -> Actor:
-        """The actor with the cluster that tags name at the time of a call, unless an STS event names it."""
+        """Return the caller with its cluster at the time of a call: by STS event, else by tags."""
         if actor.basis.cluster == "sts-event":
             return actor
         instance = self._instances.get(actor.instance or "")
@@ -172,7 +174,7 @@ class _Clusters:
 
 
 def _in_cluster(actor: Actor, tagged: Tagged | str) -> Actor:
-    """An actor in the one cluster that tags name; in none if they name several."""
+    """Return the caller with the cluster that tags name; without one if they name several."""
     if isinstance(tagged, str):
         name: str | None = tagged
         strength: Strength | None = Strength.CLAIMED
@@ -191,7 +193,7 @@ def _in_cluster(actor: Actor, tagged: Tagged | str) -> Actor:
 def _clusters_by_role(
     events: Iterable[Event], identified: Mapping[str, Actor], interfaces: Mapping[str, Interface]
 ) -> dict[str, str]:
-    """The cluster of a service account's role, from the tags that it puts on the ENIs it makes."""
+    """Return the cluster of each service account's role, from the tags on the ENIs that it creates."""
     named: dict[str, set[str]] = defaultdict(set)
     for event in events:
         actor = identified[event.key]
@@ -200,12 +202,12 @@ def _clusters_by_role(
         for subject in event.subjects:
             interface = interfaces.get(subject.eni or "")
             if interface is not None:
-                named[actor.role_arn].update(*(each.clusters for each in interface.tagged[:1]))
+                named[actor.role_arn].update(*(tagged.clusters for tagged in interface.tagged[:1]))
     return {role: clusters.pop() for role, clusters in named.items() if len(clusters) == 1}
 
 
-def _makers(events: Iterable[Event], identified: Mapping[str, Actor]) -> dict[str, str]:
-    """The ARN of the role that made each interface."""
+def _creators(events: Iterable[Event], identified: Mapping[str, Actor]) -> dict[str, str]:
+    """Return the ARN of the role that created each interface."""
     return {
         subject.eni: role_arn
         for event in events
@@ -216,35 +218,35 @@ def _makers(events: Iterable[Event], identified: Mapping[str, Actor]) -> dict[st
 
 
 def ipamd_rule(
-    event: Event, actor: Actor, interfaces: Mapping[str, Interface], makers: Mapping[str, str]
+    event: Event, actor: Actor, interfaces: Mapping[str, Interface], creators: Mapping[str, str]
 ) -> str | None:
-    """By which rule a call is the VPC CNI's own; None if none fires.
+    """Return the rule by which a call is the VPC CNI's own; None if no rule applies.
 
     The CNI never names the addresses that it wants and never takes them from another interface
-    (amazon-vpc-cni-k8s, pkg/awsutils/awsutils.go), so a call that does is somebody else's,
-    whatever its user agent says.
+    (amazon-vpc-cni-k8s, pkg/awsutils/awsutils.go), so a call that does is not the CNI's, whatever its user
+    agent says.
     """
     if not may_be_the_cni(actor) or _names_addresses(event):
         return None
     if actor.service_account == CNI_ACCOUNT:
         return "user-agent" if actor.agent.name == CNI_AGENT else "sts-event"
-    lineage = any(_of_cni_lineage(event, actor, subject, interfaces, makers) for subject in event.subjects)
-    if actor.agent.name == CNI_AGENT and (lineage or _vouched_for(event, actor)):
+    lineage = any(_of_cni_lineage(event, actor, subject, interfaces, creators) for subject in event.subjects)
+    if actor.agent.name == CNI_AGENT and (lineage or _is_from_a_node(event, actor)):
         return "user-agent"
     return "eni-lineage" if lineage else None
 
 
 def _names_addresses(event: Event) -> bool:
-    """Whether a call assigns addresses by name, or takes them from others: the CNI never does."""
+    """Return whether a call assigns addresses by name, or takes them from others: the CNI never does."""
     return event.effect is Effect.ASSIGN and any(
         subject.requested_addresses or subject.reassign for subject in event.subjects
     )
 
 
-def _vouched_for(event: Event, actor: Actor) -> bool:
-    """Whether a user agent's claim is made with credentials that are a node's or a pod's.
+def _is_from_a_node(event: Event, actor: Actor) -> bool:
+    """Return whether a call was made with the credentials of a node or a pod.
 
-    Of a node's own credentials calls before 2021 show no more than a session of the instance's name.
+    Before 2021, calls with a node's own credentials show only a session with the instance's name.
     """
     if actor.kind in ON_NODES:
         return True
@@ -256,22 +258,22 @@ def _of_cni_lineage(
     actor: Actor,
     subject: Subject,
     interfaces: Mapping[str, Interface],
-    makers: Mapping[str, str],
+    creators: Mapping[str, str],
 ) -> bool:
-    """Whether the interface was made with the CNI's own description, and the caller may work on it.
+    """Return whether the interface was created with the CNI's description, by a caller like this one.
 
-    A role session that is not proven to be a node's or a pod's has to have the role that made it.
+    A role session that AWS does not show to be a node's or a pod's must be of the role that created it.
     """
-    proven = actor.kind in ON_NODES
+    is_on_node = actor.kind in ON_NODES
     if event.effect is Effect.CREATE:
-        mark = subject.mark if proven and _is_for_itself(actor, subject.mark) else None
+        mark = subject.mark if is_on_node and _is_for_itself(actor, subject.mark) else None
     else:
         interface = interfaces.get(subject.eni or "")
-        same_role = proven or makers.get(subject.eni or "") == actor.role_arn
+        same_role = is_on_node or creators.get(subject.eni or "") == actor.role_arn
         mark = interface.mark_at(event.time) if interface is not None and same_role else None
     return mark is not None and mark[1] == "description"
 
 
 def _is_for_itself(actor: Actor, mark: tuple[str, str] | None) -> bool:
-    """Whether a node's own role makes an interface for that node, as the CNI does."""
+    """Return whether a node's own role creates an interface for that node, as the CNI does."""
     return mark is not None and actor.instance in (None, mark[0])
