@@ -1,4 +1,4 @@
-"""The names that CloudTrail gives, wherever a file lies."""
+"""CloudTrail's names of files, in any folder."""
 
 from datetime import UTC, datetime
 
@@ -12,21 +12,26 @@ FOLDERS = ("", "/copy/", "./", "copy/x_y/", "C:\\copy\\", "\\\\server\\share\\",
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_log_file_is_known_by_its_name_behind_either_separator(folder: str) -> None:
+def test_a_log_file_is_recognized_by_its_name_after_either_separator(folder: str) -> None:
     delivered = datetime(2025, 3, 4, 14, 1, tzinfo=UTC)
     assert log_name(folder + LOG) == LogName("111111111111", "eu-west-1", delivered)
 
 
 @pytest.mark.parametrize("folder", FOLDERS[:-1])
-def test_a_digest_is_known_by_its_name_behind_either_separator(folder: str) -> None:
+def test_a_digest_is_recognized_by_its_name_after_either_separator(folder: str) -> None:
     ended = datetime(2025, 3, 4, 14, 1, 31, tzinfo=UTC)
     assert digest_name(folder + DIGEST) == DigestName(
-        "111111111111", "eu-west-1", "audit", "eu-west-1", ended, backfill=False
+        account="111111111111",
+        region="eu-west-1",
+        trail="audit",
+        home_region="eu-west-1",
+        ended=ended,
+        backfill=False,
     )
 
 
 @pytest.mark.parametrize("separator", ["/", "\\"])
-def test_what_lies_in_a_folder_that_is_named_as_a_file_is_not_that_file(separator: str) -> None:
+def test_a_file_in_a_folder_with_the_name_of_a_log_file_is_not_one(separator: str) -> None:
     assert log_name(f"{LOG}{separator}notes.txt") is None
     assert digest_name(f"{DIGEST}{separator}notes.json.gz") is None
 
@@ -40,5 +45,5 @@ def test_what_lies_in_a_folder_that_is_named_as_a_file_is_not_that_file(separato
         ("copy\\logs\\111111111111\\CloudTrail\\", ""),
     ],
 )
-def test_a_trails_folder_is_seen_in_a_path(path: str, top: str) -> None:
+def test_the_folder_of_a_trail_is_recognized_in_a_path(path: str, top: str) -> None:
     assert top_of(path) == top

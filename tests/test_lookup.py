@@ -1,4 +1,4 @@
-"""The LookupEvents source, against a server that speaks CloudTrail's protocol on loopback."""
+"""The LookupEvents source, against a loopback server with CloudTrail's protocol."""
 
 import json
 import subprocess
@@ -29,24 +29,25 @@ from trail import Noise, Trail
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.timeline import timeline
 from cnitrail.decode import MARKERS, NAMES, decode
+from cnitrail.decode.lookup_hints import LOOKUP_HINTS
 from cnitrail.errors import SourceError
 from cnitrail.history import Ledger, build
 from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, Document, Note, Scope, Skipped, TimelineEntry
 from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import lookup
 from cnitrail.sources.lookup import LookupSource
-from cnitrail.sources.rate_limit import Pace
+from cnitrail.sources.rate_limit import RateLimiter
 
 REGION = "eu-west-1"
 ACCOUNT = "111111111111"
 IRONMAN = "i-03846c730abe852f4"
 NODE = "i-0123456789abcdef0"
-LOADER = botocore.loaders.create_loader()  # it takes longer than all that is tested here
+LOADER = botocore.loaders.create_loader()  # later than any time in these tests
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 class FastClock:
-    """A clock on which waiting takes no time."""
+    """A clock whose waits return at once."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -59,7 +60,7 @@ class FastClock:
 
 
 class Reading:
-    """Everything that a source delivers, read to its end."""
+    """Everything that a source delivers."""
 
     def __init__(self, scope: Scope, trail: CloudTrail) -> None:
         self.documents: dict[str, bytes] = {}
@@ -87,17 +88,17 @@ class Reading:
         self.calls = trail.calls[before:]
 
     def entries(self, **wanted: Any) -> list[TimelineEntry]:
-        """The timeline that follows, without where each entry was found."""
+        """The timeline of these records, without the origins of its entries."""
         history = build(self.ledger.events(), self.ledger.sessions())
         return [replace(entry, origins=()) for entry in timeline(history, Filter(**wanted))]
 
     @property
-    def told(self) -> str:
+    def notes_text(self) -> str:
         return "\n".join(note.text for note in self.notes)
 
 
 def scope(**fields: object) -> Scope:
-    return replace(Scope(regions=(REGION,), event_names=NAMES), **fields)
+    return replace(Scope(regions=(REGION,), event_names=NAMES, lookup_hints=LOOKUP_HINTS), **fields)
 
 
 @contextmanager
@@ -110,7 +111,7 @@ def served(trail: CloudTrail) -> Iterator[CloudTrail]:
 
 @pytest.fixture(autouse=True)
 def dummy_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials of nobody; and botocore's own waits take no time."""
+    """Made-up credentials, and no waits in botocore."""
     for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
@@ -137,7 +138,7 @@ PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.{REGION}.amazonaws.co
 
 
 def node_with_four_enis() -> list[Record]:
-    """A node with its first interface and three more, of which it gives one back."""
+    """A node with its first ENI and three more, one of which it releases."""
     trail = Trail("four", ACCOUNT, REGION, "2026-05-04", "1.11")
     subnet = Subnet("subnet-0aa", "vpc-0aa", ACCOUNT, f"{REGION}a", "sg-0aa", "euw1-az1")
     irsa = Irsa(Role(ACCOUNT, "cni"), PROVIDER, CNI_1_21, sdk_of(CNI_1_21), "192.0.2.9")
@@ -160,7 +161,7 @@ def node_with_four_enis() -> list[Record]:
 
 
 def other_nodes(count: int) -> Iterator[Record]:
-    """Interface events of other nodes, over 60 days."""
+    """ENI events of other nodes, over 60 days."""
     names = (
         ("AssignPrivateIpAddresses",) * 6 + ("UnassignPrivateIpAddresses",) * 3 + ("DeleteNetworkInterface",)
     )
@@ -190,11 +191,9 @@ def other_nodes(count: int) -> Iterator[Record]:
 
 
 class TestPlan:
-    """What is asked, and what is left unasked."""
+    """Which lookups are made, and which are not."""
 
-    def test_a_node_with_four_interfaces_takes_fifteen_calls_where_a_scan_takes_two_thousand(
-        self, account: CloudTrail
-    ) -> None:
+    def test_a_node_with_four_enis_takes_15_calls_and_a_scan_2000(self, account: CloudTrail) -> None:
         account.add(node_with_four_enis())
         account.add(other_nodes(100_000))
         reading = Reading(scope(instances=(NODE,)), account)
@@ -207,7 +206,7 @@ class TestPlan:
             "eni-0f3",
         }
 
-    def test_it_gives_the_answer_of_the_scan(self, account: CloudTrail) -> None:
+    def test_a_lookup_gives_the_same_answer_as_a_scan(self, account: CloudTrail) -> None:
         account.add(node_with_four_enis())
         account.add(other_nodes(1000))
         by_resource, by_name = Reading(scope(instances=(NODE,)), account), Reading(scope(), account)
@@ -217,7 +216,9 @@ class TestPlan:
         assert answer == by_name.entries(instance=(NODE,))
 
     @pytest.mark.parametrize("story", sorted(STORIES.keys() - {"stolen-address"}))
-    def test_every_story_reads_the_same_by_resource_as_by_name(self, story: str, account: CloudTrail) -> None:
+    def test_every_story_is_the_same_by_resource_and_by_event_name(
+        self, story: str, account: CloudTrail
+    ) -> None:
         account.add(records(story))
         regions = tuple({record["awsRegion"] for record in records(story)})
         by_name = Reading(scope(regions=regions), account)
@@ -227,12 +228,12 @@ class TestPlan:
             wanted = {"instance": (instance,)}
             assert by_resource.entries(**wanted) == by_name.entries(**wanted), instance
 
-    def test_only_by_address_is_it_seen_who_took_one_from_whom(self, account: CloudTrail) -> None:
+    def test_only_a_lookup_by_address_shows_reassignments_between_enis(self, account: CloudTrail) -> None:
         account.add(records("stolen-address"))
         loser, address = "eni-0a72f4d6c8e1b3950", ip_network("10.60.12.50")
         by_resource = Reading(scope(enis=(loser,)), account)
         assert not any(entry.moved for entry in by_resource.entries())
-        assert "not show which other interface an address was taken from, or taken by" in by_resource.told
+        assert "addresses reassigned to or from other ENIs" in by_resource.notes_text
         by_address = Reading(scope(addresses=(address,)), account)
         assert [moved.from_eni for entry in by_address.entries() for moved in entry.moved] == [loser]
 
@@ -244,15 +245,17 @@ class TestPlan:
             tuple(name for name in NAMES if name not in ("RunInstances", "AttachNetworkInterface")),
         ],
     )
-    def test_what_is_not_found_by_resource_is_read_by_name(self, unindexed: tuple[str, ...]) -> None:
+    def test_events_that_are_not_indexed_by_resource_are_read_by_name(
+        self, unindexed: tuple[str, ...]
+    ) -> None:
         with served(CloudTrail(unindexed=unindexed)) as account:
             account.add(records("ironman"))
             by_resource, by_name = Reading(scope(instances=(IRONMAN,)), account), Reading(scope(), account)
         wanted = {"instance": (IRONMAN,)}
         assert by_resource.entries(**wanted) == by_name.entries(**wanted)
-        assert "UnassignPrivateIpAddresses" not in unindexed or "UnassignPriv" in by_resource.told
+        assert "UnassignPrivateIpAddresses" not in unindexed or "UnassignPriv" in by_resource.notes_text
 
-    def test_an_interface_is_followed_to_its_instance_and_no_further(self, account: CloudTrail) -> None:
+    def test_an_eni_is_followed_to_its_instance_and_no_further(self, account: CloudTrail) -> None:
         account.add(records("ironman"))
         second = "eni-0bbea279695112970"
         reading = Reading(scope(enis=(second,)), account)
@@ -260,7 +263,7 @@ class TestPlan:
         assert asked == {second, IRONMAN, "eni-attach-0d7e21b6c3f849a05"}
         assert reading.entries(eni=(second,)) == Reading(scope(), account).entries(eni=(second,))
 
-    def test_an_address_is_looked_for_by_name_and_its_interfaces_are_followed_back(
+    def test_an_address_is_looked_up_by_event_name_and_its_enis_are_followed_back(
         self, account: CloudTrail
     ) -> None:
         account.add(records("ironman"))
@@ -271,14 +274,12 @@ class TestPlan:
         assert found == Reading(scope(), account).entries(**wanted)
         assert [entry.instance for entry in found] == [IRONMAN, IRONMAN]
 
-    def test_of_a_launch_of_many_only_the_instance_asked_for_is_followed(self, account: CloudTrail) -> None:
+    def test_only_the_requested_instance_of_a_launch_is_followed(self, account: CloudTrail) -> None:
         account.add(records("stolen-address"))
         reading = Reading(scope(instances=("i-0b6d2f8e4a1c97350",)), account)
         assert "eni-0a72f4d6c8e1b3950" not in {call.value for call in reading.calls}
 
-    def test_of_a_node_that_calls_much_only_the_newest_calls_are_read_and_it_says_so(
-        self, account: CloudTrail
-    ) -> None:
+    def test_a_node_with_many_calls_is_read_only_in_part_with_a_note(self, account: CloudTrail) -> None:
         node = "i-0e2a6d9b4f8c13570"
         story = records("pod-identity-and-node-role")
         identity = next(
@@ -287,16 +288,16 @@ class TestPlan:
             if record["userIdentity"].get("principalId", "").endswith(f":{node}")
         )
         chatter = [
-            {**each, "userIdentity": identity, "eventName": "UpdateInstanceInformation", "readOnly": True}
-            for each in other_nodes(1100)
+            {**event, "userIdentity": identity, "eventName": "UpdateInstanceInformation", "readOnly": True}
+            for event in other_nodes(1100)
         ]
         account.add(story)
-        account.add({**each, "awsRegion": "ap-northeast-1"} for each in chatter)
+        account.add({**event, "awsRegion": "ap-northeast-1"} for event in chatter)
         reading = Reading(scope(instances=(node,), regions=("ap-northeast-1",)), account)
         assert sum(call.attribute == "Username" for call in reading.calls) == 20
-        assert f"Username={node}: only the newest 1,000 of its own calls were read" in reading.told
+        assert f"Username={node}: only its newest 1,000 calls were read" in reading.notes_text
 
-    def test_what_trails_record_is_asked_only_if_nothing_is_named(self, account: CloudTrail) -> None:
+    def test_trail_changes_are_looked_up_only_without_a_filter(self, account: CloudTrail) -> None:
         account.add(records("ironman"))
         asked = Reading(scope(), account).calls
         named = Reading(scope(instances=(IRONMAN,)), account).calls
@@ -305,15 +306,13 @@ class TestPlan:
         assert of_trails <= {call.value for call in asked}
         assert of_trails.isdisjoint(call.value for call in (*named, *address))
 
-    def test_it_says_how_it_asked_and_what_that_cannot_show(self, account: CloudTrail) -> None:
+    def test_the_notes_state_the_lookups_and_their_limits(self, account: CloudTrail) -> None:
         account.add(records("ironman"))
-        told = Reading(scope(instances=(IRONMAN,)), account).told
-        assert "asked by resource for 1 instance, 2 interfaces and 2 attachments" in told
-        assert "not show which other interface an address was taken from, or taken by" in told
+        notes = Reading(scope(instances=(IRONMAN,)), account).notes_text
+        assert "looked up 5 resources (1 instance, 2 ENIs, 2 attachments)" in notes
+        assert "addresses reassigned to or from other ENIs" in notes
 
-    def test_every_page_is_an_origin_that_tells_account_region_and_question(
-        self, account: CloudTrail
-    ) -> None:
+    def test_the_origin_of_every_page_names_account_region_and_lookup(self, account: CloudTrail) -> None:
         account.add(records("ironman"))
         reading = Reading(scope(instances=(IRONMAN,)), account)
         assert f"lookup:{ACCOUNT}/{REGION}/ResourceName={IRONMAN}/page-1" in reading.documents
@@ -323,7 +322,7 @@ class TestPlan:
             f"lookup:{ACCOUNT}/{REGION}/EventName=AssumeRoleWithWebIdentity@2022-10-05T15:21:17Z/page-1",
         ]
 
-    def test_records_are_delivered_as_they_came(self, account: CloudTrail) -> None:
+    def test_records_are_delivered_unchanged(self, account: CloudTrail) -> None:
         account.add(records("hostile"))
         reading = Reading(scope(regions=("eu-west-3",)), account)
         came = {
@@ -331,22 +330,22 @@ class TestPlan:
             for text in reading.documents.values()
             for event in json.loads(text)["Events"]
         }
-        sent = {json.dumps(each, separators=(",", ":")) for each in records("hostile")}
+        sent = {json.dumps(record, separators=(",", ":")) for record in records("hostile")}
         assert came
         assert came <= sent
 
 
 class TestPace:
-    """Two calls a second in each Region."""
+    """Two calls per second in every Region."""
 
-    def test_two_calls_a_second_are_used_and_never_exceeded_by_more_than_a_burst(self) -> None:
+    def test_two_calls_per_second_are_used_and_exceeded_by_no_more_than_a_burst(self) -> None:
         clock = FastClock()
-        pace = Pace(per_second=2, burst=2, clock=clock)
+        limiter = RateLimiter(per_second=2, burst=2, clock=clock)
         times = []
         for number in range(400):
-            pace.wait()
+            limiter.wait()
             times.append(clock.now())
-            clock.time += 0.9 if number % 20 == 0 else 0.1  # an answer takes its time, some longer
+            clock.time += 0.9 if number % 20 == 0 else 0.1  # an answer takes a while, and some take longer
         assert len(times) / times[-1] >= 2 * 0.95
         for start in range(len(times)):
             for end in range(start, len(times)):
@@ -356,7 +355,7 @@ class TestPace:
         account.add(other_nodes(1500))
         clock = FastClock()
         source = LookupSource("lookup:", scope(endpoint_url=account.url), clock)
-        assert sum(isinstance(each, Document) for each in source.documents()) == len(account.calls)
+        assert sum(isinstance(item, Document) for item in source.documents()) == len(account.calls)
         assert 1.9 <= len(account.calls) / clock.time <= 2.1
 
     def test_each_region_has_its_own(self, account: CloudTrail) -> None:
@@ -365,34 +364,34 @@ class TestPace:
         assert {call.region for call in reading.calls} == {"eu-west-1", "us-east-1"}
         assert reading.entries() == Reading(scope(), account).entries()
 
-    def test_a_long_scan_says_beforehand_how_long_it_will_take(self, account: CloudTrail) -> None:
+    def test_a_long_scan_states_beforehand_how_long_it_will_take(self, account: CloudTrail) -> None:
         account.add(other_nodes(5_000))
         reading = Reading(scope(since=TODAY - timedelta(days=61), max_calls=40), account)
         expected = [note.documents for note in reading.notes if note.documents]
-        assert "it will end after 40 (--max-calls)" in reading.told
-        assert "about 100 calls, 1 min at 2 a second" in reading.told
+        assert "stops after 40 calls (0 min, --max-calls)" in reading.notes_text
+        assert "about 100 calls (1 min at 2 calls/s)" in reading.notes_text
         assert expected == [40]
 
-    def test_a_scan_that_is_cut_short_says_how_far_back_it_came(self, account: CloudTrail) -> None:
+    def test_a_scan_that_is_cut_short_states_how_far_back_it_read(self, account: CloudTrail) -> None:
         account.add(other_nodes(5_000))
         reading = Reading(scope(max_calls=53), account)
         (skip,) = reading.skipped
         assert len(reading.calls) == 53
         assert "--max-calls" in skip.reason
         reached = skip.reason.partition("before ")[2][:20]
-        complete = [each for each in other_nodes(5_000) if each["eventTime"] > reached]
+        complete = [event for event in other_nodes(5_000) if event["eventTime"] > reached]
         assert len(complete) > 500
         read = {event.event_id for event in reading.ledger.events()}
-        assert {each["eventID"] for each in complete} <= read
+        assert {event["eventID"] for event in complete} <= read
 
 
 class TestFaults:
-    """What fails is waited out, or said; it is never an empty answer."""
+    """A failure is retried or reported; it is never an empty answer."""
 
     @pytest.mark.parametrize(
         "fault", ["ThrottlingException", "InternalFailure", "reset", "InvalidNextTokenException"]
     )
-    def test_a_tenth_of_the_calls_failing_loses_and_doubles_nothing(self, fault: str) -> None:
+    def test_if_a_tenth_of_the_calls_fail_no_event_is_lost_or_duplicated(self, fault: str) -> None:
         with served(CloudTrail(fault=lambda call: fault if call % 10 == 7 else None)) as account:
             account.add(other_nodes(600))
             account.add(records("ironman"))
@@ -402,18 +401,20 @@ class TestFaults:
             event["EventId"] for text in reading.documents.values() for event in json.loads(text)["Events"]
         ]
         named = set(NAMES) - {"AssumeRole"}
-        sent = [*other_nodes(600), *(each for each in records("ironman") if each["eventName"] in named)]
-        assert sorted(events) == sorted(each["eventID"] for each in sent)
+        sent = [*other_nodes(600), *(event for event in records("ironman") if event["eventName"] in named)]
+        assert sorted(events) == sorted(event["eventID"] for event in sent)
         assert reading.skipped == []
 
-    def test_throttling_without_end_is_an_error_and_no_empty_answer(self) -> None:
+    def test_endless_throttling_is_an_error_and_not_an_empty_answer(self) -> None:
         with (
             served(CloudTrail(fault=lambda _: "ThrottlingException")) as account,
-            pytest.raises(SourceError, match="went on throttling cloudtrail:LookupEvents"),
+            pytest.raises(
+                SourceError, match="cloudtrail:LookupEvents was throttled until all retries were used up"
+            ),
         ):
             Reading(scope(), account)
 
-    def test_a_question_that_fails_is_skipped_and_the_rest_answered(self) -> None:
+    def test_a_lookup_that_fails_is_skipped_and_the_rest_is_read(self) -> None:
         with served(CloudTrail()) as account:
             account.add(records("ironman"))
             broken = "UnassignPrivateIpAddresses"
@@ -424,7 +425,7 @@ class TestFaults:
         assert skip.reason.startswith("cloudtrail:LookupEvents failed: InternalFailure")
         assert len(reading.entries()) > 5
 
-    def test_a_region_that_fails_is_skipped_and_the_others_answered(self) -> None:
+    def test_a_region_that_fails_is_skipped_and_the_others_are_read(self) -> None:
         with served(CloudTrail()) as account:
             account.add(records("ironman"))
             account.fault = lambda _: "AccessDeniedException" if account.asked[0] == "us-east-1" else None
@@ -455,7 +456,7 @@ class TestFaults:
             b"[" * 100_000,
         ],
     )
-    def test_an_answer_that_is_none_is_asked_for_again_then_skipped(self, body: bytes) -> None:
+    def test_a_malformed_answer_is_retried_and_then_skipped(self, body: bytes) -> None:
         with served(CloudTrail()) as account:
             account.add(other_nodes(120))
             times = count()
@@ -466,11 +467,11 @@ class TestFaults:
             reading = Reading(scope(), account)
         (skip,) = reading.skipped
         assert skip.source == f"lookup:{REGION}/EventName={asked}"
-        assert "what answered is not AWS, or the answer is damaged" in skip.reason
-        assert "was not read" in skip.reason
+        assert "the response is damaged, or not from AWS" in skip.reason
+        assert "were not read" in skip.reason
         assert len(reading.calls) == len({call.value for call in reading.calls}) + 3
 
-    def test_what_came_before_an_answer_that_is_none_is_kept(self, run: Run) -> None:
+    def test_events_before_a_malformed_answer_are_kept(self, run: Run) -> None:
         with served(CloudTrail()) as account:
             account.add(other_nodes(120))
             account.portal = lambda _: None if account.calls[-1].first else b"<html>portal</html>"
@@ -481,19 +482,19 @@ class TestFaults:
         assert len(answer["entries"]) == 50 + 36 + 12, "the newest 50 of 72, and all of two other names"
         (skip,) = answer["evidence"]["skipped"]
         reached = min(
-            each["time"] for each in answer["entries"] if each["event"] == "AssignPrivateIpAddresses"
+            entry["time"] for entry in answer["entries"] if entry["event"] == "AssignPrivateIpAddresses"
         )
-        assert f"what happened before {reached} was not read" in skip["reason"]
+        assert f"events before {reached} were not read" in skip["reason"]
         assert added_up(answer["evidence"]["sources"][0])["files_skipped"] == 1
 
-    def test_nothing_but_answers_that_are_none_is_one_sentence(self, run: Run) -> None:
+    def test_only_malformed_answers_are_a_one_line_error(self, run: Run) -> None:
         with served(CloudTrail(portal=lambda _: b"<html>portal</html>")) as account:
             result = run("timeline", "lookup:", "--region", REGION, "--endpoint-url", account.url)
         assert result.exit_code == 1
-        assert "LookupEvents was answered with application/x-amz-json-1.1 and no Events" in result.stderr
+        assert "LookupEvents was answered with application/x-amz-json-1.1 without Events" in result.stderr
 
     @pytest.mark.parametrize("member", ["EventId", "EventTime", "CloudTrailEvent"])
-    def test_an_event_that_lacks_a_member_is_said_and_the_others_are_read(
+    def test_an_event_without_a_required_member_is_reported_and_the_others_are_read(
         self, member: str, run: Run
     ) -> None:
         def lacking(body: dict[str, Any]) -> bytes:
@@ -517,7 +518,7 @@ class TestFaults:
         else:
             assert sum(int(reason.partition(" ")[0]) for reason in reasons) == 60
             assert {reason.partition("without ")[2] for reason in reasons} == {
-                f"{member}, which LookupEvents always sends"
+                f"{member}, which LookupEvents always returns"
             }
         added_up(answer["evidence"]["sources"][0])
 
@@ -541,7 +542,7 @@ class TestFaults:
             ("Signature expired", "this machine's clock is wrong, so"),
         ],
     )
-    def test_a_wrong_clock_is_named_and_by_how_much(self, message: str, wrong: str) -> None:
+    def test_a_clock_error_is_reported_with_its_size(self, message: str, wrong: str) -> None:
         with (
             served(CloudTrail(lambda _: "InvalidSignatureException", message=message)) as account,
             pytest.raises(SourceError) as raised,
@@ -551,15 +552,15 @@ class TestFaults:
         assert raised.value.hint
         assert raised.value.hint.startswith("set the clock")
 
-    def test_a_wrong_secret_is_no_wrong_clock(self) -> None:
+    def test_a_wrong_secret_is_not_reported_as_a_clock_error(self) -> None:
         message = "The request signature we calculated does not match the signature you provided."
         with (
             served(CloudTrail(lambda _: "InvalidSignatureException", message=message)) as account,
-            pytest.raises(SourceError, match="the AWS secret key does not fit the access key"),
+            pytest.raises(SourceError, match="the AWS secret key does not match the access key"),
         ):
             Reading(scope(), account)
 
-    def test_what_an_error_says_steers_no_terminal(self, run: Run) -> None:
+    def test_an_error_message_cannot_control_the_terminal(self, run: Run) -> None:
         message = "no\x1b]8;;https://evil.example\x07here\x1b[2J\u202e"
         with served(CloudTrail(lambda _: "AccessDeniedException", message=message)) as account:
             result = run("timeline", "lookup:", "--region", REGION, "--endpoint-url", account.url)
@@ -575,7 +576,7 @@ class TestFaults:
             ("UnrecognizedClientException", "AWS does not know these credentials"),
         ],
     )
-    def test_what_the_credentials_cannot_do_is_one_sentence(self, code: str, message: str) -> None:
+    def test_missing_permissions_are_a_one_line_error(self, code: str, message: str) -> None:
         with (
             served(CloudTrail(fault=lambda _: code)) as account,
             pytest.raises(SourceError, match=message) as raised,
@@ -584,7 +585,7 @@ class TestFaults:
         assert raised.value.message.startswith(f"lookup:{REGION}: ")
         assert raised.value.hint
 
-    def test_without_credentials_it_says_how_to_get_them(
+    def test_without_credentials_it_states_how_to_get_them(
         self, account: CloudTrail, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
@@ -604,42 +605,58 @@ class TestFaults:
         reading = Reading(scope(regions=()), account)
         assert {call.region for call in reading.calls} == {"eu-west-3"}
 
-    def test_an_unknown_profile_is_named(self, account: CloudTrail) -> None:
+    def test_an_unknown_profile_is_named_in_the_error(self, account: CloudTrail) -> None:
         with pytest.raises(SourceError, match="nobody"):
             Reading(scope(profile="nobody"), account)
 
-    def test_an_endpoint_that_is_not_there_is_found_out_soon(self) -> None:
+    def test_an_unreachable_endpoint_fails_quickly(self) -> None:
         nowhere = CloudTrail(url="http://127.0.0.1:9")
         with pytest.raises(SourceError, match=r"AWS cannot be reached .*127\.0\.0\.1:9"):
             Reading(scope(), nowhere)
 
-    def test_an_account_in_which_nothing_happened_is_an_answer(self, account: CloudTrail) -> None:
+    def test_an_account_without_events_is_an_answer(self, account: CloudTrail) -> None:
         reading = Reading(scope(), account)
         assert reading.entries() == []
         assert reading.skipped == []
 
 
 class TestFreshness:
-    """How late an event may show."""
+    """How late LookupEvents may show an event."""
 
-    def test_it_says_from_when_on_events_may_be_missing(self, account: CloudTrail) -> None:
+    def test_it_states_after_which_time_events_may_be_missing(self, account: CloudTrail) -> None:
         fresh = datetime.now(UTC) - timedelta(hours=2)
-        told = Reading(scope(lag=timedelta(hours=2)), account).told
-        assert f"events after {fresh:%Y-%m-%dT%H}" in told
+        notes = Reading(scope(lag=timedelta(hours=2)), account).notes_text
+        assert f"events after {fresh:%Y-%m-%dT%H}" in notes
 
-    def test_of_a_time_long_past_there_is_nothing_to_say(self, account: CloudTrail) -> None:
-        told = Reading(scope(until=datetime(2022, 10, 6, tzinfo=UTC)), account).told
-        assert "may still be missing" not in told
+    def test_a_time_long_past_has_no_note(self, account: CloudTrail) -> None:
+        notes = Reading(scope(until=datetime(2022, 10, 6, tzinfo=UTC)), account).notes_text
+        assert "may still be missing" not in notes
 
-    def test_what_is_older_than_ninety_days_is_elsewhere(self, account: CloudTrail) -> None:
-        told = Reading(scope(since=datetime(2022, 10, 4, tzinfo=UTC)), account).told
-        assert "LookupEvents keeps 90 days" in told
+    def test_a_time_more_than_90_days_ago_has_a_note(self, account: CloudTrail) -> None:
+        notes = Reading(scope(since=datetime(2022, 10, 4, tzinfo=UTC)), account).notes_text
+        assert "LookupEvents keeps 90 days" in notes
+
+
+class TestDebugLog:
+    """What ``--debug`` shows."""
+
+    def test_shows_every_page_and_failed_call_and_no_credentials(
+        self, account: CloudTrail, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("DEBUG", logger="cnitrail")
+        account.fault = lambda number: "ThrottlingException" if number == 2 else None
+        account.add(records("ironman"))
+        Reading(scope(instances=(IRONMAN,)), account)
+        assert f"lookup:{REGION}: ResourceName={IRONMAN}: page 1, " in caplog.text
+        assert f"lookup:{REGION}: call failed: " in caplog.text
+        assert "AKIAIOSFODNN7EXAMPLE" not in caplog.text
+        assert "nobody's" not in caplog.text
 
 
 class TestCommandLine:
-    """As a user asks."""
+    """The command as a user runs it."""
 
-    def test_an_instance_with_nothing_but_credentials(self, account: CloudTrail) -> None:
+    def test_an_instance_needs_only_credentials(self, account: CloudTrail) -> None:
         account.add(records("ironman"))
         account.limit = 2
         command = (
@@ -676,7 +693,7 @@ class TestCommandLine:
         assert "may still be missing" in unnamed.stderr
 
     @pytest.mark.usefixtures("at_once")
-    def test_all_regions_are_asked_and_none_is_filtered_out(self, account: CloudTrail, run: Run) -> None:
+    def test_all_regions_are_read_and_kept(self, account: CloudTrail, run: Run) -> None:
         account.add(records("ironman"))
         result = run(
             "timeline", "--region", "all", "--eni", "eni-0bbea279695112970", "--endpoint-url", account.url
@@ -685,9 +702,7 @@ class TestCommandLine:
         assert "AttachNetworkInterface" in result.stdout
 
     @pytest.mark.usefixtures("at_once")
-    def test_the_account_of_pages_and_of_regions_that_do_not_answer_adds_up(
-        self, account: CloudTrail, run: Run
-    ) -> None:
+    def test_the_counts_add_up_with_pages_and_failing_regions(self, account: CloudTrail, run: Run) -> None:
         account.add(records("ironman"))
         account.fault = lambda _: "AccessDeniedException" if account.asked[0] == "us-east-1" else None
         regions = ("--region", REGION, "--region", "us-east-1", "--endpoint-url", account.url)
@@ -697,16 +712,16 @@ class TestCommandLine:
         assert source["kept"] > 0
 
     @pytest.mark.usefixtures("at_once")
-    def test_quiet_says_nothing_but_what_failed(self, account: CloudTrail, run: Run) -> None:
+    def test_quiet_prints_only_failures(self, account: CloudTrail, run: Run) -> None:
         result = run("timeline", "-q", "--region", REGION, "--endpoint-url", account.url, "--lag", "1h")
         assert result.stderr == ""
 
-    def test_a_lag_that_is_none_is_wrong_usage(self, run: Run) -> None:
+    def test_a_malformed_lag_is_a_usage_error(self, run: Run) -> None:
         result = run("timeline", "--lag", "soon")
         assert result.exit_code == 2
         assert "'soon' is not a length of time" in result.stderr
 
-    def test_nothing_can_follow_the_colon(self, run: Run) -> None:
+    def test_text_after_the_colon_is_a_usage_error(self, run: Run) -> None:
         result = run("timeline", "lookup:eu-west-1")
         assert result.exit_code == 1
         assert "name the Region with --region" in result.stderr

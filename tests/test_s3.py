@@ -1,4 +1,4 @@
-"""``s3://bucket/prefix``: what is found, what is listed and fetched for it, and what may go wrong."""
+"""``s3://bucket/prefix``: which objects are found, listed and fetched, and what may go wrong."""
 
 import gzip
 import itertools
@@ -26,7 +26,7 @@ from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
 from cnitrail.sources import aws, obstore_reader, open_source, s3_bucket, trail_discovery
 from cnitrail.sources import s3 as s3_module
-from cnitrail.sources.response_check import checked
+from cnitrail.sources.response_check import with_response_check
 from cnitrail.sources.s3_bucket import S3Bucket
 
 ACCOUNTS = ("111111111111", "222222222222")
@@ -34,7 +34,7 @@ REGIONS = ("eu-west-1", "us-east-1")
 DAYS = ("2024/05/13", "2024/05/14", "2024/05/15")
 CLOCKS = ("0005", "1200", "1205", "2355")
 BODY = zipped(b'{"Records":[]}')
-SESSION = aws.session
+SESSION = aws.open_session
 TOLD = ("hand-assigned", "ironman", "two-vpcs")
 
 
@@ -45,7 +45,7 @@ def key(account: str, region: str, day: str, clock: str, top: str = "AWSLogs/") 
 
 
 def trail(top: str = "AWSLogs/") -> list[str]:
-    """The keys of two accounts, two Regions, three days; four files each."""
+    """The keys of two accounts, two Regions and three days, with four files each."""
     return [key(*parts, top) for parts in itertools.product(ACCOUNTS, REGIONS, DAYS, CLOCKS)]
 
 
@@ -72,16 +72,16 @@ def server() -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="module")
 def session() -> boto3.Session:
-    """One for all tests, as it takes a while to learn AWS's API."""
-    return checked(
+    """One session for all tests, as loading the API model is slow."""
+    return with_response_check(
         boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name="us-east-1")
     )
 
 
 @pytest.fixture(autouse=True)
 def _fresh(server: Endpoint, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test begins with no calls, no faults, and nothing of this machine's AWS configuration."""
-    monkeypatch.setattr(aws, "session", lambda _: session)
+    """Start without calls, faults, and this machine's AWS configuration."""
+    monkeypatch.setattr(aws, "open_session", lambda _: session)
     server.calls.clear()
     server.fault = lambda _: None
     server.page = 1000
@@ -105,7 +105,7 @@ def _fresh(server: Endpoint, session: boto3.Session, monkeypatch: pytest.MonkeyP
 def _either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of fetching an object."""
     if request.param == "boto3":
-        monkeypatch.setattr(S3Bucket, "_open_swift", lambda _: None)
+        monkeypatch.setattr(S3Bucket, "_open_obstore", lambda _: None)
 
 
 Read = Callable[..., list[Document | Skipped]]
@@ -113,24 +113,24 @@ Read = Callable[..., list[Document | Skipped]]
 
 @pytest.fixture
 def read(server: Endpoint) -> Read:
-    """Everything that a source delivers."""
+    """Return everything that a source delivers."""
 
     def read(uri: str, scope: Scope | None = None) -> list[Document | Skipped]:
         scope = scope or Scope()
         asked = replace(scope, endpoint_url=server.url)
         found: list[Document | Skipped] = []
-        for each in open_source(uri, asked).documents():
-            assert isinstance(each, (Document, Skipped))
-            found.append(each)
+        for item in open_source(uri, asked).documents():
+            assert isinstance(item, (Document, Skipped))
+            found.append(item)
         return found
 
     return read
 
 
 def keys(delivered: list[Document | Skipped]) -> list[str]:
-    """The keys of what was delivered, in order; nothing may have been skipped."""
-    assert [each for each in delivered if isinstance(each, Skipped)] == []
-    return [each.uri.split("/", 3)[3] for each in delivered if isinstance(each, Document)]
+    """The delivered keys in order; no object may have been skipped."""
+    assert [item for item in delivered if isinstance(item, Skipped)] == []
+    return [item.uri.split("/", 3)[3] for item in delivered if isinstance(item, Document)]
 
 
 def at(text: str) -> datetime:
@@ -140,18 +140,18 @@ def at(text: str) -> datetime:
 NOON = Scope(since=at("2024-05-14T11:55"), until=at("2024-05-14T12:02"), delivery_lag=timedelta(minutes=5))
 
 
-class TestFinding:
+class TestDiscovery:
     """Wherever the prefix points, the trail's log files are found, in the order of their keys."""
 
     @pytest.mark.parametrize("prefix", ["/AWSLogs", "/AWSLogs/"])
-    def test_at_the_trails_root(self, read: Read, prefix: str) -> None:
+    def test_the_root_of_a_trail_finds_its_files(self, read: Read, prefix: str) -> None:
         assert keys(read(f"s3://plain-logs{prefix}")) == sorted(trail())
 
     @pytest.mark.parametrize("prefix", ["", "/"])
-    def test_at_the_buckets_root_every_trail_is_found(self, read: Read, prefix: str) -> None:
+    def test_the_root_of_a_bucket_finds_every_trail(self, read: Read, prefix: str) -> None:
         assert keys(read(f"s3://plain-logs{prefix}")) == sorted(trail() + trail("team/a/AWSLogs/"))
 
-    def test_above_a_trail_that_has_a_prefix(self, read: Read) -> None:
+    def test_a_folder_above_a_trail_with_a_prefix_finds_it(self, read: Read) -> None:
         assert keys(read("s3://plain-logs/team")) == sorted(trail("team/a/AWSLogs/"))
 
     @pytest.mark.parametrize(
@@ -167,41 +167,41 @@ class TestFinding:
             key("111111111111", "eu-west-1", "2024/05/14", "1200"),
         ],
     )
-    def test_anywhere_inside_a_trail(self, read: Read, prefix: str) -> None:
+    def test_any_folder_inside_a_trail_finds_its_files(self, read: Read, prefix: str) -> None:
         folder = f"{prefix.removesuffix('/')}/"
-        below = [each for each in sorted(trail()) if each.startswith(folder) or each == prefix]
+        below = [name for name in sorted(trail()) if name.startswith(folder) or name == prefix]
         assert keys(read(f"s3://plain-logs/{prefix}")) == below
 
     @pytest.mark.parametrize("prefix", ["", "/AWSLogs", "/AWSLogs/o-abcdefghij"])
-    def test_an_organisations_trail(self, read: Read, prefix: str) -> None:
+    def test_an_organization_trail_is_found(self, read: Read, prefix: str) -> None:
         assert keys(read(f"s3://org-logs{prefix}")) == sorted(trail("AWSLogs/o-abcdefghij/"))
 
-    def test_an_account_of_an_organisation(self, read: Read) -> None:
+    def test_an_account_of_an_organization_trail_is_found(self, read: Read) -> None:
         found = keys(read("s3://org-logs/AWSLogs/o-abcdefghij/222222222222"))
-        assert found == [each for each in sorted(trail("AWSLogs/o-abcdefghij/")) if "/222222222222/" in each]
+        assert found == [name for name in sorted(trail("AWSLogs/o-abcdefghij/")) if "/222222222222/" in name]
 
-    def test_a_folder_without_a_trails_layout_is_read_whole(self, read: Read) -> None:
+    def test_a_folder_without_the_layout_of_a_trail_is_read_completely(self, read: Read) -> None:
         assert keys(read("s3://loose-logs/export")) == [f"export/{at}/part.json" for at in range(3)]
 
-    def test_a_key_with_an_empty_folder_name(self, read: Read) -> None:
+    def test_a_key_with_an_empty_folder_name_is_read(self, read: Read) -> None:
         assert len(keys(read("s3://loose-logs/x//y"))) == 1
 
-    def test_log_files_outside_a_layout_are_still_chosen_by_their_names(self, read: Read) -> None:
+    def test_log_files_outside_the_layout_are_selected_by_name(self, read: Read) -> None:
         with pytest.raises(SourceError, match="no log files of Region us-west-2"):
             read("s3://loose-logs/x", Scope(regions=("us-west-2",)))
 
-    def test_digest_files_are_no_log_files(self, read: Read) -> None:
+    def test_digest_files_are_not_log_files(self, read: Read) -> None:
         with pytest.raises(SourceError, match="no log files"):
             read("s3://plain-logs/AWSLogs/111111111111/CloudTrail-Digest")
 
-    def test_a_search_that_ends_early_says_so(self, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(trail_discovery, "_SEARCHED_PAGES", 1)
+    def test_a_search_that_ends_early_has_a_note(self, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(trail_discovery, "MAX_SEARCHED_PAGES", 1)
         first, *rest = read("s3://plain-logs")
         assert isinstance(first, Skipped)
         assert "were not searched for trails" in first.reason
         assert keys(rest) == sorted(trail())
 
-    def test_a_document_has_its_size_and_its_etag(self, read: Read, server: Endpoint) -> None:
+    def test_a_document_has_the_size_and_etag_of_its_object(self, read: Read, server: Endpoint) -> None:
         asked = key("111111111111", "eu-west-1", "2024/05/14", "1200")
         [document] = read(f"s3://plain-logs/{asked}")
         assert isinstance(document, Document)
@@ -211,7 +211,7 @@ class TestFinding:
 
 
 class TestStraightToTheDay:
-    """Only the days asked for are listed, only the files of that time are fetched."""
+    """Only the requested days are listed, and only the files of that time are fetched."""
 
     def test_one_day_is_listed_by_its_own_prefix(self, read: Read, server: Endpoint) -> None:
         found = keys(read("s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1", NOON))
@@ -224,7 +224,9 @@ class TestStraightToTheDay:
             == [key("111111111111", "eu-west-1", "2024/05/14", at) for at in ("1200", "1205")]
         )
 
-    def test_from_the_root_folders_are_listed_and_no_other_days(self, read: Read, server: Endpoint) -> None:
+    def test_from_the_root_only_folders_and_the_requested_days_are_listed(
+        self, read: Read, server: Endpoint
+    ) -> None:
         assert len(keys(read("s3://plain-logs/AWSLogs", NOON))) == 2 * 2 * 2
         folders = [query for query in server.listings if query.get("delimiter")]
         days = [query["prefix"] for query in server.listings if not query.get("delimiter")]
@@ -233,9 +235,7 @@ class TestStraightToTheDay:
             f"AWSLogs/{account}/CloudTrail/{region}/2024/05/14/" for account in ACCOUNTS for region in REGIONS
         ]
 
-    def test_several_days_begin_at_the_first_and_end_after_the_last(
-        self, read: Read, server: Endpoint
-    ) -> None:
+    def test_several_days_are_listed_from_the_first_to_the_last(self, read: Read, server: Endpoint) -> None:
         scope = Scope(since=at("2024-05-14T01:00"), until=at("2024-05-15T03:00"))
         found = keys(read("s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1", scope))
         [listing] = server.listings
@@ -245,11 +245,13 @@ class TestStraightToTheDay:
             key("111111111111", "eu-west-1", day, clock) for day in clocks for clock in clocks[day]
         ]
 
-    def test_a_year_of_three_digits_hides_none_of_ours(self, read: Read) -> None:
+    def test_a_folder_with_a_three_digit_year_hides_no_day(self, read: Read) -> None:
         place = "s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1"
         assert keys(read(place, Scope(since=at("0300-01-01T00:00")))) == keys(read(place, Scope()))
 
-    def test_accounts_and_regions_not_asked_for_are_not_listed(self, read: Read, server: Endpoint) -> None:
+    def test_accounts_and_regions_that_are_filtered_out_are_not_listed(
+        self, read: Read, server: Endpoint
+    ) -> None:
         scope = Scope(accounts=("222222222222",), regions=("us-east-1",))
         found = keys(read("s3://org-logs", scope))
         assert found == sorted(server.fetched)
@@ -260,7 +262,7 @@ class TestStraightToTheDay:
             "AWSLogs/o-abcdefghij/222222222222/CloudTrail/us-east-1/",
         ]
 
-    def test_a_region_of_many_pages_is_listed_to_its_end_and_no_further(
+    def test_a_region_with_many_pages_is_listed_to_its_end_and_no_further(
         self, read: Read, server: Endpoint
     ) -> None:
         server.page = 5
@@ -270,7 +272,7 @@ class TestStraightToTheDay:
         assert found == [
             key("111111111111", "eu-west-1", day, clock) for day in clocks for clock in clocks[day]
         ]
-        assert len(server.listings) == 2, "of the three pages that lie behind the first day"
+        assert len(server.listings) == 2, "of the three pages after the first day"
 
     def test_many_pages_are_one_listing(self, read: Read, server: Endpoint) -> None:
         server.page = 5
@@ -281,28 +283,28 @@ class TestStraightToTheDay:
             for clock in CLOCKS
         ]
 
-    def test_objects_already_seen_are_not_fetched_again(self, read: Read, server: Endpoint) -> None:
+    def test_known_objects_are_not_fetched_again(self, read: Read, server: Endpoint) -> None:
         uri = "s3://plain-logs/AWSLogs/111111111111"
-        known = [each for each in read(uri) if isinstance(each, Document)]
-        seen = frozenset((each.uri, each.etag or "") for each in known[1:])
+        known = [item for item in read(uri) if isinstance(item, Document)]
+        seen = frozenset((item.uri, item.etag or "") for item in known[1:])
         server.calls.clear()
         assert keys(read(uri, Scope(seen=seen))) == server.fetched == keys(list(known[:1]))
         assert read(uri, Scope(seen=seen | {(known[0].uri, known[0].etag or "")})) == []
 
-    def test_an_object_that_has_changed_since_is_fetched(self, read: Read, server: Endpoint) -> None:
+    def test_a_known_object_that_has_changed_is_fetched(self, read: Read, server: Endpoint) -> None:
         asked = key("111111111111", "eu-west-1", "2024/05/14", "1200")
         seen = frozenset({(f"s3://plain-logs/{asked}", "another")})
         assert keys(read(f"s3://plain-logs/{asked}", Scope(seen=seen))) == [asked]
 
 
 class TestLateDelivery:
-    """A file holds events of any time before its stamp, so later files are looked for, too."""
+    """A file may have events of any time before its timestamp, so later files are read, too."""
 
     REGION = "s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1"
 
     def test_files_are_read_until_the_lag_after_the_end(self, read: Read) -> None:
         scope = Scope(since=at("2024-05-14T23:00"), until=at("2024-05-14T23:30"))
-        assert [each[-31:-26] for each in keys(read(self.REGION, scope))] == ["T2355", "T0005"]
+        assert [name[-31:-26] for name in keys(read(self.REGION, scope))] == ["T2355", "T0005"]
 
     def test_a_longer_lag_finds_what_was_delivered_days_later(self, read: Read) -> None:
         scope = Scope(
@@ -310,16 +312,16 @@ class TestLateDelivery:
         )
         assert len(keys(read(self.REGION, scope))) == 1 + 4 + 3
 
-    def test_a_stamp_rounded_down_loses_nothing(self, read: Read) -> None:
+    def test_a_timestamp_that_is_rounded_down_loses_no_event(self, read: Read) -> None:
         scope = Scope(since=at("2024-05-15T00:09"), until=at("2024-05-15T00:09"), delivery_lag=timedelta())
-        assert [each[-31:-26] for each in keys(read(self.REGION, scope))] == ["T2355", "T0005"]
+        assert [name[-31:-26] for name in keys(read(self.REGION, scope))] == ["T2355", "T0005"]
 
-    def test_times_at_the_ends_of_the_calendar(self, read: Read) -> None:
+    def test_times_at_the_ends_of_the_calendar_are_accepted(self, read: Read) -> None:
         first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
         assert len(keys(read(self.REGION, Scope(since=first, until=last)))) == 12
         assert len(keys(read(self.REGION, Scope(until=NOON.until, delivery_lag=timedelta.max)))) == 12
 
-    def test_without_an_end_everything_later_is_read(self, read: Read) -> None:
+    def test_without_an_end_all_later_files_are_read(self, read: Read) -> None:
         assert len(keys(read(self.REGION, Scope(since=at("2024-05-14T13:00"))))) == 1 + 4
 
 
@@ -336,38 +338,40 @@ FAULTS: tuple[Fault, ...] = (
 
 @pytest.mark.usefixtures("_either")
 class TestFaults:
-    """What fails in passing is repeated; what goes on failing is skipped, and the rest is read."""
+    """A transient failure is retried; an object that keeps failing is skipped, and the rest is read."""
 
-    def test_one_call_in_ten_fails_and_nothing_is_lost_or_doubled(self, read: Read, server: Endpoint) -> None:
+    def test_if_one_call_in_ten_fails_no_object_is_lost_or_duplicated(
+        self, read: Read, server: Endpoint
+    ) -> None:
         count, kinds = itertools.count(1), itertools.cycle(FAULTS)
         server.fault = lambda _: next(kinds) if next(count) % 10 == 0 else None
         delivered = read("s3://plain-logs")
         assert keys(delivered) == sorted(trail() + trail("team/a/AWSLogs/"))
-        assert all(b"".join(each.chunks) == BODY for each in delivered if isinstance(each, Document))
+        assert all(b"".join(item.chunks) == BODY for item in delivered if isinstance(item, Document))
         assert next(count) > len(delivered) * 11 // 10
 
     @pytest.mark.parametrize(
         ("fault", "reason"),
         [
             (Refusal(403, "AccessDenied"), "s3:GetObject"),
-            (Refusal(404, "NoSuchKey"), "it was deleted after it had been listed"),
+            (Refusal(404, "NoSuchKey"), "deleted after it was listed"),
             (Refusal(403, "InvalidObjectState"), "restore it first"),
-            (Refusal(503, "SlowDown"), "S3 asked to slow down"),
-            ("truncated", "its body arrives torn"),
-            ("short", "its body arrives torn"),
+            (Refusal(503, "SlowDown"), "S3 throttled the request"),
+            ("truncated", "the response broke off"),
+            ("short", "the response broke off"),
         ],
     )
-    def test_a_single_object_that_goes_on_failing_is_skipped(
+    def test_an_object_that_keeps_failing_is_skipped(
         self, read: Read, server: Endpoint, monkeypatch: pytest.MonkeyPatch, fault: Fault, reason: str
     ) -> None:
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
         bad = key("111111111111", "eu-west-1", "2024/05/14", "1200")
         server.fault = lambda call: fault if call.key == bad else None
         delivered = read("s3://plain-logs/AWSLogs", NOON)
-        [skipped] = [each for each in delivered if isinstance(each, Skipped)]
+        [skipped] = [item for item in delivered if isinstance(item, Skipped)]
         assert skipped.source == f"s3://plain-logs/{bad}"
         assert re.search(reason, skipped.reason)
-        rest = [each for each in delivered if isinstance(each, Document)]
+        rest = [item for item in delivered if isinstance(item, Document)]
         assert len(rest) == 2 * 2 * 2 - 1
 
     def test_an_object_replaced_after_the_listing_is_skipped(self, read: Read, server: Endpoint) -> None:
@@ -383,9 +387,7 @@ class TestFaults:
         server.fault = replace
         document, skipped = read("s3://loose-logs/changing")
         assert isinstance(document, Document)
-        assert skipped == Skipped(
-            f"s3://loose-logs/{second}", "it was replaced after it had been listed; read it again"
-        )
+        assert skipped == Skipped(f"s3://loose-logs/{second}", "replaced after it was listed: try again")
 
     def test_an_empty_object_is_a_document(self, read: Read, server: Endpoint) -> None:
         server.client.put_object(Bucket="loose-logs", Key="empty/1.json", Body=b"")
@@ -396,36 +398,36 @@ class TestFaults:
 
 @pytest.mark.usefixtures("_either")
 class TestLargeObjects:
-    """A large object comes in pieces, the later ones when they are asked for."""
+    """A large object is fetched in pieces, on demand."""
 
     @pytest.fixture(autouse=True)
     def _small_pieces(self, server: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(s3_bucket, "PIECE", 1000)
-        monkeypatch.setattr(s3_module, "PIECE", 1000)
+        monkeypatch.setattr(s3_bucket, "RANGE_BYTES", 1000)
+        monkeypatch.setattr(s3_module, "RANGE_BYTES", 1000)
         server.client.put_object(Bucket="loose-logs", Key="large/1.json", Body=bytes(range(250)) * 10)
 
-    def test_the_pieces_are_the_whole(self, read: Read, server: Endpoint) -> None:
+    def test_the_pieces_make_up_the_object(self, read: Read, server: Endpoint) -> None:
         [document] = read("s3://loose-logs/large")
         assert isinstance(document, Document)
         assert len(server.fetched) == 1
-        assert [len(each) for each in document.chunks] == [1000, 1000, 500]
+        assert [len(piece) for piece in document.chunks] == [1000, 1000, 500]
         assert [call.headers["range"] for call in server.calls if call.key] == [
             "bytes=0-999",
             "bytes=1000-1999",
             "bytes=2000-2499",
         ]
 
-    def test_what_fails_in_the_middle_is_an_error_of_reading(self, read: Read, server: Endpoint) -> None:
+    def test_a_failure_in_the_middle_is_a_read_error(self, read: Read, server: Endpoint) -> None:
         [document] = read("s3://loose-logs/large")
         assert isinstance(document, Document)
         server.fault = lambda _: Refusal(404, "NoSuchKey")
         assert len(next(document.chunks)) == 1000
-        with pytest.raises(OSError, match="it was deleted"):
+        with pytest.raises(OSError, match="deleted after it was listed"):
             next(document.chunks)
 
 
-class TestSwift:
-    """obstore fetches what it can; what it cannot is boto3's."""
+class TestObstore:
+    """obstore fetches what it can, and boto3 the rest."""
 
     def agents(self, server: Endpoint) -> list[str]:
         return [call.headers["user-agent"].partition("/")[0] for call in server.calls if call.key]
@@ -438,10 +440,10 @@ class TestSwift:
         assert len(keys(read("s3://loose-logs/x"))) == 1
         assert self.agents(server) == ["Boto3"]
 
-    def test_where_obstore_never_succeeds_it_is_given_up(
+    def test_obstore_is_not_used_any_longer_if_it_never_succeeds(
         self, read: Read, server: Endpoint, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(obstore_reader, "_MISSES", 3)
+        monkeypatch.setattr(obstore_reader, "MAX_FAILURES", 3)
         monkeypatch.setattr(s3_module, "THREADS", 1)
 
         def only_boto3(call: Call) -> Refusal | None:
@@ -451,12 +453,12 @@ class TestSwift:
         assert len(keys(read("s3://plain-logs/AWSLogs/111111111111"))) == 24
         assert self.agents(server).count("object_store") == 4
 
-    def test_authorities_of_ones_own_are_boto3s(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_custom_ca_bundle_is_left_to_boto3(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_CA_BUNDLE", "own.pem")
         for scheme, given in (("https", False), ("http", True)):
             bucket = S3Bucket("s3://logs", "logs", Scope(), connections=1)
             bucket._address = (f"{scheme}://logs.example/?list-type=2", "us-east-1")
-            assert (bucket._open_swift() is not None) is given
+            assert (bucket._open_obstore() is not None) is given
 
 
 NO_LISTINGS: dict[str, Fault] = {
@@ -477,8 +479,8 @@ NO_LISTINGS: dict[str, Fault] = {
 }
 
 
-class TestNoListing:
-    """A page that is no listing is never the end of one: it is asked for again, and then said."""
+class TestMalformedListing:
+    """A page that is not a listing is never its end: it is retried, and then reported."""
 
     URI = "s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1/"
 
@@ -488,7 +490,7 @@ class TestNoListing:
         server.page = 5
 
     def second(self, fault: Fault, times: int) -> Callable[[Call], Fault | None]:
-        """A fault of the second page, so many times."""
+        """Spoil the second page this many times."""
         left = itertools.repeat(None, times)
 
         def spoil(call: Call) -> Fault | None:
@@ -498,32 +500,32 @@ class TestNoListing:
         return spoil
 
     @pytest.mark.parametrize("answer", NO_LISTINGS)
-    def test_once_it_is_asked_for_again(self, read: Read, server: Endpoint, answer: str) -> None:
+    def test_one_bad_page_is_requested_again(self, read: Read, server: Endpoint, answer: str) -> None:
         server.fault = self.second(NO_LISTINGS[answer], times=1)
         assert len(keys(read(self.URI))) == 12
 
     @pytest.mark.parametrize("answer", NO_LISTINGS)
-    def test_for_good_what_came_before_is_kept_and_the_loss_is_said(
+    def test_keys_before_a_page_that_stays_bad_are_kept_with_a_warning(
         self, read: Read, server: Endpoint, answer: str
     ) -> None:
         server.fault = self.second(NO_LISTINGS[answer], times=1000)
         delivered = read(self.URI)
-        assert len([each for each in delivered if isinstance(each, Document)]) == 5
-        (skipped,) = [each for each in delivered if isinstance(each, Skipped)]
+        assert len([item for item in delivered if isinstance(item, Document)]) == 5
+        (skipped,) = [item for item in delivered if isinstance(item, Skipped)]
         assert skipped.source == self.URI
         last = "111111111111_CloudTrail_eu-west-1_20240514T0005Z_0123456789abcdef.json.gz"
-        assert skipped.reason.startswith(f"its listing broke off after {last}; the rest was not read: ")
+        assert skipped.reason.startswith(f"listing failed after {last}; the rest was not read: ")
 
     @pytest.mark.parametrize("answer", ["a portal's page", "nothing", "another root"])
-    def test_where_no_page_is_a_listing_it_is_an_error(
-        self, read: Read, server: Endpoint, answer: str
-    ) -> None:
+    def test_without_any_good_page_it_is_an_error(self, read: Read, server: Endpoint, answer: str) -> None:
         server.fault = lambda call: NO_LISTINGS[answer] if call.is_listing else None
-        with pytest.raises(SourceError, match="listing failed: what answered is not AWS") as raised:
+        with pytest.raises(
+            SourceError, match="listing failed: the response is damaged, or not from AWS"
+        ) as raised:
             read("s3://plain-logs")
-        assert raised.value.hint == "look at the network, the proxy and --endpoint-url, then try again"
+        assert raised.value.hint == "check the network, the proxy and --endpoint-url, then try again"
 
-    def test_other_regions_are_read_all_the_same(self, read: Read, server: Endpoint) -> None:
+    def test_other_regions_are_still_read(self, read: Read, server: Endpoint) -> None:
         def spoil(call: Call) -> Fault | None:
             of_days = call.is_listing and call.query.get("prefix", "").endswith(
                 "222222222222/CloudTrail/us-east-1/"
@@ -532,52 +534,52 @@ class TestNoListing:
 
         server.fault = spoil
         delivered = read("s3://plain-logs/AWSLogs")
-        assert len([each for each in delivered if isinstance(each, Document)]) == 36
-        (skipped,) = [each for each in delivered if isinstance(each, Skipped)]
+        assert len([item for item in delivered if isinstance(item, Document)]) == 36
+        (skipped,) = [item for item in delivered if isinstance(item, Skipped)]
         assert skipped.source == "s3://plain-logs/AWSLogs/222222222222/CloudTrail/us-east-1/"
-        assert skipped.reason.startswith("its listing broke off at its beginning")
+        assert skipped.reason.startswith("listing failed at its start")
 
     @pytest.mark.parametrize("part", [rb"<ETag>.*?</ETag>", rb"<Size>.*?</Size>"])
-    def test_an_object_listed_without_what_it_is_fetched_by_is_skipped(
+    def test_an_object_that_is_listed_without_an_etag_or_size_is_skipped(
         self, read: Read, server: Endpoint, part: bytes
     ) -> None:
         name = b"T1205Z_0123456789abcdef.json.gz"
         one = rb"(<Key>[^<]*20240514" + name + rb"</Key>(?:(?!</Contents>).)*?)" + part
         server.fault = lambda call: Edited(one, rb"\1") if call.is_listing else None
         delivered = read(self.URI)
-        assert len([each for each in delivered if isinstance(each, Document)]) == 11
-        (skipped,) = [each for each in delivered if isinstance(each, Skipped)]
+        assert len([item for item in delivered if isinstance(item, Document)]) == 11
+        (skipped,) = [item for item in delivered if isinstance(item, Skipped)]
         assert skipped.source.endswith("_20240514T1205Z_0123456789abcdef.json.gz")
-        assert "S3 listed it without an ETag or a size" in skipped.reason
+        assert "listed without an ETag or a size" in skipped.reason
 
     @pytest.mark.usefixtures("_either")
     @pytest.mark.parametrize("fault", [Portal(b"<html>Please sign in</html>"), Edited(rb"(?i)etag", b"")])
-    def test_an_object_that_comes_without_an_etag_is_skipped(
+    def test_an_object_that_arrives_without_an_etag_is_skipped(
         self, read: Read, server: Endpoint, fault: Fault
     ) -> None:
         bad = key("111111111111", "eu-west-1", "2024/05/14", "1200")
         server.fault = lambda call: fault if call.key == bad else None
         delivered = read(self.URI)
-        assert len([each for each in delivered if isinstance(each, Document)]) == 11
-        (skipped,) = [each for each in delivered if isinstance(each, Skipped)]
+        assert len([item for item in delivered if isinstance(item, Document)]) == 11
+        (skipped,) = [item for item in delivered if isinstance(item, Skipped)]
         assert skipped.source == f"s3://plain-logs/{bad}"
         assert "GetObject was answered with" in skipped.reason
-        assert skipped.reason.endswith("and no ETag")
+        assert skipped.reason.endswith("without ETag")
 
-    def test_the_command_answers_with_what_it_has_and_exit_3(self, server: Endpoint) -> None:
+    def test_the_command_answers_with_what_was_read_and_exits_with_3(self, server: Endpoint) -> None:
         server.fault = self.second(NO_LISTINGS["a portal's page"], times=1000)
         arguments = ["timeline", "s3://story-logs", "--endpoint-url", server.url, "-o", "json"]
         ran = CliRunner().invoke(main, arguments)
         assert ran.exit_code == 3
         answer = json.loads(ran.stdout)
         assert len(answer["entries"]) > 0
-        assert "its listing broke off after" in ran.stderr
+        assert "listing failed after" in ran.stderr
         assert added_up(answer["evidence"]["sources"][0])["files_skipped"] > 0
 
 
 @pytest.fixture(scope="module")
 def full(server: Endpoint) -> tuple[str, ...]:
-    """A log file every three minutes, and files that nobody named as CloudTrail does."""
+    """A log file every three minutes, and files with names that CloudTrail does not write."""
     clocks = [f"{hour:02}{minute:02}" for hour in range(24) for minute in range(0, 60, 3)]
     made = [key("111111111111", "eu-west-1", day, clock) for day in DAYS[:2] for clock in clocks]
     folder = "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/14/"
@@ -587,12 +589,12 @@ def full(server: Endpoint) -> tuple[str, ...]:
 
 
 class TestFullDay:
-    """A day with many files is listed from the minute asked for to the last that may matter."""
+    """A day with many files is listed from the requested minute to the last that may matter."""
 
     @pytest.mark.parametrize(
         "uri", ["s3://full-logs", "s3://full-logs/AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/14/"]
     )
-    def test_one_minute_takes_a_few_pages(
+    def test_one_minute_takes_few_pages(
         self, read: Read, server: Endpoint, full: tuple[str, ...], uri: str
     ) -> None:
         server.page = 7
@@ -605,7 +607,7 @@ class TestFullDay:
         of_days = [query for query in server.listings if "2024/05/14" in query.get("prefix", "")]
         assert len(of_days) == 4, "the day's beginning, two with the minute asked for, the day's end"
 
-    def test_only_a_beginning_or_only_an_end(
+    def test_a_start_or_an_end_alone_takes_few_pages(
         self, read: Read, server: Endpoint, full: tuple[str, ...]
     ) -> None:
         server.page = 7
@@ -617,7 +619,7 @@ class TestFullDay:
         assert len(early) == 9
         assert len(server.listings) < 12
 
-    def test_a_span_over_midnight_loses_nothing(
+    def test_a_range_over_midnight_loses_no_file(
         self, read: Read, server: Endpoint, full: tuple[str, ...]
     ) -> None:
         server.page = 7
@@ -629,7 +631,7 @@ class TestFullDay:
         assert len(server.listings) < 14
 
     @pytest.mark.parametrize("minute", [0, 1, 14, 15, 16, 29, 719, 1425, 1438, 1439])
-    def test_whatever_the_minute_the_answer_is_that_of_a_full_listing(
+    def test_any_minute_gives_the_answer_of_a_full_listing(
         self, read: Read, server: Endpoint, full: tuple[str, ...], minute: int
     ) -> None:
         server.page = 1000 if minute % 2 else 16
@@ -637,135 +639,135 @@ class TestFullDay:
         asked = Scope(since=since, until=since, delivery_lag=timedelta(minutes=3))
         found = keys(read("s3://full-logs", asked))
         first, last = since - timedelta(minutes=15), since + timedelta(minutes=18)
-        clocks = [at("2024-05-13T00:00") + timedelta(minutes=each) for each in range(0, 2 * 1440, 3)]
+        clocks = [at("2024-05-13T00:00") + timedelta(minutes=offset) for offset in range(0, 2 * 1440, 3)]
         wanted = [
             key("111111111111", "eu-west-1", f"{clock:%Y/%m/%d}", f"{clock:%H%M}")
             for clock in clocks
             if first <= clock <= last
         ]
-        assert [each for each in found if each not in full] == wanted
+        assert [name for name in found if name not in full] == wanted
         assert set(full) <= set(found)
 
 
-class TestSentences:
-    """What ends everything is said in one sentence that names the thing to change."""
+class TestErrors:
+    """A fatal error is one sentence that names what to change."""
 
     def said(self, read: Read, uri: str, scope: Scope | None = None) -> str:
         with pytest.raises(SourceError) as caught:
             read(uri, scope)
         return f"{caught.value.message} | {caught.value.hint}"
 
-    def test_a_bucket_that_does_not_exist(self, read: Read) -> None:
+    def test_a_missing_bucket_is_an_error(self, read: Read) -> None:
         assert "there is no bucket no-such-bucket" in self.said(read, "s3://no-such-bucket")
 
-    def test_a_name_that_no_bucket_can_have(self, read: Read) -> None:
-        assert "'Not A Bucket' is no bucket's name" in self.said(read, "s3://Not A Bucket")
+    def test_an_invalid_bucket_name_is_an_error(self, read: Read) -> None:
+        assert "'Not A Bucket' is not a bucket name" in self.said(read, "s3://Not A Bucket")
 
-    def test_no_bucket_at_all(self, read: Read) -> None:
-        assert "no bucket is named" in self.said(read, "s3:///AWSLogs")
+    def test_a_url_without_a_bucket_is_an_error(self, read: Read) -> None:
+        assert "no bucket name" in self.said(read, "s3:///AWSLogs")
 
-    def test_a_prefix_with_nothing_below(self, read: Read) -> None:
+    def test_an_empty_prefix_is_an_error(self, read: Read) -> None:
         assert "s3://plain-logs/nothing: no log files" in self.said(read, "s3://plain-logs/nothing")
 
-    def test_a_time_with_no_log_files(self, read: Read) -> None:
+    def test_a_time_without_log_files_is_an_error(self, read: Read) -> None:
         scope = Scope(since=at("2031-01-01"), until=at("2031-01-02"), accounts=("111111111111",))
         said = self.said(read, "s3://plain-logs", scope)
         time = "since 2031-01-01 00:00:00+0000 until 2031-01-02 00:00:00+0000"
         assert f"no log files of account 111111111111 {time}" in said
 
-    def test_listing_denied(self, read: Read, server: Endpoint) -> None:
+    def test_a_denied_listing_is_an_error(self, read: Read, server: Endpoint) -> None:
         server.fault = lambda _: Refusal(403, "AccessDenied")
         said = self.said(read, "s3://plain-logs")
         assert "needs the IAM action s3:ListBucket on plain-logs" in said
         assert "--request-payer requester" in said
 
-    def test_every_object_denied(self, read: Read, server: Endpoint) -> None:
+    def test_denial_of_every_object_is_an_error(self, read: Read, server: Endpoint) -> None:
         server.fault = lambda call: None if call.is_listing else Refusal(403, "AccessDenied")
         assert "needs the IAM action s3:GetObject on plain-logs/*" in self.said(read, "s3://plain-logs", NOON)
 
-    def test_after_enough_denials_no_more_are_tried(
+    def test_no_more_objects_are_tried_after_enough_denials(
         self, read: Read, server: Endpoint, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(s3_module, "_DENIED_ENOUGH", 3)
-        monkeypatch.setattr(s3_module, "_AHEAD", 4)
+        monkeypatch.setattr(s3_module, "MAX_DENIED", 3)
+        monkeypatch.setattr(s3_module, "MAX_AHEAD", 4)
         server.fault = lambda call: None if call.is_listing else Refusal(403, "AccessDenied")
-        assert "access is denied to all 3 log files tried" in self.said(read, "s3://plain-logs")
+        assert "access denied to all 3 log files tried" in self.said(read, "s3://plain-logs")
         assert len(set(server.fetched)) < 10
 
-    def test_a_role_that_may_not_be_assumed(self) -> None:
+    def test_a_role_that_may_not_be_assumed_is_an_error(self) -> None:
         error = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
-        said = aws.fatal(error)
+        said = aws.fatal_failure(error)
         assert said is not None
-        assert "the AWS credentials cannot be had" in said.reason
+        assert "no AWS credentials could be obtained" in said.reason
 
     @pytest.mark.parametrize(
         ("code", "sentence"),
         [
             ("ExpiredToken", "the AWS session token has expired"),
             ("InvalidAccessKeyId", "AWS does not know these credentials"),
-            ("SignatureDoesNotMatch", "the AWS secret key does not fit"),
-            ("RequestTimeTooSkewed", "this machine's clock is wrong, so AWS refused the call"),
+            ("SignatureDoesNotMatch", "the AWS secret key does not match"),
+            ("RequestTimeTooSkewed", "this machine's clock is wrong, so AWS rejected the call"),
         ],
     )
     @pytest.mark.parametrize("while_listing", [True, False])
-    def test_bad_credentials(
+    def test_bad_credentials_are_an_error(
         self, read: Read, server: Endpoint, code: str, sentence: str, while_listing: bool
     ) -> None:
         server.fault = lambda call: Refusal(403, code) if call.is_listing == while_listing else None
         assert sentence in self.said(read, "s3://plain-logs", NOON)
 
-    def test_a_wrong_clock_is_named_by_how_much(self) -> None:
+    def test_a_clock_error_is_reported_with_its_size(self) -> None:
         details = {
             "Code": "RequestTimeTooSkewed",
             "Message": "The difference between the request time and the current time is too large.",
             "RequestTime": "20250304T101500Z",
             "ServerTime": "2025-03-04T09:55:00Z",
         }
-        said = aws.fatal(ClientError({"Error": details}, "ListObjectsV2"))  # type: ignore[typeddict-item]
+        said = aws.fatal_failure(ClientError({"Error": details}, "ListObjectsV2"))  # type: ignore[typeddict-item]
         assert said is not None
         assert said.reason.startswith("this machine's clock is wrong by about 20 minutes (fast)")
 
     @pytest.mark.parametrize(("hours", "wrong"), [(0, False), (26, True)])
-    def test_a_date_far_from_ours_explains_a_refusal(self, hours: int, wrong: bool) -> None:
+    def test_a_date_far_from_the_local_one_explains_a_refusal(self, hours: int, wrong: bool) -> None:
         date = datetime.now(UTC) + timedelta(hours=hours)
         headers = {"date": f"{date:%a, %d %b %Y %H:%M:%S} GMT"}
         answer = {"Error": {"Code": "RequestExpired"}, "ResponseMetadata": {"HTTPHeaders": headers}}
-        said = aws.fatal(ClientError(answer, "DescribeInstances"))  # type: ignore[arg-type]
+        said = aws.fatal_failure(ClientError(answer, "DescribeInstances"))  # type: ignore[arg-type]
         assert said is not None
         assert ("clock is wrong by about 1,560 minutes (slow)" in said.reason) is wrong
 
     @pytest.fixture
     def _own_session(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(aws, "session", SESSION)
+        monkeypatch.setattr(aws, "open_session", SESSION)
 
     @pytest.mark.usefixtures("_own_session")
-    def test_no_credentials(self, read: Read) -> None:
+    def test_missing_credentials_are_an_error(self, read: Read) -> None:
         assert "there are no AWS credentials" in self.said(read, "s3://plain-logs")
 
     @pytest.mark.usefixtures("_own_session")
-    def test_no_such_profile(self, read: Read) -> None:
+    def test_an_unknown_profile_is_an_error(self, read: Read) -> None:
         assert "absent" in self.said(read, "s3://plain-logs", Scope(profile="absent"))
 
-    def test_nobody_at_the_endpoint(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unreachable_endpoint_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
         source = open_source("s3://plain-logs", Scope(endpoint_url="http://127.0.0.1:9"))
         with pytest.raises(SourceError, match="AWS cannot be reached"):
             list(source.documents())
 
-    def test_an_endpoint_that_is_no_url(self) -> None:
+    def test_a_malformed_endpoint_is_an_error(self) -> None:
         source = open_source("s3://plain-logs", Scope(endpoint_url="nonsense"))
         with pytest.raises(SourceError, match="nonsense"):
             list(source.documents())
 
 
 class TestOtherBuckets:
-    """Requester pays, and another Region than the configured one."""
+    """Requester Pays buckets, and buckets in another Region than the configured one."""
 
     def test_the_requester_pays_for_listings_and_for_objects(self, read: Read, server: Endpoint) -> None:
         read("s3://plain-logs", Scope(request_payer="requester", since=NOON.since, until=NOON.until))
         assert {call.headers.get("x-amz-request-payer") for call in server.calls} == {"requester"}
 
-    def test_nobody_pays_unasked(self, read: Read, server: Endpoint) -> None:
+    def test_without_the_option_the_requester_does_not_pay(self, read: Read, server: Endpoint) -> None:
         read("s3://plain-logs/AWSLogs/111111111111", NOON)
         assert {call.headers.get("x-amz-request-payer") for call in server.calls} == {None}
 
@@ -783,7 +785,7 @@ class TestOtherBuckets:
 
 
 class TestStartUp:
-    """AWS's libraries take a third of a second to import, so only a bucket's reader pays."""
+    """AWS's libraries take a third of a second to import, so they are imported only for a bucket."""
 
     def test_nothing_of_aws_is_imported_before_a_bucket_is_read(self) -> None:
         code = "import sys, cnitrail.sources; print({'boto3', 'botocore', 'obstore'} & set(sys.modules))"
@@ -792,14 +794,14 @@ class TestStartUp:
 
 
 class TestCommandLine:
-    """A bucket answers as the same files on disk do."""
+    """A bucket gives the same answers as the same files on disk."""
 
     def entries(self, *arguments: str) -> list[dict[str, object]]:
         ran = CliRunner().invoke(main, ["timeline", *arguments, "-o", "jsonl"])
         assert ran.exit_code == 0, ran.output
         return [json.loads(line) for line in ran.stdout.splitlines()]
 
-    def test_the_timeline_is_that_of_the_files(self, server: Endpoint, tmp_path: Path) -> None:
+    def test_the_timeline_is_the_same_as_from_files(self, server: Endpoint, tmp_path: Path) -> None:
         for story in TOLD:
             for path, data in files(story).items():
                 (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -810,27 +812,27 @@ class TestCommandLine:
         text = json.dumps(here).replace(json.dumps(str(tmp_path))[1:-1], "s3://story-logs")
         assert there == json.loads(text)
 
-    def test_a_filter_by_time_gives_the_same_and_reads_less(self, server: Endpoint) -> None:
+    def test_a_filter_by_time_gives_the_same_answer_from_fewer_objects(self, server: Endpoint) -> None:
         span = ("--since", "2024-05-14T14:20Z", "--until", "2024-05-14T14:30Z")
         there = self.entries("s3://story-logs", "--endpoint-url", server.url, *span)
-        assert {str(each["time"])[:13] for each in there} == {"2024-05-14T14"}
+        assert {str(entry["time"])[:13] for entry in there} == {"2024-05-14T14"}
         assert 0 < len(server.fetched) < 10
 
-    def test_a_failure_is_one_sentence_and_exit_1(self, server: Endpoint) -> None:
+    def test_a_failure_is_a_one_line_error_with_exit_status_1(self, server: Endpoint) -> None:
         ran = CliRunner().invoke(main, ["timeline", "s3://no-such-bucket", "--endpoint-url", server.url])
         assert ran.exit_code == 1
         assert ran.stderr.splitlines() == [
-            "cnitrail: s3://no-such-bucket: there is no bucket no-such-bucket",
-            "try: aws s3 ls lists your buckets",
+            "error: s3://no-such-bucket: there is no bucket no-such-bucket",
+            "hint: aws s3 ls lists your buckets",
         ]
 
-    def test_a_skipped_object_is_shown_and_exit_3(self, server: Endpoint) -> None:
+    def test_a_skipped_object_is_shown_with_exit_status_3(self, server: Endpoint) -> None:
         server.fault = lambda call: Refusal(404, "NoSuchKey") if "T1430Z" in call.key else None
         ran = CliRunner().invoke(main, ["timeline", "s3://story-logs", "--endpoint-url", server.url])
         assert ran.exit_code == 3
-        assert "it was deleted after it had been listed" in ran.stderr
+        assert "deleted after it was listed" in ran.stderr
 
-    def test_the_account_of_a_bucket_adds_up(self, server: Endpoint) -> None:
+    def test_the_counts_of_a_bucket_add_up(self, server: Endpoint) -> None:
         server.fault = lambda call: Refusal(404, "NoSuchKey") if "T1430Z" in call.key else None
         arguments = ["timeline", "s3://story-logs", "--endpoint-url", server.url, "-o", "json"]
         answer = json.loads(CliRunner().invoke(main, arguments).stdout)
@@ -839,17 +841,17 @@ class TestCommandLine:
         assert (account["files_found"], account["files_skipped"]) == (listed, account["skipped"])
         assert account["skipped"] > 0
 
-    def test_a_lag_that_is_no_length_of_time_is_wrong_usage(self) -> None:
+    def test_a_malformed_lag_is_a_usage_error(self) -> None:
         ran = CliRunner().invoke(main, ["timeline", "s3://story-logs", "--delivery-lag", "soon"])
         assert ran.exit_code == 2
         assert "'soon' is not a length of time" in ran.stderr
 
 
 class TestCollect:
-    """A bucket is collected into a store once; after that only what is new is fetched."""
+    """A bucket is collected into a store once; later runs fetch only new objects."""
 
     def collect(self, server: Endpoint, store: Path) -> list[str]:
-        """The keys that one run fetches."""
+        """Return the keys that one run fetches."""
         before = len(server.fetched)
         arguments = ["collect", "s3://story-logs", "--to", str(store), "--endpoint-url", server.url]
         ran = CliRunner().invoke(main, arguments)
@@ -861,7 +863,7 @@ class TestCollect:
         assert len(self.collect(server, store)) > 10
         assert self.collect(server, store) == []
 
-    def test_the_store_answers_as_the_bucket_does(self, server: Endpoint, tmp_path: Path) -> None:
+    def test_the_store_gives_the_same_answers_as_the_bucket(self, server: Endpoint, tmp_path: Path) -> None:
         store = tmp_path / "trail.db"
         self.collect(server, store)
         answers = [

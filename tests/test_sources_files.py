@@ -1,4 +1,4 @@
-"""Sources on this machine: files, directories and standard input → documents, or why there is none."""
+"""Local sources: from files, directories and standard input to documents or reasons to skip them."""
 
 import io
 import os
@@ -15,25 +15,25 @@ needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may read 
 
 
 def delivered(uri: object) -> list[Document | Skipped]:
-    """What a source delivers; files and directories have neither records nor notes."""
+    """Return what a source delivers; files and directories have no records and no notes."""
     found = []
-    for each in open_source(str(uri), Scope()).documents():
-        assert isinstance(each, Document | Skipped)
-        found.append(each)
+    for item in open_source(str(uri), Scope()).documents():
+        assert isinstance(item, Document | Skipped)
+        found.append(item)
     return found
 
 
 def contents(uri: object) -> dict[str, bytes]:
-    """The documents of a source, read in full."""
-    return {each.uri: b"".join(each.chunks) for each in delivered(uri) if isinstance(each, Document)}
+    """Return the content of every document of a source."""
+    return {item.uri: b"".join(item.chunks) for item in delivered(uri) if isinstance(item, Document)}
 
 
 def skipped(uri: object) -> list[Skipped]:
-    return [each for each in delivered(uri) if isinstance(each, Skipped)]
+    return [item for item in delivered(uri) if isinstance(item, Skipped)]
 
 
 def write(root: Path, *names: str) -> list[str]:
-    """Files that hold their own name; the paths, in the order given."""
+    """Write files that contain their own name; return their paths in the given order."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,17 +46,17 @@ class TestFile:
         (path,) = write(tmp_path, "a.json")
         assert contents(path) == {path: b"a.json"}
 
-    def test_its_size_is_known_beforehand(self, tmp_path: Path) -> None:
+    def test_the_size_of_a_file_is_known_beforehand(self, tmp_path: Path) -> None:
         (path,) = write(tmp_path, "a.json")
         (document,) = delivered(path)
         assert isinstance(document, Document)
         assert document.size == 6
 
-    def test_its_name_says_nothing_of_what_it_holds(self, tmp_path: Path) -> None:
+    def test_the_name_of_a_file_does_not_matter(self, tmp_path: Path) -> None:
         for path in write(tmp_path, "a.txt", "b", "c.json.gz", ".hidden", "ü.log", "a b.json"):
             assert list(contents(path)) == [path]
 
-    def test_a_large_file_comes_whole_in_pieces(self, tmp_path: Path) -> None:
+    def test_a_large_file_is_delivered_in_pieces(self, tmp_path: Path) -> None:
         path = tmp_path / "large"
         path.write_bytes(bytes(range(256)) * 20_000)
         (document,) = delivered(path)
@@ -69,17 +69,17 @@ class TestFile:
         (tmp_path / "empty").touch()
         assert contents(tmp_path / "empty") == {str(tmp_path / "empty"): b""}
 
-    def test_a_link_to_a_file_is_the_file(self, tmp_path: Path) -> None:
+    def test_a_symlink_to_a_file_is_the_file(self, tmp_path: Path) -> None:
         write(tmp_path, "a.json")
         (tmp_path / "link").symlink_to("a.json")
         assert contents(tmp_path / "link") == {str(tmp_path / "link"): b"a.json"}
 
-    def test_the_source_goes_by_the_name_that_the_user_gave_it(self, tmp_path: Path) -> None:
+    def test_a_source_has_the_name_that_the_user_gave(self, tmp_path: Path) -> None:
         write(tmp_path, "a.json")
         uri = f"{tmp_path}/./a.json"
         assert open_source(uri, Scope()).uri == uri
 
-    def test_a_file_is_opened_when_it_is_its_turn(self, tmp_path: Path) -> None:
+    def test_a_file_is_opened_only_when_it_is_read(self, tmp_path: Path) -> None:
         _, second = write(tmp_path, "a.json", "b.json")
         documents = iter(open_source(str(tmp_path), Scope()).documents())
         next(documents)
@@ -87,7 +87,7 @@ class TestFile:
         assert list(documents) == [Skipped(second, "cannot be read: No such file or directory")]
 
     @needs_permissions
-    def test_a_file_that_may_not_be_read_is_skipped(self, tmp_path: Path) -> None:
+    def test_an_unreadable_file_is_skipped(self, tmp_path: Path) -> None:
         (path,) = write(tmp_path, "a.json")
         Path(path).chmod(0)
         assert delivered(path) == [Skipped(path, "cannot be read: Permission denied")]
@@ -108,29 +108,29 @@ class TestDirectory:
         (tmp_path / "a" / "b").mkdir(parents=True)
         assert delivered(tmp_path) == []
 
-    def test_a_slash_at_the_end_changes_nothing_but_the_name(self, tmp_path: Path) -> None:
+    def test_a_trailing_slash_changes_only_the_name(self, tmp_path: Path) -> None:
         write(tmp_path, "a.json")
         assert list(contents(f"{tmp_path}/").values()) == [b"a.json"]
 
-    def test_a_link_to_a_directory_is_entered(self, tmp_path: Path) -> None:
+    def test_a_symlink_to_a_directory_is_followed(self, tmp_path: Path) -> None:
         write(tmp_path, "real/a.json")
         (tmp_path / "top").mkdir()
         (tmp_path / "top" / "link").symlink_to(tmp_path / "real")
         assert list(contents(tmp_path / "top").values()) == [b"real/a.json"]
 
-    def test_a_link_that_leads_back_up_ends(self, tmp_path: Path) -> None:
+    def test_a_symlink_to_a_parent_is_not_followed_endlessly(self, tmp_path: Path) -> None:
         write(tmp_path, "a/b/c.json")
         (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a")
         (tmp_path / "a" / "self").symlink_to(".")
         assert list(contents(tmp_path).values()) == [b"a/b/c.json"]
 
-    def test_a_directory_is_read_once_however_many_links_lead_to_it(self, tmp_path: Path) -> None:
+    def test_a_directory_with_several_symlinks_is_read_once(self, tmp_path: Path) -> None:
         write(tmp_path, "a/x.json")
         for number in range(5):
             (tmp_path / f"link{number}").symlink_to("a")
         assert list(contents(tmp_path).values()) == [b"a/x.json"]
 
-    def test_a_link_that_leads_nowhere_is_told(self, tmp_path: Path) -> None:
+    def test_a_dangling_symlink_is_reported(self, tmp_path: Path) -> None:
         (path,) = write(tmp_path, "z.json")
         (tmp_path / "dead").symlink_to("gone")
         assert skipped(tmp_path) == [
@@ -138,19 +138,19 @@ class TestDirectory:
         ]
         assert list(contents(tmp_path)) == [path]
 
-    def test_a_link_to_itself_is_told(self, tmp_path: Path) -> None:
+    def test_a_symlink_to_itself_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / "loop").symlink_to("loop")
         (found,) = skipped(tmp_path)
         assert found.source == str(tmp_path / "loop")
         assert found.reason.startswith("cannot be read: ")
 
-    def test_a_pipe_in_it_is_told_and_not_waited_for(self, tmp_path: Path) -> None:
+    def test_a_named_pipe_is_reported_and_not_waited_for(self, tmp_path: Path) -> None:
         (path,) = write(tmp_path, "z.json")
         os.mkfifo(tmp_path / "pipe")
         assert skipped(tmp_path) == [Skipped(str(tmp_path / "pipe"), "not a regular file")]
         assert list(contents(tmp_path)) == [path]
 
-    def test_a_directory_that_vanishes_is_told(self, tmp_path: Path) -> None:
+    def test_a_directory_that_disappears_is_reported(self, tmp_path: Path) -> None:
         source = open_source(str(tmp_path / "a"), Scope()) if write(tmp_path, "a/x") else None
         (tmp_path / "a" / "x").unlink()
         (tmp_path / "a").rmdir()
@@ -160,7 +160,7 @@ class TestDirectory:
         ]
 
     @needs_permissions
-    def test_a_directory_that_may_not_be_read_is_told_and_the_others_are_read(self, tmp_path: Path) -> None:
+    def test_an_unreadable_directory_is_reported_and_the_others_are_read(self, tmp_path: Path) -> None:
         write(tmp_path, "a/x.json", "b/y.json")
         (tmp_path / "a").chmod(0)
         try:
@@ -169,13 +169,13 @@ class TestDirectory:
         finally:
             (tmp_path / "a").chmod(0o700)
 
-    def test_a_name_that_is_no_utf_8_is_read_like_any_other(self, tmp_path: Path) -> None:
+    def test_a_file_whose_name_is_not_utf_8_is_read(self, tmp_path: Path) -> None:
         name = os.path.join(os.fsencode(tmp_path), b"caf\xe9.json")
         with open(name, "wb") as file:
             file.write(b"x")
         assert contents(tmp_path) == {str(tmp_path / "caf\\xe9.json"): b"x"}
 
-    def test_directories_may_be_nested_deeper_than_calls(self, tmp_path: Path) -> None:
+    def test_directories_may_be_nested_deeper_than_the_recursion_limit(self, tmp_path: Path) -> None:
         start, depth = Path.cwd(), 1200
         os.chdir(tmp_path)
         try:
@@ -194,14 +194,14 @@ class TestDirectory:
             os.chdir(start)
 
 
-class TestNothingThere:
-    def test_a_path_where_nothing_is_is_an_error_that_says_what_to_try(self, tmp_path: Path) -> None:
+class TestMissing:
+    def test_a_missing_path_is_an_error_with_a_hint(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError) as error:
             open_source(str(tmp_path / "gone"), Scope())
         assert error.value.message == f"{tmp_path / 'gone'}: no such file or directory"
-        assert error.value.hint == "name a log file, a directory, a store, s3://BUCKET, lookup: or -"
+        assert error.value.hint == "use a log file, a directory, a store, s3://BUCKET, lookup: or -"
 
-    def test_a_scheme_that_nobody_knows_is_an_error_that_says_what_to_try(self) -> None:
+    def test_an_unknown_scheme_is_an_error_with_a_hint(self) -> None:
         with pytest.raises(SourceError) as error:
             open_source("gopher://logs/a", Scope())
         assert error.value.message.startswith("gopher://logs/a: ")
@@ -219,13 +219,12 @@ class TestStandardInput:
         assert isinstance(document, Document)
         assert document.size is None
 
-    def test_without_it_there_is_an_error_that_says_what_to_try(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_closed_standard_input_is_an_error_with_a_hint(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdin", None)
         with pytest.raises(SourceError) as error:
             delivered("-")
-        assert error.value.message == "-: nothing is piped in"
+        assert error.value.message == "-: standard input is closed"
+        assert error.value.hint == "pipe a log file: zcat FILE.json.gz | cnitrail timeline -"
 
     def test_a_terminal_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         control, terminal = os.openpty()
@@ -233,3 +232,16 @@ class TestStandardInput:
             monkeypatch.setattr(sys, "stdin", stdin)
             with pytest.raises(SourceError):
                 delivered("-")
+
+
+class TestDebugLog:
+    def test_shows_which_files_were_opened_and_which_were_skipped(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        log, sums = write(tmp_path, "a.json", "SHA256SUMS")
+        caplog.set_level("DEBUG", logger="cnitrail")
+        assert contents(tmp_path) == {log: b"a.json"}
+        assert [record.message for record in caplog.records] == [
+            f"{sums}: passed over, not evidence",
+            f"{log}: opened, 6 bytes",
+        ]

@@ -1,4 +1,4 @@
-"""A local store: it answers as the files do, is found by its content, and refuses what it is not."""
+"""A local store: it gives the same answers as the files, and invalid files are refused."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ from stories import STORIES as ALL_STORIES
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.timeline import timeline
-from cnitrail.cli.progress import Progress
 from cnitrail.errors import StoreError
 from cnitrail.history import build
 from cnitrail.model import Evidence, Growth, History, Origin, Record, Scope, Skipped, StoredCounts
 from cnitrail.sources import open_source
 from cnitrail.store.file_header import is_store
-from cnitrail.store.index_columns import Filing
+from cnitrail.store.index_columns import IndexEntry
 from cnitrail.store.reader import StoreReader
 from cnitrail.store.writer import StoreWriter
 from cnitrail.workflows.collect import Collector
@@ -41,18 +40,18 @@ I = "i-0000000"  # noqa: E741
 
 
 def no_wait() -> None:
-    pytest.fail("there is nobody to wait for")
+    pytest.fail("no other process has the store open")
 
 
 def collect(store: Path, *sources: Path) -> None:
     with StoreWriter(str(store), no_wait) as writer:
-        collector = Collector(writer, Progress(quiet=True))
+        collector = Collector(writer)
         for source in sources:
             collector.collect(open_source(str(source), Scope(seen=writer.seen())), Growth())
 
 
 def read(source: Path, scope: Scope | None = None) -> tuple[History, Evidence]:
-    ledger, evidence = read_evidence((str(source),), scope or Scope(), Progress(quiet=True))
+    ledger, evidence = read_evidence((str(source),), scope or Scope())
     return build(ledger.events(), ledger.sessions()), evidence
 
 
@@ -64,16 +63,14 @@ def store(tmp_path: Path) -> Path:
 
 
 def rows_of(store: Path, query: str) -> list[Any]:
-    """What a query of SQLite's own shell would show."""
+    """Return the rows of a SQL query."""
     with closing(sqlite3.connect(store)) as connection:
         return connection.execute(query).fetchall()
 
 
 class TestAnswers:
     @pytest.mark.parametrize("story", STORIES)
-    def test_the_answer_from_a_store_is_the_answer_from_the_files(
-        self, run: Run, tmp_path: Path, story: str
-    ) -> None:
+    def test_a_store_gives_the_same_answers_as_the_files(self, run: Run, tmp_path: Path, story: str) -> None:
         store = tmp_path / "anything.at-all"
         assert run("collect", f"{story}/AWSLogs", "--to", store).exit_code == 0
         for output in ("jsonl", "csv", "table"):
@@ -83,7 +80,7 @@ class TestAnswers:
             assert from_store.stderr == from_files.stderr
 
     @pytest.mark.parametrize("story", STORIES)
-    def test_the_evidence_adds_up_as_it_did_when_it_was_read(self, tmp_path: Path, story: str) -> None:
+    def test_the_counts_of_the_evidence_are_those_of_the_files(self, tmp_path: Path, story: str) -> None:
         logs, store = FIXTURES / story / "AWSLogs", tmp_path / "trail.db"
         collect(store, logs)
         _, from_files = read(logs)
@@ -92,19 +89,17 @@ class TestAnswers:
         assert replace(from_store, sources=(replace(account, uri=str(logs)),)) == from_files
 
     @pytest.mark.parametrize("story", STORIES)
-    def test_what_is_asked_of_each_thing_in_a_story_has_the_same_answer(
-        self, tmp_path: Path, story: str
-    ) -> None:
+    def test_every_question_about_a_story_has_the_same_answer(self, tmp_path: Path, story: str) -> None:
         store = tmp_path / "trail.db"
         collect(store, FIXTURES / story / "AWSLogs")
         assert_every_question_is_answered_alike(store)
 
-    def test_an_answer_counts_all_evidence_however_little_it_needs(self, store: Path) -> None:
+    def test_an_answer_counts_all_evidence_even_if_only_little_is_read(self, store: Path) -> None:
         _, whole = read(store)
         _, part = read(store, Scope(enis=("eni-0bbea279695112970",)))
         assert part == whole
 
-    def test_what_could_not_be_read_is_still_told(self, run: Run, tmp_path: Path) -> None:
+    def test_unreadable_files_are_still_reported(self, run: Run, tmp_path: Path) -> None:
         logs = tmp_path / "logs"
         shutil.copytree(FIXTURES / "ironman" / "AWSLogs", logs)
         (logs / "empty.json").touch()
@@ -127,7 +122,7 @@ class TestAnswers:
 
 
 def questions(history: History) -> Iterator[Filter]:
-    """One question for each interface, instance, address and block that a history knows."""
+    """Yield a question about every ENI, instance, address and block of a history."""
     for eni in history.interfaces:
         yield Filter(eni=(eni,))
     instances = {actor.instance for actor in history.actors.values()}
@@ -159,7 +154,7 @@ def assert_every_question_is_answered_alike(store: Path, most: int = 40) -> None
 
 
 def anything(data: st.DataObject, number: int) -> dict[str, Any]:
-    """Any call on a few things, possible or not: trunks, marks, tags, thefts, roles and sessions included."""
+    """Draw any call on a few resources, even an impossible one, with all kinds of links between them."""
 
     def one(texts: str) -> str:
         return data.draw(st.sampled_from(texts.split()))
@@ -259,8 +254,8 @@ def anything(data: st.DataObject, number: int) -> dict[str, Any]:
     return record
 
 
-class TestChoosing:
-    """A store delivers what the history of what was asked for needs, and not much more."""
+class TestSelection:
+    """A store delivers the records that an answer needs, and not many more."""
 
     @settings(max_examples=30)
     @given(data=st.data())
@@ -278,7 +273,7 @@ class TestChoosing:
 
     @settings(max_examples=80)
     @given(data=st.data())
-    def test_even_calls_that_cannot_be_are_answered_as_from_all_records(self, data: st.DataObject) -> None:
+    def test_even_impossible_calls_are_answered_as_from_all_records(self, data: st.DataObject) -> None:
         records = [anything(data, number) for number in range(data.draw(st.integers(1, 14)))]
         with TemporaryDirectory() as folder:
             log, store = Path(folder, "log.json"), Path(folder, "trail.db")
@@ -286,7 +281,7 @@ class TestChoosing:
             collect(store, log)
             assert_every_question_is_answered_alike(store)
 
-    def test_what_a_trail_did_not_record_is_known_whatever_is_asked(self, tmp_path: Path) -> None:
+    def test_unrecorded_times_are_known_in_every_answer(self, tmp_path: Path) -> None:
         log, store = tmp_path / "log.json", tmp_path / "trail.db"
         stopped: dict[str, Any] = {
             "eventName": "StopLogging",
@@ -297,19 +292,19 @@ class TestChoosing:
         log.write_text(json.dumps({"Records": [stopped]}))
         collect(store, log, FIXTURES / "ironman" / "AWSLogs")
         history, _ = read(store, Scope(enis=("eni-0bbea279695112970",)))
-        assert [each.event.event_id for each in history.unrecorded] == ["stop"]
+        assert [period.event.event_id for period in history.unrecorded] == ["stop"]
         assert rows_of(store, "SELECT event, effect FROM records WHERE effect = 'record'") == [
             ("StopLogging", "record")
         ]
 
-    def test_little_is_read_for_one_interface(self, tmp_path: Path) -> None:
+    def test_few_records_are_read_for_one_eni(self, tmp_path: Path) -> None:
         store = tmp_path / "trail.db"
         collect(store, *(FIXTURES / story / "AWSLogs" for story in STORIES))
         scope = Scope(enis=("eni-0bbea279695112970",))
         found = StoreReader(str(store), scope).documents()
-        assert sum(isinstance(each, Record) for each in found) < 25
+        assert sum(isinstance(delivered, Record) for delivered in found) < 25
 
-    def test_time_alone_narrows_nothing_for_what_is_held_now_was_given_long_ago(self, store: Path) -> None:
+    def test_a_time_range_alone_selects_all_records(self, store: Path) -> None:
         _, evidence = read(store)
         everything = list(StoreReader(str(store), Scope()).documents())
         assert list(StoreReader(str(store), Scope(since=evidence.last_event)).documents()) == everything
@@ -365,10 +360,10 @@ def sign_in(session: str, key: str) -> Call:
     return "AssumeRoleWithWebIdentity", asked, {"credentials": {"accessKeyId": key}}
 
 
-def told_in_order(
+def filled_in_order(
     store: Path, *calls: Call, session: str = "one", corrected: bool = False, keyless: bool = False
 ) -> History:
-    """A store of calls, a second apart, by a service account's role, held against all questions.
+    """A store of calls by a service account's role, one per second, tested with every question.
 
     With ``corrected``, the last record is a correction of the first; with ``keyless`` a service calls on
     behalf of the session, so that no record has the session's key.
@@ -407,15 +402,15 @@ def told_in_order(
 
 
 class TestLinks:
-    """What is read for a question goes along every link that the history follows."""
+    """The selection of records follows every link that the history follows."""
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Path:
         return tmp_path / "trail.db"
 
-    def test_a_branch_is_on_the_instance_of_its_trunk(self, store: Path) -> None:
+    def test_a_branch_is_linked_to_the_instance_of_its_trunk(self, store: Path) -> None:
         tied = {"interfaceAssociation": {"associationId": "trunk-assoc-1"}}
-        history = told_in_order(
+        history = filled_in_order(
             store,
             attach("eni-trunk", f"{I}1"),
             (
@@ -429,8 +424,8 @@ class TestLinks:
         )
         assert history.interfaces["eni-a"].attachments[0].instance == f"{I}1"
 
-    def test_what_one_call_took_from_several_is_shown_to_each(self, store: Path) -> None:
-        history = told_in_order(
+    def test_a_call_is_linked_to_every_eni_that_lost_an_address_to_it(self, store: Path) -> None:
+        history = filled_in_order(
             store,
             create("eni-a", "10.0.0.1"),
             create("eni-b", "10.0.1.1"),
@@ -440,9 +435,9 @@ class TestLinks:
         last = [*timeline(history, Filter(eni=("eni-a",)))][-1]
         assert [moved.from_eni for moved in last.moved] == ["eni-a", "eni-b"]
 
-    def test_an_address_inside_a_prefix_is_in_the_block_of_all_its_neighbours(self, store: Path) -> None:
+    def test_an_address_is_linked_to_its_prefix_and_to_the_addresses_in_it(self, store: Path) -> None:
         prefix = {"networkInterfaceId": "eni-b", "ipv4Prefixes": [{"ipv4Prefix": "10.0.3.0/28"}]}
-        told_in_order(
+        filled_in_order(
             store,
             *(create(f"eni-{name}", f"10.0.{number}.1") for number, name in enumerate("abd", 4)),
             assign("eni-d", "10.0.3.4"),
@@ -469,19 +464,19 @@ class TestLinks:
             ),
         ],
     )
-    def test_the_cluster_of_a_role_is_that_of_the_interfaces_it_makes(
+    def test_a_role_is_linked_to_the_cluster_of_the_enis_that_it_creates(
         self, store: Path, others: list[Call], cluster: str | None
     ) -> None:
-        history = told_in_order(store, create("eni-a", "10.0.0.1"), *others)
+        history = filled_in_order(store, create("eni-a", "10.0.0.1"), *others)
         assert history.actors["CreateNetworkInterface-0"].cluster == cluster
 
-    def test_the_cluster_of_a_node_is_that_of_its_tags(self, store: Path) -> None:
+    def test_a_node_is_linked_to_the_cluster_in_its_tags(self, store: Path) -> None:
         calls = launch(f"{I}1", "blue"), assign("eni-a", "10.0.0.1")
-        history = told_in_order(store, *calls, session=f"{I}1")
+        history = filled_in_order(store, *calls, session=f"{I}1")
         assert history.actors["AssignPrivateIpAddresses-1"].cluster == "blue"
 
-    def test_a_mark_leads_to_the_instance_that_it_names(self, store: Path) -> None:
-        history = told_in_order(
+    def test_a_description_is_linked_to_the_instance_that_it_names(self, store: Path) -> None:
+        history = filled_in_order(
             store,
             launch(f"{I}1", "blue"),
             create("eni-a", "10.0.0.1", description=f"aws-K8S-{I}1"),
@@ -490,9 +485,9 @@ class TestLinks:
         (entry,) = timeline(history, Filter(eni=("eni-a",)))
         assert (entry.instance, entry.instance_basis, entry.cluster) == (f"{I}1", "description", "blue")
 
-    def test_a_correction_takes_an_event_from_the_interface_that_it_named_before(self, store: Path) -> None:
+    def test_a_correction_is_linked_to_the_eni_of_the_corrected_record(self, store: Path) -> None:
         calls = assign("eni-a", "10.0.0.1"), attach("eni-a", f"{I}1"), assign("eni-b", "10.0.0.2")
-        history = told_in_order(store, *calls, corrected=True)
+        history = filled_in_order(store, *calls, corrected=True)
         assert len([*timeline(history, Filter(eni=("eni-a",)))]) == 1
 
     @pytest.mark.parametrize(
@@ -504,21 +499,21 @@ class TestLinks:
             (sign_in("other", "ASIAone"), True, None),
         ],
     )
-    def test_credentials_are_found_by_their_key_and_without_one_by_role_and_session(
+    def test_credentials_are_linked_by_access_key_or_by_role_and_session(
         self, store: Path, issued: Call, keyless: bool, account: str | None
     ) -> None:
-        history = told_in_order(store, issued, assign("eni-a", "10.0.0.1"), keyless=keyless)
+        history = filled_in_order(store, issued, assign("eni-a", "10.0.0.1"), keyless=keyless)
         assert history.actors["AssignPrivateIpAddresses-1"].service_account == account
 
-    def test_who_assumed_a_role_is_found_by_the_key(self, store: Path) -> None:
+    def test_the_caller_of_assume_role_is_linked_by_access_key(self, store: Path) -> None:
         asked = {"roleArn": MAKER, "roleSessionName": "one"}
         call = "AssumeRole", asked, {"credentials": {"accessKeyId": "ASIAone"}}
-        history = told_in_order(store, call, assign("eni-a", "10.0.0.1"))
+        history = filled_in_order(store, call, assign("eni-a", "10.0.0.1"))
         assert history.actors["AssignPrivateIpAddresses-1"].assumed_by == USER
 
 
 class TestTables:
-    def test_records_are_the_text_that_came(self, store: Path) -> None:
+    def test_records_are_stored_unchanged(self, store: Path) -> None:
         came = {
             record["eventID"]: record
             for text in fixtures.files("ironman").values()
@@ -528,7 +523,7 @@ class TestTables:
         assert len(rows) == 17
         assert all((json.loads(text), kind) == (came[key], "text") for key, text, kind in rows)
 
-    def test_the_view_of_events_is_for_people(self, store: Path) -> None:
+    def test_the_view_of_events_has_readable_columns(self, store: Path) -> None:
         rows = rows_of(
             store,
             "SELECT time, event, outcome, addresses FROM events WHERE eni = 'eni-0bbea279695112970'"
@@ -545,45 +540,45 @@ class TestTables:
         assert len(found) == 20
         assert found == sorted(found, key=lambda network: int(network.network_address))
 
-    def test_the_file_is_whole(self, store: Path) -> None:
+    def test_the_file_passes_the_integrity_check(self, store: Path) -> None:
         assert rows_of(store, "PRAGMA integrity_check")[0] == ("ok",)
 
-    def test_bytes_that_are_no_text_come_back_as_they_were(self, tmp_path: Path) -> None:
+    def test_bytes_that_are_not_text_are_stored_unchanged(self, tmp_path: Path) -> None:
         path, record = str(tmp_path / "trail.db"), Record((Origin("\udcff.json", 0),), b'{"a":"\xff"}')
         with StoreWriter(path, no_wait) as writer:
-            writer.add(record, Filing("key"))
-        assert [each for each in StoreReader(path, Scope()).documents() if isinstance(each, Record)] == [
-            record
-        ]
+            writer.add(record, IndexEntry(key="key"))
+        assert [
+            delivered for delivered in StoreReader(path, Scope()).documents() if isinstance(delivered, Record)
+        ] == [record]
 
-    def test_versions_of_an_event_are_all_kept_and_delivered_together(self, tmp_path: Path) -> None:
+    def test_all_versions_of_an_event_are_kept_and_delivered_together(self, tmp_path: Path) -> None:
         path = str(tmp_path / "trail.db")
         records = [Record((Origin("a.json", n),), b'{"n":%d}' % n) for n in range(2)]
         with StoreWriter(path, no_wait) as writer:
             for record in (*records, *records):
-                writer.add(record, Filing("one key"))
+                writer.add(record, IndexEntry(key="one key"))
         assert [
-            each for each in StoreReader(path, Scope()).documents() if isinstance(each, Record)
+            delivered for delivered in StoreReader(path, Scope()).documents() if isinstance(delivered, Record)
         ] == records
 
 
 class TestFiles:
-    """What is no store, or no longer one, is told in one sentence."""
+    """A file that is not a store, or is damaged, is a one-line error."""
 
     def refused(self, run: Run, path: Path) -> str:
         result = run("timeline", path)
         assert (result.exit_code, result.stdout) == (1, "")
         first, *rest = result.stderr.splitlines()
-        assert first.startswith(f"cnitrail: {path}: ")
-        assert all(line.startswith("try: ") for line in rest)
-        return first.removeprefix(f"cnitrail: {path}: ")
+        assert first.startswith(f"error: {path}: ")
+        assert all(line.startswith("hint: ") for line in rest)
+        return first.removeprefix(f"error: {path}: ")
 
     def test_a_store_is_known_by_its_content(self, store: Path, tmp_path: Path) -> None:
         assert is_store(str(store))
         assert not is_store(str(tmp_path / "none"))
         assert not is_store(str(tmp_path))
 
-    def test_a_database_of_something_else(self, run: Run, tmp_path: Path) -> None:
+    def test_a_database_of_another_program_is_refused(self, run: Run, tmp_path: Path) -> None:
         path = tmp_path / "places.sqlite"
         connection = sqlite3.connect(path)
         connection.execute("CREATE TABLE records (id)")
@@ -593,14 +588,14 @@ class TestFiles:
         assert run("collect", "ironman/AWSLogs", "--to", path).exit_code == 1
         assert path.read_bytes() == before
 
-    def test_a_file_that_is_no_database_is_not_overwritten(self, run: Run, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_a_database_is_not_overwritten(self, run: Run, tmp_path: Path) -> None:
         path = tmp_path / "notes.txt"
         path.write_text("precious")
         result = run("collect", "ironman/AWSLogs", "--to", path)
         assert (result.exit_code, path.read_text()) == (1, "precious")
-        assert result.stderr.startswith(f"cnitrail: {path}: not a store\n")
+        assert result.stderr.startswith(f"error: {path}: not a store\n")
 
-    def test_a_store_of_a_newer_version(self, run: Run, store: Path) -> None:
+    def test_a_store_of_a_newer_version_is_refused(self, run: Run, store: Path) -> None:
         connection = sqlite3.connect(store)
         connection.execute("PRAGMA user_version = 99")
         connection.close()
@@ -608,11 +603,11 @@ class TestFiles:
         assert self.refused(run, store) == said
 
     @pytest.mark.parametrize("left", [200, 4096, 50_000])
-    def test_a_store_that_is_cut_short(self, run: Run, store: Path, left: int) -> None:
+    def test_a_truncated_store_is_refused(self, run: Run, store: Path, left: int) -> None:
         os.truncate(store, left)
         assert self.refused(run, store).startswith(("the store is cut short", "the store is damaged"))
 
-    def test_a_store_with_damage_inside(self, run: Run, store: Path) -> None:
+    def test_a_store_with_damage_inside_is_refused(self, run: Run, store: Path) -> None:
         with store.open("r+b") as file:
             file.seek(4096)
             file.write(b"\xff" * (store.stat().st_size - 4096))
@@ -624,7 +619,7 @@ class TestFiles:
         assert "the file is empty" in run("timeline", path).stderr
         assert run("collect", "ironman/AWSLogs", "--to", path).exit_code == 0
 
-    def test_a_store_below_a_directory_of_logs_is_no_log(self, run: Run, tmp_path: Path) -> None:
+    def test_a_store_below_a_directory_of_logs_is_not_read_as_a_log(self, run: Run, tmp_path: Path) -> None:
         shutil.copytree(FIXTURES / "ironman" / "AWSLogs", tmp_path / "logs")
         for _ in range(2):
             assert run("collect", tmp_path / "logs", "--to", tmp_path / "logs" / "trail.db").exit_code == 0
@@ -632,7 +627,7 @@ class TestFiles:
 
 
 class TestWriter:
-    def test_what_was_not_committed_is_taken_back(self, tmp_path: Path) -> None:
+    def test_uncommitted_changes_are_rolled_back(self, tmp_path: Path) -> None:
         path = str(tmp_path / "trail.db")
         record = Record((Origin("a.json", 0),), b"{}")
 
@@ -640,7 +635,7 @@ class TestWriter:
             with StoreWriter(path, no_wait) as writer:
                 writer.skip(Skipped("a.json", "kept"))
                 writer.commit()
-                writer.add(record, Filing("lost"))
+                writer.add(record, IndexEntry(key="lost"))
                 raise RuntimeError
 
         with pytest.raises(RuntimeError):
@@ -650,7 +645,7 @@ class TestWriter:
         assert isinstance(account, StoredCounts)
         assert account.records == 0
 
-    def test_a_full_disk_is_told_and_what_was_committed_stands(self, tmp_path: Path, store: Path) -> None:
+    def test_a_full_disk_is_reported_and_committed_data_is_kept(self, tmp_path: Path, store: Path) -> None:
         pages = rows_of(store, "PRAGMA page_count")[0][0]
 
         def fill() -> None:
@@ -658,15 +653,15 @@ class TestWriter:
                 writer._connection.execute(f"PRAGMA max_page_count = {pages}")
                 for number in range(1000):
                     record = Record((Origin("big.json", number),), b'"%s"' % (b"x" * 2000))
-                    writer.add(record, Filing(str(number)))
+                    writer.add(record, IndexEntry(key=str(number)))
 
         with pytest.raises(StoreError, match="the disk is full"):
             fill()
         assert len(read(store)[0].events) == 14
 
-    def test_a_directory_that_cannot_be_written(self, run: Run, tmp_path: Path) -> None:
+    def test_an_unwritable_directory_is_an_error(self, run: Run, tmp_path: Path) -> None:
         for path, said in (
-            (tmp_path / "no" / "trail.db", "there is no such directory"),
+            (tmp_path / "no" / "trail.db", "no such directory"),
             (tmp_path, "is a directory"),
             (Path("/proc/trail.db"), "unable to open database file"),
         ):

@@ -63,7 +63,7 @@ def _fresh(server: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def at(server: Endpoint) -> tuple[str, str]:
-    """What names the endpoint on a command line."""
+    """The options that set the endpoint."""
     return ("--endpoint-url", server.url)
 
 
@@ -96,21 +96,22 @@ class TestVerify:
         answer = json.loads(result.stdout)
         assert answer["entries"] == []
         assert result.exit_code == 0
-        found = [(each["account"], each["region"], each["start"], each["end"]) for each in answer["proven"]]
+        found = [
+            (interval["account"], interval["region"], interval["start"], interval["end"])
+            for interval in answer["proven"]
+        ]
         span = ("2025-03-04T09:01:31Z", "2025-03-04T12:01:31Z")
         assert found == [(*place, *span) for place in sorted(places)]
 
     @pytest.mark.parametrize(
         "prefix", ["/AWSLogs/111111111111/CloudTrail/us-east-1/2025/03/05", "/AWSLogs/333333333333"]
     )
-    def test_says_with_status_4_that_there_is_nothing_to_verify(
-        self, run: Run, at: Place, prefix: str
-    ) -> None:
+    def test_exits_with_4_if_nothing_can_be_verified(self, run: Run, at: Place, prefix: str) -> None:
         result = run("verify", f"s3://{BUCKET}{prefix}", *at)
         assert result.exit_code == 4
         assert "nothing to verify" in result.stderr
 
-    def test_asks_for_keys_in_each_region_with_slack_and_page_by_page(
+    def test_requests_keys_in_each_region_with_slack_and_page_by_page(
         self, run: Run, server: Endpoint, at: Place
     ) -> None:
         run("verify", f"s3://{BUCKET}", *at)
@@ -120,7 +121,7 @@ class TestVerify:
         first = server.key_calls[0][1]
         assert (first["StartTime"], first["EndTime"]) == (1741075291, 1741096891)  # 08:01:31 and 14:01:31
 
-    def test_takes_keys_from_a_file_and_asks_nobody(
+    def test_takes_keys_from_a_file_without_a_call(
         self, run: Run, server: Endpoint, at: Place, tmp_path: Path
     ) -> None:
         keys = tmp_path / "keys.json"
@@ -128,7 +129,9 @@ class TestVerify:
         assert run("verify", f"s3://{BUCKET}", *at, "--public-keys", keys).exit_code == 0
         assert server.key_calls == []
 
-    def test_may_not_ask_for_keys_and_says_what_to_try(self, run: Run, server: Endpoint, at: Place) -> None:
+    def test_without_permission_to_list_keys_it_gives_a_hint(
+        self, run: Run, server: Endpoint, at: Place
+    ) -> None:
         server.fault = lambda call: (
             Refusal(400, "AccessDeniedException") if call.bucket == "cloudtrail" else None
         )
@@ -146,28 +149,30 @@ class TestVerify:
         assert "nothing to verify" in result.stderr
         assert run("verify", "s3://empty", *at).exit_code == 4
 
-    def test_what_cannot_be_fetched_is_no_verdict(self, run: Run, server: Endpoint, at: Place) -> None:
+    def test_an_object_that_cannot_be_fetched_gets_no_verdict(
+        self, run: Run, server: Endpoint, at: Place
+    ) -> None:
         server.fault = lambda call: Refusal(403, "AccessDenied") if call.key == TRAIL.logs[0] else None
         result = run("verify", f"s3://{BUCKET}/team", *at, "-o", "json")
         answer = json.loads(result.stdout)
         assert result.exit_code == 3
         assert answer["entries"] == []
         assert answer["evidence"]["logs"] == {"valid": 2, "invalid": 0, "missing": 0, "unproven": 1}
-        assert [each["start"] for each in answer["proven"]] == ["2025-03-04T10:01:31Z"]
-        assert [each["source"] for each in answer["evidence"]["skipped"]] == [
+        assert [interval["start"] for interval in answer["proven"]] == ["2025-03-04T10:01:31Z"]
+        assert [item["source"] for item in answer["evidence"]["skipped"]] == [
             f"s3://{BUCKET}/{TRAIL.logs[0]}"
         ]
 
-    def test_a_file_that_goes_away_is_missing(self, run: Run, server: Endpoint, at: Place) -> None:
+    def test_a_file_that_is_deleted_meanwhile_is_missing(self, run: Run, server: Endpoint, at: Place) -> None:
         server.fault = lambda call: Refusal(404, "NoSuchKey") if call.key == TRAIL.logs[0] else None
         result = run("verify", f"s3://{BUCKET}/team", *at, "-o", "jsonl")
-        assert [(each["kind"], each["charge"]) for each in map(json.loads, result.stdout.splitlines())] == [
-            ("missing-log", "missing")
-        ]
+        assert [
+            (fault["kind"], fault["charge"]) for fault in map(json.loads, result.stdout.splitlines())
+        ] == [("missing-log", "missing")]
         assert result.exit_code == 1
 
     @pytest.mark.parametrize("kind", ["CloudTrail", "CloudTrail-Digest"])
-    def test_a_page_that_is_no_listing_accuses_nobody(
+    def test_a_page_that_is_not_a_listing_makes_no_file_missing(
         self, run: Run, server: Endpoint, at: Place, kind: str
     ) -> None:
         def portal(call: Call) -> Fault | None:
@@ -178,26 +183,26 @@ class TestVerify:
         result = run("verify", f"s3://{BUCKET}/team", *at)
         assert result.exit_code == 1
         assert result.stdout == ""
-        assert "listing failed: what answered is not AWS, or the answer is damaged" in result.stderr
+        assert "listing failed: the response is damaged, or not from AWS" in result.stderr
 
     @pytest.mark.parametrize(
         "body",
         [b"<html>Please sign in</html>", b"{}", b'{"PublicKeyList":{}}', b'{"PublicKeyList":[{}]}', b"["],
     )
-    def test_an_answer_without_keys_is_one_sentence(
+    def test_an_answer_without_keys_is_a_one_line_error(
         self, run: Run, server: Endpoint, at: Place, body: bytes
     ) -> None:
         server.fault = lambda call: Portal(body) if call.bucket == "cloudtrail" else None
         result = run("verify", f"s3://{BUCKET}/team", *at)
         assert result.exit_code == 1
-        assert "CloudTrail's public keys of eu-west-1: " in result.stderr
-        assert "what answered is not AWS, or the answer is damaged" in result.stderr
+        assert "no CloudTrail public keys for eu-west-1: " in result.stderr
+        assert "the response is damaged, or not from AWS" in result.stderr
 
     @pytest.mark.parametrize("to_its_name", [Edited(rb"(?i)etag", b""), Refusal(403, "AccessDenied")])
-    def test_a_file_that_nobody_says_whether_it_is_there_is_not_called_missing(
+    def test_a_file_is_not_called_missing_if_s3_refuses_to_say(
         self, run: Run, server: Endpoint, at: Place, to_its_name: Fault
     ) -> None:
-        """A log file that its digest names, but the listing leaves out, is asked for by its name."""
+        """A log file that its digest lists, but the bucket's listing does not, is requested by its key."""
         unlisted = rb"<Contents><Key>" + TRAIL.logs[0].encode() + rb"</Key>.*?</Contents>"
 
         def fault(call: Call) -> Fault | None:
@@ -209,10 +214,10 @@ class TestVerify:
         result = run("verify", f"s3://{BUCKET}/team", *at, "-o", "json")
         answer = json.loads(result.stdout)
         assert answer["evidence"]["logs"] == {"valid": 2, "invalid": 0, "missing": 0, "unproven": 1}
-        assert [each["start"] for each in answer["proven"]] == ["2025-03-04T10:01:31Z"]
+        assert [interval["start"] for interval in answer["proven"]] == ["2025-03-04T10:01:31Z"]
         assert result.exit_code == 3
 
-    def test_a_chain_that_goes_on_in_another_bucket_says_which(
+    def test_a_chain_that_continues_in_another_bucket_names_it(
         self, run: Run, server: Endpoint, at: Place
     ) -> None:
         trail = small_trail(bucket="old-logs")
@@ -220,29 +225,29 @@ class TestVerify:
         old = set(trail.objects)
         trail.bucket = "new-logs"
         trail.hour(records("D"))
-        put(server, "new-logs", {key: each for key, each in trail.objects.items() if key not in old})
+        put(server, "new-logs", {key: stored for key, stored in trail.objects.items() if key not in old})
         alone = run("verify", "s3://new-logs", *at)
-        assert "elsewhere: it lies in another bucket: name s3://old-logs, too" in alone.stdout
+        assert "elsewhere: it is in another bucket: add s3://old-logs" in alone.stdout
         assert alone.exit_code == 0
         both = run("verify", "s3://new-logs", "s3://old-logs", *at)
         assert both.exit_code == 0
         assert "2025-03-04 09:01:31 to 2025-03-04 13:01:31" in both.stdout
 
-    def test_a_copy_of_a_bucket_has_been_moved(self, run: Run, server: Endpoint, at: Place) -> None:
+    def test_a_copy_of_a_bucket_is_reported_as_moved(self, run: Run, server: Endpoint, at: Place) -> None:
         put(server, "replica", TRAIL.objects)
         result = run("verify", "s3://replica", *at)
         assert result.exit_code == 1
-        assert result.stdout.count("moved: it was moved or renamed") == 3
+        assert result.stdout.count("moved: moved or renamed") == 3
 
 
 class TestSync:
-    def test_copies_all_that_it_takes_to_verify_offline(
+    def test_copies_everything_needed_to_verify_offline(
         self, run: Run, server: Endpoint, at: Place, tmp_path: Path
     ) -> None:
         copy = tmp_path / "copy"
         result = run("sync", f"s3://{BUCKET}", "--to", copy, *at)
         assert result.exit_code == 0, result.stderr
-        assert result.stderr == f"{copy}: 9 digests and 9 log files copied, 0 were there\n"
+        assert result.stderr == f"{copy}: 9 digests and 9 log files copied, 0 already there\n"
         server.calls.clear()
         server.key_calls.clear()
         verified = run("verify", copy, "-o", "json")
@@ -250,7 +255,7 @@ class TestSync:
         assert json.loads(verified.stdout)["evidence"]["digests"]["valid"] == 9
         assert (server.calls, server.key_calls) == ([], [])
 
-    def test_has_the_form_that_is_documented(self, run: Run, at: Place, tmp_path: Path) -> None:
+    def test_writes_the_documented_files(self, run: Run, at: Place, tmp_path: Path) -> None:
         run("sync", f"s3://{BUCKET}/team", "--to", tmp_path / "copy", *at)
         assert json.loads((tmp_path / "copy/public-keys.json").read_text())["PublicKeyList"]
         beside = json.loads((tmp_path / "copy" / BUCKET / f"{TRAIL.digests[0]}.s3.json").read_text())
@@ -262,12 +267,12 @@ class TestSync:
             )
             assert checked.returncode == 0
 
-    def test_is_read_without_complaint(self, run: Run, at: Place, tmp_path: Path) -> None:
+    def test_makes_a_copy_that_is_read_without_warnings(self, run: Run, at: Place, tmp_path: Path) -> None:
         run("sync", f"s3://{BUCKET}", "--to", tmp_path / "copy", *at)
         result = run("timeline", tmp_path / "copy")
         assert result.exit_code == 0, result.stderr
 
-    def test_run_again_copies_only_what_is_new(
+    def test_copies_only_new_files_when_run_again(
         self, run: Run, server: Endpoint, at: Place, tmp_path: Path
     ) -> None:
         trail = small_trail()
@@ -281,10 +286,10 @@ class TestSync:
             server.client.put_object(Bucket="growing", Key=key, Body=stored.body, Metadata=stored.metadata)
         server.calls.clear()
         result = run("sync", "s3://growing", "--to", copy, *at)
-        assert result.stderr == f"{copy}: 1 digest and 1 log file copied, 6 were there\n"
+        assert result.stderr == f"{copy}: 1 digest and 1 log file copied, 6 already there\n"
         assert set(server.fetched) == set(trail.objects) - before
 
-    def test_brings_back_what_was_lost_or_never_finished(self, run: Run, at: Place, tmp_path: Path) -> None:
+    def test_restores_files_that_were_lost_or_incomplete(self, run: Run, at: Place, tmp_path: Path) -> None:
         copy = tmp_path / "copy"
         run("sync", f"s3://{BUCKET}", "--to", copy, *at)
         whole = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
@@ -299,7 +304,7 @@ class TestSync:
         assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == whole
         assert run("verify", copy).exit_code == 0
 
-    def test_does_not_replace_what_was_copied_by_something_else(
+    def test_does_not_overwrite_a_copied_file_with_other_content(
         self, run: Run, server: Endpoint, at: Place, tmp_path: Path
     ) -> None:
         trail = small_trail()
@@ -316,19 +321,19 @@ class TestSync:
     @pytest.mark.parametrize(
         "top", ["../AWSLogs/", "a//AWSLogs/", "./AWSLogs/", "a\\b/AWSLogs/", "\x1b[2J/AWSLogs/"]
     )
-    def test_writes_nowhere_else_whatever_a_key_says(
+    def test_writes_only_below_the_copy_whatever_the_key(
         self, server: Endpoint, tmp_path: Path, top: str
     ) -> None:
-        from cnitrail.sources.trail_copy.writer import Copy
+        from cnitrail.sources.trail_copy.writer import TrailCopy
 
-        copy = Copy(str(tmp_path / "copy"))
+        copy = TrailCopy(str(tmp_path / "copy"))
         key = SignedTrail(top=top).log(b"", TRAIL.now)
-        with pytest.raises(ValueError, match="its name would lead out of the copy"):
+        with pytest.raises(ValueError, match="its name leads out of the copy"):
             copy.put(f"{BUCKET}/{key}", (b"",))
         copy.close()
         assert sorted(path.name for path in tmp_path.rglob("*")) == ["SHA256SUMS", "copy"]
 
-    def test_follows_no_link_out_of_the_copy(self, run: Run, at: Place, tmp_path: Path) -> None:
+    def test_follows_no_symlink_out_of_the_copy(self, run: Run, at: Place, tmp_path: Path) -> None:
         (tmp_path / "copy").mkdir()
         (tmp_path / "copy" / "SHA256SUMS").touch()
         (tmp_path / "outside").mkdir()
@@ -338,13 +343,13 @@ class TestSync:
         assert "a link leads from its place out of the copy" in result.stderr
         assert list((tmp_path / "outside").rglob("*.gz")) == []
 
-    def test_takes_no_directory_that_is_something_else(self, run: Run, at: Place, tmp_path: Path) -> None:
+    def test_refuses_a_directory_that_is_not_a_copy(self, run: Run, at: Place, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").touch()
         result = run("sync", f"s3://{BUCKET}", "--to", tmp_path, *at)
         assert result.exit_code == 1
-        assert "it is no copy of a trail" in result.stderr
+        assert "it is not a copy of a trail" in result.stderr
 
-    def test_without_keys_the_copy_is_made_and_says_so(
+    def test_without_keys_makes_the_copy_with_a_warning(
         self, run: Run, server: Endpoint, at: Place, tmp_path: Path
     ) -> None:
         def refuse(call: Call) -> Refusal | None:
@@ -355,7 +360,7 @@ class TestSync:
         assert result.exit_code == 3
         assert "verify needs --public-keys" in result.stderr
 
-    def test_one_at_a_time_has_a_copy(self, run: Run, server: Endpoint, at: Place, tmp_path: Path) -> None:
+    def test_locks_the_copy(self, run: Run, server: Endpoint, at: Place, tmp_path: Path) -> None:
         copy, seconds = tmp_path / "copy", list[Result]()
 
         def meanwhile(call: Call) -> None:
@@ -367,8 +372,8 @@ class TestSync:
         (second,) = seconds
         assert (first.exit_code, second.exit_code) == (0, 1)
         assert second.stderr.splitlines() == [
-            f"cnitrail: {copy}: another sync is writing to this copy",
-            "try: wait until it has ended, then run this again",
+            f"error: {copy}: another sync is writing to this copy",
+            "hint: wait until it has finished, then run this again",
         ]
         assert run("verify", copy).exit_code == 0
         assert sorted(path.name for path in copy.iterdir()) == [
@@ -377,17 +382,17 @@ class TestSync:
             "public-keys.json",
         ]
 
-    def test_many_at_once_make_one_copy_that_verifies(self, run: Run, at: Place, tmp_path: Path) -> None:
+    def test_many_at_once_make_one_valid_copy(self, run: Run, at: Place, tmp_path: Path) -> None:
         copy = tmp_path / "copy"
         arguments = [sys.executable, "-m", "cnitrail", "sync", f"s3://{BUCKET}", "--to", str(copy), *at]
         running = [subprocess.Popen(arguments, stderr=subprocess.DEVNULL) for _ in range(4)]
-        statuses = sorted(each.wait() for each in running)
+        statuses = sorted(process.wait() for process in running)
         assert statuses[0] == 0
         assert set(statuses) <= {0, 1}
-        assert run("sync", f"s3://{BUCKET}", "--to", copy, *at).stderr.endswith("copied, 18 were there\n")
+        assert run("sync", f"s3://{BUCKET}", "--to", copy, *at).stderr.endswith("copied, 18 already there\n")
         assert run("verify", copy).exit_code == 0
 
-    def test_a_killed_sync_keeps_nobody_out(
+    def test_a_killed_sync_leaves_no_lock(
         self, run: Run, server: Endpoint, at: Place, tmp_path: Path
     ) -> None:
         copy = tmp_path / "copy"
@@ -411,9 +416,7 @@ class TestSync:
         assert run("verify", copy).exit_code == 0
 
     @pytest.mark.parametrize("cut", [1, 2, 37, 120, 250])
-    def test_a_checksum_line_that_broke_off_is_repaired(
-        self, run: Run, at: Place, tmp_path: Path, cut: int
-    ) -> None:
+    def test_a_torn_checksum_line_is_repaired(self, run: Run, at: Place, tmp_path: Path, cut: int) -> None:
         copy = tmp_path / "copy"
         run("sync", f"s3://{BUCKET}", "--to", copy, *at)
         sums = copy / "SHA256SUMS"
@@ -421,13 +424,13 @@ class TestSync:
         sums.write_bytes(whole[:-cut])
         torn = run("verify", copy)
         assert torn.exit_code == 1
-        assert "the last one, breaks off: sync did not end (run it again)" in torn.stdout
+        assert "the last one, is cut off: sync did not finish (run it again)" in torn.stdout
         again = run("sync", f"s3://{BUCKET}", "--to", copy, *at)
         assert again.exit_code == 0, again.stderr
         assert sums.read_bytes() == whole
         assert run("verify", copy).exit_code == 0
 
-    def test_a_line_damaged_in_the_middle_is_no_torn_one(self, run: Run, at: Place, tmp_path: Path) -> None:
+    def test_a_line_damaged_in_the_middle_is_not_repaired(self, run: Run, at: Place, tmp_path: Path) -> None:
         copy = tmp_path / "copy"
         run("sync", f"s3://{BUCKET}", "--to", copy, *at)
         sums = copy / "SHA256SUMS"
@@ -435,9 +438,9 @@ class TestSync:
         sums.write_bytes(damaged)
         result = run("sync", f"s3://{BUCKET}", "--to", copy, *at)
         assert result.exit_code == 1
-        assert f"{sums}: line 1 is no checksum of a file below its folder" in result.stderr
+        assert f"{sums}: line 1 is not the checksum of a file in this copy" in result.stderr
         assert sums.read_bytes() == damaged
 
     @pytest.mark.parametrize("sources", [(), ("logs/",), ("s3://a", "s3://b")])
-    def test_copies_one_bucket(self, run: Run, tmp_path: Path, sources: tuple[str, ...]) -> None:
+    def test_copies_only_one_bucket(self, run: Run, tmp_path: Path, sources: tuple[str, ...]) -> None:
         assert run("sync", *sources, "--to", tmp_path / "copy").exit_code == 2

@@ -1,16 +1,20 @@
-"""Where evidence lies and how it is fetched. This room does not know what an event means.
+"""Where evidence is stored and how it is fetched. This room does not know what an event means.
 
-A source may deliver too much, never too little. A new source is one file here and one row in
-``_SCHEMES``.
+A source may deliver too much, never too little. A new source is one file here and one row in ``_SCHEMES``.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Note, Record, Scope, Skipped, StoredCounts
 from cnitrail.sources.files import FileSource, StandardInput
 from cnitrail.store.file_header import is_sqlite
+
+LOOKUP: Final = "lookup:"
+"""CloudTrail's event history (LookupEvents): the source used if none is given."""
 
 
 class Source(Protocol):
@@ -22,10 +26,10 @@ class Source(Protocol):
 
     @property
     def found(self) -> int:
-        """How many files, objects or pages were come upon so far: each is delivered, or told as skipped."""
+        """Number of files, objects or pages found so far; each is delivered or yielded as ``Skipped``."""
 
     def documents(self) -> Iterator[Document | Record | Skipped | Note | StoredCounts]:
-        """Every document, in an order that is always the same.
+        """Yield every document, in an order that is always the same.
 
         A source that keeps single records, and knows where each came from, delivers them as such.
         Notes come when there is something to say.
@@ -34,10 +38,26 @@ class Source(Protocol):
 
 @runtime_checkable
 class Measured(Protocol):
-    """A source that can tell how much there is to read."""
+    """A source that knows how much there is to read."""
 
     def total_bytes(self) -> int:
-        """The stored bytes of all documents that it will deliver."""
+        """Return the stored bytes of all documents that it will deliver."""
+
+
+class SourceType(Struct, frozen=True, kw_only=True):
+    """A type of source: how to open one, and what can be expected of it.
+
+    ``narrows``: it delivers only the events of the instances, ENIs and addresses that were asked for.
+    ``has_digests``: CloudTrail's digests may be stored beside its log files.
+    ``answers_completely``: it reports itself if an answer is incomplete, so a quiet time is no log gap.
+    ``is_remote``: reading it calls AWS.
+    """
+
+    open: Callable[[str, Scope], Source]
+    narrows: bool = False
+    has_digests: bool = False
+    answers_completely: bool = False
+    is_remote: bool = False
 
 
 def _lookup(uri: str, scope: Scope) -> Source:
@@ -58,24 +78,44 @@ def _store(uri: str, scope: Scope) -> Source:
     return StoreReader(uri, scope)
 
 
-_SCHEMES: dict[str, Callable[[str, Scope], Source]] = {
-    "-": StandardInput,
-    "lookup:": _lookup,
-    "s3://": _s3,
+def _refuse(uri: str, _scope: Scope) -> Source:
+    raise SourceError(
+        f"{uri}: cnitrail reads files, directories, standard input, s3://BUCKET/PREFIX and {LOOKUP}",
+        "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
+    )
+
+
+_STANDARD_INPUT: Final = "-"
+_SCHEMES: Final = {
+    LOOKUP: SourceType(open=_lookup, narrows=True, answers_completely=True, is_remote=True),
+    "s3://": SourceType(open=_s3, has_digests=True, is_remote=True),
 }
+_PIPE: Final = SourceType(open=StandardInput)
+_FILES: Final = SourceType(open=FileSource, has_digests=True)
+_STORE: Final = SourceType(open=_store, narrows=True)
+_UNKNOWN: Final = SourceType(open=_refuse)
+
+
+def source_type(uri: str) -> SourceType:
+    """Return the type of the source that a command line argument names; opening an unknown one fails."""
+    if uri == _STANDARD_INPUT:
+        return _PIPE
+    for scheme, kind in _SCHEMES.items():
+        if uri.startswith(scheme):
+            return kind
+    if "://" in uri:
+        return _UNKNOWN
+    return _STORE if is_sqlite(uri) else _FILES
 
 
 def open_source(uri: str, scope: Scope) -> Source:
-    """The source that a command line argument names.
+    """Return the source that a command line argument names.
 
-    Raises ``SourceError`` where it names none that can be read.
+    Raises ``SourceError`` if it cannot be read at all.
     """
-    for scheme, source in _SCHEMES.items():
-        if uri == scheme or (uri.startswith(scheme) and scheme != "-"):
-            return source(uri, scope)
-    if "://" in uri:
-        raise SourceError(
-            f"{uri}: cnitrail reads files, directories, standard input, s3://BUCKET/PREFIX and lookup:",
-            "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
-        )
-    return _store(uri, scope) if is_sqlite(uri) else FileSource(uri, scope)
+    return source_type(uri).open(uri, scope)
+
+
+def is_event_history(uri: str) -> bool:
+    """Whether a document is an answer of LookupEvents, by its URI: AWS keeps these without any trail."""
+    return uri.startswith(LOOKUP)

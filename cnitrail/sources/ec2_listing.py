@@ -1,56 +1,54 @@
-"""What EC2 itself says of interfaces and instances: now, or in files that somebody kept."""
+"""ENIs and instances as EC2 lists them: now, or in saved files."""
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Listing, Scope, Skipped
-from cnitrail.sources.aws import AwsFailure, failure, regions_of, session
+from cnitrail.sources.aws import AwsFailure, failure_of, open_session, regional_client, regions_of
+from cnitrail.sources.files import standard_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import boto3
 
-_URI = "ec2:"
-_OPERATIONS = {
+_URI: Final = "ec2:"
+_OPERATIONS: Final = {
     "describe_network_interfaces": "ec2:DescribeNetworkInterfaces",
     "describe_instances": "ec2:DescribeInstances",
 }
-_PAGE = 1000
-"""The most that a page may have. Calls without a page size have a smaller token bucket of their own."""
+_PAGE_SIZE: Final = 1000
+"""The maximum. Calls without a page size have a smaller token bucket of their own."""
 
-_LONGEST = 256 << 20
-"""More bytes than an account's interfaces in a Region take: 2 kB each."""
+_MAX_BYTES: Final = 256 << 20
+"""More than the ENIs of an account in a Region take: 2 kB each."""
 
-_ABREAST = 8
-_ATTEMPTS = 10
+_CONCURRENT_REGIONS: Final = 8
 
 
 def ask_ec2(scope: Scope) -> Iterator[Listing | Skipped]:
-    """The listings of every Region asked for, whole; Regions that do not answer are skipped.
+    """Yield the listings of every Region that was asked for; Regions that do not answer are skipped.
 
-    Raises ``SourceError`` where nothing at all can be had.
+    Raises ``SourceError`` if no Region answers.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    credentials = session(scope.profile)
-    regions = regions_of(credentials, scope, _URI)
-    account = _account(credentials, scope, regions[0])
-    # a session is not to be shared between threads, clients are
-    clients = [_client(credentials, scope, "ec2", region) for region in regions]
-    with ThreadPoolExecutor(_ABREAST) as pool:
-        answers = [each for answer in pool.map(_describe, clients) for each in answer]
-    refusals = [each for each in answers if isinstance(each[1], AwsFailure)]
-    if len(refusals) == len(answers):
-        uri, refused = refusals[0]
-        assert isinstance(refused, AwsFailure)
-        raise refused.of(uri)
+    session = open_session(scope.profile)
+    regions = regions_of(session, scope, _URI)
+    account = _account(session, scope, regions[0])
+    # boto3: clients may be shared between threads, sessions may not
+    clients = [regional_client(session, scope, "ec2", region, _URI) for region in regions]
+    with ThreadPoolExecutor(_CONCURRENT_REGIONS) as pool:
+        answers = [answer for region_answers in pool.map(_describe, clients) for answer in region_answers]
+    failures = [(uri, answer) for uri, answer in answers if isinstance(answer, AwsFailure)]
+    if len(failures) == len(answers):
+        uri, failure = failures[0]
+        raise failure.as_error(uri)
     for uri, answer in answers:
         if isinstance(answer, AwsFailure):
             yield Skipped(uri, answer.reason)
@@ -59,79 +57,65 @@ def ask_ec2(scope: Scope) -> Iterator[Listing | Skipped]:
 
 
 def read_saved(paths: Iterable[str]) -> Iterator[Listing]:
-    """Listings that somebody kept; ``-`` is standard input.
+    """Yield saved listings; ``-`` is standard input.
 
-    Raises ``SourceError`` where one cannot be read.
+    Raises ``SourceError`` if one cannot be read.
     """
     for path in paths:
         try:
             if path == "-":
-                yield Listing(path, None, None, _whole(path, sys.stdin.buffer))
+                yield Listing(path, None, None, _read_all(path, standard_input()))
             else:
                 with open(path, "rb") as file:
-                    yield Listing(path, None, None, _whole(path, file))
+                    yield Listing(path, None, None, _read_all(path, file))
         except OSError as error:
             raise SourceError(
                 f"--live {path}: {error.strerror or error}",
-                "--live takes saved JSON, or nothing: name sources before it, or write --live ec2:",
+                "--live takes a file with saved JSON, or ec2: to ask EC2; put each SOURCE before --live",
             ) from None
 
 
-def _whole(path: str, file: IO[bytes]) -> bytes:
-    """The content of a file. Raises ``SourceError`` where it is longer than any listing."""
-    content = file.read(_LONGEST + 1)
-    if len(content) > _LONGEST:
-        raise SourceError(f"--live {path}: longer than {_LONGEST >> 20} MB: no listing of EC2")
+def _read_all(path: str, file: IO[bytes]) -> bytes:
+    """Return the content of a file. Raises ``SourceError`` if it is longer than any listing."""
+    content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise SourceError(f"--live {path}: longer than {_MAX_BYTES >> 20} MB: not a listing from EC2")
     return content
 
 
-def _account(credentials: boto3.Session, scope: Scope, region: str) -> str:
-    """Whose interfaces are listed. It takes no permission to ask."""
+def _account(session: boto3.Session, scope: Scope, region: str) -> str:
+    """Return the account that is listed. GetCallerIdentity needs no permission."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from cnitrail.sources.response_check import understood
+    from cnitrail.sources.response_check import parser_errors_raised
 
     try:
-        with closing(_client(credentials, scope, "sts", region)) as sts, understood():
-            return str(sts.get_caller_identity()["Account"])
+        client = regional_client(session, scope, "sts", region, _URI)
+        with closing(client), parser_errors_raised():
+            return str(client.get_caller_identity()["Account"])
     except (BotoCoreError, ClientError) as error:
-        raise failure(error, "sts:GetCallerIdentity").of("ec2") from None
-
-
-def _client(credentials: boto3.Session, scope: Scope, service: str, region: str) -> Any:
-    """A client for a Region. Raises ``SourceError`` where its name is none."""
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
-
-    settings = Config(
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}, connect_timeout=10, read_timeout=60
-    )
-    try:
-        return credentials.client(
-            service,  # type: ignore[call-overload]
-            region_name=region,
-            endpoint_url=scope.endpoint_url,
-            config=settings,
-        )
-    except (BotoCoreError, ValueError) as error:
-        hint = "check --region and --endpoint-url"
-        raise SourceError(f"{_URI}{region}: no such place: {error}", hint) from None
+        raise failure_of(error, "sts:GetCallerIdentity").as_error("ec2") from None
 
 
 def _describe(client: Any) -> list[tuple[str, bytes | AwsFailure]]:
-    """What a Region says to each question, in all its pages."""
+    """Return a Region's answer to each operation, all pages together."""
+    import logging
+
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from cnitrail.sources.response_check import understood
+    from cnitrail.sources.response_check import parser_errors_raised
 
+    log = logging.getLogger(__name__)
     answers: list[tuple[str, bytes | AwsFailure]] = []
     with closing(client):
         for operation, action in _OPERATIONS.items():
             uri = f"{_URI}{client.meta.region_name}/{operation.replace('_', '-')}"
+            log.debug("%s", uri)
             try:
-                pages = client.get_paginator(operation).paginate(PaginationConfig={"PageSize": _PAGE})
-                with understood():
+                pages = client.get_paginator(operation).paginate(PaginationConfig={"PageSize": _PAGE_SIZE})
+                with parser_errors_raised():
                     answers.append((uri, msgspec.json.encode(pages.build_full_result())))
             except (BotoCoreError, ClientError) as error:
-                answers.append((uri, failure(error, action)))
+                answers.append((uri, failure_of(error, action)))
+                log.debug("%s failed: %s", uri, error)
     return answers

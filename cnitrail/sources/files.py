@@ -13,19 +13,19 @@ from cnitrail.model import Document, Scope, Skipped
 from cnitrail.sources.trail_copy.format import is_of_a_copy
 from cnitrail.store.file_header import is_store_head
 
-_BESIDE_A_STORE = ("-journal", "-lock")
-_PIECE: Final = 1024 * 1024
-_SMALL: Final = 4 * _PIECE
-"""Up to so many bytes a file is read at once."""
+_PIPE_HINT: Final = "pipe a log file: zcat FILE.json.gz | cnitrail timeline -"
+_BESIDE_A_STORE: Final = ("-journal", "-lock")
+_CHUNK_BYTES: Final = 1024 * 1024
+_SMALL_FILE_BYTES: Final = 4 * _CHUNK_BYTES
+"""Files up to this size are read at once."""
 
 
 class FileSource:
     """A file, or every file below a directory, in the order of their names.
 
-    What ``sync`` keeps beside the log files is left out, and so is a store below a directory: it is a copy
-    of evidence. One that is being filled is not
-    even opened: closing it would take away the locks that SQLite has on it. Raises ``SourceError``
-    where there is nothing at the path.
+    Left out are the files that ``sync`` keeps beside the log files, and stores below a directory: a store is
+    a copy of evidence. A store that is being filled is not even opened, as closing it would drop SQLite's
+    locks on it. Raises ``SourceError`` if nothing exists at the path.
     """
 
     def __init__(self, uri: str, scope: Scope) -> None:
@@ -35,12 +35,12 @@ class FileSource:
         self._into = _identity(scope.into)
         if not os.path.lexists(uri):
             raise SourceError(
-                f"{uri}: no such file or directory",
-                "name a log file, a directory, a store, s3://BUCKET, lookup: or -",
+                f"{uri or repr(uri)}: no such file or directory",
+                "use a log file, a directory, a store, s3://BUCKET, lookup: or -",
             )
 
     def documents(self) -> Iterator[Document | Skipped]:
-        """A document for each regular file; what is none, or cannot be listed, is skipped."""
+        """Yield a document for each regular file; anything else, or what cannot be listed, is skipped."""
         for found in self._new():
             self.found += 1
             if isinstance(found, Skipped):
@@ -54,12 +54,14 @@ class FileSource:
                 yield _unread(path, error)
                 continue
             if is_store_head(head):
-                self.found -= 1  # a copy of evidence is none
+                self.found -= 1
+                _debug("%s: passed over, a store", path)
             else:
+                _debug("%s: opened, %d bytes", path, status.st_size)
                 yield Document(shown(path), status.st_size, chain((head,), pieces), _etag(status))
 
     def total_bytes(self) -> int:
-        """The size of all files that are to be delivered."""
+        """Return the size of all files to be delivered."""
         return sum(found[1].st_size for found in self._new() if not isinstance(found, Skipped))
 
     def _new(self) -> Iterator[tuple[str, os.stat_result] | Skipped]:
@@ -71,6 +73,8 @@ class FileSource:
             is_ours = self._into == (status.st_dev, status.st_ino) or is_of_a_copy(path)
             if not is_ours and (shown(path), _etag(status)) not in self._seen:
                 yield found
+            else:
+                _debug("%s: passed over, %s", path, "not evidence" if is_ours else "seen")
 
 
 class StandardInput:
@@ -81,17 +85,23 @@ class StandardInput:
         self.found = 0
 
     def documents(self) -> Iterator[Document | Skipped]:
-        """The one document."""
-        if sys.stdin is None or sys.stdin.isatty():
-            raise SourceError(
-                "-: nothing is piped in", "pipe a log file: zcat FILE.json.gz | cnitrail timeline -"
-            )
+        """Yield the one document."""
+        file = standard_input()
+        if file.isatty():
+            raise SourceError("-: standard input is a terminal", _PIPE_HINT)
         self.found = 1
-        yield Document("-", None, _pieces(sys.stdin.buffer))
+        yield Document("-", None, _pieces(file))
+
+
+def standard_input() -> BinaryIO:
+    """Return the bytes of standard input. Raises ``SourceError`` if it is closed."""
+    if sys.stdin is None:
+        raise SourceError("-: standard input is closed", _PIPE_HINT)
+    return sys.stdin.buffer
 
 
 def walk(root: str) -> Iterator[tuple[str, os.stat_result] | Skipped]:
-    """The files at or below a path. A directory is entered once, however many links lead to it."""
+    """Yield the files at or below a path. A directory is read once, however many links lead to it."""
     entered: set[tuple[int, int]] = set()
     waiting = [root]
     while waiting:
@@ -106,7 +116,7 @@ def walk(root: str) -> Iterator[tuple[str, os.stat_result] | Skipped]:
         except OSError as error:
             yield _unread(path, error)
             continue
-        # A pipe that is named (<(zcat x.gz)) is meant; one that lies in a directory would be waited for.
+        # a pipe given as SOURCE (<(zcat x.gz)) is read; one in a directory would block
         if stat.S_ISREG(status.st_mode) or (path == root and stat.S_ISFIFO(status.st_mode)):
             yield path, status
         else:
@@ -114,14 +124,14 @@ def walk(root: str) -> Iterator[tuple[str, os.stat_result] | Skipped]:
 
 
 def _below(directory: str) -> list[str]:
-    """What lies in a directory, in the order of names. Raises ``OSError``."""
+    """Return the paths in a directory, sorted by name. Raises ``OSError``."""
     names = sorted(os.listdir(directory))
     paths = (os.path.join(directory, name) for name in names)
     return [path for path in paths if not _is_beside_store(path, names)]
 
 
 def shown(path: str) -> str:
-    """A path as text; a name that is no UTF-8 has its odd bytes written as escapes."""
+    """Return a path as text; bytes that are not UTF-8 become escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -130,7 +140,7 @@ def _etag(status: os.stat_result) -> str:
 
 
 def _identity(path: str | None) -> tuple[int, int] | None:
-    """What a file is known by, under whatever name."""
+    """Return what identifies a file under any name; None if there is no file."""
     if path is None or not os.path.exists(path):
         return None
     status = os.stat(path)
@@ -138,7 +148,7 @@ def _identity(path: str | None) -> tuple[int, int] | None:
 
 
 def _is_beside_store(path: str, names: list[str]) -> bool:
-    """Whether a file is one that SQLite and collect put beside a store, and may take away any moment."""
+    """Return whether SQLite or ``collect`` keeps the file beside a store, and may remove it at any moment."""
     name = os.path.basename(path)
     return any(name.endswith(end) and name.removesuffix(end) in names for end in _BESIDE_A_STORE)
 
@@ -148,14 +158,20 @@ def _unread(path: str, error: OSError) -> Skipped:
 
 
 def file_pieces(path: str, status: os.stat_result) -> Iterator[bytes]:
-    """The bytes of a file; a small one is closed with its first piece. Raises ``OSError``."""
+    """Yield the bytes of a file; a small one is closed with its first piece. Raises ``OSError``."""
     with FileIO(path) as file:
-        if stat.S_ISREG(status.st_mode) and status.st_size < _SMALL:
+        if stat.S_ISREG(status.st_mode) and status.st_size < _SMALL_FILE_BYTES:
             yield file.read(status.st_size)
         else:
             yield from _pieces(file)
 
 
 def _pieces(file: BinaryIO | FileIO) -> Iterator[bytes]:
-    while piece := file.read(_PIECE):
+    while piece := file.read(_CHUNK_BYTES):
         yield piece
+
+
+def _debug(message: str, path: str, *details: object) -> None:
+    """Log a path, if anything has loaded ``logging``: reading files does not need it."""
+    if (logging := sys.modules.get("logging")) is not None:
+        logging.getLogger(__name__).debug(message, shown(path), *details)

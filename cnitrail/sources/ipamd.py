@@ -1,18 +1,17 @@
-"""What ipamd tells: over HTTP, or from a file that somebody saved."""
+"""Metrics and introspection of ipamd, over HTTP or from a saved file."""
 
-import sys
-from typing import Protocol
+from typing import Final, Protocol
 
 from cnitrail.errors import SourceError
+from cnitrail.sources.files import standard_input
 
-_SECONDS = 10
-_MOST = 16 << 20
-"""More bytes than any node's metrics have, or any other file that stands beside the evidence."""
-
+_TIMEOUT_SECONDS: Final = 10
+_MAX_BYTES: Final = 16 << 20
+"""More than the metrics of any node have, or any other file that is given beside the evidence."""
 
 _HINT = (
-    "ipamd listens on the node alone: kubectl -n kube-system exec ds/aws-node -- curl -s "
-    "http://localhost:61678/metrics > FILE, then name the file"
+    "ipamd only listens on the node itself; save its output with kubectl -n kube-system exec ds/aws-node -- "
+    "curl -s http://localhost:61678/metrics > FILE, then use FILE"
 )
 
 
@@ -21,39 +20,40 @@ class _Readable(Protocol):
 
 
 def fetch(uri: str) -> bytes:
-    """The content of a URL (http or https), a file, or ``-`` for standard input.
+    """Return the content of a URL (http or https), a file, or ``-`` for standard input.
 
-    Raises ``SourceError`` where it cannot be had.
+    Raises ``SourceError`` if it cannot be read.
     """
     if uri.startswith(("http://", "https://")):
         return _get(uri)
     try:
         if uri == "-":
-            return _whole(uri, sys.stdin.buffer)
+            return _read_all(uri, standard_input())
         with open(uri, "rb") as file:
-            return _whole(uri, file)
+            return _read_all(uri, file)
     except OSError as error:
         raise SourceError(f"{uri}: cannot be read: {error.strerror}") from None
 
 
-def _whole(uri: str, file: _Readable) -> bytes:
-    """All that there is to read. Raises ``SourceError`` where that is too much."""
-    content = file.read(_MOST + 1)
-    if len(content) > _MOST:
-        raise SourceError(f"{uri}: longer than {_MOST >> 20} MB")
+def _read_all(uri: str, file: _Readable) -> bytes:
+    """Return everything in a file. Raises ``SourceError`` if that is too much."""
+    content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise SourceError(f"{uri}: longer than {_MAX_BYTES >> 20} MB")
     return content
 
 
 def _get(url: str) -> bytes:
-    """The body of an answer."""
+    """Return the body of an HTTP response."""
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import urlopen
 
     try:
-        with urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310  its scheme was looked at
-            return _whole(url, answer)
+        with urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310  its scheme was checked
+            return _read_all(url, response)
     except HTTPError as error:
+        error.close()
         raise SourceError(f"{url}: the server answers {error.code} {error.reason}", _HINT) from None
     except (URLError, HTTPException, OSError, ValueError) as error:
         raise SourceError(f"{url}: cannot be read: {getattr(error, 'reason', error)}", _HINT) from None

@@ -1,4 +1,4 @@
-"""Where a trail puts its log files in a bucket, as arithmetic on keys alone.
+"""A trail's layout in a bucket: what keys and file names say, and which key ranges to list.
 
 The layout is AWS's (CloudTrail user guide, "Finding your CloudTrail log files")::
 
@@ -7,10 +7,10 @@ The layout is AWS's (CloudTrail user guide, "Finding your CloudTrail log files")
     [prefix/]AWSLogs/[o-id/]ACCOUNT/CloudTrail-Digest/REGION/YYYY/MM/DD/
         ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOMEREGION_YYYYMMDDTHHmmssZ[_backfill].json.gz
 
-Folder and stamp are the time of *delivery*: a file holds events of any time before it, and never
-of a time after it. A digest's are the end of the span of deliveries that it lists.
+Folder and timestamp are the time of *delivery*: a file has events of any time before it, and none after it.
+Those of a digest are the end of the time span that it covers.
 
-A copy on Windows has backslashes in its paths, so names are found behind either separator.
+Paths of a copy on Windows have backslashes, so names may follow either separator.
 """
 
 import re
@@ -26,7 +26,7 @@ ROOT = "AWSLogs"
 TRAIL = "CloudTrail"
 DIGESTS = "CloudTrail-Digest"
 
-_ORGANISATION = re.compile(r"o-[a-z0-9]{10,32}")
+_ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 _ACCOUNT = re.compile(r"\d{12}")
 _NAME = re.compile(
     r"(?P<account>\d{12})_CloudTrail_(?P<region>[a-z0-9-]+)_(?P<stamp>\d{8}T\d{4})Z_[^/\\]*$",
@@ -47,13 +47,13 @@ _AFTER_Z = chr(ord("Z") + 1)
 _AFTER_DIGITS = chr(ord("9") + 1)
 
 STAMP_SLACK = timedelta(minutes=15)
-"""AWS does not say how a stamp is rounded; files come about every five minutes."""
+"""AWS does not document how timestamps in file names are rounded; files come about every five minutes."""
 
 
 class LogName(Struct, frozen=True):
-    """What the name of a log file tells; ``delivered`` is aware, UTC, to the minute.
+    """The parts of a log file's name; ``delivered`` is aware, UTC, to the minute.
 
-    The account is the one that the trail delivers for; that of a record in the file may differ.
+    The account is the one that the trail delivers for; a record in the file may be of another one.
     """
 
     account: str
@@ -61,8 +61,8 @@ class LogName(Struct, frozen=True):
     delivered: datetime
 
 
-class DigestName(Struct, frozen=True):
-    """What the name of a digest tells; ``ended`` is aware, UTC, to the second."""
+class DigestName(Struct, frozen=True, kw_only=True):
+    """The parts of a digest's name; ``ended`` is aware, UTC, to the second."""
 
     account: str
     region: str
@@ -73,10 +73,10 @@ class DigestName(Struct, frozen=True):
 
 
 class KeyRange(Struct, frozen=True, order=True):
-    """The keys that begin with ``prefix`` and lie in ``first <= key < last``.
+    """The keys that begin with ``prefix``, in ``first <= key < last``.
 
-    ``unwanted`` are ranges of keys (``first <= key < last``) that need not be listed: their stamps are of
-    other times.
+    ``unwanted`` are ranges in it (``first <= key < last``) that need not be listed: their timestamps are out
+    of scope.
     """
 
     prefix: str
@@ -86,47 +86,52 @@ class KeyRange(Struct, frozen=True, order=True):
 
 
 def log_name(uri: str) -> LogName | None:
-    """What a file's name tells; None where it is not one that CloudTrail gives."""
+    """Return the parts of a log file's name; None if CloudTrail does not name files so."""
     name = _NAME.search(uri)
     if name is None:
         return None
-    delivered = _stamped(name["stamp"])
+    delivered = _time(name["stamp"])
     if delivered is None:
         return None
     return LogName(name["account"], name["region"], delivered)
 
 
 def digest_name(uri: str) -> DigestName | None:
-    """What a digest's name tells; None where it is not one that CloudTrail gives, or was unzipped."""
+    """Return the parts of a digest's name, zipped or unzipped; None if CloudTrail does not name files so."""
     name = _DIGEST_NAME.search(uri)
     if name is None:
         return None
-    ended = _stamped(name["stamp"])
+    ended = _time(name["stamp"])
     if ended is None:
         return None
     return DigestName(
-        name["account"], name["region"], name["trail"], name["home"], ended, name["backfill"] is not None
+        account=name["account"],
+        region=name["region"],
+        trail=name["trail"],
+        home_region=name["home"],
+        ended=ended,
+        backfill=name["backfill"] is not None,
     )
 
 
 def top_of(path: str) -> str:
-    """The folder in which a trail's folders of accounts lie; empty where a path does not show it."""
+    """Return the folder that has a trail's account folders; empty if a path does not show it."""
     found = _TOP.match(path)
     return found["top"] if found else ""
 
 
-def is_organisation(name: str) -> bool:
-    """Whether a folder is named as an organisation is."""
-    return _ORGANISATION.fullmatch(name) is not None
+def is_organization(name: str) -> bool:
+    """Return whether a folder name is an organization ID."""
+    return _ORGANIZATION.fullmatch(name) is not None
 
 
 def is_account(name: str) -> bool:
-    """Whether a folder is named as an account is."""
+    """Return whether a folder name is an account ID."""
     return _ACCOUNT.fullmatch(name) is not None
 
 
 def below_root(folder: str) -> list[str] | None:
-    """The folders on the way from a trail's root (``AWSLogs``) to here; None outside of any."""
+    """Return the folder names below a trail's root (``AWSLogs``); None if the folder is not in one."""
     names = folder.removesuffix("/").split("/")
     if ROOT not in names:
         return None
@@ -135,19 +140,19 @@ def below_root(folder: str) -> list[str] | None:
 
 
 def whole(prefix: str) -> KeyRange:
-    """Every key that begins with a prefix."""
-    return KeyRange(prefix, prefix, _behind(prefix))
+    """Return the range of all keys that begin with a prefix."""
+    return KeyRange(prefix, prefix, _after_prefix(prefix))
 
 
-def _day(time: datetime) -> str:
-    """The folder of a day; a year has four digits, which ``strftime`` does not promise."""
+def _day_folder(time: datetime) -> str:
+    """Return the folder of a day, with a four-digit year, which ``strftime`` does not guarantee."""
     return f"{time.year:04}/{time:%m/%d/}"
 
 
 def of_days(folder: str, scope: Scope) -> KeyRange | None:
-    """The keys in a Region's folder, or one of its date, whose day may hold what is asked for.
+    """Return the keys in a Region's folder, or a date folder in it, whose day may be in scope.
 
-    None where there are none.
+    None if there are none.
     """
     names = below_root(folder) or []
     kind = DIGESTS if DIGESTS in names else TRAIL
@@ -157,36 +162,36 @@ def of_days(folder: str, scope: Scope) -> KeyRange | None:
     unwanted: list[tuple[str, str]] = []
     if scope.since is not None:
         since = _delivered_from(scope.since)
-        first = max(first, f"{region}{_day(since)}")
-        start, stamp = _names(region, since)
+        first = max(first, f"{region}{_day_folder(since)}")
+        start, stamp = _key_parts(region, since)
         unwanted.append((start, f"{start}{stamp}"))
     if scope.until is not None:
         until = _delivered_until(scope.until, scope.delivery_lag)
-        final = min(final, f"{region}{_day(until)}", key=_behind)
-        start, stamp = _names(region, until)
+        final = min(final, f"{region}{_day_folder(until)}", key=_after_prefix)
+        start, stamp = _key_parts(region, until)
         unwanted.append((f"{start}{stamp}{_AFTER_Z}", f"{start}{_AFTER_DIGITS}"))
-    last = _behind(final)
+    last = _after_prefix(final)
     if first >= last:
         return None
     prefix = commonprefix([first, final])  # noqa: RUF071  keys are no paths
     return KeyRange(prefix, first, last, tuple(unwanted) if kind == TRAIL else ())
 
 
-def _names(region: str, time: datetime) -> tuple[str, str]:
-    """How the keys of a day's log files in a Region's folder begin, and how a minute's go on.
+def _key_parts(region: str, time: datetime) -> tuple[str, str]:
+    """Return what the keys of a day's log files in a Region begin with, and how those of a minute continue.
 
-    Keys of one day and Region differ in nothing before their stamp, so they sort by it. Those of digests
-    do not: the trail's name comes first.
+    Keys of one day and Region are equal up to their timestamp, so they sort by it. Those of digests do not:
+    the trail's name comes first.
     """
     *_, account, _, name = region.removesuffix("/").split("/")
     date = f"{time.year:04}{time:%m%d}T"
-    return f"{region}{_day(time)}{account}_{TRAIL}_{name}_{date}", f"{time:%H%M}"
+    return f"{region}{_day_folder(time)}{account}_{TRAIL}_{name}_{date}", f"{time:%H%M}"
 
 
-def takes(key: str, scope: Scope) -> bool:
-    """Whether an object may hold what is asked for, as far as its name tells.
+def is_in_scope(key: str, scope: Scope) -> bool:
+    """Return whether an object may have events in scope, judging by its name.
 
-    Digest files, which list log files, and the empty objects that stand for folders never do.
+    Digests, which list log files, and the empty objects that represent folders never have.
     """
     if key.endswith("/") or "_CloudTrail-Digest_" in key:
         return False
@@ -195,20 +200,20 @@ def takes(key: str, scope: Scope) -> bool:
         return True
     if scope.accounts and name.account not in scope.accounts:
         return False
-    if not asks_for_region(name.region, scope):
+    if not is_region_in_scope(name.region, scope):
         return False
     early = scope.since is not None and name.delivered < _delivered_from(scope.since)
     late = scope.until is not None and name.delivered > _delivered_until(scope.until, scope.delivery_lag)
     return not early and not late
 
 
-def asks_for_region(region: str, scope: Scope) -> bool:
-    """Whether a Region is asked for; ``all`` asks for every one."""
+def is_region_in_scope(region: str, scope: Scope) -> bool:
+    """Return whether a Region is in scope; ``all`` includes every one."""
     return not scope.regions or "all" in scope.regions or region in scope.regions
 
 
-def _stamped(stamp: str) -> datetime | None:
-    """The time of a stamp; None where it is none, or not of CloudTrail's millennium."""
+def _time(stamp: str) -> datetime | None:
+    """Return the time of a timestamp; None if it is not a time between 2000 and 2999."""
     try:
         time = datetime.fromisoformat(stamp).replace(tzinfo=UTC)
     except ValueError:
@@ -224,8 +229,8 @@ def _delivered_until(until: datetime, lag: timedelta) -> datetime:
     return shifted(shifted(until, lag), STAMP_SLACK)
 
 
-def _behind(prefix: str) -> str:
-    """The first key behind all that begin with a prefix."""
+def _after_prefix(prefix: str) -> str:
+    """Return the first key after all that begin with a prefix."""
     if not prefix:
         return chr(0x10FFFF)
     if prefix.endswith("/"):

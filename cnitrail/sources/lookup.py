@@ -1,87 +1,97 @@
-"""CloudTrail's LookupEvents: the last 90 days of an account, with nothing but credentials.
+"""The source ``lookup:``, CloudTrail's LookupEvents: the last 90 days of an account, without a trail.
 
-API: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html. Answers
-come newest first, in pages of 50, at two calls a second in each account and Region.
+API: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html. Answers come newest
+first, in pages of 50, at two calls a second in each account and Region.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Extent, Note, Scope, Skipped
-from cnitrail.sources.aws import AwsFailure, failure, regions_of, session
-from cnitrail.sources.lookup_index import records
-from cnitrail.sources.lookup_plan import ABREAST, PER_SECOND, LookupPage, Plan, Query, Unanswered, counted
-from cnitrail.sources.rate_limit import Clock, Pace, SystemClock
+from cnitrail.sources.aws import AwsFailure, failure_of, open_session, regional_client, regions_of
+from cnitrail.sources.lookup_index import FoundEvent
+from cnitrail.sources.lookup_plan import (
+    CALLS_PER_SECOND,
+    CONCURRENT_QUERIES,
+    LookupPage,
+    LookupPlan,
+    Query,
+    QueryFailed,
+    iso,
+)
+from cnitrail.sources.rate_limit import Clock, RateLimiter, SystemClock
+from cnitrail.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    import boto3
     from mypy_boto3_cloudtrail import CloudTrailClient
+    from mypy_boto3_cloudtrail.type_defs import EventTypeDef
 
-_ACTION = "cloudtrail:LookupEvents"
-_BURST = 2
-_ATTEMPTS = 10
-"""With botocore's backoff up to two minutes: longer than any throttling by others lasts."""
+_LOG = logging.getLogger(__name__)
 
-_UNHEARD_ATTEMPTS = 6
-"""So often an endpoint is tried that has never answered at all."""
+_ACTION: Final = "cloudtrail:LookupEvents"
+_BURST: Final = 2
 
-_FRUITLESS = 3
-"""So often a question is asked again without bringing anything new."""
+MAX_UNREACHABLE: Final = 6
+"""Failed calls after which an endpoint that has never answered is given up."""
 
-_MEMBERS = ("EventId", "EventTime")
-"""What LookupEvents says of every event; the scanner looks for its record."""
+MAX_FRUITLESS: Final = 3
+"""Max retries of a query without new events."""
 
-Said = Document | Skipped | Note
+Delivered = Document | Skipped | Note
 
 
 class LookupSource:
-    """LookupEvents of one or several Regions at once, each at its own pace.
+    """LookupEvents of one or several Regions at once, each with its own rate limit.
 
-    Pages of one Region come in an order that is always the same, Regions mixed as they answer.
-    Raises ``SourceError`` where nothing at all can be read.
+    The pages of one Region come in a deterministic order, mixed with those of other Regions. Raises
+    ``SourceError`` if nothing at all can be read.
     """
 
     def __init__(self, uri: str, scope: Scope, clock: Clock | None = None) -> None:
         self.uri = uri
         if uri != "lookup:":
-            raise SourceError(f"{uri}: nothing can follow lookup:", "name the Region with --region")
+            raise SourceError(f"{uri}: nothing may follow lookup:", "name the Region with --region")
         self._scope = scope
         self._clock = clock or SystemClock()
-        self._asked: list[_Region] = []
+        self._readers: list[_RegionReader] = []
 
     @property
     def found(self) -> int:
-        """The pages that came, and what got no answer."""
-        return sum(region.found for region in self._asked)
+        """Number of pages that came, and of queries that failed."""
+        return sum(reader.found for reader in self._readers)
 
-    def documents(self) -> Iterator[Said]:
-        """A document for each page."""
-        credentials = session(self._scope.profile)
-        regions = regions_of(credentials, self._scope, "lookup:")
-        said: SimpleQueue[Said | _Ended] = SimpleQueue()
+    def documents(self) -> Iterator[Delivered]:
+        """Yield a document for each page."""
+        session = open_session(self._scope.profile)
+        regions = regions_of(session, self._scope, "lookup:")
+        # boto3: clients may be shared between threads, sessions may not
+        clients = [
+            regional_client(session, self._scope, "cloudtrail", region, "lookup:") for region in regions
+        ]
+        queue: SimpleQueue[Delivered | _RegionEnd] = SimpleQueue()
         stopped = threading.Event()
-        # a session is not to be shared between threads, clients are
-        clients = [_client(credentials, self._scope, region) for region in regions]
-        self._asked = [_Region(client, self._scope, self._clock, stopped) for client in clients]
-        for asked in self._asked:
-            threading.Thread(target=asked.run, args=(said.put,), daemon=True).start()
-        pages, skipped, ended = 0, list[Skipped](), list[_Ended]()
+        self._readers = [_RegionReader(client, self._scope, self._clock, stopped) for client in clients]
+        for reader in self._readers:
+            threading.Thread(target=reader.run, args=(queue.put,), daemon=True).start()
+        pages, skipped, ended = 0, list[Skipped](), list[_RegionEnd]()
         try:
             while len(ended) < len(regions):
-                match said.get():
-                    case _Ended() as end:
+                match queue.get():
+                    case _RegionEnd() as end:
                         ended.append(end)
                         if end.bug is not None:
                             raise end.bug
@@ -92,127 +102,114 @@ class LookupSource:
                         yield other
         finally:
             stopped.set()
-        failures = sorted((end for end in ended if end.failure), key=lambda end: end.region)
+        failures = sorted((end.region, end.failure) for end in ended if end.failure is not None)
         if not pages:
-            _give_up(failures, skipped)
+            raise _nothing_read(failures, skipped)
         yield from skipped
-        for end in failures:
-            assert end.failure is not None
-            yield Skipped(f"lookup:{end.region}", end.failure.reason)
+        for region, failure in failures:
+            yield Skipped(f"lookup:{region}", failure.reason)
 
 
-def _give_up(failures: list[_Ended], skipped: list[Skipped]) -> None:
-    """Say why nothing at all could be read."""
-    for end in failures:
-        assert end.failure is not None
-        raise SourceError(f"lookup:{end.region}: {end.failure.reason}", end.failure.hint)
-    raise SourceError(f"{skipped[0].source}: {skipped[0].reason}", "try again later")
+def _nothing_read(failures: list[tuple[str, AwsFailure]], skipped: list[Skipped]) -> SourceError:
+    """Return the error for a lookup that brought no page."""
+    for region, failure in failures:
+        return failure.as_error(f"lookup:{region}")
+    return SourceError(f"{skipped[0].source}: {skipped[0].reason}", "try again later")
 
 
-def _client(session: boto3.Session, scope: Scope, region: str) -> CloudTrailClient:
-    """A client for a Region. Raises ``SourceError`` where its name is none."""
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
+class _RegionEnd(Struct, frozen=True):
+    """The end of a Region; ``failure`` if it was cut short, ``bug`` if cnitrail itself failed."""
 
-    settings = Config(
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}, connect_timeout=10, read_timeout=60
-    )
-    try:
-        return session.client(
-            "cloudtrail", region_name=region, endpoint_url=scope.endpoint_url, config=settings
-        )
-    except (BotoCoreError, ValueError) as error:
-        hint = "check --region and --endpoint-url"
-        raise SourceError(f"lookup:{region}: no such place: {error}", hint) from None
+    region: str
+    failure: AwsFailure | None = None
+    bug: Exception | None = None
 
 
-class _Ended:
-    """The end of a Region: with a failure where it came too early, a bug where it is ours."""
-
-    def __init__(self, region: str, failed: AwsFailure | None = None, bug: Exception | None = None) -> None:
-        self.region = region
-        self.failure = failed
-        self.bug = bug
-
-
-class _Region:
-    """Asks one Region, and says what it answers."""
+class _RegionReader:
+    """Reads LookupEvents of one Region."""
 
     def __init__(
         self, client: CloudTrailClient, scope: Scope, clock: Clock, stopped: threading.Event
     ) -> None:
         self._client = client
         self._scope = scope
-        self._name = client.meta.region_name
-        self._pace = Pace(PER_SECOND, _BURST, clock)
+        self._region = client.meta.region_name
+        self._limiter = RateLimiter(CALLS_PER_SECOND, _BURST, clock)
         self._stopped = stopped
         self.found = 0
         self._calls = 0
-        self._heard = False
-        self._failures = 0
+        self._has_answered = False
+        self._failed_calls = 0
         self._lock = threading.Lock()
-        # the retries of botocore are calls, too
-        client.meta.events.register("before-send.cloudtrail.LookupEvents", self._before_attempt)
-        client.meta.events.register("response-received.cloudtrail.LookupEvents", self._after_attempt)
+        # botocore's own retries count as calls, too
+        client.meta.events.register("before-send.cloudtrail.LookupEvents", self._before_call)
+        client.meta.events.register("response-received.cloudtrail.LookupEvents", self._after_call)
 
-    def run(self, say: Callable[[Said | _Ended], None]) -> None:
-        """Say everything that this Region has, then that it has ended."""
+    def run(self, deliver: Callable[[Delivered | _RegionEnd], None]) -> None:
+        """Deliver everything that the Region has, then its end."""
         try:
-            for said in self._read():
-                say(said)
-        except Unanswered as trouble:
+            for delivered in self._read():
+                deliver(delivered)
+        except QueryFailed as failed:
             self.found += 1
-            say(_Ended(self._name, trouble.failure))
-        except Exception as bug:  # noqa: BLE001  # it is raised again where somebody listens
-            say(_Ended(self._name, bug=bug))
+            _LOG.debug("lookup:%s: ended: %s", self._region, failed.failure.reason)
+            deliver(_RegionEnd(self._region, failed.failure))
+        except Exception as bug:  # noqa: BLE001  # raised again by the thread that reads the queue
+            deliver(_RegionEnd(self._region, bug=bug))
         else:
-            say(_Ended(self._name))
+            deliver(_RegionEnd(self._region))
 
-    def _read(self) -> Iterator[Said]:
-        place = f"lookup:{self._name}"
-        with closing(self._client), ThreadPoolExecutor(ABREAST) as pool:
-            plan = Plan(self._scope, datetime.now(UTC), self._pages, pool)
+    def _read(self) -> Iterator[Delivered]:
+        uri, hints = f"lookup:{self._region}", self._scope.lookup_hints
+        assert hints is not None, "a scope for lookup: needs lookup_hints"
+        with closing(self._client), ThreadPoolExecutor(CONCURRENT_QUERIES) as pool:
+            plan = LookupPlan(self._scope, hints, datetime.now(UTC), self._pages, pool)
             for item in plan.read():
                 match item:
                     case LookupPage():
                         self.found += 1
-                        yield _document(self._name, item)
-                        yield from (
-                            replace(each, source=f"{place}/{each.source}") for each in _incomplete(item)
-                        )
+                        yield _document(self._region, item)
+                        for skip in _incomplete(item):
+                            yield replace(skip, source=f"{uri}/{skip.source}")
                     case Skipped():
                         self.found += 1
-                        yield replace(item, source=f"{place}/{item.source}")
+                        yield replace(item, source=f"{uri}/{item.source}")
                     case Note():
-                        yield replace(item, source=place)
-            yield Note(place, f"{counted(self._calls, 'call')} made")
+                        yield replace(item, source=uri)
+            yield Note(uri, f"made {counted(self._calls, 'call')}")
 
-    def _before_attempt(self, **_: object) -> None:
-        """Wait for the pace, unless the call is one too many."""
+    def _before_call(self, **_: object) -> None:
+        """Wait for the rate limit; raises ``QueryFailed`` if no further call is allowed."""
         if self._stopped.is_set():
-            raise Unanswered(AwsFailure("interrupted", None, lasting=True))
+            raise QueryFailed(AwsFailure("interrupted", None, fatal=True))
         with self._lock:
             if self._calls >= self._scope.max_calls:
-                reason = f"the {counted(self._calls, 'call')} that --max-calls allows are used up"
-                hint = "narrow the time with --since and --until, or raise --max-calls"
-                raise Unanswered(AwsFailure(reason, hint, lasting=True))
+                reason = f"stopped after {counted(self._calls, 'call')} (--max-calls)"
+                hint = "narrow the time range with --since and --until, or raise --max-calls"
+                raise QueryFailed(AwsFailure(reason, hint, fatal=True))
             self._calls += 1
-        self._pace.wait()
+        self._limiter.wait()
 
-    def _after_attempt(self, exception: Exception | None, **_: object) -> None:
+    def _after_call(
+        self, exception: Exception | None, parsed_response: dict[str, Any] | None = None, **_: object
+    ) -> None:
         """Give up early on an endpoint that has never answered."""
         if exception is None:
-            self._heard = True
-        elif not self._heard:
-            self._failures += 1
-            if self._failures >= _UNHEARD_ATTEMPTS:
-                raise Unanswered(failure(exception, _ACTION))
+            self._has_answered = True
+            if error := (parsed_response or {}).get("Error"):
+                _LOG.debug("lookup:%s: call failed: %s", self._region, error.get("Code"))
+            return
+        _LOG.debug("lookup:%s: call failed: %s", self._region, exception)
+        if not self._has_answered:
+            self._failed_calls += 1
+            if self._failed_calls >= MAX_UNREACHABLE:
+                raise QueryFailed(failure_of(exception, _ACTION))
 
     def _pages(self, query: Query) -> Iterator[LookupPage]:
-        """The pages of a question; where its token has expired, it is asked again for what is left."""
+        """Yield the pages of a query; if its token has expired, query again for what is left."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from cnitrail.sources.response_check import UnexpectedReplyError, understood
+        from cnitrail.sources.response_check import UnexpectedResponseError, parser_errors_raised
 
         seen: set[str] = set()
         number, fruitless = 0, 0
@@ -220,36 +217,57 @@ class _Region:
         token: str | None = None
         while True:
             try:
-                with understood():
+                with parser_errors_raised():
                     answer = self._client.lookup_events(**_parameters(query, until, token))
-            except UnexpectedReplyError as error:
+            except UnexpectedResponseError as error:
                 fruitless += 1
-                if fruitless > _FRUITLESS:
-                    raise Unanswered(failure(error, _ACTION)) from None
+                if fruitless > MAX_FRUITLESS:
+                    raise QueryFailed(failure_of(error, _ACTION)) from None
                 continue
             except self._client.exceptions.InvalidNextTokenException as error:
                 fruitless += 1
-                if token is None or fruitless > _FRUITLESS:
-                    raise Unanswered(failure(error, _ACTION)) from None
+                if token is None or fruitless > MAX_FRUITLESS:
+                    raise QueryFailed(failure_of(error, _ACTION)) from None
+                _LOG.debug("lookup:%s: %s: token expired, query again", self._region, query.label)
                 until, token = reached, None
                 continue
             except (BotoCoreError, ClientError) as error:
-                raise Unanswered(failure(error, _ACTION)) from None
+                raise QueryFailed(failure_of(error, _ACTION)) from None
             token = answer.get("NextToken")
-            events = tuple(_utc(event) for event in answer["Events"] if _id(event) not in seen)
+            new = [event for event in answer["Events"] if _key(event) not in seen]
+            events = tuple(map(self._found_event, new))
             if events:
                 fruitless = 0
-                seen.update(map(_id, events))
-                reached = min([reached, *(event["EventTime"] for event in events if "EventTime" in event)])
+                seen.update(map(_key, new))
+                reached = min([reached, *(event.time for event in events if event.time is not None)])
             if events or token is None:
                 number += 1
+                _LOG.debug(
+                    "lookup:%s: %s: page %d, %d events, back to %s",
+                    *(self._region, query.label, number, len(events), iso(reached)),
+                )
                 yield LookupPage(query, number, events, last=token is None)
             if token is None:
                 return
 
+    def _found_event(self, event: EventTypeDef) -> FoundEvent:
+        """Return an event as LookupEvents shows it, with its time in UTC: botocore uses the local zone."""
+        hints, time = self._scope.lookup_hints, event.get("EventTime")
+        in_utc = {} if time is None else {"EventTime": time.astimezone(UTC)}
+        return FoundEvent(
+            answer=msgspec.Raw(msgspec.json.encode({**event, **in_utc})),
+            event_id=event.get("EventId"),
+            time=in_utc.get("EventTime"),
+            username=event.get("Username"),
+            resources=frozenset(
+                resource.get("ResourceName", "") for resource in event.get("Resources") or ()
+            ),
+            hints=hints.read_event(str(event.get("CloudTrailEvent"))) if hints else None,
+        )
+
 
 def _parameters(query: Query, until: datetime, token: str | None) -> dict[str, Any]:
-    """One call's parameters; with a token all others have to stay the same."""
+    """Return the parameters of one call; with a token, all others must stay the same."""
     parameters: dict[str, Any] = {
         "LookupAttributes": [{"AttributeKey": query.attribute, "AttributeValue": query.value}],
         "EndTime": until,
@@ -262,33 +280,28 @@ def _parameters(query: Query, until: datetime, token: str | None) -> dict[str, A
     return parameters
 
 
-def _id(event: Mapping[str, Any]) -> str:
-    """What two copies of an event have in common; if it has no ID, its record."""
+def _key(event: EventTypeDef) -> str:
+    """Return what identifies an event: its ID, or its record if it has none."""
     return str(event.get("EventId") or event.get("CloudTrailEvent") or event)
 
 
-def _utc(event: Mapping[str, Any]) -> dict[str, Any]:
-    """An event with its time in UTC, as botocore reads it in the machine's own zone."""
-    time = event.get("EventTime")
-    return {**event, "EventTime": time.astimezone(UTC)} if time is not None else dict(event)
-
-
 def _incomplete(page: LookupPage) -> Iterator[Skipped]:
-    """What is to be said of events that are not as LookupEvents shows them; their records are read."""
-    for member in _MEMBERS:
-        lacking = [event for event in page.events if not event.get(member)]
-        if lacking:
+    """Yield what is missing in events that are not as LookupEvents returns them; their records are read."""
+    without_id = sum(not event.event_id for event in page.events)
+    without_time = sum(event.time is None for event in page.events)
+    for number, member in ((without_id, "EventId"), (without_time, "EventTime")):
+        if number:
             yield Skipped(
                 f"{page.query.label}/page-{page.number}",
-                f"{counted(len(lacking), 'event')} without {member}, which LookupEvents always sends",
+                f"{counted(number, 'event')} without {member}, which LookupEvents always returns",
                 Extent.PART,
             )
 
 
 def _document(region: str, page: LookupPage) -> Document:
-    """A page as LookupEvents' own output, under a name that tells account, Region and question."""
-    account = next((record.get("recipientAccountId") for _, record in records(page.events)), None)
+    """Return a page as LookupEvents' own JSON, named by account, Region and query."""
+    account = next((event.hints.account for event in page.events if event.hints is not None), None)
     place = f"{account}/{region}" if account else region
-    text = msgspec.json.encode({"Events": page.events})
+    text = msgspec.json.encode({"Events": [event.answer for event in page.events]})
     uri = f"lookup:{place}/{page.query.label}/page-{page.number}"
     return Document(uri, len(text), iter((text,)))

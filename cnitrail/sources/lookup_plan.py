@@ -1,53 +1,47 @@
-"""Which questions LookupEvents is asked, and what follows from its answers.
+"""Which queries to send to LookupEvents, each following from the answers before.
 
-A question has one attribute. For an instance or an interface it is the name: a walk goes from an
-instance to the interfaces and attachments that its events name, and to theirs, and to what else
-it did itself where a node calls with its own role. Where the walk
-cannot be trusted to find an event (``lookup_index``), and where nothing was named, event names are
-read. Who stood behind a service account's session stands in the event that issued it: of the second
-in which the session began, or found by its access key.
+A query has one attribute. Instances and ENIs are looked up by resource name: from an instance to the ENIs
+and attachments that its events name, on to theirs, and to the calls that a node made with its own role.
+Event names are read in full if a lookup by resource may miss them (``lookup_index``), or if neither an
+instance nor an ENI was asked for. The call that issued a service account's session is looked up in the
+second in which the session began, that of a pod by its access key.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
 from heapq import nlargest
-from ipaddress import ip_network
 from itertools import islice
 
 from msgspec import Struct
 
-from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, Note, Scope, Skipped
+from cnitrail.model import Note, Scope, Skipped
+from cnitrail.model.lookup import LookupHints
 from cnitrail.sources.aws import AwsFailure
-from cnitrail.sources.lookup_index import Fields, LookupIndex, about, ids, kind, records, said, strings
+from cnitrail.sources.lookup_index import FoundEvent, LookupIndex, resource_type
+from cnitrail.text import counted
+from cnitrail.timeclamp import shifted
 
-PER_SECOND = 2.0
+CALLS_PER_SECOND = 2.0
 """Calls that CloudTrail allows in each account and Region (API reference, LookupEvents)."""
 
-ABREAST = 4
-"""Questions asked at once: one after the other, at a second an answer, would not keep the pace."""
+CONCURRENT_QUERIES = 4
+"""An answer takes about a second, so two calls a second need queries in parallel."""
 
-_KEPT = timedelta(days=90)
-_LONG_CALLS = 60
-_OWN_PAGES = 20
-"""A node's agents call much that is of no matter; 1,000 of its own calls are read, the newest."""
+_RETENTION = timedelta(days=90)
+_LONG_LOOKUP = 60
+"""Calls from which on a lookup is announced before it begins: half a minute."""
 
-_WEB_IDENTITY = "AssumeRoleWithWebIdentity"
-_ASSUME_ROLE = "AssumeRole"
-"""Never read by its name: nodes and services make most of these calls, and a pod's is found by its key."""
+_MAX_USERNAME_PAGES = 20
+"""A node's agents make many unrelated calls, so only its newest 1,000 calls are read."""
 
-_ELSEWHERE = frozenset((_ASSUME_ROLE, _WEB_IDENTITY, *TRAIL_CALLS, *BUCKET_CALLS))
-"""Calls that concern no interface: who was issued credentials is asked by session, and what a trail records
-says nothing of AWS's own event history."""
-
-_POD_SESSION = "eks-"
 _SECOND = timedelta(seconds=1)
 
 
-class Query(Struct, frozen=True):
-    """One question: an attribute of LookupEvents, in a time (both ends included).
+class Query(Struct, frozen=True, kw_only=True):
+    """One attribute of LookupEvents in a time range, both ends included.
 
-    ``moment`` is set where it asks for one second only.
+    ``moment`` is set if the range is one second around it.
     """
 
     attribute: str
@@ -58,56 +52,62 @@ class Query(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """The question as it stands in an origin."""
+        """The query as it appears in the origin of a record."""
         return f"{self.attribute}={self.value}" + (f"@{iso(self.moment)}" if self.moment else "")
 
 
 class LookupPage(Struct, frozen=True):
-    """One answer: its place among the question's pages, from 1, and its events as they came."""
+    """One page of a query's answer; ``number`` counts from 1."""
 
     query: Query
     number: int
-    events: tuple[Fields, ...]
+    events: tuple[FoundEvent, ...]
     last: bool
 
 
-class Unanswered(Exception):
-    """A question that got no answer, with why."""
+class QueryFailed(Exception):
+    """A query that got no answer, and why."""
 
     def __init__(self, failure: AwsFailure) -> None:
         super().__init__(failure.reason)
         self.failure = failure
 
 
-class _Scan(Struct):
-    """An event name while its pages are read, newest first; all since ``reached`` has been."""
+class _EventNameScan(Struct, kw_only=True):
+    """An event name that is read page by page, newest first; everything since ``reached`` was read."""
 
     query: Query
     pages: Iterator[LookupPage]
     reached: datetime
     ended: bool = False
-    expected: float = 0.0
+    expected_calls: float = 0.0
 
-    def step(self) -> LookupPage | Unanswered | None:
-        """The next page, or what came in its place."""
+    def next_page(self) -> LookupPage | QueryFailed | None:
+        """Return the next page, None at the end."""
         try:
             return next(self.pages, None)
-        except Unanswered as trouble:
-            return trouble
+        except QueryFailed as failed:
+            return failed
 
 
-class Plan:
-    """The questions for one Region, each following from the answers before.
+class LookupPlan:
+    """The queries for one Region.
 
-    ``ask`` gives the pages of a question and raises ``Unanswered``; ``now`` is the time up to which
-    is asked. What comes, comes in an order that is always the same.
+    ``run_query`` yields the pages of a query and may raise ``QueryFailed``; ``now`` ends the time range.
+    Pages come in a deterministic order.
     """
 
     def __init__(
-        self, scope: Scope, now: datetime, ask: Callable[[Query], Iterator[LookupPage]], pool: Executor
+        self,
+        scope: Scope,
+        hints: LookupHints,
+        now: datetime,
+        run_query: Callable[[Query], Iterator[LookupPage]],
+        pool: Executor,
     ) -> None:
         self._scope = scope
-        self._ask = ask
+        self._hints = hints
+        self._run_query = run_query
         self._pool = pool
         self._now = now
         self._until = min(scope.until or now, now)
@@ -115,265 +115,279 @@ class Plan:
         self._waiting: list[Query] = []
         self._nodes: set[str] = set()
         self._sessions: dict[Query, None] = {}
-        self._index = LookupIndex()
-        self._settled: list[str] = []
+        self._index = LookupIndex(hints)
+        self._names_read: list[str] = []
 
     def read(self) -> Iterator[LookupPage | Skipped | Note]:
-        """Every page, and what is to be said about them.
+        """Yield every page, what could not be read, and notes about the lookup.
 
-        Raises ``Unanswered`` where every further question would fail, too.
+        Raises ``QueryFailed`` if every further query would fail, too.
         """
         scope = self._scope
         if scope.instances or scope.enis:
             for instance in scope.instances:
-                self._visit(instance, level=0)
+                self._add_resource(instance, level=0)
             for eni in scope.enis:
-                self._visit(eni, level=1)
-            yield from self._walk()
-            while names := self._doubtful():
-                yield from self._scan(names, probing=True)
-                yield from self._walk()
+                self._add_resource(eni, level=1)
+            yield from self._look_up_resources()
+            while names := self._names_to_read():
+                yield from self._scan_names(names, stop_if_indexed=True)
+                yield from self._look_up_resources()
         else:
-            left_out = _ELSEWHERE if scope.addresses else (_ASSUME_ROLE,)
+            left_out = self._hints.not_about_enis if scope.addresses else self._hints.too_frequent
             names = [name for name in scope.event_names if name not in left_out]
-            yield from self._scan(names, probing=False)
-            yield from self._walk()
+            yield from self._scan_names(names, stop_if_indexed=False)
+            yield from self._look_up_resources()
         for _, item in self._read(self._sessions):
             yield item
         yield from self._notes()
 
-    def _visit(self, name: str, level: int) -> None:
-        """Ask by a name, once.
+    def _add_resource(self, resource: str, level: int) -> None:
+        """Queue a lookup by resource name, once.
 
-        Level 0 is an instance that was asked for, 1 its interfaces (or those asked for), 2 what
-        belongs to these: the branches of a trunk, attachments, the instances that carried them.
+        Level 0 is an instance that was asked for; 1 its ENIs, or those that were asked for; 2 what belongs to
+        these: branch ENIs of a trunk, attachments, the instances that they were attached to.
         """
-        if name not in self._levels:
-            self._waiting.append(Query("ResourceName", name, None, self._now))
-        self._levels[name] = min(level, self._levels.get(name, level))
+        if resource not in self._levels:
+            self._waiting.append(Query(attribute="ResourceName", value=resource, since=None, until=self._now))
+        self._levels[resource] = min(level, self._levels.get(resource, level))
 
-    def _walk(self) -> Iterator[LookupPage | Skipped | Note]:
-        """Ask by all names that are known, and by those that the answers bring."""
+    def _look_up_resources(self) -> Iterator[LookupPage | Skipped | Note]:
+        """Look up all queued resources, and those that the answers lead to."""
         while self._waiting:
             queries, self._waiting = self._waiting, []
             for query, item in self._read(queries):
                 yield item
-                for event, record in records(item.events if isinstance(item, LookupPage) else ()):
-                    self._index.learn(event, record)
-                    self._index.mark(event["CloudTrailEvent"])
-                    self._follow(query.value, record)
-                    self._remember_session(event, record)
+                for event in item.events if isinstance(item, LookupPage) else ():
+                    self._index.learn(event)
+                    if event.hints is not None:
+                        self._index.enable(event.hints.enables)
+                        self._follow(query.value, event)
+                        self._look_up_session(event)
 
     def _read(self, queries: Iterable[Query]) -> Iterator[tuple[Query, LookupPage | Skipped | Note]]:
-        """All pages of all queries."""
+        """Yield all pages of all queries."""
         queries = tuple(queries)
-        for query, (pages, trouble) in zip(queries, self._pool.map(self._fetch, queries), strict=True):
+        for query, (pages, failed) in zip(queries, self._pool.map(self._fetch, queries), strict=True):
             for page in pages:
                 yield query, page
-            if trouble is not None:
-                yield query, _skipped(query, trouble)
+            if failed is not None:
+                yield query, _skipped(query, failed)
             elif not pages[-1].last:
                 calls = sum(len(page.events) for page in pages)
-                yield query, Note("", f"{query.label}: only the newest {calls:,} of its own calls were read")
+                yield query, Note("", f"{query.label}: only its newest {calls:,} calls were read")
 
-    def _fetch(self, query: Query) -> tuple[list[LookupPage], Unanswered | None]:
-        """The pages of a question, and what ended them too early."""
+    def _fetch(self, query: Query) -> tuple[list[LookupPage], QueryFailed | None]:
+        """Return the pages of a query, and what cut it short."""
         pages: list[LookupPage] = []
+        most = _MAX_USERNAME_PAGES if query.attribute == "Username" else None
         try:
-            pages.extend(islice(self._ask(query), _OWN_PAGES if query.attribute == "Username" else None))
-        except Unanswered as trouble:
-            return pages, trouble
+            pages.extend(islice(self._run_query(query), most))
+        except QueryFailed as failed:
+            return pages, failed
         return pages, None
 
-    def _follow(self, name: str, record: Fields) -> None:
-        """Visit what a record connects with a name."""
-        level = self._levels[name]
-        if record.get("readOnly") is True or (level == 2 and kind(name) != "eni"):
+    def _follow(self, resource: str, event: FoundEvent) -> None:
+        """Queue the resources that an event connects with a resource."""
+        level, hints = self._levels[resource], event.hints
+        if hints is None or hints.read_only or (level == 2 and resource_type(resource) != "eni"):
             return
-        for found in sorted(ids(about(said(record), name))):
-            match kind(name), kind(found):
+        for related in sorted(hints.ids_related_to(resource)):
+            match resource_type(resource), resource_type(related):
                 case _, "eni-attach":
-                    self._visit(found, level=2)
+                    self._add_resource(related, level=2)
                 case "eni", "i":
-                    self._visit(found, level=2)
+                    self._add_resource(related, level=2)
                 case _, "eni" if level < 2:
-                    self._visit(found, level=level + 1)
+                    self._add_resource(related, level=level + 1)
 
-    def _doubtful(self) -> list[str]:
-        """The event names that have to be read, as the walk may have missed their events."""
-        names = (name for name in self._scope.event_names if name not in _ELSEWHERE)
-        return [name for name in self._index.doubtful(names) if name not in self._settled]
+    def _names_to_read(self) -> list[str]:
+        """Return the event names to read in full, as the lookup by resource may have missed their events."""
+        names = (name for name in self._scope.event_names if name not in self._hints.not_about_enis)
+        missed = self._index.not_found_by_resource(names)
+        return [name for name in missed if name not in self._names_read]
 
-    def _scan(self, names: Iterable[str], *, probing: bool) -> Iterator[LookupPage | Skipped | Note]:
-        """Read event names back in time, the one that has come least far first.
+    def _scan_names(
+        self, names: Iterable[str], *, stop_if_indexed: bool
+    ) -> Iterator[LookupPage | Skipped | Note]:
+        """Read event names back in time; the one that is least far back comes first.
 
-        When probing, a name is left as soon as its events are seen to be found by resource.
+        ``stop_if_indexed`` ends a name as soon as its events are seen to be found by resource.
         """
         scans = []
         for name in names:
-            query = Query("EventName", name, self._scope.since, self._until)
-            scans.append(_Scan(query, self._ask(query), self._until))
-            self._settled.append(name)
+            query = Query(attribute="EventName", value=name, since=self._scope.since, until=self._until)
+            pages = self._run_query(query)
+            scans.append(_EventNameScan(query=query, pages=pages, reached=self._until))
+            self._names_read.append(name)
         turn, begun = scans, False
         while turn:
             try:
                 yield from self._advance(turn)
-            except Unanswered as trouble:
-                raise _so_far(trouble, scans) if begun else trouble from None
+            except QueryFailed as failed:
+                raise _cut_short(failed, scans) if begun else failed from None
             scans = [
                 scan
                 for scan in scans
-                if not (scan.ended or (probing and self._index.finds(scan.query.value)))
+                if not (scan.ended or (stop_if_indexed and self._index.is_indexed(scan.query.value)))
             ]
             if not begun:
                 begun = True
-                yield from self._expect(scans)
-            turn = nlargest(ABREAST, scans, key=lambda scan: scan.reached)
+                yield from self._announce(scans)
+            turn = nlargest(CONCURRENT_QUERIES, scans, key=lambda scan: scan.reached)
 
-    def _advance(self, scans: list[_Scan]) -> Iterator[LookupPage | Skipped]:
-        """One more page of each."""
-        for scan, step in zip(scans, self._pool.map(_Scan.step, scans), strict=True):
-            if isinstance(step, LookupPage):
-                self._place(scan, step)
-                yield step
-                for event, record in records(step.events):
-                    self._index.learn(event, record)
-                    self._connect(event, record)
+    def _advance(self, scans: list[_EventNameScan]) -> Iterator[LookupPage | Skipped]:
+        """Yield the next page of each scan."""
+        pages = self._pool.map(_EventNameScan.next_page, scans)
+        for scan, page in zip(scans, pages, strict=True):
+            if isinstance(page, LookupPage):
+                self._update(scan, page)
+                yield page
+                for event in page.events:
+                    self._index.learn(event)
+                    self._connect(event)
             else:
                 scan.ended = True
-                if step is not None:
-                    yield _skipped(scan.query, step, scan.reached)
+                if page is not None:
+                    yield _skipped(scan.query, page, scan.reached)
 
-    def _place(self, scan: _Scan, page: LookupPage) -> None:
-        """How far back a scan has come, and how many pages will follow if all are like the first."""
-        times = [event["EventTime"] for event in page.events if "EventTime" in event]
+    def _update(self, scan: _EventNameScan, page: LookupPage) -> None:
+        """Note how far back a scan is, and estimate its calls from its first page."""
+        times = [event.time for event in page.events if event.time is not None]
         scan.ended, scan.reached = page.last, min(times, default=scan.reached)
         if page.number == 1 and times:
             covered = max(max(times) - scan.reached, _SECOND)
-            scan.expected = max((scan.reached - self._beginning) / covered, 1.0)
+            scan.expected_calls = max((scan.reached - self._earliest) / covered, 1.0)
 
     @property
-    def _beginning(self) -> datetime:
+    def _earliest(self) -> datetime:
         """The earliest time that an answer can reach back to."""
-        kept = self._now - _KEPT
-        return max(self._scope.since or kept, kept)
+        kept_since = self._now - _RETENTION
+        return max(self._scope.since or kept_since, kept_since)
 
-    def _expect(self, scans: list[_Scan]) -> Iterator[Note]:
-        """Say what a long scan will take, before it begins."""
-        calls = round(sum(scan.expected for scan in scans))
-        if calls < _LONG_CALLS:
+    def _announce(self, scans: list[_EventNameScan]) -> Iterator[Note]:
+        """Yield a note of what a long scan will take."""
+        calls = round(sum(scan.expected_calls for scan in scans))
+        if calls < _LONG_LOOKUP:
             return
-        limit = self._scope.max_calls
+        scope, limit = self._scope, self._scope.max_calls
         text = (
-            f"reading {counted(len(scans), 'event name')} back to {iso(self._beginning)}: "
-            f"about {calls:,} calls, {calls / PER_SECOND / 60:,.0f} min at {PER_SECOND:g} a second"
+            f"reading {counted(len(scans), 'event name')} back to {iso(self._earliest)}: "
+            f"about {calls:,} calls ({_minutes(calls)} at {CALLS_PER_SECOND:g} calls/s)"
         )
         if calls > limit:
-            text += f"; it will end after {limit:,} (--max-calls)"
+            text += f"; stops after {limit:,} calls ({_minutes(limit)}, --max-calls)"
+        if scope.since is None:
+            text = f"no start time given: {text}; --since limits it, for example --since 6h"
         yield Note("", text, documents=min(calls, limit))
 
-    def _connect(self, event: Fields, record: Fields) -> None:
-        """What an event that was read by its name has to do with what was asked for."""
-        scope, named = self._scope, ids(said(record))
-        if scope.instances or scope.enis:
-            known = sorted(named & self._levels.keys())
-            for name in known:
-                self._follow(name, record)
-            concerns = bool(known)
-        elif scope.addresses:
-            concerns = any(map(self._is_asked, strings(said(record))))
-            for name in sorted(named) if concerns else ():
-                if kind(name) == "eni":
-                    self._visit(name, level=1)
-        else:
-            concerns = True
-        if concerns:
-            self._remember_session(event, record)
-
-    def _is_asked(self, text: str) -> bool:
-        """Whether a text is an address or prefix that was asked for."""
-        try:
-            held = ip_network(text)
-        except ValueError:
-            return False
-        return any(held.version == asked.version and held.overlaps(asked) for asked in self._scope.addresses)
-
-    def _remember_session(self, event: Fields, record: Fields) -> None:
-        """Ask for what else a node did, and for the event that issued a service account's credentials."""
-        user = event.get("Username")
-        if user in self._scope.instances and user not in self._nodes:
-            self._nodes.add(user)
-            self._waiting.append(Query("Username", user, self._scope.since, self._until))
-        try:
-            identity = record["userIdentity"]
-            context = identity["sessionContext"]
-            began = datetime.fromisoformat(context["attributes"]["creationDate"])
-            session, key = identity["principalId"].partition(":")[2], identity["accessKeyId"]
-            provider = (context.get("webIdFederationData") or {}).get("federatedProvider")
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return  # no session, or none whose beginning is known
-        if record.get("eventName") not in self._scope.event_names:
+    def _connect(self, event: FoundEvent) -> None:
+        """Queue what belongs to an event that was read by its name, if it is about what was asked for."""
+        scope, hints = self._scope, event.hints
+        if hints is None:
             return
-        if provider:
-            read = _WEB_IDENTITY in self._settled and began >= (self._scope.since or began)
-            query = Query("EventName", _WEB_IDENTITY, began - _SECOND, began + _SECOND, moment=began)
+        if scope.instances or scope.enis:
+            known = sorted(hints.ids & self._levels.keys())
+            for resource in known:
+                self._follow(resource, event)
+            is_wanted = bool(known)
+        elif scope.addresses:
+            is_wanted = hints.names_any(scope.addresses)
+            for resource in sorted(hints.ids) if is_wanted else ():
+                if resource_type(resource) == "eni":
+                    self._add_resource(resource, level=1)
         else:
-            read = not session.startswith(_POD_SESSION)
-            query = Query("ResourceName", key, None, self._now)
-        if not read:
-            self._sessions[query] = None
+            is_wanted = True
+        if is_wanted:
+            self._look_up_session(event)
+
+    def _look_up_session(self, event: FoundEvent) -> None:
+        """Queue the other calls of a node, and the call that issued a service account's credentials."""
+        user, hints, scope = event.username, event.hints, self._scope
+        if user is not None and user in scope.instances and user not in self._nodes:
+            self._nodes.add(user)
+            self._waiting.append(
+                Query(attribute="Username", value=user, since=scope.since, until=self._until)
+            )
+        if hints is None or hints.issuing_call is None or hints.event_name not in scope.event_names:
+            return
+        began, name = hints.issuing_call.time, hints.issuing_call.event_name
+        if name is None:
+            query = Query(
+                attribute="ResourceName",
+                value=hints.issuing_call.access_key_id,
+                since=None,
+                until=self._now,
+            )
+        elif name in self._names_read and (scope.since is None or began >= scope.since):
+            return
+        else:
+            query = Query(
+                attribute="EventName",
+                value=name,
+                since=shifted(began, -_SECOND),
+                until=shifted(began, _SECOND),
+                moment=began,
+            )
+        self._sessions[query] = None
 
     def _notes(self) -> Iterator[Note]:
-        """How was asked, what that cannot show, and how fresh it is."""
+        """Yield what was looked up, what that cannot show, and from when on it is incomplete."""
         scope = self._scope
         if self._levels:
-            found = [kind(name) for name in self._levels]
-            by_name = [name for name in self._settled if not self._index.finds(name)]
-            yield Note(
-                "",
-                f"asked by resource for {counted(found.count('i'), 'instance')}, "
-                f"{counted(found.count('eni'), 'interface')} and "
-                f"{counted(found.count('eni-attach'), 'attachment')}, "
-                f"by event name for {', '.join(by_name) or 'nothing'}",
-            )
+            yield Note("", self._looked_up())
         if scope.instances or scope.enis:
             yield Note(
                 "",
-                "this does not show which other interface an address was taken from, or taken by "
-                "(allowReassignment; --ip ADDRESS does), nor interfaces made but never attached",
+                "limits of this lookup: addresses reassigned to or from other ENIs (use --ip ADDRESS), "
+                "and ENIs that were never attached",
             )
         elif scope.since is not None:
-            yield Note("", f"what an interface was attached to before {iso(scope.since)} is not all known")
-        if scope.since is not None and scope.since < self._now - _KEPT:
-            yield Note("", "LookupEvents keeps 90 days; what is older is in the trail's bucket")
+            yield Note("", f"attachments made before {iso(scope.since)} may be unknown")
+        if scope.since is not None and scope.since < self._now - _RETENTION:
+            yield Note(
+                "", "LookupEvents keeps 90 days; for older events, read the trail's bucket (s3://BUCKET)"
+            )
         fresh = self._now - scope.lag
         if self._until > fresh:
             yield Note("", f"events after {iso(fresh)} may still be missing (--lag)")
 
+    def _looked_up(self) -> str:
+        """Return what was looked up, in words."""
+        types = [resource_type(resource) for resource in self._levels]
+        named = (
+            (types.count("i"), "instance"),
+            (types.count("eni"), "ENI"),
+            (types.count("eni-attach"), "attachment"),
+        )
+        resources = ", ".join(counted(number, noun) for number, noun in named if number)
+        names = [name for name in self._names_read if not self._index.is_indexed(name)]
+        text = f"looked up {counted(len(types), 'resource')} ({resources})"
+        return f"{text} and {counted(len(names), 'event name')} ({', '.join(names)})" if names else text
 
-def _skipped(query: Query, trouble: Unanswered, reached: datetime | None = None) -> Skipped:
-    """What a failed question leaves, and how far back it came; raises where all others would fail, too."""
-    if trouble.failure.lasting:
-        raise trouble
-    reason = trouble.failure.reason
+
+def _skipped(query: Query, failed: QueryFailed, reached: datetime | None = None) -> Skipped:
+    """Return what a failed query leaves unread; raises if every other query would fail, too."""
+    if failed.failure.fatal:
+        raise failed
+    reason = failed.failure.reason
     if reached is not None:
-        reason = f"{reason}; what happened before {iso(reached)} was not read"
+        reason = f"{reason}; events before {iso(reached)} were not read"
     return Skipped(query.label, reason)
 
 
-def _so_far(trouble: Unanswered, scans: list[_Scan]) -> Unanswered:
-    """The end of a scan, with how far back it came."""
+def _cut_short(failed: QueryFailed, scans: list[_EventNameScan]) -> QueryFailed:
+    """Return the failure that ended all scans, with how far back they came."""
     reached = max(scan.reached for scan in scans)
-    failure = trouble.failure
-    reason = f"{failure.reason}; what happened before {iso(reached)} was not read in full"
-    return Unanswered(AwsFailure(reason, failure.hint, failure.lasting))
+    failure = failed.failure
+    reason = f"{failure.reason}; events before {iso(reached)} were not all read"
+    return QueryFailed(AwsFailure(reason, failure.hint, failure.fatal))
 
 
 def iso(time: datetime) -> str:
-    """A time as CloudTrail writes it."""
+    """Return a time as CloudTrail writes it."""
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 call``, ``2 calls``."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def _minutes(calls: int) -> str:
+    return f"{calls / CALLS_PER_SECOND / 60:,.0f} min"

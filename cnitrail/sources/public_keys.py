@@ -1,7 +1,8 @@
-"""CloudTrail's public keys, as AWS knows them: ListPublicKeys, of each Region its own."""
+"""CloudTrail's public keys from AWS: ListPublicKeys, in each Region."""
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -14,37 +15,40 @@ if TYPE_CHECKING:
 
     from cnitrail.model import Scope
 
+_LOG = logging.getLogger(__name__)
+
 _HINT = (
-    "--public-keys FILE takes what aws cloudtrail list-public-keys --start-time … --end-time … printed, "
-    "in each Region"
+    "run aws cloudtrail list-public-keys --start-time … --end-time … in each Region, and give its output "
+    "with --public-keys FILE"
 )
 
 
 class PublicKeys:
-    """Asks AWS for the keys of a Region and a time. Raises ``SourceError`` where it does not answer."""
+    """Fetches the keys of a Region and a time range. Raises ``SourceError`` if AWS does not answer."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self._session = aws.session(scope.profile)
+        self._session = aws.open_session(scope.profile)
 
     def of(self, region: str, start: datetime, end: datetime) -> tuple[PublicKey, ...]:
-        """The keys that digests of a Region were signed with in a span of time."""
+        """Return the keys that sign the digests of a Region in a time range."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from cnitrail.sources.response_check import understood
+        from cnitrail.sources.response_check import parser_errors_raised
 
         origin = f"ListPublicKeys in {region}"
+        _LOG.debug("%s from %s to %s", origin, start, end)
         try:
             client = self._session.client(
                 "cloudtrail", region_name=region, endpoint_url=self._scope.endpoint_url
             )
-            with closing(client), understood():
+            with closing(client), parser_errors_raised():
                 pages = client.get_paginator("list_public_keys").paginate(StartTime=start, EndTime=end)
                 return tuple(
-                    PublicKey(each["Fingerprint"], bytes(each["Value"]), origin)
+                    PublicKey(key["Fingerprint"], bytes(key["Value"]), origin)
                     for page in pages
-                    for each in page["PublicKeyList"]
+                    for key in page["PublicKeyList"]
                 )
         except (BotoCoreError, ClientError, ValueError) as error:
-            failure = aws.failure(error, "cloudtrail:ListPublicKeys")
-            raise SourceError(f"CloudTrail's public keys of {region}: {failure.reason}", _HINT) from None
+            failure = aws.failure_of(error, "cloudtrail:ListPublicKeys")
+            raise SourceError(f"no CloudTrail public keys for {region}: {failure.reason}", _HINT) from None

@@ -1,4 +1,4 @@
-"""How fast a service may be asked."""
+"""Client-side rate limit for API calls."""
 
 import threading
 import time
@@ -6,29 +6,29 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What a pace is kept by; seconds since some moment that does not matter."""
+    """A monotonic clock, in seconds."""
 
     def now(self) -> float:
-        """The time now."""
+        """Return the current time."""
 
     def wait_until(self, moment: float) -> None:
-        """Come back at a time, or at once where it has passed."""
+        """Sleep until a time; return at once if it has passed."""
 
 
 class SystemClock:
     """The machine's own clock."""
 
     def now(self) -> float:
-        """The time now."""
+        """Return the current time."""
         return time.monotonic()
 
     def wait_until(self, moment: float) -> None:
-        """Sleep until a time."""
+        """Sleep until a time; return at once if it has passed."""
         time.sleep(max(0.0, moment - time.monotonic()))
 
 
-class Pace:
-    """A token bucket: so many calls a second, and after a pause a burst of some at once."""
+class RateLimiter:
+    """A token bucket: ``per_second`` calls on average, and up to ``burst`` calls at once after a pause."""
 
     def __init__(self, per_second: float, burst: int, clock: Clock) -> None:
         self._gap = 1 / per_second
@@ -38,7 +38,7 @@ class Pace:
         self._lock = threading.Lock()
 
     def wait(self) -> None:
-        """Come back when the next call may be made; any number of threads may wait."""
+        """Sleep until the next call is allowed. Any number of threads may wait."""
         with self._lock:
             self._due = due = max(self._due + self._gap, self._clock.now() - self._slack)
         self._clock.wait_until(due)

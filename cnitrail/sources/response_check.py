@@ -1,7 +1,7 @@
-"""Whether an answer is one that AWS gives: a proxy or a portal answers with status 200, too.
+"""Checks that a response is from AWS: a proxy or a captive portal may answer with status 200, too.
 
-botocore takes any JSON or XML for an answer, and reads nothing from what it does not know: a login page
-is an empty list to it. Every operation that is called here has a member that AWS never leaves out.
+botocore accepts any JSON or XML, and ignores what it does not know: to it, a login page is an empty list.
+Every operation that cnitrail calls has a member that AWS never leaves out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSResponse
     from botocore.model import OperationModel
 
-_ALWAYS: Final[Mapping[str, str]] = {
+_REQUIRED_MEMBER: Final[Mapping[str, str]] = {
     "DescribeInstanceTypes": "InstanceTypes",
     "DescribeInstances": "Reservations",
     "DescribeNetworkInterfaces": "NetworkInterfaces",
@@ -32,56 +32,57 @@ _ALWAYS: Final[Mapping[str, str]] = {
     "ListPublicKeys": "PublicKeyList",
     "LookupEvents": "Events",
 }
-"""The member that an answer to each operation always has."""
+"""The member that a response to each operation always has."""
 
-_LISTING = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?<ListBucketResult[\s>]")
+_BUCKET_LISTING = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?<ListBucketResult[\s>]")
 
+_JSON_OPERATIONS = frozenset({"ListPublicKeys", "LookupEvents"})
 
-_JSON = frozenset({"ListPublicKeys", "LookupEvents"})
-
-_OF_PARSERS: Final = (
+_PARSER_ERRORS: Final = (
     *(ResponseParserError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError),
     RuntimeError,  # nested too deeply, or a time that no time zone has
 )
 
 
-class UnexpectedReplyError(BotoCoreError):
-    """An answer that AWS does not give."""
+class UnexpectedResponseError(BotoCoreError):
+    """A response that AWS does not send."""
 
-    fmt = "what answered is not AWS, or the answer is damaged: {problem}"
+    fmt = "the response is damaged, or not from AWS: {problem}"
 
 
-def checked(session: Session) -> Session:
-    """A session whose clients raise ``UnexpectedReplyError`` for what is no answer."""
+def with_response_check(session: Session) -> Session:
+    """Return a session whose clients raise ``UnexpectedResponseError`` if a response is not from AWS."""
     session.events.register("after-call", _check)
     return session
 
 
 @contextmanager
-def understood() -> Iterator[None]:
-    """Raise ``UnexpectedReplyError`` for whatever botocore's parsers raise on values of another shape."""
+def parser_errors_raised() -> Iterator[None]:
+    """Raise ``UnexpectedResponseError`` for what botocore's parsers raise on values of another type."""
     try:
         yield
     except (BotoCoreError, ClientError):
         raise
-    except _OF_PARSERS as error:
-        raise UnexpectedReplyError(problem=f"it cannot be read ({error})") from None
+    except _PARSER_ERRORS as error:
+        raise UnexpectedResponseError(problem=f"it cannot be parsed ({error})") from None
 
 
 def _check(http_response: AWSResponse, parsed: Mapping[str, Any], model: OperationModel, **_: object) -> None:
-    """Look for the member that is always there, and at the root of a listing."""
-    name, member = model.name, _ALWAYS.get(model.name)
+    """Look for the required member, and for the root element of a bucket listing."""
+    name, member = model.name, _REQUIRED_MEMBER.get(model.name)
     if http_response.status_code >= 300 or member is None:
         return
-    kind = http_response.headers.get("Content-Type", "no type")
+    content_type = http_response.headers.get("Content-Type", "no content type")
     if parsed.get(member) is None or (
-        name in _JSON and not parsed[member] and not _is_list(member, http_response)
+        name in _JSON_OPERATIONS and not parsed[member] and not _is_list(member, http_response)
     ):
-        raise UnexpectedReplyError(problem=f"{name} was answered with {kind} and no {member}")
-    if name == "ListObjectsV2" and not _LISTING.match(http_response.content):
-        raise UnexpectedReplyError(problem=f"{name} was answered with {kind} that is no listing")
+        raise UnexpectedResponseError(problem=f"{name} was answered with {content_type} without {member}")
+    if name == "ListObjectsV2" and not _BUCKET_LISTING.match(http_response.content):
+        raise UnexpectedResponseError(
+            problem=f"{name} was answered with {content_type}, not a bucket listing"
+        )
 
 
-def _is_list(member: str, answer: AWSResponse) -> bool:
-    """Whether a member of a JSON answer is a list: botocore takes an empty object for one."""
-    return re.search(rb'"%s"\s*:\s*\[' % member.encode(), answer.content) is not None
+def _is_list(member: str, response: AWSResponse) -> bool:
+    """Return whether a member of a JSON response is a list: botocore reads an empty object as one."""
+    return re.search(rb'"%s"\s*:\s*\[' % member.encode(), response.content) is not None

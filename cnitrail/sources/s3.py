@@ -1,20 +1,21 @@
-"""A trail's bucket on S3: ``s3://bucket[/prefix]``.
+"""The source ``s3://bucket[/prefix]``: a trail's bucket on S3.
 
-The prefix may lie anywhere: above the trail, at an account, a Region or a day. What is there is
-found with few listings, folder by folder; then each Region's keys are listed from the first day
-asked for to the last. Where there is no trail's layout, everything with the prefix is read.
+The prefix may be anywhere: above the trail, or at an account, a Region or a day. The trail is found with few
+listings, folder by folder; then each Region's keys are listed from the first day in scope to the last. If
+there is no trail's layout, everything with the prefix is read.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
 from cnitrail.errors import SourceError
 from cnitrail.model import Document, Scope, Skipped
 from cnitrail.prefetch import prefetch
 from cnitrail.sources import layout
-from cnitrail.sources.s3_bucket import PIECE, Object, S3Bucket
-from cnitrail.sources.trail_discovery import THREADS, Unlisted, find, listed
+from cnitrail.sources.s3_bucket import RANGE_BYTES, S3Bucket, S3Object
+from cnitrail.sources.trail_discovery import THREADS, BrokenListing, discover, list_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,15 +23,19 @@ if TYPE_CHECKING:
 
     from cnitrail.sources.layout import KeyRange
 
-_AHEAD = 2 * THREADS
-_AHEAD_BYTES = 4 * PIECE
-_DENIED_ENOUGH = 1000
+_LOG = logging.getLogger(__name__)
+
+MAX_AHEAD: Final = 2 * THREADS
+MAX_DENIED: Final = 1000
+"""Objects to which access was denied, without one that could be read, after which reading ends."""
+
+_MAX_AHEAD_BYTES: Final = 4 * RANGE_BYTES
 
 
 class S3Source:
     """The log files of a trail in a bucket, in the order of their keys.
 
-    Raises ``SourceError`` where the bucket cannot be read or holds nothing of what is asked for.
+    Raises ``SourceError`` if the bucket cannot be read, or has no log file in scope.
     """
 
     def __init__(self, uri: str, scope: Scope) -> None:
@@ -39,50 +44,49 @@ class S3Source:
         self._scope = scope
         self._name, _, self._prefix = uri.removeprefix("s3://").partition("/")
         if not self._name:
-            raise SourceError(f"{uri}: no bucket is named", "s3://BUCKET or s3://BUCKET/PREFIX")
+            raise SourceError(f"{uri}: no bucket name", "use s3://BUCKET or s3://BUCKET/PREFIX")
 
     def documents(self) -> Iterator[Document | Skipped]:
-        """A document for each object; what cannot be fetched is skipped, and the rest is read.
+        """Yield a document for each object; one that cannot be fetched is skipped, and the rest is read.
 
-        A log file that AWS delivers later than ``scope.delivery_lag`` after ``scope.until`` is not
-        looked for.
+        Log files that AWS delivers later than ``scope.delivery_lag`` after ``scope.until`` are not read.
         """
         from concurrent.futures import ThreadPoolExecutor
 
         bucket = S3Bucket(self.uri, self._name, self._scope, connections=THREADS)
         pool = ThreadPoolExecutor(THREADS, "s3")
         try:
-            found = find(bucket, self._prefix, self._scope, pool)
+            found = discover(bucket, self._prefix, self._scope, pool)
             if found.unsearched:
                 self.found += 1
                 yield Skipped(
                     self.uri,
-                    f"{found.unsearched} folders were not searched for trails; name the one above AWSLogs/",
+                    f"{found.unsearched} folders were not searched for trails; use the folder above AWSLogs/",
                 )
-            if not found.spans:
-                raise self._nothing()
-            yield from self._fetched(bucket, found.spans, pool)
+            if not found.ranges:
+                raise self._no_log_files()
+            yield from self._fetch_all(bucket, found.ranges, pool)
         finally:
             pool.shutdown(cancel_futures=True)
             bucket.close()
 
-    def _fetched(
-        self, bucket: S3Bucket, spans: Iterable[KeyRange], pool: Executor
+    def _fetch_all(
+        self, bucket: S3Bucket, ranges: Iterable[KeyRange], pool: Executor
     ) -> Iterator[Document | Skipped]:
-        """The objects, many of them on their way at once. Raises ``SourceError``."""
+        """Yield the objects in scope, fetching many at once. Raises ``SourceError``."""
         denied = others = 0
-        unlisted: list[Unlisted] = []
-        for each, first in prefetch(
+        broken: list[BrokenListing] = []
+        for object_, first_range in prefetch(
             pool,
-            lambda each: bucket.fetch(each, 0),
-            self._asked_for(listed(pool, bucket, spans), unlisted),
-            most=_AHEAD,
-            size=lambda each: min(each.size, PIECE),
-            most_size=_AHEAD_BYTES,
+            lambda object_: bucket.fetch(object_, 0),
+            self._in_scope(list_objects(pool, bucket, ranges), broken),
+            most=MAX_AHEAD,
+            size=lambda object_: min(object_.size, RANGE_BYTES),
+            most_size=_MAX_AHEAD_BYTES,
         ):
-            uri = self._uri_of(each)
+            uri = self._uri_of(object_)
             try:
-                head = first.result()
+                head = first_range.result()
             except PermissionError as error:
                 denied += 1
                 yield Skipped(uri, str(error))
@@ -91,63 +95,67 @@ class S3Source:
                 yield Skipped(uri, str(error))
             else:
                 others += 1
-                yield Document(uri, each.size, _pieces(bucket, each, head), each.etag)
-            if denied == _DENIED_ENOUGH and not others:
+                yield Document(uri, object_.size, _chunks(bucket, object_, head), object_.etag)
+            if denied == MAX_DENIED and not others:
                 break
-        if unlisted and not denied and not others:
-            raise unlisted[0].error
-        yield from map(self._broken_off, unlisted)
+        if broken and not denied and not others:
+            raise broken[0].error
+        yield from map(self._skip_rest, broken)
         if denied and not others:
             raise SourceError(
-                f"{self.uri}: access is denied to all {denied:,} log files tried: "
+                f"{self.uri}: access denied to all {denied:,} log files tried: "
                 f"reading them needs the IAM action s3:GetObject on {self._name}/*",
-                "allow it (and kms:Decrypt, if a key of KMS encrypts them) to this identity",
+                "allow it for this identity (and kms:Decrypt, if the bucket uses a KMS key)",
             )
         if not denied and not others and not self._scope.seen:
-            raise self._nothing()
+            raise self._no_log_files()
 
-    def _broken_off(self, each: Unlisted) -> Skipped:
-        """What to say of the rest of a listing."""
+    def _skip_rest(self, broken: BrokenListing) -> Skipped:
+        """Return what a broken listing leaves unread."""
         self.found += 1
-        after = f"after {each.reached.rpartition('/')[2]}" if each.reached else "at its beginning"
-        reason = each.error.message.removeprefix(f"{self.uri}: listing failed: ")
+        after = f"after {broken.last_key.rpartition('/')[2]}" if broken.last_key else "at its start"
+        reason = broken.error.message.removeprefix(f"{self.uri}: listing failed: ")
         return Skipped(
-            f"s3://{self._name}/{each.span.prefix}",
-            f"its listing broke off {after}; the rest was not read: {reason}",
+            f"s3://{self._name}/{broken.keys.prefix}",
+            f"listing failed {after}; the rest was not read: {reason}",
         )
 
-    def _asked_for(self, objects: Iterable[Object | Unlisted], unlisted: list[Unlisted]) -> Iterator[Object]:
-        """The objects that may matter, and are not known yet; what could not be listed is noted."""
-        for each in objects:
-            if isinstance(each, Unlisted):
-                unlisted.append(each)
+    def _in_scope(
+        self, objects: Iterable[S3Object | BrokenListing], broken: list[BrokenListing]
+    ) -> Iterator[S3Object]:
+        """Yield the objects in scope that were not seen before; broken listings are collected."""
+        for object_ in objects:
+            if isinstance(object_, BrokenListing):
+                broken.append(object_)
                 continue
-            known = (self._uri_of(each), each.etag) in self._scope.seen
-            if not known and layout.takes(each.key, self._scope):
+            is_known = (self._uri_of(object_), object_.etag) in self._scope.seen
+            if not is_known and layout.is_in_scope(object_.key, self._scope):
                 self.found += 1
-                yield each
+                yield object_
+            else:
+                _LOG.debug("%s: passed over, %s", object_.key, "seen" if is_known else "out of scope")
 
-    def _uri_of(self, each: Object) -> str:
-        return f"s3://{self._name}/{each.key}"
+    def _uri_of(self, object_: S3Object) -> str:
+        return f"s3://{self._name}/{object_.key}"
 
-    def _nothing(self) -> SourceError:
-        """What to say where no log file is found."""
+    def _no_log_files(self) -> SourceError:
+        """Return the error for a bucket without a log file in scope."""
         scope = self._scope
-        asked = [
+        filters = [
             f"of account {', '.join(scope.accounts)}" if scope.accounts else "",
             f"of Region {', '.join(scope.regions)}" if scope.regions else "",
             f"since {scope.since:%Y-%m-%d %H:%M:%S%z}" if scope.since else "",
             f"until {scope.until:%Y-%m-%d %H:%M:%S%z}" if scope.until else "",
         ]
-        which = "".join(f" {each}" for each in asked if each)
+        which = "".join(f" {text}" for text in filters if text)
         return SourceError(
             f"{self.uri}: no log files{which}",
-            f"aws s3 ls {self.uri.rstrip('/')}/ shows what is there; a trail's folder is AWSLogs/",
+            f"aws s3 ls {self.uri.rstrip('/')}/ lists what is there; a trail's folder is AWSLogs/",
         )
 
 
-def _pieces(bucket: S3Bucket, each: Object, head: bytes) -> Iterator[bytes]:
-    """An object's bytes; what lies behind the first piece is fetched when it is asked for."""
+def _chunks(bucket: S3Bucket, object_: S3Object, head: bytes) -> Iterator[bytes]:
+    """Yield an object's bytes; those after the first range are fetched when they are read."""
     yield head
-    for start in range(PIECE, each.size, PIECE):
-        yield bucket.fetch(each, start)
+    for start in range(RANGE_BYTES, object_.size, RANGE_BYTES):
+        yield bucket.fetch(object_, start)

@@ -1,7 +1,8 @@
-"""Where in a bucket a trail's files lie: with few listings, folder by folder."""
+"""Finds where a trail's files are in a bucket, with few listings, folder by folder."""
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -18,79 +19,84 @@ if TYPE_CHECKING:
 
     from cnitrail.model import Scope
     from cnitrail.sources.layout import KeyRange
-    from cnitrail.sources.s3_bucket import ListingPage, Object, S3Bucket
+    from cnitrail.sources.s3_bucket import ListingPage, S3Bucket, S3Object
+
+_LOG = logging.getLogger(__name__)
 
 THREADS: Final = 32
-"""Calls at a time: where each takes 30 ms, these are a thousand objects a second."""
+"""Concurrent calls: if each takes 30 ms, a thousand objects a second."""
 
-_AHEAD = 2 * THREADS
-_SEARCHED_PAGES = 100
+MAX_SEARCHED_PAGES: Final = 100
+"""Listing pages that are searched for trails below a folder."""
+
+_MAX_AHEAD: Final = 2 * THREADS
 
 
-class Unlisted(Struct, frozen=True):
-    """The rest of a span, behind the last key that was listed (empty if none was), and why."""
+class BrokenListing(Struct, frozen=True):
+    """The rest of a listing that failed, after the last key that was listed (empty if none), and why."""
 
-    span: KeyRange
-    reached: str
+    keys: KeyRange
+    last_key: str
     error: ListingError
 
 
 class DiscoveredKeys(Struct, frozen=True):
-    """The keys to be listed, in their order, and the number of folders that nobody looked into."""
+    """The key ranges to list, in order, and the number of folders that were not searched."""
 
-    spans: tuple[KeyRange, ...]
+    ranges: tuple[KeyRange, ...]
     unsearched: int
 
 
-def find(bucket: S3Bucket, prefix: str, scope: Scope, pool: Executor) -> DiscoveredKeys:
-    """Where the log files lie that are asked for. Raises ``SourceError``."""
+def discover(bucket: S3Bucket, prefix: str, scope: Scope, pool: Executor) -> DiscoveredKeys:
+    """Return the key ranges that hold the log files in scope. Raises ``SourceError``."""
     folder = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
-    inside = layout.below_root(folder) is not None
-    roots, unsearched = ([folder], 0) if inside else search(bucket, folder)
+    is_inside = layout.below_root(folder) is not None
+    roots, unsearched = ([folder], 0) if is_inside else find_roots(bucket, folder)
     regions = [found for root in roots if (found := _regions(bucket, root, scope, pool)) is not None]
     if regions:
-        spans = (layout.of_days(region, scope) for region in chain.from_iterable(regions))
-        return DiscoveredKeys(tuple(sorted(span for span in spans if span is not None)), unsearched)
+        ranges = (layout.of_days(region, scope) for region in chain.from_iterable(regions))
+        return DiscoveredKeys(tuple(sorted(keys for keys in ranges if keys is not None)), unsearched)
+    _LOG.debug("%s: not a trail's layout, every key is read", prefix or "the bucket")
     return DiscoveredKeys((layout.whole(folder if bucket.has_keys(folder) else prefix),), 0)
 
 
-def search(bucket: S3Bucket, folder: str) -> tuple[list[str], int]:
-    """The roots of trails at and below a folder, and how many folders were left unsearched.
+def find_roots(bucket: S3Bucket, folder: str) -> tuple[list[str], int]:
+    """Return the ``AWSLogs/`` folders at and below a folder, and the number of folders not searched.
 
-    A folder may hold millions of other objects, so the root in it is asked for by name, and the
-    search for others ends after some pages.
+    A folder may hold millions of other objects, so ``AWSLogs/`` in it is looked up by name, and the search
+    for others ends after some pages.
     """
     here = f"{folder}{layout.ROOT}/"
     roots = {here} if bucket.has_keys(here) else set()
     waiting, pages = deque([folder]), 0
     while waiting:
-        for found in bucket.folder_pages(waiting.popleft()):
-            for each in found:
-                if layout.below_root(each) is None:
-                    waiting.append(each)
+        for subfolders in bucket.folder_pages(waiting.popleft()):
+            for subfolder in subfolders:
+                if layout.below_root(subfolder) is None:
+                    waiting.append(subfolder)
                 else:
-                    roots.add(each)
+                    roots.add(subfolder)
             pages += 1
-            if pages == _SEARCHED_PAGES:
+            if pages == MAX_SEARCHED_PAGES:
                 return sorted(roots), len(waiting) + 1
     return sorted(roots), 0
 
 
 def _regions(bucket: S3Bucket, folder: str, scope: Scope, pool: Executor) -> list[str] | None:
-    """The folders of Regions, or of days in them, that a folder of a trail leads to.
+    """Return the folders of Regions, or of days in them, in a folder of a trail.
 
-    None where there is no trail's layout.
+    None if the folder does not have a trail's layout.
     """
     names = layout.below_root(folder) or []
-    if names and layout.is_organisation(names[0]):
+    if names and layout.is_organization(names[0]):
         names = names[1:]
     match names:
         case []:
             accounts = accounts_below(bucket, folder)
             if not accounts:
                 return None
-            asked = [each for each in accounts if is_asked_for(each, scope.accounts)]
-            trails = [f"{account}{layout.TRAIL}/" for account in asked]
+            in_scope = [account for account in accounts if is_selected(account, scope.accounts)]
+            trails = [f"{account}{layout.TRAIL}/" for account in in_scope]
         case [account] if layout.is_account(account):
             trails = [f"{folder}{layout.TRAIL}/"]
         case [_, layout.TRAIL]:
@@ -100,45 +106,47 @@ def _regions(bucket: S3Bucket, folder: str, scope: Scope, pool: Executor) -> lis
         case _:
             return None
     regions = chain.from_iterable(pool.map(bucket.folders, trails))
-    return [each for each in regions if layout.asks_for_region(name_of(each), scope)]
+    return [region for region in regions if layout.is_region_in_scope(name_of(region), scope)]
 
 
 def accounts_below(bucket: S3Bucket, root: str) -> list[str]:
-    """The folders of accounts, in a trail's root or in an organisation's folder there."""
+    """Return the folders of accounts in a trail's root, or in an organization's folder there."""
     accounts = []
-    for each in bucket.folders(root):
-        if layout.is_account(name_of(each)):
-            accounts.append(each)
-        elif layout.is_organisation(name_of(each)):
-            accounts += [inner for inner in bucket.folders(each) if layout.is_account(name_of(inner))]
+    for folder in bucket.folders(root):
+        if layout.is_account(name_of(folder)):
+            accounts.append(folder)
+        elif layout.is_organization(name_of(folder)):
+            accounts += [member for member in bucket.folders(folder) if layout.is_account(name_of(member))]
     return accounts
 
 
-def is_asked_for(folder: str, names: tuple[str, ...]) -> bool:
-    """Whether a folder has one of some names; with no names, every one is asked for."""
+def is_selected(folder: str, names: tuple[str, ...]) -> bool:
+    """Return whether a folder has one of these names; without names, every folder is selected."""
     return not names or name_of(folder) in names
 
 
 def name_of(folder: str) -> str:
-    """The last name in a folder's path."""
+    """Return the last name in a folder's path."""
     return folder.removesuffix("/").rpartition("/")[2]
 
 
-def listed(pool: Executor, bucket: S3Bucket, spans: Iterable[KeyRange]) -> Iterator[Object | Unlisted]:
-    """All objects of the spans, in order. The next page is on its way while one is read.
+def list_objects(
+    pool: Executor, bucket: S3Bucket, ranges: Iterable[KeyRange]
+) -> Iterator[S3Object | BrokenListing]:
+    """Yield all objects of the key ranges, in order; the next page is fetched while one is read.
 
-    A span whose listing breaks off ends with why; the others are listed all the same.
+    A range whose listing fails ends with a ``BrokenListing``; the other ranges are listed all the same.
     """
-    for span, first in prefetch(pool, lambda span: bucket.page(span, None), spans, most=_AHEAD):
-        page_on_its_way: Future[ListingPage] | None = first
-        reached = ""
-        while page_on_its_way is not None:
+    for keys, first in prefetch(pool, lambda keys: bucket.page(keys, None), ranges, most=_MAX_AHEAD):
+        next_page: Future[ListingPage] | None = first
+        last_key = ""
+        while next_page is not None:
             try:
-                page = page_on_its_way.result()
+                page = next_page.result()
             except ListingError as error:
-                yield Unlisted(span, reached, error)
+                yield BrokenListing(keys, last_key, error)
                 break
-            page_on_its_way = pool.submit(bucket.page, span, page.following) if page.following else None
-            for each in page.objects:
-                yield each
-                reached = each.key
+            next_page = pool.submit(bucket.page, keys, page.following) if page.following else None
+            for object_ in page.objects:
+                yield object_
+                last_key = object_.key

@@ -1,5 +1,5 @@
-"""Events kept on disk, in one SQLite file: what ``collect`` fills, and a source of every command.
+"""The local store: one SQLite file that ``collect`` fills, and that every command can read.
 
-This room knows rows and indexes, not what an event means: what a record is filed under is told
-to it (``Filing``). The tables are documented in docs/store.md.
+This package knows rows and indexes, not what an event means: the caller supplies the index columns of a
+record (``IndexEntry``). The tables are documented in docs/store.md.
 """

@@ -1,4 +1,4 @@
-"""How the file of a store is known, without opening it as a database."""
+"""Recognizes a store by the first bytes of its file, without opening it as a database."""
 
 import os
 
@@ -17,12 +17,12 @@ def is_store(path: str) -> bool:
 
 
 def is_store_head(head: bytes) -> bool:
-    """Whether a file that begins so is a store of any version."""
+    """Whether these are the first bytes of a store of any version."""
     return head.startswith(_MAGIC) and int.from_bytes(head[68:72]) == APPLICATION_ID
 
 
 def _head(path: str) -> bytes:
-    if not os.path.isfile(path):  # a pipe gives its bytes once
+    if not os.path.isfile(path):  # a pipe can be read only once
         return b""
     try:
         with open(path, "rb", buffering=0) as file:

@@ -1,21 +1,23 @@
-"""What a record is filed under: the columns by which it is found again."""
+"""The index columns of a record: what the store finds it by."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from msgspec import Struct
 
+from cnitrail.model.ec2 import PREFIX_LENGTH
+
 Held = IPv4Address | IPv6Address | IPv4Network | IPv6Network
 
 
-class Mention(Struct, frozen=True):
-    """One interface or instance that a record names, with all that it names together with it.
+class Mention(Struct, frozen=True, kw_only=True):
+    """One ENI or instance that a record names, with the columns that belong to it.
 
-    ``attachment`` is any id that ties an interface to something (of an attachment, of a trunk, of
-    a public address); ``mark`` the instance that a description or tag names; ``maker`` the role
-    that made the interface by this call; ``cluster`` what its tags say of one; ``reassign`` says
-    that the call may take addresses from others.
+    ``attachment`` is any ID that associates an ENI with something (an attachment, a trunk, a public
+    address). ``mark`` is the instance that a description or tag names, ``maker`` the role that created the
+    ENI with this call, and ``cluster`` the clusters in its tags. With ``reassign``, the call may take
+    addresses from other ENIs.
     """
 
     eni: str | None = None
@@ -30,13 +32,13 @@ class Mention(Struct, frozen=True):
     addresses: tuple[Held, ...] = ()
 
 
-class Filing(Struct, frozen=True):
-    """A record's place in the store.
+class IndexEntry(Struct, frozen=True, kw_only=True):
+    """The index columns of one record.
 
-    Records of one ``key`` are versions of one event. ``time`` (aware, UTC) is None where the
-    record tells nothing that can be placed; ``effect`` is None also for issued credentials.
-    ``access_key``, or ``role`` and ``session``, join a call with the credentials that it used.
-    ``unclear`` records are delivered to every question: part of them could not be read.
+    Records with the same ``key`` are versions of one event. ``time`` (aware, UTC) is None if the record
+    contains no fact that can be used; ``effect`` is None also for issued credentials. ``access_key``, or
+    ``role`` and ``session``, join a call with the credentials that it used. ``unclear`` records are
+    delivered to every query, because a part of them could not be read.
     """
 
     key: str
@@ -54,26 +56,32 @@ class Filing(Struct, frozen=True):
     mentions: tuple[Mention, ...] = ()
 
 
-def place_of(held: Held) -> str:
-    """The sortable text of an address (``4:0a000119``) or prefix (``4:0a000110/28``)."""
+def sort_key(held: Held) -> str:
+    """Return the sortable text of an address (``4:0a000119``) or a prefix (``4:0a000110/28``)."""
     if isinstance(held, (IPv4Network, IPv6Network)):
-        return f"{place_of(held.network_address)}/{held.prefixlen}"
+        return f"{sort_key(held.network_address)}/{held.prefixlen}"
     return f"{held.version}:{held.packed.hex()}"
 
 
-def block_of(place: str) -> str:
-    """The beginning that all places in one block share: EC2's prefixes are a /28, or an IPv6 /80."""
-    return place[:9] if place.startswith("4") else place[:22]
+def block_key(key: str) -> str:
+    """Return the beginning that the sort keys of all addresses in one block have in common.
 
-
-def spans_of(network: IPv4Network | IPv6Network) -> Iterable[tuple[str, str]]:
-    """The ranges, both ends included, of all places that may meet a network.
-
-    Prefixes begin on their own boundary, so one that meets the network lies in the block of its
-    first address or behind; a wider one, which EC2 does not give out, can only be a supernet.
+    A block is what EC2 delegates as one prefix.
     """
-    block = 28 if network.version == 4 else 80
-    yield block_of(place_of(network.network_address)), place_of(network.broadcast_address) + "/~"
-    for length in range(min(block, network.prefixlen)):
-        wider = place_of(network.supernet(new_prefix=length))
-        yield wider, wider
+    return key[: _BLOCK_KEY_LENGTH[key[:1]]]
+
+
+_BLOCK_KEY_LENGTH = {str(version): len("4:") + length // 4 for version, length in PREFIX_LENGTH.items()}
+"""Length of a block's sort key: a hexadecimal digit for every four bits of the prefix."""
+
+
+def key_ranges(network: IPv4Network | IPv6Network) -> Iterator[tuple[str, str]]:
+    """Yield the ranges of sort keys, both ends included, of everything that may overlap a network.
+
+    Prefixes begin on their own boundary, so a prefix that overlaps the network begins in the block of its
+    first address, or later. A larger one, which EC2 does not delegate, can only be a supernet.
+    """
+    yield block_key(sort_key(network.network_address)), sort_key(network.broadcast_address) + "/~"
+    for length in range(min(PREFIX_LENGTH[network.version], network.prefixlen)):
+        supernet = sort_key(network.supernet(new_prefix=length))
+        yield supernet, supernet

@@ -1,4 +1,4 @@
-"""Reads a store: all of it, or what the history of some interfaces, instances or addresses needs."""
+"""Reads a store: all of it, or what the history of certain ENIs, instances or addresses needs."""
 
 import os
 import sqlite3
@@ -11,7 +11,7 @@ from operator import itemgetter
 from msgspec import Struct
 
 from cnitrail.model import Extent, Moment, Origin, Record, Scope, Skipped, StoredCounts
-from cnitrail.store.schema import TEXT, connect, malformed, skipped_in, told, typed, uri_of
+from cnitrail.store.schema import TEXT, connect, malformed, skipped_in, translate_errors, typed, uri_of
 from cnitrail.store.selection import choose
 
 _ALL = """
@@ -34,7 +34,7 @@ SELECT count(DISTINCT key) FROM chosen CROSS JOIN records ON records.id = chosen
 
 
 class StoreReader:
-    """A store that is asked. Raises ``StoreError`` where it cannot be read."""
+    """A store as a source. Raises ``StoreError`` if it cannot be read."""
 
     def __init__(self, path: str, scope: Scope) -> None:
         self.uri = path
@@ -43,12 +43,12 @@ class StoreReader:
         connect(path).close()
 
     def documents(self) -> Iterator[Record | Skipped | StoredCounts]:
-        """What could not be read, the records that the scope needs, the account of it all.
+        """Yield what could not be read, the records that the scope needs, and the counts of the others.
 
-        One state of the store is read, whatever is written to it meanwhile.
+        All of it is from one state of the store, even if another process writes to it.
         """
         etag = _etag(self.uri)
-        with told(self.uri), closing(connect(self.uri)) as connection:
+        with translate_errors(self.uri), closing(connect(self.uri)) as connection:
             connection.execute("BEGIN")
             for skipped in skipped_in(connection):
                 self.found += skipped.extent is Extent.FILE
@@ -62,16 +62,13 @@ class StoreReader:
                 delivered.relevant += len(record.origins) if is_fact else 0
                 yield record
             (delivered.kept,) = connection.execute(_CHOSEN_EVENTS if chosen else _EVENTS).fetchone()
-            account = _account(connection, self.uri, etag, delivered)
-            self.found += account.files
-            yield account
+            counts = _undelivered(connection, self.uri, etag, delivered)
+            self.found += counts.files
+            yield counts
 
 
 class _Delivered(Struct):
-    """What was delivered: records, and those of them that are events, at every place where they stand.
-
-    ``kept`` are the events, each once.
-    """
+    """Counts of what was delivered: origins of records, those of events among them, and events (``kept``)."""
 
     records: int = 0
     relevant: int = 0
@@ -84,7 +81,7 @@ def _etag(path: str) -> str:
 
 
 def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[bool, Record]]:
-    """The records, each with all its origins and whether it tells a fact; with ``chosen`` only those."""
+    """Yield whether a record contains a fact, and the record with all its origins."""
     rows = typed(connection.execute(_CHOSEN if chosen else _ALL), int, int, TEXT, TEXT, int)
     for (_, is_fact), found in groupby(rows, key=itemgetter(0, 1)):
         payload, origins = b"", []
@@ -94,14 +91,14 @@ def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[boo
         yield bool(is_fact), Record(tuple(sorted(origins)), payload)
 
 
-def _account(connection: sqlite3.Connection, uri: str, etag: str, delivered: _Delivered) -> StoredCounts:
-    """The account of what was not delivered. Raises ``sqlite3.DatabaseError`` where it is none."""
+def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered: _Delivered) -> StoredCounts:
+    """Return the counts of what was not delivered. Raises ``sqlite3.DatabaseError`` if they are wrong."""
     rows = connection.execute(
         "SELECT files, bytes, records, passed_over, relevant, kept, duplicates, unreadable FROM account"
     )
     counts = next(typed(rows, *(int,) * 8), None)
     if counts is None:
-        raise malformed("no account")
+        raise malformed("no counts")
     files, size, records, passed_over, relevant, kept, duplicates, unreadable = counts
     records -= delivered.records
     kept -= delivered.kept
@@ -111,7 +108,7 @@ def _account(connection: sqlite3.Connection, uri: str, etag: str, delivered: _De
     rest = (files, size, records, passed_over, relevant, kept, duplicates, unreadable)
     adds_up = records == relevant + passed_over and relevant == kept + duplicates + unreadable
     if min(rest) < 0 or not adds_up:
-        raise malformed("its account does not add up")
+        raise malformed("its counts do not add up")
     signs = connection.execute("SELECT account, region, time FROM signs")
     reaches = connection.execute("SELECT account, region, first, last FROM reaches")
     return StoredCounts(
@@ -126,11 +123,12 @@ def _account(connection: sqlite3.Connection, uri: str, etag: str, delivered: _De
         duplicates=duplicates,
         unreadable=unreadable,
         signs=frozenset(
-            (of or None, at or None, _time(time)) for of, at, time in typed(signs, str, str, str)
+            (account or None, region or None, _time(time))
+            for account, region, time in typed(signs, str, str, str)
         ),
         ends=tuple(
-            Moment(of or None, at or None, _time(time))
-            for of, at, *ends in typed(reaches, str, str, str, str)
+            Moment(account or None, region or None, _time(time))
+            for account, region, *ends in typed(reaches, str, str, str, str)
             for time in ends
         ),
     )

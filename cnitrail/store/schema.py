@@ -1,4 +1,4 @@
-"""The tables of a store, and how its file is known and opened."""
+"""The tables of a store, and how it is created, opened and checked."""
 
 import os
 import sqlite3
@@ -12,8 +12,8 @@ from cnitrail.model import Extent, Skipped
 from cnitrail.store.file_header import APPLICATION_ID, is_sqlite, is_store
 
 VERSION = 3
-_PATIENCE_SECONDS = 60.0
-"""How long one process waits for the other's transaction."""
+_BUSY_TIMEOUT = 60.0
+"""How long to wait for another process's transaction, in seconds."""
 
 _SCHEMA = """
 CREATE TABLE documents (
@@ -125,19 +125,19 @@ CREATE VIEW events AS
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """An open store of this version. Raises ``StoreError`` if the file is no such store.
+    """Open a store of this version. Raises ``StoreError`` if the file is not one.
 
-    The file is opened for writing where that is allowed, also by readers: after a kill the next
-    one to open it puts it right.
+    Readers, too, open the file for writing if they may: whoever opens it after a kill must roll back the
+    unfinished transaction.
     """
     if not is_store(path):
         what = "an SQLite database, but not one that cnitrail wrote" if is_sqlite(path) else "not a store"
         raise StoreError(f"{path}: {what}", "name a file that cnitrail collect wrote")
-    with told(path):
+    with translate_errors(path):
         connection = _open(path, "rw")
     with closed_on_error(connection):
-        with told(path):
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+        with translate_errors(path):
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE)
             version = _version(connection)
             foreign = connection.execute(_FOREIGN).fetchone()
             (size,) = connection.execute(_SIZE).fetchone()
@@ -146,12 +146,14 @@ def connect(path: str) -> sqlite3.Connection:
             raise StoreError(
                 f"{path}: written by {'a newer' if is_newer else 'an older'} cnitrail "
                 f"(store version {version}; this one reads {VERSION})",
-                "update cnitrail" if is_newer else _AGAIN,
+                "update cnitrail" if is_newer else _COLLECT_AGAIN,
             )
         if size > os.path.getsize(path):
-            raise StoreError(f"{path}: the store is cut short", _AGAIN)
+            raise StoreError(f"{path}: the store is cut short", _COLLECT_AGAIN)
         if foreign is not None:
-            raise StoreError(f"{path}: something that cnitrail did not make is in it: {foreign[0]}", _AGAIN)
+            raise StoreError(
+                f"{path}: it contains an object that cnitrail did not create: {foreign[0]}", _COLLECT_AGAIN
+            )
     return connection
 
 
@@ -160,21 +162,21 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-_LONGEST = 128 << 20
-"""The longest value that is read, in bytes: twice the longest record."""
+_MAX_VALUE = 128 << 20
+"""Maximum size of a value that is read, in bytes: twice the maximum size of a record."""
 
 _FOREIGN = """
 SELECT name FROM sqlite_schema
 WHERE type = 'trigger' OR (type = 'view' AND name <> 'events') OR sql LIKE 'create virtual%'
 """
-"""What could make SQLite do more than look into tables."""
+"""Objects that could make SQLite do more than read tables."""
 
 _SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 
 
 @contextmanager
 def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close a connection that turns out to be of no use."""
+    """Close the connection if an error is raised."""
     try:
         yield
     except BaseException:
@@ -183,8 +185,8 @@ def closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def create(path: str) -> sqlite3.Connection:
-    """A new, empty store at a path where there is nothing, or an empty file."""
-    with told(path):
+    """Create an empty store at a path where there is no file, or an empty one."""
+    with translate_errors(path):
         connection = _open(path, "rwc")
         with closed_on_error(connection):
             connection.executescript(
@@ -196,37 +198,37 @@ def create(path: str) -> sqlite3.Connection:
 
 def _open(path: str, mode: str) -> sqlite3.Connection:
     uri = f"{Path(path).absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, timeout=_PATIENCE_SECONDS, isolation_level=None)
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT, isolation_level=None)
 
 
 _DAMAGE = ("malformed", "not a database", "no such", "decode to UTF-8", "too big")
-_AGAIN = "collect its sources again, into a new file"
+_COLLECT_AGAIN = "collect its sources again, into a new file"
 
 
 @contextmanager
-def told(path: str) -> Iterator[None]:
-    """SQLite's errors as one sentence about the store."""
+def translate_errors(path: str) -> Iterator[None]:
+    """Translate SQLite's errors into ``StoreError``."""
     try:
         yield
     except sqlite3.Error as error:
         reason = str(error)
         if "full" in reason:
-            raise StoreError(f"{path}: the disk is full; what was committed before stands") from error
+            raise StoreError(f"{path}: the disk is full; what was committed before is kept") from error
         if "locked" in reason:
-            raise StoreError(f"{path}: another process has kept it locked", "try again later") from error
+            raise StoreError(f"{path}: it is locked by another process", "try again later") from error
         if any(sign in reason for sign in _DAMAGE):
-            raise StoreError(f"{path}: the store is damaged ({reason})", _AGAIN) from error
+            raise StoreError(f"{path}: the store is damaged ({reason})", _COLLECT_AGAIN) from error
         raise StoreError(f"{path}: {reason}", "check the path and its permissions") from error
 
 
 TEXT: Final = (str, bytes)
-"""Text as it stands in a table: bytes where it is no valid UTF-8."""
+"""The types of a text column: bytes if it is not valid UTF-8."""
 
 
 def typed(rows: Iterable[tuple[Any, ...]], *types: type | tuple[type, ...]) -> Iterator[tuple[Any, ...]]:
-    """Rows whose values have these types: in SQLite any column may hold anything.
+    """Yield rows, checking the types of their values: in SQLite any column may contain any type.
 
-    Raises ``sqlite3.DatabaseError``.
+    Raises ``sqlite3.DatabaseError`` if a type is wrong.
     """
     for row in rows:
         if not all(map(isinstance, row, types)):
@@ -235,12 +237,12 @@ def typed(rows: Iterable[tuple[Any, ...]], *types: type | tuple[type, ...]) -> I
 
 
 def malformed(what: str) -> sqlite3.DatabaseError:
-    """The error of a store that nobody wrote so."""
+    """Return the error for content that cnitrail never writes."""
     return sqlite3.DatabaseError(f"malformed: {what}")
 
 
 def uri_of(stored: str | bytes) -> str:
-    """A document's name; that of a file may be no valid text."""
+    """Return the name of a document; a file name may not be valid text."""
     return stored if isinstance(stored, str) else os.fsdecode(stored)
 
 
@@ -248,7 +250,7 @@ _EXTENTS = frozenset(Extent)
 
 
 def skipped_in(connection: sqlite3.Connection) -> Iterator[Skipped]:
-    """What could not be read of what was collected into a store."""
+    """Yield what could not be read when the store was filled."""
     rows = connection.execute(
         "SELECT uri, reason, extent FROM skipped JOIN documents ON documents.id = document"
         " ORDER BY skipped.rowid"

@@ -1,4 +1,4 @@
-"""Whether log files are as CloudTrail wrote them, by the digests that it signs.
+"""Verifies log files against the digests that CloudTrail signs.
 
 Pure: bytes and values in, values out. The algorithm is AWS's ("Custom implementations of CloudTrail log file
 integrity validation",

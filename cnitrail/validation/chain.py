@@ -1,4 +1,4 @@
-"""A chain of digests, the newest first: which are genuine, which are missing, where it has gaps."""
+"""Checks a chain of digests, newest first: which are genuine, which are missing, where it has gaps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct
 
+from cnitrail.intervals import Interval, between
 from cnitrail.model import Charge, DigestFile, Fault, FaultKind, Metadata, PublicKey
 from cnitrail.validation.damage import DamagedFile
 from cnitrail.validation.digest import SIGNED_WITH, Digest, Previous
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
 GENERATED: Final = "backfill-generation-timestamp"
 SPAN: Final = timedelta(hours=1)
-"""How long a digest's span is as a rule."""
+"""Usual time span of a digest."""
 
 
 class Fetched(Struct, frozen=True, gc=False):
-    """A digest file that was read: what it says, or why that cannot be told.
+    """A digest file that was fetched: its content, or why it cannot be read.
 
-    ``aside`` is why S3's metadata that a copy keeps beside it cannot be read.
+    ``aside`` is why the S3 metadata beside it cannot be read.
     """
 
     file: DigestFile
@@ -34,11 +35,11 @@ class Fetched(Struct, frozen=True, gc=False):
     aside: str | None = None
 
 
-class Judged(Struct, frozen=True, gc=False):
-    """A digest file, judged; ``charge`` is None where it is genuine.
+class Judged(Struct, frozen=True, kw_only=True, gc=False):
+    """A digest file and its verdict; ``charge`` is None if it is genuine.
 
-    ``is_asked`` says whether its span meets the time asked for. One that does not is looked at only for
-    what it says of its neighbours.
+    ``is_asked`` is False if its time span is outside the time range: then only what it says about its
+    neighbors matters.
     """
 
     file: DigestFile
@@ -51,18 +52,18 @@ class Judged(Struct, frozen=True, gc=False):
 
     @property
     def begins(self) -> bool:
-        """Whether CloudTrail says that nothing came before it."""
+        """Whether it is the first digest of its chain, according to CloudTrail."""
         return self.digest is not None and self.charge is None and self.digest.previous is None
 
 
 class TrailLookups(Protocol):
-    """What a chain needs to know of the world."""
+    """Lookups that a chain needs: public keys, and whether a digest exists."""
 
     def key(self, file: DigestFile, digest: Digest, generated: str | None) -> PublicKey | None:
-        """CloudTrail's key of a fingerprint in the digest's Region."""
+        """Return CloudTrail's public key for a digest's fingerprint in its Region, or None."""
 
     def has_digest(self, bucket: str, key: str) -> bool | None:
-        """Whether a digest is there; None where nobody looked into its bucket."""
+        """Return whether a digest exists; None if its bucket was not searched."""
 
 
 class Chain:
@@ -77,75 +78,89 @@ class Chain:
         self._backfill = backfill
 
     def judge(self, files: Iterable[Fetched]) -> Iterator[Judged | Fault]:
-        """Each file, judged, and what speaks against it and its neighbours; the newest file comes first."""
+        """Yield each file's verdict, and the faults of it and its neighbors; the newest file comes first."""
         newer: Judged | None = None
         for fetched in files:
-            told = _told(newer, fetched.file)
-            judged, faults = self._judge(fetched, newer if told else None, told)
+            entry = _entry_for(fetched.file, newer)
+            judged, faults = self._judge(fetched, newer if entry else None, entry)
             if newer is not None:
-                yield from self._between(newer, judged, is_told=told is not None)
+                yield from self._between(newer, judged, is_named=entry is not None)
             yield judged
             yield from faults
             newer = judged
         if newer is not None:
-            yield from self._between(newer, None, is_told=False)
+            yield from self._between(newer, None, is_named=False)
 
     def _judge(
-        self, fetched: Fetched, newer: Judged | None, told: Previous | None
+        self, fetched: Fetched, newer: Judged | None, entry: Previous | None
     ) -> tuple[Judged, list[Fault]]:
+        """Return a digest's verdict and its faults; ``entry`` is what ``newer`` says about it."""
         file, digest = fetched.file, fetched.digest
         if isinstance(digest, DamagedFile):
             start, end = file.ended - SPAN, file.ended
-            judged = Judged(file, None, Charge.INVALID, start, end, self._asks(start, end), None)
+            judged = Judged(
+                file=file,
+                digest=None,
+                charge=Charge.INVALID,
+                start=start,
+                end=end,
+                is_asked=self._asks(start, end),
+                key=None,
+            )
             kind = FaultKind.AMBIGUOUS if digest.ambiguous else FaultKind.DAMAGED
             return judged, _kept(judged, [_fault(judged, kind, Charge.INVALID, digest.reason)])
         generated = fetched.metadata.values.get(GENERATED) if fetched.metadata else None
         key = self._around.key(file, digest, generated)
-        found = list(_against(fetched, digest, key, newer, told))
+        found = list(_findings(fetched, digest, key, newer, entry))
         charges = [charge for _, charge, _ in found]
         charge = Charge.INVALID if Charge.INVALID in charges else charges[0] if charges else None
-        asked = self._asks(digest.start, digest.end)
         judged = Judged(
-            file, digest, charge, digest.start, digest.end, asked, key if charge is None else None
+            file=file,
+            digest=digest,
+            charge=charge,
+            start=digest.start,
+            end=digest.end,
+            is_asked=self._asks(digest.start, digest.end),
+            key=key if charge is None else None,
         )
-        teller = newer.file.uri if newer else None
-        faults = [_fault(judged, *each, teller=teller) for each in found]
+        named_by = newer.file.uri if newer else None
+        faults = [_fault(judged, *finding, named_by=named_by) for finding in found]
         faults = _kept(judged, faults)
-        if newer is not None and told is not None:
-            faults += _kept(newer, list(_contradicted(newer, told, judged, digest)))
+        if newer is not None and entry is not None:
+            faults += _kept(newer, list(_contradictions(newer, entry, judged, digest)))
         return judged, faults
 
-    def _between(self, newer: Judged, older: Judged | None, *, is_told: bool) -> Iterator[Fault]:
-        """What is wrong between two digests that follow one another as they are stored."""
+    def _between(self, newer: Judged, older: Judged | None, *, is_named: bool) -> Iterator[Fault]:
+        """Yield the faults between two stored digests; ``is_named``: the newer one names the older one."""
         digest = newer.digest
         if digest is None or not (self._since is None or newer.start > self._since):
             return
-        if digest.previous is not None and not is_told:
-            yield from self._absent(newer, digest.previous)
+        if digest.previous is not None and not is_named:
+            yield from self._previous_missing(newer, digest.previous)
         if older is None or self._backfill or older.end >= newer.start:
             return
         if not self._asks(older.end, newer.start):
             return
-        if digest.previous is None or is_told:
+        if digest.previous is None or is_named:
             yield _fault(
                 newer,
                 FaultKind.GAP,
                 Charge.UNPROVEN,
                 "no digest covers the time before it: log file validation, or the trail, was switched off"
                 if digest.previous is None
-                else "its span does not join that of the digest before it",
+                else "its time span does not adjoin that of the previous digest",
                 span=(older.end, newer.start),
             )
 
-    def _absent(self, newer: Judged, previous: Previous) -> Iterator[Fault]:
-        """What it means that the digest before one is not the next that is stored."""
+    def _previous_missing(self, newer: Judged, previous: Previous) -> Iterator[Fault]:
+        """Yield the fault of a previous digest that is not stored next to the newer one."""
         is_there = self._around.has_digest(previous.bucket, previous.key)
         if is_there or not self._asks(newer.start - SPAN, newer.start):
             return
         uri = f"s3://{previous.bucket}/{previous.key}"
         span = (newer.start - SPAN, newer.start)
         if is_there is None:
-            hint = f"it lies in another bucket: name s3://{previous.bucket}, too"
+            hint = f"it is in another bucket: add s3://{previous.bucket}"
             yield _fault(newer, FaultKind.ELSEWHERE, Charge.UNPROVEN, hint, uri=uri, span=span)
             return
         is_credible = newer.charge is not Charge.INVALID
@@ -153,124 +168,124 @@ class Chain:
             newer,
             FaultKind.MISSING_DIGEST,
             Charge.MISSING if is_credible else Charge.UNPROVEN,
-            "it is not there, but the digest after it names it"
+            "it is not there, but the next digest names it"
             if is_credible
-            else "it is not there, but the digest after it names it, which is itself not valid",
+            else "it is not there, but the next digest names it, which is not valid itself",
             uri=uri,
             span=span,
         )
 
     def _asks(self, start: datetime, end: datetime) -> bool:
-        return (self._since is None or end > self._since) and (self._until is None or start < self._until)
+        return between(self._since, self._until).overlaps(Interval(start, end))
 
 
-def _told(newer: Judged | None, file: DigestFile) -> Previous | None:
-    """What the digest after a file says of it, if that names it."""
+def _entry_for(file: DigestFile, newer: Judged | None) -> Previous | None:
+    """Return what the next digest says about a file; None if it does not name the file."""
     previous = newer.digest.previous if newer is not None and newer.digest is not None else None
     return previous if previous is not None and lies_at(file, previous.bucket, previous.key) else None
 
 
-Against = tuple[FaultKind, Charge, str]
+_Finding = tuple[FaultKind, Charge, str]
 
 
-def _against(
-    fetched: Fetched, digest: Digest, key: PublicKey | None, newer: Judged | None, told: Previous | None
-) -> Iterator[Against]:
-    """What speaks against a digest that can be read; nothing where it is genuine."""
+def _findings(
+    fetched: Fetched, digest: Digest, key: PublicKey | None, newer: Judged | None, entry: Previous | None
+) -> Iterator[_Finding]:
+    """Yield what is wrong with a readable digest; nothing if it is genuine."""
     file, metadata = fetched.file, fetched.metadata
     if fetched.aside is not None:
         yield (
             FaultKind.DAMAGED,
             Charge.INVALID,
-            f"S3's metadata kept beside it cannot be read: {fetched.aside}",
+            f"the S3 metadata stored beside it cannot be read: {fetched.aside}",
         )
         return
-    if not _lies_there(file, metadata, digest):
-        there = f"s3://{digest.bucket}/{digest.key}"
-        yield FaultKind.MOVED, Charge.INVALID, f"it was moved or renamed: CloudTrail wrote it to {there}"
+    if not _is_in_place(file, metadata, digest):
+        original = f"s3://{digest.bucket}/{digest.key}"
+        yield FaultKind.MOVED, Charge.INVALID, f"moved or renamed: CloudTrail wrote it to {original}"
         return
     if key is None:
         yield (
             FaultKind.UNKNOWN_KEY,
             Charge.INVALID,
-            f"{file.region} has no public key of the fingerprint {digest.fingerprint[:64]!r} that it names",
+            f"{file.region} has no public key with its fingerprint {digest.fingerprint[:64]!r}",
         )
         return
     if metadata is not None:
-        found = list(_by_metadata(file, metadata.values, digest, key))
+        found = list(_signature_findings(file, metadata.values, digest, key))
         yield from found
         if found:
             return
-    elif told is None:
+    elif entry is None:
         yield (
             FaultKind.UNSIGNED,
             Charge.UNPROVEN,
-            "its signature is not at hand: S3's metadata is not beside it, and no digest after it keeps it",
+            "its signature is not available: neither in S3 metadata beside it, nor in a next digest",
         )
         return
-    elif not is_signed(digest, told.signature, key.value):
-        if newer is not None and newer.charge is not None and told.hash == digest.hash:
+    elif not is_signed(digest, entry.signature, key.value):
+        if newer is not None and newer.charge is not None and entry.hash == digest.hash:
             yield (
                 FaultKind.UNSIGNED,
                 Charge.UNPROVEN,
-                "its signature is not at hand, and the one that the digest after it keeps is not valid",
+                "its signature is not available, and the one in the next digest is not valid",
             )
         else:
             yield (
                 FaultKind.SIGNATURE,
                 Charge.INVALID,
-                "the signature that the digest after it keeps does not fit it",
+                "the signature in the next digest does not match it",
             )
         return
-    if newer is not None and newer.charge is None and told is not None:
-        yield from _as_recorded(metadata, digest, told)
+    if newer is not None and newer.charge is None and entry is not None:
+        yield from _entry_findings(metadata, digest, entry)
 
 
-def _by_metadata(
+def _signature_findings(
     file: DigestFile, values: Mapping[str, str], digest: Digest, key: PublicKey
-) -> Iterator[Against]:
-    """What speaks against a digest by its own signature."""
+) -> Iterator[_Finding]:
+    """Yield what is wrong with a digest's own signature."""
     signature = values.get("signature")
     if signature is None or values.get("signature-algorithm") != SIGNED_WITH:
         yield (
             FaultKind.SIGNATURE,
             Charge.INVALID,
-            f"S3's metadata has no signature by {SIGNED_WITH}, as CloudTrail writes it",
+            f"its S3 metadata has no {SIGNED_WITH} signature as CloudTrail writes it",
         )
     elif not is_signed(digest, signature, key.value):
-        yield FaultKind.SIGNATURE, Charge.INVALID, "its signature does not fit it: one of them was changed"
+        yield FaultKind.SIGNATURE, Charge.INVALID, "its signature does not match: one of them was changed"
     elif file.backfill and GENERATED not in values:
         yield (
             FaultKind.DAMAGED,
             Charge.INVALID,
-            "S3's metadata does not say when it was generated, as a backfill digest's does",
+            "its S3 metadata does not say when it was generated, as that of a backfill digest does",
         )
 
 
-def _as_recorded(metadata: Metadata | None, digest: Digest, told: Previous) -> Iterator[Against]:
-    """Whether a digest is the one that the digest after it, which is genuine, names."""
-    if told.hash != digest.hash:
-        yield FaultKind.NOT_AS_RECORDED, Charge.INVALID, "the digest after it names another hash of it"
-    if metadata is not None and metadata.values.get("signature") not in {None, told.signature}:
-        yield FaultKind.NOT_AS_RECORDED, Charge.INVALID, "the digest after it names another signature of it"
+def _entry_findings(metadata: Metadata | None, digest: Digest, entry: Previous) -> Iterator[_Finding]:
+    """Yield how a digest differs from what the next digest, which is genuine, says about it."""
+    if entry.hash != digest.hash:
+        yield FaultKind.NOT_AS_RECORDED, Charge.INVALID, "the next digest has another hash for it"
+    if metadata is not None and metadata.values.get("signature") not in {None, entry.signature}:
+        yield FaultKind.NOT_AS_RECORDED, Charge.INVALID, "the next digest has another signature for it"
 
 
-def _contradicted(newer: Judged, told: Previous, judged: Judged, digest: Digest) -> Iterator[Fault]:
-    """What a digest shows of the one after it, which has no signature to go by."""
+def _contradictions(newer: Judged, entry: Previous, judged: Judged, digest: Digest) -> Iterator[Fault]:
+    """Yield what a digest shows to be wrong with the next one, whose own signature is not available."""
     if newer.charge is not Charge.UNPROVEN:
         return
-    is_sound = judged.charge is None
-    if is_sound and told.hash != digest.hash:
-        reason = "it names another hash of the digest before it, whose signature is valid"
-    elif judged.charge is Charge.UNPROVEN and told.hash == digest.hash:
-        reason = "it names a signature of the digest before it that does not fit it, though the hash does"
+    is_genuine = judged.charge is None
+    if is_genuine and entry.hash != digest.hash:
+        reason = "it has another hash for the previous digest, whose signature is valid"
+    elif judged.charge is Charge.UNPROVEN and entry.hash == digest.hash:
+        reason = "its signature for the previous digest does not match, though its hash does"
     else:
         return
-    yield _fault(newer, FaultKind.NOT_AS_RECORDED, Charge.INVALID, reason, teller=judged.file.uri)
+    yield _fault(newer, FaultKind.NOT_AS_RECORDED, Charge.INVALID, reason, named_by=judged.file.uri)
 
 
-def _lies_there(file: DigestFile, metadata: Metadata | None, digest: Digest) -> bool:
-    """Whether a digest is where CloudTrail wrote it, as far as that is known."""
+def _is_in_place(file: DigestFile, metadata: Metadata | None, digest: Digest) -> bool:
+    """Return whether a digest is where CloudTrail wrote it, as far as that is known."""
     if metadata is not None and (metadata.bucket, metadata.key) != (digest.bucket, digest.key):
         return False
     return lies_at(file, digest.bucket, digest.key)
@@ -284,14 +299,24 @@ def _fault(
     *,
     uri: str | None = None,
     span: tuple[datetime, datetime] | None = None,
-    teller: str | None = None,
+    named_by: str | None = None,
 ) -> Fault:
     file = judged.file
     start, end = span or (judged.start, judged.end)
-    says = file.uri if uri is not None or span is not None else teller
-    return Fault(kind, charge, uri or file.uri, reason, says, file.account, file.region, start, end)
+    says = file.uri if uri is not None or span is not None else named_by
+    return Fault(
+        kind=kind,
+        charge=charge,
+        uri=uri or file.uri,
+        reason=reason,
+        digest=says,
+        account=file.account,
+        region=file.region,
+        start=start,
+        end=end,
+    )
 
 
 def _kept(judged: Judged, faults: list[Fault]) -> list[Fault]:
-    """The faults of a digest, if its span was asked for."""
+    """Return the faults of a digest if its time span is in the time range."""
     return faults if judged.is_asked else []

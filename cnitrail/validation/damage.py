@@ -1,8 +1,8 @@
-"""What keeps a file from being read as what it should be."""
+"""The error for a damaged file."""
 
 
 class DamagedFile(Exception):
-    """The reason, as the end of a sentence; ``ambiguous`` where it can be read in two ways."""
+    """A file that cannot be read, and why; ``ambiguous`` if it can be read in two ways."""
 
     def __init__(self, reason: str, *, ambiguous: bool = False) -> None:
         super().__init__(reason)

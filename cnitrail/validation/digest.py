@@ -1,4 +1,4 @@
-"""The text of a digest file → a ``Digest``: strictly, as two readings of it would be a way in."""
+"""Parses digest files strictly: text that can be read in two ways would let an attacker in."""
 
 import json
 import re
@@ -21,7 +21,7 @@ class ListedLog(Struct, frozen=True, gc=False):
 
 
 class Previous(Struct, frozen=True, gc=False):
-    """What a digest says of the one before it: where it is, the SHA-256 of its text, its signature."""
+    """What a digest says about the previous one: its location, the SHA-256 of its text, its signature."""
 
     bucket: str
     key: str
@@ -29,11 +29,11 @@ class Previous(Struct, frozen=True, gc=False):
     signature: str
 
 
-class Digest(Struct, frozen=True, gc=False):
+class Digest(Struct, frozen=True, kw_only=True, gc=False):
     """A digest file that can be read, whether or not it is genuine.
 
-    ``end_text`` is its end as it was written, and ``hash`` the SHA-256 of its text: they are signed.
-    ``previous`` is None where a chain of digests begins.
+    ``end_text`` is the end of its time span as written, ``hash`` the SHA-256 of its text: both are signed.
+    ``previous`` is None at the start of a chain of digests.
     """
 
     bucket: str
@@ -75,17 +75,17 @@ _HASHED_WITH = "SHA-256"
 
 
 def read_digest(text: bytes) -> Digest:
-    """What a digest's text says. Raises ``Damage``."""
+    """Return the digest in a text. Raises ``DamagedFile``."""
     try:
         fields = msgspec.convert(_values(text), _DigestFields)
     except msgspec.ValidationError as error:
-        raise DamagedFile(f"it is no digest ({error})") from None
+        raise DamagedFile(f"it is not a digest ({error})") from None
     algorithms = {fields.previousDigestHashAlgorithm, *(log.hashAlgorithm for log in fields.logFiles)}
     if fields.digestSignatureAlgorithm != SIGNED_WITH or algorithms - {_HASHED_WITH, None}:
-        raise DamagedFile(f"it names other algorithms than {SIGNED_WITH} and {_HASHED_WITH}")
+        raise DamagedFile(f"its algorithms are not {SIGNED_WITH} and {_HASHED_WITH}")
     start, end = _time(fields.digestStartTime), _time(fields.digestEndTime)
     if start >= end:
-        raise DamagedFile("its span ends before it begins")
+        raise DamagedFile("its time span ends before it starts")
     return Digest(
         bucket=fields.digestS3Bucket,
         key=fields.digestS3Object,
@@ -100,7 +100,7 @@ def read_digest(text: bytes) -> Digest:
 
 
 def _values(text: bytes) -> object:
-    """The values of a JSON text, in which no key of an object comes twice. Raises ``Damage``."""
+    """Return the values of a JSON text without duplicate keys. Raises ``DamagedFile``."""
     try:
         values = json.loads(text.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
         if _SURROGATE.search(text):
@@ -114,12 +114,12 @@ def _values(text: bytes) -> object:
 def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise DamagedFile("a key comes twice in its JSON, so it can be read in two ways", ambiguous=True)
+        raise DamagedFile("its JSON has a duplicate key, so it can be read in two ways", ambiguous=True)
     return values
 
 
 def _no_number(name: str) -> object:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _first_line(error: Exception) -> str:
@@ -132,7 +132,7 @@ def _time(text: str) -> datetime:
     except ValueError:
         time = None
     if time is None or f"{time:%Y-%m-%dT%H:%M:%S}Z" != text or not 2000 <= time.year < 3000:
-        raise DamagedFile(f"{text[:40]!r} is no time as CloudTrail writes it")
+        raise DamagedFile(f"{text[:40]!r} is not a time as CloudTrail writes it")
     return time.astimezone(UTC)
 
 
@@ -147,4 +147,4 @@ def _previous(fields: _DigestFields) -> Previous | None:
             return None
         case (str(bucket), str(key), str(hash_), str(signature)):
             return Previous(bucket, key, hash_, signature)
-    raise DamagedFile("it names the digest before it only in part", ambiguous=True)
+    raise DamagedFile("only part of the fields about the previous digest are set", ambiguous=True)

@@ -1,7 +1,7 @@
-"""Stored bytes → their text, or the hashes of both: one gzip stream and nothing else, in bounded memory.
+"""Unzips and hashes stored files in bounded memory: exactly one gzip stream, nothing else.
 
-In a bucket everything is zipped, as CloudTrail writes it. A copy may have been unzipped: what does not
-begin as a gzip stream is taken as it is there.
+In a bucket every file is zipped, as CloudTrail writes it. A file of a copy may have been unzipped: if it does
+not start like a gzip stream, it is read as it is.
 """
 
 import zlib
@@ -15,21 +15,21 @@ from msgspec import Struct
 from cnitrail.model import Growth
 from cnitrail.validation.damage import DamagedFile
 
-LONGEST_DIGEST: Final = 16 * 1024 * 1024
-"""The longest text of a digest that is read, in bytes: one that lists some thirty thousand log files."""
+MAX_DIGEST_TEXT: Final = 16 * 1024 * 1024
+"""Maximum length of a digest's text, in bytes: enough for about thirty thousand log files."""
 
 _GZIP: Final = b"\x1f\x8b"
-_PIECE: Final = 1024 * 1024
+_PIECE_BYTES: Final = 1024 * 1024
 
 
 def text_of(chunks: Iterable[bytes], growth: Growth, *, is_copy: bool) -> bytes:
-    """The text of a digest. Raises ``Damage`` and ``OSError``."""
+    """Return the text of a digest. Raises ``DamagedFile`` and ``OSError``."""
     pieces: list[bytes] = []
     length = 0
     for piece in _text(chunks, growth, is_copy=is_copy):
         length += len(piece)
-        if length > LONGEST_DIGEST:
-            raise DamagedFile(f"its text is longer than {LONGEST_DIGEST:,} bytes")
+        if length > MAX_DIGEST_TEXT:
+            raise DamagedFile(f"its text is longer than {MAX_DIGEST_TEXT:,} bytes")
         pieces.append(piece)
     return b"".join(pieces)
 
@@ -42,7 +42,7 @@ class Hashes(Struct, frozen=True, gc=False):
 
 
 def hashes_of(chunks: Iterable[bytes], growth: Growth, *, is_copy: bool) -> Hashes:
-    """Hash a log file's text and its stored bytes in one pass. Raises ``Damage`` and ``OSError``."""
+    """Hash a log file's text and its stored bytes in one pass. Raises ``DamagedFile`` and ``OSError``."""
     text, stored = sha256(), sha256()
     for piece in _text(_hashed(chunks, stored.update), growth, is_copy=is_copy):
         text.update(piece)
@@ -63,14 +63,14 @@ def _text(chunks: Iterable[bytes], growth: Growth, *, is_copy: bool) -> Iterator
 
 
 def _inflated(chunks: Iterable[bytes], growth: Growth) -> Iterator[bytes]:
-    """The text of a gzip stream, in pieces. A second stream behind it is damage, as all else is."""
+    """Yield the text of a gzip stream. Anything after it, even a second stream, is damage."""
     stream, stored, length = zlib.decompressobj(wbits=31), 0, 0
     for chunk in chunks:
         pending = chunk
         stored += len(chunk)
         while pending and not stream.eof:
             try:
-                text = stream.decompress(pending, _PIECE)
+                text = stream.decompress(pending, _PIECE_BYTES)
             except zlib.error as error:
                 raise DamagedFile(f"its gzip stream is damaged ({error})") from None
             length += len(text)

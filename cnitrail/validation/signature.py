@@ -1,7 +1,7 @@
 """The signature of a digest: RSA, PKCS#1 v1.5, SHA-256.
 
-What is signed is text in four lines: the end of the span as the digest writes it; bucket and key; the SHA-256
-of the digest's text; the signature of the digest before, or ``null``.
+Four lines are signed: the end of the digest's time span as it is written there, its bucket and key, the
+SHA-256 of its text, and the signature of the previous digest or ``null``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _HEX = re.compile(r"(?:[0-9a-f]{2}){64,1024}")
 
 
 def signed_text(digest: Digest) -> bytes:
-    """The text that CloudTrail signs for a digest."""
+    """Return the text that CloudTrail signs for a digest."""
     before = digest.previous.signature if digest.previous else "null"
     place = f"{digest.bucket}/{digest.key}"
     return f"{digest.end_text}\n{place}\n{digest.hash}\n{before}".encode("utf-8", "surrogatepass")
 
 
 def is_signed(digest: Digest, signature: str, key: bytes) -> bool:
-    """Whether a signature (hex, in lower case, as CloudTrail writes it) of a digest is by a key."""
+    """Return whether a digest's signature (lower-case hex, as CloudTrail writes it) was made with a key."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.hashes import SHA256
@@ -43,7 +43,7 @@ def is_signed(digest: Digest, signature: str, key: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def _public_key(key: bytes) -> RSAPublicKey | None:
-    """An RSA key from its DER form; None where it is none."""
+    """Return an RSA key from its DER form; None if it is not one."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.serialization import load_der_public_key

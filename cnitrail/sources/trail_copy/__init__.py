@@ -1,1 +1,1 @@
-"""A local copy of a trail that can be verified offline: its format, and its writer."""
+"""A local copy of a trail that can be verified offline: the format of its extra files, and its writer."""

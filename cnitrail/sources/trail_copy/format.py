@@ -1,8 +1,8 @@
-"""What ``sync`` keeps beside the files of a copy, so that it can be verified without AWS, years later.
+"""Files that ``sync`` keeps beside a trail's own, so that a copy can be verified years later, without AWS.
 
-``SHA256SUMS``, in coreutils' form, is of every file as it is stored; ``public-keys.json`` beside it is what
-``aws cloudtrail list-public-keys`` prints; and beside each digest lies what S3 knew of it, its signature
-among that: ``{"bucket": …, "key": …, "metadata": {…}}``.
+``SHA256SUMS`` has the checksum of every stored file, in coreutils' format. ``public-keys.json`` is what
+``aws cloudtrail list-public-keys`` prints. ``*.s3.json`` beside each digest is its S3 metadata, with its
+signature: ``{"bucket": …, "key": …, "metadata": {…}}``.
 """
 
 import os
@@ -20,16 +20,16 @@ SUMS: Final = "SHA256SUMS"
 KEYS: Final = "public-keys.json"
 SIDECAR: Final = ".s3.json"
 LOCK: Final = ".sync-lock"
-"""An empty file that is there only while ``sync`` writes to the copy, or after it was killed."""
+"""An empty file that exists while ``sync`` writes to the copy, or after it was killed."""
 
-_LONGEST = 64 * 1024
-_LONGEST_NAME = 200
+_MAX_SIDECAR_BYTES: Final = 64 * 1024
+_MAX_NAME_BYTES: Final = 200
 _LINE = re.compile(r"(?P<hash>[0-9a-f]{64})  (?P<path>.+)\n")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
 
 
-class BadLine(Struct, frozen=True):
-    """A line that is no checksum of a file in the folder: its number from 1, and whether it lacks its end."""
+class BadChecksumLine(Struct, frozen=True):
+    """A line that is not the checksum of a file in the copy: its number, from 1, and if it breaks off."""
 
     number: int
     torn: bool
@@ -42,7 +42,7 @@ class _SidecarFields(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def is_of_a_copy(path: str) -> bool:
-    """Whether a file is one that ``sync`` keeps beside others."""
+    """Return whether ``sync`` keeps a file beside a trail's own."""
     folder, name = os.path.split(path)
     if name in {SUMS, LOCK}:
         return True
@@ -52,16 +52,16 @@ def is_of_a_copy(path: str) -> bool:
 
 
 def sidecar(metadata: Metadata) -> bytes:
-    """What is kept beside a digest."""
+    """Return the file that is kept beside a digest: its S3 metadata as JSON."""
     return msgspec.json.encode(
         _SidecarFields(metadata.bucket, metadata.key, dict(metadata.values)), order="sorted"
     )
 
 
 def read_sidecar(path: str) -> Metadata | None:
-    """What is kept beside a digest; None where nothing is.
+    """Return the S3 metadata that is kept beside a digest; None if there is none.
 
-    Raises ``ValueError`` where it is something else, and ``OSError``.
+    Raises ``OSError``, and ``ValueError`` if ``sync`` did not write it.
     """
     beside = path + SIDECAR
     if not os.path.lexists(beside):
@@ -69,27 +69,27 @@ def read_sidecar(path: str) -> Metadata | None:
     if not os.path.isfile(beside):
         raise ValueError("not a regular file")
     with open(beside, "rb") as file:
-        text = file.read(_LONGEST + 1)
+        text = file.read(_MAX_SIDECAR_BYTES + 1)
     fields = msgspec.json.decode(text, type=_SidecarFields)
     metadata = Metadata(fields.bucket, fields.key, fields.metadata)
     if sidecar(metadata) != text:
-        raise ValueError("it is not as sync writes it")
+        raise ValueError("not as cnitrail sync writes it")
     return metadata
 
 
-def read_sums(lines: Iterable[str]) -> Iterator[tuple[str, str] | BadLine]:
-    """Each line's path and hash, or that it has none. The lines come with their ends."""
+def read_checksums(lines: Iterable[str]) -> Iterator[tuple[str, str] | BadChecksumLine]:
+    """Yield the path and hash of each line, or a ``BadChecksumLine``. Lines include their line ends."""
     for number, line in enumerate(lines, 1):
         found = _LINE.fullmatch(line)
         if found and is_inside(found["path"]):
             yield found["path"], found["hash"]
         else:
-            yield BadLine(number, torn=not line.endswith("\n"))
+            yield BadChecksumLine(number, torn=not line.endswith("\n"))
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path, with slashes, stays below the folder that it is relative to, on any system."""
+    """Return whether a relative path, with slashes, stays below its folder on any operating system."""
     return _UNSAFE.search(path) is None and all(
-        part not in {"", ".", ".."} and len(part.encode("utf-8", "surrogateescape")) <= _LONGEST_NAME
+        part not in {"", ".", ".."} and len(part.encode("utf-8", "surrogateescape")) <= _MAX_NAME_BYTES
         for part in path.split("/")
     )

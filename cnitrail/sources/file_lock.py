@@ -1,4 +1,4 @@
-"""A folder that one process at a time may write to."""
+"""A file lock, held by one process at a time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ else:
     import fcntl
 
 
-class Lock:
-    """An exclusive lock of the operating system: held until it is released, or the process ends or is killed.
+class FileLock:
+    """An exclusive lock of the operating system, held until it is released or the process ends or is killed.
 
-    Raises ``BlockingIOError`` if another process has it, and ``OSError`` if the file cannot be locked.
+    Raises ``BlockingIOError`` if another process holds it, and ``OSError`` if the file cannot be locked.
     """
 
     def __init__(self, path: str) -> None:
@@ -31,13 +31,13 @@ class Lock:
             except OSError:
                 self._file.close()
                 raise
-            self._file.close()  # who had it before has removed this very file: another may hold a new one
+            self._file.close()  # the holder before removed this file, and another may have locked a new one
 
     def release(self) -> None:
-        """Remove the file, and with it the lock."""
+        """Remove the file, and release the lock."""
         if sys.platform == "win32":
-            self._file.close()  # an open file cannot be removed there
-        with suppress(OSError):  # an empty file may stay: the next to come locks it
+            self._file.close()  # Windows cannot remove an open file
+        with suppress(OSError):  # an empty file that stays does no harm
             os.unlink(self._path)
         self._file.close()
 
