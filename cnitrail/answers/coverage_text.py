@@ -1,90 +1,90 @@
-"""Where the evidence says nothing of a time that is asked for."""
+"""What the evidence does not cover, in sentences."""
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime
 
 from cnitrail.answers.filters import Filter
-from cnitrail.model import Coverage, Hole, HoleReason, Period
+from cnitrail.intervals import through, total_length
+from cnitrail.model import Coverage, Hole, HoleReason
+from cnitrail.model.reason import Reason, ReasonCode
+from cnitrail.text import account_and_region, clock, duration
 
 
-def uncovered(coverage: Coverage, second: datetime, wanted: Filter) -> Iterator[str]:
-    """What of a time the evidence does not cover, a sentence for each account and Region."""
+def uncovered(coverage: Coverage, second: datetime, wanted: Filter) -> Iterator[Reason]:
+    """Yield why a time is not covered, for each account and Region of which it is not."""
     for reach in coverage.reaches:
         if not wanted.takes_value("account", reach.account):
             continue
         if not wanted.takes_value("region", reach.region):
             continue
-        place = place_of(reach.account, reach.region)
+        place = (reach.account, reach.region)
         if second < reach.first:
-            yield f"the evidence of {place} begins only at {clock(reach.first)}"
+            text = f"the evidence of {account_and_region(*place)} begins only at {clock(reach.first)}"
+            yield Reason(ReasonCode.BEFORE_EVIDENCE, text)
         elif second > reach.last:
-            yield f"the evidence of {place} ends at {clock(reach.last)}"
+            yield after_evidence(reach.last, *place)
         for hole in reach.holes:
-            if hole.start <= second <= hole.end:
-                yield unread(hole, place)
+            if through(hole.start, hole.end).includes(second):
+                yield gap_reason(hole, *place)
+
+
+def after_evidence(last: datetime, account: str | None, region: str | None) -> Reason:
+    """Return the reason that the evidence of an account and Region ends before the time asked for."""
+    text = f"the evidence of {account_and_region(account, region)} ends at {clock(last)}"
+    return Reason(ReasonCode.AFTER_EVIDENCE, text)
+
+
+def gap_reason(hole: Hole, *place: str | None, so: str | None = None) -> Reason:
+    """Return a hole as a reason; ``place`` is its account and Region, ``so`` what follows from it."""
+    text = unread(hole, account_and_region(*place) if place else None)
+    return Reason(_CODES[hole.reason], f"{text}: {so}" if so else text)
 
 
 def holes(coverage: Coverage, wanted: Filter) -> Iterator[str]:
-    """What was not read between the beginnings and the ends, a sentence for each hole."""
+    """Yield a sentence for each hole in the evidence of the accounts and Regions that a filter keeps."""
     for reach in coverage.reaches:
         if wanted.takes_value("account", reach.account) and wanted.takes_value("region", reach.region):
-            place = place_of(reach.account, reach.region)
+            place = account_and_region(reach.account, reach.region)
             for hole in reach.holes:
                 yield unread(hole, place)
 
 
-def lasting(span: timedelta) -> str:
-    """A length of time in its two greatest units."""
-    seconds = round(span.total_seconds())
-    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{seconds} s"
-
-
 def unread(hole: Hole, place: str | None = None) -> str:
-    """What of an account and Region, as ``place_of`` names them, was not read."""
-    what = _MISSING[hole.reason].format(of=f" of {place}" if place else "")
-    return f"{what} between {clock(hole.start)} and {clock(hole.end)}"
+    """Return a hole as a sentence; ``place`` names its account and Region."""
+    when = f"from {clock(hole.start)} to {clock(hole.end)}"
+    return _SENTENCES[hole.reason].format(where=f" for {place}" if place else "", when=when)
 
 
-_MISSING = {
-    HoleReason.GAP: "little or nothing{of} was read",
-    HoleReason.MISSING: "a log file{of} is missing",
-    HoleReason.UNREAD: "a log file or record{of} could not be read",
-    HoleReason.ALTERED: "a log file{of} was changed after delivery, and is not used",
-    HoleReason.STOPPED: "the trail{of} was stopped, and recorded nothing",
-    HoleReason.NARROWED: "the trail{of} did not record all calls that change something",
-    HoleReason.DELETED: "the trail{of} was deleted, and recorded nothing",
+_SENTENCES = {
+    HoleReason.GAP: "log gap{where} {when}",
+    HoleReason.MISSING: "a log file{where} is missing (events {when})",
+    HoleReason.UNREAD: "a log file or record{where} could not be read (events {when})",
+    HoleReason.ALTERED: "a log file{where} was changed after delivery and is not used (events {when})",
+    HoleReason.STOPPED: "the trail{where} was stopped {when} and recorded nothing",
+    HoleReason.NARROWED: "the trail{where} did not record all write events {when}",
+    HoleReason.DELETED: "the trail{where} was deleted and recorded nothing {when}",
+}
+_CODES = {
+    HoleReason.GAP: ReasonCode.LOG_GAP,
+    HoleReason.MISSING: ReasonCode.MISSING_FILE,
+    HoleReason.UNREAD: ReasonCode.UNREAD_FILE,
+    HoleReason.ALTERED: ReasonCode.ALTERED_FILE,
+    HoleReason.STOPPED: ReasonCode.TRAIL_STOPPED,
+    HoleReason.NARROWED: ReasonCode.TRAIL_NARROWED,
+    HoleReason.DELETED: ReasonCode.TRAIL_DELETED,
 }
 
 
 def how_proven(coverage: Coverage) -> str:
-    """How much of the time that the evidence covers is proven, merely read, and missing."""
+    """Return how much of the covered time is proven, not verified, and missing."""
     by_digests = "proven by CloudTrail's digests"
     lengths = {
-        by_digests: _length(each for reach in coverage.reaches for each in reach.proven),
-        "merely read": _length(each for reach in coverage.reaches for each in reach.merely_read),
-        "missing": _length(each for reach in coverage.reaches for each in reach.holes),
+        by_digests: total_length(period for reach in coverage.reaches for period in reach.proven),
+        "not verified": total_length(period for reach in coverage.reaches for period in reach.merely_read),
+        "missing": total_length(hole for reach in coverage.reaches for hole in reach.holes),
     }
-    parts = [f"{lasting(length)} {kind}" for kind, length in lengths.items() if length]
+    parts = [f"{duration(length)} {kind}" for kind, length in lengths.items() if length]
     if not lengths[by_digests]:
-        parts.insert(0, f"nothing {by_digests} (cnitrail verify says why)")
+        parts.insert(0, f"nothing {by_digests} (cnitrail verify shows why)")
     places = len(coverage.reaches)
     return ", ".join(parts) + (f", of {places} accounts and Regions together" if places > 1 else "")
-
-
-def _length(periods: Iterable[Period]) -> timedelta:
-    return sum((each.end - each.start for each in periods), timedelta())
-
-
-def clock(time: datetime) -> str:
-    """A time as a sentence names it."""
-    return f"{time:%Y-%m-%d %H:%M:%SZ}"
-
-
-def place_of(account: str | None, region: str | None) -> str:
-    """An account and Region as a sentence names them."""
-    return f"{account or 'any account'} in {region or 'any Region'}"

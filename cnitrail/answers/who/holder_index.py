@@ -1,0 +1,176 @@
+"""Answers to ``who`` from one history."""
+
+from datetime import UTC, datetime
+
+from cnitrail.answers.filters import Filter
+from cnitrail.answers.leases import actor_of, takes_interface
+from cnitrail.answers.who.doubts import doubts
+from cnitrail.answers.who.grounds import (
+    WEAKER_LAST,
+    LeaseGround,
+    ground_of,
+    proof,
+    unread_records,
+    unused_records,
+)
+from cnitrail.answers.who.indexes import HolderAt, IndexedEvidence, LeaseGroup, address_and_prefix
+from cnitrail.answers.who.story import absence, never_seen, next_holders, outside_filter, story_of
+from cnitrail.answers.who.verdict_rules import Situation, judge
+from cnitrail.model import (
+    Address,
+    Basis,
+    Coverage,
+    Ground,
+    Held,
+    History,
+    Holder,
+    Lease,
+    WhoAnswer,
+    is_prefix,
+)
+
+
+class HolderIndex:
+    """Answers questions over one history, each by binary search.
+
+    ``verified`` says that digests were asked: reasons then include what they prove.
+    """
+
+    def __init__(self, history: History, coverage: Coverage, *, verified: bool = False) -> None:
+        self._evidence = IndexedEvidence.of(history, coverage)
+        self._verified = verified
+        self._groups: dict[Held, list[LeaseGroup]] = {}
+
+    def who(self, ip: Address, at: datetime, wanted: Filter) -> WhoAnswer:
+        """Return who held an address in the second of a time, by the evidence.
+
+        ``wanted`` narrows the holders by VPC, account and Region.
+        """
+        evidence, second = self._evidence, at.astimezone(UTC).replace(microsecond=0)
+        forms = address_and_prefix(ip)
+        everywhere = [group for held in forms for group in self._groups_of(held)]
+        groups = [group for group in everywhere if self._takes(wanted, group)]
+        found = self._candidates(groups, second)
+        kept = [lease for lease in found if takes_interface(wanted, evidence.interface(lease))]
+        holders = tuple(found if kept else ())
+        grounds = [ground_of(evidence, lease, second) for lease in holders]
+        situation = self._situation(ip, second, groups, holders, grounds)
+        verdict, reasons = judge(situation)
+        if holders:
+            last = None
+            story = [reason for lease in holders for reason in story_of(evidence.history, lease)]
+        else:
+            last = self._last_holder(groups, second, wanted)
+            story = [outside_filter(evidence, lease) for lease in found]
+            story += never_seen(everywhere, groups)
+            story += absence(evidence.history, evidence.coverage, groups, second, wanted)
+        return WhoAnswer(
+            ip=str(ip),
+            at=second,
+            verdict=verdict,
+            holders=tuple(self._holder(lease, second) for lease in holders),
+            reasons=(
+                *story,
+                *reasons,
+                *(dict.fromkeys(map(proof, grounds)) if self._verified else ()),
+                *unread_records(evidence, forms, second),
+                *unused_records(evidence, forms, {lease.eni for lease in holders}),
+            ),
+            rests_on=max((known.ground for known in grounds), key=WEAKER_LAST.index, default=None),
+            last_holder=self._holder(last, last.end.time) if last and last.end.time else None,
+        )
+
+    def _candidates(self, groups: list[LeaseGroup], second: datetime) -> list[Lease]:
+        """Return the leases that may cover a second, with the rivals of those that are contested."""
+        found = [lease for group in groups for lease in group.at(second)]
+        contested = [lease for lease in found if self._is_contested(lease)]
+        for rival in (rival for lease in contested for group in groups for rival in group.rivals_of(lease)):
+            if rival not in found:
+                found.append(rival)
+        return found
+
+    def _situation(
+        self,
+        ip: Address,
+        second: datetime,
+        groups: list[LeaseGroup],
+        holders: tuple[Lease, ...],
+        grounds: list[LeaseGround],
+    ) -> Situation:
+        """Return what the verdict rules judge."""
+        evidence = self._evidence
+        is_single = len({lease.eni for lease in holders}) == 1
+        return Situation(
+            ip=ip,
+            second=second,
+            holders=holders,
+            vpcs=frozenset(evidence.interface(lease).vpc for lease in holders),
+            contested=any(map(self._is_contested, holders)),
+            doubts=tuple(
+                doubt
+                for lease in (holders if is_single else ())
+                for doubt in doubts(HolderAt.of(evidence, lease, second))
+            ),
+            next_holders=tuple(next_holders(groups, holders)) if is_single else (),
+            unproven=self._verified and any(known.ground is not Ground.PROVEN for known in grounds),
+        )
+
+    def _is_contested(self, lease: Lease) -> bool:
+        """Return True if another interface may have got the address last, in the first second of a lease.
+
+        A later release shows which one did, unless a call between the two may be missing.
+        """
+        certainty = lease.certainty
+        if lease.start.time is None or certainty.settled_at is None:
+            return certainty.contested
+        return self._evidence.hole(lease, lease.start.time, certainty.settled_at) is not None
+
+    def _groups_of(self, held: Held) -> list[LeaseGroup]:
+        """Return the leases of an address by VPC; they are indexed when they are first asked for."""
+        known = self._groups.get(held)
+        if known is None:
+            known = [LeaseGroup(leases) for leases in self._evidence.history.holders.get(held, ())]
+            self._groups[held] = known
+        return known
+
+    def _takes(self, wanted: Filter, group: LeaseGroup) -> bool:
+        """Return True if a filter keeps any interface of a group: its leases are rivals and stay together."""
+        interfaces = self._evidence.history.interfaces
+        return any(takes_interface(wanted, interfaces[eni]) for eni in group.enis)
+
+    def _last_holder(self, groups: list[LeaseGroup], second: datetime, wanted: Filter) -> Lease | None:
+        """Return the lease that ended last before a second; None if none has a known end before it."""
+        last = None
+        for lease in (group.before(second) for group in groups):
+            if lease is None or lease.end.time is None or lease.end.time >= second:
+                continue
+            if not takes_interface(wanted, self._evidence.interface(lease)):
+                continue
+            if last is None or last.end.time is None or lease.end.time > last.end.time:
+                last = lease
+        return last
+
+    def _holder(self, lease: Lease, second: datetime) -> Holder:
+        history, interface = self._evidence.history, self._evidence.interface(lease)
+        attachment = interface.attachment_at(second)
+        instance, basis = history.instance_of(lease.eni, second)
+        start_event = lease.start.event if lease.start.basis is Basis.OBSERVED else None
+        return Holder(
+            eni=lease.eni,
+            eni_kind=interface.kind,
+            instance=instance,
+            instance_basis=basis,
+            vpc=interface.vpc,
+            subnet=interface.subnet,
+            account=interface.account,
+            region=interface.region,
+            device_index=attachment.device_index if attachment else None,
+            kind=lease.kind,
+            prefix=lease.held if is_prefix(lease.held) else None,
+            start=lease.start.time,
+            start_basis=lease.start.basis,
+            end=lease.end.shown,
+            end_basis=lease.end.basis,
+            assigned_by=actor_of(history, lease.start),
+            assign_event=start_event.event_id if start_event else None,
+        )

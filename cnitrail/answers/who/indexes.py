@@ -1,0 +1,138 @@
+"""What ``who`` looks up: the leases of an address by time, events by what they name, and what was read."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import accumulate
+
+from msgspec import Struct
+
+from cnitrail.model import (
+    Address,
+    Attachment,
+    Coverage,
+    Event,
+    Held,
+    History,
+    Hole,
+    Instance,
+    Interface,
+    Lease,
+)
+from cnitrail.model.ec2 import prefix_of
+from cnitrail.timeclamp import FIRST, LAST
+
+
+class EventsByName:
+    """Events by the interfaces, instances and addresses that they name."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._events: dict[object, Event] = {}
+        for event in events:
+            for subject in event.subjects:
+                for name in (subject.eni, subject.instance, *subject.addresses()):
+                    self._events.setdefault(name, event)
+
+    def first_of(self, names: Iterable[object]) -> Event | None:
+        """Return the first event that names one of the names."""
+        return next((self._events[name] for name in names if name is not None and name in self._events), None)
+
+
+class IndexedEvidence(Struct, frozen=True, kw_only=True):
+    """A history with the coverage of its evidence, and the events of it that cannot be fully trusted."""
+
+    history: History
+    coverage: Coverage
+    disputed: tuple[Event, ...]
+    """Events of which records disagree."""
+    damaged: EventsByName
+    """Events from damaged files."""
+    unused: tuple[Event, ...]
+    """Events that the history leaves out; ``history.set_aside`` says why."""
+
+    @classmethod
+    def of(cls, history: History, coverage: Coverage) -> "IndexedEvidence":
+        """Index a history."""
+        return cls(
+            history=history,
+            coverage=coverage,
+            disputed=tuple(event for event in history.events if event.disputed),
+            damaged=EventsByName(event for event in history.events if event.damaged),
+            unused=tuple(event for event in history.events if event.key in history.set_aside),
+        )
+
+    def interface(self, lease: Lease) -> Interface:
+        """Return the interface of a lease."""
+        return self.history.interfaces[lease.eni]
+
+    def instance(self, attachment: Attachment) -> Instance | None:
+        """Return the instance of an attachment, if it is known."""
+        return self.history.instances.get(attachment.instance or "")
+
+    def hole(self, lease: Lease, start: datetime, end: datetime) -> Hole | None:
+        """Return a hole between two times in the evidence of a lease's account and Region."""
+        return self.coverage.hole_between(*self.interface(lease).place, start, end)
+
+
+class HolderAt(Struct, frozen=True, kw_only=True):
+    """A lease that covers a second, its interface and attachment then, and the evidence of it all."""
+
+    evidence: IndexedEvidence
+    lease: Lease
+    second: datetime
+    interface: Interface
+    attachment: Attachment | None
+
+    @classmethod
+    def of(cls, evidence: IndexedEvidence, lease: Lease, second: datetime) -> "HolderAt":
+        """Return a holder with its interface and attachment at a second."""
+        interface = evidence.interface(lease)
+        return cls(
+            evidence=evidence,
+            lease=lease,
+            second=second,
+            interface=interface,
+            attachment=interface.attachment_at(second),
+        )
+
+
+class LeaseGroup:
+    """The leases of one address in one VPC, one after the other."""
+
+    def __init__(self, leases: tuple[Lease, ...]) -> None:
+        self.enis = {lease.eni for lease in leases}
+        self._leases = leases
+        self._begins = [lease.possible_start() or FIRST for lease in leases]
+        self._latest_ends = list(accumulate((lease.end.time or LAST for lease in leases), max))
+
+    def at(self, second: datetime) -> list[Lease]:
+        """Return the leases that may cover a second, both ends included."""
+        found = []
+        place = bisect_right(self._begins, second)
+        while place > 0 and self._latest_ends[place - 1] >= second:
+            place -= 1
+            lease = self._leases[place]
+            if lease.end.time is None or lease.end.time >= second:
+                found.append(lease)
+        return found[::-1]
+
+    def rivals_of(self, lease: Lease) -> Iterator[Lease]:
+        """Yield the leases that may hold the address in place of one whose first second is contested."""
+        for rival in self._leases:
+            if rival.eni in lease.certainty.rivals and rival.end.time == lease.start.time:
+                yield rival
+
+    def before(self, second: datetime) -> Lease | None:
+        """Return the last lease that begins before a second."""
+        place = bisect_left(self._begins, second)
+        return self._leases[place - 1] if place else None
+
+    def after(self, second: datetime) -> Lease | None:
+        """Return the first lease that begins at a second or later."""
+        place = bisect_left(self._begins, second)
+        return self._leases[place] if place < len(self._leases) else None
+
+
+def address_and_prefix(ip: Address) -> tuple[Held, Held]:
+    """Return an address, and the prefix that it would be held through."""
+    return ip, prefix_of(ip)

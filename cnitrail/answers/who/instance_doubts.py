@@ -1,0 +1,106 @@
+"""What leaves the instance of a holder in doubt at a second."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from cnitrail.answers.coverage_text import gap_reason
+from cnitrail.answers.who.indexes import HolderAt
+from cnitrail.model import Attachment, Basis, Effect
+from cnitrail.model.reason import Reason, ReasonCode
+from cnitrail.text import clock
+
+
+def instance_inferred(holder: HolderAt) -> Iterator[Reason]:
+    """Yield a reason if the instance is not known from a call that attaches the ENI, or launches with it."""
+    attachment = holder.attachment
+    if attachment is None or attachment.instance is None:
+        instance, basis = holder.evidence.history.instance_of(holder.lease.eni, holder.second)
+    else:
+        instance, basis = attachment.instance, attachment.how
+    if instance is not None and basis is not None and basis not in ("attach", "launch"):
+        yield Reason(
+            ReasonCode.INSTANCE_INFERRED,
+            f"no event attaches the ENI to {instance}: that is inferred from {_INFERRED_FROM[basis]}",
+        )
+
+
+_INFERRED_FROM = {
+    "description": "the description that the VPC CNI gave it",
+    "tag": "the tag that the VPC CNI gave it",
+    "session": "the instance's own calls on it",
+}
+
+
+def attachment_start(holder: HolderAt) -> Iterator[Reason]:
+    """Yield a reason if the ENI may have come to the instance after the second."""
+    attachment = holder.attachment
+    if attachment is None or attachment.instance is None:
+        return
+    start, end, instance = attachment.start, attachment.end, attachment.instance
+    if holder.second in (start.time, end.time):
+        yield Reason.citing(
+            ReasonCode.ATTACHED_SAME_SECOND,
+            f"the ENI was attached or detached within this second ({instance})",
+            *(bound.event for bound in (start, end) if bound.time == holder.second),
+        )
+    if start.basis is not Basis.OBSERVED and attachment.how == "attach":
+        yield Reason(
+            ReasonCode.ATTACH_TIME_UNKNOWN,
+            f"no event in the evidence shows since when the ENI was on {instance}",
+        )
+
+
+def attachment_end(holder: HolderAt) -> Iterator[Reason]:
+    """Yield a reason if the ENI may have left the instance before the second."""
+    attachment = holder.attachment
+    if attachment is None or attachment.instance is None or attachment.end.basis is Basis.OBSERVED:
+        return
+    end, instance = attachment.end, attachment.instance
+    terminated = end.event is not None and end.event.effect is Effect.TERMINATE
+    if end.basis is Basis.IMPLIED and not terminated and end.time is not None:
+        yield Reason.citing(
+            ReasonCode.DETACH_TIME_UNKNOWN,
+            f"the ENI left {instance} at an unknown time before {clock(end.time)}",
+            end.event,
+        )
+    elif not _stays(holder, attachment):
+        known = holder.evidence.instance(attachment)
+        if end.time is not None and known is not None and known.ended.basis is Basis.IMPLIED:
+            yield Reason.citing(
+                ReasonCode.INSTANCE_END_UNKNOWN,
+                f"{instance} ended at an unknown time before {clock(end.time)}",
+                end.event,
+            )
+        else:
+            yield Reason(
+                ReasonCode.NO_LATER_SIGN,
+                f"no later event shows that {instance} was still running, with the ENI",
+            )
+
+
+def attachment_gaps(holder: HolderAt) -> Iterator[Reason]:
+    """Yield a hole since the ENI came to the instance, in which a detachment may be missing."""
+    attachment = holder.attachment
+    if attachment is None or attachment.instance is None or attachment.end.basis is Basis.OBSERVED:
+        return
+    if attachment.start.time is not None:
+        hole = holder.evidence.hole(holder.lease, attachment.start.time, holder.second)
+        if hole is not None:
+            yield gap_reason(hole, so=f"the ENI may have left {attachment.instance} then")
+
+
+def runs(holder: HolderAt, attachment: Attachment) -> bool:
+    """Return True if a later event shows that the instance was not terminated yet."""
+    instance = holder.evidence.instance(attachment)
+    return instance is not None and is_later(instance.alive, holder.second)
+
+
+def _stays(holder: HolderAt, attachment: Attachment) -> bool:
+    """Return True if a later event shows that the interface did not leave unseen with its instance."""
+    went_with_it = attachment.dies_with_instance and is_later(holder.interface.alive, holder.second)
+    return went_with_it or runs(holder, attachment)
+
+
+def is_later(alive: datetime | None, second: datetime) -> bool:
+    """Return True if the last sign of life is later than a second."""
+    return alive is not None and alive > second
