@@ -1,4 +1,4 @@
-"""The rebuilt state against what EC2 says: from saved JSON, and from EC2 on loopback."""
+"""The rebuilt state compared with EC2: with saved JSON, and with EC2 on loopback."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ NEVER = "2022-10-05 15:40:00Z"
 
 
 def interface(eni: str, *ips: str, instance: str | None = NODE, **more: Any) -> dict[str, Any]:
-    """An interface as the AWS CLI prints it; its first address is the primary one."""
+    """An ENI as the AWS CLI prints it; its first address is the primary one."""
     attachment = {
         "AttachTime": "2022-10-05T13:14:10+00:00",
         "AttachmentId": f"eni-attach-{eni}",
@@ -64,7 +64,7 @@ def interface(eni: str, *ips: str, instance: str | None = NODE, **more: Any) -> 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Any:
-    """Keep interfaces as the AWS CLI prints them; the file's name."""
+    """Write ENIs to a file as the AWS CLI prints them, and return its path."""
 
     def keep(*interfaces: dict[str, Any], name: str = "interfaces.json", **more: Any) -> str:
         path = tmp_path / name
@@ -80,62 +80,65 @@ def compared(run: Run, *arguments: str, status: int = 0) -> list[dict[str, Any]]
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-class TestSaved:
-    """``--live FILE``: what ``aws ec2 describe-network-interfaces`` printed."""
+def text_of(reason: dict[str, Any] | None) -> str | None:
+    return reason["text"] if reason is not None else None
 
-    def test_the_same_where_all_is_as_the_trail_has_it(self, run: Run, saved: Any) -> None:
+
+class TestSaved:
+    """``--live FILE``: the output of ``aws ec2 describe-network-interfaces``."""
+
+    def test_an_eni_as_in_the_trail_is_the_same(self, run: Run, saved: Any) -> None:
         (entry,) = compared(run, "ironman", *LATER, "--live", saved(interface(FIRST, "192.168.55.245", *SIX)))
         assert (entry["eni"], entry["match"], entry["reasons"]) == (FIRST, "same", [])
-        assert [(each["ip"], each["match"]) for each in entry["addresses"]] == [(ip, "same") for ip in SIX]
+        assert [(address["ip"], address["match"]) for address in entry["addresses"]] == [
+            (ip, "same") for ip in SIX
+        ]
         assert (entry["instance"], entry["live_instance"]) == (NODE, NODE)
 
-    def test_addresses_that_only_one_of_the_two_has(self, run: Run, saved: Any) -> None:
+    def test_an_address_that_only_one_side_has_differs(self, run: Run, saved: Any) -> None:
         listing = saved(interface(FIRST, *SIX[:5], "192.168.34.1"))
         (entry,) = compared(run, "ironman", *LATER, "--live", listing)
         assert entry["match"] == "differs"
-        differing = {each["ip"]: (each["match"], each["reason"]) for each in entry["addresses"]}
-        since = f"after {NEVER}, where the evidence ends, or without an event in it"
+        differing = {
+            address["ip"]: (address["match"], text_of(address["reason"])) for address in entry["addresses"]
+        }
+        since = f"after the evidence ends at {NEVER}, or without an event in it"
         assert differing["192.168.62.119"] == ("gone", f"released {since}")
-        assert differing["192.168.34.1"] == ("missing", f"given {since}")
+        assert differing["192.168.34.1"] == ("missing", f"assigned {since}")
         assert differing["192.168.41.36"] == ("same", None)
 
-    def test_what_the_evidence_covers_is_not_put_down_to_its_end(self, run: Run, saved: Any) -> None:
+    def test_a_difference_within_the_evidence_is_not_explained_by_its_end(self, run: Run, saved: Any) -> None:
         listing = saved(interface(FIRST, *SIX[:5], "192.168.34.1"), interface(SECOND, "192.168.38.190"))
         at = ("--at", "2022-10-05T13:50Z")
         entries = {entry["eni"]: entry for entry in compared(run, "ironman", *at, "--live", listing)}
-        reasons = {each["ip"]: each["reason"] for each in entries[FIRST]["addresses"]}
+        reasons = {address["ip"]: text_of(address["reason"]) for address in entries[FIRST]["addresses"]}
         assert reasons["192.168.62.119"] == "released without an event in the evidence"
 
-    def test_what_the_evidence_has_later_than_the_time_is_told_from_it(self, run: Run, saved: Any) -> None:
+    def test_a_later_release_in_the_evidence_explains_a_difference(self, run: Run, saved: Any) -> None:
         at = ("--at", "2022-10-05T14:00Z")
         listing = saved(interface(FIRST, *SIX))
         entries = {entry["eni"]: entry for entry in compared(run, "ironman", *at, "--live", listing)}
-        reasons = {each["ip"]: each["reason"] for each in entries[FIRST]["addresses"]}
-        assert reasons["192.168.34.201"] == (
-            "let go at 2022-10-05 15:21:24Z, after the time that was asked for"
-        )
-        assert entries[SECOND]["reasons"] == [
-            "deleted at 2022-10-05 15:22:24Z, after the time that was asked for"
-        ]
+        reasons = {address["ip"]: text_of(address["reason"]) for address in entries[FIRST]["addresses"]}
+        assert reasons["192.168.34.201"] == ("released at 2022-10-05 15:21:24Z, after the time asked for")
+        (deleted,) = entries[SECOND]["reasons"]
+        assert deleted["code"] == "changed-later"
+        assert deleted["text"] == "deleted at 2022-10-05 15:22:24Z, after the time asked for"
+        assert len(deleted["events"]) == 1
 
-    def test_an_address_given_later_than_the_time_is_told_from_the_evidence(
-        self, run: Run, saved: Any
-    ) -> None:
+    def test_a_later_assignment_in_the_evidence_explains_a_difference(self, run: Run, saved: Any) -> None:
         listing = saved(interface(FIRST, "192.168.34.201", *SIX))
         (entry,) = compared(run, "ironman", "--at", "2022-10-05T13:15:00Z", "--live", listing)
-        reasons = {each["ip"]: each["reason"] for each in entry["addresses"]}
-        assert reasons["192.168.34.201"] == (
-            "given at 2022-10-05 13:15:46Z, after the time that was asked for"
-        )
+        reasons = {address["ip"]: text_of(address["reason"]) for address in entry["addresses"]}
+        assert reasons["192.168.34.201"] == ("assigned at 2022-10-05 13:15:46Z, after the time asked for")
 
-    def test_a_place_that_only_ec2_tells_is_asked_for_as_well(
+    def test_a_vpc_or_subnet_that_only_ec2_knows_matches_its_filter(
         self, run: Run, saved: Any, tmp_path: Path
     ) -> None:
         record = next(
-            each
+            record
             for text in fixtures.files("ironman").values()
-            for each in json.loads(text)["Records"]
-            if each["eventName"] == "AssignPrivateIpAddresses"
+            for record in json.loads(text)["Records"]
+            if record["eventName"] == "AssignPrivateIpAddresses"
         )
         log = tmp_path / "log.json"
         log.write_text(json.dumps({"Records": [record]}))
@@ -144,14 +147,14 @@ class TestSaved:
             asked = (str(log), "--at", "2022-10-05T14:00Z", *place, "--live", listing)
             assert [entry["eni"] for entry in compared(run, *asked)] == [FIRST]
 
-    def test_gone_is_an_interface_that_is_no_longer_there(self, run: Run, saved: Any) -> None:
+    def test_an_eni_that_ec2_no_longer_has_is_gone(self, run: Run, saved: Any) -> None:
         elsewhere = interface("eni-0123456789abcdef0", "192.168.1.1", instance=None)
         gone, missing = compared(run, "ironman", *LATER, "--live", saved(elsewhere))
         assert (gone["eni"], gone["match"]) == (FIRST, "gone")
-        assert gone["reasons"] == [
-            f"deleted after {NEVER}, where the evidence ends, or without an event in it"
-        ]
-        assert {each["match"] for each in gone["addresses"]} == {"gone"}
+        (reason,) = gone["reasons"]
+        assert reason["code"] == "after-evidence"
+        assert reason["text"] == f"deleted after the evidence ends at {NEVER}, or without an event in it"
+        assert {address["match"] for address in gone["addresses"]} == {"gone"}
         assert missing["match"] == "missing"
 
     @pytest.mark.parametrize(
@@ -159,54 +162,61 @@ class TestSaved:
         [
             ("2022-10-05T12:00:00+00:00", "before the evidence begins at 2022-10-05 13:10:00Z"),
             ("2022-10-05T14:00:00+00:00", "with no event in the evidence"),
-            ("2022-10-05T15:30:00+00:00", f"about where the evidence ends at {NEVER}"),
-            ("2022-10-05T15:59:00+00:00", f"about where the evidence ends at {NEVER}"),
+            ("2022-10-05T15:30:00+00:00", f"about when the evidence ends at {NEVER}"),
+            ("2022-10-05T15:59:00+00:00", f"about when the evidence ends at {NEVER}"),
         ],
     )
-    def test_missing_is_an_interface_that_the_trail_does_not_have(
+    def test_an_eni_that_the_trail_does_not_have_is_missing(
         self, run: Run, saved: Any, attached: str, why: str
     ) -> None:
         other = interface("eni-0123456789abcdef0", "192.168.1.1")
         other["Attachment"]["AttachTime"] = attached
         entries = compared(run, "ironman", *LATER, "--live", saved(interface(FIRST, *SIX), other))
-        (entry,) = (each for each in entries if each["match"] == "missing")
+        (entry,) = (entry for entry in entries if entry["match"] == "missing")
         (reason,) = entry["reasons"]
-        assert reason == f"attached at {attached[:10]} {attached[11:19]}Z, {why}"
-        assert [each["ip"] for each in entry["addresses"]] == ["192.168.1.1"]
+        assert reason["text"] == f"attached at {attached[:10]} {attached[11:19]}Z, {why}"
+        assert [address["ip"] for address in entry["addresses"]] == ["192.168.1.1"]
 
-    def test_missing_in_a_hole_of_the_logs(self, run: Run, saved: Any) -> None:
+    def test_an_eni_that_was_created_in_a_log_gap_is_missing(self, run: Run, saved: Any) -> None:
         other = interface("eni-0123456789abcdef0", "10.144.9.9", AvailabilityZone="eu-north-1b")
         other["Attachment"]["AttachTime"] = "2024-01-18T11:00:00+00:00"
         at = ("--at", "2024-01-18T14:00Z")
         entries = compared(run, "hole-in-the-logs", *at, "--live", saved(other))
-        (entry,) = (each for each in entries if each["match"] == "missing")
-        assert entry["reasons"] == ["attached at 2024-01-18 11:00:00Z, where little or nothing was read"]
+        (entry,) = (entry for entry in entries if entry["match"] == "missing")
+        (reason,) = entry["reasons"]
+        assert reason["code"] == "log-gap"
+        assert reason["text"] == (
+            "attached at 2024-01-18 11:00:00Z: log gap from 2024-01-18 09:45:00Z to 2024-01-18 12:05:00Z"
+        )
 
-    def test_what_is_on_no_instance_tells_no_time(self, run: Run, saved: Any) -> None:
+    def test_an_eni_without_an_instance_has_no_known_time(self, run: Run, saved: Any) -> None:
         other = interface("eni-0123456789abcdef0", "192.168.1.1", instance=None, InterfaceType="lambda")
         _, entry = compared(run, "ironman", *LATER, "--live", saved(other))
         assert (entry["attached"], entry["eni_kind"]) == (False, "lambda")
-        assert entry["reasons"] == [
-            "older than the evidence, which begins at 2022-10-05 13:10:00Z, or made without an event in it"
+        assert [reason["text"] for reason in entry["reasons"]] == [
+            "older than the evidence, which begins at 2022-10-05 13:10:00Z, or created without an event in it"
         ]
 
-    def test_an_interface_that_the_evidence_has_as_deleted(self, run: Run, saved: Any) -> None:
+    def test_an_eni_that_the_trail_deleted_is_missing(self, run: Run, saved: Any) -> None:
         listing = saved(interface(FIRST, *SIX), interface(SECOND, "192.168.38.190"))
         entry, _ = compared(run, "ironman", *LATER, "--live", listing)
         assert (entry["eni"], entry["match"]) == (SECOND, "missing")
-        assert entry["reasons"] == ["observed as deleted at 2022-10-05 15:22:24Z"]
+        (reason,) = entry["reasons"]
+        assert reason["code"] == "deleted-in-evidence"
+        assert reason["text"] == "deleted at 2022-10-05 15:22:24Z according to CloudTrail (observed)"
 
-    def test_an_interface_on_another_instance(self, run: Run, saved: Any) -> None:
+    def test_an_eni_on_another_instance_differs(self, run: Run, saved: Any) -> None:
         listing = saved(interface(FIRST, *SIX, instance="i-0123456789abcdef0"))
         (entry,) = compared(run, "ironman", *LATER, "--live", listing)
         assert (entry["match"], entry["live_instance"]) == ("differs", "i-0123456789abcdef0")
         (reason,) = entry["reasons"]
-        assert reason == (
-            f"on i-0123456789abcdef0 now, on {NODE} as the evidence has it: moved after {NEVER}, where the "
-            "evidence ends, or without an event in it"
+        assert reason["code"] == "other-instance"
+        assert reason["text"] == (
+            f"on i-0123456789abcdef0 in EC2, on {NODE} in CloudTrail: moved after the evidence ends at "
+            f"{NEVER}, or without an event in it"
         )
 
-    def test_unchecked_is_what_the_file_says_nothing_of(self, run: Run, saved: Any) -> None:
+    def test_an_eni_outside_the_file_is_unchecked(self, run: Run, saved: Any) -> None:
         for listing in (
             saved(),
             saved(interface("eni-0123456789abcdef0", "10.0.0.1", AvailabilityZone="us-east-1a")),
@@ -214,11 +224,15 @@ class TestSaved:
             saved(interface("eni-0123456789abcdef0", "192.168.1.1"), NextToken="more"),
         ):
             entries = compared(run, "ironman", *LATER, "--live", listing)
-            (entry,) = (each for each in entries if each["eni"] == FIRST)
+            (entry,) = (entry for entry in entries if entry["eni"] == FIRST)
             assert entry["match"] == "unchecked"
-            assert entry["reasons"] == ["of 111111111111 in eu-west-1 EC2 was not asked, or did not tell all"]
+            (reason,) = entry["reasons"]
+            assert reason["code"] == "not-asked"
+            assert reason["text"] == (
+                "EC2 was not asked about 111111111111 in eu-west-1, or its answer is not complete"
+            )
 
-    def test_several_files_are_one_picture(self, run: Run, saved: Any) -> None:
+    def test_several_files_are_combined(self, run: Run, saved: Any) -> None:
         one = saved(interface("eni-0123456789abcdef0", "192.168.1.1"), name="one.json")
         other = saved(interface(FIRST, *SIX), name="other.json")
         matches = [
@@ -226,7 +240,7 @@ class TestSaved:
         ]
         assert matches == ["missing", "same"]
 
-    def test_instances_tell_of_the_interfaces_on_them(self, run: Run, tmp_path: Path) -> None:
+    def test_instances_have_their_enis(self, run: Run, tmp_path: Path) -> None:
         on_it = interface(FIRST, *SIX)
         del on_it["AvailabilityZone"], on_it["Attachment"]["InstanceId"]
         machine = {
@@ -247,7 +261,7 @@ class TestSaved:
             run, "ironman", *LATER, "--live", str(path), "--live", self.a_neighbour(tmp_path)
         )[:1]
         assert (entry["eni"], entry["match"]) == (FIRST, "gone")
-        assert entry["reasons"][0] == f"{NODE} is terminated"
+        assert entry["reasons"][0]["text"] == f"{NODE} is terminated"
 
     @staticmethod
     def a_neighbour(tmp_path: Path) -> str:
@@ -256,7 +270,7 @@ class TestSaved:
         path.write_text(json.dumps({"NetworkInterfaces": [other]}))
         return str(path)
 
-    def test_filters_take_what_either_puts_there(self, run: Run, saved: Any) -> None:
+    def test_filters_match_either_side(self, run: Run, saved: Any) -> None:
         moved = interface(FIRST, *SIX, instance="i-0123456789abcdef0")
         listing = saved(
             moved, interface("eni-0123456789abcdef0", "192.168.1.1", instance="i-0aaaaaaaaaaaaaaa1")
@@ -267,7 +281,7 @@ class TestSaved:
         (entry,) = compared(run, "ironman", *LATER, "--live", listing, "--ip", "192.168.1.0/24")
         assert entry["eni"] == "eni-0123456789abcdef0"
 
-    def test_a_prefix_is_an_address_of_its_own(self, run: Run, saved: Any) -> None:
+    def test_a_prefix_is_compared_like_an_address(self, run: Run, saved: Any) -> None:
         listing = saved(
             interface(
                 "eni-0f2b5e8d1f3c69470",
@@ -279,28 +293,32 @@ class TestSaved:
             )
         )
         entries = compared(run, "prefix-delegation", "--at", "2026-03-11T09:00Z", "--live", listing)
-        (entry,) = (each for each in entries if each["eni"] == "eni-0f2b5e8d1f3c69470")
+        (entry,) = (entry for entry in entries if entry["eni"] == "eni-0f2b5e8d1f3c69470")
         assert entry["match"] == "same"
 
 
 class TestPrinted:
-    def test_a_piped_table_tells_match_reasons_and_addresses(self, run: Run, saved: Any) -> None:
+    def test_a_piped_table_has_match_reasons_and_addresses(self, run: Run, saved: Any) -> None:
         result = run("state", "ironman", *LATER, "--live", saved(interface(FIRST, *SIX[:5], "192.168.34.1")))
         _, line = result.stdout.splitlines()
         assert line.startswith(f"differs  {NODE} m5.large  {FIRST} node-primary, device 0")
-        assert "1 gone: 192.168.62.119 released after" in line
-        assert "1 missing from the trail: 192.168.34.1 given after" in line
+        assert "1 only in CloudTrail: 192.168.62.119 released after" in line
+        assert "1 only in EC2: 192.168.34.1 assigned after" in line
         assert "5 same: 192.168.41.36" in line
         assert "compared with EC2: 1 differs\n" in result.stderr
-        assert f"beware: the evidence of 111111111111 in eu-west-1 ends at {NEVER}\n" in result.stderr
 
-    def test_csv_has_columns_of_its_own_for_it(self, run: Run, saved: Any) -> None:
+    def test_the_summary_counts_matches_in_the_words_of_the_table(self, run: Run, saved: Any) -> None:
+        result = run("state", "ironman", *LATER, "--live", saved(interface("eni-0123456789abcdef0")))
+        assert "compared with EC2: 1 only in CloudTrail, 1 only in EC2\n" in result.stderr
+        assert f"warning: the evidence of 111111111111 in eu-west-1 ends at {NEVER}\n" in result.stderr
+
+    def test_csv_has_columns_for_the_comparison(self, run: Run, saved: Any) -> None:
         listing = saved(interface(FIRST, *SIX[:5], "192.168.34.1"))
         text = run("state", "ironman", *LATER, "--live", listing, "-o", "csv").stdout
         (row,) = csv.DictReader(io.StringIO(text))
         assert (row["match"], row["missing"], row["gone"]) == ("differs", "192.168.34.1", "192.168.62.119")
 
-    def test_json_keeps_the_fields_of_a_state(self, run: Run, saved: Any) -> None:
+    def test_json_has_all_fields_of_a_state(self, run: Run, saved: Any) -> None:
         listing = saved(interface(FIRST, *SIX))
         answer = json.loads(run("state", "ironman", *LATER, "--live", listing, "-o", "json").stdout)
         alone = json.loads(run("state", "ironman", *LATER, "-o", "json").stdout)
@@ -312,23 +330,23 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("arguments", "status", "said"),
         [
-            ([], 2, "at which time?"),
-            (["--live", "ec2:", "--live", "x.json"], 2, "--live asks EC2 or takes files: not both at once"),
+            ([], 2, "--at is required"),
+            (["--live", "ec2:", "--live", "x.json"], 2, "--live takes either EC2 or files, not both"),
             (["--live", "no-such-file.json"], 1, "--live no-such-file.json: No such file or directory"),
             (
                 ["--live", "ironman"],
                 1,
-                "--live ironman: Is a directory\ntry: --live takes saved JSON, or nothing",
+                "--live ironman: Is a directory\nhint: --live takes a file with saved JSON",
             ),
             (["--live", "README.md"], 1, "--live README.md: JSON is malformed"),
             (
                 ["--live", "-"],
                 1,
-                "--live -: neither NetworkInterfaces nor Reservations in it\ntry: save it with aws",
+                "--live -: it has neither NetworkInterfaces nor Reservations\nhint: save it with aws",
             ),
         ],
     )
-    def test_one_clear_message_and_its_exit_status(
+    def test_a_mistake_is_one_clear_message_with_its_exit_status(
         self, run: Run, arguments: list[str], status: int, said: str
     ) -> None:
         result = run("state", "ironman", *arguments, input='{"Vpcs": []}')
@@ -356,19 +374,19 @@ OPS = iam_user("123456789012", "ops", "198.51.100.9", CLI)
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ec2]:
-    """EC2 on loopback, with credentials that are as good as any."""
+    """EC2 on loopback, with made-up credentials."""
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setattr("cnitrail.sources.ec2_listing._ATTEMPTS", 1)
+    monkeypatch.setattr("cnitrail.sources.aws.MAX_ATTEMPTS", 1)
     with ec2() as server:
         yield server
 
 
 class Region:
-    """A Region of EC2 with interfaces, and the trail of how they came to be."""
+    """A Region of EC2 with ENIs, and the trail of their creation."""
 
     def __init__(self, aws: Ec2, name: str, folder: Path) -> None:
         self.client = aws.client(name)
@@ -381,7 +399,7 @@ class Region:
         self.subnet = Subnet(subnet["SubnetId"], vpc, "123456789012", subnet["AvailabilityZone"], "sg-1")
 
     def make(self, *, log: bool = True) -> Eni:
-        """An interface that EC2 has, and that the trail tells of."""
+        """Create an ENI in EC2 and in the trail."""
         self.made += 1
         made = self.client.create_network_interface(
             SubnetId=self.subnet.id, PrivateIpAddress=f"10.0.1.{100 + self.made}"
@@ -398,9 +416,9 @@ class Region:
 
 
 class TestAws:
-    """``--live`` alone: EC2 is asked."""
+    """``--live`` without a file: EC2 is called."""
 
-    def test_each_region_of_the_evidence_is_asked_and_compared(
+    def test_every_region_of_the_evidence_is_described_and_compared(
         self, run: Run, aws: Ec2, tmp_path: Path
     ) -> None:
         ireland, ohio = Region(aws, "eu-west-1", tmp_path), Region(aws, "us-east-2", tmp_path)
@@ -420,7 +438,7 @@ class TestAws:
             there.id: "same",
         }
         differing = next(entry for entry in entries if entry["eni"] == grown.id)
-        addresses = {each["ip"]: each["match"] for each in differing["addresses"]}
+        addresses = {address["ip"]: address["match"] for address in differing["addresses"]}
         assert addresses == {grown.address: "same", "10.0.1.99": "missing"}
         assert aws.asked("us-east-2") == ["DescribeNetworkInterfaces", "DescribeInstances"]
 
@@ -434,7 +452,7 @@ class TestAws:
         described = [call.parameters for call in aws.calls if call.action.startswith("Describe")]
         assert {parameters["MaxResults"] for parameters in described} == {"1000"}
 
-    def test_only_the_regions_that_are_named(self, run: Run, aws: Ec2, tmp_path: Path) -> None:
+    def test_only_the_given_regions_are_described(self, run: Run, aws: Ec2, tmp_path: Path) -> None:
         ireland, ohio = Region(aws, "eu-west-1", tmp_path), Region(aws, "us-east-2", tmp_path)
         ireland.make(), ohio.make()
         entries = compared(run, str(tmp_path), "--live", "--endpoint-url", aws.url, "--region", "us-east-2")
@@ -455,7 +473,7 @@ class TestAws:
             "call ec2:DescribeNetworkInterfaces (as the test asks)" in result.stderr
         )
 
-    def test_instances_that_may_not_be_described_leave_the_interfaces(
+    def test_without_permission_to_describe_instances_the_enis_are_compared(
         self, run: Run, aws: Ec2, tmp_path: Path
     ) -> None:
         Region(aws, "eu-west-1", tmp_path).make()
@@ -472,23 +490,26 @@ class TestAws:
             ),
             (
                 "RequestLimitExceeded",
-                "AWS went on throttling ec2:DescribeNetworkInterfaces (RequestLimitExceeded)",
+                (
+                    "ec2:DescribeNetworkInterfaces was throttled until all retries were used up "
+                    "(RequestLimitExceeded)"
+                ),
             ),
             ("AuthFailure", "AWS does not know these credentials (AuthFailure)"),
             ("ExpiredToken", "the AWS session token has expired (ExpiredToken)"),
         ],
     )
-    def test_where_nothing_can_be_had_there_is_no_answer(
+    def test_if_no_region_answers_there_is_no_answer(
         self, run: Run, aws: Ec2, tmp_path: Path, code: str, said: str
     ) -> None:
         Region(aws, "eu-west-1", tmp_path).make()
         aws.fault = lambda call: code if call.action.startswith("Describe") else None
         result = run("state", str(tmp_path), "--live", "--endpoint-url", aws.url)
         assert (result.exit_code, result.stdout) == (1, "")
-        assert f"cnitrail: ec2:eu-west-1/describe-network-interfaces: {said}" in result.stderr
+        assert f"error: ec2:eu-west-1/describe-network-interfaces: {said}" in result.stderr
 
     @pytest.mark.parametrize("body", [b"<html>Please sign in</html>", b"<html><br>", b"", b"{}", b"<a><b>"])
-    def test_a_page_that_is_not_ec2s_makes_no_interface_gone(
+    def test_a_page_that_is_not_from_ec2_makes_no_eni_gone(
         self, run: Run, aws: Ec2, tmp_path: Path, body: bytes
     ) -> None:
         ireland, ohio = Region(aws, "eu-west-1", tmp_path), Region(aws, "us-east-2", tmp_path)
@@ -498,16 +519,16 @@ class TestAws:
         assert result.exit_code == 3
         matches = {entry["eni"]: entry["match"] for entry in map(json.loads, result.stdout.splitlines())}
         assert matches == {behind.id: "unchecked", there.id: "same"}
-        assert "what answered is not AWS, or the answer is damaged" in result.stderr
+        assert "the response is damaged, or not from AWS" in result.stderr
 
-    def test_without_a_word_on_whose_credentials_these_are_there_is_no_answer(
+    def test_if_the_account_of_the_credentials_is_unknown_there_is_no_answer(
         self, run: Run, aws: Ec2, tmp_path: Path
     ) -> None:
         Region(aws, "eu-west-1", tmp_path).make()
         aws.fault = lambda _: b"<html>Please sign in</html>"
         result = run("state", str(tmp_path), "--live", "--endpoint-url", aws.url)
         assert (result.exit_code, result.stdout) == (1, "")
-        assert "sts:GetCallerIdentity: what answered is not AWS" in result.stderr
+        assert "sts:GetCallerIdentity: the response is damaged, or not from AWS" in result.stderr
 
     def test_without_credentials_there_is_no_answer(
         self, run: Run, aws: Ec2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -520,47 +541,47 @@ class TestAws:
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         result = run("state", str(tmp_path / "eu-west-1.json"), "--live", "--endpoint-url", aws.url)
         assert result.exit_code == 1
-        assert "cnitrail: ec2: there are no AWS credentials" in result.stderr
+        assert "error: ec2: there are no AWS credentials" in result.stderr
 
-    def test_another_account_than_the_credentials_is_unchecked(self, run: Run, aws: Ec2) -> None:
+    def test_an_account_without_credentials_is_unchecked(self, run: Run, aws: Ec2) -> None:
         (entry,) = compared(run, str(FIXTURES / "ironman"), "--live", "--endpoint-url", aws.url)
         assert (entry["account"], entry["match"]) == (ACCOUNT, "unchecked")
 
 
 class TestAgainstTheTruth:
-    """A simulator that knows what is there: the rebuilt state has it all, where no log is missing."""
+    """Against a simulator: without missing logs, the rebuilt state is the real one."""
 
     @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(world=worlds())
-    def test_what_is_there_is_the_same(self, world: World) -> None:
+    def test_the_rebuilt_state_is_the_real_state(self, world: World) -> None:
         history, coverage = read(deliver(world))
         alive = {eni.id: live(eni) for eni in world.enis if eni.alive and eni.notice is None}
-        whole = frozenset((each.account, each.region) for each in history.interfaces.values())
+        whole = frozenset((interface.account, interface.region) for interface in history.interfaces.values())
         at = max(reach.last for reach in coverage.reaches) if coverage.reaches else datetime.now(UTC)
         present = Present(alive, {}, whole, frozenset())
         unclear = unordered(history)
         for entry in compare(history, coverage, at, present, Filter()):
             assert entry.match is not Match.MISSING or entry.eni in unclear
             if entry.match is not Match.GONE and entry.eni not in unclear:
-                assert {each.match for each in entry.addresses} <= {Match.SAME}
-                # only an instance that ends without an event leaves an interface behind unseen
+                assert {address.match for address in entry.addresses} <= {Match.SAME}
+                # only an instance that ends without an event leaves an ENI behind without one
                 assert entry.match is Match.SAME or entry.live_instance is None
 
 
 def unordered(history: History) -> set[str]:
-    """Interfaces of which calls of one second, on them or on their addresses, do not tell what came last."""
+    """Return the ENIs with several calls in one second, on them or on their addresses."""
     touched: dict[tuple[object, datetime], list[str]] = defaultdict(list)
     for event in history.events:
         for subject in event.subjects:
             held = (*(holding.held for holding in subject.added), *subject.removed)
             for what in (subject.eni, *held):
                 touched[what, event.time].append(subject.eni or "")
-    contested = {lease.eni for lease in history.leases if lease.contested}
+    contested = {lease.eni for lease in history.leases if lease.certainty.contested}
     return contested.union(*(enis for enis in touched.values() if len(enis) > 1))
 
 
 def live(eni: SimulatedEni) -> LiveInterface:
-    """An interface of a simulated world as EC2 would describe it."""
+    """An ENI of a simulated world as EC2 would describe it."""
     instance = eni.attachment.instance.id if eni.attachment else None
     held = (ip_network(text) if "/" in text else ip_address(text) for text in eni.held)
     return LiveInterface(
@@ -573,7 +594,7 @@ def live(eni: SimulatedEni) -> LiveInterface:
         device_index=None,
         attachment=None,
         attached=None,
-        addresses=tuple(Holding(each, HoldingKind.SECONDARY) for each in held),
+        addresses=tuple(Holding(ip, HoldingKind.SECONDARY) for ip in held),
         description=None,
         mark=None,
         interface_type=None,

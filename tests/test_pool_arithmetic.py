@@ -1,4 +1,4 @@
-"""The CNI's arithmetic: what it asks EC2 for, given settings, an instance type and pods."""
+"""The CNI's arithmetic: what it requests from EC2 for given settings, instance type and pods."""
 
 from collections.abc import Sequence
 
@@ -61,22 +61,22 @@ class TestDocumentation:
     )
 
     @pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(map(str, row[:5])))
-    def test_pods_that_land_at_once_end_in_what_the_table_says(
+    def test_pods_that_start_at_once_give_the_result_of_the_table(
         self, row: tuple[str, int, int, int, int, int, int, int, set[int]]
     ) -> None:
-        instance_type, warm_eni, warm_ip, minimum, pods, enis, addresses, unused, each = row
+        instance_type, warm_eni, warm_ip, minimum, pods, enis, addresses, unused, by_eni = row
         ran = run(
-            Settings(warm_eni, warm_ip, minimum),
+            Settings(warm_eni_target=warm_eni, warm_ip_target=warm_ip, minimum_ip_target=minimum),
             (0, 0),
             (60, pods),
             node=SimulatedNode(limits(instance_type), 1000),
         )
         last = ran.samples[-1]
         assert (last.enis, last.total, last.total - last.assigned) == (enis, addresses, unused)
-        assert set(held_by_each(ran.actions)) == each
+        assert set(addresses_by_eni(ran.actions)) == by_eni
 
 
-def held_by_each(actions: Sequence[Action]) -> list[int]:
+def addresses_by_eni(actions: Sequence[Action]) -> list[int]:
     held: dict[int, int] = {}
     for action in actions:
         held[action.eni] = held.get(action.eni, 0) + action.count
@@ -84,23 +84,23 @@ def held_by_each(actions: Sequence[Action]) -> list[int]:
 
 
 class TestStart:
-    def test_the_first_interface_of_an_m5_large_is_filled_with_nine(self) -> None:
+    def test_the_first_eni_of_an_m5_large_is_filled_with_nine(self) -> None:
         assert acts(run(Settings())) == [(IpamdAction.ASSIGN, 0, 9)]
 
-    def test_targets_ask_for_no_more_than_the_larger_of_them(self) -> None:
+    def test_targets_request_no_more_than_the_larger_of_them(self) -> None:
         assert acts(run(Settings(warm_ip_target=2, minimum_ip_target=5))) == [(IpamdAction.ASSIGN, 0, 5)]
 
-    def test_prefixes_are_asked_for_as_a_whole(self) -> None:
+    def test_prefixes_are_requested_together(self) -> None:
         ran = run(Settings(prefix_delegation=True, warm_ip_target=17))
         assert [(action.count, action.prefixes) for action in ran.actions] == [(2, True)]
 
-    def test_warm_eni_target_2_adds_an_interface_without_any_pod(self) -> None:
+    def test_warm_eni_target_2_adds_an_eni_without_any_pod(self) -> None:
         assert acts(run(Settings(warm_eni_target=2))) == [
             (IpamdAction.ASSIGN, 0, 9),
             (IpamdAction.CREATE, 1, 9),
         ]
 
-    def test_another_mode_gives_back_what_the_last_one_left(self) -> None:
+    def test_a_change_of_mode_releases_what_the_last_mode_left(self) -> None:
         node = SimulatedNode(limits())
         run(Settings(), node=node)
         assert acts(run(Settings(prefix_delegation=True), node=node)) == [
@@ -110,7 +110,7 @@ class TestStart:
 
 
 class TestGrowth:
-    def test_the_first_pod_brings_a_second_interface(self) -> None:
+    def test_the_first_pod_adds_a_second_eni(self) -> None:
         ran = run(Settings(), (0, 0), (600, 1))
         assert acts(ran) == [(IpamdAction.ASSIGN, 0, 9), (IpamdAction.CREATE, 1, 9)]
         assert 600 <= times(ran, IpamdAction.CREATE)[0] <= 605
@@ -122,62 +122,62 @@ class TestGrowth:
             (IpamdAction.CREATE, 1, 9),
         ]
 
-    def test_and_with_no_more_pods_than_that_frees_and_adds_the_interface_over_and_over(self) -> None:
+    def test_warm_eni_target_0_deletes_and_adds_an_eni_over_and_over(self) -> None:
         ran = run(Settings(warm_eni_target=0), (0, 0), (600, 9))
         assert len(times(ran, IpamdAction.CREATE)) > 30
         assert len(times(ran, IpamdAction.FREE)) > 30
 
-    def test_a_minimum_alone_never_grows_and_pods_starve_without_a_call(self) -> None:
+    def test_with_only_a_minimum_the_pool_never_grows_and_pods_wait(self) -> None:
         ran = run(Settings(minimum_ip_target=5), (0, 0), (600, 8))
         assert acts(ran) == [(IpamdAction.ASSIGN, 0, 5)]
         assert list(waits(ran, HOUR)) == [(600, HOUR, 3)]
 
-    def test_until_1_7_an_interface_with_room_is_filled_and_what_is_over_given_back(self) -> None:
+    def test_until_1_7_an_eni_is_filled_and_the_surplus_released(self) -> None:
         ran = run(Settings(warm_ip_target=3), generation=OF_1_6)
         assert acts(ran) == [(IpamdAction.ASSIGN, 0, 9), (IpamdAction.UNASSIGN, 0, 6)]
         assert acts(run(Settings(warm_ip_target=3), generation=OF_1_8)) == [(IpamdAction.ASSIGN, 0, 3)]
 
-    def test_a_pool_as_large_as_the_node_may_have_pods_grows_no_more(self) -> None:
+    def test_a_pool_as_large_as_max_pods_does_not_grow(self) -> None:
         small = SimulatedNode(limits(), max_pods=9)
         assert acts(run(Settings(warm_eni_target=2), node=small)) == [(IpamdAction.ASSIGN, 0, 9)]
         small = SimulatedNode(limits(), max_pods=9)
         assert len(acts(run(Settings(warm_eni_target=2), generation=OF_1_13, node=small))) == 2
 
-    def test_max_eni_ends_it(self) -> None:
+    def test_max_eni_limits_growth(self) -> None:
         assert acts(run(Settings(max_eni=1), (0, 0), (600, 9))) == [(IpamdAction.ASSIGN, 0, 9)]
 
-    def test_with_custom_networking_the_first_interface_has_none(self) -> None:
+    def test_with_custom_networking_the_first_eni_has_no_addresses(self) -> None:
         node = SimulatedNode(limits(), custom_networking=True)
         assert acts(run(Settings(), node=node)) == [(IpamdAction.CREATE, 1, 9)]
 
 
 class TestShrinking:
-    def test_what_is_over_the_targets_goes_at_most_every_thirty_seconds(self) -> None:
+    def test_the_surplus_is_released_at_most_every_thirty_seconds(self) -> None:
         settings = Settings(warm_ip_target=1)
         ran = run(settings, (0, 0), (60, 6), (600, 4), (604, 2), (608, 0))
         first, second = times(ran, IpamdAction.UNASSIGN)
         assert 30 <= second - first <= 35
         assert ran.samples[-1].total == 1
 
-    def test_whole_interfaces_alone_give_nothing_back_in_parts(self) -> None:
+    def test_warm_eni_target_alone_releases_no_single_addresses(self) -> None:
         ran = run(Settings(), (0, 0), (60, 12), (600, 0))
         assert IpamdAction.UNASSIGN not in {action.act for action in ran.actions}
         assert ran.samples[-1].total == 9
 
-    def test_an_interface_is_freed_a_minute_old_and_cool(self) -> None:
+    def test_an_eni_is_deleted_after_a_minute_and_the_cooldown(self) -> None:
         ran = run(Settings(), (0, 0), (60, 1), (70, 0))
         created, freed = times(ran, IpamdAction.CREATE)[0], times(ran, IpamdAction.FREE)[0]
         assert freed - created >= 60
 
 
 class TestWaits:
-    def test_a_burst_waits_while_the_pool_grows_pass_by_pass(self) -> None:
+    def test_pods_of_a_burst_wait_while_the_pool_grows(self) -> None:
         ran = run(Settings(warm_ip_target=2), (0, 0), (60, 9))
         ((since, until, most),) = waits(ran, HOUR)
         assert (since, most) == (60, 7)
         assert until > 75
 
-    def test_an_address_that_was_given_back_is_not_given_out_for_thirty_seconds(self) -> None:
+    def test_a_freed_address_is_not_used_again_for_thirty_seconds(self) -> None:
         ran = run(Settings(minimum_ip_target=3), (0, 0), (60, 3), (100, 0), (105, 3))
         ((since, until, most),) = waits(ran, HOUR)
         assert (since, most) == (105, 3)

@@ -1,4 +1,4 @@
-"""What ipamd says of its own pool: metrics over HTTP, introspection from a file, limits from EC2."""
+"""ipamd's own view of its pool: metrics over HTTP, introspection from a file, limits from EC2."""
 
 import gzip
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import FIXTURES, Run
-from moto.server import ThreadedMotoServer
+from ec2_loopback import Ec2, ec2
 
 from cnitrail.decode.ipamd import read_enis, read_metrics
 
@@ -39,7 +39,7 @@ awscni_aws_api_latency_ms{api="AssignPrivateIpAddresses",error="false",status="2
 
 @contextmanager
 def endpoint(answers: dict[str, bytes]) -> Iterator[str]:
-    """A server on loopback that knows some paths; yields where it is."""
+    """A loopback server with answers for some paths; yields its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
@@ -70,12 +70,12 @@ def entry(run: Run, *arguments: str) -> dict[str, Any]:
 
 
 class TestMetrics:
-    def test_what_ipamd_counts_stands_beside_what_the_trail_shows(self, run: Run) -> None:
+    def test_ipamds_counts_are_shown_beside_those_of_the_trail(self, run: Run) -> None:
         with endpoint({"/metrics": METRICS.encode()}) as url:
             said = entry(run, "--metrics", f"{url}/metrics")["metrics"]
         assert said["source"] == f"{url}/metrics"
         assert said["trail_until"] == "2022-10-05T15:40:00Z"
-        rows = [(each["what"], each["ipamd"], each["trail"], each["same"]) for each in said["compared"]]
+        rows = [(row["what"], row["ipamd"], row["trail"], row["same"]) for row in said["compared"]]
         assert rows == [
             ("addresses for pods", 12, 5, False),
             ("of them, pods have", 2, None, None),
@@ -85,20 +85,20 @@ class TestMetrics:
             ("addresses for pods at most", 27, 27, True),
         ]
 
-    def test_a_saved_answer_reads_the_same(self, run: Run, tmp_path: Path) -> None:
+    def test_a_saved_answer_gives_the_same(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "metrics").write_text(METRICS)
         text = run("pool", "ironman", "--metrics", str(tmp_path / "metrics")).stdout
-        assert "addresses for pods          12     5      differs" in text
-        assert "interfaces                  1      1      same" in text
+        assert "addresses for pods          12     5           differs" in text
+        assert "interfaces                  1      1           same" in text
 
-    def test_a_server_that_has_none_is_one_sentence(self, run: Run) -> None:
+    def test_a_server_without_metrics_is_a_one_line_error(self, run: Run) -> None:
         with endpoint({}) as url:
             result = run("pool", "ironman", "--metrics", f"{url}/metrics")
         assert (result.exit_code, result.stdout) == (1, "")
         assert f"{url}/metrics: the server answers 404 Not Found" in result.stderr
-        assert "try: ipamd listens on the node alone" in result.stderr
+        assert "hint: ipamd only listens on the node itself" in result.stderr
 
-    def test_so_is_one_that_is_not_there(self, run: Run) -> None:
+    def test_an_unreachable_server_is_a_one_line_error(self, run: Run) -> None:
         with endpoint({}) as url:
             pass
         result = run("pool", "ironman", "--metrics", f"{url}/metrics")
@@ -109,7 +109,7 @@ class TestMetrics:
         "text", [b"", b"up 1\n", b"\xff\xfe", b"awscni_total_ip_addresses{", b"<html>", b"{}"]
     )
     def test_anything_else_is_refused_with_a_reason(self, text: bytes) -> None:
-        with pytest.raises(ValueError, match=r"not the text format of Prometheus|no metrics of ipamd"):
+        with pytest.raises(ValueError, match=r"not the Prometheus text format|no ipamd metrics"):
             read_metrics(text)
 
 
@@ -130,7 +130,7 @@ def address(ip: str, pod: str | None = None) -> dict[str, Any]:
 def cidr(block: str, *addresses: dict[str, Any]) -> dict[str, Any]:
     return {
         "Cidr": {"IP": block.partition("/")[0], "Mask": "/////w=="},
-        "IPAddresses": {each["Address"]: each for each in addresses},
+        "IPAddresses": {address["Address"]: address for address in addresses},
         "IsPrefix": not block.endswith("/32"),
     }
 
@@ -157,8 +157,8 @@ class TestIntrospection:
         said: dict[str, Any] = entry(run, "--ipamd", str(path))["ipamd"]
         return said
 
-    def test_then_and_only_then_pods_are_named(self, said: dict[str, Any]) -> None:
-        found = [(each["ip"], each["pod"], each["in_trail"]) for each in said["addresses"]]
+    def test_pods_are_named_only_with_introspection(self, said: dict[str, Any]) -> None:
+        found = [(address["ip"], address["pod"], address["in_trail"]) for address in said["addresses"]]
         assert found == [
             ("192.168.41.36", None, True),
             ("192.168.49.56", "kube-system/coredns-6d8c4cb4d-x7k2p", True),
@@ -166,37 +166,39 @@ class TestIntrospection:
         ]
         assert said["addresses"][1]["assigned"] == "2022-10-05T13:20:11.123456Z"
 
-    def test_what_the_trail_alone_shows_is_listed(self, said: dict[str, Any]) -> None:
+    def test_addresses_that_only_the_trail_has_are_listed(self, said: dict[str, Any]) -> None:
         assert said["only_in_trail"] == ["192.168.45.23", "192.168.49.142", "192.168.62.119"]
 
-    def test_the_numbers_are_compared(self, said: dict[str, Any]) -> None:
-        rows = {each["what"]: (each["ipamd"], each["trail"], each["same"]) for each in said["compared"]}
+    def test_the_counts_are_compared(self, said: dict[str, Any]) -> None:
+        rows = {row["what"]: (row["ipamd"], row["trail"], row["same"]) for row in said["compared"]}
         assert rows["addresses for pods"] == (3, 5, False)
         assert rows["interfaces"] == (1, 1, True)
 
-    def test_a_prefix_holds_its_addresses(self) -> None:
+    def test_a_prefix_has_its_addresses(self) -> None:
         pod = address("10.0.0.18", "default/web-0")
         pool = read_enis(json.dumps(dump(cidr("10.0.0.16/28", pod), total=16)).encode())
         assert pool.prefixes == 1
         assert [(str(block), eni) for eni, block in pool.blocks] == [("10.0.0.16/28", ENI)]
-        assert [(str(each.ip), each.pod) for each in pool.addresses] == [("10.0.0.18", "default/web-0")]
+        assert [(str(address.ip), address.pod) for address in pool.addresses] == [
+            ("10.0.0.18", "default/web-0")
+        ]
 
-    def test_a_dump_of_another_node_is_said_to_be_none_of_these(self, run: Run, tmp_path: Path) -> None:
+    def test_a_dump_of_another_node_is_ignored_with_a_warning(self, run: Run, tmp_path: Path) -> None:
         path = tmp_path / "enis.json"
         path.write_text(json.dumps(PLAIN).replace(ENI, "eni-0123456789abcdef0"))
         result = run("pool", "ironman", "--ipamd", str(path), "-o", "jsonl")
         assert json.loads(result.stdout)["ipamd"] is None
-        assert "none of its interfaces is on a node that is shown" in result.stderr
+        assert "none of its ENIs is on a node that is shown" in result.stderr
 
     @pytest.mark.parametrize("value", [None, [], {}, {"ENIs": None}, {"0": {"ENIs": []}}, {"a": 1}])
     def test_anything_else_is_refused(self, value: Any) -> None:
-        with pytest.raises(ValueError, match="no ENIs in it"):
+        with pytest.raises(ValueError, match="it has no ENIs"):
             read_enis(json.dumps(value).encode())
 
-    def test_what_is_odd_inside_is_passed_over(self) -> None:
+    def test_malformed_parts_are_skipped(self) -> None:
         odd = {"ENIs": {"eni-1": None, "eni-2": {"AvailableIPv4Cidrs": {"ten": {}, "10.0.0.1/32": 7}}}}
         pool = read_enis(json.dumps(odd).encode())
-        assert [str(each.ip) for each in pool.addresses] == ["10.0.0.1"]
+        assert [str(address.ip) for address in pool.addresses] == ["10.0.0.1"]
 
 
 M99 = {
@@ -207,11 +209,11 @@ M99 = {
 
 
 class TestInstanceTypes:
-    """A type that the package does not know."""
+    """An instance type that is not in the package's table."""
 
     @pytest.fixture
     def story(self, tmp_path: Path, run: Run) -> Path:
-        """The ironman node, of a type that nobody has seen."""
+        """The ironman node, with an unknown instance type."""
         return self.renamed(tmp_path, "m99.large")
 
     def renamed(self, folder: Path, name: str) -> Path:
@@ -226,7 +228,7 @@ class TestInstanceTypes:
         for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
             monkeypatch.setenv(name, str(tmp_path / "none"))
 
-    def test_is_known_from_a_file(self, run: Run, story: Path, tmp_path_factory: Any) -> None:
+    def test_is_read_from_a_file(self, run: Run, story: Path, tmp_path_factory: Any) -> None:
         types = tmp_path_factory.mktemp("types") / "types.json"
         types.write_text(json.dumps({"InstanceTypes": [M99]}))
         result = run("pool", str(story), "--instance-types", str(types), "-o", "jsonl")
@@ -234,33 +236,54 @@ class TestInstanceTypes:
         assert found["limits"]["pool"] == 27
         assert len(found["settings"]) == 2
 
-    def test_without_credentials_its_size_is_shown_all_the_same(self, run: Run, story: Path) -> None:
+    def test_without_limits_the_pool_size_is_shown_with_a_hint(self, run: Run, story: Path) -> None:
         result = run("pool", str(story), "-o", "jsonl")
         found = json.loads(result.stdout)
         assert (found["limits"], found["size"][-1]["pool"]) == (None, 5)
-        assert found["unsettled"][0]["because"] == "the limits of m99.large are not known"
-        assert "beware: EC2: there are no AWS credentials" in result.stderr
-        assert "beware: the limits of m99.large are not known; --instance-types" in result.stderr
+        because = found["unsettled"][0]["because"]
+        assert because == {
+            "code": "limits-unknown",
+            "text": "the limits of m99.large are unknown",
+            "events": [],
+        }
+        assert (
+            "warning: the limits of m99.large are unknown: --describe-types asks EC2, "
+            "--instance-types FILE reads them\n"
+        ) in result.stderr
+        assert "credentials" not in result.stderr
 
-    def test_ec2_is_asked_where_credentials_allow(
-        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        moto.start()
-        host, port = moto.get_host_and_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", f"http://{host}:{port}")
+    def test_without_credentials_there_is_a_warning(self, run: Run, story: Path) -> None:
+        result = run("pool", str(story), "--describe-types", "-o", "jsonl")
+        assert json.loads(result.stdout)["limits"] is None
+        assert "warning: EC2: there are no AWS credentials" in result.stderr
+
+    def test_a_malformed_name_is_not_looked_up(self, run: Run, tmp_path: Path) -> None:
+        result = run("pool", str(self.renamed(tmp_path, "*\x1b[2J")), "--describe-types", "-o", "jsonl")
+        assert json.loads(result.stdout)["limits"] is None
+        assert "warning: the limits of *\\x1b[2J are unknown" in result.stderr
+        assert "credentials" not in result.stderr
+
+    @pytest.fixture
+    def aws(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ec2]:
+        """EC2 on loopback, with no instance type in the package's own table."""
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION"):
+            monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
-        monkeypatch.setattr("cnitrail.limits.limits_of", lambda _name: None)
-        try:
-            result = run("pool", str(self.renamed(tmp_path, "c5.xlarge")), "-o", "jsonl")
-        finally:
-            moto.stop()
-        assert json.loads(result.stdout)["limits"]["max_pods"] == 58
-        assert "beware" not in result.stderr
+        for module in ("cnitrail.limits", "cnitrail.workflows.instance_limits"):
+            monkeypatch.setattr(f"{module}.limits_of", lambda _name: None)
+        with ec2() as server:
+            yield server
 
-    def test_a_name_that_is_none_is_not_asked_for(self, run: Run, tmp_path: Path) -> None:
-        result = run("pool", str(self.renamed(tmp_path, "*\x1b[2J")), "-o", "jsonl")
+    def test_ec2_is_called_if_the_user_allows_it(self, run: Run, tmp_path: Path, aws: Ec2) -> None:
+        story = str(self.renamed(tmp_path, "c5.xlarge"))
+        result = run("pool", story, "--describe-types", "--endpoint-url", aws.url, "-o", "jsonl")
+        assert json.loads(result.stdout)["limits"]["max_pods"] == 58
+        assert "warning" not in result.stderr
+        assert aws.asked("eu-west-1") == ["DescribeInstanceTypes"]
+
+    def test_without_the_option_ec2_is_never_called(self, run: Run, tmp_path: Path, aws: Ec2) -> None:
+        story = str(self.renamed(tmp_path, "c5.xlarge"))
+        result = run("pool", story, "--endpoint-url", aws.url, "-o", "jsonl")
         assert json.loads(result.stdout)["limits"] is None
-        assert "beware: the limits of *\\x1b[2J are not known" in result.stderr
-        assert "credentials" not in result.stderr
+        assert aws.calls == []

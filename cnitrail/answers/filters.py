@@ -1,4 +1,4 @@
-"""Which entries an answer keeps. Filters select after the history is rebuilt."""
+"""Filters: which entries an answer keeps, after the history is rebuilt."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,7 +11,7 @@ from cnitrail.model import Actor, Held
 
 
 class Filter(Struct, frozen=True):
-    """What was asked for: of each field any of the values, of all fields together.
+    """What was asked for: any of the values of a field, and all of the fields together.
 
     ``since`` and ``until`` are aware times, both included. ``failed`` keeps only failed calls
     (True), only successful ones (False), or both (None).
@@ -33,27 +33,27 @@ class Filter(Struct, frozen=True):
     failed: bool | None = None
 
     def takes_value(self, field: str, *values: str | None) -> bool:
-        """Whether one of the values was asked for in a field that names things exactly.
+        """Return True if a field that names things exactly asks for one of the values, or for nothing.
 
-        A Region may be ``all``.
+        ``all`` asks for every Region.
         """
         asked: tuple[str, ...] = getattr(self, field)
         every = field == "region" and "all" in asked
         return not asked or every or any(value in asked for value in values)
 
     def takes_time(self, time: datetime) -> bool:
-        """Whether a time lies in the range."""
+        """Return True if a time is in the range."""
         late = self.since is not None and time < self.since
         return not late and (self.until is None or time <= self.until)
 
     def takes_addresses(self, held: Iterable[Held]) -> bool:
-        """Whether one of the addresses or prefixes meets one that was asked for."""
-        return not self.ip or any(meets(asked, each) for each in held for asked in self.ip)
+        """Return True if one of the addresses or prefixes overlaps one that was asked for."""
+        return not self.ip or any(meets(asked, address) for address in held for asked in self.ip)
 
     def takes_actor(self, actor: Actor) -> bool:
-        """Whether an actor, and its program, match: by substring or glob, in any case.
+        """Return True if a caller and its user agent match: substring or glob, case-insensitive.
 
-        A service account is also known by the names that Kubernetes has for it: ``namespace:name`` and
+        A service account also matches by its names in Kubernetes: ``namespace:name`` and
         ``system:serviceaccount:namespace:name``
         (https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/).
         """
@@ -77,13 +77,13 @@ class Filter(Struct, frozen=True):
         return _any_like(self.actor, names) and _any_like(self.agent, agents)
 
     def takes_event(self, name: str) -> bool:
-        """Whether an event name matches: whole, or by glob, in any case."""
+        """Return True if an event name matches: the whole name or a glob, case-insensitive."""
         lower = name.lower()
         return not self.event or any(fnmatchcase(lower, asked.lower()) for asked in self.event)
 
 
 def meets(asked: IPv4Network | IPv6Network, held: Held) -> bool:
-    """Whether an address lies in a range, or a prefix meets it."""
+    """Return True if an address is in a range, or a prefix overlaps it."""
     if asked.version != held.version:
         return False
     if isinstance(held, (IPv4Network, IPv6Network)):
@@ -92,7 +92,7 @@ def meets(asked: IPv4Network | IPv6Network, held: Held) -> bool:
 
 
 def _any_like(asked: tuple[str, ...], names: Iterable[str | None]) -> bool:
-    """Whether a name contains a text, or matches it as a whole where the text is a glob."""
+    """Return True if a name contains one of the texts, or matches one that is a glob."""
     if not asked:
         return True
     lower = [name.lower() for name in names if name]

@@ -1,4 +1,4 @@
-"""The interfaces, their attachments and their addresses, as they stood at a time."""
+"""State: the ENIs, their attachments and their addresses at a time."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from cnitrail.model import (
 
 
 def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry]:
-    """Every interface that was there at the end of a second, as far as a filter keeps it.
+    """Yield every interface that existed at the end of a second, if a filter keeps it.
 
-    An interface whose beginning is not known is there from the first sign of it on. Sorted by
-    instance, device index and ENI.
+    An interface that no event creates exists from the first sign of it. Sorted by instance, device index
+    and ENI.
     """
     held: dict[str, list[Lease]] = defaultdict(list)
     for lease in history.leases:
@@ -40,17 +40,17 @@ def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry
 
 
 def _after(bound: Bound, at: datetime) -> bool:
-    """Whether a start is still to come at the end of a second."""
+    """Return True if a start is later than a second."""
     return bound.time is not None and bound.time > at
 
 
 def _before(bound: Bound, at: datetime) -> bool:
-    """Whether an end is over by the end of a second."""
+    """Return True if an end is over by the end of a second."""
     return bound.time is not None and bound.time <= at
 
 
 def _holds(lease: Lease, at: datetime) -> bool:
-    reach = lease.reach()
+    reach = lease.possible_start()
     return (reach is None or reach <= at) and not _before(lease.end, at)
 
 
@@ -68,10 +68,10 @@ def _attachment(interface: Interface, at: datetime) -> Attachment | None:
 
 
 def _is_attached(interface: Interface, attachment: Attachment | None, at: datetime) -> bool | None:
-    """Whether it is on an instance; not known of an interface from before the evidence, unless seen."""
+    """Return True if it is attached; None if it is older than the evidence, and was not seen detached."""
     if attachment is not None:
         return True
-    detached = any(_before(each.end, at) for each in interface.attachments)
+    detached = any(_before(attachment.end, at) for attachment in interface.attachments)
     return False if detached or interface.created.time is not None else None
 
 
@@ -79,7 +79,7 @@ def _takes(wanted: Filter, entry: StateEntry) -> bool:
     return (
         wanted.takes_value("instance", entry.instance)
         and wanted.takes_value("cluster", *entry.clusters)
-        and wanted.takes_addresses(each.ip for each in entry.addresses)
+        and wanted.takes_addresses(address.ip for address in entry.addresses)
     )
 
 

@@ -1,4 +1,4 @@
-"""The timeline and the leases side by side, by instance and interface: what a picture is drawn from."""
+"""Swimlanes: the timeline and the leases by instance and interface, as charts draw them."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import attachment_entry, leases
 from cnitrail.answers.timeline import timeline
+from cnitrail.intervals import Interval, between
 from cnitrail.model import Attachment, History, LeaseEntry, LeaseSegment, Swimlane, TimelineEntry
 from cnitrail.timeclamp import FIRST, LAST
 
@@ -19,7 +20,7 @@ _Key = tuple[str | None, str | None]
 
 
 class _Draft(Struct):
-    """A lane that is being filled."""
+    """A swimlane that is being filled."""
 
     attachments: list[Attachment] = field(default_factory=list)
     stretches: list[LeaseSegment] = field(default_factory=list)
@@ -27,18 +28,18 @@ class _Draft(Struct):
 
 
 def lanes(history: History, wanted: Filter) -> Iterator[Swimlane]:
-    """The lanes of the calls and the leases that a filter keeps, by instance and interface.
+    """Yield the swimlanes of the calls and leases that a filter keeps, by instance and interface.
 
-    Who called what is asked of calls only: a lease is drawn whoever gave the address.
+    Filters by caller and event apply to calls only: a lease is drawn whoever assigned the address.
     """
     drafts: dict[_Key, _Draft] = defaultdict(_Draft)
     for entry in timeline(history, wanted):
         drafts[entry.instance, entry.eni].calls.append(entry)
     for lease in leases(history, replace(wanted, actor=(), agent=(), event=())):
-        for instance, start, end in _places(history.interfaces[lease.eni].attachments):
-            stretch = _stretch(lease, start, end)
-            if stretch is not None:
-                drafts[instance, lease.eni].stretches.append(stretch)
+        for instance, start, end in _instances(history.interfaces[lease.eni].attachments):
+            segment = _segment(lease, start, end)
+            if segment is not None:
+                drafts[instance, lease.eni].stretches.append(segment)
     for name in {eni for _, eni in drafts if eni is not None}:
         interface = history.interfaces.get(name)
         for attachment in interface.attachments if interface else ():
@@ -49,7 +50,7 @@ def lanes(history: History, wanted: Filter) -> Iterator[Swimlane]:
 
 
 def _order(key: _Key) -> tuple[bool, str, bool, str]:
-    """By instance and interface; what has no name comes last."""
+    """Sort by instance and interface, those without a name last."""
     instance, eni = key
     return instance is None, instance or "", eni is None, eni or ""
 
@@ -67,8 +68,8 @@ def _lane(history: History, instance: str | None, eni: str | None, draft: _Draft
     )
 
 
-def _places(attachments: tuple[Attachment, ...]) -> Iterator[tuple[str | None, datetime, datetime]]:
-    """Where an interface stood, from when to when, without a break; None is nowhere that is known."""
+def _instances(attachments: tuple[Attachment, ...]) -> Iterator[tuple[str | None, datetime, datetime]]:
+    """Yield the instance of an interface over all of time; None if it is on none, or if that is not known."""
     since = FIRST
     for attachment, following in zip_longest(attachments, attachments[1:]):
         start = attachment.start.time or since
@@ -80,10 +81,12 @@ def _places(attachments: tuple[Attachment, ...]) -> Iterator[tuple[str | None, d
     yield None, since, LAST
 
 
-def _stretch(lease: LeaseEntry, start: datetime, end: datetime) -> LeaseSegment | None:
-    """What of a lease falls between two times; None where nothing does."""
-    first, last = max(lease.start or FIRST, start), min(lease.end or LAST, end)
-    momentary = lease.start is not None and lease.start == lease.end and first == last < end
-    if first >= last and not momentary:
+def _segment(lease: LeaseEntry, start: datetime, end: datetime) -> LeaseSegment | None:
+    """Return the part of a lease between two times; None if there is none."""
+    held, there = between(lease.start, lease.end), Interval(start, end)
+    both = held if held.start == held.end and there.includes(held.start) else held.intersection(there)
+    if both is None:
         return None
-    return LeaseSegment(lease, first if first > FIRST else None, last if last < LAST else None)
+    return LeaseSegment(
+        lease, both.start if both.start > FIRST else None, both.end if both.end < LAST else None
+    )

@@ -1,4 +1,4 @@
-"""Who added, moved or removed which addresses, when."""
+"""Timeline: who assigned, moved or released which addresses, and when."""
 
 import re
 from collections import defaultdict
@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.model import (
+    OWN_INTERFACE_EFFECTS,
     Attachment,
     Basis,
     Effect,
@@ -26,23 +27,19 @@ from cnitrail.model import (
 )
 from cnitrail.model.callers import may_mark
 
-_OWN_INTERFACE = (Effect.ASSIGN, Effect.UNASSIGN, Effect.CREATE)
-"""What a node does to its own interfaces only; it also deletes those that others left behind."""
-
-
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]{8,17}")
 
-_NAMED = {Effect.LAUNCH: "launch", Effect.ATTACH: "attach"}
-"""How the instance is known that a call itself names."""
+_CALL_BASIS = {Effect.LAUNCH: "launch", Effect.ATTACH: "attach"}
+"""How an instance is known that the call itself names."""
 
 
 def timeline(history: History, wanted: Filter) -> Iterator[TimelineEntry]:
-    """The entries that a filter keeps: by time, within a second cause before effect, by event id."""
+    """Yield the entries that a filter keeps: by time, within a second cause before effect, by event ID."""
     return (entry for _, entry in calls(history, wanted))
 
 
 def calls(history: History, wanted: Filter) -> Iterator[tuple[Event, TimelineEntry]]:
-    """The entries that a filter keeps in the same order, each with its event."""
+    """Yield the same entries in the same order, each with its event."""
     ended = _leases_by_ending_event(history)
     for event in history.events:
         if not wanted.takes_time(event.time) or not wanted.takes_event(event.name):
@@ -57,7 +54,7 @@ def calls(history: History, wanted: Filter) -> Iterator[tuple[Event, TimelineEnt
 
 
 def takes_place(wanted: Filter, entry: TimelineEntry) -> bool:
-    """Whether an entry is about the places and addresses that were asked for."""
+    """Return True if an entry is about the resources and addresses that were asked for."""
     losers = entry.moved
     return (
         wanted.takes_value("instance", entry.instance, *(loser.from_instance for loser in losers))
@@ -72,7 +69,10 @@ def takes_place(wanted: Filter, entry: TimelineEntry) -> bool:
 
 
 def _clusters(entry: TimelineEntry) -> Iterator[str | None]:
-    """The clusters that a call concerns; its caller's counts if nothing stronger than a name says so."""
+    """Yield the clusters that a call concerns.
+
+    The caller's counts as well, unless tags name a cluster and only its role name names another.
+    """
     yield from entry.clusters
     for loser in entry.moved:
         yield from loser.from_clusters
@@ -91,16 +91,16 @@ def _addresses(entry: TimelineEntry) -> Iterator[Held]:
 
 
 def _leases_by_ending_event(history: History) -> dict[str, list[Lease]]:
-    """What a call ended beside what it names: a release names all that it ends."""
+    """Return the leases that each call ended without naming them: a release names what it ends."""
     ended: dict[str, list[Lease]] = defaultdict(list)
     for lease in history.leases:
-        if lease.end.event is not None and not lease.released:
+        if lease.end.event is not None and not lease.certainty.released:
             ended[lease.end.event.key].append(lease)
     return ended
 
 
 def _entries(history: History, event: Event, ended: list[Lease]) -> Iterator[TimelineEntry]:
-    """One entry for each interface that the event touches, or would touch if it counted."""
+    """Yield an entry for every interface that the event touches, or would touch if it were used."""
     if event.key in history.set_aside:
         for subject in event.subjects:
             yield _set_aside(history, event, subject)
@@ -109,18 +109,18 @@ def _entries(history: History, event: Event, ended: list[Lease]) -> Iterator[Tim
         for subject in event.subjects:
             enis = sorted({lease.eni for lease in ended if _was_on(history, lease.eni, event, subject)})
             touched = [replace(subject, eni=eni) for eni in enis] or [subject]
-            for each in touched:
-                yield _entry(history, event, each, ended)
+            for interface in touched:
+                yield _entry(history, event, interface, ended)
         return
     for subject in event.subjects:
         yield _entry(history, event, subject, ended)
 
 
 def _was_on(history: History, eni: str, event: Event, subject: Subject) -> bool:
-    """Whether an interface was on the instance that the event ends."""
+    """Return True if an interface was on the instance that the event ends."""
     return any(
-        each.instance == subject.instance and each.end.event is event
-        for each in history.interfaces[eni].attachments
+        attachment.instance == subject.instance and attachment.end.event is event
+        for attachment in history.interfaces[eni].attachments
     )
 
 
@@ -136,7 +136,7 @@ def _entry(history: History, event: Event, subject: Subject, ended: list[Lease])
     if event.effect in (Effect.DELETE, Effect.TERMINATE):
         removed = tuple(sorted((lease.held for lease in ended if lease.eni == eni), key=order_of))
     return replace(
-        _said(history, event, subject),
+        _as_recorded(history, event, subject),
         eni=eni,
         eni_kind=interface.kind if interface else None,
         attachment=subject.attachment or (attachment.attachment if attachment else None),
@@ -157,8 +157,8 @@ def _entry(history: History, event: Event, subject: Subject, ended: list[Lease])
     )
 
 
-def _said(history: History, event: Event, subject: Subject) -> TimelineEntry:
-    """What a record itself says, without the history; it added and removed nothing."""
+def _as_recorded(history: History, event: Event, subject: Subject) -> TimelineEntry:
+    """Return an entry with what the record itself says; added and removed are left empty."""
     return TimelineEntry(
         time=event.time,
         event_id=event.event_id,
@@ -198,10 +198,10 @@ def _said(history: History, event: Event, subject: Subject) -> TimelineEntry:
 
 
 def _set_aside(history: History, event: Event, subject: Subject) -> TimelineEntry:
-    """A call that moves nothing: what it names is only what its record says."""
+    """Return the entry of a call that is not used: what its record names is only claimed."""
     named = (*(holding.held for holding in subject.added), *subject.removed)
     return replace(
-        _said(history, event, subject),
+        _as_recorded(history, event, subject),
         claimed_instance=subject.instance,
         requested_addresses=tuple(dict.fromkeys((*subject.requested_addresses, *map(str, named)))),
         set_aside=history.set_aside[event.key],
@@ -211,9 +211,9 @@ def _set_aside(history: History, event: Event, subject: Subject) -> TimelineEntr
 def _claimed(
     subject: Subject, interface: Interface | None, time: datetime, instance: str | None
 ) -> str | None:
-    """The instance that somebody wrote on an interface, if it is not known to be on that one."""
+    """Return the instance that a caller wrote on an interface which is not known to be on it; else None."""
     marks = [(*subject.mark, time)] if subject.mark is not None else []
-    marks += [each for each in interface.claimed if each[2] <= time] if interface is not None else []
+    marks += [claim for claim in interface.claimed if claim[2] <= time] if interface is not None else []
     named = [name for name, _, _ in marks if name != instance]
     return named[-1] if named else None
 
@@ -223,7 +223,7 @@ def _first(one: int | None, other: int | None) -> int | None:
 
 
 def _eni_of(history: History, subject: Subject) -> str | None:
-    """The interface behind an attachment or an association, where the evidence connects them."""
+    """Return the interface of an attachment or association; None if the evidence does not connect them."""
     if subject.attachment is not None:
         return history.attachments.get(subject.attachment)
     if subject.association is not None:
@@ -249,10 +249,10 @@ def _instance(
     interface: Interface | None,
     attachment: Attachment | None,
 ) -> tuple[str | None, str | None]:
-    """The instance that the interface was on at that moment, and how that is known."""
+    """Return the instance that the interface was on at that moment, and how that is known."""
     if subject.instance is not None:
         known = attachment is not None and attachment.instance == subject.instance
-        return subject.instance, attachment.how if attachment and known else _NAMED.get(event.effect)
+        return subject.instance, attachment.how if attachment and known else _CALL_BASIS.get(event.effect)
     if attachment is not None and attachment.instance is not None:
         return attachment.instance, attachment.how
     if subject.association is not None:
@@ -264,13 +264,17 @@ def _instance(
     if made_for[0] is not None:
         return made_for
     caller = history.actors[event.key].instance
-    if caller is not None and event.effect in _OWN_INTERFACE and _is_its_own(subject, interface, caller):
+    if (
+        caller is not None
+        and event.effect in OWN_INTERFACE_EFFECTS
+        and _is_its_own(subject, interface, caller)
+    ):
         return caller, "session"
     return None, None
 
 
 def _made_for(history: History, event: Event, subject: Subject) -> tuple[str | None, str | None]:
-    """The instance for which the VPC CNI tried to make an interface."""
+    """Return the instance for which the VPC CNI tried to create an interface, and how that is known."""
     mark = subject.mark
     if mark is None or event.effect is not Effect.CREATE:
         return None, None
@@ -278,22 +282,22 @@ def _made_for(history: History, event: Event, subject: Subject) -> tuple[str | N
 
 
 def _never_elsewhere(interface: Interface | None, instance: str) -> bool:
-    """Whether no event shows an interface on another instance."""
+    """Return True if no event shows an interface on another instance."""
     attachments = interface.attachments if interface else ()
-    return all(each.instance in (None, instance) for each in attachments)
+    return all(attachment.instance in (None, instance) for attachment in attachments)
 
 
 def _is_its_own(subject: Subject, interface: Interface | None, caller: str) -> bool:
-    """Whether a node that calls with its own role may mean an interface of its own.
+    """Return True if a node that calls with its own role may mean an interface of its own.
 
-    An operator on one node calls for all of them, and says so in the description.
+    An operator that runs on one node calls for all nodes, and names them in the description.
     """
     others = set(_INSTANCE_ID.findall(subject.description or "")) - {caller}
     return not others and _never_elsewhere(interface, caller)
 
 
 def _moved(history: History, subject: Subject, ended: list[Lease], time: datetime) -> tuple[Moved, ...]:
-    """The addresses that a call took from another interface, if the history shows which."""
+    """Return the addresses that a call took from another interface, if the history shows which."""
     if not subject.reassign:
         return ()
     return tuple(
@@ -304,9 +308,16 @@ def _moved(history: History, subject: Subject, ended: list[Lease], time: datetim
 
 
 def _loss(history: History, lease: Lease, time: datetime) -> Moved:
-    """An address that an interface lost, with where that interface was."""
+    """Return an address that an interface lost, with the instance, VPC and clusters of that interface."""
     loser = history.interfaces[lease.eni]
     attachment = history.attachment_of(lease.eni, time)
     instance = attachment.instance if attachment is not None else None
     clusters = history.cluster_of(lease.eni, instance, time).names
-    return Moved(lease.held, lease.eni, instance, loser.vpc, loser.subnet, clusters)
+    return Moved(
+        ip=lease.held,
+        from_eni=lease.eni,
+        from_instance=instance,
+        from_vpc=loser.vpc,
+        from_subnet=loser.subnet,
+        from_clusters=clusters,
+    )

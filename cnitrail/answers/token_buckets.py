@@ -1,9 +1,9 @@
 """EC2's token buckets: how many calls an account may make in a Region before it is throttled.
 
-Each API has a bucket of its own in each account and Region; a call takes a token, and tokens come
-back at a steady rate. The sizes are AWS's defaults, an account may have been given others:
+Every API has a bucket of its own per account and Region. A call takes a token, and the bucket is refilled
+at a steady rate. The sizes are AWS's defaults, which AWS may have raised for an account:
 https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html. The second bucket of
-RunInstances and TerminateInstances, for instances instead of calls, is not kept here.
+RunInstances and TerminateInstances, which counts instances instead of calls, is not modeled.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 
 class TokenBucket(Struct, frozen=True):
-    """How many tokens fit, and how many come back in a second."""
+    """The size of a bucket, and the tokens that are refilled per second."""
 
     capacity: int
     refill: int
@@ -34,12 +34,12 @@ _OWN = {
 
 
 def bucket_of(api: str) -> TokenBucket:
-    """The bucket of a call that changes something, by its name."""
+    """Return the bucket of a mutating API."""
     return _OWN.get(api, _MUTATING)
 
 
 class Level:
-    """How full a bucket is, call by call, in the order of time. It is full when it is first used."""
+    """The tokens in a bucket, call by call in time order. It is full at the first call."""
 
     def __init__(self, bucket: TokenBucket) -> None:
         self._bucket = bucket
@@ -47,7 +47,7 @@ class Level:
         self._time: datetime | None = None
 
     def take(self, time: datetime, tokens: int = 1) -> float:
-        """Take tokens, as far as there are any; how many are left. 0 tokens only looks."""
+        """Take tokens, or those that are there; return how many are left. With 0 tokens it only looks."""
         if self._time is not None:
             passed = (time - self._time).total_seconds()
             self._tokens = min(float(self._bucket.capacity), self._tokens + passed * self._bucket.refill)

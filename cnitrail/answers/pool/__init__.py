@@ -1,9 +1,9 @@
-"""The address pools of nodes: their size over time, the settings that explain it, what others would do.
+"""The IP pools of nodes: size over time, the VPC CNI settings that explain it, and what others would do.
 
-``nodes`` and ``size`` tell what a node held; ``log`` what the CNI did, in ``batches``. ``settings``
-concludes from these: the ``constraints`` that the CNI's ``arithmetic`` puts on what ``fits``.
-``whatif`` runs the same arithmetic forward, in a ``simulation``; ``compare`` puts beside all that what
-ipamd itself says.
+``nodes`` and ``size`` have what a node held, ``log`` what the CNI did, in ``batches``. ``settings`` draws
+conclusions from both: ``constraints`` has the CNI's ``arithmetic`` read backwards, and ``candidates`` the
+settings that fit. ``whatif`` runs the same arithmetic forward, in a ``simulation``. ``compare`` compares
+all of this with what ipamd reports.
 """
 
 from collections import Counter, defaultdict
@@ -15,7 +15,7 @@ from msgspec import Struct
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import meets_time
 from cnitrail.answers.pool.arithmetic import Settings
-from cnitrail.answers.pool.batches import CniLog, Kind, meaning_of
+from cnitrail.answers.pool.batches import BatchKind, CniLog, meaning_of
 from cnitrail.answers.pool.compare import against
 from cnitrail.answers.pool.generations import LATEST, Generation, generations_of
 from cnitrail.answers.pool.log import by_the_cni, read_batches
@@ -23,7 +23,7 @@ from cnitrail.answers.pool.nodes import Node, nodes
 from cnitrail.answers.pool.pods import PodCounts
 from cnitrail.answers.pool.settings import Explanation, SettingsQuestion, explain
 from cnitrail.answers.pool.size import sizes, together, within
-from cnitrail.answers.pool.whatif import Demand, Outcome, Trial, attempt, told
+from cnitrail.answers.pool.whatif import Demand, Outcome, Trial, attempt, summarize
 from cnitrail.model import Coverage, History, Limits
 from cnitrail.model.ipamd import IpamdPool
 from cnitrail.model.pool import (
@@ -37,15 +37,16 @@ from cnitrail.model.pool import (
     Unsettled,
     WhatIf,
 )
+from cnitrail.model.reason import Reason, ReasonCode
 
 __all__ = ["Node", "PoolOptions", "Settings", "nodes", "pool"]
 
 
-class PoolOptions(Struct, frozen=True):
-    """What is asked beside the sizes: limits of instance types, settings to try, and what else is known.
+class PoolOptions(Struct, frozen=True, kw_only=True):
+    """Limits of instance types, settings to try, and what is known from elsewhere.
 
-    ``pods`` are counts (aware, UTC, in order); ``metrics`` and ``ipamd`` what ipamd says, with where that
-    was read.
+    ``pods`` are pod counts (aware, UTC, in order); ``metrics`` and ``ipamd`` are what ipamd reports, with
+    the file or URL that it was read from.
     """
 
     limits_of: Callable[[str], Limits | None]
@@ -55,37 +56,37 @@ class PoolOptions(Struct, frozen=True):
     ipamd: tuple[str, IpamdPool] | None = None
 
 
-def pool(history: History, coverage: Coverage, wanted: Filter, wish: PoolOptions) -> list[PoolEntry]:
-    """An entry for each node that a filter keeps; several of one account and Region have one together.
+def pool(history: History, coverage: Coverage, wanted: Filter, options: PoolOptions) -> list[PoolEntry]:
+    """Return an entry for each node that a filter keeps; several of one account and Region also share one.
 
-    That one comes before its nodes, which are in the order of their first sign.
+    The shared entry comes before its nodes, which are in the order of their first events.
     """
     groups: dict[tuple[str | None, str | None], list[_Pool]] = defaultdict(list)
     for node in nodes(history, wanted):
         if meets_time(node.since, node.until, wanted):
-            known = _Pool(node, history, coverage, wanted, wish)
-            groups[node.instance.account, node.instance.region].append(known)
+            member = _Pool(node, history, coverage, wanted, options)
+            groups[node.instance.account, node.instance.region].append(member)
     entries = []
     for members in groups.values():
-        of_nodes = [each.entry() for each in members]
+        of_nodes = [member.entry() for member in members]
         if len(members) > 1:
-            entries.append(_group(members, of_nodes, wanted, wish))
+            entries.append(_group(members, of_nodes, wanted, options))
         entries += of_nodes
     return entries
 
 
 class _Pool:
-    """One node's pool, and all that is asked about it."""
+    """One node's pool, and everything that is concluded about it."""
 
     def __init__(
-        self, node: Node, history: History, coverage: Coverage, wanted: Filter, wish: PoolOptions
+        self, node: Node, history: History, coverage: Coverage, wanted: Filter, options: PoolOptions
     ) -> None:
         self.node = node
         self._history = history
         self._wanted = wanted
-        self._wish = wish
+        self._options = options
         instance = node.instance
-        self._limits = wish.limits_of(instance.instance_type or "")
+        self._limits = options.limits_of(instance.instance_type or "")
         self.sizes = sizes(node, wanted)
         reached = [reach.last for reach in coverage.of(instance.account, instance.region)]
         self._last = max([*reached, *(call.event.time for call in node.calls)], default=node.since)
@@ -100,8 +101,8 @@ class _Pool:
         return min(self.node.until or self._last, self._last)
 
     def entry(self) -> PoolEntry:
-        """The node's entry."""
-        node, wanted, wish = self.node, self._wanted, self._wish
+        """Return the node's entry."""
+        node, wanted, options = self.node, self._wanted, self._options
         instance, interfaces = node.instance, [stay.interface for stay in node.stays]
         explanation = self._explanation
         return PoolEntry(
@@ -110,38 +111,38 @@ class _Pool:
             instance_type=instance.instance_type,
             account=instance.account,
             region=instance.region,
-            vpc=instance.vpc or next((each.vpc for each in interfaces if each.vpc), None),
-            subnets=_each(interface.subnet for interface in interfaces),
+            vpc=instance.vpc or next((interface.vpc for interface in interfaces if interface.vpc), None),
+            subnets=_distinct(interface.subnet for interface in interfaces),
             cluster=node.cluster,
             since=node.since,
             until=node.until,
             known_until=self._until,
             complete=node.complete,
-            limits=_told_limits(self._limits),
+            limits=_shown_limits(self._limits),
             size=within(self.sizes, wanted),
             calls=self.calls,
             batches=tuple(self._batches()),
             settings=tuple(
-                each for each in explanation.periods if meets_time(each.since, each.until, wanted)
+                period for period in explanation.periods if meets_time(period.since, period.until, wanted)
             ),
             unsettled=tuple(
-                each for each in explanation.unsettled if meets_time(each.since, each.until, wanted)
+                period for period in explanation.unsettled if meets_time(period.since, period.until, wanted)
             ),
-            pods=tuple(each for each in explanation.pods if wanted.takes_time(each.time)),
-            what_if=tuple(told(settings, [outcome]) for settings, outcome in self.outcomes),
-            metrics=self._against(wish.metrics),
-            ipamd=self._against(wish.ipamd) if self._is_its_own(wish.ipamd) else None,
+            pods=tuple(needed for needed in explanation.pods if wanted.takes_time(needed.time)),
+            what_if=tuple(summarize(settings, [outcome]) for settings, outcome in self.outcomes),
+            metrics=self._against(options.metrics),
+            ipamd=self._against(options.ipamd) if self._is_its_own(options.ipamd) else None,
         )
 
     def _read(self, coverage: Coverage) -> CniLog | None:
-        """What the CNI did; None where the limits are not known, which all conclusions need."""
+        """Return what the CNI did; None if the limits are unknown, which all conclusions need."""
         if self._limits is None:
             return None
         return read_batches(self.node, self.own, self._history.actors, self._limits, coverage)
 
     def _batches(self) -> Iterator[PoolBatch]:
         for batch in self._log.batches if self._log else ():
-            event, grows = batch.event, batch.kind is Kind.GROW
+            event, grows = batch.event, batch.kind is BatchKind.GROW
             if self._limits is not None and self._wanted.takes_time(event.time):
                 yield PoolBatch(
                     by=EventRef(event.time, event.name, event.event_id),
@@ -157,7 +158,11 @@ class _Pool:
         node = self.node
         if self._log is None or self._limits is None:
             name = node.instance.instance_type
-            reason = f"the limits of {name} are not known" if name else "its instance type is not known"
+            reason = (
+                Reason(ReasonCode.LIMITS_UNKNOWN, f"the limits of {name} are unknown")
+                if name
+                else Reason(ReasonCode.TYPE_UNKNOWN, "the node's instance type is not known")
+            )
             return Explanation((), (Unsettled(node.since, None, reason),), (), ())
         return explain(
             SettingsQuestion(
@@ -167,12 +172,12 @@ class _Pool:
                 until=self._until,
                 alive=node.until is None,
                 actors=self._history.actors,
-                pods=PodCounts(self._wish.pods),
+                pods=PodCounts(self._options.pods),
             )
         )
 
     def _outcomes(self) -> list[tuple[Settings, Outcome]]:
-        """What came of each of the settings to try."""
+        """Return the result of each of the settings to try."""
         own = [call.event.time for call in self.node.calls if call.event.key in self.own]
         since = min(own, default=self.node.since)
         if self._limits is None or since >= self._until:
@@ -185,38 +190,39 @@ class _Pool:
             since=since,
             until=self._until,
             custom_networking=self._log is not None and self._log.custom_networking,
-            observed={each.event: each.calls for each in self.calls},
+            observed={count.event: count.calls for count in self.calls},
             sizes=self.sizes,
         )
-        return [(settings, attempt(trial, settings)) for settings in self._wish.what_if]
+        return [(settings, attempt(trial, settings)) for settings in self._options.what_if]
 
     def _demand(self, since: datetime) -> Demand:
-        pods = self._wish.pods
+        pods = self._options.pods
         if pods:
             return Demand(pods, "file", lower_bound=pods[0][0] > since)
-        return Demand([(each.time, each.least) for each in self._explanation.demand], "history", True)
+        least = [(needed.time, needed.least) for needed in self._explanation.demand]
+        return Demand(least, "history", lower_bound=True)
 
     def _generation(self) -> Generation:
-        """The latest that the CNI's last call can be of."""
+        """Return the latest generation of the CNI that its last call can be of."""
         own = [call.event for call in self.node.calls if call.event.key in self.own]
         return generations_of(self._history.actors[own[-1].key])[-1] if own else LATEST
 
-    def _is_its_own(self, said: tuple[str, IpamdPool] | None) -> bool:
+    def _is_its_own(self, reported: tuple[str, IpamdPool] | None) -> bool:
         enis = {stay.interface.eni for stay in self.node.stays}
-        return said is not None and not enis.isdisjoint(said[1].interfaces)
+        return reported is not None and not enis.isdisjoint(reported[1].interfaces)
 
-    def _against(self, said: tuple[str, IpamdPool] | None) -> AgainstIpamd | None:
-        if said is None:
+    def _against(self, reported: tuple[str, IpamdPool] | None) -> AgainstIpamd | None:
+        if reported is None:
             return None
         last = self.sizes[-1] if self.sizes else None
-        return against(*said, self.node, last, self._limits, self._until)
+        return against(*reported, self.node, last, self._limits, self._until)
 
 
 def _group(
-    members: Sequence[_Pool], entries: Sequence[PoolEntry], wanted: Filter, wish: PoolOptions
+    members: Sequence[_Pool], entries: Sequence[PoolEntry], wanted: Filter, options: PoolOptions
 ) -> PoolEntry:
-    """Several nodes of one account and Region together."""
-    own = frozenset(key for each in members for key in each.own)
+    """Return the shared entry of several nodes of one account and Region."""
+    own = frozenset(key for member in members for key in member.own)
     clusters = {entry.cluster for entry in entries}
     vpcs = {entry.vpc for entry in entries}
     ends = [entry.until for entry in entries]
@@ -227,39 +233,39 @@ def _group(
         account=entries[0].account,
         region=entries[0].region,
         vpc=vpcs.pop() if len(vpcs) == 1 else None,
-        subnets=_each(subnet for entry in entries for subnet in entry.subnets),
+        subnets=_distinct(subnet for entry in entries for subnet in entry.subnets),
         cluster=clusters.pop() if len(clusters) == 1 else None,
         since=min(entry.since for entry in entries),
         until=None if None in ends else max(end for end in ends if end is not None),
         known_until=max(entry.known_until for entry in entries),
         complete=all(entry.complete for entry in entries),
         limits=None,
-        size=within(together([each.sizes for each in members]), wanted),
-        calls=_calls([each.node for each in members], own),
+        size=within(together([member.sizes for member in members]), wanted),
+        calls=_calls([member.node for member in members], own),
         batches=(),
         settings=(),
         unsettled=(),
         pods=(),
-        what_if=tuple(_what_if(members, wish)),
+        what_if=tuple(_what_if(members, options)),
         metrics=None,
         ipamd=None,
     )
 
 
-def _what_if(members: Sequence[_Pool], wish: PoolOptions) -> Iterator[WhatIf]:
-    """What came of each of the settings on the nodes whose limits are known; nothing where none are."""
-    for settings in wish.what_if:
-        outcomes = [outcome for each in members for tried, outcome in each.outcomes if tried is settings]
+def _what_if(members: Sequence[_Pool], options: PoolOptions) -> Iterator[WhatIf]:
+    """Yield the result of each of the settings on the nodes whose limits are known, if there are any."""
+    for settings in options.what_if:
+        outcomes = [outcome for member in members for tried, outcome in member.outcomes if tried is settings]
         if outcomes:
-            yield told(settings, outcomes)
+            yield summarize(settings, outcomes)
 
 
-def _each(names: Iterable[str | None]) -> tuple[str, ...]:
-    """Each name once, in order."""
+def _distinct(names: Iterable[str | None]) -> tuple[str, ...]:
+    """Return the distinct names, in order."""
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
-def _told_limits(limits: Limits | None) -> PoolLimits | None:
+def _shown_limits(limits: Limits | None) -> PoolLimits | None:
     if limits is None:
         return None
     return PoolLimits(
@@ -273,7 +279,7 @@ def _told_limits(limits: Limits | None) -> PoolLimits | None:
 
 
 def _calls(nodes: Iterable[Node], own: frozenset[str]) -> tuple[CallCount, ...]:
-    """How often each API was called about nodes, by name; a call about several of them is one."""
+    """Return how often each API was called about nodes; a call about several of them counts once."""
     events = {call.event.key: call.event for node in nodes for call in node.calls}.values()
     by_name = defaultdict(list)
     for event in events:

@@ -1,6 +1,6 @@
-"""The VPC CNI's arithmetic of its warm pool: how many addresses it has to have, and how many it asks for.
+"""The VPC CNI's warm-pool arithmetic: how many addresses it needs, and how many it requests.
 
-As in amazon-vpc-cni-k8s, pkg/ipamd/ipamd.go; the functions named are the CNI's.
+As in amazon-vpc-cni-k8s, pkg/ipamd/ipamd.go; functions named in brackets are the CNI's.
 """
 
 from math import ceil
@@ -10,8 +10,8 @@ from msgspec import Struct
 from cnitrail.model import PREFIX_SIZE, Limits
 
 
-class Settings(Struct, frozen=True):
-    """The settings of aws-node that decide about its pool; the defaults are those of its manifest."""
+class Settings(Struct, frozen=True, kw_only=True):
+    """The settings of aws-node that size its pool; the defaults are those of its manifest."""
 
     warm_eni_target: int = 1
     warm_ip_target: int = 0
@@ -22,14 +22,14 @@ class Settings(Struct, frozen=True):
 
     @property
     def targeted(self) -> bool:
-        """Whether addresses are counted; they then count for more than interfaces and prefixes."""
+        """True if address targets are set; they take precedence over ENI and prefix targets."""
         return self.warm_ip_target != 0 or self.minimum_ip_target != 0
 
 
 class Stock(Struct, frozen=True):
-    """What ipamd counts: addresses for pods, those that pods have, prefixes, prefixes without a pod.
+    """What ipamd counts: addresses for pods, those that pods use, prefixes, prefixes without a pod.
 
-    An address that a pod gave back a moment ago counts as available, though no pod gets it yet.
+    An address in cooldown counts as available, though no pod gets it yet.
     """
 
     total: int
@@ -39,19 +39,19 @@ class Stock(Struct, frozen=True):
 
     @property
     def available(self) -> int:
-        """Addresses that no pod has."""
+        """Addresses that no pod uses."""
         return self.total - self.assigned
 
 
 def short_of(settings: Settings, stock: Stock) -> int:
-    """Addresses that are missing to WARM_IP_TARGET and MINIMUM_IP_TARGET (datastoreTargetState)."""
+    """Return how many addresses are missing to reach both IP targets (datastoreTargetState)."""
     return max(settings.warm_ip_target - stock.available, settings.minimum_ip_target - stock.total, 0)
 
 
 def over(settings: Settings, stock: Stock) -> int:
-    """Addresses, or prefixes where they are delegated, that are given back.
+    """Return how many addresses (prefixes, if they are delegated) are released (isDatastorePoolTooHigh).
 
-    Without targets addresses never are (isDatastorePoolTooHigh).
+    Without IP targets single addresses never are.
     """
     if not settings.targeted:
         return max(stock.free_prefixes - settings.warm_prefix_target, 0) if settings.prefix_delegation else 0
@@ -64,7 +64,7 @@ def over(settings: Settings, stock: Stock) -> int:
 
 
 def is_low(settings: Settings, limits: Limits, stock: Stock) -> bool:
-    """Whether the pool has to grow (isDatastorePoolTooLow), whatever the node's pods may be."""
+    """Return True if the pool has to grow (isDatastorePoolTooLow), max-pods aside."""
     if settings.targeted:
         return short_of(settings, stock) > 0
     unit, warm = limits.secondary_per_eni, settings.warm_eni_target
@@ -74,7 +74,7 @@ def is_low(settings: Settings, limits: Limits, stock: Stock) -> bool:
 
 
 def wanted(settings: Settings, limits: Limits, stock: Stock) -> int:
-    """Addresses, or prefixes, that one interface with room for all would be asked for."""
+    """Return how many addresses or prefixes are requested for an ENI with enough free slots."""
     if settings.prefix_delegation:
         if settings.targeted:
             return max(ceil(short_of(settings, stock) / PREFIX_SIZE), 1)

@@ -1,14 +1,17 @@
-"""What the CNI did to a node's pool: batch by batch, with the pool as it was before and after each."""
+"""Batches: what the VPC CNI did to a node's pool call by call, with the pool before and after each."""
 
 from datetime import datetime
 from enum import Enum
 
 from msgspec import Struct
 
+from cnitrail.intervals import between
 from cnitrail.model import PREFIX_SIZE, Effect, Event, Limits
+from cnitrail.model.reason import Reason
+from cnitrail.text import counted
 
 
-class Kind(Enum):
+class BatchKind(Enum):
     """What a batch does to the pool."""
 
     GROW = "grow"
@@ -17,16 +20,16 @@ class Kind(Enum):
 
 
 class Holdings(Struct, frozen=True):
-    """What the interfaces of a node hold for pods."""
+    """What the ENIs of a node hold for pods."""
 
     secondary: int = 0
     prefixes: int = 0
     enis: int = 0
     room: int = 0
-    """Places that are left on the interfaces that there are."""
+    """Free slots on the attached ENIs."""
 
     def total(self, *, prefix_mode: bool) -> int:
-        """What ipamd counts in a mode: what is left of the other one does not (GetIPStats)."""
+        """Return what ipamd counts in a mode; leftovers of the other mode do not count (GetIPStats)."""
         return PREFIX_SIZE * self.prefixes if prefix_mode else self.secondary
 
     @property
@@ -36,20 +39,20 @@ class Holdings(Struct, frozen=True):
 
     @property
     def mixed(self) -> bool:
-        """Whether there are addresses of both modes."""
+        """True if there are addresses of both modes."""
         return self.secondary > 0 and self.prefixes > 0
 
 
-class Batch(Struct, frozen=True):
-    """One batch: ``count`` addresses, or ``prefixes``, on one interface.
+class Batch(Struct, frozen=True, kw_only=True):
+    """One batch: ``count`` addresses, or ``prefixes``, on one ENI.
 
-    ``room`` is how many places that interface had left; ``fresh`` says that it had just been made.
+    ``room`` is the number of free slots on that ENI before; ``fresh`` is True if it had just been created.
     ``before`` and ``after`` are what the node held.
     """
 
     event: Event
     eni: str
-    kind: Kind
+    kind: BatchKind
     count: int
     prefixes: bool
     room: int
@@ -59,31 +62,31 @@ class Batch(Struct, frozen=True):
 
     @property
     def pool(self) -> int:
-        """The addresses for pods with it; an interface that is made with them counts already."""
+        """Addresses for pods after the batch; those of an ENI that is created with them count at once."""
         if self.event.effect is not Effect.CREATE:
             return self.after.pool
         return self.before.pool + self.count * (PREFIX_SIZE if self.prefixes else 1)
 
 
 class AwsNodeRun(Struct, frozen=True):
-    """A time in which aws-node ran without starting anew, as far as the evidence tells.
+    """A time in which aws-node ran without a restart, as far as the evidence shows.
 
-    ``because`` says how that is known; ``until`` is None where nothing ends it. ``anew``: it begins with
-    a start, at which ipamd reads what there is.
+    ``because`` says how that is known; ``until`` is None if nothing ends it. ``from_start`` is True if it
+    begins with a start, at which ipamd reads what the node holds.
     """
 
     since: datetime
     until: datetime | None
     because: str
-    anew: bool
+    from_start: bool
 
     def takes(self, time: datetime) -> bool:
-        """Whether a time lies in it."""
-        return self.since <= time and (self.until is None or time < self.until)
+        """Return True if a time is in it."""
+        return between(self.since, self.until).includes(time)
 
 
-class Change(Struct, frozen=True):
-    """The holdings from a call on that changed them, or that the CNI meant to and was ``refused``."""
+class HoldingsChange(Struct, frozen=True):
+    """The holdings after a call; ``refused`` if EC2 rejected a call of the CNI."""
 
     time: datetime
     holdings: Holdings
@@ -91,21 +94,22 @@ class Change(Struct, frozen=True):
 
 
 class Doubt(Struct, frozen=True):
-    """From then on nothing is concluded: until aws-node starts again, or for good where ``lasting``."""
+    """A time from which settings are unknown: until aws-node starts again, or for good if ``lasting``."""
 
     since: datetime
-    because: str
+    because: Reason
     lasting: bool
 
 
-class CniLog(Struct, frozen=True):
-    """What the CNI did on a node, in time; ``own`` are all of its calls, and ``changes`` those of all.
+class CniLog(Struct, frozen=True, kw_only=True):
+    """What the VPC CNI did on a node, in time order.
 
-    ``custom_networking``: it gives the first interface no addresses for pods, but others.
+    ``own`` are all of its calls; ``changes`` are by any caller. ``custom_networking`` is True if the CNI
+    fills other ENIs and never the primary one.
     """
 
     batches: tuple[Batch, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[HoldingsChange, ...]
     runs: tuple[AwsNodeRun, ...]
     doubts: tuple[Doubt, ...]
     own: tuple[Event, ...]
@@ -114,24 +118,20 @@ class CniLog(Struct, frozen=True):
 
 
 def meaning_of(batch: Batch, limits: Limits) -> str:
-    """What a batch tells, in plain words."""
-    count = _many(batch.count, "prefix" if batch.prefixes else "address")
-    left = f"{_many(batch.after.pool, 'address')} left for pods"
-    if batch.kind is Kind.SHRINK:
-        return f"gave {count} back: {left}"
-    if batch.kind is Kind.FREE:
-        return f"freed an interface without pods: {left}"
+    """Return what a batch shows, in plain words."""
+    count = counted(batch.count, "prefix" if batch.prefixes else "address")
+    left = f"{counted(batch.after.pool, 'address')} left for pods"
+    if batch.kind is BatchKind.SHRINK:
+        return f"released {count}: {left}"
+    if batch.kind is BatchKind.FREE:
+        return f"released an idle ENI: {left}"
     if batch.count > batch.room:
-        return f"asked for {count} where {batch.room} should have had room"
-    if batch.prefixes or batch.count < batch.room:
-        return f"asked for {count} where {batch.room} had room: no more were wanted"
-    if batch.room < limits.secondary_per_eni:
-        return f"asked for {count}: all that the interface had room for"
+        return f"requested {count}, more than the {counted(batch.room, 'free slot')} of the ENI"
+    if batch.count < batch.room:
+        return f"requested {count} with {counted(batch.room, 'free slot')}: target reached"
+    if batch.prefixes or batch.room < limits.secondary_per_eni:
+        return f"requested {count}: all free slots of the ENI"
     return (
-        f"asked for {count} at once, a full interface of {limits.instance_type}: "
-        f"{limits.ipv4_per_eni} less its primary one"
+        f"requested {count} at once, a full ENI of {limits.instance_type}: "
+        f"{limits.ipv4_per_eni} less its primary address"
     )
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}es"

@@ -1,11 +1,12 @@
-"""What ipamd says of its pool, beside what the trail shows."""
+"""Comparison of the pool that ipamd reports with the one that CloudTrail shows."""
 
 from collections.abc import Iterator
 from datetime import datetime
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address
 
 from cnitrail.answers.pool.nodes import Node
-from cnitrail.model import Held, HoldingKind, Limits, is_prefix, order_of
+from cnitrail.model import Held, HoldingKind, Limits, order_of
+from cnitrail.model.ec2 import prefix_of
 from cnitrail.model.ipamd import IpamdPool
 from cnitrail.model.pool import AgainstIpamd, Compared, PodAddress, PoolSize
 
@@ -15,7 +16,7 @@ _POOL = (HoldingKind.SECONDARY, HoldingKind.PREFIX)
 def against(
     source: str, pool: IpamdPool, node: Node, size: PoolSize | None, limits: Limits | None, until: datetime
 ) -> AgainstIpamd:
-    """The two side by side; the trail's word is its last, at ``until``."""
+    """Compare what ipamd reports with the last state in CloudTrail, at ``until``."""
     held = set(_held(node))
     kept = set(pool.blocks)
     return AgainstIpamd(
@@ -23,8 +24,14 @@ def against(
         trail_until=until,
         compared=tuple(_compared(pool, size, limits)),
         addresses=tuple(
-            PodAddress(each.ip, each.eni, each.pod, each.assigned, in_trail=_holds(held, each.eni, each.ip))
-            for each in pool.addresses
+            PodAddress(
+                ip=address.ip,
+                eni=address.eni,
+                pod=address.pod,
+                assigned=address.assigned,
+                in_trail=_holds(held, address.eni, address.ip),
+            )
+            for address in pool.addresses
         ),
         only_in_trail=tuple(sorted((block for _, block in held - kept), key=order_of)) if kept else (),
     )
@@ -40,18 +47,19 @@ def _compared(pool: IpamdPool, size: PoolSize | None, limits: Limits | None) -> 
 
 
 def _most(pool: IpamdPool, size: PoolSize | None, limits: Limits | None) -> int | None:
-    """The limit in the mode that shows: with prefixes it is another."""
+    """Return the limit of the mode that is in use."""
     if limits is None:
         return None
     return limits.in_prefixes if pool.prefixes or (size is not None and size.prefixes) else limits.secondary
 
 
-def _row(what: str, told: int | None, shown: int | None) -> Compared:
-    return Compared(what, told, shown, told == shown if told is not None and shown is not None else None)
+def _row(what: str, reported: int | None, shown: int | None) -> Compared:
+    known = reported is not None and shown is not None
+    return Compared(what, reported, shown, reported == shown if known else None)
 
 
 def _held(node: Node) -> Iterator[tuple[str, Held]]:
-    """What the interfaces that are on a node hold at the end of the evidence."""
+    """Yield what the attached ENIs of a node hold at the end of the evidence."""
     for stay in node.stays:
         if stay.attachment.end.time is None:
             for lease in stay.leases:
@@ -60,5 +68,5 @@ def _held(node: Node) -> Iterator[tuple[str, Held]]:
 
 
 def _holds(held: set[tuple[str, Held]], eni: str, ip: Held) -> bool:
-    prefix = IPv4Network((int(ip), 28), strict=False) if ip.version == 4 and not is_prefix(ip) else ip  # type: ignore[arg-type]
+    prefix = prefix_of(ip) if isinstance(ip, IPv4Address) else ip
     return (eni, ip) in held or (eni, prefix) in held

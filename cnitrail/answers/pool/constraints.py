@@ -1,11 +1,12 @@
-"""What a batch, or a silence, says of the settings: the arithmetic of ipamd, read backwards.
+"""What an observation shows about the settings: the arithmetic of ipamd, read backwards.
 
-Each function answers for one value of a setting: could the CNI have done this, and with how many pods?
-The number of pods with an address of the pool is a hidden variable: ``assigned`` is all that is known
-of it, and the answer is what it then must have been (None where no number does). Of two targets that
-work together the answer to a WARM_IP_TARGET is in parts, one for each range of MINIMUM_IP_TARGETs.
+An observation is a batch, or a silence in which the pool did not change. Each function checks one value of
+a setting: could the CNI have done this, and with how many pods? The number of pods that use an address is
+a hidden variable: ``assigned`` is the range that is known of it, and the result is the range that it then
+must have been in (None if no number explains the observation). WARM_IP_TARGET and MINIMUM_IP_TARGET work
+together: the result for a WARM_IP_TARGET has a part for each range of MINIMUM_IP_TARGETs.
 
-What the CNI does not decide by its settings says nothing of them: any value may have done that.
+What the CNI does not decide by its settings rules out none of them.
 """
 
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from cnitrail.answers.pool.batches import Batch, Holdings, Kind
+from cnitrail.answers.pool.batches import Batch, BatchKind, Holdings
 from cnitrail.model import PREFIX_SIZE, Limits
 
 
@@ -24,15 +25,15 @@ class Range(NamedTuple):
     most: int
 
 
-class Part(NamedTuple):
-    """A range of MINIMUM_IP_TARGETs, and the pods that are needed with each of them."""
+class TargetPart(NamedTuple):
+    """A range of MINIMUM_IP_TARGETs, and the pod counts that are needed with each of them."""
 
     minimum: Range
     assigned: Range
 
 
 class Silence(Struct, frozen=True):
-    """A time in which the pool stayed as it was, long enough for the CNI to have changed it."""
+    """A time in which the pool did not change, long enough for the CNI to have changed it."""
 
     since: datetime
     until: datetime
@@ -41,77 +42,77 @@ class Silence(Struct, frozen=True):
 
     @property
     def after(self) -> Holdings:
-        """The same: nothing happened."""
+        """The same as before: nothing happened."""
         return self.before
 
 
-Sign = Batch | Silence
+Observation = Batch | Silence
 
 _ANY = 1 << 30
-"""More than any instance type can hold."""
+"""More addresses than any instance type can hold."""
 
 
 def _range(least: int, most: int) -> Range | None:
     return Range(least, most) if least <= most else None
 
 
-# --- whole interfaces, whole prefixes --------------------------------------------------------------
+# --- whole ENIs, whole prefixes --------------------------------------------------------------------
 
 
-def warm_enis(target: int, sign: Sign, limits: Limits, assigned: Range) -> Range | None:
-    """WARM_ENI_TARGET without any other target: whole interfaces, and none given back in parts."""
+def warm_enis(target: int, observation: Observation, limits: Limits, assigned: Range) -> Range | None:
+    """Check a WARM_ENI_TARGET alone: ENIs are filled and released as a whole."""
     unit = limits.secondary_per_eni
-    if isinstance(sign, Silence):
-        return _not_low(target, unit, sign, sign.before.secondary, assigned)
-    total = sign.before.secondary
-    if sign.kind is Kind.FREE:
+    if isinstance(observation, Silence):
+        return _not_low(target, unit, observation, observation.before.secondary, assigned)
+    total = observation.before.secondary
+    if observation.kind is BatchKind.FREE:
         return _range(assigned.least, min(assigned.most, total - (target + 1) * unit))
-    if sign.prefixes:
-        return assigned if sign.kind is Kind.SHRINK else None
-    if sign.kind is Kind.SHRINK or sign.count != sign.room:
+    if observation.prefixes:
+        return assigned if observation.kind is BatchKind.SHRINK else None
+    if observation.kind is BatchKind.SHRINK or observation.count != observation.room:
         return None
     return _low(target, unit, total, assigned)
 
 
-def warm_prefixes(target: int, sign: Sign, assigned: Range) -> Range | None:
-    """WARM_PREFIX_TARGET without any other target: prefixes of which no address is used."""
-    if isinstance(sign, Silence):
-        held = sign.before.prefixes
-        quiet = _not_low(target, PREFIX_SIZE, sign, held * PREFIX_SIZE, assigned)
+def warm_prefixes(target: int, observation: Observation, assigned: Range) -> Range | None:
+    """Check a WARM_PREFIX_TARGET alone: it counts prefixes of which no address is used."""
+    if isinstance(observation, Silence):
+        held = observation.before.prefixes
+        quiet = _not_low(target, PREFIX_SIZE, observation, held * PREFIX_SIZE, assigned)
         return quiet and _range(max(quiet.least, held - target), quiet.most)
-    if not sign.prefixes and sign.count:
-        return None if sign.kind is Kind.GROW else assigned
-    if sign.kind is not Kind.GROW:
-        unused = (sign.after.prefixes - target) * PREFIX_SIZE
+    if not observation.prefixes and observation.count:
+        return None if observation.kind is BatchKind.GROW else assigned
+    if observation.kind is not BatchKind.GROW:
+        unused = (observation.after.prefixes - target) * PREFIX_SIZE
         return _range(assigned.least, min(assigned.most, unused))
-    held = sign.before.prefixes
+    held = observation.before.prefixes
     low = _low(target, PREFIX_SIZE, held * PREFIX_SIZE, assigned)
-    each = [_with_free(free, held, low) for free in _free_prefixes(target, sign)] if low else []
-    found = [pods for pods in each if pods is not None]
+    ranges = [_with_free(free, held, low) for free in _free_prefixes(target, observation)] if low else []
+    found = [pods for pods in ranges if pods is not None]
     return Range(min(pods.least for pods in found), max(pods.most for pods in found)) if found else None
 
 
-def _free_prefixes(target: int, sign: Batch) -> range:
-    """How many prefixes were without a pod, given how many more were asked for."""
-    held = sign.before.prefixes
-    if sign.count > sign.room:
+def _free_prefixes(target: int, observation: Batch) -> range:
+    """Return how many prefixes can have been without a pod, given how many were requested."""
+    held = observation.before.prefixes
+    if observation.count > observation.room:
         return range(0)
-    if sign.count == 1:
-        return range(0 if sign.room == 1 else max(target - 1, 0), held + 1)
-    if sign.count == sign.room:
-        return range(min(target - sign.room, held) + 1)
-    free = target - sign.count
+    if observation.count == 1:
+        return range(0 if observation.room == 1 else max(target - 1, 0), held + 1)
+    if observation.count == observation.room:
+        return range(min(target - observation.room, held) + 1)
+    free = target - observation.count
     return range(free, free + 1) if 0 <= free <= held else range(0)
 
 
 def _with_free(free: int, held: int, assigned: Range) -> Range | None:
-    """The pods with which so many of the prefixes can be without one."""
+    """Return the pod counts with which ``free`` of the prefixes can be without a pod."""
     used = held - free
     return _range(max(assigned.least, used), min(assigned.most, used * PREFIX_SIZE))
 
 
 def _low(target: int, unit: int, total: int, assigned: Range) -> Range | None:
-    """Fewer addresses were available than the target wants; with 0, none at all."""
+    """Return the pod counts with which fewer addresses were available than the target; none, if it is 0."""
     least = total - target * unit + 1 if target else total
     return _range(max(assigned.least, least), assigned.most)
 
@@ -126,48 +127,54 @@ def _not_low(target: int, unit: int, quiet: Silence, total: int, assigned: Range
 
 
 def targets(
-    warm: int, sign: Sign, assigned: Range, *, prefix_mode: bool, fills: bool = False
-) -> tuple[Part, ...]:
-    """WARM_IP_TARGET with MINIMUM_IP_TARGET.
+    warm: int, observation: Observation, assigned: Range, *, prefix_mode: bool, fills: bool = False
+) -> tuple[TargetPart, ...]:
+    """Check a WARM_IP_TARGET, together with any MINIMUM_IP_TARGET.
 
-    ``fills``: in the manner of 1.7 and before, where an interface that has room is filled.
+    ``fills``: as versions up to 1.7 decide, which fill an ENI that has room.
     """
-    if isinstance(sign, Silence):
-        return _quiet_prefixes(warm, sign, assigned) if prefix_mode else _quiet(warm, sign, assigned)
-    if sign.kind is not Kind.FREE and sign.prefixes is not prefix_mode:
-        return (Part(Range(0, _ANY), assigned),) if sign.kind is Kind.SHRINK else ()
-    if sign.kind is not Kind.GROW:
-        return _kept(warm, sign.after.total(prefix_mode=prefix_mode), assigned)
-    total = sign.before.total(prefix_mode=prefix_mode)
+    if isinstance(observation, Silence):
+        return (
+            _quiet_prefixes(warm, observation, assigned)
+            if prefix_mode
+            else _quiet(warm, observation, assigned)
+        )
+    if observation.kind is not BatchKind.FREE and observation.prefixes is not prefix_mode:
+        return (TargetPart(Range(0, _ANY), assigned),) if observation.kind is BatchKind.SHRINK else ()
+    if observation.kind is not BatchKind.GROW:
+        return _kept(warm, observation.after.total(prefix_mode=prefix_mode), assigned)
+    total = observation.before.total(prefix_mode=prefix_mode)
     unit = PREFIX_SIZE if prefix_mode else 1
-    if sign.count > sign.room:
+    if observation.count > observation.room:
         return ()
-    if sign.count == sign.room:
-        return _short(warm, total, Range(1 if fills else (sign.room - 1) * unit + 1, _ANY), assigned)
-    if fills and not sign.fresh:
+    if observation.count == observation.room:
+        return _short(warm, total, Range(1 if fills else (observation.room - 1) * unit + 1, _ANY), assigned)
+    if fills and not observation.fresh:
         return ()
-    return _short(warm, total, Range((sign.count - 1) * unit + 1, sign.count * unit), assigned)
+    return _short(warm, total, Range((observation.count - 1) * unit + 1, observation.count * unit), assigned)
 
 
-def _parts(*parts: tuple[Range | None, Range | None]) -> tuple[Part, ...]:
-    return tuple(Part(minimum, pods) for minimum, pods in parts if minimum is not None and pods is not None)
+def _parts(*parts: tuple[Range | None, Range | None]) -> tuple[TargetPart, ...]:
+    return tuple(
+        TargetPart(minimum, pods) for minimum, pods in parts if minimum is not None and pods is not None
+    )
 
 
-def _short(warm: int, total: int, short: Range, assigned: Range) -> tuple[Part, ...]:
-    """So many addresses were short of the larger of the two targets."""
+def _short(warm: int, total: int, short: Range, assigned: Range) -> tuple[TargetPart, ...]:
+    """Return what fits if ``short`` addresses were missing to reach the larger of both targets."""
     least, most = total + short.least, total + short.most
     by_warm = _range(max(assigned.least, least - warm), min(assigned.most, most - warm))
     by_minimum = _range(assigned.least, min(assigned.most, most - warm))
     return _parts((Range(0, least - 1), by_warm), (Range(least, most), by_minimum))
 
 
-def _kept(warm: int, total: int, assigned: Range) -> tuple[Part, ...]:
-    """What was given back was over: what is left still meets both targets."""
+def _kept(warm: int, total: int, assigned: Range) -> tuple[TargetPart, ...]:
+    """Return what fits if the addresses left after a release still reach both targets."""
     return _parts((Range(0, total), _range(assigned.least, min(assigned.most, total - warm))))
 
 
-def _quiet(warm: int, quiet: Silence, assigned: Range) -> tuple[Part, ...]:
-    """Nothing was over; and nothing was short, unless nothing more could be had."""
+def _quiet(warm: int, quiet: Silence, assigned: Range) -> tuple[TargetPart, ...]:
+    """Return what fits if no address was too many, and none was missing unless the pool could not grow."""
     total = quiet.before.secondary
     most = min(assigned.most, total - warm) if quiet.can_grow else assigned.most
     return _parts(
@@ -176,8 +183,8 @@ def _quiet(warm: int, quiet: Silence, assigned: Range) -> tuple[Part, ...]:
     )
 
 
-def _quiet_prefixes(warm: int, quiet: Silence, assigned: Range) -> tuple[Part, ...]:
-    """The same, where a prefix is given back only as a whole, and only without a pod in it."""
+def _quiet_prefixes(warm: int, quiet: Silence, assigned: Range) -> tuple[TargetPart, ...]:
+    """Return the same for prefix mode: a prefix is released as a whole, and only without a pod in it."""
     held = quiet.before.prefixes
     total, last = held * PREFIX_SIZE, max(held - 1, 0) * PREFIX_SIZE
     most = min(assigned.most, total - warm) if quiet.can_grow else assigned.most

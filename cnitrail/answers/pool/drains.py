@@ -1,4 +1,4 @@
-"""The calls that other settings would have made, against EC2's token buckets."""
+"""The calls that other settings would have caused, against EC2's token buckets."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,14 +8,11 @@ from cnitrail.answers.token_buckets import Level, TokenBucket, bucket_of
 from cnitrail.model.pool import Drain
 
 _READS = TokenBucket(100, 20)
-"""Of calls that only read, and name what they want; see ``answers/token_buckets.py``."""
+"""Bucket of describe calls that name resources; see ``answers/token_buckets.py``."""
 
 
 def drains(calls: Iterable[tuple[datetime, str]], observed: Mapping[str, int]) -> tuple[Drain, ...]:
-    """What calls would take from the buckets, by name.
-
-    ``observed`` are the calls that the trail has instead.
-    """
+    """Return what calls would take from the buckets, by name; ``observed`` are those in CloudTrail."""
     times: dict[str, list[datetime]] = {name: [] for name in observed}
     for time, name in calls:
         times.setdefault(name, []).append(time)

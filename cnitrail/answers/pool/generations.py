@@ -1,4 +1,4 @@
-"""Generations of the VPC CNI: versions that treat the pool alike, and what their user agents look like."""
+"""Generations of the VPC CNI: versions with the same pool behavior, and their user agents."""
 
 import re
 from collections.abc import Sequence
@@ -8,16 +8,15 @@ from msgspec import Struct
 from cnitrail.model import Actor
 
 
-class Generation(Struct, frozen=True):
-    """Versions from ``since`` to ``until`` (None: those of today), both included.
+class Generation(Struct, frozen=True, kw_only=True):
+    """Versions from ``since`` to ``until`` (None: up to today), both included, and what they do.
 
-    What they do, in the order in which it came:
-    ``fills_interfaces`` fill an interface that has room even where fewer addresses are wanted;
-    ``prefixes`` can delegate prefixes;
-    ``prescales_interfaces`` may make an interface before the first pod is served;
-    ``asks_at_create`` ask for addresses in CreateNetworkInterface, and not in a call of its own;
-    ``heeds_max_pods`` want no more addresses than the node may have pods;
-    ``looks_for_subnets`` call DescribeSubnets before CreateNetworkInterface.
+    ``fills_interfaces``: fill an ENI that has room, even if fewer addresses are needed.
+    ``prefixes``: can use prefix delegation.
+    ``prescales_interfaces``: may create an ENI before the first pod is served.
+    ``asks_at_create``: request addresses in CreateNetworkInterface, not in a separate call.
+    ``heeds_max_pods``: request no more addresses than max-pods.
+    ``looks_for_subnets``: call DescribeSubnets before CreateNetworkInterface.
     """
 
     since: str
@@ -35,7 +34,8 @@ class Generation(Struct, frozen=True):
 
 GENERATIONS = (
     Generation(
-        *("1.6", "1.7.10"),
+        since="1.6",
+        until="1.7.10",
         fills_interfaces=True,
         prefixes=False,
         prescales_interfaces=False,
@@ -44,7 +44,8 @@ GENERATIONS = (
         looks_for_subnets=False,
     ),
     Generation(
-        *("1.8", "1.8"),
+        since="1.8",
+        until="1.8",
         prefixes=False,
         prescales_interfaces=False,
         asks_at_create=False,
@@ -52,20 +53,23 @@ GENERATIONS = (
         looks_for_subnets=False,
     ),
     Generation(
-        *("1.9", "1.12"),
+        since="1.9",
+        until="1.12",
         prescales_interfaces=False,
         asks_at_create=False,
         heeds_max_pods=False,
         looks_for_subnets=False,
     ),
-    Generation("1.13", "1.15.3", asks_at_create=False, heeds_max_pods=False, looks_for_subnets=False),
-    Generation("1.15.4", "1.16.2", heeds_max_pods=False, looks_for_subnets=False),
-    Generation("1.16.3", "1.17", looks_for_subnets=False),
-    Generation("1.18", "1.19.3"),
-    Generation("1.19.4", "1.21.1"),
-    Generation("1.21.2", None),
+    Generation(
+        since="1.13", until="1.15.3", asks_at_create=False, heeds_max_pods=False, looks_for_subnets=False
+    ),
+    Generation(since="1.15.4", until="1.16.2", heeds_max_pods=False, looks_for_subnets=False),
+    Generation(since="1.16.3", until="1.17", looks_for_subnets=False),
+    Generation(since="1.18", until="1.19.3"),
+    Generation(since="1.19.4", until="1.21.1"),
+    Generation(since="1.21.2", until=None),
 )
-"""From the code and the changelog of amazon-vpc-cni-k8s; the last two differ in their user agent alone."""
+"""From the code and changelog of amazon-vpc-cni-k8s; the last two differ only in their user agent."""
 
 LATEST = GENERATIONS[-1]
 
@@ -74,9 +78,9 @@ _NAMED = re.compile(rf"^{_PROGRAM}/version/v?(?P<version>\d{{1,9}}(?:\.\d{{1,9}}
 
 
 def generations_of(actor: Actor) -> tuple[Generation, ...]:
-    """The generations that call EC2 with the user agent of an actor who is the CNI.
+    """Return the generations that call EC2 with the user agent of an actor who is the CNI.
 
-    All of them where the text is like none that is known.
+    All of them if no generation is known to use it.
     """
     raw = actor.agent.raw or ""
     named = _NAMED.match(raw)
@@ -96,17 +100,17 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _of_version(version: tuple[int, ...]) -> tuple[Generation, ...]:
-    begun = [each for each in GENERATIONS if _numbers(each.since) <= version]
+    begun = [generation for generation in GENERATIONS if _numbers(generation.since) <= version]
     return tuple(begun[-1:]) or GENERATIONS
 
 
 def _between(since: str, until: str) -> tuple[Generation, ...]:
     first, last = _numbers(since), _numbers(until)
-    return tuple(each for each in GENERATIONS if first <= _numbers(each.since) <= last)
+    return tuple(generation for generation in GENERATIONS if first <= _numbers(generation.since) <= last)
 
 
 def spans(generations: Sequence[Generation]) -> tuple[tuple[str, str | None], ...]:
-    """The versions as spans without a hole between: (first, last or None for those of today)."""
+    """Return versions as contiguous spans: (first, last), with None as the last if they reach today."""
     found: list[tuple[str, str | None]] = []
     for generation in GENERATIONS:
         if generation not in generations:

@@ -1,7 +1,7 @@
-"""The calls about a node → what the CNI did to its pool.
+"""The calls about a node → what the VPC CNI did to its pool.
 
-Only that is handed on from which something can be concluded. Where the CNI's own books may differ from
-what EC2 holds, or the evidence does not have all that the node holds, a ``Doubt`` begins.
+Only calls from which settings can be concluded are kept. If ipamd's own count may differ from what EC2
+holds, or if the evidence may not have all that the node holds, a ``Doubt`` begins.
 """
 
 from collections import defaultdict
@@ -11,8 +11,16 @@ from itertools import groupby, pairwise
 
 from msgspec import Struct, field
 
-from cnitrail.answers.coverage_text import unread
-from cnitrail.answers.pool.batches import AwsNodeRun, Batch, Change, CniLog, Doubt, Holdings, Kind
+from cnitrail.answers.coverage_text import gap_reason
+from cnitrail.answers.pool.batches import (
+    AwsNodeRun,
+    Batch,
+    BatchKind,
+    CniLog,
+    Doubt,
+    Holdings,
+    HoldingsChange,
+)
 from cnitrail.answers.pool.nodes import InterfaceCall, Node
 from cnitrail.answers.pool.simulation import ENI_AGE
 from cnitrail.model import (
@@ -28,26 +36,27 @@ from cnitrail.model import (
     is_prefix,
 )
 from cnitrail.model.callers import named
+from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.timeclamp import LAST, shifted
 
 _POOL_KINDS = {HoldingKind.SECONDARY, HoldingKind.PREFIX}
 _IPV6_KINDS = {HoldingKind.IPV6, HoldingKind.IPV6_PREFIX}
-_STARTED = "aws-node started: it set the security groups of its interfaces"
+_STARTED = "aws-node started: it set the security groups of its ENIs"
 
 
 def read_batches(
     node: Node, own: frozenset[str], actors: Mapping[str, Actor], limits: Limits, coverage: Coverage
 ) -> CniLog:
-    """Read the calls about a node, of which ``own`` are the CNI's (see ``by_the_cni``)."""
+    """Return what the CNI did on a node; ``own`` are the keys of its calls (see ``by_the_cni``)."""
     return _LogReader(node, own, actors, limits, coverage).read()
 
 
 def by_the_cni(node: Node, actors: Mapping[str, Actor]) -> frozenset[str]:
-    """The keys of the calls that are the CNI's own, on one node.
+    """Return the keys of the CNI's own calls about a node.
 
-    Those that a rule tells, and those of the same caller: one session with one user agent is one
-    program (what of a user agent may change from call to call is left out). That counts for the
-    node's own role alone, whose session other programs share.
+    These are the calls that are known to be the CNI's, and other calls of the same caller: one session with
+    one user agent is one program (without the part of a user agent that may change from call to call).
+    Callers are compared for the node's own role only, whose session other programs share.
     """
     known = {call.event.key for call in node.calls if actors[call.event.key].ipamd}
     callers = {_caller(actors[key]) for key in known} - {None}
@@ -62,13 +71,13 @@ def _caller(actor: Actor) -> tuple[str | None, ...] | None:
 
 
 def _names_addresses(call: InterfaceCall) -> bool:
-    """Whether a call assigns addresses by name, or takes them from others: the CNI never does."""
+    """Return True if a call assigns named addresses, or takes them from other ENIs: the CNI never does."""
     by_name = bool(call.subject.requested_addresses) or call.subject.reassign
     return by_name and call.event.effect is Effect.ASSIGN
 
 
 class _Eni(Struct):
-    """What an interface holds while the calls are read."""
+    """What an ENI holds while the calls are read."""
 
     secondary: int = 0
     prefixes: int = 0
@@ -83,7 +92,7 @@ class _Eni(Struct):
 
 class _Notes(Struct):
     batches: list[Batch] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[HoldingsChange] = field(default_factory=list)
     starts: list[datetime] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list)
     own: list[Event] = field(default_factory=list)
@@ -128,20 +137,20 @@ class _LogReader:
         )
 
     def _runs_by_start(self) -> Iterator[AwsNodeRun]:
-        """From the launch on, and from each start: another version is a start as well."""
+        """Yield runs from the launch and from every start; another version is a start as well."""
         starts = dict.fromkeys(self._notes.starts, _STARTED)
         for one, other in pairwise(self._notes.own):
             if _program(one) != _program(other):
-                starts.setdefault(other.time, "aws-node started: the CNI is of another version")
+                starts.setdefault(other.time, "aws-node started: its version changed")
         begins = [(self._node.since, "the node was launched"), *sorted(starts.items())]
         ends = [*(time for time, _ in begins[1:]), None]
         for (since, because), until in zip(begins, ends, strict=True):
-            yield AwsNodeRun(since, until, because, anew=True)
+            yield AwsNodeRun(since, until, because, from_start=True)
 
     def _runs_by_session(self) -> Iterator[AwsNodeRun]:
-        """From the first call of a session to its last: with custom networking nothing else tells starts.
+        """Yield runs from the first call of a session to its last, if no call shows the starts of aws-node.
 
-        With the node's own role not even that does.
+        That is so with custom networking. A session of the node's own role does not show them either.
         """
 
         def session(event: Event) -> tuple[str | None, ...]:
@@ -150,47 +159,57 @@ class _LogReader:
         for _, calls in groupby(self._notes.own, key=session):
             of_session = list(calls)
             last = shifted(of_session[-1].time, timedelta(seconds=1))
-            because = "calls of one session: starts of aws-node do not show"
-            yield AwsNodeRun(of_session[0].time, last, because, anew=False)
+            because = "calls of one session: no call shows when aws-node started"
+            yield AwsNodeRun(of_session[0].time, last, because, from_start=False)
 
     def _is_first_left_out(self, batches: tuple[Batch, ...]) -> bool:
         first = {stay.interface.eni for stay in self._node.stays if stay.attachment.device_index == 0}
-        filled = {batch.eni for batch in batches if batch.kind is Kind.GROW}
+        filled = {batch.eni for batch in batches if batch.kind is BatchKind.GROW}
         return bool(filled) and filled.isdisjoint(first)
 
     def _doubt_beginning(self) -> None:
-        """What makes that nothing at all is concluded of a node, or nothing after a hole."""
+        """Note why no settings of the node can be concluded at all, or none after a hole."""
         node, place = self._node, (self._node.instance.account, self._node.instance.region)
         if not node.complete:
-            self._doubt(node.since, "the evidence begins in the middle of this node's life", lasting=True)
+            text = "the node is older than the evidence"
+            self._doubt(node.since, Reason(ReasonCode.BEFORE_EVIDENCE, text), lasting=True)
         if self._limits.cards > 1:
-            reason = "it has several network cards, and the CNI may keep a pool on each"
-            self._doubt(node.since, reason, lasting=True)
+            text = "the instance type has several network cards, and the CNI may keep a pool on each"
+            self._doubt(node.since, Reason(ReasonCode.NETWORK_CARDS, text), lasting=True)
         hole = self._coverage.hole_between(*place, node.since, node.until or LAST)
         if hole is not None:
-            reason = f"{unread(hole)}: what it held then is not known"
+            reason = gap_reason(hole, so="the addresses held then are not known")
             self._doubt(max(hole.start, node.since), reason, lasting=True)
 
-    def _doubt(self, since: datetime, because: str, *, lasting: bool = False) -> None:
+    def _doubt(self, since: datetime, because: Reason, *, lasting: bool = False) -> None:
         self._notes.doubts.append(Doubt(since, because, lasting))
 
+    def _doubt_failed_call(self, event: Event) -> None:
+        """Note that the CNI's own count may differ from what EC2 holds, after a call of it failed."""
+        reason = Reason.citing(ReasonCode.CNI_CALL_FAILED, f"{event.name} by the CNI failed", event)
+        self._doubt(event.time, reason)
+
     def _note_change(self, call: InterfaceCall) -> None:
-        """Deletes are refused as a matter of course: an interface is in use for some seconds more."""
+        """Note what the node holds after a call.
+
+        A failed deletion is no refusal: the first one usually comes too early, while the ENI is in use.
+        """
         event, changes, holdings = call.event, self._notes.changes, self._holdings()
         refused = event.failure is not None and event.effect is not Effect.DELETE and event.key in self._own
         if changes and not refused and changes[-1].holdings == holdings:
             return
         if changes and changes[-1].time == event.time:
             refused = changes.pop().refused or refused
-        changes.append(Change(event.time, holdings, refused))
+        changes.append(HoldingsChange(event.time, holdings, refused))
 
     def _thefts(self) -> Iterator[Doubt]:
-        """Addresses that another interface took: no call on this one says so."""
+        """Yield a doubt for every address that another ENI took: no call on this one shows it."""
         for stay in self._node.stays:
             for lease in stay.leases:
                 end = lease.end
                 if end.basis is Basis.IMPLIED and end.event and end.event.effect is not Effect.TERMINATE:
-                    reason = f"another interface took {lease.held} ({end.event.name})"
+                    text = f"another ENI took {lease.held} ({end.event.name})"
+                    reason = Reason.citing(ReasonCode.SEEN_ELSEWHERE, text, end.event)
                     yield Doubt(end.event.time, reason, lasting=False)
 
     # --- calls -------------------------------------------------------------------------------
@@ -225,7 +244,7 @@ class _LogReader:
         eni.prefixes += sum(held.kind is HoldingKind.PREFIX for held in call.subject.added)
 
     def _holdings(self) -> Holdings:
-        """What attached interfaces hold. With custom networking the first one is left empty."""
+        """Return what attached ENIs hold; with custom networking an empty primary one has no room."""
         enis = [eni for eni in self._enis.values() if eni.attached is not None]
         filled = [eni for eni in enis if eni.blocks] or enis
         places = self._limits.secondary_per_eni
@@ -237,7 +256,7 @@ class _LogReader:
         )
 
     def _assign(self, call: InterfaceCall, eni: _Eni, own: bool) -> None:
-        """A batch, unless it follows a refused one: then the CNI tries to get just one (tryAssignIPs)."""
+        """Read a batch; a single IP after a refused one is only a fallback (tryAssignIPs)."""
         kinds = {held.kind for held in call.subject.added}
         if kinds & _IPV6_KINDS:
             self._notes.ipv6 = self._notes.ipv6 or own
@@ -253,12 +272,12 @@ class _LogReader:
             self._foreign(call)
         elif call.subject.requested == len(call.subject.added) and len(kinds) == 1 and not fallback:
             prefixes = kinds == {HoldingKind.PREFIX}
-            self._batch(call, Kind.GROW, len(call.subject.added), prefixes, room, fresh, before)
+            self._batch(call, BatchKind.GROW, len(call.subject.added), prefixes, room, fresh, before)
 
     def _unassign(self, call: InterfaceCall, eni: _Eni, own: bool) -> None:
         if call.event.failure is not None:
             if own:
-                self._doubt(call.event.time, f"{call.event.name} of the CNI failed")
+                self._doubt_failed_call(call.event)
             return
         removed = [held for held in call.subject.removed if held.version == 4]
         before, prefixes = self._holdings(), sum(map(is_prefix, removed))
@@ -270,10 +289,10 @@ class _LogReader:
             return
         for count, of_prefixes in ((prefixes, True), (singles, False)):
             if count:
-                self._batch(call, Kind.SHRINK, count, of_prefixes, 0, False, before)
+                self._batch(call, BatchKind.SHRINK, count, of_prefixes, 0, False, before)
 
     def _create(self, call: InterfaceCall, eni: _Eni, own: bool) -> None:
-        """An interface with its first addresses in the call; it counts when it is attached."""
+        """Read an ENI that is created with its first addresses; it counts once it is attached."""
         before = self._holdings()
         self._gain(call, eni)
         kinds = {held.kind for held in call.subject.added if held.kind in _POOL_KINDS}
@@ -281,7 +300,7 @@ class _LogReader:
             eni.fresh = False
             prefixes = kinds == {HoldingKind.PREFIX}
             places = self._limits.secondary_per_eni
-            self._batch(call, Kind.GROW, call.subject.requested, prefixes, places, True, before)
+            self._batch(call, BatchKind.GROW, call.subject.requested, prefixes, places, True, before)
 
     def _attach(self, call: InterfaceCall, eni: _Eni, own: bool) -> None:
         eni.attached = call.event.time
@@ -292,7 +311,7 @@ class _LogReader:
         eni = self._enis[name]
         if call.event.failure is not None:
             if own:
-                self._doubt(call.event.time, f"{call.event.name} of the CNI failed")
+                self._doubt_failed_call(call.event)
             return
         before, since = self._holdings(), eni.attached
         eni.attached = None
@@ -301,25 +320,26 @@ class _LogReader:
                 self._foreign(call)
         elif since is not None and call.event.time - since >= timedelta(seconds=ENI_AGE):
             prefixes = eni.prefixes > 0
-            self._batch(call, Kind.FREE, eni.blocks, prefixes, 0, False, before)
+            self._batch(call, BatchKind.FREE, eni.blocks, prefixes, 0, False, before)
 
     def _modify(self, call: InterfaceCall) -> None:
-        """The CNI sets the security groups of each interface when it starts (RefreshSGIDs).
+        """Read a start of aws-node: it then sets the security groups of each ENI (RefreshSGIDs).
 
-        Of such a call nothing is known but the interface; any other modification says more.
+        Such a call names nothing but the ENI; any other modification names more.
         """
         if call.event.failure is None and call.subject == Subject(eni=call.eni):
             self._notes.starts.append(call.event.time)
 
     def _foreign(self, call: InterfaceCall) -> None:
         who = named(self._actors[call.event.key])
-        reason = f"{who}, not known to be the CNI, changed what it holds ({call.event.name})"
+        text = f"{who}, not known to be the CNI, changed the node's addresses ({call.event.name})"
+        reason = Reason.citing(ReasonCode.CHANGED_BY_OTHERS, text, call.event)
         self._doubt(call.event.time, reason)
 
     def _batch(
         self,
         call: InterfaceCall,
-        kind: Kind,
+        kind: BatchKind,
         count: int,
         prefixes: bool,
         room: int,
@@ -327,21 +347,32 @@ class _LogReader:
         before: Holdings,
     ) -> None:
         after, eni = self._holdings(), call.eni or ""
-        self._notes.batches.append(Batch(call.event, eni, kind, count, prefixes, room, fresh, before, after))
+        batch = Batch(
+            event=call.event,
+            eni=eni,
+            kind=kind,
+            count=count,
+            prefixes=prefixes,
+            room=room,
+            fresh=fresh,
+            before=before,
+            after=after,
+        )
+        self._notes.batches.append(batch)
 
 
 def _program(event: Event) -> tuple[str | None, ...]:
-    """What in a user agent differs from version to version, and not from call to call."""
+    """Return the parts of a user agent that differ between versions, but not between calls."""
     agent = event.actor.agent
     return agent.name, agent.version, agent.sdk
 
 
 def _unordered_dropped(batches: list[Batch]) -> Iterator[Batch]:
-    """Batches without those that share a second with one that may have come before them.
+    """Yield the batches whose order is known, those that share no second with another one.
 
-    Several shrinkings of one second are one pass, in whatever order they came.
+    Several releases in one second are one pass, in whatever order they came.
     """
     for _, together in groupby(batches, key=lambda batch: batch.event.time):
         of_second = list(together)
-        if len(of_second) == 1 or all(batch.kind is Kind.SHRINK for batch in of_second):
+        if len(of_second) == 1 or all(batch.kind is BatchKind.SHRINK for batch in of_second):
             yield from of_second

@@ -1,4 +1,4 @@
-"""The nodes of a history: the interfaces that were on each, and the calls that touched them."""
+"""Nodes: the instances of a history, with the ENIs on each and the calls about them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from cnitrail.timeclamp import FIRST
 
 
 class InterfaceStay(Struct, frozen=True):
-    """An interface on a node, and what it held in its whole life."""
+    """An ENI on a node, and everything that it ever held."""
 
     interface: Interface
     attachment: Attachment
@@ -22,41 +22,41 @@ class InterfaceStay(Struct, frozen=True):
 
 
 class InterfaceCall(Struct, frozen=True):
-    """What one call did, or tried to do, to one interface of a node."""
+    """What one call did, or tried to do, to one ENI of a node."""
 
     event: Event
     subject: Subject
     eni: str | None
 
 
-class Node(Struct, frozen=True):
-    """An instance, with the stays of interfaces on it and the calls about it, both in time."""
+class Node(Struct, frozen=True, kw_only=True):
+    """An instance, with the stays of ENIs on it and the calls about it, both in time order."""
 
     instance: Instance
     stays: tuple[InterfaceStay, ...]
     calls: tuple[InterfaceCall, ...]
     since: datetime
     clusters: tuple[str, ...]
-    """Those that its tags, or those of its interfaces, name in its whole life."""
+    """All clusters that its tags, or those of its ENIs, ever named."""
 
     @property
     def until(self) -> datetime | None:
-        """When it was terminated, where the evidence tells."""
+        """When it was terminated; None if the evidence does not show that."""
         return self.instance.ended.time
 
     @property
     def complete(self) -> bool:
-        """Whether the evidence has it from its launch on."""
+        """True if the evidence has its launch."""
         return self.instance.launched.basis is Basis.OBSERVED
 
     @property
     def cluster(self) -> str | None:
-        """The one cluster that it was in; None if that is not known, or if there were several."""
+        """The cluster that it was in; None if that is not known, or if there were several."""
         return self.clusters[0] if len(self.clusters) == 1 else None
 
 
 def nodes(history: History, wanted: Filter) -> Iterator[Node]:
-    """The instances with interfaces, as far as a filter keeps them: by their first sign, then by id."""
+    """Yield the instances with ENIs that a filter keeps: by first event, then by ID."""
     leases: dict[str, list[Lease]] = defaultdict(list)
     for lease in history.leases:
         leases[lease.eni].append(lease)
@@ -89,11 +89,17 @@ def _node(
         for name in history.cluster_of(stay.interface.eni, instance.instance, time).names
     }
     since = instance.launched.time or first
-    return Node(instance, tuple(stays), tuple(calls), since, tuple(sorted(clusters)))
+    return Node(
+        instance=instance,
+        stays=tuple(stays),
+        calls=tuple(calls),
+        since=since,
+        clusters=tuple(sorted(clusters)),
+    )
 
 
 def _tagging(instance: Instance, stay: InterfaceStay) -> Iterator[datetime]:
-    """When tags were written that name a cluster."""
+    """Yield the times at which tags were written that name a cluster."""
     return (tagged.since for tagged in (*instance.tagged, *stay.interface.tagged))
 
 
@@ -106,7 +112,7 @@ def _takes(wanted: Filter, node: Node) -> bool:
 
 
 def _calls(history: History) -> dict[str, list[InterfaceCall]]:
-    """The calls about each instance and its interfaces, in the order of the history."""
+    """Return the calls about each instance and its ENIs, in time order."""
     calls: dict[str, list[InterfaceCall]] = defaultdict(list)
     for event in history.events:
         if event.key in history.set_aside:
@@ -120,7 +126,7 @@ def _calls(history: History) -> dict[str, list[InterfaceCall]]:
 
 
 def _carrier(history: History, eni: str | None, subject: Subject, event: Event) -> str | None:
-    """The instance that an interface is on at a call, or was on last, or was made for."""
+    """Return the instance that an ENI is on at a call, or was on last, or was created for."""
     interface = history.interfaces.get(eni or "")
     if interface is not None:
         mark = interface.mark_at(event.time)
@@ -130,5 +136,9 @@ def _carrier(history: History, eni: str | None, subject: Subject, event: Event) 
 
 
 def _last(attachments: Iterable[Attachment], time: datetime) -> str | None:
-    begun = [each for each in attachments if each.start.time is None or each.start.time <= time]
+    begun = [
+        attachment
+        for attachment in attachments
+        if attachment.start.time is None or attachment.start.time <= time
+    ]
     return begun[-1].instance if begun else None

@@ -1,4 +1,4 @@
-"""What is known of the number of pods that had an address of a pool."""
+"""Pod counts: what is known of the number of pods that use an address of a pool."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -9,21 +9,25 @@ from operator import itemgetter
 from msgspec import Struct
 
 from cnitrail.answers.pool.constraints import Range
+from cnitrail.intervals import Interval
 from cnitrail.timeclamp import shifted
 
 _DECIDED = timedelta(seconds=30)
-"""A call may be decided so long before EC2 has completed it: it is tried again while EC2 throttles."""
+"""The CNI may decide on a call this long before EC2 completes it: it retries while EC2 throttles."""
 
 _TIME = itemgetter(0)
 
 
 class PodCounts(Struct, frozen=True):
-    """From when on (aware, UTC, in order) how many pods had an address; none: nothing is known."""
+    """How many pods had an address, each count from its time on (aware, UTC, in order).
+
+    Without counts nothing is known.
+    """
 
     counts: Sequence[tuple[datetime, int]] = ()
 
     def at(self, time: datetime, most: int) -> Range:
-        """How many there may have been when a call was decided; no more than ``most`` can be."""
+        """Return how many there may have been when a call was decided; ``most`` is the most that can be."""
         begun = bisect_right(self.counts, shifted(time, -_DECIDED), key=_TIME)
         if begun == 0:
             return Range(0, most)
@@ -33,18 +37,18 @@ class PodCounts(Struct, frozen=True):
     def steady(
         self, since: datetime, until: datetime
     ) -> Iterator[tuple[datetime, datetime, Callable[[int], Range]]]:
-        """The parts of a time in which the number of pods stayed the same.
+        """Yield the parts of a time in which the number of pods did not change.
 
-        With each what it may have been, given the most that it can be.
+        With each a function that returns what it may have been, given the most that it can be.
         """
         if not self.counts:
             yield since, until, partial(Range, 0)
             return
         ends = [*(time for time, _ in self.counts[1:]), until]
         for (time, pods), end in zip(self.counts, ends, strict=True):
-            first, last = max(time, since), min(end, until)
-            if first < last:
-                yield first, last, partial(_exactly, pods)
+            part = Interval(time, end).intersection(Interval(since, until))
+            if part is not None:
+                yield part.start, part.end, partial(_exactly, pods)
 
 
 def _exactly(pods: int, most: int) -> Range:

@@ -1,23 +1,24 @@
-"""Which settings of the VPC CNI explain what it did to a pool, and what rules the others out.
+"""Settings: which settings of the VPC CNI explain what it did to a pool, and what rules out the others.
 
-aws-node reads its settings when it starts, so each of its starts begins a period with settings of its
-own. Within a period every batch narrows what fits, and what it rules out names it. The true settings
-are never ruled out: the pods are not known, nor when exactly a call was decided, and where the CNI's
-books may differ from EC2's nothing is concluded at all.
+aws-node reads its settings when it starts, so each start begins a period with settings of its own. Every
+batch of a period narrows the settings that fit, and what it rules out is recorded with it. The true
+settings are never ruled out: pod counts are unknown, as is the exact time at which a call was decided, and
+while ipamd's own count may differ from EC2's, nothing is concluded.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from msgspec import Struct
 
-from cnitrail.answers.coverage_text import clock
-from cnitrail.answers.pool.batches import AwsNodeRun, Batch, CniLog, Doubt, Holdings, Kind, meaning_of
-from cnitrail.answers.pool.candidates import Fits
+from cnitrail.answers.pool.batches import AwsNodeRun, Batch, BatchKind, CniLog, Doubt, Holdings, meaning_of
+from cnitrail.answers.pool.candidates import FittingSettings
 from cnitrail.answers.pool.constraints import Range, Silence
 from cnitrail.answers.pool.generations import GENERATIONS, Generation, generations_of, spans
 from cnitrail.answers.pool.pods import PodCounts
+from cnitrail.intervals import between
 from cnitrail.model import Actor, Effect, Event, Limits
 from cnitrail.model.pool import (
     Candidate,
@@ -30,16 +31,18 @@ from cnitrail.model.pool import (
     Unsettled,
     Versions,
 )
+from cnitrail.model.reason import Reason, ReasonCode
+from cnitrail.text import clock
 from cnitrail.timeclamp import LAST
 
-PATIENCE = timedelta(seconds=60)
-"""A pool that stays so long as it is tells something: many passes, and longer than any of ipamd's timers."""
+SILENCE_LENGTH = timedelta(seconds=60)
+"""How long a pool has to stay unchanged to show anything: longer than any of ipamd's timers."""
 
 
-class SettingsQuestion(Struct, frozen=True):
+class SettingsQuestion(Struct, frozen=True, kw_only=True):
     """What settings are concluded from: the log of a node that is known from ``since`` to ``until``.
 
-    ``alive``: it goes on after that. ``pods`` is what is known of its pods.
+    ``alive`` is True if the node runs on after that. ``pods`` are the known pod counts.
     """
 
     log: CniLog
@@ -52,9 +55,9 @@ class SettingsQuestion(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True):
-    """Periods with their settings, times of which nothing is concluded, and the pods that are needed.
+    """Periods with their settings, times of unknown settings, and the pods that candidates need.
 
-    ``demand`` are those that the CNI's defaults need, in the periods that these fit.
+    ``demand`` are the pods that the CNI's defaults need, in the periods in which these fit.
     """
 
     periods: tuple[SettingsPeriod, ...]
@@ -64,30 +67,31 @@ class Explanation(Struct, frozen=True):
 
 
 def explain(question: SettingsQuestion) -> Explanation:
-    """The settings that explain a node's pool."""
+    """Return the settings that explain a node's pool."""
     log = question.log
     if log.ipv6:
-        reason = "its pods have IPv6 addresses: one prefix, and no pool that settings decide about"
+        text = "its pods have IPv6 addresses: one prefix, and no warm pool"
+        reason = Reason(ReasonCode.IPV6_PODS, text)
         return Explanation((), (Unsettled(question.since, None, reason),), (), ())
     unsettled = list(_unsettled(log.doubts, log.runs))
     periods = list(_periods(question, unsettled))
     fitting = [period for period in periods if period.misfit is None]
     unsettled += [
-        Unsettled(period.since, period.until, f"no settings explain all that it did: {period.misfit}")
+        Unsettled(period.since, period.until, period.misfit)
         for period in periods
         if period.misfit is not None
     ]
     return Explanation(
-        periods=tuple(period.told() for period in fitting),
-        unsettled=tuple(sorted(unsettled, key=lambda each: each.since)),
+        periods=tuple(period.as_shown() for period in fitting),
+        unsettled=tuple(sorted(unsettled, key=attrgetter("since"))),
         pods=tuple(needed for period in fitting for needed in period.pods()),
         demand=tuple(needed for period in fitting for needed in period.demand()),
     )
 
 
 def _periods(question: SettingsQuestion, unsettled: Sequence[Unsettled]) -> "Iterator[_RunPeriod]":
-    """The runs of aws-node in which it did anything from which something is concluded."""
-    batches = [batch for batch in question.log.batches if not _lies_in(unsettled, batch.event.time)]
+    """Yield the runs of aws-node that have a batch from which settings can be concluded."""
+    batches = [batch for batch in question.log.batches if not _is_unsettled(unsettled, batch.event.time)]
     for run in question.log.runs:
         done = [batch for batch in batches if run.takes(batch.event.time)]
         if done:
@@ -95,12 +99,12 @@ def _periods(question: SettingsQuestion, unsettled: Sequence[Unsettled]) -> "Ite
 
 
 def _unsettled(doubts: Iterable[Doubt], runs: Sequence[AwsNodeRun]) -> Iterator[Unsettled]:
-    """Times of which nothing is concluded: from a doubt until aws-node starts anew, or for good."""
+    """Yield the times of unknown settings: from a doubt until aws-node starts again, or for good."""
     reached: datetime | None = None
     for doubt in doubts:
         if reached is not None and doubt.since < reached and not doubt.lasting:
             continue
-        later = (run.since for run in runs if run.anew and run.since > doubt.since)
+        later = (run.since for run in runs if run.from_start and run.since > doubt.since)
         until = None if doubt.lasting else next(later, None)
         yield Unsettled(doubt.since, until, doubt.because)
         if until is None:
@@ -108,15 +112,15 @@ def _unsettled(doubts: Iterable[Doubt], runs: Sequence[AwsNodeRun]) -> Iterator[
         reached = until
 
 
-def _lies_in(unsettled: Iterable[Unsettled], time: datetime) -> bool:
-    return any(each.since <= time and (each.until is None or time < each.until) for each in unsettled)
+def _is_unsettled(periods: Iterable[Unsettled], time: datetime) -> bool:
+    return any(between(period.since, period.until).includes(time) for period in periods)
 
 
 class _RunPeriod:
     """A time in which aws-node ran with the same settings.
 
-    ``misfit`` says which of the batches no settings explain together with those before; None where
-    some explain all.
+    ``misfit`` names the first batch that no settings explain together with those before it; None if some
+    settings explain all batches.
     """
 
     def __init__(
@@ -128,7 +132,7 @@ class _RunPeriod:
     ) -> None:
         self.since = run.since
         self.until = run.until if run.until or question.alive else question.until
-        self.misfit: str | None = None
+        self.misfit: Reason | None = None
         self._question = question
         self._limits = question.limits
         self._run = run
@@ -136,14 +140,14 @@ class _RunPeriod:
         self._unsettled = unsettled
         self._ruled_out: list[RuledOut] = []
         self._versions = self._read_versions()
-        self._fits = self._read()
-        self._likely, self._held_back = self._listen()
+        self._fits = self._fit_batches()
+        self._likely, self._held_back = self._fit_silences()
 
-    def told(self) -> SettingsPeriod:
-        """The period, with the settings that fit."""
+    def as_shown(self) -> SettingsPeriod:
+        """Return the period with the settings that fit."""
         modes = self._fits.modes()
         before, after = self._batches[0].before, self._last_holdings()
-        versions = [each for each in self._versions if Mode.SECONDARY in modes or each.prefixes]
+        versions = [version for version in self._versions if Mode.SECONDARY in modes or version.prefixes]
         return SettingsPeriod(
             since=self.since,
             until=self.until,
@@ -161,18 +165,18 @@ class _RunPeriod:
 
     def _last_holdings(self) -> Holdings:
         changes = self._question.log.changes
-        earlier = (each.holdings for each in reversed(changes) if each.time < (self.until or LAST))
+        earlier = (change.holdings for change in reversed(changes) if change.time < (self.until or LAST))
         return next(earlier, self._batches[-1].after)
 
     def pods(self) -> Iterator[PodRange]:
-        """How many pods each batch needs, with any of the candidates."""
+        """Yield how many pods each batch needs, with any of the candidates."""
         return self._needed(self._likely)
 
     def demand(self) -> Iterator[PodRange]:
-        """The same with the CNI's defaults alone, where they fit: others may need no pod at all."""
+        """Yield the same with the CNI's defaults alone, if they fit: other settings may need no pods."""
         return self._needed(self._likely.default() or self._likely)
 
-    def _needed(self, fits: Fits) -> Iterator[PodRange]:
+    def _needed(self, fits: FittingSettings) -> Iterator[PodRange]:
         for batch in self._batches:
             needed = fits.needed(batch, self._limits, self._pods_at(batch))
             if needed is not None:
@@ -183,73 +187,103 @@ class _RunPeriod:
 
     # --- batches -----------------------------------------------------------------------------
 
-    def _read(self) -> Fits:
-        """What explains every batch."""
-        fits = Fits.everything(self._limits, self._versions, self.since)
+    def _fit_batches(self) -> FittingSettings:
+        """Return the settings that explain every batch."""
+        fits = FittingSettings.everything(self._limits, self._versions, self.since)
         for batch in self._batches:
             meaning = meaning_of(batch, self._limits)
             narrowed = fits.narrowed(batch, self._limits, self._pods_at(batch))
             if not narrowed.modes():
-                self.misfit = f"{batch.event.name} at {clock(batch.event.time)} {meaning}"
+                text = f"no settings explain {batch.event.name} at {clock(batch.event.time)}: it {meaning}"
+                self.misfit = Reason.citing(ReasonCode.UNEXPLAINED, text, batch.event)
                 return fits
-            self._note(batch.event, fits, narrowed, meaning)
+            self._record(batch.event, fits, narrowed, meaning)
             fits = narrowed
         return fits
 
-    def _note(self, event: Event, before: Fits, after: Fits, because: str) -> None:
-        """What an event rules out; of a mode that it rules out no more is said."""
+    def _record(self, event: Event, before: FittingSettings, after: FittingSettings, because: str) -> None:
+        """Record what an event rules out; a mode that it rules out is recorded as a whole."""
         by = EventRef(event.time, event.name, event.event_id)
         for mode in before.modes():
             if mode not in after.modes():
-                self._ruled_out.append(RuledOut(None, mode, None, None, None, None, by, because))
+                self._ruled_out.append(
+                    RuledOut(
+                        versions=None,
+                        mode=mode,
+                        warm_eni_target=None,
+                        warm_prefix_target=None,
+                        warm_ip_target=None,
+                        minimum_ip_target=None,
+                        by=by,
+                        because=because,
+                    )
+                )
         for gone in before.without(after).ranges():
             if gone.mode in after.modes():
-                targets = gone.warm_eni_target, gone.warm_prefix_target, gone.warm_ip_target
                 self._ruled_out.append(
-                    RuledOut(None, gone.mode, *targets, gone.minimum_ip_target, by, because)
+                    RuledOut(
+                        versions=None,
+                        mode=gone.mode,
+                        warm_eni_target=gone.warm_eni_target,
+                        warm_prefix_target=gone.warm_prefix_target,
+                        warm_ip_target=gone.warm_ip_target,
+                        minimum_ip_target=gone.minimum_ip_target,
+                        by=by,
+                        because=because,
+                    )
                 )
 
     def _read_versions(self) -> tuple[Generation, ...]:
-        """The versions whose calls look like those of the period."""
+        """Return the versions whose calls look like those of the period."""
         versions: tuple[Generation, ...] = GENERATIONS
-        own = self._question.log.own
-        for event in (each for each in own if self._run.takes(each.time)):
+        calls = [event for event in self._question.log.own if self._run.takes(event.time)]
+        for event in calls:
             actor = self._question.actors[event.key]
-            versions = self._fewer(
+            versions = self._keep_versions(
                 versions, generations_of(actor), event, "has the user agent of another version"
             )
             if event.effect is Effect.CREATE and event.failure is None:
                 asks = any(subject.requested is not None for subject in event.subjects)
-                like = tuple(each for each in GENERATIONS if each.asks_at_create is asks)
-                how = "asks for addresses with the interface" if asks else "makes a bare interface"
-                versions = self._fewer(versions, like, event, how)
+                like = tuple(version for version in GENERATIONS if version.asks_at_create is asks)
+                how = "requests addresses with the ENI" if asks else "creates an ENI without addresses"
+                versions = self._keep_versions(versions, like, event, how)
         for batch in self._batches:
-            if batch.kind is Kind.GROW and batch.prefixes:
-                like = tuple(each for each in GENERATIONS if each.prefixes)
-                versions = self._fewer(versions, like, batch.event, "asks for prefixes")
-            elif batch.kind is Kind.GROW and batch.count < batch.room and not batch.fresh:
-                like = tuple(each for each in GENERATIONS if not each.fills_interfaces)
-                versions = self._fewer(versions, like, batch.event, "leaves room on an interface")
+            if batch.kind is BatchKind.GROW and batch.prefixes:
+                like = tuple(version for version in GENERATIONS if version.prefixes)
+                versions = self._keep_versions(versions, like, batch.event, "requests prefixes")
+            elif batch.kind is BatchKind.GROW and batch.count < batch.room and not batch.fresh:
+                like = tuple(version for version in GENERATIONS if not version.fills_interfaces)
+                versions = self._keep_versions(versions, like, batch.event, "leaves free slots on an ENI")
         return versions
 
-    def _fewer(
+    def _keep_versions(
         self, versions: tuple[Generation, ...], like: Sequence[Generation], event: Event, because: str
     ) -> tuple[Generation, ...]:
-        """The versions that are left; those of before where that would be none at all."""
-        left = tuple(each for each in versions if each in like)
-        gone = [each for each in versions if each not in like]
+        """Return the versions that are left, or all of those before if none would be."""
+        left = tuple(version for version in versions if version in like)
+        gone = [version for version in versions if version not in like]
         if not left:
             return versions
         by = EventRef(event.time, event.name, event.event_id)
         self._ruled_out += [
-            RuledOut(Versions(*span), None, None, None, None, None, by, because) for span in spans(gone)
+            RuledOut(
+                versions=Versions(*span),
+                mode=None,
+                warm_eni_target=None,
+                warm_prefix_target=None,
+                warm_ip_target=None,
+                minimum_ip_target=None,
+                by=by,
+                because=because,
+            )
+            for span in spans(gone)
         ]
         return left
 
     # --- silences ----------------------------------------------------------------------------
 
-    def _listen(self) -> tuple[Fits, list[Candidate]]:
-        """What fits the silences as well; and what does not, each with the first that it does not fit."""
+    def _fit_silences(self) -> tuple[FittingSettings, list[Candidate]]:
+        """Return the settings that explain the silences, too, and the others with the first they do not."""
         fits = self._fits
         held_back: list[Candidate] = []
         for silence, pods in self._silences():
@@ -259,25 +293,29 @@ class _RunPeriod:
         return fits, held_back
 
     def _silences(self) -> Iterator[tuple[Silence, Callable[[int], Range]]]:
-        """The times in which the pool stayed as it was, though the CNI ran and was not refused."""
+        """Yield the times in which the pool did not change, though the CNI ran and no call of it failed."""
         question, first = self._question, self._batches[0].event.time
         until = min(self.until or question.until, question.until)
         changes = [change for change in question.log.changes if first <= change.time < until]
-        doubts = [each.since for each in self._unsettled]
+        doubts = [unsettled.since for unsettled in self._unsettled]
         breaks = sorted({*(change.time for change in changes), *doubts, until})
         for change in changes:
             end = breaks[bisect_right(breaks, change.time)]
-            if end - change.time < PATIENCE or change.refused or _lies_in(self._unsettled, change.time):
+            if (
+                end - change.time < SILENCE_LENGTH
+                or change.refused
+                or _is_unsettled(self._unsettled, change.time)
+            ):
                 continue
             for since, quiet_until, pods in question.pods.steady(change.time, end):
-                if quiet_until - since >= PATIENCE:
+                if quiet_until - since >= SILENCE_LENGTH:
                     can_grow = self._can_grow(change.holdings)
                     yield Silence(since, quiet_until, change.holdings, can_grow), pods
 
     def _can_grow(self, holdings: Holdings) -> bool:
-        """Whether there is anything left that the CNI could ask for, and would."""
+        """Return True if there is anything left that the CNI could request, and would."""
         limits = self._limits
         full = holdings.room == 0 and holdings.enis >= limits.enis
         addresses = holdings.total(prefix_mode=False) + holdings.total(prefix_mode=True)
-        enough = addresses >= limits.max_pods and any(each.heeds_max_pods for each in self._versions)
+        enough = addresses >= limits.max_pods and any(version.heeds_max_pods for version in self._versions)
         return not full and not enough

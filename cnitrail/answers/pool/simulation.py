@@ -1,4 +1,4 @@
-"""A node's warm pool as the VPC CNI keeps it: settings and pods over time → the calls that it makes.
+"""Simulation of a node's warm pool: settings and pods over time → the calls that the VPC CNI makes.
 
 A pure model of ipamd (amazon-vpc-cni-k8s, pkg/ipamd/ipamd.go and pkg/ipamd/datastore/data_store.go). Times
 are seconds on any clock.
@@ -16,22 +16,22 @@ from cnitrail.answers.pool.generations import Generation
 from cnitrail.model import PREFIX_SIZE, Limits
 
 PASS = 5.0
-"""From one look at the pool to the next: ipPoolMonitorInterval."""
+"""Seconds between two passes over the pool: ipPoolMonitorInterval."""
 
 DECREASE = 30.0
-"""At least so long from one decrease to the next: decreaseIPPoolInterval."""
+"""Minimum seconds between two decreases: decreaseIPPoolInterval."""
 
 ENI_AGE = 60.0
-"""An interface is not freed before: minENILifeTime."""
+"""Minimum age of an ENI in seconds before it is released: minENILifeTime."""
 
 COOLDOWN = 30.0
-"""A pod's address is not given to another before: IP_COOLDOWN_PERIOD."""
+"""Seconds before a pod's address is assigned to another pod: IP_COOLDOWN_PERIOD."""
 
 CALL_TIME = 1.0
-"""A call of EC2 takes about so long."""
+"""Typical seconds of an EC2 call."""
 
 ENI_TIME = 10.0
-"""A new interface can take so long until its addresses can be used (docs/eni-and-ip-target.md)."""
+"""Seconds until the addresses of a new ENI can be used (docs/eni-and-ip-target.md)."""
 
 
 class IpamdAction(StrEnum):
@@ -43,8 +43,8 @@ class IpamdAction(StrEnum):
     FREE = "free"
 
 
-class Action(Struct, frozen=True):
-    """One act on one interface, the first of which is 0: so many addresses, or ``prefixes``."""
+class Action(Struct, frozen=True, kw_only=True):
+    """One action on one ENI, of which the primary one is 0: ``count`` addresses, or ``prefixes``."""
 
     time: float
     act: IpamdAction
@@ -53,8 +53,8 @@ class Action(Struct, frozen=True):
     prefixes: bool
 
 
-class Sample(Struct, frozen=True):
-    """The pool after a change: its addresses, those that pods have, pods without one, interfaces."""
+class Sample(Struct, frozen=True, kw_only=True):
+    """The pool after a change: its addresses, those that pods use, pods without one, ENIs."""
 
     time: float
     total: int
@@ -64,27 +64,27 @@ class Sample(Struct, frozen=True):
 
 
 class SimulationRun(Struct, frozen=True):
-    """What came of settings and demand."""
+    """The result of settings and demand."""
 
     actions: tuple[Action, ...]
     samples: tuple[Sample, ...]
 
 
 class _Block(Struct, eq=False):
-    """An address, or a prefix: how many of its addresses pods have, and when others are usable again."""
+    """An address or a prefix: how many of its addresses pods use, and when others end their cooldown."""
 
     size: int
     used: int = 0
     cooling: list[float] = field(default_factory=list)
 
     def usable(self, now: float) -> int:
-        """How many pods may get an address of it."""
+        """Return how many pods may get an address of it."""
         self.cooling = [until for until in self.cooling if until > now]
         return self.size - self.used - len(self.cooling)
 
 
 class _SimulatedInterface(Struct, eq=False):
-    """An interface of the node; ``ready`` is when its addresses can be used."""
+    """An ENI of the node; ``ready`` is when its addresses can be used."""
 
     number: int
     ready: float
@@ -98,11 +98,11 @@ class _SimulatedInterface(Struct, eq=False):
         return any(until > now for block in self.blocks for until in block.cooling)
 
 
-Demand = Sequence[tuple[float, int]]
-"""From when on how many pods want an address, in order."""
+PodDemand = Sequence[tuple[float, int]]
+"""How many pods need an address, each count from its time on, in order."""
 
 Pick = Callable[[Sequence[_SimulatedInterface]], Sequence[_SimulatedInterface]]
-"""In which order interfaces are looked at; ipamd does so in the random order of Go's maps."""
+"""The order in which ENIs are tried; ipamd uses the random order of Go's maps."""
 
 
 def _in_order(interfaces: Sequence[_SimulatedInterface]) -> Sequence[_SimulatedInterface]:
@@ -110,11 +110,11 @@ def _in_order(interfaces: Sequence[_SimulatedInterface]) -> Sequence[_SimulatedI
 
 
 class SimulatedNode:
-    """A node with one interface, in a subnet that never runs out.
+    """A node with one ENI, in a subnet that never runs out of addresses.
 
-    ``max_pods`` is the node's own limit, else the usual one of its type. With ``custom_networking`` the
-    first interface has no addresses for pods. ``run`` may be called again: aws-node then starts anew,
-    with other settings or in another version, and finds what is there.
+    ``max_pods`` is the node's own limit, by default that of its type. With ``custom_networking`` the
+    primary ENI has no addresses for pods. ``run`` may be called again: aws-node then restarts, with other
+    settings or in another version, and reads what the node holds.
     """
 
     def __init__(
@@ -132,10 +132,10 @@ class SimulatedNode:
         self._interfaces = [_SimulatedInterface(0, -inf)]
         self._made = 1
 
-    def run(self, settings: Settings, generation: Generation, demand: Demand, end: float) -> SimulationRun:
-        """What ipamd does from its start, at the first time of ``demand``, until ``end``.
+    def run(self, settings: Settings, generation: Generation, demand: PodDemand, end: float) -> SimulationRun:
+        """Run ipamd from its start, at the first time of ``demand``, until ``end``.
 
-        Passes at which nothing can happen are passed over.
+        Passes at which nothing can happen are skipped.
         """
         self._settings = settings
         self._generation = generation
@@ -155,9 +155,10 @@ class SimulatedNode:
         return SimulationRun(tuple(self._actions), tuple(self._samples))
 
     def _start(self, now: float) -> float:
-        """One step before any pod is served (nodeInit); the time of the first pass."""
+        """Start, before any pod is served (nodeInit); return the time of the first pass."""
         for interface in self._interfaces:
-            self._give_back(now, interface, [each for each in interface.blocks if each.size != self._block])
+            leftover = [block for block in interface.blocks if block.size != self._block]
+            self._release(now, interface, leftover)
         busy = 0.0
         if self._low():
             busy = self._increase(now, may_create=self._generation.prescales_interfaces)
@@ -165,7 +166,7 @@ class SimulatedNode:
         return now + busy + PASS / 2
 
     def _pass(self, now: float, pods: int) -> float:
-        """One look at the pool (updateIPPoolIfRequired); the seconds that it takes beyond its usual time."""
+        """Check the pool once (updateIPPoolIfRequired); return the seconds that its calls take."""
         self._serve(now, pods)
         stock = self._stock()
         busy = 0.0
@@ -179,16 +180,18 @@ class SimulatedNode:
         return busy
 
     def _next(self, now: float, changes: Sequence[float]) -> float:
-        """The next pass at which anything may be different from this one."""
+        """Return the time of the next pass at which anything may differ from this one."""
         timers = [self._decreased + DECREASE]
         timers += [interface.ready + ENI_AGE for interface in self._interfaces]
-        timers += [time for each in self._interfaces for block in each.blocks for time in block.cooling]
+        timers += [
+            time for interface in self._interfaces for block in interface.blocks for time in block.cooling
+        ]
         place = bisect_right(changes, now)
         soonest = min([*(time for time in timers if time > now), *changes[place : place + 1]], default=inf)
         return inf if soonest == inf else now + PASS * max(ceil((soonest - now) / PASS), 1)
 
-    def _meanwhile(self, since: float, until: float, demand: Demand, changes: Sequence[float]) -> None:
-        """Pods come and go between two passes, too."""
+    def _meanwhile(self, since: float, until: float, demand: PodDemand, changes: Sequence[float]) -> None:
+        """Serve the pods that start and stop between two passes."""
         for time, pods in demand[bisect_right(changes, since) : bisect_right(changes, until)]:
             self._serve(time, pods)
             self._sample(time)
@@ -196,7 +199,7 @@ class SimulatedNode:
     # --- pods --------------------------------------------------------------------------------
 
     def _serve(self, now: float, pods: int) -> None:
-        """Give addresses to pods that want one, take them from those that are gone."""
+        """Assign addresses to new pods, and take back those of pods that are gone."""
         self._pods = pods
         surplus = self._assigned() - pods
         for interface in reversed(self._pick(self._interfaces)):
@@ -215,15 +218,15 @@ class SimulatedNode:
         return sum(interface.used for interface in self._interfaces)
 
     def _stock(self) -> Stock:
-        """What counts for ipamd: what is left of another mode does not (GetIPStats)."""
-        blocks = [each for interface in self._interfaces for each in interface.blocks]
-        counted = [each for each in blocks if each.size == self._block]
+        """Return what ipamd counts; leftovers of the other mode do not count (GetIPStats)."""
+        blocks = [block for interface in self._interfaces for block in interface.blocks]
+        counted = [block for block in blocks if block.size == self._block]
         prefixes = counted if self._settings.prefix_delegation else []
         return Stock(
-            total=sum(each.size for each in counted),
-            assigned=sum(each.used for each in counted),
+            total=sum(block.size for block in counted),
+            assigned=sum(block.used for block in counted),
             prefixes=len(prefixes),
-            free_prefixes=sum(each.used == 0 for each in prefixes),
+            free_prefixes=sum(prefix.used == 0 for prefix in prefixes),
         )
 
     # --- the pool ----------------------------------------------------------------------------
@@ -234,7 +237,7 @@ class SimulatedNode:
         return not full and is_low(self._settings, self._limits, stock)
 
     def _increase(self, now: float, *, may_create: bool) -> float:
-        """Fill an interface that has room; only where none has, make another (increaseDatastorePool)."""
+        """Fill an ENI that has room; create one only if none has (increaseDatastorePool)."""
         count = wanted(self._settings, self._limits, self._stock())
         places = self._limits.secondary_per_eni
         for interface in self._pick(self._interfaces):
@@ -254,52 +257,56 @@ class SimulatedNode:
     def _add(self, now: float, act: IpamdAction, interface: _SimulatedInterface, count: int) -> None:
         interface.blocks += [_Block(self._block) for _ in range(count)]
         prefixes = self._settings.prefix_delegation
-        self._actions.append(Action(now, act, interface.number, count, prefixes))
+        self._act(now, act, interface, count, prefixes=prefixes)
+
+    def _act(
+        self, now: float, act: IpamdAction, interface: _SimulatedInterface, count: int, *, prefixes: bool
+    ) -> None:
+        eni = interface.number
+        self._actions.append(Action(time=now, act=act, eni=eni, count=count, prefixes=prefixes))
 
     def _decrease(self, now: float) -> float:
-        """Give back what is over, from one interface after the other (tryUnassignCidrsFromAll)."""
+        """Release what is too much, from one ENI after another (tryUnassignCidrsFromAll)."""
         left = over(self._settings, self._stock())
         for interface in self._pick(self._interfaces):
-            left -= self._give_back(now, interface, interface.blocks, left)
+            left -= self._release(now, interface, interface.blocks, left)
         self._decreased = now
         return CALL_TIME
 
-    def _give_back(
+    def _release(
         self, now: float, interface: _SimulatedInterface, blocks: Sequence[_Block], most: int | None = None
     ) -> int:
-        """Unassign what no pod uses, addresses and prefixes in calls of their own; how much that was."""
+        """Unassign what no pod uses, addresses and prefixes in separate calls; return how much that was."""
         free = [block for block in blocks if block.used == 0][:most]
         interface.blocks = [block for block in interface.blocks if block not in free]
         for prefixes in (True, False):
             count = sum((block.size > 1) is prefixes for block in free)
             if count:
-                self._actions.append(Action(now, IpamdAction.UNASSIGN, interface.number, count, prefixes))
+                self._act(now, IpamdAction.UNASSIGN, interface, count, prefixes=prefixes)
         return len(free)
 
     def _may_free(self, stock: Stock) -> bool:
-        """Whether an interface too many is looked for at all (shouldRemoveExtraENIs)."""
+        """Return True if ipamd looks for an ENI to release (shouldRemoveExtraENIs)."""
         settings, places = self._settings, self._limits.secondary_per_eni
         if settings.targeted:
             return True
         if settings.prefix_delegation:
-            return True  # getDeletableENI decides, as it is asked whenever an interface is unused
+            return True  # getDeletableENI decides: it is called whenever an ENI is unused
         return stock.available >= (settings.warm_eni_target + 1) * places
 
     def _free(self, now: float) -> float:
-        """Detach and delete an interface without which the targets are still met (getDeletableENI)."""
+        """Detach and delete an ENI without which the targets are still reached (getDeletableENI)."""
         for interface in self._pick(self._interfaces):
             unused = interface.number != 0 and interface.used == 0 and not interface.cools(now)
             if unused and now - interface.ready >= ENI_AGE and self._can_spare(interface):
                 self._interfaces.remove(interface)
-                self._actions.append(
-                    Action(now, IpamdAction.FREE, interface.number, len(interface.blocks), False)
-                )
+                self._act(now, IpamdAction.FREE, interface, len(interface.blocks), prefixes=False)
                 return PASS
         return 0.0
 
     def _can_spare(self, interface: _SimulatedInterface) -> bool:
         settings = self._settings
-        others = [block for each in self._interfaces if each is not interface for block in each.blocks]
+        others = [block for other in self._interfaces if other is not interface for block in other.blocks]
         counted = [block for block in others if block.size == self._block]
         if settings.targeted:
             warm = ceil(settings.warm_ip_target / self._block)
@@ -313,7 +320,13 @@ class SimulatedNode:
     def _sample(self, now: float) -> None:
         stock = self._stock()
         waiting = max(self._pods - self._assigned(), 0)
-        sample = Sample(now, stock.total, stock.assigned, waiting, len(self._interfaces))
+        sample = Sample(
+            time=now,
+            total=stock.total,
+            assigned=stock.assigned,
+            waiting=waiting,
+            enis=len(self._interfaces),
+        )
         if not self._samples or _differ(self._samples[-1], sample):
             self._samples.append(sample)
 
@@ -328,7 +341,7 @@ def _differ(one: Sample, other: Sample) -> bool:
 
 
 def waits(run: SimulationRun, end: float) -> Iterator[tuple[float, float, int]]:
-    """When pods waited for an address: from, until (or ``end``), and the most that waited at once."""
+    """Yield when pods waited for an address: from, until (or ``end``), and the most that waited at once."""
     since, most = None, 0
     for sample in run.samples:
         if sample.waiting:

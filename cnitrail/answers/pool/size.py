@@ -1,4 +1,4 @@
-"""How much the interfaces of nodes held, over time."""
+"""Pool size: what the ENIs of nodes held over time."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,7 @@ from msgspec.structs import astuple, replace
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import takes_interface
 from cnitrail.answers.pool.nodes import InterfaceStay, Node
+from cnitrail.intervals import Interval
 from cnitrail.model import PREFIX_SIZE, Bound, HoldingKind
 from cnitrail.model.pool import EventRef, PoolSize
 
@@ -21,7 +22,7 @@ _FIELDS = {
 
 
 class _StockCount(Struct):
-    """Interfaces, primary and secondary addresses, and IPv4 prefixes; or a change of their numbers."""
+    """Numbers of ENIs, primary and secondary addresses and IPv4 prefixes, or a change of them."""
 
     enis: int = 0
     primary: int = 0
@@ -47,16 +48,16 @@ class _SizeChange(Struct):
 
 
 def ref(bound: Bound) -> EventRef:
-    """The event of a bound, named."""
+    """Return a reference to the event of a bound."""
     assert bound.event is not None
     return EventRef(bound.event.time, bound.event.name, bound.event.event_id)
 
 
 def sizes(node: Node, wanted: Filter) -> tuple[PoolSize, ...]:
-    """The size of a node's pool from each second on at which it changes.
+    """Return the size of a node's pool at every second at which it changes.
 
-    An interface counts while it is attached, with what it holds meanwhile. What has no known
-    beginning counts from the node's first sign on.
+    An ENI counts while it is attached, with what it holds then. What has no known start counts from the
+    node's first event.
     """
     changes: dict[datetime, _SizeChange] = defaultdict(_SizeChange)
     for stay in node.stays:
@@ -75,7 +76,7 @@ def _count(changes: dict[datetime, _SizeChange], node: Node, stay: InterfaceStay
         what = _FIELDS.get(lease.kind)
         if what is None:
             continue
-        reach = lease.reach()
+        reach = lease.possible_start()
         given = reach is not None and reach > begun
         first, since = (reach, lease.start) if given else (begun, start)
         taken = lease.end.time is not None and (end.time is None or lease.end.time < end.time)
@@ -90,13 +91,22 @@ def _count(changes: dict[datetime, _SizeChange], node: Node, stay: InterfaceStay
 def _size(time: datetime, count: _StockCount, events: tuple[EventRef, ...]) -> PoolSize:
     pool = count.secondary + PREFIX_SIZE * count.prefixes
     enis, primary, secondary, prefixes = astuple(count)
-    return PoolSize(time, events, enis, primary, secondary, prefixes, pool, pool + primary)
+    return PoolSize(
+        time=time,
+        events=events,
+        enis=enis,
+        primary=primary,
+        secondary=secondary,
+        prefixes=prefixes,
+        pool=pool,
+        held=pool + primary,
+    )
 
 
-def together(each: Sequence[tuple[PoolSize, ...]]) -> tuple[PoolSize, ...]:
-    """The sizes of several nodes as one."""
+def together(nodes: Sequence[tuple[PoolSize, ...]]) -> tuple[PoolSize, ...]:
+    """Return the sum of the sizes of several nodes."""
     changes: dict[datetime, _SizeChange] = defaultdict(_SizeChange)
-    for sizes in each:
+    for sizes in nodes:
         before = _StockCount()
         for size in sizes:
             now = _StockCount(size.enis, size.primary, size.secondary, size.prefixes)
@@ -116,7 +126,7 @@ def _running(changes: dict[datetime, _SizeChange]) -> Iterator[PoolSize]:
 
 
 def within(sizes: tuple[PoolSize, ...], wanted: Filter) -> tuple[PoolSize, ...]:
-    """The sizes of a time range; what went before it is the size at its beginning."""
+    """Return the sizes in a time range, beginning with the size at its start."""
     shown = [size for size in sizes if wanted.takes_time(size.time)]
     before = [size for size in sizes if wanted.since is not None and size.time < wanted.since]
     if before and wanted.since is not None and (not shown or shown[0].time > wanted.since):
@@ -125,12 +135,14 @@ def within(sizes: tuple[PoolSize, ...], wanted: Filter) -> tuple[PoolSize, ...]:
 
 
 def mean(sizes: Sequence[PoolSize], since: datetime, until: datetime) -> float:
-    """The mean of ``pool`` over a span of time."""
-    total = sum(
-        size.pool * max((min(later, until) - max(size.time, since)).total_seconds(), 0.0)
+    """Return the average of ``pool`` over a span of time."""
+    whole = Interval(since, until)
+    parts = [
+        (size.pool, Interval(size.time, later).intersection(whole))
         for size, later in _with_ends(sizes, until)
-    )
-    seconds = (until - since).total_seconds()
+    ]
+    total = sum(pool * part.length.total_seconds() for pool, part in parts if part is not None)
+    seconds = whole.length.total_seconds()
     return total / seconds if seconds else 0.0
 
 

@@ -1,4 +1,4 @@
-"""What other settings would have meant: the same pods, the CNI's arithmetic, other targets."""
+"""What-if: the same pods and the CNI's arithmetic, with other settings."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +18,9 @@ from cnitrail.model.pool import Drain, PoolSize, Usage, Wait, WhatIf
 
 
 class Demand(Struct, frozen=True):
-    """From when on how many pods want an address (aware, UTC, in order), and who says so.
+    """How many pods need an address, each count from its time on (aware, UTC, in order), and the source.
 
-    ``lower_bound``: there may have been more.
+    ``lower_bound`` is True if there may have been more.
     """
 
     pods: Sequence[tuple[datetime, int]]
@@ -28,8 +28,8 @@ class Demand(Struct, frozen=True):
     lower_bound: bool
 
 
-class Trial(Struct, frozen=True):
-    """One node under other settings."""
+class Trial(Struct, frozen=True, kw_only=True):
+    """One node, as it was, to run with other settings."""
 
     instance: str
     limits: Limits
@@ -43,24 +43,24 @@ class Trial(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What came of a trial; times of its run are seconds since the trial's beginning."""
+    """The result of a trial; times of its run are seconds since the start of the trial."""
 
     trial: Trial
     run: SimulationRun
 
     def at(self, seconds: float) -> datetime:
-        """A time of the run."""
+        """Return a time of the run as a datetime."""
         return self.trial.since + timedelta(seconds=seconds)
 
     def calls(self) -> Iterator[tuple[datetime, str]]:
-        """The calls that the CNI would have made."""
+        """Yield the calls that the CNI would have made."""
         for action in self.run.actions:
             for name in _calls_of(action, self.trial.generation):
                 yield self.at(action.time), name
 
 
 def attempt(trial: Trial, settings: Settings) -> Outcome:
-    """Let the CNI run with other settings on a node."""
+    """Run the CNI with other settings on a node."""
     end = (trial.until - trial.since).total_seconds()
     before = [pods for time, pods in trial.demand.pods if time <= trial.since]
     demand = [(0.0, before[-1] if before else 0)]
@@ -75,7 +75,7 @@ def attempt(trial: Trial, settings: Settings) -> Outcome:
     return Outcome(trial, node.run(settings, trial.generation, demand, end))
 
 
-_OF_THE_POOL = (
+_POOL_CALLS = (
     "AssignPrivateIpAddresses",
     "AttachNetworkInterface",
     "CreateNetworkInterface",
@@ -87,7 +87,7 @@ _OF_THE_POOL = (
 
 
 def _calls_of(action: Action, generation: Generation) -> Iterator[str]:
-    """The calls behind an act, as CloudTrail would have them."""
+    """Yield the calls of an action, as CloudTrail would have them."""
     match action.act:
         case IpamdAction.ASSIGN:
             yield "AssignPrivateIpAddresses"
@@ -106,11 +106,11 @@ def _calls_of(action: Action, generation: Generation) -> Iterator[str]:
             yield "DescribeNetworkInterfaces"
             yield "DetachNetworkInterface"
             yield "DeleteNetworkInterface"
-            yield "DeleteNetworkInterface"  # the first comes too early as a rule, and is refused
+            yield "DeleteNetworkInterface"  # the first usually comes too early, and fails
 
 
-def told(settings: Settings, outcomes: Sequence[Outcome]) -> WhatIf:
-    """What came of the same settings on nodes of one account and Region."""
+def summarize(settings: Settings, outcomes: Sequence[Outcome]) -> WhatIf:
+    """Return the result of the same settings on nodes of one account and Region."""
     trials = [outcome.trial for outcome in outcomes]
     since, until = min(trial.since for trial in trials), max(trial.until for trial in trials)
     size = tuple(_usage(outcomes))
@@ -134,7 +134,7 @@ def told(settings: Settings, outcomes: Sequence[Outcome]) -> WhatIf:
 
 
 def _named(settings: Settings) -> dict[str, int | bool]:
-    """The settings that play a part, by the CNI's own names."""
+    """Return the settings that have an effect, by the CNI's own names."""
     found: dict[str, int | bool] = {"ENABLE_PREFIX_DELEGATION": settings.prefix_delegation}
     if settings.targeted:
         found |= {
@@ -151,7 +151,7 @@ def _named(settings: Settings) -> dict[str, int | bool]:
 
 
 def _usage(outcomes: Sequence[Outcome]) -> Iterator[Usage]:
-    """The nodes' pools together, from each second on at which one changes."""
+    """Yield the sum of the pools at every second at which one changes."""
     samples = [
         (outcome.at(sample.time).replace(microsecond=0), number, sample)
         for number, outcome in enumerate(outcomes)
@@ -162,7 +162,8 @@ def _usage(outcomes: Sequence[Outcome]) -> Iterator[Usage]:
     for place, (time, number, sample) in enumerate(samples):
         last[number] = (sample.total, sample.assigned, sample.waiting, sample.enis)
         if place + 1 == len(samples) or samples[place + 1][0] != time:
-            yield Usage(time, *map(sum, zip(*last.values(), strict=True)))
+            pool, pods, waiting, enis = map(sum, zip(*last.values(), strict=True))
+            yield Usage(time=time, pool=pool, pods=pods, waiting=waiting, enis=enis)
 
 
 def _mean(size: Sequence[Usage], since: datetime, until: datetime) -> float:
@@ -175,10 +176,10 @@ def _mean(size: Sequence[Usage], since: datetime, until: datetime) -> float:
 
 
 def _drains(outcomes: Sequence[Outcome]) -> tuple[Drain, ...]:
-    """The calls of the CNI's kind, on all nodes: they share the buckets."""
+    """Return the calls of all nodes by API: they share the token buckets."""
     observed: Counter[str] = Counter()
     for outcome in outcomes:
-        observed.update({name: outcome.trial.observed.get(name, 0) for name in _OF_THE_POOL})
+        observed.update({name: outcome.trial.observed.get(name, 0) for name in _POOL_CALLS})
     return drains((call for outcome in outcomes for call in outcome.calls()), observed)
 
 
