@@ -1,6 +1,6 @@
-"""The report's HTML in a real browser, opened from disk: Debian's chromium.
+"""The report's HTML, opened from disk in a real browser: Debian's chromium.
 
-It acts, it asks nobody for anything, what records say stays text, and what is not its own cannot act.
+Its script runs, it makes no requests, text from records stays text, and no other script can run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ pytestmark = [
 
 @dataclass
 class Opened:
-    """A page, and what it said and asked for while it was open."""
+    """A page, with its console messages and its requests."""
 
     page: Page
     said: list[str] = field(default_factory=list)
@@ -47,18 +47,18 @@ class Opened:
     stopped: list[str] = field(default_factory=list)
 
     def rows(self) -> list[str]:
-        """The calls of the timeline that are shown."""
+        """The visible calls of the timeline."""
         return [
             row.locator("td").nth(1).inner_text()
             for row in self.page.locator(".calls tbody tr:visible").all()
         ]
 
     def lane(self, title: str) -> Locator:
-        """The lane of an interface."""
+        """The lane of an ENI."""
         return self.page.get_by_role("img", name=title)
 
     def tip(self) -> list[str]:
-        """What is told of the place that is pointed at."""
+        """The tooltip."""
         return self.page.locator("#tip p").all_inner_texts()
 
 
@@ -102,24 +102,24 @@ def opened(browser: Browser, run: Run, tmp_path: Path) -> Iterator[Open]:
 
 @pytest.fixture(scope="module")
 def crowd() -> str:
-    """The page of a thousand calls, most of it folded."""
+    """The page of a thousand calls, mostly folded."""
     return written(crowd_of(1_000), "html")
 
 
 class TestOpening:
     @pytest.mark.parametrize("story", STORIES)
-    def test_it_says_nothing_and_asks_for_nothing_but_itself(self, story: str, opened: Open) -> None:
+    def test_it_logs_nothing_and_requests_only_itself(self, story: str, opened: Open) -> None:
         found = opened(story)
         found.page.get_by_role("button", name="Zoom in").click()
         assert found.said == []
         assert [re.sub(r".*/", "", url) for url in found.asked] == [f"{story}.html"]
 
-    def test_without_scripts_it_can_be_read(self, opened: Open) -> None:
+    def test_it_is_readable_without_scripts(self, opened: Open) -> None:
         page = opened(java_script_enabled=False).page
-        assert page.get_by_text("The instance then had 20 addresses").is_visible()
+        assert page.get_by_text("The instance then had 20 of at most 30 IPs").is_visible()
         assert page.locator(".calls tbody tr:visible").count() == 14
         assert page.locator(".pool path").first.evaluate("(path) => path.getBoundingClientRect().width") > 500
-        page.get_by_text("2 interfaces and what they held").click()
+        page.get_by_text("2 ENIs and the IPs held").click()
         assert page.get_by_role("cell", name="192.168.41.36 192.168.45.23").is_visible()
         assert page.locator("#tools, #theme").first.is_hidden()
 
@@ -128,7 +128,7 @@ class TestOpening:
             page = opened(story, viewport={"width": 400, "height": 800}).page
             assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
-    def test_light_and_dark_follow_the_system_and_the_button(self, opened: Open) -> None:
+    def test_the_theme_follows_the_system_and_the_button(self, opened: Open) -> None:
         page = opened(color_scheme="dark").page
         background = "getComputedStyle(document.body).backgroundColor"
         assert page.evaluate(background) == "rgb(13, 17, 23)"
@@ -136,7 +136,7 @@ class TestOpening:
         assert page.evaluate(background) == "rgb(255, 255, 255)"
         assert page.get_by_role("button", name="Dark").is_visible()
 
-    def test_printed_it_is_light_and_shows_all_that_was_closed(self, opened: Open) -> None:
+    def test_the_printed_page_is_light_and_unfolded(self, opened: Open) -> None:
         page = opened(color_scheme="dark").page
         assert page.pdf().startswith(b"%PDF")
         assert page.locator("details.tables[open]").count() == 1
@@ -144,13 +144,13 @@ class TestOpening:
         assert page.locator("#tools").is_hidden()
         assert page.evaluate("getComputedStyle(document.body).color") == "rgb(31, 35, 40)"
 
-    def test_its_colours_can_be_told_from_the_page_in_both_themes(self) -> None:
+    def test_its_colors_have_enough_contrast_in_both_themes(self) -> None:
         style = STYLE.read_text(encoding="utf-8")
-        colours = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6}, #\w{6})\)", style))
-        pages = colours["page"].split(", ")
+        colors = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6}, #\w{6})\)", style))
+        pages = colors["page"].split(", ")
         for name, least in [("text", 7), ("muted", 4.5), ("link", 4.5), *((f"a{n}", 3) for n in range(7))]:
-            for colour, page in zip(colours[name].split(", "), pages, strict=True):
-                assert contrast(colour, page) >= least, (name, colour, page)
+            for color, page in zip(colors[name].split(", "), pages, strict=True):
+                assert contrast(color, page) >= least, (name, color, page)
 
 
 def contrast(one: str, other: str) -> float:
@@ -159,8 +159,8 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def luminance(colour: str) -> float:
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+def luminance(color: str) -> float:
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     )
@@ -168,11 +168,11 @@ def luminance(colour: str) -> float:
 
 
 class TestPicture:
-    def test_a_lane_tells_of_the_holding_that_is_pointed_at(self, opened: Open) -> None:
+    def test_a_lane_has_a_tooltip_for_every_holding(self, opened: Open) -> None:
         found = opened()
         found.lane("eni-0bbea279695112970").hover(position={"x": 300, "y": 40})
         what, addresses, start, end = found.tip()
-        assert what == "9 addresses on eni-0bbea279695112970"
+        assert what == "9 IPs on eni-0bbea279695112970"
         assert addresses.split() == sorted(NINE)
         assert start == (
             "from 2022-10-05 13:16:06 by kube-system/aws-node (IRSA), E6 d9301749-acca-56ee-827d-627737f7bed8"
@@ -181,13 +181,13 @@ class TestPicture:
             "to 2022-10-05 15:21:23 by kube-system/aws-node (IRSA), E10 21e1557f-1f09-5445-9af6-bde997674eac"
         )
 
-    def test_the_line_tells_how_many_addresses_there_were(self, opened: Open) -> None:
+    def test_the_line_has_a_tooltip_with_the_number_of_addresses(self, opened: Open) -> None:
         found = opened()
         found.page.locator(".pool").hover(position={"x": 400, "y": 60})
-        assert found.tip()[1] == "20 addresses on i-03846c730abe852f4"
+        assert found.tip()[1] == "20 IPs on i-03846c730abe852f4"
         assert found.page.locator(".pool text").text_content() == "limit 30"
 
-    def test_arrow_keys_go_from_call_to_call_and_tell_of_each_with_its_file(self, opened: Open) -> None:
+    def test_arrow_keys_move_between_calls_and_show_the_file_of_each(self, opened: Open) -> None:
         found = opened()
         found.lane("14 calls").focus()
         for _ in range(13):
@@ -202,7 +202,7 @@ class TestPicture:
         found.page.keyboard.press("Escape")
         assert found.page.locator("#tip").is_hidden()
 
-    def test_it_zooms_by_button_key_and_drag_with_one_axis_for_all(self, opened: Open) -> None:
+    def test_all_lanes_zoom_together_by_button_key_and_drag(self, opened: Open) -> None:
         found = opened()
         ticks, line = found.page.locator(".axis span"), found.page.locator(".pool svg")
         whole = ticks.all_inner_texts(), line.get_attribute("viewBox")
@@ -211,7 +211,7 @@ class TestPicture:
         assert ticks.all_inner_texts()[:3] == ["13:40", "13:50", "14:00"]
         assert line.get_attribute("viewBox") != whole[1]
         found.page.keyboard.press("Tab")
-        found.page.get_by_role("button", name="Whole").click()
+        found.page.get_by_role("button", name="All").click()
         assert (ticks.all_inner_texts(), line.get_attribute("viewBox")) == whole
         found.lane("14 calls").focus()
         found.page.keyboard.press("+")
@@ -225,43 +225,43 @@ class TestPicture:
         found.page.mouse.up()
         assert ticks.all_inner_texts()[:4] == ["13:13:00", "13:13:30", "13:14:00", "13:14:30"]
 
-    def test_what_is_doubtful_and_what_was_not_read_is_drawn_as_such(self, opened: Open) -> None:
+    def test_doubtful_holdings_and_log_gaps_are_marked(self, opened: Open) -> None:
         assert opened("silent-death").page.locator(".bar.soft").count() == 3
         assert opened("hole-in-the-logs").page.locator(".pool .hole").count() == 2
         assert opened("ironman").page.locator(".bar.soft, .hole").count() == 0
 
-    def test_a_row_of_the_timeline_shows_its_place_in_the_picture(self, opened: Open) -> None:
+    def test_hovering_over_a_row_shows_its_time_in_the_chart(self, opened: Open) -> None:
         found = opened()
         found.page.locator(".calls tbody tr").nth(9).hover()
         assert found.page.locator(".cross b").inner_text() == "15:21:23"
 
 
 class TestFilters:
-    def test_by_actor(self, opened: Open) -> None:
+    def test_the_page_filters_by_actor(self, opened: Open) -> None:
         found = opened("hand-assigned")
-        found.page.get_by_label("Actor").select_option("m.okafor (IAM user)")
+        found.page.get_by_label("Principal").select_option("m.okafor (IAM user)")
         assert found.rows() == ["AssignPrivateIpAddresses failed", "AssignPrivateIpAddresses"]
         assert found.page.locator("#shown").inner_text() == "2 of 8 calls"
         assert found.page.locator(".bar:not(.faint)").count() == 1
         found.page.get_by_role("button", name="Clear").click()
         playwright.expect(found.page.locator(".calls tbody tr:visible")).to_have_count(8)
 
-    def test_by_address(self, opened: Open) -> None:
+    def test_the_page_filters_by_address(self, opened: Open) -> None:
         found = opened()
-        found.page.get_by_role("textbox", name="Address").fill("192.168.53.76")
+        found.page.get_by_role("textbox", name="IP").fill("192.168.53.76")
         assert found.rows() == ["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
-        found.page.get_by_role("textbox", name="Address").fill("192.168.5")
+        found.page.get_by_role("textbox", name="IP").fill("192.168.5")
         assert found.page.locator("#shown").inner_text() == "5 of 14 calls"
 
-    def test_by_instance(self, opened: Open) -> None:
+    def test_the_page_filters_by_instance(self, opened: Open) -> None:
         found = opened("stolen-address")
         found.page.get_by_label("Instance").fill("i-0b6d2f8e4a1c97350")
-        assert found.page.locator(".life:visible h3").all_inner_texts() == ["i-0b6d2f8e4a1c97350"]
+        assert found.page.locator(".instance:visible h3").all_inner_texts() == ["i-0b6d2f8e4a1c97350"]
         assert len(found.rows()) == 6
 
-    def test_the_address_that_was_asked_for_is_the_filter_to_begin_with(self, opened: Open) -> None:
+    def test_the_address_of_the_report_is_the_initial_filter(self, opened: Open) -> None:
         found = opened("stolen-address", "--ip", "10.60.12.50")
-        assert found.page.get_by_role("textbox", name="Address").input_value() == "10.60.12.50"
+        assert found.page.get_by_role("textbox", name="IP").input_value() == "10.60.12.50"
         assert found.page.locator(".bar.faint").count() > 0
 
 
@@ -277,18 +277,18 @@ class TestFolding:
         row.get_by_role("button").click()
         playwright.expect(parts).to_have_count(0)
 
-    def test_folded_instances_are_there_and_open(self, opened: Open, crowd: str) -> None:
+    def test_folded_instances_can_be_opened(self, opened: Open, crowd: str) -> None:
         found = opened(text=crowd)
-        assert found.page.locator(".life").count() == 46
-        last = found.page.locator(".life").last
+        assert found.page.locator(".instance").count() == 46
+        last = found.page.locator(".instance").last
         last.get_by_role("button", name="2 lanes").click()
         last.scroll_into_view_if_needed()
-        found.page.wait_for_function("document.querySelector('.life:last-of-type .bar')")
+        found.page.wait_for_function("document.querySelector('.instance:last-of-type .bar')")
         assert found.said == []
 
 
 class TestHostile:
-    def test_it_is_text_and_nothing_acts(self, opened: Open) -> None:
+    def test_text_from_records_stays_text(self, opened: Open) -> None:
         found = opened("hostile")
         assert found.said == []
         assert found.page.locator("main img, main b:has-text('not an error'), main script").count() == 0
@@ -297,7 +297,7 @@ class TestHostile:
         found.lane("9 calls").focus()
         found.page.keyboard.press("ArrowRight")
         assert "<b>|`@octocat` #1 https://example.com/r" in found.tip()[1]
-        assert "<img src=x" in " ".join(found.page.locator("#actor option").all_inner_texts())
+        assert "<img src=x" in " ".join(found.page.locator("#principal option").all_inner_texts())
 
     @pytest.mark.parametrize(
         "injected",
@@ -311,9 +311,7 @@ class TestHostile:
             "<p style='position: fixed; inset: 0'>owned</p>",
         ],
     )
-    def test_what_gets_in_nevertheless_is_stopped_by_the_policy(
-        self, injected: str, opened: Open, run: Run
-    ) -> None:
+    def test_injected_markup_is_blocked_by_the_policy(self, injected: str, opened: Open, run: Run) -> None:
         text = run("report", "ironman", "-o", "html").stdout.replace("<main>", f"<main>{injected}")
         found = opened(text=text)
         if "id='x'" in injected:
@@ -325,7 +323,7 @@ class TestHostile:
         styled = found.page.locator("p[style]").evaluate_all("(all) => all.map((p) => p.clientHeight)")
         assert all(height < 100 for height in styled)
 
-    def test_a_script_that_is_not_as_it_was_written_does_not_run(self, opened: Open, run: Run) -> None:
+    def test_a_modified_script_does_not_run(self, opened: Open, run: Run) -> None:
         text = run("report", "ironman", "-o", "html").stdout
         broken = text.replace('"use strict";', '"use strict"; document.title = "owned";')
         broken = re.sub("<title>.*?</title>", "<title>broken</title>", broken)

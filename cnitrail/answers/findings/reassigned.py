@@ -1,74 +1,116 @@
-"""Addresses that a call took from another interface (allowReassignment)."""
+"""Addresses that a call took from another ENI (AllowReassignment)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from cnitrail.answers.findings.context import Claim, FindingContext, ResourceCall, grouped
-from cnitrail.answers.findings.words import listed, times
+from cnitrail.answers.findings.commands import pods_with
+from cnitrail.answers.findings.context import FindingContext, ResourceCall, RuleMatch, grouped
 from cnitrail.model import Effect, Severity
 from cnitrail.model.callers import principal_of
+from cnitrail.model.reason import Reason, ReasonCode
+from cnitrail.text import clock, short_list, times
 
-_ADVICE = (
-    "Ask who made the call what it was for: whatever used the address on the interface that lost it is cut "
-    "off, and no event tells it. A pod that had it must be deleted. Tools that move addresses (failover, "
-    "virtual IPs) need interfaces that the VPC CNI does not manage (tag "
+_TOOLS = (
+    "Tools that move IPs (failover, virtual IPs) need ENIs that the VPC CNI does not manage (tag "
     "node.k8s.amazonaws.com/no_manage=true)."
 )
 
 
-def stolen_address(case: FindingContext) -> Iterator[Claim]:
-    """Calls that were allowed to take addresses from other interfaces, and may have done so."""
+def reassigned_address(case: FindingContext) -> Iterator[RuleMatch]:
+    """Yield calls that were allowed to take addresses from other ENIs, and may have done so."""
     allowed = [
         call
         for call in case.calls
         if call.did(Effect.ASSIGN) and any(subject.reassign for subject in call.event.subjects)
     ]
-    for (_, actor, _, severity, doubts), calls in grouped(
+    for (_, who, _, severity, doubts), calls in grouped(
         allowed,
         lambda call: (
             call.place,
             case.who(call.entry.actor),
             principal_of(call.entry.actor),
-            *_judged(case, call),
+            *_severity_and_doubts(case, call),
         ),
     ).items():
-        enis = listed(call.entry.eni or "" for call in calls)
+        enis = short_list(call.entry.eni or "" for call in calls)
         often = f", {times(len(calls))}" if len(calls) > 1 else ""
         if doubts:
-            given = listed(str(held) for call in calls for held in call.entry.added) or "addresses"
-            sentence = f"{actor} gave {enis} {given}, taken from whoever had it (allowReassignment){often}."
+            added = short_list(str(held) for call in calls for held in call.entry.added) or "IPs"
+            sentence = (
+                f"{who} assigned {added} to {enis}{often}, with AllowReassignment: any other ENI that had it "
+            )
+            sentence += "lost it."
         else:
-            moved = [each for call in calls for each in call.entry.moved]
-            taken, losers = listed(str(each.ip) for each in moved), listed(each.from_eni for each in moved)
-            sentence = f"{actor} took {taken} from {losers} for {enis}{often}."
-        yield Claim(severity, sentence, _ADVICE, calls, doubts)
+            sentence = f"{who} reassigned {_taken(calls)} from {_losers(calls)} to {enis}{often}."
+        yield RuleMatch(
+            severity=severity,
+            sentence=sentence,
+            advice=_advice(case, calls, certain=not doubts),
+            commands=pods_with(held for call in calls for held in call.entry.added),
+            calls=calls,
+            doubts=doubts,
+        )
 
 
-def _judged(case: FindingContext, call: ResourceCall) -> tuple[Severity, tuple[str, ...]]:
-    """How grave it is that a call took an address, and what is not certain of it.
+def _taken(calls: Sequence[ResourceCall]) -> str:
+    return short_list(str(moved.ip) for call in calls for moved in call.entry.moved)
 
-    An instance may end without an event, and free its addresses unseen: that an interface lost one
-    to a call is certain only where it is still there afterwards.
+
+def _losers(calls: Sequence[ResourceCall]) -> str:
+    return short_list(moved.from_eni for call in calls for moved in call.entry.moved)
+
+
+def _advice(case: FindingContext, calls: Sequence[ResourceCall], *, certain: bool) -> str:
+    """Return what to do about the pods of the ENI that lost the address."""
+    if not certain:
+        lost = "If another ENI had the IP, its traffic stopped at the time of the call"
+    else:
+        nodes = {
+            attachment.instance
+            for call in calls
+            for moved in call.entry.moved
+            if (attachment := case.history.interfaces[moved.from_eni].attachment_at(call.time))
+            and attachment.instance
+        }
+        of_nodes = f" of {short_list(nodes)}" if nodes else ""
+        first = "first " if len(calls) > 1 else ""
+        where = f"{_taken(calls)} on {_losers(calls)}{of_nodes}"
+        lost = f"Traffic to {where} {first}stopped at {clock(calls[0].time)}"
+    return (
+        f"Ask the caller why. {lost}; CloudTrail logs no event for the ENI that loses an IP. Delete the pod "
+        f"that used it there. {_TOOLS}"
+    )
+
+
+def _severity_and_doubts(case: FindingContext, call: ResourceCall) -> tuple[Severity, tuple[Reason, ...]]:
+    """Return how severe a reassignment is, and what is not certain about it.
+
+    An instance may end without an event, and free its addresses unseen: that an ENI lost one to a call
+    is certain only if the ENI is still there afterwards.
     """
     losers = {moved.from_eni for moved in call.entry.moved}
-    if losers and _order_is_open(case, call):
-        doubt = f"{listed(losers)} may have had it, but calls of one second leave open who had it last."
-        return Severity.MEDIUM, (doubt,)
+    names = short_list(losers)
+    if losers and _is_order_open(case, call):
+        text = f"{names} may have had it: several calls of that second move it, in an unknown order."
+        return Severity.MEDIUM, (Reason(ReasonCode.ORDER_UNKNOWN, text),)
     unseen = {eni for eni in losers if not _is_seen_after(case, eni, call.time)}
     if unseen:
-        doubt = f"{listed(unseen)} had it by then, unless its instance ended unseen: no later event shows it."
-        return Severity.MEDIUM, (doubt,)
+        text = f"{short_list(unseen)} had it, unless its instance ended before: no later event shows the ENI."
+        return Severity.MEDIUM, (Reason(ReasonCode.LOSER_NOT_SEEN_AGAIN, text),)
     if losers:
-        return Severity.HIGH if losers & case.of_the_cni else Severity.MEDIUM, ()
+        return Severity.HIGH if losers & case.cni_enis else Severity.MEDIUM, ()
     losers = _possible_losers(case, call)
     if losers:
-        doubt = f"{listed(losers)} had the same address until then; whether in the same VPC, nothing tells."
-        return Severity.MEDIUM, (doubt,)
-    return Severity.LOW, ("The evidence shows nobody who had it before.",)
+        text = (
+            f"{short_list(losers)} had the same IP until then; the evidence does not show if in the same VPC."
+        )
+        return Severity.MEDIUM, (Reason(ReasonCode.VPC_UNKNOWN, text),)
+    text = "No event shows which ENI had it before."
+    return Severity.LOW, (Reason(ReasonCode.PREVIOUS_HOLDER_UNKNOWN, text),)
 
 
 def _is_seen_after(case: FindingContext, eni: str, time: datetime) -> bool:
-    """Whether a call that worked shows an interface, or its instance, at a later time."""
+    """Return whether a successful call shows an ENI, or its instance, at a later time."""
     attachment = case.history.interfaces[eni].attachment_at(time)
     instance = attachment.instance if attachment is not None else None
     own = case.by_caller.get(instance, ()) if instance is not None else ()
@@ -78,14 +120,14 @@ def _is_seen_after(case: FindingContext, eni: str, time: datetime) -> bool:
     )
 
 
-def _order_is_open(case: FindingContext, call: ResourceCall) -> bool:
-    """Whether other calls of the same second move the address, or what it is on; or of an earlier one."""
+def _is_order_open(case: FindingContext, call: ResourceCall) -> bool:
+    """Return whether other calls of the same second, or of a contested one before, move the address."""
     moved = {(moved.from_eni, moved.ip) for moved in call.entry.moved}
     if not moved.isdisjoint(case.contested):
         return True
     enis = {call.entry.eni, *(moved.from_eni for moved in call.entry.moved)}
     held = {moved.ip for moved in call.entry.moved}
-    instances = {each.entry.instance for eni in enis for each in case.by_eni.get(eni or "", ())} - {None}
+    instances = {other.entry.instance for eni in enis for other in case.by_eni.get(eni or "", ())} - {None}
     return any(
         other.entry.eni in enis
         or other.entry.instance in instances
@@ -96,11 +138,11 @@ def _order_is_open(case: FindingContext, call: ResourceCall) -> bool:
 
 
 def _possible_losers(case: FindingContext, call: ResourceCall) -> set[str]:
-    """Interfaces of unknown VPC that held an address when it was taken."""
+    """Return the ENIs of unknown VPC that held an address when it was taken."""
     return {
         lease.eni
         for held in call.entry.added
         for group in case.history.holders.get(held, ())
         for lease in group
-        if lease.eni != call.entry.eni and lease.doubt_from == call.time
+        if lease.eni != call.entry.eni and lease.certainty.takeover_from == call.time
     }

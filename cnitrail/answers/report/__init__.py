@@ -1,54 +1,51 @@
-"""A postmortem: what happened to the addresses, by whom, and the events that each statement rests on."""
+"""An incident report: what happened to the addresses, by whom, and the events behind each statement."""
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings import findings
 from cnitrail.answers.report.about import caveats, title
-from cnitrail.answers.report.holders import asked_leases, tenures
-from cnitrail.answers.report.instances import lives
-from cnitrail.answers.report.interface_segments import scenes
-from cnitrail.answers.report.principals import Principals
+from cnitrail.answers.report.citation_index import CitationIndex
+from cnitrail.answers.report.holders import filtered_leases, holders
+from cnitrail.answers.report.instances import instance_reports
+from cnitrail.answers.report.interface_segments import segments
 from cnitrail.answers.report.summary import summary
 from cnitrail.answers.timeline import calls
-from cnitrail.model import CitedFinding, Coverage, Evidence, Finding, History, Report
+from cnitrail.model import CitedFinding, Coverage, Evidence, History, Report
 
 __all__ = ["report"]
 
 
 def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool = True) -> Report:
-    """The postmortem of the calls that a filter keeps, and of the instances that they are about.
+    """Return the report of the calls that a filter keeps, and of the instances that they are about.
 
-    ``whole`` says that nothing was left out of the evidence because of the filter's places: only then
-    is judged what is out of the ordinary.
+    ``whole`` if the source left out nothing because of the filter: rules of findings need that.
     """
     coverage = Coverage(evidence.coverage)
     found = list(calls(history, wanted))
     entries = [entry for _, entry in found]
-    grave = findings(history, coverage, wanted) if whole else ()
-    played = scenes(history, entries)
-    asked = asked_leases(history, wanted)
+    found_problems = findings(history, coverage, wanted) if whole else ()
+    by_instance = segments(history, entries)
+    leases = filtered_leases(history, wanted)
     cited = {event.key for event, _ in found}
-    cited |= {event.key for finding in grave for event in finding.events}
-    for part in (scene for each in played.values() for scene in each):
-        cited |= {bound.event.key for bound in part.bounds() if bound.event}
-    for lease in asked:
+    cited |= {event.key for finding in found_problems for event in finding.events}
+    for segment in (segment for of_instance in by_instance.values() for segment in of_instance):
+        cited |= {bound.event.key for bound in segment.bounds() if bound.event}
+    for lease in leases:
         cited |= {bound.event.key for bound in (lease.start, lease.end) if bound.event}
-    cast = Principals(history, cited, found)
-    told = lives(history, played, entries, cast)
-    held = tenures(history, asked, cast, coverage if evidence.verified else None)
+    index = CitationIndex(history, cited, found)
+    instances = instance_reports(history, by_instance, entries, index)
+    held_by = holders(history, leases, index, coverage if evidence.verified else None)
     return Report(
-        title=title(entries, told, wanted),
+        title=title(entries, instances, wanted),
         start=entries[0].time if entries else None,
         end=entries[-1].time if entries else None,
-        summary=tuple(summary(cast, told, evidence)),
-        findings=tuple(CitedFinding(each, _numbers(cast, each)) for each in grave) if whole else None,
-        calls=cast.calls,
-        instances=told,
-        principals=cast.principals,
-        tenures=tuple(held) if wanted.ip else None,
-        caveats=tuple(caveats(told, wanted)),
-        events=cast.events,
+        summary=tuple(summary(index, instances, evidence)),
+        findings=tuple(CitedFinding(finding, index.numbers(finding.events)) for finding in found_problems)
+        if whole
+        else None,
+        calls=index.calls,
+        instances=instances,
+        principals=index.principals,
+        holders=tuple(held_by) if wanted.ip else None,
+        caveats=tuple(caveats(instances, wanted)),
+        events=index.events,
     )
-
-
-def _numbers(cast: Principals, finding: Finding) -> tuple[int, ...]:
-    return tuple(map(cast.number, finding.events))

@@ -1,55 +1,56 @@
-"""What a report is about, and what it cannot show."""
+"""The title of a report, and what the report cannot show."""
 
 from collections.abc import Iterator, Sequence
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.report.words import many, quoted
-from cnitrail.model import InstanceLife, TimelineEntry
+from cnitrail.model import InstanceReport, TimelineEntry
+from cnitrail.text import counted, quoted
 
 
-def title(entries: Sequence[TimelineEntry], told: Sequence[InstanceLife], wanted: Filter) -> str:
-    """What the report is about, and when that was."""
-    instances = [life.instance for life in told if life.instance]
+def title(entries: Sequence[TimelineEntry], instances: Sequence[InstanceReport], wanted: Filter) -> str:
+    """Return what the report is about, with the dates of its calls."""
+    known = [instance.instance for instance in instances if instance.instance]
     enis = {entry.eni for entry in entries if entry.eni}
     if len(wanted.ip) == 1:
-        about = f"Private address {wanted.ip[0]}".removesuffix("/32").removesuffix("/128")
-    elif len(instances) == 1:
-        about = f"Private addresses of {quoted(instances[0])}"
-    elif instances:
-        about = f"Private addresses of {many(len(instances), 'instance')}"
+        about = f"Private IP address {wanted.ip[0]}".removesuffix("/32").removesuffix("/128")
+    elif len(known) == 1:
+        about = f"Private IP addresses of {quoted(known[0])}"
+    elif known:
+        about = f"Private IP addresses of {counted(len(known), 'instance')}"
+    elif entries:
+        about = f"Private IP addresses of {counted(len(enis), 'ENI')}"
     else:
-        about = f"Private addresses of {many(len(enis), 'interface')}"
-    if not entries:
-        return about.replace("of 0 interfaces", "on AWS")
-    return f"{about}, {entries[0].time:%Y-%m-%d}" + _until(entries)
+        about = "Private IP addresses on AWS"
+    return f"{about}, {_dates(entries)}" if entries else about
 
 
-def _until(entries: Sequence[TimelineEntry]) -> str:
+def _dates(entries: Sequence[TimelineEntry]) -> str:
     first, last = entries[0].time, entries[-1].time
-    return f" to {last:%Y-%m-%d}" if first.date() != last.date() else ""
+    return f"{first:%Y-%m-%d}" + (f" to {last:%Y-%m-%d}" if first.date() != last.date() else "")
 
 
-def caveats(told: Sequence[InstanceLife], wanted: Filter) -> Iterator[str]:
-    """What the report cannot show."""
+def caveats(instances: Sequence[InstanceReport], wanted: Filter) -> Iterator[str]:
+    """Yield what the report cannot show, and how to read it."""
     yield (
-        "CloudTrail proves which interface and which node had an address, not which pod: "
-        "that is known only to the CNI on the node."
+        "CloudTrail shows which ENI and which node had an IP address, not which pod: only the CNI on the "
+        "node knows that."
     )
     yield (
-        "The clock of CloudTrail has one-second steps, and its events arrive minutes late. What was not "
-        "delivered, or not read, is not here: a holding whose end is not in the evidence may have ended."
+        "CloudTrail has 1-second resolution, and delivers events minutes late. Events that were not "
+        "delivered, or not read, are missing here: an address shown as still held may have been released "
+        "after the logs end."
     )
     yield (
-        "Names of sessions, user agents, descriptions and tags are what callers wrote. "
-        "They are shown as such, and prove nothing by themselves."
+        "Session names, user agents, descriptions and tags are written by callers. They are shown as they "
+        "are, and prove nothing by themselves."
     )
     if wanted != Filter():
         yield (
-            "Only calls that match what was asked for are counted and told. "
-            "The picture of an instance shows all that is known of it in that time."
+            "Only calls that match the filter are counted and described. The IPs that an instance held over "
+            "time include those from other calls."
         )
-    if any(life.limits for life in told):
+    if any(instance.limits for instance in instances):
         yield (
-            "The limit of an instance type counts the IPv4 addresses of all interfaces on its default "
-            "network card, primary ones included; a prefix takes the place of one address."
+            "The limit of an instance type counts the IPv4 addresses of all ENIs on its default network "
+            "card, primary ones included; a prefix counts as one address."
         )

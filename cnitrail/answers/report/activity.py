@@ -1,4 +1,4 @@
-"""Spells: what one principal did to one instance without a pause, and the words for it."""
+"""Activities: what one principal did to one instance without a long pause, and the sentence about it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -7,18 +7,20 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cnitrail.answers.report.words import counted, distinct, listed, many, named, quoted
+from cnitrail.answers.report.addresses import counted_addresses, named_addresses
 from cnitrail.model import CitedCall, Effect, Held, Moved, TimelineEntry
+from cnitrail.text import counted, distinct, listed, quoted
 
-Entries = Sequence[TimelineEntry]
+_Entries = Sequence[TimelineEntry]
 
-PAUSE = timedelta(minutes=10)
-"""A principal that does nothing to an instance for so long begins anew."""
+_PAUSE = timedelta(minutes=10)
+"""Pause after which the calls of a principal on an instance are a new activity."""
 
 _NAMED = 3
+"""Resources that a sentence names; if there are more, it gives their number."""
 
 
-class Spell(Struct):
+class Activity(Struct):
     """Calls of one principal on one instance; at least one."""
 
     principal: int
@@ -27,121 +29,140 @@ class Spell(Struct):
 
     @property
     def start(self) -> datetime:
-        """The time of the first call; aware, UTC."""
+        """Return the time of the first call; aware, UTC."""
         return self.calls[0].entry.time
 
     @property
     def end(self) -> datetime:
-        """The time of the last call; aware, UTC."""
+        """Return the time of the last call; aware, UTC."""
         return self.calls[-1].entry.time
 
 
-def spells(calls: Iterable[CitedCall]) -> list[Spell]:
-    """The spells in the order in which they begin."""
-    told: list[Spell] = []
-    going: dict[tuple[int, str | None], Spell] = {}
+def activities(calls: Iterable[CitedCall]) -> list[Activity]:
+    """Return the activities in the order in which they begin."""
+    found: list[Activity] = []
+    current: dict[tuple[int, str | None], Activity] = {}
     for call in calls:
         key = call.principal, call.entry.instance
-        spell = going.get(key)
-        if spell is None or call.entry.time - spell.end > PAUSE:
-            spell = going[key] = Spell(*key, [])
-            told.append(spell)
-        spell.calls.append(call)
-    return told
+        activity = current.get(key)
+        if activity is None or call.entry.time - activity.end > _PAUSE:
+            activity = current[key] = Activity(*key, [])
+            found.append(activity)
+        activity.calls.append(call)
+    return found
 
 
-def deeds(calls: Iterable[CitedCall]) -> str:
-    """What calls did, as the predicate of a sentence: ``created eni-1 and deleted eni-2``."""
-    done: dict[Effect, list[TimelineEntry]] = defaultdict(list)
+def describe_calls(calls: Iterable[CitedCall]) -> str:
+    """Return what calls did, as the predicate of a sentence: ``created eni-1; 1 call failed``."""
+    by_effect: dict[Effect, list[TimelineEntry]] = defaultdict(list)
     failed = 0
     for call in calls:
         if call.entry.error is None:
-            done[call.entry.effect].append(call.entry)
+            by_effect[call.entry.effect].append(call.entry)
         else:
             failed += 1
-    told: list[str] = []
-    last: tuple[str, ...] = ()
-    for effect, entries in done.items():
+    if failed and not by_effect:
+        return f"made {counted(failed, 'failed call')}"
+    predicate = listed(_predicates(by_effect)) or "changed no IPs"
+    return f"{predicate}; {counted(failed, 'call')} failed" if failed else predicate
+
+
+def _predicates(by_effect: dict[Effect, list[TimelineEntry]]) -> list[str]:
+    """Return a predicate for each effect; an ENI that two of them are about is ``it`` in the second."""
+    predicates: list[str] = []
+    previous: tuple[str, ...] = ()
+    for effect, entries in by_effect.items():
         enis = distinct(entry.eni for entry in entries)
-        same = len(enis) == 1 and enis == last
-        words = _TOLD[effect]([replace(entry, eni="it") for entry in entries] if same else entries)
-        if words:
-            told.append(words)
-            last = enis
-    if failed:
-        told.append(f"made {many(failed, 'call')} that failed")
-    return listed(told) or "changed no address"
+        is_same = len(enis) == 1 and enis == previous
+        subject = [replace(entry, eni="it") for entry in entries] if is_same else entries
+        predicate = _DESCRIBE[effect](subject)
+        if predicate:
+            predicates.append(predicate)
+            previous = enis
+    return predicates
 
 
-def _launched(entries: Entries) -> str:
+def _launched(entries: _Entries) -> str:
     instances = distinct(entry.instance for entry in entries)
     existing = distinct(entry.eni for entry in entries if entry.shown)
-    told = f"launched {_some(instances, 'instance')}{_kind(entries[0]) if len(instances) == 1 else ''}"
+    type_and_cluster = _type_and_cluster(entries[0]) if len(instances) == 1 else ""
+    predicate = f"launched {_some(instances, 'instance')}{type_and_cluster}"
     added = [held for entry in entries for held in entry.added]
     if added:
         enis = distinct(entry.eni for entry in entries if entry.added)
-        told += f" with {named(added)} on {_some(enis, 'interface')}"
+        predicate += f" with {named_addresses(added)} on {_some(enis, 'ENI')}"
     if existing:
         shown = [held for entry in entries for held in entry.shown]
-        told += f" on {_some(existing, 'interface')}, which had {named(shown)} already"
-    return told
+        predicate += f" on {_some(existing, 'ENI')}, which already had {named_addresses(shown)}"
+    return predicate
 
 
-def _kind(entry: TimelineEntry) -> str:
+def _type_and_cluster(entry: TimelineEntry) -> str:
     kind, cluster = entry.instance_type, entry.cluster
     facts = [quoted(kind) if kind else "", f"cluster {quoted(cluster)}" if cluster else ""]
     known = ", ".join(filter(None, facts))
     return f" ({known})" if known else ""
 
 
-def _created(entries: Entries) -> str:
+def _created(entries: _Entries) -> str:
     added = [held for entry in entries for held in entry.added]
-    return f"created {_enis(entries)}" + (f" with {named(added)}" if added else "")
+    return f"created {_enis(entries)}" + (f" with {named_addresses(added)}" if added else "")
 
 
-def _attached(entries: Entries) -> str:
+def _attached(entries: _Entries) -> str:
     devices = {entry.device_index for entry in entries}
-    known = len(devices) == 1 and None not in devices
-    return f"attached {_enis(entries)}" + (f" as device {devices.pop()}" if known else "")
+    is_known = len(devices) == 1 and None not in devices
+    return f"attached {_enis(entries)}" + (f" as device {devices.pop()}" if is_known else "")
 
 
-def _assigned(entries: Entries) -> str:
-    told = []
+def _assigned(entries: _Entries) -> str:
+    predicates = []
     if any(entry.added for entry in entries):
-        told.append(_moved("added", "to", [(entry.eni, entry.added) for entry in entries if entry.added]))
-    moved = [each for entry in entries for each in entry.moved]
-    if 0 < len(moved) <= _NAMED:
-        told.append(f"thereby took {listed([f'{each.ip} from {quoted(each.from_eni)}' for each in moved])}")
-    elif moved:
-        told.append(taken(moved))
+        moves = [(entry.eni, entry.added) for entry in entries if entry.added]
+        predicates.append(_moved("assigned", "to", moves) + _taken(entries))
     unnamed = [entry for entry in entries if not entry.added and entry.requested]
     if unnamed:
-        asked = many(sum(entry.requested or 0 for entry in unnamed), "address")
-        told.append(f"asked for {asked} on {_enis(unnamed)}, which the records do not name")
-    return listed(told)
+        requested = counted(sum(entry.requested or 0 for entry in unnamed), "IP")
+        predicates.append(f"requested {requested} on {_enis(unnamed)}, which the records do not name")
+    return listed(predicates)
 
 
-def _unassigned(entries: Entries) -> str:
-    return _moved("removed", "from", [(entry.eni, entry.removed) for entry in entries if entry.removed])
+def _taken(entries: _Entries) -> str:
+    """Return from which ENIs calls took addresses, in parentheses; empty if they took none."""
+    moved = [address for entry in entries for address in entry.moved]
+    if not moved:
+        return ""
+    if len(moved) == 1 and sum(len(entry.added) for entry in entries) == 1:
+        return f" (taken from {quoted(moved[0].from_eni)})"
+    if len(moved) <= _NAMED:
+        return f" ({listed([f'{address.ip} taken from {quoted(address.from_eni)}' for address in moved])})"
+    return f" ({len(moved):,} of them {taken_from_others(moved)})"
 
 
-def _deleted(entries: Entries) -> str:
-    removed = [held for entry in entries for held in entry.removed]
-    return f"deleted {_enis(entries)}" + (f" with {named(removed)}" if removed else "")
+def _unassigned(entries: _Entries) -> str:
+    return _moved("released", "from", [(entry.eni, entry.removed) for entry in entries if entry.removed])
 
 
-def _terminated(entries: Entries) -> str:
-    removed = [held for entry in entries for held in entry.removed]
+def _deleted(entries: _Entries) -> str:
+    return f"deleted {_enis(entries)}{_releasing(entries)}"
+
+
+def _terminated(entries: _Entries) -> str:
     instances = _some(distinct(entry.instance for entry in entries), "instance")
-    return f"terminated {instances}" + (f", which ended the holding of {named(removed)}" if removed else "")
+    return f"terminated {instances}{_releasing(entries)}"
 
 
-def _configured(entries: Entries) -> str:
+def _releasing(entries: _Entries) -> str:
+    removed = [held for entry in entries for held in entry.removed]
+    return f" (releasing {named_addresses(removed)})" if removed else ""
+
+
+def _configured(entries: _Entries) -> str:
     trails = distinct(entry.trail.trail or entry.trail.bucket for entry in entries if entry.trail)
     return f"called {listed(distinct(entry.event for entry in entries))} on {_some(trails, 'trail')}"
 
 
-_TOLD: dict[Effect, Callable[[Entries], str]] = {
+_DESCRIBE: dict[Effect, Callable[[_Entries], str]] = {
     Effect.LAUNCH: _launched,
     Effect.CREATE: _created,
     Effect.ATTACH: _attached,
@@ -155,33 +176,37 @@ _TOLD: dict[Effect, Callable[[Entries], str]] = {
 }
 
 
-def taken(moved: Sequence[Moved]) -> str:
-    """How many addresses calls took from other interfaces."""
-    return f"thereby took {many(len(moved), 'address')} from others"
+def taken_from_others(moved: Sequence[Moved]) -> str:
+    """Return that addresses were taken from other ENIs, as a participle."""
+    return (
+        "taken from another ENI"
+        if len({address.from_eni for address in moved}) == 1
+        else "taken from other ENIs"
+    )
 
 
 def _moved(verb: str, preposition: str, moves: Sequence[tuple[str | None, tuple[Held, ...]]]) -> str:
-    """``added 9 addresses to eni-1``; of a few interfaces the share of each, of more their number."""
+    """Return ``assigned 9 IPs to eni-1``; with the share of each of a few ENIs, or the number of more."""
     by_eni: dict[str, list[Held]] = defaultdict(list)
     for eni, held in moves:
-        by_eni[quoted(eni) if eni else "an interface"] += held
-    together = [each for held in by_eni.values() for each in held]
+        by_eni[quoted(eni) if eni else "an ENI"] += held
+    together = [address for held in by_eni.values() for address in held]
     if not together:
         return ""
     if len(by_eni) == 1:
-        return f"{verb} {named(together)} {preposition} {next(iter(by_eni))}"
+        return f"{verb} {named_addresses(together)} {preposition} {next(iter(by_eni))}"
     if len(by_eni) <= _NAMED:
         shares = listed([f"{len(held)} {preposition} {eni}" for eni, held in by_eni.items()])
-        return f"{verb} {counted(together)} ({shares})"
-    return f"{verb} {counted(together)} {preposition} {many(len(by_eni), 'interface')}"
+        return f"{verb} {counted_addresses(together)} ({shares})"
+    return f"{verb} {counted_addresses(together)} {preposition} {counted(len(by_eni), 'ENI')}"
 
 
-def _enis(entries: Entries) -> str:
-    return _some(distinct(entry.eni or entry.attachment for entry in entries), "interface")
+def _enis(entries: _Entries) -> str:
+    return _some(distinct(entry.eni or entry.attachment for entry in entries), "ENI")
 
 
 def _some(names: Sequence[str], noun: str) -> str:
-    """A few things by their names, more by their number."""
+    """Return a few resources by name, more than that by their number."""
     if 0 < len(names) <= _NAMED:
         return listed([quoted(name) for name in names])
-    return many(max(len(names), 1), noun)
+    return counted(max(len(names), 1), noun)

@@ -1,18 +1,17 @@
-"""Who held the addresses that were asked for."""
+"""The holders of the addresses in the filter."""
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from cnitrail.answers.coverage_text import clock
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import meets_time, takes_interface
-from cnitrail.answers.report.principals import Principals
-from cnitrail.answers.report.words import distinct
-from cnitrail.model import Coverage, Ground, History, Interface, Lease, Tenure
+from cnitrail.answers.report.citation_index import CitationIndex
+from cnitrail.model import AddressHolder, Coverage, Ground, History, Interface, Lease
+from cnitrail.text import clock, distinct
 
 
-def asked_leases(history: History, wanted: Filter) -> tuple[Lease, ...]:
-    """The leases of the addresses that were asked for, by address and start; whoever assigned them."""
+def filtered_leases(history: History, wanted: Filter) -> tuple[Lease, ...]:
+    """Return the leases of the addresses in the filter, by address and start, whoever assigned them."""
     if not wanted.ip:
         return ()
     return tuple(
@@ -20,39 +19,39 @@ def asked_leases(history: History, wanted: Filter) -> tuple[Lease, ...]:
         for lease in history.leases
         if wanted.takes_addresses((lease.held,))
         and takes_interface(wanted, history.interfaces[lease.eni])
-        and meets_time(lease.reach(), lease.end.time, wanted)
+        and meets_time(lease.possible_start(), lease.end.time, wanted)
     )
 
 
-def tenures(
-    history: History, asked: tuple[Lease, ...], cast: Principals, coverage: Coverage | None
-) -> Iterator[Tenure]:
-    """Each lease with the instances that its interface was on in this time.
+def holders(
+    history: History, leases: tuple[Lease, ...], index: CitationIndex, coverage: Coverage | None
+) -> Iterator[AddressHolder]:
+    """Yield each lease with the instances that its ENI was on during that time.
 
-    ``coverage`` is given where digests were asked.
+    ``coverage`` is None if the evidence was not verified.
     """
-    last = max((citation.time for citation in cast.events), default=None)
-    for lease in asked:
+    last = max((citation.time for citation in index.events), default=None)
+    for lease in leases:
         interface = history.interfaces[lease.eni]
-        time = Filter(since=lease.reach(), until=lease.end.time)
-        yield Tenure(
+        time = Filter(since=lease.possible_start(), until=lease.end.time)
+        yield AddressHolder(
             held=lease.held,
             eni=lease.eni,
             vpc=interface.vpc,
             instances=distinct(
-                each.instance
-                for each in interface.attachments
-                if meets_time(each.start.time, each.end.time, time)
+                attachment.instance
+                for attachment in interface.attachments
+                if meets_time(attachment.start.time, attachment.end.time, time)
             ),
-            start=cast.edge(lease.start),
-            end=cast.edge(lease.end),
+            start=index.bound(lease.start),
+            end=index.bound(lease.end),
             doubt=_doubt(lease),
             rests_on=_ground(lease, interface, coverage, last) if coverage and last else None,
         )
 
 
 def _ground(lease: Lease, interface: Interface, coverage: Coverage, last: datetime) -> Ground:
-    """What a lease rests on; one without an end is told up to the last event of the report."""
+    """Return the weakest evidence of a lease, up to the last event of the report if it has no end."""
     if lease.start.time is None:
         return Ground.MISSING
     end = lease.end.time or max(lease.start.time, last)
@@ -60,10 +59,9 @@ def _ground(lease: Lease, interface: Interface, coverage: Coverage, last: dateti
 
 
 def _doubt(lease: Lease) -> str | None:
-    if lease.contested:
+    if lease.certainty.contested:
         return "the order of the calls in its first second is not known"
-    if lease.doubt_from is not None:
-        return (
-            f"another interface may have taken the address at {clock(lease.doubt_from)}, if in the same VPC"
-        )
+    if lease.certainty.takeover_from is not None:
+        taken = clock(lease.certainty.takeover_from)
+        return f"another ENI may have taken the address at {taken}, if in the same VPC"
     return None

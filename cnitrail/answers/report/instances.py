@@ -1,23 +1,24 @@
-"""Instances and their interfaces: what they held, as it grew and shrank."""
+"""Instances and their ENIs: how many addresses they held over time."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from cnitrail.answers.report.interface_segments import Interval, Scene, changes, clip
-from cnitrail.answers.report.principals import Principals
+from cnitrail.answers.report.citation_index import CitationIndex
+from cnitrail.answers.report.interface_segments import InterfaceSegment, changes, clip
+from cnitrail.intervals import Interval, through
 from cnitrail.limits import limits_of
 from cnitrail.model import (
     Basis,
+    CitedAttachment,
+    CitedHolding,
+    CountStep,
     Effect,
     History,
     HoldingKind,
-    HoldingSpan,
-    InstanceLife,
-    InterfaceLife,
+    InstanceReport,
+    InterfaceReport,
     Lease,
-    Stay,
-    Step,
     TimelineEntry,
     order_of,
 )
@@ -26,125 +27,138 @@ from cnitrail.timeclamp import FIRST
 _IPV6 = (HoldingKind.IPV6, HoldingKind.IPV6_PREFIX)
 
 
-def lives(
+def instance_reports(
     history: History,
-    found: Mapping[str | None, Sequence[Scene]],
+    segments: Mapping[str | None, Sequence[InterfaceSegment]],
     entries: Sequence[TimelineEntry],
-    cast: Principals,
-) -> tuple[InstanceLife, ...]:
-    """The instances of a report, those first whose calls moved most addresses."""
+    index: CitationIndex,
+) -> tuple[InstanceReport, ...]:
+    """Return the instances of a report, those first whose calls moved most addresses."""
     by_instance: dict[str | None, list[TimelineEntry]] = defaultdict(list)
     for entry in entries:
         by_instance[entry.instance].append(entry)
-    told = [
-        _life(history, instance, scenes, by_instance[instance], entries[0].time, entries[-1].time, cast)
-        for instance, scenes in found.items()
+    reports = [
+        _instance(history, instance, own, by_instance[instance], entries[0].time, entries[-1].time, index)
+        for instance, own in segments.items()
     ]
-    return tuple(sorted(told, key=lambda life: (life.instance is None, -(life.added + life.removed))))
+    return tuple(sorted(reports, key=_by_activity))
 
 
-def _life(
+def _by_activity(report: InstanceReport) -> tuple[bool, int]:
+    return report.instance is None, -(report.added + report.removed)
+
+
+def _instance(
     history: History,
     instance: str | None,
-    scenes: Sequence[Scene],
+    segments: Sequence[InterfaceSegment],
     entries: Sequence[TimelineEntry],
     start: datetime,
     end: datetime,
-    cast: Principals,
-) -> InstanceLife:
+    index: CitationIndex,
+) -> InstanceReport:
     known = history.instances.get(instance or "")
-    first = scenes[0].interface if scenes else None
-    return InstanceLife(
+    first = segments[0].interface if segments else None
+    return InstanceReport(
         instance=instance,
         instance_type=known.instance_type if known else None,
         cluster=history.cluster_of(first.eni if first and instance else None, instance, end).name,
         account=known.account if known else first.account if first else None,
         region=known.region if known else first.region if first else None,
         limits=limits_of(known.instance_type) if known and known.instance_type else None,
-        interfaces=tuple(_interface(scene, start, end, cast) for scene in sorted(scenes, key=_rank)),
-        steps=_steps([each for scene in scenes for each in _attached(scene)], start, end),
+        interfaces=tuple(
+            _interface(segment, start, end, index) for segment in sorted(segments, key=_by_device)
+        ),
+        steps=_steps([time for segment in segments for time in _attached_times(segment)], start, end),
         calls=len(entries),
         added=sum(len(entry.added) for entry in entries),
         removed=sum(len(entry.removed) for entry in entries),
     )
 
 
-def _rank(scene: Scene) -> tuple[int, str, str]:
-    """Interfaces by device index, then in the order in which they came."""
-    index = min((each.device_index for each in scene.stays if each.device_index is not None), default=99)
-    created = scene.interface.created.time
-    return index, created.isoformat() if created else "", scene.interface.eni
+def _by_device(segment: InterfaceSegment) -> tuple[int, str, str]:
+    """Return the sort key of ENIs: by device index, then by creation."""
+    devices = (attachment.device_index for attachment in segment.attachments)
+    device = min((device for device in devices if device is not None), default=99)
+    created = segment.interface.created.time
+    return device, created.isoformat() if created else "", segment.interface.eni
 
 
-def _attached(scene: Scene) -> Iterable[Interval]:
-    """When the instance had each IPv4 address; without a known attachment, as long as it was held."""
-    stays = [(each.start.time, each.end.time) for each in scene.stays] or [(None, None)]
-    for lease in scene.leases:
-        for stay in stays if lease.kind not in _IPV6 else ():
-            both = clip(lease.reach(), lease.end.time, *stay)
+def _attached_times(segment: InterfaceSegment) -> Iterable[Interval]:
+    """Yield when the instance had each IPv4 address; without a known attachment, while the ENI held it."""
+    attached = [(attachment.start.time, attachment.end.time) for attachment in segment.attachments]
+    for lease in segment.leases:
+        for start, end in (attached or [(None, None)]) if lease.kind not in _IPV6 else ():
+            both = clip(lease.possible_start(), lease.end.time, start, end)
             if both is not None:
                 yield both
 
 
-def _steps(intervals: Iterable[Interval], start: datetime, end: datetime) -> tuple[Step, ...]:
+def _steps(intervals: Iterable[Interval], start: datetime, end: datetime) -> tuple[CountStep, ...]:
     number, deltas = changes(intervals, start)
-    steps = [Step(start, number)]
+    steps = [CountStep(start, number)]
     for time, delta in deltas:
         if time <= end:
             number += delta
-            steps.append(Step(time, number))
+            steps.append(CountStep(time, number))
     return tuple(steps)
 
 
-def _interface(scene: Scene, start: datetime, end: datetime, cast: Principals) -> InterfaceLife:
-    held = (clip(each.reach(), each.end.time, scene.since, scene.until) for each in scene.leases)
-    return InterfaceLife(
-        eni=scene.interface.eni,
-        kind=scene.interface.kind,
-        vpc=scene.interface.vpc,
-        subnet=scene.interface.subnet,
-        since=scene.since,
-        until=scene.until,
-        stays=tuple(
-            Stay(each.device_index, cast.edge(each.start), cast.edge(each.end)) for each in scene.stays
+def _interface(
+    segment: InterfaceSegment, start: datetime, end: datetime, index: CitationIndex
+) -> InterfaceReport:
+    times = (
+        clip(lease.possible_start(), lease.end.time, segment.since, segment.until) for lease in segment.leases
+    )
+    return InterfaceReport(
+        eni=segment.interface.eni,
+        kind=segment.interface.kind,
+        vpc=segment.interface.vpc,
+        subnet=segment.interface.subnet,
+        since=segment.since,
+        until=segment.until,
+        attachments=tuple(
+            CitedAttachment(
+                attachment.device_index, index.bound(attachment.start), index.bound(attachment.end)
+            )
+            for attachment in segment.attachments
         ),
-        holdings=_holdings(scene.leases, start, end, cast),
-        steps=_steps((each for each in held if each is not None), start, end),
+        holdings=_holdings(segment.leases, start, end, index),
+        steps=_steps((time for time in times if time is not None), start, end),
     )
 
 
 def _holdings(
-    leases: Iterable[Lease], start: datetime, end: datetime, cast: Principals
-) -> tuple[HoldingSpan, ...]:
-    """Leases with the same start and end read as one."""
+    leases: Iterable[Lease], start: datetime, end: datetime, index: CitationIndex
+) -> tuple[CitedHolding, ...]:
+    """Return the leases of a time; those with the same start and end are one holding."""
     together: dict[tuple[object, ...], list[Lease]] = defaultdict(list)
     for lease in leases:
-        reach = lease.reach()
-        if (lease.end.time is None or lease.end.time >= start) and (reach is None or reach <= end):
+        if through(lease.possible_start(), lease.end.time).overlaps(through(start, end)):
             first, last = lease.start, lease.end
             starts = first.time, first.basis, first.event.key if first.event else None
             ends = last.time, last.basis, last.event.key if last.event else None
             together[lease.kind, starts, ends, _doubted(lease)].append(lease)
     holdings = [
-        HoldingSpan(
-            held=tuple(sorted((each.held for each in alike), key=order_of)),
+        CitedHolding(
+            held=tuple(sorted((lease.held for lease in alike), key=order_of)),
             kind=alike[0].kind,
-            start=cast.edge(alike[0].start),
-            end=cast.edge(alike[0].end),
+            start=index.bound(alike[0].start),
+            end=index.bound(alike[0].end),
             doubted=_doubted(alike[0]),
         )
         for alike in together.values()
     ]
-    return tuple(sorted(holdings, key=_begins))
+    return tuple(sorted(holdings, key=_by_start))
 
 
-def _begins(holding: HoldingSpan) -> tuple[datetime, tuple[int, int, int]]:
+def _by_start(holding: CitedHolding) -> tuple[datetime, tuple[int, int, int]]:
     return holding.start.time or FIRST, order_of(holding.held[0])
 
 
 def _doubted(lease: Lease) -> bool:
-    """Whether more is open about a lease than when it ended with its instance."""
+    """Return whether more is uncertain about a lease than when it ended with its instance."""
     ended = lease.end.event.effect if lease.end.event else None
     unseen = lease.end.basis is Basis.IMPLIED and ended is not Effect.TERMINATE
-    unsure = lease.contested or lease.doubt_from is not None
+    unsure = lease.certainty.contested or lease.certainty.takeover_from is not None
     return lease.start.basis is not Basis.OBSERVED or unseen or unsure

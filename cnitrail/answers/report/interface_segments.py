@@ -1,4 +1,4 @@
-"""Which interfaces a report is about, and which part of each one's life belongs to which instance."""
+"""The ENIs that a report is about, split by the instance that each belonged to over time."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,35 +6,36 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from cnitrail.intervals import Interval, between, through
 from cnitrail.model import Attachment, Bound, History, Interface, Lease, TimelineEntry
 
 
-class Scene(Struct, frozen=True):
-    """An interface, from one attachment to the next one elsewhere, and what it held then.
+class InterfaceSegment(Struct, frozen=True, kw_only=True):
+    """An ENI from one attachment to the next one elsewhere, and what it held during that time.
 
-    ``since`` and ``until`` are None where nothing bounds it.
+    ``since`` and ``until`` are None if nothing bounds it.
     """
 
     instance: str | None
     interface: Interface
     since: datetime | None
     until: datetime | None
-    stays: tuple[Attachment, ...]
+    attachments: tuple[Attachment, ...]
     leases: tuple[Lease, ...]
 
     def bounds(self) -> Iterator[Bound]:
-        """Every start and end in it."""
-        for stay in self.stays:
-            yield from (stay.start, stay.end)
+        """Yield the start and end of each attachment and lease."""
+        for attachment in self.attachments:
+            yield from (attachment.start, attachment.end)
         for lease in self.leases:
             yield from (lease.start, lease.end)
 
 
-def scenes(history: History, entries: Sequence[TimelineEntry]) -> dict[str | None, list[Scene]]:
-    """The scenes of each instance that calls are about, between the first call and the last.
+def segments(history: History, entries: Sequence[TimelineEntry]) -> dict[str | None, list[InterfaceSegment]]:
+    """Return the segments of each instance that calls are about, between the first call and the last.
 
-    All interfaces of an instance belong to it, also those that no call names; and so does an
-    interface that lost an address to another.
+    All ENIs of an instance belong to it, also those that no call names; and so does an ENI that lost
+    an address to another one.
     """
     if not entries:
         return {}
@@ -43,50 +44,67 @@ def scenes(history: History, entries: Sequence[TimelineEntry]) -> dict[str | Non
     enis |= {moved.from_eni for entry in entries for moved in entry.moved}
     guesses = {entry.eni: entry.instance for entry in entries if entry.instance}
     instances = {entry.instance for entry in entries if entry.instance} | {
-        each.instance
+        attachment.instance
         for eni in enis
         if eni in history.interfaces
-        for each in history.interfaces[eni].attachments
-        if each.instance and _meet(each.start.time, each.end.time, start, end)
+        for attachment in history.interfaces[eni].attachments
+        if attachment.instance and _meet(attachment.start.time, attachment.end.time, start, end)
     }
     chosen = [
         interface
         for interface in history.interfaces.values()
-        if interface.eni in enis or any(each.instance in instances for each in interface.attachments)
+        if interface.eni in enis
+        or any(attachment.instance in instances for attachment in interface.attachments)
     ]
     leases: dict[str, list[Lease]] = {interface.eni: [] for interface in chosen}
     for lease in history.leases:
         if lease.eni in leases:
             leases[lease.eni].append(lease)
-    found: dict[str | None, list[Scene]] = {entry.instance: [] for entry in entries if entry.instance}
+    found: dict[str | None, list[InterfaceSegment]] = {
+        entry.instance: [] for entry in entries if entry.instance
+    }
     for interface in chosen:
         if not _meet(interface.created.time, interface.deleted.time, start, end):
             continue
-        for scene in _scenes(interface, leases[interface.eni], guesses.get(interface.eni)):
-            if _meet(scene.since, scene.until, start, end) and (
-                scene.instance in instances or interface.eni in enis
+        for segment in _split(interface, leases[interface.eni], guesses.get(interface.eni)):
+            if _meet(segment.since, segment.until, start, end) and (
+                segment.instance in instances or interface.eni in enis
             ):
-                found.setdefault(scene.instance, []).append(scene)
+                found.setdefault(segment.instance, []).append(segment)
     return found
 
 
-def _scenes(interface: Interface, leases: Sequence[Lease], guess: str | None) -> Iterator[Scene]:
-    """The parts of an interface's life; where no attachment is known, one part on the likely instance."""
+def _split(interface: Interface, leases: Sequence[Lease], guess: str | None) -> Iterator[InterfaceSegment]:
+    """Yield the segments of an ENI; without a known attachment, one segment on the likely instance."""
     attached = interface.attachments
     if not attached:
-        yield Scene(guess, interface, None, None, (), tuple(leases))
+        yield InterfaceSegment(
+            instance=guess,
+            interface=interface,
+            since=None,
+            until=None,
+            attachments=(),
+            leases=tuple(leases),
+        )
         return
     firsts = [
         place
-        for place, each in enumerate(attached)
-        if place == 0 or each.instance != attached[place - 1].instance
+        for place, attachment in enumerate(attached)
+        if place == 0 or attachment.instance != attached[place - 1].instance
     ]
     for first, after in zip(firsts, [*firsts[1:], len(attached)], strict=True):
         since = _begin(attached[first], attached[first - 1]) if first else None
         until = _begin(attached[after], attached[after - 1]) if after < len(attached) else None
-        held = tuple(each for each in leases if _meet(each.reach(), each.end.time, since, until))
-        instance = attached[first].instance or guess
-        yield Scene(instance, interface, since, until, attached[first:after], held)
+        yield InterfaceSegment(
+            instance=attached[first].instance or guess,
+            interface=interface,
+            since=since,
+            until=until,
+            attachments=attached[first:after],
+            leases=tuple(
+                lease for lease in leases if _meet(lease.possible_start(), lease.end.time, since, until)
+            ),
+        )
 
 
 def _begin(attachment: Attachment, previous: Attachment) -> datetime | None:
@@ -97,35 +115,26 @@ def _meet(
     start: datetime | None, end: datetime | None, since: datetime | None, until: datetime | None
 ) -> bool:
     """Whether two intervals meet; None is no bound."""
-    too_late = start is not None and until is not None and start > until
-    too_early = end is not None and since is not None and end < since
-    return not too_late and not too_early
-
-
-Interval = tuple[datetime | None, datetime | None]
+    return through(start, end).overlaps(through(since, until))
 
 
 def clip(
     start: datetime | None, end: datetime | None, since: datetime | None, until: datetime | None
 ) -> Interval | None:
     """What two intervals share; None where they do not meet, or in one second only."""
-    starts = [each for each in (start, since) if each is not None]
-    ends = [each for each in (end, until) if each is not None]
-    first, last = max(starts, default=None), min(ends, default=None)
-    return None if first is not None and last is not None and first >= last else (first, last)
+    return between(start, end).intersection(between(since, until))
 
 
 def changes(intervals: Iterable[Interval], start: datetime) -> tuple[int, list[tuple[datetime, int]]]:
     """How many intervals hold just before a time, and how their number changes from then on, by time."""
     before = 0
     deltas: dict[datetime, int] = defaultdict(int)
-    for first, last in intervals:
-        if last is not None and last < start:
+    for interval in intervals:
+        if interval.end < start:
             continue
-        if first is None or first < start:
+        if interval.start < start:
             before += 1
         else:
-            deltas[first] += 1
-        if last is not None:
-            deltas[last] -= 1
+            deltas[interval.start] += 1
+        deltas[interval.end] -= 1
     return before, sorted((time, delta) for time, delta in deltas.items() if delta)

@@ -1,4 +1,4 @@
-"""What happened, in sentences that are computed from the calls and from what the instances held."""
+"""The summary of a report: sentences computed from the calls, and from what the instances held."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from operator import attrgetter
 
-from cnitrail.answers.coverage_text import clock, place_of, unread
-from cnitrail.answers.report.activity import Spell, deeds, spells, taken
+from cnitrail.answers.coverage_text import unread
+from cnitrail.answers.report.activity import Activity, activities, describe_calls, taken_from_others
+from cnitrail.answers.report.addresses import counted_addresses, named_addresses
+from cnitrail.answers.report.citation_index import CitationIndex
 from cnitrail.answers.report.failures import failures
-from cnitrail.answers.report.principals import Principals
-from cnitrail.answers.report.words import counted, listed, many, named, quoted, span
 from cnitrail.model import (
     AccountRegion,
     Basis,
@@ -21,124 +21,138 @@ from cnitrail.model import (
     Ground,
     Held,
     HoldingKind,
-    InstanceLife,
-    Principal,
+    InstanceReport,
+    ReportPrincipal,
     Statement,
 )
 from cnitrail.model.callers import described
+from cnitrail.text import account_and_region, capitalized, clock, counted, plural, quoted, time_range
 
-_TOLD = 12
-"""So many spells are told one by one; of more, who made them."""
+_DESCRIBED = 12
+"""Maximum number of activities with a sentence each; if there are more, each principal has one."""
+
 _RANKED = 6
-"""So many of the busiest are named where there are more."""
+"""Number of principals, or of ENIs that lost addresses, with a sentence each; the rest share one."""
+
 _IPV6 = {HoldingKind.IPV6, HoldingKind.IPV6_PREFIX}
 _IPAMD = {
     "user-agent": "by its user agent",
     "sts-event": "by the STS event of its session",
-    "eni-lineage": "by the interfaces that it made",
+    "eni-lineage": "by the ENIs that it created",
 }
 
 
-def summary(cast: Principals, told: Sequence[InstanceLife], evidence: Evidence) -> Iterator[Statement]:
-    """The statements of a summary: the whole, the spells, the failures, what is missing."""
-    if not cast.calls:
-        yield Statement("No call in the evidence is what was asked for.")
+def summary(
+    index: CitationIndex, instances: Sequence[InstanceReport], evidence: Evidence
+) -> Iterator[Statement]:
+    """Yield the statements of a summary: totals, activities, failures, and what is missing."""
+    if not index.calls:
+        yield Statement("No call in the evidence matches the filter.")
     else:
-        yield _whole(cast)
-        done = spells(cast.calls)
-        if len(done) <= _TOLD:
-            lives = {life.instance: life for life in told}
-            for spell in done:
-                yield _spell(spell, cast.principals, lives.get(spell.instance))
+        yield _totals(index)
+        found = activities(index.calls)
+        if len(found) <= _DESCRIBED:
+            by_id = {instance.instance: instance for instance in instances}
+            for activity in found:
+                yield _activity(activity, index.principals, by_id.get(activity.instance))
         else:
-            yield from _ranking(cast)
-            yield _busiest_minute(cast.calls)
-            yield from _fullest(told, cast.calls)
-        yield from _lost(cast.calls, told)
-        yield from failures(cast)
-    yield from _gaps(cast, evidence)
-    if evidence.verified and cast.calls:
-        yield from _proofs(cast.calls, Coverage(evidence.coverage))
+            yield from _by_principal(index)
+            yield _busiest_minute(index.calls)
+            yield from _fullest(instances, index.calls)
+        yield from _lost(index.calls, instances)
+        yield from failures(index)
+    yield from _gaps(index, evidence)
+    if evidence.verified and index.calls:
+        yield from _proofs(index.calls, Coverage(evidence.coverage))
 
 
-def _whole(cast: Principals) -> Statement:
-    entries = [call.entry for call in cast.calls]
+def _totals(index: CitationIndex) -> Statement:
+    entries = [call.entry for call in index.calls]
     failed = sum(entry.error is not None for entry in entries)
     added = [held for entry in entries for held in entry.added]
-    moved = [each for entry in entries for each in entry.moved]
+    moved = [address for entry in entries for address in entry.moved]
     removed = [held for entry in entries for held in entry.removed]
-    told = [f"added {counted(added)}"] if added else []
-    told += [taken(moved)] if moved else []
-    told += [f"removed {counted(removed)}"] if removed else []
+    results = [f"{counted_addresses(added)} assigned"] if added else []
+    share = "" if len(moved) == len(added) else f"{len(moved):,} of them "
+    results += [f"{share}{taken_from_others(moved)}"] if moved else []
+    results += [f"{counted_addresses(removed)} released"] if removed else []
     enis = {entry.eni for entry in entries if entry.eni}
     instances = {entry.instance for entry in entries if entry.instance}
-    actors = {call.principal for call in cast.calls}
+    principals = {call.principal for call in index.calls}
     return Statement(
-        f"{span(entries[0].time, entries[-1].time)}: {many(len(entries), 'call')}"
-        f"{f', {failed:,} of which failed,' if failed else ''} by {many(len(actors), 'actor')} "
-        f"{listed(told) or 'moved no address'}, on {many(len(enis), 'interface')} "
-        f"of {many(len(instances), 'instance')}.",
-        _events(cast.calls),
+        f"{time_range(entries[0].time, entries[-1].time)}: {counted(len(principals), 'principal')} made "
+        f"{counted(len(entries), 'API call')}{f' ({failed:,} failed)' if failed else ''} on "
+        f"{counted(len(enis), 'ENI')} of {counted(len(instances), 'instance')}: "
+        f"{', '.join(results) or 'no IPs assigned or released'}.",
+        _events(index.calls),
     )
 
 
-def _spell(spell: Spell, principals: Sequence[Principal], life: InstanceLife | None) -> Statement:
-    effects = {call.entry.effect for call in spell.calls}
-    itself = effects & {Effect.LAUNCH, Effect.TERMINATE}
-    place = f"on {quoted(spell.instance)}, " if spell.instance and not itself else ""
-    who = _who(principals[spell.principal], spell.calls)
-    sentence = f"{span(spell.start, spell.end)}: {place}{who} {deeds(spell.calls)}."
-    moved = any(call.entry.added or call.entry.removed for call in spell.calls)
-    if moved and life and life.instance and Effect.TERMINATE not in effects:
-        sentence += f" The instance then had {_holding(life, spell.end)}."
-    return Statement(sentence, _events(spell.calls))
+def _activity(
+    activity: Activity, principals: Sequence[ReportPrincipal], instance: InstanceReport | None
+) -> Statement:
+    effects = {call.entry.effect for call in activity.calls}
+    names_instance = effects & {Effect.LAUNCH, Effect.TERMINATE}
+    place = f"on {quoted(activity.instance)}, " if activity.instance and not names_instance else ""
+    who = _who(principals[activity.principal], activity.calls)
+    when = time_range(activity.start, activity.end)
+    sentence = f"{when}: {place}{who} {describe_calls(activity.calls)}."
+    moved = any(call.entry.added or call.entry.removed for call in activity.calls)
+    if moved and instance and instance.instance and Effect.TERMINATE not in effects:
+        sentence += f" The instance then had {_held_by(instance, activity.end)}."
+    return Statement(sentence, _events(activity.calls))
 
 
-def _holding(life: InstanceLife, time: datetime) -> str:
-    """How many addresses an instance had after a second, and how many it can have."""
-    place = bisect_right(life.steps, time, key=attrgetter("time"))
-    kinds = {holding.kind for each in life.interfaces for holding in each.holdings}
-    noun = "IPv4 address" if kinds & _IPV6 else "address"
-    number = many(life.steps[max(place - 1, 0)].number, noun)
-    if HoldingKind.PREFIX in kinds:
-        number += " and prefixes"
-    limit = f" ({life.limits.instance_type}: at most {life.limits.addresses})" if life.limits else ""
-    return number + limit
+def _held_by(instance: InstanceReport, time: datetime) -> str:
+    """Return how many addresses an instance had after a second, of how many that it can have."""
+    step = bisect_right(instance.steps, time, key=attrgetter("time"))
+    number = instance.steps[max(step - 1, 0)].number
+    kinds = {holding.kind for interface in instance.interfaces for holding in interface.holdings}
+    noun = "IPv4 address" if kinds & _IPV6 else "IP"
+    and_prefixes = " and prefixes" if HoldingKind.PREFIX in kinds else ""
+    if instance.limits is None:
+        return counted(number, noun) + and_prefixes
+    of_limit = f"{number:,} of at most {instance.limits.addresses} {plural(noun)}{and_prefixes}"
+    return f"{of_limit} ({instance.limits.instance_type})"
 
 
-def _who(principal: Principal, calls: Sequence[CitedCall]) -> str:
-    """A principal, and through what it acted."""
+def _who(principal: ReportPrincipal, calls: Sequence[CitedCall]) -> str:
+    """Return a principal, and the program that it used."""
     facts = [*principal.facts]
     rules = [call.entry.actor.ipamd for call in calls if call.entry.actor.ipamd]
     agent = calls[0].entry.actor.agent.name
     if rules:
         facts.append(f"the VPC CNI {_IPAMD[rules[0]]}")
     elif agent and agent != principal.actor.label:
-        facts.append(f"through {quoted(agent)}")
+        facts.append(f"using {quoted(agent)}")
     return described(quoted(principal.name), facts)
 
 
-def _ranking(cast: Principals) -> Iterator[Statement]:
+def _by_principal(index: CitationIndex) -> Iterator[Statement]:
     by_principal: dict[int, list[CitedCall]] = defaultdict(list)
-    for call in cast.calls:
+    for call in index.calls:
         by_principal[call.principal].append(call)
-    for place in sorted(by_principal)[:_RANKED]:
-        calls = by_principal[place]
-        who = _who(cast.principals[place], calls)
-        yield Statement(f"{who} made {many(len(calls), 'call')}: {deeds(calls)}.", _events(calls))
-    rest = [call for place in sorted(by_principal)[_RANKED:] for call in by_principal[place]]
+    ranked = sorted(by_principal)
+    for position in ranked[:_RANKED]:
+        calls = by_principal[position]
+        yield _calls_by(_who(index.principals[position], calls), calls)
+    rest = [call for position in ranked[_RANKED:] for call in by_principal[position]]
     if rest:
-        actors = many(len(by_principal) - _RANKED, "other actor")
-        yield Statement(f"{actors} made {many(len(rest), 'call')}: {deeds(rest)}.", _events(rest))
+        yield _calls_by(counted(len(ranked) - _RANKED, "other principal"), rest)
+
+
+def _calls_by(who: str, calls: Sequence[CitedCall]) -> Statement:
+    return Statement(f"{who} made {counted(len(calls), 'call')}: {describe_calls(calls)}.", _events(calls))
 
 
 def _busiest_minute(calls: Sequence[CitedCall]) -> Statement:
     minutes: dict[datetime, list[CitedCall]] = defaultdict(list)
     for call in calls:
         minutes[call.entry.time.replace(second=0)].append(call)
-    minute, busiest = max(minutes.items(), key=lambda each: _moves(each[1]))
+    minute, busiest = max(minutes.items(), key=lambda item: _moves(item[1]))
     return Statement(
-        f"Most was moved in the minute of {minute:%Y-%m-%d %H:%MZ}: {deeds(busiest)}.", _events(busiest)
+        f"The busiest minute was {minute:%Y-%m-%d %H:%MZ}: calls {describe_calls(busiest)}.",
+        _events(busiest),
     )
 
 
@@ -146,81 +160,88 @@ def _moves(calls: Sequence[CitedCall]) -> int:
     return sum(len(call.entry.added) + len(call.entry.removed) for call in calls)
 
 
-def _fullest(told: Sequence[InstanceLife], calls: Sequence[CitedCall]) -> Iterator[Statement]:
-    """The instance that had most addresses, where its type's limit is known nearest to that."""
-    known = [life for life in told if life.instance and life.most]
+def _fullest(instances: Sequence[InstanceReport], calls: Sequence[CitedCall]) -> Iterator[Statement]:
+    """Yield the instance that came closest to the limit of its type; without limits, to most addresses."""
+    known = [instance for instance in instances if instance.instance and instance.most]
     if known:
         fullest = max(known, key=_fullness)
-        when = next(each.time for each in fullest.steps if each.number == fullest.most)
+        when = next(step.time for step in fullest.steps if step.number == fullest.most)
         then = [call for call in calls if (call.entry.instance, call.entry.time) == (fullest.instance, when)]
-        where = quoted(fullest.instance or "")
-        sentence = f"Fullest was {where} at {clock(when)}, with {_holding(fullest, when)}."
+        name = quoted(fullest.instance or "")
+        sentence = f"The fullest instance was {name} at {clock(when)}, with {_held_by(fullest, when)}."
         yield Statement(sentence, _events(then))
 
 
-def _fullness(life: InstanceLife) -> tuple[float, int]:
-    return life.most / life.limits.addresses if life.limits else 0, life.most
+def _fullness(instance: InstanceReport) -> tuple[float, int]:
+    return instance.most / instance.limits.addresses if instance.limits else 0, instance.most
 
 
-def _lost(calls: Sequence[CitedCall], told: Sequence[InstanceLife]) -> Iterator[Statement]:
-    """Addresses that left an interface without a call: another interface turned up with them."""
+def _lost(calls: Sequence[CitedCall], instances: Sequence[InstanceReport]) -> Iterator[Statement]:
+    """Yield addresses that left an ENI without a call: a later call shows them on another ENI."""
     showing = {call.event: call.entry for call in calls if call.entry.added and not call.entry.moved}
     lost: dict[tuple[str, int], list[Held]] = defaultdict(list)
-    for interface in (each for life in told for each in life.interfaces):
+    for interface in (interface for instance in instances for interface in instance.interfaces):
         for holding in interface.holdings:
             if holding.end.basis is Basis.IMPLIED and holding.end.event in showing:
                 lost[interface.eni, holding.end.event] += holding.held
     for (eni, event), held in list(lost.items())[:_RANKED]:
         entry = showing[event]
         yield Statement(
-            f"{clock(entry.time)}: {named(held)} must have left {quoted(eni)} by then, "
-            f"without a call that let go: {entry.event} shows the same on {quoted(entry.eni or '')}.",
+            f"{clock(entry.time)}: {named_addresses(held)} had left {quoted(eni)} by then, without a call "
+            f"that released {'it' if len(held) == 1 else 'them'}: {entry.event} shows the same on "
+            f"{quoted(entry.eni or '')}.",
             (event,),
         )
     rest = list(lost.items())[_RANKED:]
     if rest:
-        addresses = counted([each for _, held in rest for each in held])
+        addresses = counted_addresses([address for _, held in rest for address in held])
         events = tuple(sorted({event for (_, event), _ in rest}))
-        yield Statement(f"{addresses} more left their interfaces in this way.", events)
+        yield Statement(f"{addresses} more left their ENIs without a call that released them.", events)
 
 
-def _gaps(cast: Principals, evidence: Evidence) -> Iterator[Statement]:
-    """What is not in the evidence, and may have happened."""
+def _gaps(index: CitationIndex, evidence: Evidence) -> Iterator[Statement]:
+    """Yield what is missing from the evidence, and may have happened."""
+    calls = index.calls
     for reach in evidence.coverage:
         for hole in reach.holes:
-            if cast.calls and hole.start < cast.calls[-1].entry.time and cast.calls[0].entry.time < hole.end:
-                told = unread(hole, _where(reach.account, reach.region))
-                yield Statement(f"{told[0].upper()}{told[1:]}: what happened there is not told here.")
+            if calls and hole.start < calls[-1].entry.time and calls[0].entry.time < hole.end:
+                unread_time = capitalized(unread(hole, _where(reach.account, reach.region)))
+                yield Statement(f"{unread_time}: calls of that time may be missing here.")
     if evidence.skipped:
-        skipped = many(len(evidence.skipped), "piece")
-        yield Statement(f"{skipped} of the evidence could not be read, and may tell more: see Evidence.")
+        skipped = counted(len(evidence.skipped), "piece")
+        yield Statement(
+            f"{skipped} of the evidence could not be read, and may have more calls: see Evidence."
+        )
 
 
 def _proofs(calls: Sequence[CitedCall], coverage: Coverage) -> Iterator[Statement]:
-    """What digests prove of the time of the calls, for each account and Region."""
+    """Yield what digests prove about the time of the calls, for each account and Region."""
     by_place: dict[AccountRegion, list[CitedCall]] = defaultdict(list)
     for call in calls:
         by_place[call.entry.account, call.entry.region].append(call)
     start, end = calls[0].entry.time, calls[-1].entry.time
     for place, made in by_place.items():
+        when, where = time_range(start, end), _where(*place)
         if coverage.ground(*place, start, end) is Ground.PROVEN:
-            told = f"of {_where(*place)} nothing is missing or changed, as CloudTrail's digests prove."
-            yield Statement(f"{span(start, end)}: {told}", _events(made))
+            proven = f"CloudTrail's digests prove that nothing of {where} is missing or changed"
+            yield Statement(f"{when}: {proven}.", _events(made))
             continue
         rest = [
             call
             for call in made
             if coverage.ground(*place, call.entry.time, call.entry.time) is not Ground.PROVEN
         ]
-        merely = f"{many(len(rest), 'call')} told here {'is' if len(rest) == 1 else 'are'} merely read"
-        told = f"not all of {_where(*place)} is proven by CloudTrail's digests, and " + (
-            merely if rest else "calls may be missing between those told here"
+        not_proven = f"CloudTrail's digests do not cover all of {where}"
+        effect = (
+            f"{counted(len(rest), 'call')} listed here {'is' if len(rest) == 1 else 'are'} not verified"
+            if rest
+            else "calls may be missing between those listed here"
         )
-        yield Statement(f"{span(start, end)}: {told}. See Evidence.", _events(rest))
+        yield Statement(f"{when}: {not_proven}, and {effect}. See Evidence.", _events(rest))
 
 
 def _where(account: str | None, region: str | None) -> str:
-    return place_of(account and quoted(account), region and quoted(region))
+    return account_and_region(account and quoted(account), region and quoted(region))
 
 
 def _events(calls: Sequence[CitedCall]) -> tuple[int, ...]:

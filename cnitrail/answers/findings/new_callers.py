@@ -1,0 +1,162 @@
+"""Callers, their programs and their source addresses that the evidence did not show before.
+
+Only what follows at least a day of evidence can be new.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+
+import msgspec
+from msgspec import Struct
+
+from cnitrail.answers.findings.context import (
+    FindingContext,
+    ResourceCall,
+    RuleMatch,
+    grouped,
+    is_own_launch,
+    program_of,
+)
+from cnitrail.model import AccountRegion, Actor, ActorKind, Severity
+from cnitrail.model.callers import ON_NODES, named
+from cnitrail.text import clock, counted, duration, short_list
+
+_BASELINE = timedelta(days=1)
+_HABITUAL = 10
+"""Minimum number of calls before a caller has habits that it can break."""
+
+_FEW = 3
+"""Maximum number of source addresses of a caller that calls from fixed places."""
+
+_AccountAddress = tuple[str | None, str | None]
+"""An account, and the source address of its calls."""
+
+_REVIEW = "review all of its calls (cnitrail timeline SOURCE --actor NAME)"
+_CALLER_ADVICE = f"If you do not expect this caller, find out who granted it access, and {_REVIEW}."
+_PROGRAM_ADVICE = (
+    f"If you do not expect this program, the caller's credentials may be in other hands: {_REVIEW}."
+)
+_ADDRESS_ADVICE = (
+    "If the address is not yours (a new NAT gateway, a VPC endpoint), the credentials are used elsewhere: "
+    f"revoke the role's sessions, and {_REVIEW}."
+)
+
+
+class _Habits(Struct):
+    """What is known about a caller so far."""
+
+    since: datetime
+    calls: int = 0
+    programs: set[str] = msgspec.field(default_factory=set)
+    addresses: set[str] = msgspec.field(default_factory=set)
+
+
+def never_seen_before(case: FindingContext) -> Iterator[RuleMatch]:
+    """Yield roles and users that are new in the evidence, and new programs and source addresses of others."""
+    identified = [calls[0] for calls in case.by_event.values() if _identity(calls[0].entry.actor)]
+    times = {place: [call.time for call in calls] for place, calls in grouped(identified, _place).items()}
+    for calls in grouped(identified, lambda call: (call.event.account, _identity(call.entry.actor))).values():
+        first = calls[0]
+        before = bisect_left(times[first.place], first.time)
+        if before >= _HABITUAL and first.time - case.evidence_start(first.place) >= _BASELINE:
+            yield _new_caller(case, calls)
+    first_from = {source: calls[0] for source, calls in grouped(identified, _source).items()}
+    for calls in grouped(
+        identified, lambda call: (call.event.account, _credential_holder(call.entry.actor))
+    ).values():
+        yield from _broken_habits(calls, first_from)
+
+
+def _new_caller(case: FindingContext, calls: list[ResourceCall]) -> RuleMatch:
+    actor, first = calls[0].entry.actor, calls[0]
+    begin = case.evidence_start(first.place)
+    enis = {call.entry.eni for call in calls}
+    programs = short_list(program_of(call.entry.actor) or "an unnamed program" for call in calls)
+    addresses = short_list(call.entry.actor.source_ip or "an unknown address" for call in calls)
+    return RuleMatch(
+        severity=Severity.MEDIUM if enis & case.cni_enis and actor.kind not in ON_NODES else Severity.LOW,
+        sentence=f"{_caller(actor)} is new: {counted(len(calls), 'call')} with {programs} from {addresses}, "
+        f"and none in the {duration(first.time - begin)} of evidence before.",
+        advice=_CALLER_ADVICE,
+        calls=calls,
+        doubts=case.hole(first.place, begin, first.time),
+    )
+
+
+def _broken_habits(
+    calls: list[ResourceCall], first_from: Mapping[_AccountAddress, ResourceCall]
+) -> Iterator[RuleMatch]:
+    """Yield programs that a caller with habits never used before, and addresses that nobody used."""
+    habits = _Habits(calls[0].time)
+    for call in calls:
+        if call.time - habits.since >= _BASELINE and habits.calls >= _HABITUAL:
+            yield from _broken_by(call, habits, from_new_address=first_from[_source(call)] is call)
+        habits.calls += 1
+        habits.programs.add(_program(call.entry.actor))
+        habits.addresses.update(filter(None, [_address(call.entry.actor)]))
+
+
+def _broken_by(call: ResourceCall, habits: _Habits, *, from_new_address: bool) -> Iterator[RuleMatch]:
+    """Yield what about a call breaks the habits of its caller."""
+    actor = call.entry.actor
+    caller = f"{actor.instance} with its role" if actor.kind is ActorKind.INSTANCE_ROLE else _caller(actor)
+    before = f"for the first time; its {counted(habits.calls, 'call')} since {clock(habits.since)}"
+    if not actor.ipamd and not is_own_launch(call) and _program(actor) not in habits.programs:
+        program = program_of(actor) or "an unnamed program"
+        yield RuleMatch(
+            severity=Severity.LOW,
+            sentence=f"{caller} used {program} {before} used {short_list(habits.programs)}.",
+            advice=_PROGRAM_ADVICE,
+            calls=[call],
+        )
+    address = _address(actor)
+    if from_new_address and address and 0 < len(habits.addresses) <= _FEW:
+        yield RuleMatch(
+            severity=Severity.MEDIUM if actor.kind is ActorKind.INSTANCE_ROLE else Severity.LOW,
+            sentence=f"{caller} called from {address} {before} came from {short_list(habits.addresses)}.",
+            advice=_ADDRESS_ADVICE,
+            calls=[call],
+        )
+
+
+def _place(call: ResourceCall) -> AccountRegion:
+    return call.place
+
+
+def _identity(actor: Actor) -> str | None:
+    """Return the role or user, with the person behind an Identity Center role; None for AWS services."""
+    if actor.kind in (ActorKind.AWS_SERVICE, ActorKind.UNKNOWN):
+        return None
+    role = actor.role_arn or actor.role
+    if actor.kind is ActorKind.IDENTITY_CENTER:
+        return f"{role}/{actor.user}"
+    return role or actor.arn or actor.user
+
+
+def _credential_holder(actor: Actor) -> str | None:
+    """Return whose credentials they are: each node has its own for the role that nodes share."""
+    return actor.arn if actor.kind is ActorKind.INSTANCE_ROLE else _identity(actor)
+
+
+def _caller(actor: Actor) -> str:
+    return f"Role {actor.role}" if actor.role and actor.user is None else named(actor)
+
+
+def _program(actor: Actor) -> str:
+    """Return the program, or its SDK, without the version, which changes over time."""
+    sdk = (actor.agent.sdk or "").partition("/")[0].removesuffix("-v2")
+    return actor.agent.name or sdk or "an unnamed program"
+
+
+def _source(call: ResourceCall) -> _AccountAddress:
+    return call.event.account, _address(call.entry.actor)
+
+
+def _address(actor: Actor) -> str | None:
+    """Return the source address if it is one: for AWS services it is a name."""
+    try:
+        return str(ip_address(actor.source_ip or ""))
+    except ValueError:
+        return None

@@ -1,0 +1,111 @@
+"""The numbers under which a report cites events, and the principals behind those events."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+
+from cnitrail.model import (
+    Actor,
+    ActorKind,
+    Bound,
+    Citation,
+    CitedBound,
+    CitedCall,
+    Event,
+    History,
+    ReportPrincipal,
+    TimelineEntry,
+)
+from cnitrail.model.callers import Names, principal_of
+from cnitrail.text import distinct
+
+_Key = tuple[str, ...]
+
+
+class CitationIndex:
+    """The events that a report cites, by time, and their principals, by number of calls."""
+
+    def __init__(
+        self, history: History, cited: Collection[str], found: Sequence[tuple[Event, TimelineEntry]]
+    ) -> None:
+        """Number the events: ``cited`` are the keys of all; ``found`` are the calls of the report."""
+        events = [event for event in history.events if event.key in cited]
+        self._numbers = {event.key: number for number, event in enumerate(events, 1)}
+        self._keys = {event.key: _key(history.actors[event.key]) for event in events}
+        actors: dict[_Key, Actor] = {}
+        for event in events:
+            actors.setdefault(self._keys[event.key], history.actors[event.key])
+        counts = Counter(self._keys[event.key] for event, _ in found)
+        ranked = sorted(actors, key=lambda key: (-counts[key], key))
+        self._positions = {key: position for position, key in enumerate(ranked)}
+        self.calls = tuple(
+            CitedCall(entry, self._numbers[event.key], self._position(event)) for event, entry in found
+        )
+        self.events = tuple(self._citation(event) for event in events)
+        calls_of = defaultdict(list)
+        for call in self.calls:
+            calls_of[call.principal].append(call)
+        names = Names(actors.values())
+        self.principals = tuple(
+            _principal(actors[key], calls_of[position], names) for position, key in enumerate(ranked)
+        )
+
+    def numbers(self, events: Iterable[Event]) -> tuple[int, ...]:
+        """Return the numbers under which events are cited."""
+        return tuple(self._numbers[event.key] for event in events)
+
+    def bound(self, bound: Bound) -> CitedBound:
+        """Return a bound of the history with the number of its event."""
+        if bound.event is None:
+            return CitedBound(bound.time, bound.basis, None, None)
+        number = self._numbers[bound.event.key]
+        return CitedBound(bound.time, bound.basis, number, self._position(bound.event))
+
+    def _citation(self, event: Event) -> Citation:
+        return Citation(
+            time=event.time,
+            event=event.name,
+            event_id=event.event_id,
+            origins=event.origins,
+            principal=self._position(event),
+        )
+
+    def _position(self, event: Event) -> int:
+        return self._positions[self._keys[event.key]]
+
+
+def _key(actor: Actor) -> _Key:
+    """Return what the calls of one principal share: the nodes of a node group use one role."""
+    if actor.kind is ActorKind.INSTANCE_ROLE:
+        return actor.kind, actor.role_arn or actor.role or actor.label
+    kind, label, arn, assumed_by = principal_of(actor)
+    return kind, label, arn, assumed_by or ""
+
+
+def _principal(actor: Actor, calls: Sequence[CitedCall], names: Names) -> ReportPrincipal:
+    entries = [call.entry for call in calls]
+    actors = [entry.actor for entry in entries] or [actor]
+    outcomes = Counter((entry.event, entry.error is None) for entry in entries)
+    node_role = actor.role if actor.kind is ActorKind.INSTANCE_ROLE else None
+    return ReportPrincipal(
+        name=node_role or actor.label,
+        actor=actors[0],
+        instances=distinct(actor.instance for actor in actors),
+        agents=distinct(_agent(actor) for actor in actors),
+        source_ips=distinct(actor.source_ip for actor in actors),
+        calls=tuple(
+            (name, outcomes[name, True], outcomes[name, False])
+            for name in distinct(entry.event for entry in entries)
+        ),
+        added=sum(len(entry.added) for entry in entries),
+        removed=sum(len(entry.removed) for entry in entries),
+        events=tuple(sorted({call.event for call in calls})),
+        facts=("node role",) if node_role else names.facts(actor),
+    )
+
+
+def _agent(actor: Actor) -> str | None:
+    """Return the program behind a call with its version; the whole user agent if it names none."""
+    agent = actor.agent
+    if agent.name is None:
+        return agent.sdk or agent.raw
+    return f"{agent.name} {agent.version}" if agent.version else agent.name
