@@ -1,4 +1,4 @@
-"""What is known of an actor, as a row of facts with how each is known."""
+"""Facts about a principal, each with how it is known."""
 
 from cnitrail.model import Actor, Strength
 
@@ -11,9 +11,9 @@ _HOW = {
 
 
 def facts(actor: Actor, instance: str | None = None) -> list[str]:
-    """The facts about an actor; those that the caller or anybody else could choose are said to be claimed.
+    """Return the facts about a principal; facts that the caller could choose are marked ``claimed``.
 
-    ``instance`` stands for the instance of a principal that is many.
+    ``instance`` replaces the actor's own instance if the principal is a group of nodes.
     """
     basis, strength = actor.basis, actor.strength
     found = (
@@ -23,7 +23,7 @@ def facts(actor: Actor, instance: str | None = None) -> list[str]:
         _fact("service account", actor.service_account, basis.service_account, strength.service_account),
         _fact("cluster", actor.cluster, basis.cluster, strength.cluster),
         instance or _fact("instance", actor.instance, basis.instance, strength.instance),
-        _claim("instance", actor.claimed_instance, "the session's name"),
+        _claim("instance", actor.claimed_instance, "the session name"),
         _fact("assumed by", actor.assumed_by),
         _fact("source identity", actor.source_identity),
         _fact("through", actor.invoked_by),

@@ -1,4 +1,4 @@
-"""A number over time as a chart of plain characters."""
+"""A step chart of a number over time, drawn with plain characters."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,17 +9,18 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _ASCII = "    #####"
 
 
-def speaks_unicode(out: IO[str]) -> bool:
-    """Whether a stream can take more than ASCII."""
+def accepts_unicode(out: IO[str]) -> bool:
+    """Return whether a stream can encode more than ASCII."""
     return (getattr(out, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
 
 
 def chart(
     points: Sequence[tuple[datetime, int]], end: datetime, limit: int | None, width: int, *, unicode: bool
 ) -> list[str]:
-    """Lines that show what a number was from each point on, until ``end``; times are aware, UTC.
+    """Return the lines of a step chart; each point is valid until the next one, the last until ``end``.
 
-    A column shows the most of its time. A limit is drawn where it is near.
+    Times are aware, UTC. A column shows the maximum of its time range. The limit is drawn if it is at most
+    twice the maximum.
     """
     labels = len(str(max((value for _, value in points), default=0))) + 1
     columns = _columns(points, end, max(width - labels - 3, 20))
@@ -42,7 +43,7 @@ def chart(
 
 
 def _columns(points: Sequence[tuple[datetime, int]], end: datetime, count: int) -> list[int]:
-    """The most of each of so many equal parts of the time."""
+    """Return the maximum in each of ``count`` equal parts of the time range."""
     begin = points[0][0]
     span = max((end - begin).total_seconds(), 1.0)
     columns = [0] * count
@@ -56,7 +57,7 @@ def _columns(points: Sequence[tuple[datetime, int]], end: datetime, count: int) 
 
 
 def _eighths(value: int, row: int, top: int) -> int:
-    """How much of a row's height a value fills, in eighths; something always shows."""
+    """Return how much of a row a value fills, in eighths; at least one eighth of the lowest row."""
     if not value or not top:
         return 0
     filled = value / top * _HEIGHT - (row - 1)

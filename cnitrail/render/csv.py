@@ -1,4 +1,4 @@
-"""CSV that spreadsheets can open: a cell from a record never becomes a formula."""
+"""CSV that is safe to open in a spreadsheet: no cell from a record becomes a formula."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -11,14 +11,14 @@ Columns = dict[str, Callable[..., Cell]]
 
 
 def table(columns: Columns, entries: Iterable[object]) -> Iterator[str]:
-    """A header of the column names, then a line for each entry."""
+    """Yield a header line of column names, then a line for each entry."""
     yield _line(list(columns))
     for entry in entries:
         yield _line([_cell(column(entry)) for column in columns.values()])
 
 
 def fields(columns: Columns, entry: object) -> dict[str, Cell]:
-    """The values of an entry by column, without those that say nothing."""
+    """Return the values of an entry by column name, without empty ones."""
     values = {name: column(entry) for name, column in columns.items()}
     return {name: value for name, value in values.items() if value not in (None, (), [])}
 

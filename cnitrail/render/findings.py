@@ -1,23 +1,30 @@
 """Findings as a table, as JSON and as CSV."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import IO, Any
 
-from cnitrail.model import Answer, Event, Finding, Severity
+from msgspec import Struct
+
+from cnitrail.model import ActorKind, Answer, Event, Failure, Finding, Origin, Severity
 from cnitrail.render import json
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.text import Part, Row, Table, draw
+from cnitrail.text import counted
 
 _STYLES = {Severity.HIGH: "bold red", Severity.MEDIUM: "bold yellow", Severity.LOW: "bold"}
 _CITED = 3
-"""So many event ids stand in a terminal; piped, all do."""
+"""Event IDs that a terminal shows for a finding; piped output has all of them."""
+
+_FINDING = "FINDING / REMEDIATION"
 
 _COLUMNS: Columns = {
     "severity": lambda finding: finding.severity.value,
     "rule": lambda finding: finding.rule,
     "sentence": lambda finding: finding.sentence,
-    "doubts": lambda finding: finding.doubts,
+    "doubts": lambda finding: [doubt.text for doubt in finding.doubts],
     "advice": lambda finding: finding.advice,
+    "commands": lambda finding: finding.commands,
     "since": lambda finding: finding.since,
     "until": lambda finding: finding.until,
     "account": lambda finding: finding.account,
@@ -30,6 +37,25 @@ _COLUMNS: Columns = {
     "addresses": lambda finding: finding.addresses,
     "events": lambda finding: map(_id, finding.events),
 }
+
+
+class FindingEvent(Struct, frozen=True, kw_only=True):
+    """An event that a finding rests on, as far as it is printed."""
+
+    time: datetime
+    event_id: str | None
+    event: str
+    outcome: str
+    error: Failure | None
+    actor: str
+    actor_kind: ActorKind
+    origins: tuple[Origin, ...]
+
+
+class FindingEntry(Finding, frozen=True):
+    """A finding as it is printed in JSON."""
+
+    events: tuple[FindingEvent, ...]  # type: ignore[assignment]
 
 
 def write_csv(answer: Answer[Finding], out: IO[str]) -> None:
@@ -48,18 +74,11 @@ def write_lines(answer: Answer[Finding], out: IO[str]) -> None:
 
 
 def write_table(answer: Answer[Finding], out: IO[str]) -> None:
-    """Write a table of the findings: how grave, since when, where, what, and what to do."""
+    """Write a table of the findings: severity, time, place, and what happened with its remediation."""
     if answer.entries:
         cited = _CITED if out.isatty() else None
         rows = [_row(finding, cited) for finding in answer.entries]
-        draw(
-            Table(
-                ("SEVERITY", "SINCE (UTC)", "WHERE", "WHAT, AND WHAT TO DO"),
-                rows,
-                {"WHAT, AND WHAT TO DO": 1},
-            ),
-            out,
-        )
+        draw(Table(("SEVERITY", "SINCE (UTC)", "WHERE", _FINDING), rows, {_FINDING: 1}), out)
 
 
 def _row(finding: Finding, cited: int | None) -> Row:
@@ -75,7 +94,7 @@ def _times(finding: Finding) -> Iterator[Part]:
     yield f"{finding.since:%Y-%m-%d}", ""
     yield f"{finding.since:%H:%M:%S}", ""
     if finding.until is None:
-        yield "still so", "yellow"
+        yield "ongoing", "yellow"
     elif finding.until.date() != finding.since.date():
         yield f"to {finding.until:%Y-%m-%d %H:%M:%S}", "dim"
     elif finding.until != finding.since:
@@ -83,29 +102,30 @@ def _times(finding: Finding) -> Iterator[Part]:
 
 
 def _where(finding: Finding) -> Iterator[Part]:
-    """Where it is, from the narrowest place to the widest: of several of a kind, how many."""
+    """Yield the resources, from the smallest to the largest: an ID, or the number of several."""
     clusters = tuple(f"cluster {name}" for name in finding.clusters)
     for names, kind in (
-        (finding.enis, "interfaces"),
-        (finding.instances, "instances"),
-        (finding.subnets, "subnets"),
-        (clusters, "clusters"),
+        (finding.enis, "ENI"),
+        (finding.instances, "instance"),
+        (finding.subnets, "subnet"),
+        (clusters, "cluster"),
     ):
         if names:
-            yield names[0] if len(names) == 1 else f"{len(names):,} {kind}", ""
+            yield names[0] if len(names) == 1 else counted(len(names), kind), ""
     yield " in ".join(filter(None, (finding.account, finding.region))), "dim"
 
 
 def _what(finding: Finding, cited: int | None) -> Iterator[Part]:
     yield finding.sentence, ""
     for doubt in finding.doubts:
-        yield doubt, "dim"
+        yield doubt.text, "dim"
     yield f"→ {finding.advice}", "cyan"
+    for command in finding.commands:
+        yield f"$ {command}", "cyan"
     ids = [_id(event) for event in finding.events]
-    more = (
-        f" and {len(ids) - cited:,} more (-o json has all)" if cited is not None and len(ids) > cited else ""
-    )
-    yield f"{finding.rule}, by {' '.join(ids[:cited])}{more}", "dim"
+    is_cut = cited is not None and len(ids) > cited
+    more = f" and {len(ids) - (cited or 0):,} more (-o json has all)" if is_cut else ""
+    yield f"{finding.rule}, events {' '.join(ids[:cited])}{more}", "dim"
 
 
 def _id(event: Event) -> str:
@@ -113,24 +133,26 @@ def _id(event: Event) -> str:
 
 
 def _shown(answer: Answer[Finding]) -> Answer[Any]:
-    """Findings with their events as they are cited, not as a whole."""
+    """Return the answer with short references to events instead of whole events."""
     names = Finding.__struct_fields__
     entries = [
-        {name: getattr(finding, name) for name in names}
-        | {"events": [_cited(event) for event in finding.events]}
+        FindingEntry(**{name: getattr(finding, name) for name in names} | {"events": _cited(finding.events)})
         for finding in answer.entries
     ]
     return Answer(answer.command, answer.query, answer.evidence, entries)
 
 
-def _cited(event: Event) -> dict[str, object]:
-    return {
-        "time": event.time,
-        "event_id": event.event_id,
-        "event": event.name,
-        "outcome": "ok" if event.failure is None else "failed",
-        "error": event.failure,
-        "actor": event.actor.label,
-        "actor_kind": event.actor.kind.value,
-        "origins": event.origins,
-    }
+def _cited(events: Iterable[Event]) -> tuple[FindingEvent, ...]:
+    return tuple(
+        FindingEvent(
+            time=event.time,
+            event_id=event.event_id,
+            event=event.name,
+            outcome="ok" if event.failure is None else "failed",
+            error=event.failure,
+            actor=event.actor.label,
+            actor_kind=event.actor.kind,
+            origins=event.origins,
+        )
+        for event in events
+    )

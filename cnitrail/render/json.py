@@ -1,4 +1,4 @@
-"""JSON: one object, or a line for each entry. Field names are those of the values themselves."""
+"""JSON: one object, or one line for each entry. Field names are those of the model."""
 
 from typing import IO, Any
 
@@ -22,17 +22,17 @@ def write_document(answer: Answer[Any], out: IO[str]) -> None:
 
 
 def document(whole: object) -> str:
-    """A value as it is read by people, too."""
+    """Return a value as indented JSON."""
     return _text(msgspec.json.format(_ENCODER.encode(whole), indent=2))
 
 
 def write_lines(answer: Answer[Any], out: IO[str]) -> None:
-    """Write the entries alone, one a line."""
+    """Write only the entries, one per line."""
     out.writelines(line(entry) for entry in answer.entries)
 
 
 def line(value: object) -> str:
-    """A value as one line."""
+    """Return a value as one line of JSON."""
     return _text(_ENCODER.encode(value))
 
 

@@ -28,22 +28,24 @@ COLUMNS: Columns = {
     "released_by": lambda entry: entry.released_by and entry.released_by.label,
     "unproven": lambda entry: entry.unproven,
     "released_by_kind": lambda entry: entry.released_by and entry.released_by.kind.value,
-    "instances": lambda entry: [each.instance for each in entry.attachments if each.instance],
+    "instances": lambda entry: [
+        attachment.instance for attachment in entry.attachments if attachment.instance
+    ],
 }
 
 
 def write_csv(answer: Answer[LeaseEntry], out: IO[str]) -> None:
-    """Write a line of CSV for each lease."""
+    """Write one CSV line per lease."""
     out.writelines(table(COLUMNS, answer.entries))
 
 
 def write_table(answer: Answer[LeaseEntry], out: IO[str]) -> None:
     """Write a table of the leases."""
     if answer.entries:
-        headings = ("ADDRESS", "FROM (UTC)", "TO (UTC)", "INTERFACE", "INSTANCE")
+        headings = ("ADDRESS", "START (UTC)", "END (UTC)", "ENI", "INSTANCE")
         draw(
             Table(
-                headings, [_row(entry) for entry in answer.entries], shares={"FROM (UTC)": 1, "TO (UTC)": 1}
+                headings, [_row(entry) for entry in answer.entries], shares={"START (UTC)": 1, "END (UTC)": 1}
             ),
             out,
         )
@@ -56,15 +58,15 @@ def _row(entry: LeaseEntry) -> Row:
         bound(entry.end, entry.end_basis, entry.released_by),
         [
             (entry.eni, ""),
-            (entry.vpc or "VPC not known", "dim"),
-            *([("not proven: no digest vouches for it", "yellow")] if entry.unproven else []),
+            (entry.vpc or "VPC unknown", "dim"),
+            *([("not verified: no valid digest covers it", "yellow")] if entry.unproven else []),
         ],
-        [(each.instance, "cyan") for each in entry.attachments if each.instance],
+        [(attachment.instance, "cyan") for attachment in entry.attachments if attachment.instance],
     )
 
 
 def bound(time: datetime | None, basis: Basis, actor: Actor | None) -> list[Part]:
-    """A start or an end: its time, what that rests on unless an event says so, and who did it."""
+    """Return a lease's start or end as text: time, basis unless observed, and principal."""
     parts: list[Part] = []
     if time is not None:
         parts += [(f"{time:%Y-%m-%d}", ""), (f"{time:%H:%M:%S}", "")]

@@ -1,8 +1,8 @@
-"""Records in the envelope of LookupEvents, one a line: the form that plaso reads.
+"""LookupEvents entries as JSON lines, in the form that plaso reads.
 
 plaso's parser (``jsonl``, plugin ``aws_cloudtrail_log``, in plaso's
-plaso/parsers/jsonl_plugins/aws_cloudtrail_log.py) wants ``EventTime`` with a blank where ISO 8601
-has a T, and a name in each of ``Resources``.
+plaso/parsers/jsonl_plugins/aws_cloudtrail_log.py) requires ``EventTime`` with a space instead of ISO 8601's
+T, and a name in each of ``Resources``.
 """
 
 from cnitrail.model import LookupEvent
@@ -10,8 +10,8 @@ from cnitrail.render.json import line
 
 
 def event_line(event: LookupEvent) -> str:
-    """An event as one line of JSON."""
-    beside = {
+    """Return an event as one line of JSON."""
+    envelope = {
         "EventId": event.event_id,
         "EventName": event.event_name,
         "ReadOnly": None if event.read_only is None else str(event.read_only).lower(),
@@ -22,4 +22,4 @@ def event_line(event: LookupEvent) -> str:
         "Resources": [{"ResourceType": kind, "ResourceName": name} for kind, name in event.resources],
         "CloudTrailEvent": event.text,
     }
-    return line({name: value for name, value in beside.items() if value is not None})
+    return line({name: value for name, value in envelope.items() if value is not None})

@@ -1,10 +1,10 @@
-"""Perfetto: a trace that opens in ui.perfetto.dev, or in any viewer of Chrome's Trace Event Format.
+"""Perfetto traces, for ui.perfetto.dev or any viewer of Chrome's Trace Event Format.
 
-An instance is a process; an interface on it is a thread, with a slice while it is attached and an
-instant for each call. Slices of a thread may not overlap, as leases do: each is an asynchronous slice
-of the process, named by device and address. Counters tell how many addresses and prefixes an instance holds.
-Times are microseconds since the epoch, UTC. What has no start or end in the evidence is drawn from
-its first event or to its last; the arguments of each slice tell what its bounds rest on.
+An instance is a process. An ENI on it is a thread, with a slice while it is attached and an instant event
+for each API call. Slices of a thread may not overlap but leases do, so each lease is an asynchronous slice
+of the process, named by device index and address. Counters show how many addresses and prefixes an instance
+holds. Times are microseconds since the epoch, UTC. An unknown start or end is drawn at the first or last
+event of the evidence; the arguments of each slice give the basis of its bounds.
 
 The format: https://perfetto.dev/docs/getting-started/other-formats
 """
@@ -21,47 +21,47 @@ from cnitrail.render.csv import Cell, Columns, fields
 from cnitrail.render.json import line
 from cnitrail.render.safe import printable
 
-_NOWHERE = "not attached, or instance not known"
+_NO_INSTANCE = "not attached, or instance unknown"
 
 _Event = dict[str, object]
 
 
 def write_trace(answer: Answer[Swimlane], out: IO[str]) -> None:
-    """Write the lanes as one JSON object, a trace event a line."""
+    """Write the swimlanes as one JSON object, one trace event per line."""
     out.write('{"displayTimeUnit":"ms","traceEvents":[')
-    for number, event in enumerate(_Picture(answer).events()):
+    for number, event in enumerate(_Trace(answer).events()):
         out.write(",\n" if number else "\n")
         out.write(line(event).rstrip("\n"))
     out.write("\n]}\n")
 
 
-class _Picture:
-    """Lanes as trace events, between the first and the last time that is known."""
+class _Trace:
+    """Swimlanes as trace events, between the first and the last known time."""
 
     def __init__(self, answer: Answer[Swimlane]) -> None:
         self._lanes = answer.entries
         evidence = (answer.evidence.first_event, answer.evidence.last_event)
         times = [time for time in (*evidence, *_times(answer.entries)) if time is not None]
         self._since, self._until = min(times, default=None), max(times, default=None)
-        self._lanes_drawn, self._leases_drawn = count(1), count(1)
+        self._thread_ids, self._lease_ids = count(1), count(1)
 
     def events(self) -> Iterator[_Event]:
-        """The trace events, instance by instance."""
+        """Yield the trace events, instance by instance."""
         for instance, group in groupby(self._lanes, key=lambda lane: lane.instance):
-            lanes, pid = list(group), next(self._lanes_drawn)
+            lanes, pid = list(group), next(self._thread_ids)
             kind = next((lane.instance_type for lane in lanes if lane.instance_type), None)
-            yield _named("process_name", pid, 0, " ".join(filter(None, (instance or _NOWHERE, kind))))
+            yield _named("process_name", pid, 0, " ".join(filter(None, (instance or _NO_INSTANCE, kind))))
             for lane in lanes:
-                tid = next(self._lanes_drawn)
-                title = " ".join(filter(None, (lane.eni or "no interface named", lane.eni_kind)))
+                tid = next(self._thread_ids)
+                title = " ".join(filter(None, (lane.eni or "no ENI named", lane.eni_kind)))
                 yield _named("thread_name", pid, tid, title)
                 yield from self._attachments(pid, tid, lane.attachments)
                 for call in lane.calls:
                     yield _call(pid, tid, call)
-                for stretch in lane.stretches:
-                    yield from self._lease(pid, _place(lane), stretch)
+                for segment in lane.stretches:
+                    yield from self._lease(pid, _device(lane), segment)
             if instance is not None:
-                yield from self._counters(pid, [each for lane in lanes for each in lane.stretches])
+                yield from self._counters(pid, [segment for lane in lanes for segment in lane.stretches])
 
     def _attachments(self, pid: int, tid: int, entries: Sequence[AttachmentEntry]) -> Iterator[_Event]:
         for entry, following in zip_longest(entries, entries[1:]):
@@ -79,25 +79,25 @@ class _Picture:
                 "args": _arguments(_ATTACHMENT, entry),
             }
 
-    def _lease(self, pid: int, place: str, stretch: LeaseSegment) -> Iterator[_Event]:
+    def _lease(self, pid: int, device: str, segment: LeaseSegment) -> Iterator[_Event]:
         shared = {
             "pid": pid,
-            "id2": {"local": f"{next(self._leases_drawn):#x}"},
+            "id2": {"local": f"{next(self._lease_ids):#x}"},
             "cat": "lease",
-            "name": f"{place}: {stretch.lease.ip}",
+            "name": f"{device}: {segment.lease.ip}",
         }
-        arguments = _arguments(leases.COLUMNS, stretch.lease)
-        yield {"ph": "b", "ts": self._start(stretch.start), **shared, "args": arguments}
-        yield {"ph": "e", "ts": self._end(stretch.end), **shared}
+        arguments = _arguments(leases.COLUMNS, segment.lease)
+        yield {"ph": "b", "ts": self._start(segment.start), **shared, "args": arguments}
+        yield {"ph": "e", "ts": self._end(segment.end), **shared}
 
-    def _counters(self, pid: int, stretches: Iterable[LeaseSegment]) -> Iterator[_Event]:
-        """How many addresses and prefixes the instance holds, whenever that changes."""
+    def _counters(self, pid: int, segments: Iterable[LeaseSegment]) -> Iterator[_Event]:
+        """Yield a counter event whenever the number of addresses or prefixes of an instance changes."""
         changes: dict[str, Counter[int]] = {"addresses": Counter(), "prefixes": Counter()}
-        for stretch in stretches:
-            changed = changes["prefixes" if is_prefix(stretch.lease.ip) else "addresses"]
-            changed[self._start(stretch.start)] += 1
-            if stretch.end is not None:
-                changed[self._end(stretch.end)] -= 1
+        for segment in segments:
+            changed = changes["prefixes" if is_prefix(segment.lease.ip) else "addresses"]
+            changed[self._start(segment.start)] += 1
+            if segment.end is not None:
+                changed[self._end(segment.end)] -= 1
         for name, changed in changes.items():
             held = 0
             for ts in sorted(changed):
@@ -111,9 +111,9 @@ class _Picture:
         return _microseconds(time or self._until)
 
 
-def _place(lane: Swimlane) -> str:
-    """The interface of a lane in few letters; those of an instance sort by it."""
-    devices = [each.device_index for each in lane.attachments if each.device_index is not None]
+def _device(lane: Swimlane) -> str:
+    """Return a short label of a lane's ENI: its last device index, or its ID."""
+    devices = [entry.device_index for entry in lane.attachments if entry.device_index is not None]
     return f"device {devices[-1]}" if devices else printable(lane.eni or "")
 
 
@@ -122,12 +122,12 @@ def _times(lanes: Iterable[Swimlane]) -> Iterator[datetime | None]:
         yield from (call.time for call in lane.calls)
         for attachment in lane.attachments:
             yield from (attachment.start, attachment.end)
-        for stretch in lane.stretches:
-            yield from (stretch.start, stretch.end)
+        for segment in lane.stretches:
+            yield from (segment.start, segment.end)
 
 
 def _microseconds(time: datetime | None) -> int:
-    assert time is not None  # some time is known wherever there is something to draw
+    assert time is not None  # if there is anything to draw, at least one time is known
     return round(time.timestamp()) * 1_000_000
 
 
@@ -165,4 +165,4 @@ def _arguments(columns: Columns, entry: object) -> dict[str, object]:
 def _shown(value: Cell) -> object:
     if isinstance(value, (str, int, datetime)) or value is None:
         return printable(value) if isinstance(value, str) else value
-    return [printable(str(each)) for each in value]
+    return [printable(str(item)) for item in value]

@@ -1,4 +1,4 @@
-"""Text from a record, made so that it acts nowhere: it is shown, and never obeyed."""
+"""Escape text from records, so that no terminal, spreadsheet or viewer acts on it."""
 
 import re
 
@@ -10,28 +10,28 @@ _ACTIVE = (
     "\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
 )
-"""All of these are characters that ``str.isprintable`` denies."""
+"""Characters that can act on a terminal or hide; ``str.isprintable`` is false for all of them."""
 _ACTIVE_TEXT = f"[{_ACTIVE}]"
 _ACTIVE_IN_JSON = _ACTIVE_TEXT.replace("\x00-\x1f", "")
 _FORMULA = """(?:^|(?<=;))(?=[\\s"']*[-=+@\uff0d\uff1d\uff0b\uff20])"""
 
 
 def printable(text: str) -> str:
-    """The text with every character that steers a terminal, or hides, written as an escape."""
+    """Return the text with control and invisible characters as escapes."""
     return text if text.isprintable() else re.sub(_ACTIVE_TEXT, _escaped, text)
 
 
 def printable_json(document: str) -> str:
-    """A JSON document with such characters as JSON escapes: the same values, other letters."""
+    """Return a JSON document with such characters as JSON escapes; the values stay the same."""
     return document if document.isprintable() else re.sub(_ACTIVE_IN_JSON, _json_escaped, document)
 
 
 def spreadsheet(text: str) -> str:
-    """The text as a cell that no spreadsheet takes for a formula, on one line.
+    """Return the text as a one-line cell that no spreadsheet runs as a formula.
 
-    A ``'`` stands before a sign that begins a formula (OWASP's list of them, their full-width forms
-    included): where the cell begins, and after a semicolon, at which spreadsheets part the cells where
-    the comma is the decimal sign, quotes or not.
+    A ``'`` is put before each character that can begin a formula (OWASP's list and the full-width forms),
+    at the start of the cell and after each semicolon: spreadsheets in locales with a decimal comma split
+    cells at semicolons, even inside quotes.
     """
     return re.sub(_FORMULA, "'", printable(text))
 

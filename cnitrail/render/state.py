@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import IO
 
-from cnitrail.model import Answer, Basis, ComparedAddress, ComparedEntry, HeldEntry, Match, StateEntry
+from cnitrail.model import Answer, Basis, ComparedAddress, ComparedEntry, Held, HeldEntry, Match, StateEntry
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.text import Part, Row, Table, draw
 
 _ATTACHED = {
-    True: "instance not known",
+    True: "instance unknown",
     False: "not attached",
-    None: "attachment not known",
+    None: "attachment unknown",
 }
 
 _COLUMNS: Columns = {
@@ -30,17 +30,22 @@ _COLUMNS: Columns = {
     "attached_since": lambda entry: entry.attached_since,
     "attached_basis": lambda entry: entry.attached_basis and entry.attached_basis.value,
     "unproven": lambda entry: entry.unproven,
-    "addresses": lambda entry: [each.ip for each in entry.addresses],
+    "addresses": lambda entry: [address.ip for address in entry.addresses],
 }
+
+
+def _matching(entry: ComparedEntry, match: Match) -> list[Held]:
+    return [address.ip for address in entry.addresses if address.match is match]
+
 
 _COMPARED: Columns = {
     **_COLUMNS,
     "match": lambda entry: entry.match.value,
-    "reasons": lambda entry: "; ".join(entry.reasons),
+    "reasons": lambda entry: "; ".join(reason.text for reason in entry.reasons),
     "live_instance": lambda entry: entry.live_instance,
-    "same": lambda entry: [each.ip for each in entry.addresses if each.match is Match.SAME],
-    "missing": lambda entry: [each.ip for each in entry.addresses if each.match is Match.MISSING],
-    "gone": lambda entry: [each.ip for each in entry.addresses if each.match is Match.GONE],
+    "same": lambda entry: _matching(entry, Match.SAME),
+    "missing": lambda entry: _matching(entry, Match.MISSING),
+    "gone": lambda entry: _matching(entry, Match.GONE),
 }
 
 _STYLES = {
@@ -50,56 +55,62 @@ _STYLES = {
     Match.UNCHECKED: "dim",
     Match.SAME: "green",
 }
-_MISSING_FROM = {Match.MISSING: "missing from the trail"}
+MATCH_NAMES = {
+    Match.GONE: "only in CloudTrail",
+    Match.DIFFERS: "differs",
+    Match.MISSING: "only in EC2",
+    Match.UNCHECKED: "not checked",
+    Match.SAME: "same",
+}
 
 
 def write_csv(answer: Answer[StateEntry], out: IO[str]) -> None:
-    """Write a line of CSV for each interface."""
+    """Write one CSV line per ENI."""
     out.writelines(table(_COMPARED if answer.query["live"] else _COLUMNS, answer.entries))
 
 
 def write_table(answer: Answer[StateEntry], out: IO[str]) -> None:
-    """Write a table of the interfaces."""
+    """Write a table of the ENIs."""
     compared = [entry for entry in answer.entries if isinstance(entry, ComparedEntry)]
-    columns = ("INSTANCE", "INTERFACE", "ADDRESSES")
+    columns = ("INSTANCE", "ENI", "ADDRESSES")
     if compared:
         rows = [_compared(entry) for entry in compared]
-        draw(Table(("IN EC2", *columns), rows, {"IN EC2": 1, "ADDRESSES": 1}), out)
+        draw(Table(("MATCH", *columns), rows, {"MATCH": 1, "ADDRESSES": 1}), out)
     elif answer.entries:
         draw(Table(columns, [_row(entry) for entry in answer.entries], {"ADDRESSES": 1}), out)
 
 
 def _address(held: HeldEntry) -> str:
-    """An address, and what its start rests on unless an event says so."""
-    doubt = "" if held.start_basis is Basis.OBSERVED else f" (since: {held.start_basis.value})"
-    return f"{held.ip}{doubt}"
+    """Return an address, with the basis of its start unless that was observed."""
+    basis = "" if held.start_basis is Basis.OBSERVED else f" (start {held.start_basis.value})"
+    return f"{held.ip}{basis}"
 
 
 def _row(entry: StateEntry) -> Row:
-    held = " ".join(_address(each) for each in entry.addresses)
-    return (*_where(entry), [(f"{len(entry.addresses)}: {held}" if held else "none known", "")])
+    held = " ".join(map(_address, entry.addresses))
+    return (*_where(entry), [(f"{len(entry.addresses)}: {held}" if held else "no known addresses", "")])
 
 
 def _where(entry: StateEntry) -> tuple[list[Part], list[Part]]:
     kind = entry.eni_kind + (f", device {entry.device_index}" if entry.device_index is not None else "")
     return (
         [(entry.instance or _ATTACHED[entry.attached], "cyan"), (entry.instance_type or "", "dim")],
-        [(entry.eni, ""), (kind, "dim"), (entry.vpc or "VPC not known", "dim")],
+        [(entry.eni, ""), (kind, "dim"), (entry.vpc or "VPC unknown", "dim")],
     )
 
 
 def _compared(entry: ComparedEntry) -> Row:
-    match: list[Part] = [(_MISSING_FROM.get(entry.match, entry.match.value), _STYLES[entry.match])]
-    reasons = [(reason, "dim") for reason in entry.reasons]
+    match: list[Part] = [(MATCH_NAMES[entry.match], _STYLES[entry.match])]
+    reasons = [(reason.text, "dim") for reason in entry.reasons]
     return ([*match, *reasons], *_where(entry), list(_compared_addresses(entry.addresses)))
 
 
 def _compared_addresses(addresses: tuple[ComparedAddress, ...]) -> Iterator[Part]:
-    """The addresses that compare alike together, those that differ with why."""
+    """Yield the addresses by how they compare, with the reasons."""
     for match in Match:
-        alike = [each for each in addresses if each.match is match]
+        alike = [address for address in addresses if address.match is match]
         if alike:
-            name = _MISSING_FROM.get(match, match.value)
-            yield f"{len(alike)} {name}: {' '.join(str(each.ip) for each in alike)}", _STYLES[match]
-            for reason in dict.fromkeys(each.reason for each in alike if each.reason):
-                yield reason, "dim"
+            listed = " ".join(str(address.ip) for address in alike)
+            yield f"{len(alike)} {MATCH_NAMES[match]}: {listed}", _STYLES[match]
+            for text in dict.fromkeys(address.reason.text for address in alike if address.reason):
+                yield text, "dim"

@@ -8,12 +8,13 @@ from msgspec import Struct, field
 
 from cnitrail.model import Actor, Answer, Effect, Held, SetAside, TimelineEntry
 from cnitrail.model.callers import Names, Principal, named, principal_of
+from cnitrail.model.ec2 import error_code
 from cnitrail.render.actors import facts
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.text import Part, Row, Table, draw
 
 BURST = timedelta(seconds=10)
-"""Calls alike that follow each other at most this far apart read as one line."""
+"""Maximum pause between equal calls that are shown as one row."""
 
 COLUMNS: Columns = {
     "time": lambda entry: entry.time,
@@ -69,23 +70,23 @@ COLUMNS: Columns = {
 
 
 class _Burst(Struct):
-    """Entries that read as one line."""
+    """Equal calls in quick succession, shown as one row."""
 
     entries: list[TimelineEntry] = field(default_factory=list)
 
     def takes(self, entry: TimelineEntry) -> bool:
-        """Whether an entry goes on where the burst stopped."""
+        """Return whether an entry continues the burst."""
         last = self.entries[-1]
         return _alike(last) == _alike(entry) and entry.time - last.time <= BURST
 
 
 def write_csv(answer: Answer[TimelineEntry], out: IO[str]) -> None:
-    """Write a line of CSV for each entry."""
+    """Write one CSV line per entry."""
     out.writelines(table(COLUMNS, answer.entries))
 
 
 def write_table(answer: Answer[TimelineEntry], out: IO[str]) -> None:
-    """Write a table of the entries, and below it who the actors in it are."""
+    """Write a table of the entries, and below it the details of their principals."""
     names = Names(entry.actor for entry in answer.entries)
     actors: dict[tuple[str, Principal], Actor] = {}
     rows: list[Row] = []
@@ -95,22 +96,25 @@ def write_table(answer: Answer[TimelineEntry], out: IO[str]) -> None:
         rows.append(_row(burst, names))
     if not rows:
         return
-    headings = ("TIME (UTC)", "CALL", "WHO", "INTERFACE")
-    draw(Table(headings, rows, shares={"CALL": 3, "WHO": 2}), out)
+    headings = ("TIME (UTC)", "API CALL", "PRINCIPAL", "ENI")
+    draw(Table(headings, rows, shares={"API CALL": 3, "PRINCIPAL": 2}), out)
     out.write("\n")
     legend: list[Row] = [
         ([(names(actor), "")], [("; ".join(facts(actor)), "dim")]) for actor in actors.values()
     ]
-    draw(Table(("WHO", "IS"), legend, shares={"WHO": 1, "IS": 3}), out)
+    draw(Table(("PRINCIPAL", "DETAILS"), legend, shares={"PRINCIPAL": 1, "DETAILS": 3}), out)
 
 
 def sentence(entry: TimelineEntry) -> str:
-    """An entry as one line of text: what was called, by whom, on what, and what came of it."""
-    (call, _), *came_of_it = _call(_Burst([entry]))
-    who, where, outcome = (
-        " ".join(text for text, _ in parts) for parts in (_who(entry.actor, named), _where(entry), came_of_it)
+    """Return an entry as one sentence: the call, its principal, its target and its result."""
+    (call, _), *result = _call(_Burst([entry]))
+    principal, target, outcome = (
+        " ".join(text for text, _ in parts)
+        for parts in (_principal(entry.actor, named), _target(entry), result)
     )
-    return f"{call} by {who}" + (f" on {where}" if where else "") + (f": {outcome}" if outcome else "")
+    return (
+        f"{call} by {principal}" + (f" on {target}" if target else "") + (f": {outcome}" if outcome else "")
+    )
 
 
 def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:
@@ -125,12 +129,12 @@ def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:
 
 
 def _alike(entry: TimelineEntry) -> tuple[object, ...]:
-    """What entries must share to be the same act."""
-    place = entry.eni, entry.instance, entry.public_address, entry.allocation, tuple(_notes(entry))
+    """Return what entries must share to be shown as one row."""
+    target = entry.eni, entry.instance, entry.public_address, entry.allocation, tuple(_notes(entry))
     asked = (entry.requested, entry.requested_addresses) if entry.error else None
     actor = entry.actor
-    who = principal_of(actor), _credentials(actor), actor.agent
-    return entry.event, entry.error, entry.trail, *place, asked, *who
+    caller = principal_of(actor), _credentials(actor), actor.agent
+    return entry.event, entry.error, entry.trail, *target, asked, *caller
 
 
 def _credentials(actor: Actor) -> tuple[str | None, ...]:
@@ -142,7 +146,7 @@ def _row(burst: _Burst, names: Names) -> Row:
     time: list[Part] = [(f"{first.time:%Y-%m-%d}", "dim"), (f"{first.time:%H:%M:%S}", "")]
     if last.time != first.time:
         time.append((f"to {last.time:%H:%M:%S}", "dim"))
-    return time, list(_call(burst)), list(_who(first.actor, names)), list(_where(first))
+    return time, list(_call(burst)), list(_principal(first.actor, names)), list(_target(first))
 
 
 def _call(burst: _Burst) -> Iterator[Part]:
@@ -150,21 +154,24 @@ def _call(burst: _Burst) -> Iterator[Part]:
     times = f" ×{count}" if count > 1 else ""
     if first.error is not None:
         yield f"{first.event}{times} FAILED", "bold red"
-        yield first.error.code + (f": {first.error.message}" if first.error.message else ""), "red"
+        yield (
+            error_code(first.error.code) + (f": {first.error.message}" if first.error.message else ""),
+            "red",
+        )
         if first.requested_addresses:
-            yield "asked for " + " ".join(first.requested_addresses), "dim"
+            yield "requested " + " ".join(first.requested_addresses), "dim"
         elif first.requested is not None:
-            yield f"asked for {first.requested}", "dim"
+            yield f"requested {first.requested}", "dim"
         yield from _notes(first)
         return
     yield first.event + times, "bold"
-    yield from _addresses("+", "green", [held for entry in burst.entries for held in entry.added])
-    yield from _addresses("has ", "dim", [held for entry in burst.entries for held in entry.shown])
-    yield from _addresses("-", "yellow", [held for entry in burst.entries for held in entry.removed])
+    yield from _addresses("+", "green", (held for entry in burst.entries for held in entry.added))
+    yield from _addresses("has ", "dim", (held for entry in burst.entries for held in entry.shown))
+    yield from _addresses("-", "yellow", (held for entry in burst.entries for held in entry.removed))
     for moved in (moved for entry in burst.entries for moved in entry.moved):
         yield f"{moved.ip} taken from {moved.from_eni}", "magenta"
     if first.effect is Effect.ASSIGN and first.requested is not None and not first.added:
-        yield f"asked for {first.requested}; the record does not name the addresses", "dim"
+        yield f"requested {first.requested}; the record does not name the addresses", "dim"
     if first.trail is not None:
         yield f"{first.trail.trail or first.trail.bucket or 'a trail'} {first.trail.change}", "yellow"
     if first.public_address or first.allocation:
@@ -174,32 +181,34 @@ def _call(burst: _Burst) -> Iterator[Part]:
 
 _ASIDE = {
     SetAside.FOREIGN: "set aside: the ENI or instance belongs to another account or Region",
-    SetAside.UNPROVEN: "set aside: no digest vouches for it",
+    SetAside.UNPROVEN: "set aside: no valid digest covers it",
 }
 
 
 def _notes(entry: TimelineEntry) -> Iterator[Part]:
-    """Why a record may not be what it says."""
+    """Yield the reasons to doubt a record."""
     if entry.set_aside is not None:
         yield _ASIDE[entry.set_aside], "bold yellow"
         if entry.requested_addresses:
             yield "names " + " ".join(entry.requested_addresses), "dim"
     elif entry.proven is False:
-        yield "not proven: no digest vouches for it", "yellow"
+        yield "not verified: no valid digest covers it", "yellow"
     if entry.disputed:
         yield "records of this event disagree", "yellow"
     if entry.damaged:
-        yield "from a damaged file: any of it may be altered", "yellow"
+        yield "from a damaged file: may be altered", "yellow"
     if entry.correction_of is not None:
         yield f"corrects event {entry.correction_of}", "dim"
 
 
-def _addresses(sign: str, style: str, held: list[Held]) -> Iterator[Part]:
-    if held:
-        yield f"{sign}{len(held)}: " + " ".join(map(str, held)), style
+def _addresses(sign: str, style: str, held: Iterable[Held]) -> Iterator[Part]:
+    """Yield the distinct addresses of a burst: its calls may name the same address again and again."""
+    distinct = dict.fromkeys(held)
+    if distinct:
+        yield f"{sign}{len(distinct)}: " + " ".join(map(str, distinct)), style
 
 
-def _who(actor: Actor, names: Callable[[Actor], str]) -> Iterator[Part]:
+def _principal(actor: Actor, names: Callable[[Actor], str]) -> Iterator[Part]:
     yield names(actor), ""
     agent = actor.agent.name or actor.agent.sdk or actor.agent.raw
     if agent and agent != actor.label:
@@ -209,7 +218,7 @@ def _who(actor: Actor, names: Callable[[Actor], str]) -> Iterator[Part]:
         yield f"ipamd by {actor.ipamd}", "dim"
 
 
-def _where(entry: TimelineEntry) -> Iterator[Part]:
+def _target(entry: TimelineEntry) -> Iterator[Part]:
     if entry.eni:
         yield entry.eni, ""
     kind = [entry.eni_kind] if entry.eni_kind else []

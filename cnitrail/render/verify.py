@@ -1,57 +1,79 @@
-"""A verification: what is wrong first, then what is proven; as tables, as JSON and as lines of JSON."""
+"""Results of ``verify``: faults first, then what is proven; as tables, JSON and JSON lines."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import IO
 
-from msgspec.structs import asdict
+from msgspec import Struct
 
-from cnitrail.model import Charge, Checked, Fault, Proven, Verification, VerifyAnswer
+from cnitrail.model import Charge, Checked, Fault, Proven, Skipped, Verification, VerifyAnswer
 from cnitrail.render.json import document, line
 from cnitrail.render.safe import printable
 from cnitrail.render.text import Part, Row, Table, draw
 
 _STYLES = {Charge.INVALID: "bold red", Charge.MISSING: "bold red", Charge.UNPROVEN: "yellow"}
-_GRAVEST = [Charge.INVALID, Charge.MISSING, Charge.UNPROVEN]
+_BY_SEVERITY = [Charge.INVALID, Charge.MISSING, Charge.UNPROVEN]
+
+
+class KeyEntry(Struct, frozen=True):
+    """A public key that verified a signature: its fingerprint, and where the key was found."""
+
+    fingerprint: str
+    origin: str
+
+
+class VerifyEvidence(Struct, frozen=True, kw_only=True):
+    """What ``verify`` read: files by result, stored bytes, the keys used, and what could not be read."""
+
+    skipped: tuple[Skipped, ...]
+    digests: Checked
+    backfill_digests: Checked
+    logs: Checked
+    files: int
+    bytes: int
+    keys: tuple[KeyEntry, ...]
 
 
 def write_document(answer: VerifyAnswer, out: IO[str]) -> None:
     """Write one object with ``schema``, ``query``, ``evidence``, ``proven`` and ``entries``."""
-    found = asdict(answer.verification)
-    entries, proven = found.pop("faults"), found.pop("proven")
-    del found["vouched"], found["altered"]
-    found["keys"] = [{"fingerprint": key.fingerprint, "origin": key.origin} for key in found["keys"]]
-    out.write(
-        document(
-            {
-                "schema": "cnitrail/verify/v1",
-                "query": answer.query,
-                "evidence": found,
-                "proven": proven,
-                "entries": entries,
-            }
-        )
+    found = answer.verification
+    evidence = VerifyEvidence(
+        skipped=found.skipped,
+        digests=found.digests,
+        backfill_digests=found.backfill_digests,
+        logs=found.logs,
+        files=found.files,
+        bytes=found.bytes,
+        keys=tuple(KeyEntry(key.fingerprint, key.origin) for key in found.keys),
     )
+    whole = {
+        "schema": "cnitrail/verify/v1",
+        "query": answer.query,
+        "evidence": evidence,
+        "proven": found.proven,
+        "entries": found.faults,
+    }
+    out.write(document(whole))
 
 
 def write_lines(answer: VerifyAnswer, out: IO[str]) -> None:
-    """Write a line of JSON for each fault."""
+    """Write one line of JSON per fault."""
     out.writelines(line(fault) for fault in answer.verification.faults)
 
 
 def write_table(answer: VerifyAnswer, out: IO[str]) -> None:
-    """Write the faults, the gravest first, the spans that are proven, and the counts.
+    """Write the faults, most severe first, then the proven spans and the counts.
 
-    In a terminal files are called by their names alone, which tell account and Region.
+    In a terminal, files are shown by name only; the name contains account and Region.
     """
     found, is_terminal = answer.verification, out.isatty()
     if found.faults:
-        faults = sorted(found.faults, key=lambda fault: _GRAVEST.index(fault.charge))
+        faults = sorted(found.faults, key=lambda fault: _BY_SEVERITY.index(fault.charge))
         rows = [_row(fault, is_terminal) for fault in faults]
-        draw(Table(("DELIVERED (UTC)", "WHAT"), rows, {"WHAT": 1}), out)
+        draw(Table(("DELIVERED (UTC)", "FILE AND FAULT"), rows, {"FILE AND FAULT": 1}), out)
         out.write("\n")
     if found.proven:
-        proven = [_proven(each) for each in found.proven]
+        proven = [_proven(span) for span in found.proven]
         draw(Table(("PROVEN: DELIVERED (UTC)", "ACCOUNT", "REGION", "TRAIL"), proven, {}), out)
         out.write("\n")
     elif found.faults:
@@ -62,7 +84,7 @@ def write_table(answer: VerifyAnswer, out: IO[str]) -> None:
 def _row(fault: Fault, is_terminal: bool) -> Row:
     return (
         [(fault.charge.value, _STYLES[fault.charge]), *_span(fault.start, fault.end)],
-        list(_what(fault, is_terminal)),
+        list(_fault(fault, is_terminal)),
     )
 
 
@@ -76,14 +98,14 @@ def _span(start: datetime | None, end: datetime | None) -> Iterator[Part]:
         yield f"to {end:%H:%M:%S}", ""
 
 
-def _what(fault: Fault, is_terminal: bool) -> Iterator[Part]:
-    yield _called(fault.uri, is_terminal), ""
+def _fault(fault: Fault, is_terminal: bool) -> Iterator[Part]:
+    yield _shown_name(fault.uri, is_terminal), ""
     yield f"{fault.kind}: {fault.reason}", "bold" if fault.charge is not Charge.UNPROVEN else ""
     if fault.digest is not None:
-        yield f"according to {_called(fault.digest, is_terminal)}", "dim"
+        yield f"according to {_shown_name(fault.digest, is_terminal)}", "dim"
 
 
-def _called(uri: str, is_terminal: bool) -> str:
+def _shown_name(uri: str, is_terminal: bool) -> str:
     return uri.rpartition("/")[2] or uri if is_terminal else uri
 
 
@@ -109,8 +131,8 @@ def _summary(found: Verification) -> Iterator[str]:
 
 
 def _ratio(checked: Checked, name: str) -> str:
-    """Of how many files how many are what: ``3/5 digests valid, 1 invalid, 1 missing``."""
-    total = sum(getattr(checked, each) for each in Checked.__struct_fields__)
+    """Return how many files are valid, and what the others are: ``3/5 digests valid, 1 INVALID``."""
+    total = sum(getattr(checked, field) for field in Checked.__struct_fields__)
     if total == 0:
         return ""
     others = [

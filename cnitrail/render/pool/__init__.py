@@ -1,4 +1,4 @@
-"""Pools as charts and tables, and as CSV (a line for each size)."""
+"""Pools as charts and tables, and as CSV with one line per size."""
 
 from typing import IO
 
@@ -30,12 +30,12 @@ _COLUMNS: Columns = {
 
 
 def write_csv(answer: Answer[PoolEntry], out: IO[str]) -> None:
-    """Write a line of CSV for each size of each entry."""
+    """Write one CSV line per size of each entry."""
     out.writelines(table(_COLUMNS, ((entry, size) for entry in answer.entries for size in entry.size)))
 
 
 def write_table(answer: Answer[PoolEntry], out: IO[str]) -> None:
-    """Write all about the only node there is; of several their sum, and a line for each."""
+    """Write the pool of a single node in full; of several nodes their sum, and a line for each."""
     groups = [entry for entry in answer.entries if entry.instance is None]
     grouped = {node for group in groups for node in group.nodes}
     for group in groups:

@@ -1,18 +1,19 @@
-"""What other settings would have meant, and what ipamd itself says."""
+"""Tables of what-if simulations, and of the comparison with ipamd."""
 
 from collections.abc import Iterator
 from typing import IO
 
 from cnitrail.model.pool import AgainstIpamd, PoolEntry, WhatIf
-from cnitrail.render.pool.words import clock, draw_below, many_pods
+from cnitrail.render.pool.words import draw_below, many_pods
 from cnitrail.render.safe import printable
 from cnitrail.render.text import Row, Table
+from cnitrail.text import clock, counted
 
 _SAME = {True: ("same", "green"), False: ("differs", "bold yellow"), None: ("", "")}
 
 
 def write_what_if(entry: PoolEntry, out: IO[str]) -> None:
-    """Write what came of each of the other settings."""
+    """Write the result of each what-if."""
     for what_if in entry.what_if:
         for text in _assumed(what_if):
             out.write(text + "\n")
@@ -22,12 +23,12 @@ def write_what_if(entry: PoolEntry, out: IO[str]) -> None:
                 [("" if call.observed is None else str(call.observed), "dim")],
                 [(str(call.calls), "bold")],
                 [(str(call.most_per_second), "")],
-                [(f"{call.least_tokens:g} of {call.capacity}, {call.refill} more a second", "dim")],
+                [(f"{call.least_tokens:g} of {call.capacity}, refill {call.refill}/s", "dim")],
                 [(str(call.throttled) if call.throttled else "", "red")],
             )
             for call in what_if.calls
         ]
-        headings = ("CALL TO EC2", "SEEN", "INSTEAD", "MOST A SECOND", "LEFT IN ITS BUCKET", "THROTTLED")
+        headings = ("EC2 API CALL", "IN CLOUDTRAIL", "WHAT IF", "PEAK PER SECOND", "TOKENS LEFT", "THROTTLED")
         draw_below(Table(headings, rows, shares={}), out)
         waits: list[Row] = [
             (
@@ -38,7 +39,7 @@ def write_what_if(entry: PoolEntry, out: IO[str]) -> None:
             )
             for wait in what_if.waits
         ]
-        draw_below(Table(("PODS WAIT FROM", "TO", "PODS", "ON"), waits, shares={}), out)
+        draw_below(Table(("PODS WAITED FROM", "TO", "PODS", "NODE"), waits, shares={}), out)
 
 
 def _assumed(what_if: WhatIf) -> Iterator[str]:
@@ -46,47 +47,47 @@ def _assumed(what_if: WhatIf) -> Iterator[str]:
     least = "at least " if what_if.lower_bound else ""
     yield f"what if {named}, from {clock(what_if.since)} to {clock(what_if.until)}"
     history = what_if.demand == "history"
-    known = "that the history shows: there may have been more" if history else "as counted"
-    yield f"  for {least}{many_pods(what_if.most_pods)} at once, {known}"
+    known = "concluded from CloudTrail: there may have been more" if history else "as counted"
+    yield f"  {least}{many_pods(what_if.most_pods)} at once, {known}"
     yield (
-        f"  {least}{what_if.mean_pool:g} addresses held in the mean, {what_if.most_pool} at most, "
-        f"on {what_if.most_enis} interfaces; {what_if.observed_mean_pool:g} were, in the mean"
+        f"  {least}{what_if.mean_pool:g} addresses on average, {what_if.most_pool} at most, "
+        f"on {counted(what_if.most_enis, 'ENI')}; in CloudTrail {what_if.observed_mean_pool:g} on average"
     )
     if not what_if.waits:
         yield "  none of these pods would have waited for an address"
 
 
 def write_against(entry: PoolEntry, out: IO[str]) -> None:
-    """Write what ipamd says beside what the trail shows."""
-    for said in (entry.metrics, entry.ipamd):
-        if said is not None:
-            _write_said(said, out)
+    """Write what ipamd reports beside what CloudTrail shows."""
+    for comparison in (entry.metrics, entry.ipamd):
+        if comparison is not None:
+            _write_comparison(comparison, out)
 
 
-def _write_said(said: AgainstIpamd, out: IO[str]) -> None:
-    until = clock(said.trail_until) if said.trail_until else "its end"
-    out.write(f"ipamd ({printable(said.source)}) beside the trail, which ends at {until}\n")
+def _write_comparison(comparison: AgainstIpamd, out: IO[str]) -> None:
+    until = clock(comparison.trail_until) if comparison.trail_until else "its end"
+    out.write(f"ipamd ({printable(comparison.source)}) compared with CloudTrail up to {until}\n")
     rows: list[Row] = [
         (
-            [(each.what, "")],
-            [("" if each.ipamd is None else str(each.ipamd), "bold")],
-            [("" if each.trail is None else str(each.trail), "")],
-            [_SAME[each.same]],
+            [(number.what, "")],
+            [("" if number.ipamd is None else str(number.ipamd), "bold")],
+            [("" if number.trail is None else str(number.trail), "")],
+            [_SAME[number.same]],
         )
-        for each in said.compared
-        if each.ipamd is not None
+        for number in comparison.compared
+        if number.ipamd is not None
     ]
-    draw_below(Table(("", "IPAMD", "TRAIL", ""), rows, shares={}), out)
+    draw_below(Table(("", "IPAMD", "CLOUDTRAIL", ""), rows, shares={}), out)
     addresses: list[Row] = [
         (
-            [(str(each.ip), "bold")],
-            [(each.eni, "")],
-            [(each.pod or "", "cyan")],
-            [(clock(each.assigned) if each.assigned else "", "dim")],
-            [("" if each.in_trail else "not in the trail", "yellow")],
+            [(str(address.ip), "bold")],
+            [(address.eni, "")],
+            [(address.pod or "", "cyan")],
+            [(clock(address.assigned) if address.assigned else "", "dim")],
+            [("" if address.in_trail else "not in CloudTrail", "yellow")],
         )
-        for each in said.addresses
+        for address in comparison.addresses
     ]
-    draw_below(Table(("ADDRESS", "INTERFACE", "POD", "SINCE", ""), addresses, shares={"POD": 1}), out)
-    if said.only_in_trail:
-        out.write(f"only in the trail: {' '.join(map(str, said.only_in_trail))}\n\n")
+    draw_below(Table(("ADDRESS", "ENI", "POD", "SINCE", ""), addresses, shares={"POD": 1}), out)
+    if comparison.only_in_trail:
+        out.write(f"only in CloudTrail: {' '.join(map(str, comparison.only_in_trail))}\n\n")

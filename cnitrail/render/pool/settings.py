@@ -1,39 +1,44 @@
-"""The settings that fit, and what rules the others out."""
+"""Tables of the settings that fit, and of the events that rule out the others."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import IO
 
 from cnitrail.model.pool import Candidate, Mode, PoolEntry, RuledOut, SettingsPeriod, Values, Versions
-from cnitrail.render.pool.words import clock, draw_below, many_pods
+from cnitrail.render.pool.words import draw_below, many_pods
 from cnitrail.render.safe import printable
 from cnitrail.render.text import Row, Table
+from cnitrail.text import clock
 
 
 def write_settings(entry: PoolEntry, out: IO[str]) -> None:
     """Write the settings of each period, then what each event rules out."""
     for period in entry.settings:
         out.write("\n".join(map(printable, _about(period))) + "\n")
-        likely = sorted(period.candidates, key=lambda each: each.held_back is not None)
+        candidates = sorted(period.candidates, key=lambda candidate: candidate.held_back is not None)
         rows: list[Row] = [
-            ([(candidate_text(each), "dim" if each.held_back else "bold")], [(_condition(each), "dim")])
-            for each in likely
+            (
+                [(candidate_text(candidate), "dim" if candidate.held_back else "bold")],
+                [(_condition(candidate), "dim")],
+            )
+            for candidate in candidates
         ]
         draw_below(Table(("SETTINGS THAT FIT", "IF"), rows, shares={"SETTINGS THAT FIT": 1, "IF": 1}), out)
     for unsettled in entry.unsettled:
-        until = f" to {clock(unsettled.until)}" if unsettled.until else " on"
         since = clock(unsettled.since)
-        out.write(f"no settings are concluded from {since}{until}: {printable(unsettled.because)}\n\n")
+        when = f"from {since} to {clock(unsettled.until)}" if unsettled.until else f"after {since}"
+        out.write(f"settings unknown {when}: {printable(unsettled.because.text)}\n\n")
     rows = list(_ruled_out_rows(entry))
-    draw_below(Table(("TIME (UTC)", "BY", "RULED OUT"), rows, shares={"BY": 1, "RULED OUT": 1}), out)
+    draw_below(Table(("TIME (UTC)", "EVENT", "RULED OUT"), rows, shares={"EVENT": 1, "RULED OUT": 1}), out)
 
 
 def _ruled_out_rows(entry: PoolEntry) -> Iterator[Row]:
-    """What each event rules out."""
-    every = (each for period in entry.settings for each in period.ruled_out)
-    for (by, because), group in groupby(every, key=lambda each: (each.by, each.because)):
-        texts = [_ruled_out(each) for each in group]
+    """Yield a row for each event that rules out settings or versions."""
+    everything = (ruled_out for period in entry.settings for ruled_out in period.ruled_out)
+    for (by, because), group in groupby(everything, key=attrgetter("by", "because")):
+        texts = [_ruled_out(ruled_out) for ruled_out in group]
         yield (
             [(f"{by.time:%Y-%m-%d}", "dim"), (f"{by.time:%H:%M:%S}", "")],
             [(by.event, "bold"), (by.event_id or "", "dim"), (because, "")],
@@ -43,10 +48,11 @@ def _ruled_out_rows(entry: PoolEntry) -> Iterator[Row]:
 
 def _about(period: SettingsPeriod) -> Iterator[str]:
     versions = ", ".join(map(_version, period.versions))
-    until = f"to {clock(period.until)}" if period.until else "on"
+    since = clock(period.since)
+    when = f"{since} to {clock(period.until)}" if period.until else f"since {since}"
     yield (
-        f"from {clock(period.since)} {until}: addresses {period.pool_before} to {period.pool_after}, "
-        f"interfaces {period.enis_before} to {period.enis_after}, CNI {versions}"
+        f"{when}: addresses {period.pool_before} to {period.pool_after}, "
+        f"ENIs {period.enis_before} to {period.enis_after}, CNI {versions}"
     )
     yield f"  ({period.begins})"
 
@@ -56,7 +62,7 @@ def _version(versions: Versions) -> str:
 
 
 def _condition(candidate: Candidate) -> str:
-    """What a candidate needs to explain all, in plain words."""
+    """Return what a candidate needs to explain every call, in plain words."""
     least, most, held_back = candidate.pods_at_least, candidate.pods_at_most, candidate.held_back
     needs = []
     if held_back is not None:
@@ -80,16 +86,16 @@ def _span(since: datetime, until: datetime) -> str:
     return f"{since:%H:%M:%S} to {until_text}"
 
 
-def _ruled_out(each: RuledOut) -> str:
-    if each.versions is not None:
-        return f"CNI {_version(each.versions)}"
-    return _settings(each) or f"{each.mode} mode"
+def _ruled_out(ruled_out: RuledOut) -> str:
+    if ruled_out.versions is not None:
+        return f"CNI {_version(ruled_out.versions)}"
+    return _settings(ruled_out) or f"{ruled_out.mode} mode"
 
 
 def candidate_text(candidate: Candidate) -> str:
-    """The settings of a candidate, and whether they are the CNI's defaults."""
+    """Return the settings of a candidate, marked if they are the CNI's default."""
     default = Values(1, 1) in (candidate.warm_eni_target, candidate.warm_prefix_target)
-    return _settings(candidate) + (" (the default)" if default else "")
+    return _settings(candidate) + (" (default)" if default else "")
 
 
 def _settings(named: Candidate | RuledOut) -> str:

@@ -1,28 +1,30 @@
-"""How much nodes held: charts, and a line for each change."""
+"""Charts and tables of pool sizes and calls."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from itertools import groupby
 from typing import IO
 
 from cnitrail.model.pool import Candidate, PoolEntry, PoolSize
-from cnitrail.render.chart import chart, speaks_unicode
+from cnitrail.render.chart import accepts_unicode, chart
 from cnitrail.render.pool.settings import candidate_text
-from cnitrail.render.pool.words import clock, draw_below
+from cnitrail.render.pool.words import draw_below
 from cnitrail.render.safe import printable
 from cnitrail.render.text import Part, Row, Table, width_of
+from cnitrail.text import account_and_region, clock
 
-_FEW = 3
+_MAX_SETTINGS = 3
+"""Maximum number of settings in a node's cell: more would hide the nodes."""
 
 
 def limit_of(entry: PoolEntry, size: PoolSize) -> int | None:
-    """The most that the pool may hold, in the mode that it is in."""
+    """Return the maximum size of the pool in its mode; None if the limits are unknown."""
     if entry.limits is None:
         return None
     return entry.limits.prefix_pool if size.prefixes else entry.limits.pool
 
 
 def write_size(entry: PoolEntry, out: IO[str]) -> None:
-    """Write what a node is, and how much it held over time."""
+    """Write the node's type and limits, and a chart of its pool over time."""
     for text in _heading(entry):
         out.write(printable(text) + "\n")
     if entry.size:
@@ -30,7 +32,7 @@ def write_size(entry: PoolEntry, out: IO[str]) -> None:
         end = max(entry.known_until, last.time)
         points = [(size.time, size.pool) for size in entry.size]
         out.write("\naddresses for pods\n")
-        drawn = chart(points, end, limit_of(entry, last), width_of(out), unicode=speaks_unicode(out))
+        drawn = chart(points, end, limit_of(entry, last), width_of(out), unicode=accepts_unicode(out))
         out.writelines(f"{line}\n" for line in drawn)
     out.write("\n")
 
@@ -40,48 +42,45 @@ def _heading(entry: PoolEntry) -> Iterator[str]:
     limits = entry.limits
     if limits is not None:
         yield (
-            f"{name}  {entry.instance_type}: {limits.enis} interfaces of {limits.ipv4_per_eni} addresses, "
-            f"{limits.pool} for pods ({limits.prefix_pool} in prefixes); made for {limits.max_pods} pods"
+            f"{name}  {entry.instance_type}: {limits.enis} ENIs with {limits.ipv4_per_eni} addresses each, "
+            f"{limits.pool} for pods ({limits.prefix_pool} with prefixes), max-pods {limits.max_pods}"
         )
     else:
         yield f"{name}  {entry.instance_type or ''}".rstrip()
     until = f" to {clock(entry.until)}" if entry.until else ""
     cluster = f"cluster {entry.cluster}, " if entry.cluster else ""
-    since = "" if entry.complete else "at least: the evidence begins in the middle, "
-    place = f"{entry.account or 'any account'} in {entry.region or 'any Region'}"
-    yield f"{cluster}{place}, {since}from {clock(entry.since)}{until}"
+    incomplete = "" if entry.complete else "; older than the evidence, so sizes are minimums"
+    place = account_and_region(entry.account, entry.region)
+    yield f"{cluster}{place}, from {clock(entry.since)}{until}{incomplete}"
 
 
 def write_steps(entry: PoolEntry, out: IO[str]) -> None:
-    """What changed the size, or was meant to, and what each batch tells."""
+    """Write the calls that changed the size, or were meant to, and what each batch shows."""
     sizes = {size.time: size for size in entry.size}
-    batches = {time: [each for each in entry.batches if each.by.time == time] for time in _times(entry)}
+    by_time = groupby(entry.batches, key=lambda batch: batch.by.time)
+    batches = {time: list(of_time) for time, of_time in by_time}
     rows: list[Row] = []
     last: PoolSize | None = None
     for time in sorted({*sizes, *batches}):
         last = sizes.get(time, last)
         events = [(event.event, "bold") for event in sizes[time].events] if time in sizes else []
-        told = batches.get(time, [])
-        calls = events or [(each.by.event, "bold") for each in told]
+        of_time = batches.get(time, [])
+        calls = events or [(batch.by.event, "bold") for batch in of_time]
         rows.append(
             (
                 [(f"{time:%Y-%m-%d}", "dim"), (f"{time:%H:%M:%S}", "")],
                 [(str(last.pool if last else 0), "cyan")],
                 [(str(last.enis if last else 0), "")],
                 calls,
-                [(each.meaning, "") for each in told],
+                [(batch.meaning, "") for batch in of_time],
             )
         )
-    headings = ("TIME (UTC)", "POOL", "ENIS", "CALL", "WHICH MEANS")
-    draw_below(Table(headings, rows, shares={"WHICH MEANS": 1}), out)
-
-
-def _times(entry: PoolEntry) -> set[datetime]:
-    return {batch.by.time for batch in entry.batches}
+    headings = ("TIME (UTC)", "POOL", "ENIS", "API CALL", "VPC CNI")
+    draw_below(Table(headings, rows, shares={"VPC CNI": 1}), out)
 
 
 def write_calls(entry: PoolEntry, out: IO[str]) -> None:
-    """Write how often EC2 was called, and how often it refused."""
+    """Write how often each API was called, and how often calls failed."""
     rows = [
         (
             [(count.event, "")],
@@ -91,24 +90,23 @@ def write_calls(entry: PoolEntry, out: IO[str]) -> None:
         )
         for count in entry.calls
     ]
-    draw_below(Table(("CALL TO EC2", "CALLS", "BY THE CNI", "FAILED"), rows, shares={"FAILED": 1}), out)
+    draw_below(Table(("API CALL", "CALLS", "BY VPC CNI", "FAILED"), rows, shares={"FAILED": 1}), out)
 
 
 def write_nodes(entries: Sequence[PoolEntry], out: IO[str]) -> None:
     """Write a line for each of several nodes."""
     rows = [_node(entry) for entry in entries]
-    headings = ("NODE", "FROM (UTC)", "TO (UTC)", "MOST", "LAST", "LIMIT", "ENIS", "SETTINGS AT LAST")
-    draw_below(Table(headings, rows, shares={"SETTINGS AT LAST": 1}), out)
+    headings = ("NODE", "START (UTC)", "END (UTC)", "PEAK", "LAST", "LIMIT", "ENIS", "LAST SETTINGS")
+    draw_below(Table(headings, rows, shares={"LAST SETTINGS": 1}), out)
 
 
 def _node(entry: PoolEntry) -> Row:
     last = entry.size[-1] if entry.size else None
     limit = limit_of(entry, last) if last else None
     limits = entry.limits
-    fits = (
-        [each for each in entry.settings[-1].candidates if each.held_back is None] if entry.settings else []
-    )
-    unsettled = [(each.because, "dim") for each in entry.unsettled[-1:]]
+    candidates = entry.settings[-1].candidates if entry.settings else ()
+    fitting = [candidate for candidate in candidates if candidate.held_back is None]
+    unsettled = [(unsettled.because.text, "dim") for unsettled in entry.unsettled[-1:]]
     return (
         [(entry.instance or "", "cyan"), (entry.instance_type or "", "dim")],
         [(f"{entry.since:%Y-%m-%d}", ""), (f"{entry.since:%H:%M:%S}", "")],
@@ -117,12 +115,12 @@ def _node(entry: PoolEntry) -> Row:
         [(str(last.pool if last else 0), "bold")],
         [("" if limit is None else str(limit), "dim")],
         [(f"{last.enis if last else 0} of {limits.enis}" if limits else str(last.enis if last else 0), "")],
-        _few(fits) or unsettled,
+        _shown_settings(fitting) or unsettled,
     )
 
 
-def _few(fits: Sequence[Candidate]) -> list[Part]:
-    """Settings, as long as they are few."""
-    if len(fits) > _FEW:
-        return [(f"{len(fits)} fit; --instance shows them", "dim")]
-    return [(candidate_text(each), "") for each in fits]
+def _shown_settings(candidates: Sequence[Candidate]) -> list[Part]:
+    """Return the settings, or how many there are if they are too many for a cell."""
+    if len(candidates) > _MAX_SETTINGS:
+        return [(f"{len(candidates)} candidates; --instance shows them", "dim")]
+    return [(candidate_text(candidate), "") for candidate in candidates]

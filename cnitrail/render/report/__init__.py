@@ -1,1 +1,1 @@
-"""A postmortem as a page that people read: Markdown for a ticket, HTML for a mail."""
+"""Reports for people: Markdown for a ticket, HTML for a mail."""

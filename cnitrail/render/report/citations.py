@@ -7,73 +7,73 @@ from msgspec import Struct
 
 from cnitrail.model import Citation
 
-_RUNS = 4
-"""So many runs of events are named in one place; of more, their number."""
+_RANGES = 4
+"""Maximum number of ranges that are cited in one place; of more, the page gives the number of events."""
 
 
 class CitationRange(Struct, frozen=True):
-    """Events whose numbers follow each other, from ``first`` to ``last``."""
+    """Events with consecutive numbers, from ``first`` to ``last``."""
 
     first: int
     last: int
 
 
-class Cited(Struct, frozen=True):
-    """What stands at one place: a few runs, and how many events more."""
+class CitedRanges(Struct, frozen=True):
+    """The citations of one place: a few ranges, and the number of further events."""
 
-    runs: tuple[CitationRange, ...]
+    ranges: tuple[CitationRange, ...]
     more: int
 
 
 class ListedEvent(Struct, frozen=True):
-    """An event in the list of those that are cited: its number, and (file number, place in it)."""
+    """An event in the list of cited events: its number, and where it is (file number, record number)."""
 
     number: int
     citation: Citation
     places: tuple[tuple[int, int], ...]
 
 
-class Files(Struct, frozen=True):
-    """The files that are cited, F1 first: the folder that they share, and their names in it."""
+class CitedFiles(Struct, frozen=True):
+    """The cited files, F1 first: the folder that they share, and their names in it."""
 
-    root: str
+    folder: str
     names: tuple[str, ...]
 
 
-class Citing:
-    """Hands out citations, and knows at the end which events and files were cited."""
+class CitationCollector:
+    """Makes citations, and remembers which events and files were cited."""
 
     def __init__(self, events: Sequence[Citation]) -> None:
         self._events = events
         self._cited: set[int] = set()
 
-    def cite(self, numbers: Sequence[int | None]) -> Cited:
-        """Events as they stand behind a statement; None stands for no event."""
-        runs: list[list[int]] = []
+    def cite(self, numbers: Sequence[int | None]) -> CitedRanges:
+        """Return events as they are cited behind a statement; None is no event."""
+        ranges: list[list[int]] = []
         for number in sorted({number for number in numbers if number is not None}):
-            if runs and runs[-1][1] == number - 1:
-                runs[-1][1] = number
+            if ranges and ranges[-1][1] == number - 1:
+                ranges[-1][1] = number
             else:
-                runs.append([number, number])
-        self._cited.update(number for run in runs[:_RUNS] for number in run)
-        more = sum(last - first + 1 for first, last in runs[_RUNS:])
-        return Cited(tuple(CitationRange(*run) for run in runs[:_RUNS]), more)
+                ranges.append([number, number])
+        self._cited.update(number for bounds in ranges[:_RANGES] for number in bounds)
+        more = sum(last - first + 1 for first, last in ranges[_RANGES:])
+        return CitedRanges(tuple(CitationRange(*bounds) for bounds in ranges[:_RANGES]), more)
 
-    def listed(self) -> tuple[list[ListedEvent], Files]:
-        """Every event that was cited, by its number, and the files that they are in, by theirs."""
+    def listed(self) -> tuple[list[ListedEvent], CitedFiles]:
+        """Return every event that was cited, by its number, and the files that have them, by theirs."""
         files: dict[str, int] = {}
         events = []
         for number in sorted(self._cited):
             citation = self._events[number - 1]
             places = tuple(
-                (files.setdefault(each.source, len(files) + 1), each.index) for each in citation.origins
+                (files.setdefault(origin.source, len(files) + 1), origin.index) for origin in citation.origins
             )
             events.append(ListedEvent(number, citation, places))
         folder = _folder(files) if len(files) > 1 else ""
-        return events, Files(folder, tuple(file.removeprefix(folder) for file in files))
+        return events, CitedFiles(folder, tuple(file.removeprefix(folder) for file in files))
 
 
 def _folder(files: Collection[str]) -> str:
-    """The folder that files share, with its slash; empty where they share none."""
+    """Return the folder that files share, with its slash; empty if they share none."""
     shared = takewhile(lambda pair: pair[0] == pair[1], zip(min(files), max(files), strict=False))
-    return "".join("".join(sign for sign, _ in shared).rpartition("/")[:2])
+    return "".join("".join(character for character, _ in shared).rpartition("/")[:2])

@@ -1,7 +1,7 @@
-"""A postmortem as one HTML file that asks nobody for anything, and that can be read without scripts.
+"""A report as one HTML file that makes no requests, and that can be read without scripts.
 
-Jinja escapes every value; texts from records are shown with their control characters written out.
-The file's policy (Content-Security-Policy) lets only its own style and script act, by their hashes.
+Jinja escapes every value, and control characters of texts from records are written as escapes. The
+file's Content-Security-Policy allows only its own style and script, by their hashes.
 """
 
 import base64
@@ -17,24 +17,24 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from cnitrail.model import Answer, Report
-from cnitrail.render.report.chart_data import data, frame, line
+from cnitrail.render.report.chart_data import chart_range, data, line
 from cnitrail.render.report.page import ReportPage, Sizes, environment
 from cnitrail.render.safe import printable
 
 _SIZES = Sizes(
     rows=200,
     findings=40,
-    lives=10,
+    instances=10,
     holdings=12,
     principals=50,
-    tenures=100,
+    holders=100,
     addresses=64,
     steps=24,
     skipped=50,
 )
 
 _PACKED_FROM = 100_000
-"""Characters from which on the script's data are compressed: a mail should not carry more."""
+"""Length of the script's data, in characters, from which it is compressed to fit into a mail."""
 
 _ID = re.compile(r"\b(?:i|eni|eni-attach|vpc|subnet)-[0-9a-f]{8,17}\b|\b\d+(?:\.\d+){3}(?:/\d+)?\b")
 
@@ -44,31 +44,31 @@ def write(answer: Answer[Report], out: IO[str]) -> None:
     page = ReportPage(answer, _SIZES)
     style, script = _resource("page.css"), _resource("page.js")
     templates = environment(harmless, prose=prose)
-    picture = _picture(page, templates) if page.report.calls else {}
+    chart = _chart(page, templates) if page.report.calls else {}
     fixed = {"style": Markup(style), "script": Markup(script), "policy": _policy(style, script)}
-    out.writelines(templates.get_template("report.html.j2").stream(page=page, **fixed, **picture))
+    out.writelines(templates.get_template("report.html.j2").stream(page=page, **fixed, **chart))
 
 
-def _picture(page: ReportPage, templates: Environment) -> dict[str, object]:
-    """What the templates draw from, and the data, in which folded instances lie as they would stand."""
-    shown = frame(page.report)
-    drawn = [line(life, page.evidence, shown) for life in page.report.instances]
-    template = templates.get_template("life.html.j2")
+def _chart(page: ReportPage, templates: Environment) -> dict[str, object]:
+    """Return what the templates draw from, and the script's data, which has the HTML of folded instances."""
+    shown = chart_range(page.report)
+    lines = [line(instance, page.evidence, shown) for instance in page.report.instances]
+    template = templates.get_template("instance.html.j2")
     folded = [
-        template.render(page=page, shown=shown, life=life, line=each, listed=False)
-        for life, each in zip(page.folded_lives, drawn[len(page.lives) :], strict=True)
+        template.render(page=page, shown=shown, instance=instance, line=own_line, listed=False)
+        for instance, own_line in zip(page.folded_instances, lines[len(page.instances) :], strict=True)
     ]
     known = data(page.report, page.timeline.rows, page.evidence) | {"folded": "".join(folded)}
-    return {"shown": shown, "lines": drawn, "packing": _packed(known)}
+    return {"shown": shown, "lines": lines, "packing": _packed(known)}
 
 
 def harmless(value: object) -> object:
-    """A value with every character written out that hides, or steers the text; Jinja escapes it then."""
+    """Return a value with invisible and control characters as escapes; Jinja then escapes it for HTML."""
     return value if isinstance(value, Markup) else printable(str(value))
 
 
 def prose(text: str) -> Markup:
-    """A sentence in which ids and addresses are set as code."""
+    """Return a sentence in which IDs and addresses are code."""
     return Markup("").join(_marked(printable(text)))
 
 
@@ -102,7 +102,7 @@ def _hash(text: str) -> str:
 
 
 def _packed(known: Mapping[str, object]) -> dict[str, object]:
-    """The data as JSON that no end of a script hides in, or compressed where it is long."""
+    """Return the data as JSON that cannot end the script element, compressed if it is long."""
     text = "{\n" + ",\n".join(f"{_json(name)}: {_lines(value)}" for name, value in known.items()) + "\n}"
     text = text.replace("<", "\\u003c")
     if len(text) < _PACKED_FROM:
@@ -113,7 +113,7 @@ def _packed(known: Mapping[str, object]) -> dict[str, object]:
 
 
 def _lines(value: object) -> str:
-    """A list with a line for each element, so that a person can read the file."""
+    """Return JSON with a line for each element of a list, so that a person can read the file."""
     if not isinstance(value, list) or not value:
         return _json(value)
     return "[\n" + ",\n".join(map(_json, value)) + "\n]"

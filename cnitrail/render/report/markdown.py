@@ -1,8 +1,8 @@
-"""A postmortem as Markdown, for a ticket: GitHub's, and what Jira makes of it when it is pasted.
+"""A report as Markdown for a ticket: GitHub's, which Jira also understands when it is pasted.
 
-A text from a record is written so that it reads as itself and does nothing: words that could mean
-something to Markdown, to HTML, or to a ticket (mentions, links, issue numbers, commits, emoji)
-stand in code spans, where nothing has a meaning.
+A text from a record is written so that it reads as itself and has no effect: words that could mean
+something to Markdown, to HTML, or to a ticket (mentions, links, issue numbers, commits, emoji) are
+in code spans.
 """
 
 import re
@@ -15,12 +15,22 @@ from markupsafe import Markup
 from cnitrail.model import Answer, Report
 from cnitrail.render.report.page import ReportPage, Sizes, environment
 from cnitrail.render.safe import printable
+from cnitrail.text import shortened
 
 _SIZES = Sizes(
-    rows=80, findings=15, lives=12, holdings=0, principals=25, tenures=60, addresses=12, steps=10, skipped=20
+    rows=80,
+    findings=15,
+    instances=12,
+    holdings=0,
+    principals=25,
+    holders=60,
+    addresses=12,
+    steps=10,
+    skipped=20,
 )
 
 _LONGEST = 300
+"""Maximum length of a value from a record."""
 
 _PLAIN = re.compile(r"""["(]?[A-Za-z0-9]+(?:[-./:+,'%][A-Za-z0-9]+)*[.,;:)"'%]*|[-–→×+]""")
 _MEANING = re.compile(
@@ -42,32 +52,29 @@ def write(answer: Answer[Report], out: IO[str]) -> None:
 
 
 def harmless(value: object) -> Markup:
-    """A value as Markdown that reads as itself, on one line; what is Markdown already stays as it is."""
+    """Return a value as Markdown that reads as itself, on one line; Markdown is left as it is."""
     if isinstance(value, Markup):
         return value
-    text = str(value)
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]}… ({len(text):,} characters)"
-    return prose(text)
+    return prose(shortened(str(value), _LONGEST))
 
 
 def prose(text: str) -> Markup:
-    """A text of any length in the same way."""
+    """Return a text of any length as Markdown that reads as itself, on one line."""
     return Markup(_words(printable(text).strip(" ")))
 
 
 def code(value: object) -> Markup:
-    """A value in a code span."""
+    """Return a value in a code span."""
     return Markup(_span(printable(str(value))))
 
 
 def _words(text: str) -> str:
-    """The words of a text; those that may not stand by themselves, together in a code span."""
+    """Return the words of a text; consecutive words that need a code span share one."""
     words = text.split(" ")
     kinds = ["quoted" if _LIST.fullmatch(words[0]) else _kind(words[0]), *map(_kind, words[1:])]
     phrases = groupby(zip(kinds, words, strict=True), itemgetter(0))
-    told = [(kind, " ".join(word for _, word in each)) for kind, each in phrases]
-    return " ".join(phrase if kind == "plain" else _quoted(phrase) for kind, phrase in told)
+    joined = [(kind, " ".join(word for _, word in group)) for kind, group in phrases]
+    return " ".join(phrase if kind == "plain" else _quoted(phrase) for kind, phrase in joined)
 
 
 def _kind(word: str) -> str:
@@ -79,13 +86,13 @@ def _kind(word: str) -> str:
 
 
 def _quoted(phrase: str) -> str:
-    """A phrase in a code span; brackets and stops around it stay outside, where it has none inside."""
+    """Return a phrase in a code span, without brackets and stops around it if it has none inside."""
     bare = _BARE.fullmatch(phrase)
     return f"{bare[1]}{_span(bare[2])}{bare[3]}" if bare else _span(phrase)
 
 
 def _span(text: str) -> str:
-    """A code span; a bar, which ends a cell even there, stands between two of them."""
+    """Return a text as a code span; as several if it has a bar, which ends a table cell even in code."""
     return r"\|".join(_fenced(part) for part in text.split("|"))
 
 

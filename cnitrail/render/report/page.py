@@ -1,4 +1,4 @@
-"""What both forms of a postmortem show: the report, cut to a size, with its citations."""
+"""What both forms of a report show: the report, cut to a size, with its citations."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -7,157 +7,159 @@ from ipaddress import IPv4Network, IPv6Network
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
+from cnitrail.intervals import Interval
 from cnitrail.model import (
+    AddressHolder,
     Answer,
+    CitedBound,
     CitedFinding,
-    Edge,
+    CitedHolding,
+    CountStep,
     Evidence,
     Faulty,
     Ground,
-    HoldingSpan,
-    InstanceLife,
-    InterfaceLife,
+    InstanceReport,
+    InterfaceReport,
     Limits,
-    Period,
-    Principal,
     Reach,
     Report,
+    ReportPrincipal,
     Skipped,
-    Step,
-    Tenure,
 )
 from cnitrail.render.actors import facts
-from cnitrail.render.report.citations import Cited, Citing, Files, ListedEvent
-from cnitrail.render.report.row_folding import Folded, FoldedRow, fold
+from cnitrail.render.report.citations import CitationCollector, CitedFiles, CitedRanges, ListedEvent
+from cnitrail.render.report.row_folding import FoldedRow, FoldedTimeline, fold
+from cnitrail.text import counted, shortened
 
 _LONGEST = 300
+"""Maximum length of a text from a record in a table cell."""
 
 
-class Sizes(Struct, frozen=True):
-    """How much of each kind is written out; the rest is folded, and its number is said.
+class Sizes(Struct, frozen=True, kw_only=True):
+    """Maximum numbers that are written out; of more, the page gives the number of the rest.
 
-    ``lives`` counts the instances whose interfaces are listed, ``holdings`` those of one interface,
-    ``addresses`` those that are named in one place, ``steps`` the changes of one number.
+    ``instances`` are those whose ENIs are listed, ``holdings`` are of one ENI, ``addresses`` are in
+    one cell, ``steps`` are the changes of one number.
     """
 
     rows: int
     findings: int
-    lives: int
+    instances: int
     holdings: int
     principals: int
-    tenures: int
+    holders: int
     addresses: int
     steps: int
     skipped: int
 
 
 class ReportPage:
-    """A report as a template sees it."""
+    """A report as the templates see it."""
 
     def __init__(self, answer: Answer[Report], sizes: Sizes) -> None:
         (self.report,) = answer.entries
         self.query = answer.query
         self.evidence: Evidence = answer.evidence
         self._sizes = sizes
-        self._citing = Citing(self.report.events)
-        self.timeline: Folded = fold(self.report.calls, sizes.rows)
+        self._citations = CitationCollector(self.report.events)
+        self.timeline: FoldedTimeline = fold(self.report.calls, sizes.rows)
         start, end = self.report.start, self.report.end
         self._day = start.date() if start and end and start.date() == end.date() else None
 
-    # --- what is asked, and the figures ----------------------------------------------------------
+    # --- the filter, and the totals --------------------------------------------------------------
 
     @property
-    def asked(self) -> list[tuple[str, list[str]]]:
-        """The filters that were set, with their values as the command line takes them."""
+    def filters(self) -> list[tuple[str, list[str]]]:
+        """Return the filters that were set, with their values as the command line takes them."""
         return [
-            (name, [_option(each) for each in (value if isinstance(value, (list, tuple)) else [value])])
+            (name, [_option(item) for item in (value if isinstance(value, (list, tuple)) else [value])])
             for name, value in self.query.items()
             if name not in ("command", "sources") and value not in (None, (), [])
         ]
 
     @property
-    def figures(self) -> list[str]:
-        """The whole in numbers."""
+    def totals(self) -> list[str]:
+        """Return the numbers of calls, addresses and resources."""
         entries = [call.entry for call in self.report.calls]
         enis = len({entry.eni for entry in entries if entry.eni})
         instances = len({entry.instance for entry in entries if entry.instance})
         return [
-            _many(len(entries), "call"),
+            counted(len(entries), "call"),
             f"{sum(entry.error is not None for entry in entries):,} failed",
-            f"{sum(len(entry.added) for entry in entries):,} added",
-            f"{sum(len(entry.removed) for entry in entries):,} removed",
-            _many(enis, "interface"),
-            _many(instances, "instance"),
+            f"{counted(sum(len(entry.added) for entry in entries), 'IP')} assigned",
+            f"{sum(len(entry.removed) for entry in entries):,} released",
+            counted(enis, "ENI"),
+            counted(instances, "instance"),
         ]
 
     @property
-    def asked_address(self) -> str:
-        """The address that was asked for, where it is one alone."""
-        asked = [values for name, values in self.asked if name == "ip"]
-        return asked[0][0] if asked and len(asked[0]) == 1 and "/" not in asked[0][0] else ""
+    def filtered_address(self) -> str:
+        """Return the address of the filter, if it has a single one."""
+        values = [values for name, values in self.filters if name == "ip"]
+        return values[0][0] if values and len(values[0]) == 1 and "/" not in values[0][0] else ""
 
     # --- the parts, cut to size ------------------------------------------------------------------
 
     @property
-    def lives(self) -> Sequence[InstanceLife]:
-        """The instances whose interfaces are listed."""
-        return self.report.instances[: self._sizes.lives]
+    def instances(self) -> Sequence[InstanceReport]:
+        """Return the instances whose ENIs are listed."""
+        return self.report.instances[: self._sizes.instances]
 
     @property
-    def folded_lives(self) -> Sequence[InstanceLife]:
-        """The other instances."""
-        return self.report.instances[self._sizes.lives :]
+    def folded_instances(self) -> Sequence[InstanceReport]:
+        """Return the other instances."""
+        return self.report.instances[self._sizes.instances :]
 
     @property
-    def actors(self) -> list[Principal]:
-        """Who made the calls of the report."""
-        return [each for each in self.report.principals if each.calls]
+    def callers(self) -> list[ReportPrincipal]:
+        """Return the principals that made the calls of the report."""
+        return [principal for principal in self.report.principals if principal.calls]
 
     @property
-    def listed_actors(self) -> list[Principal]:
-        """The busiest of them."""
-        return self.actors[: self._sizes.principals]
+    def listed_callers(self) -> list[ReportPrincipal]:
+        """Return the busiest of them."""
+        return self.callers[: self._sizes.principals]
 
     @property
     def findings(self) -> Sequence[CitedFinding]:
-        """What is out of the ordinary, as far as it is listed."""
+        """Return the findings that are listed."""
         return (self.report.findings or ())[: self._sizes.findings]
 
     @property
-    def tenures(self) -> Sequence[Tenure]:
-        """Who held what was asked for, as far as it is listed."""
-        return (self.report.tenures or ())[: self._sizes.tenures]
+    def holders(self) -> Sequence[AddressHolder]:
+        """Return the holders of the addresses in the filter that are listed."""
+        return (self.report.holders or ())[: self._sizes.holders]
 
     @property
     def skipped(self) -> Sequence[Skipped]:
-        """What could not be read, as far as it is listed."""
+        """Return the unreadable files and records that are listed."""
         return self.evidence.skipped[: self._sizes.skipped]
 
     @property
     def faults(self) -> Sequence[Faulty]:
-        """What digests say is not as it was delivered, as far as it is listed."""
+        """Return the integrity faults that are listed."""
         return self.evidence.faults[: self._sizes.skipped]
 
-    def proven(self, reach: Reach) -> Sequence[Period]:
-        """When digests prove the evidence of an account and Region, as far as it is listed."""
+    def proven(self, reach: Reach) -> Sequence[Interval]:
+        """Return the times of an account and Region that digests prove, as far as they are listed."""
         return reach.proven[: self._sizes.skipped]
 
     def addresses(self, held: Sequence[object]) -> str:
-        """Addresses in one place: all, or so many that they can be read, and how many more."""
+        """Return the addresses of a cell: the first ones, and how many more there are."""
         most = self._sizes.addresses
         named, more = held[:most], len(held) - most
         return " ".join(map(str, named)) + (f" and {more:,} more" if more > 0 else "")
 
-    def holdings(self, interface: InterfaceLife) -> Sequence[HoldingSpan]:
-        """What an interface held, as far as it is listed."""
+    def holdings(self, interface: InterfaceReport) -> Sequence[CitedHolding]:
+        """Return the holdings of an ENI that are listed."""
         return interface.holdings[: self._sizes.holdings]
 
     def short(self, text: str) -> str:
-        """A text from a record in a cell; what is cut off is said."""
-        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
+        """Return a text from a record, shortened for a cell."""
+        return shortened(text, _LONGEST)
 
-    def steps(self, steps: Sequence[Step]) -> list[Step | int]:
-        """The changes of a number; between the first and the last ones, how many are folded."""
+    def steps(self, steps: Sequence[CountStep]) -> list[CountStep | int]:
+        """Return the changes of a number: the first and the last ones, and how many are in between."""
         changes, most = steps[1:], self._sizes.steps
         if len(changes) <= most:
             return list(changes)
@@ -167,11 +169,11 @@ class ReportPage:
     # --- words -----------------------------------------------------------------------------------
 
     def when(self, time: datetime) -> str:
-        """A time; the date is left out where the whole report is of one day."""
+        """Return a time, without its date if the report is about a single day."""
         return f"{time:%H:%M:%S}" if time.date() == self._day else f"{time:%Y-%m-%d %H:%M:%S}"
 
     def between(self, start: datetime, end: datetime) -> str:
-        """A span of time; one second is itself."""
+        """Return a range of time; a single time if both are equal."""
         if start == end:
             return self.when(start)
         return f"{self.when(start)} to " + (
@@ -179,7 +181,7 @@ class ReportPage:
         )
 
     def span(self) -> str:
-        """From the first call to the last one, with dates."""
+        """Return the times of the first and the last call, with dates."""
         start, end = self.report.start, self.report.end
         assert start is not None
         assert end is not None
@@ -187,83 +189,84 @@ class ReportPage:
             return f"{self.clock(start)} to {end:%H:%M:%S}"
         return f"{self.clock(start)} to {self.clock(end)}"
 
-    def edge(self, edge: Edge) -> str:
-        """A start or an end: when, what that rests on, and by whom."""
-        if edge.time is None:
-            return {"open": "no end seen", "implied": "not known when"}.get(edge.basis, "not known")
-        basis = "" if edge.basis == "observed" else f" ({edge.basis})"
-        by = f" by {self.report.principals[edge.principal].title}" if edge.principal is not None else ""
-        return f"{self.when(edge.time)}{basis}{by}"
+    def bound(self, bound: CitedBound) -> str:
+        """Return a start or an end: its time, if that is logged or inferred, and its principal."""
+        if bound.time is None:
+            return {"open": "no end seen", "implied": "time unknown"}.get(bound.basis, "unknown")
+        basis = {"observed": "", "implied": " (inferred)"}.get(bound.basis, f" ({bound.basis})")
+        principals = self.report.principals
+        by = f" by {principals[bound.principal].title}" if bound.principal is not None else ""
+        return f"{self.when(bound.time)}{basis}{by}"
 
-    def footing(self, tenure: Tenure) -> str:
-        """What a tenure rests on, in a word or two; empty where digests were not asked."""
+    def ground(self, holder: AddressHolder) -> str:
+        """Return if the evidence of a holder is proven; empty without verification."""
         return {
             None: "",
             Ground.PROVEN: "proven by digests",
-            Ground.MERELY_READ: "merely read",
-            Ground.MISSING: "not all of it was read",
-        }[tenure.rests_on]
+            Ground.MERELY_READ: "not verified",
+            Ground.MISSING: "log gap",
+        }[holder.rests_on]
 
     def clock(self, time: datetime) -> str:
-        """A time with its date."""
+        """Return a time with its date."""
         return f"{time:%Y-%m-%d %H:%M:%S}"
 
     def who(self, row: FoldedRow) -> str:
-        """The principal of a row."""
+        """Return the principal of a row."""
         return self.report.principals[row.calls[0].principal].title
 
     def agent(self, row: FoldedRow) -> str | None:
-        """Through what the principal of a row acted, where that is not itself."""
+        """Return the program of a row's first call; None if it is the principal itself."""
         agent = row.first.actor.agent.name
         return None if agent is None or agent == row.first.actor.label else self.short(agent)
 
-    def about(self, life: InstanceLife) -> list[str]:
-        """What is known of an instance."""
-        cluster = f"cluster {life.cluster}" if life.cluster else None
-        return [fact for fact in (life.instance_type, cluster, life.account, life.region) if fact]
+    def about(self, instance: InstanceReport) -> list[str]:
+        """Return what is known about an instance."""
+        cluster = f"cluster {instance.cluster}" if instance.cluster else None
+        return [fact for fact in (instance.instance_type, cluster, instance.account, instance.region) if fact]
 
-    def fullness(self, life: InstanceLife) -> str:
-        """How many addresses an instance had at most, of how many that it can have, and at the end."""
-        limit = f" of {life.limits.addresses}" if life.limits else ""
-        return f"at most {life.most}{limit}, at the end {life.last}"
+    def fullness(self, instance: InstanceReport) -> str:
+        """Return the highest number of addresses of an instance, its limit, and the number at the end."""
+        limit = f" of {instance.limits.addresses}" if instance.limits else ""
+        return f"at most {instance.most}{limit} IPs, {instance.last} at the end"
 
-    def figures_of(self, principal: Principal) -> list[str]:
-        """What a principal did, in numbers."""
-        failed = sum(each for _, _, each in principal.calls)
-        figures = [
-            _many(sum(ok for _, ok, _ in principal.calls) + failed, "call"),
+    def totals_of(self, principal: ReportPrincipal) -> list[str]:
+        """Return the numbers of calls and addresses of a principal."""
+        failed = sum(failures for _, _, failures in principal.calls)
+        totals = [
+            counted(sum(succeeded for _, succeeded, _ in principal.calls) + failed, "call"),
             f"{failed:,} failed" if failed else "",
-            f"{principal.added:,} added" if principal.added else "",
-            f"{principal.removed:,} removed" if principal.removed else "",
+            f"{counted(principal.added, 'IP')} assigned" if principal.added else "",
+            f"{counted(principal.removed, 'IP')} released" if principal.removed else "",
         ]
-        return [figure for figure in figures if figure]
+        return [total for total in totals if total]
 
-    def facts(self, principal: Principal) -> list[str]:
-        """All that is known of a principal, and how."""
+    def facts(self, principal: ReportPrincipal) -> list[str]:
+        """Return what is known about a principal, and from what."""
         actor = principal.actor
         nodes = f"sessions of {len(principal.instances):,} nodes" if len(principal.instances) > 1 else None
         cni = [f"the VPC CNI (by {actor.ipamd})"] if actor.ipamd else []
         return [*facts(actor, nodes), *cni]
 
     def limit(self, limits: Limits) -> str:
-        """What an instance type can have: ``m5.large: 3 interfaces with 10 each``."""
-        return f"{limits.instance_type}: {limits.enis} interfaces with {limits.ipv4_per_eni} each"
+        """Return the limits of an instance type: ``m5.large: 3 ENIs with 10 IPs each``."""
+        return f"{limits.instance_type}: {counted(limits.enis, 'ENI')} with {limits.ipv4_per_eni} IPs each"
 
     # --- citations -------------------------------------------------------------------------------
 
-    def cite(self, numbers: Sequence[int | None]) -> Cited:
-        """Events as they are cited in one place."""
-        return self._citing.cite(numbers)
+    def cite(self, numbers: Sequence[int | None]) -> CitedRanges:
+        """Return events as they are cited in one place."""
+        return self._citations.cite(numbers)
 
-    def cited(self) -> tuple[list[ListedEvent], Files]:
-        """All events that were cited until now, and their files."""
-        return self._citing.listed()
+    def cited(self) -> tuple[list[ListedEvent], CitedFiles]:
+        """Return all events that were cited so far, and their files."""
+        return self._citations.listed()
 
 
 def environment(harmless: Callable[[object], object], **filters: Callable[..., object]) -> Environment:
-    """Where templates are; ``harmless`` treats every value that a template prints.
+    """Return the environment of the templates; ``harmless`` is applied to every value that they print.
 
-    What it returns is escaped for HTML thereafter, unless it is ``Markup``, as all is that macros make.
+    Its result is then escaped for HTML, unless it is ``Markup``, as the output of macros is.
     """
     made = Environment(
         loader=PackageLoader("cnitrail.render.report"),
@@ -274,17 +277,13 @@ def environment(harmless: Callable[[object], object], **filters: Callable[..., o
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(filters, thousands=thousands)
+    made.filters.update(filters, thousands=thousands, counted=counted)
     return made
 
 
 def thousands(number: int) -> str:
-    """A number as it is printed: ``10,000``."""
+    """Return a number as it is printed: ``10,000``."""
     return f"{number:,}"
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _option(value: object) -> str:

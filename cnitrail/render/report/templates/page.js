@@ -1,6 +1,6 @@
 "use strict";
-// Draws the lanes of each instance from the data in the page, and filters, zooms and unfolds them.
-// Texts from records only ever become text nodes.
+// Draws the lanes of each instance from the data in the page, and filters, zooms and expands them.
+// Texts from records become text nodes only.
 (async () => {
   const $ = (id) => document.getElementById(id);
   const root = document.documentElement;
@@ -37,35 +37,35 @@
   };
   let newest = 0;
   const address = (back) => (back ? newest - back : newest++);
-  const calls = data.calls.map(([number, life, eni, error, added, removed, row]) => ({
-    ...event(number), life, eni: data.enis[eni], error: error ? data.names[error - 1] : "", added: added.map(address), removed: removed.map(address), row,
+  const calls = data.calls.map(([number, instance, eni, error, added, removed, row]) => ({
+    ...event(number), instance, eni: data.enis[eni], error: error ? data.names[error - 1] : "", added: added.map(address), removed: removed.map(address), row,
   }));
   const edge = (coded) => {
     if (typeof coded === "number") return { time: event(coded).time, basis: 0, event: event(coded) };
     const [time, basis, number] = coded;
     return { time, basis, event: number ? event(number) : null };
   };
-  const lives = data.lives.map(([instance, holes, interfaces]) => ({
-    instance, holes,
-    interfaces: interfaces.map(([eni, kind, stays, holdings, [since, until]]) => ({
+  const instances = data.instances.map(([id, holes, interfaces]) => ({
+    id, holes,
+    interfaces: interfaces.map(([eni, kind, attachments, holdings, [since, until]]) => ({
       eni: data.enis[eni], kind, since, until,
-      stays: stays.map((stay) => stay.map(edge)),
+      attachments: attachments.map((bounds) => bounds.map(edge)),
       holdings: holdings.map(([slots, ips, start, end, doubted]) => ({
         ips, doubted, start: edge(start), end: edge(end), slots: pairs(slots),
       })),
     })),
   }));
-  for (const life of lives) for (const lane of life.interfaces) {
+  for (const instance of instances) for (const lane of instance.interfaces) {
     lane.depth = 1;
-    for (const each of lane.holdings) {
-      each.from = Math.max(each.start.time ?? 0, lane.since);
-      each.to = Math.min(each.end.time ?? data.width, lane.until);
-      each.actor = each.start.event ? each.start.event.principal : -1;
-      for (const [first, many] of each.slots) lane.depth = Math.max(lane.depth, first + many);
+    for (const holding of lane.holdings) {
+      holding.from = Math.max(holding.start.time ?? 0, lane.since);
+      holding.to = Math.min(holding.end.time ?? data.width, lane.until);
+      holding.principal = holding.start.event ? holding.start.event.principal : -1;
+      for (const [first, number] of holding.slots) lane.depth = Math.max(lane.depth, first + number);
     }
   }
-  for (const life of lives) life.calls = [];
-  for (const call of calls) lives[call.life]?.calls.push(call);
+  for (const instance of instances) instance.calls = [];
+  for (const call of calls) instances[call.instance]?.calls.push(call);
 
   function pairs(flat) {
     const found = [];
@@ -75,14 +75,14 @@
 
   // --- words -----------------------------------------------------------------------------------
 
-  const BASES = ["", " (implied)", " (unknown)", " (no end seen)"];
+  const BASES = ["", " (inferred)", " (unknown)", " (no end seen)"];
   const stamp = (x) => new Date((data.start + x) * 1000).toISOString().slice(0, 19).replace("T", " ");
   const clock = (x) => stamp(x).slice(11);
-  const who = (principal) => data.principals[principal] ?? "nobody known";
-  const many = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : noun.endsWith("s") ? "es" : "s"}`;
+  const who = (principal) => data.principals[principal] ?? "unknown principal";
+  const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
   const addresses = (ips) => ips.map((place) => data.ips[place]).join(" ");
-  const spelled = (id) => (id[0] === "=" ? id.slice(1) : id.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"));
-  const cited = ({ number, id }) => `E${number} ${spelled(id)}`;
+  const eventId = (id) => (id[0] === "=" ? id.slice(1) : id.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"));
+  const cited = ({ number, id }) => `E${number} ${eventId(id)}`;
   const found = ({ places }) => pairs(places).map(([file, index]) => `${data.files[file].split("/").pop()}, record ${index}`).join("; ");
   const bound = (word, { time, basis, event: made }, never) => {
     if (time === null) return never;
@@ -92,18 +92,18 @@
 
   const aboutCall = (call) => [
     `${stamp(call.time)} ${call.name}${call.error ? " failed" : ""}`,
-    `${who(call.principal)} on ${call.eni || "no interface"}`,
+    `${who(call.principal)} on ${call.eni || "no ENI"}`,
     call.error,
     call.added.length ? `+${call.added.length}: ${addresses(call.added)}` : "",
     call.removed.length ? `−${call.removed.length}: ${addresses(call.removed)}` : "",
     cited(call), found(call),
   ];
-  const aboutHolding = (lane, each) => [
-    `${many(each.ips.length, "address")} on ${lane.eni}`,
-    addresses(each.ips),
-    bound("from", each.start, "since when is not in the evidence"),
-    bound("to", each.end, "no end in the evidence"),
-    each.doubted ? "doubtful: a bound is not observed, or another interface may have had them" : "",
+  const aboutHolding = (lane, holding) => [
+    `${counted(holding.ips.length, "IP")} on ${lane.eni}`,
+    addresses(holding.ips),
+    bound("from", holding.start, "start not in the evidence"),
+    bound("to", holding.end, "end not in the evidence"),
+    holding.doubted ? "uncertain: a start or end is not logged, or another ENI may have had them" : "",
   ];
 
   // --- elements --------------------------------------------------------------------------------
@@ -132,16 +132,16 @@
   };
   const hideTip = () => { tip.hidden = true; };
 
-  // --- the view: from where to where the picture goes -------------------------------------------
+  // --- the view: the time range that the chart shows -------------------------------------------
 
   const lanes = $("lanes");
   const axis = lanes.querySelector(".axis");
-  lanes.insertAdjacentHTML("beforeend", data.folded); // as the report's template wrote it
-  const sections = [...lanes.querySelectorAll(".life")];
+  lanes.insertAdjacentHTML("beforeend", data.folded); // as the report's template made it
+  const sections = [...lanes.querySelectorAll(".instance")];
   const cross = make("div", { className: "cross", hidden: true }, make("b"));
   lanes.append(cross);
   const view = { from: 0, to: data.width };
-  const filter = { actor: -1, instance: "", address: "" };
+  const filter = { principal: -1, instance: "", address: "" };
   const track = () => {
     const box = axis.getBoundingClientRect();
     return { left: box.left, width: box.width };
@@ -156,7 +156,7 @@
   const drawAxis = () => {
     const { width } = track();
     const wanted = ((view.to - view.from) * 110) / width;
-    const step = STEPS.find((each) => each >= wanted) ?? 31536000;
+    const step = STEPS.find((length) => length >= wanted) ?? 31536000;
     const ticks = [];
     const offset = ((data.start % step) + step) % step;
     for (let time = Math.ceil((view.from + offset) / step) * step - offset; time < view.to; time += step) {
@@ -166,7 +166,7 @@
       ticks.push(tick);
     }
     axis.className = "axis ticks";
-    const [first, last] = [stamp(view.from), stamp(view.to)].map((each) => each.slice(0, 10));
+    const [first, last] = [stamp(view.from), stamp(view.to)].map((text) => text.slice(0, 10));
     $("day").textContent = `${first === last ? first : `${first} to ${last}`} UTC`;
     axis.replaceChildren(...ticks);
   };
@@ -183,13 +183,13 @@
   // --- lanes -----------------------------------------------------------------------------------
 
   const wantsCall = (call) =>
-    (filter.actor < 0 || call.principal === filter.actor) &&
-    (!filter.instance || (lives[call.life]?.instance ?? "").includes(filter.instance)) &&
-    (!filter.address || [...call.added, ...call.removed].some(isAsked));
-  const wantsHolding = (each) =>
-    (filter.actor < 0 || each.actor === filter.actor || each.end.event?.principal === filter.actor) &&
-    (!filter.address || each.ips.some(isAsked));
-  const isAsked = (place) => data.ips[place].startsWith(filter.address);
+    (filter.principal < 0 || call.principal === filter.principal) &&
+    (!filter.instance || (instances[call.instance]?.id ?? "").includes(filter.instance)) &&
+    (!filter.address || [...call.added, ...call.removed].some(matchesAddress));
+  const wantsHolding = (holding) =>
+    (filter.principal < 0 || holding.principal === filter.principal || holding.end.event?.principal === filter.principal) &&
+    (!filter.address || holding.ips.some(matchesAddress));
+  const matchesAddress = (place) => data.ips[place].startsWith(filter.address);
 
   const ROW = 6;
   const paths = (parts) => Object.entries(parts).map(([name, path]) => draw("path", { class: name, d: path }));
@@ -201,28 +201,28 @@
     svg.setAttribute("height", height);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const x = (time) => Math.min(Math.max(placeOf(time, width), -2), width + 2);
-    const back = holes.map(([from, many]) => draw("rect", { class: "hole", x: x(from), width: Math.max(x(from + many) - x(from), 0), y: 0, height }));
-    for (const [start, end] of lane.stays) {
+    const back = holes.map(([from, length]) => draw("rect", { class: "hole", x: x(from), width: Math.max(x(from + length) - x(from), 0), y: 0, height }));
+    for (const [start, end] of lane.attachments) {
       const from = x(start.time ?? lane.since);
       back.push(draw("rect", { class: "stay", x: from, width: Math.max(x(end.time ?? lane.until) - from, 1), y: 0, height }));
     }
     const bars = {};
     const heads = {};
     const labels = [];
-    for (const each of lane.holdings) {
-      const [from, to] = [x(each.from), x(each.to)];
-      if (each.to < view.from || each.from > view.to) continue;
-      const tone = `a${toneOf(each.actor)}${wantsHolding(each) ? "" : " faint"}`;
-      const bar = `bar ${tone}${each.doubted ? " soft" : ""}`;
-      for (const [first, number] of each.slots) {
+    for (const holding of lane.holdings) {
+      const [from, to] = [x(holding.from), x(holding.to)];
+      if (holding.to < view.from || holding.from > view.to) continue;
+      const tone = `a${toneOf(holding.principal)}${wantsHolding(holding) ? "" : " faint"}`;
+      const bar = `bar ${tone}${holding.doubted ? " soft" : ""}`;
+      for (const [first, number] of holding.slots) {
         const [top, deep] = [3 + first * row, number * row];
         bars[bar] = (bars[bar] ?? "") + `M${from.toFixed(1)} ${top}h${Math.max(to - from, 1.5).toFixed(1)}v${deep}H${from.toFixed(1)}z`;
-        if (each.start.time !== null && each.start.time >= lane.since) {
+        if (holding.start.time !== null && holding.start.time >= lane.since) {
           const head = `head ${tone}`;
           heads[head] = (heads[head] ?? "") + `M${(from + 1).toFixed(1)} ${top}v${deep}`;
         }
-        if (number * row >= 14 && to - from > 84 && wantsHolding(each)) {
-          labels.push(draw("text", { class: "label", x: Math.max(from, 0) + 7, y: top + deep / 2 + 4 }, many(number, "address")));
+        if (number * row >= 14 && to - from > 84 && wantsHolding(holding)) {
+          labels.push(draw("text", { class: "label", x: Math.max(from, 0) + 7, y: top + deep / 2 + 4 }, counted(number, "IP")));
         }
       }
     }
@@ -232,17 +232,17 @@
     svg.holdingAt = (time, y) => {
       const slot = Math.floor((y - 3) / row);
       const near = ((view.to - view.from) * 3) / width;
-      const at = lane.holdings.filter((each) => each.from <= time + near && time <= Math.max(each.to, each.from) + near);
-      return at.find((each) => each.slots.some(([first, number]) => first <= slot && slot < first + number));
+      const at = lane.holdings.filter((holding) => holding.from <= time + near && time <= Math.max(holding.to, holding.from) + near);
+      return at.find((holding) => holding.slots.some(([first, number]) => first <= slot && slot < first + number));
     };
   };
 
-  const drawCalls = (svg, life) => {
+  const drawCalls = (svg, instance) => {
     const [width, height] = [svg.clientWidth, 22];
     svg.setAttribute("height", height);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const ticks = {};
-    for (const call of life.calls) {
+    for (const call of instance.calls) {
       if (call.time < view.from || call.time > view.to) continue;
       const x = placeOf(call.time, width).toFixed(1);
       const name = `tick a${toneOf(call.principal)}${call.error ? " failed" : ""}${wantsCall(call) ? "" : " faint"}`;
@@ -251,50 +251,50 @@
     svg.replaceChildren(...paths(ticks));
   };
 
-  const addLanes = (section, life) => {
+  const addLanes = (section, instance) => {
     const tables = section.querySelector(".tables");
     const rows = [];
     const add = (svg, ...label) => rows.push(make("div", { className: "shell lane" }, ...label), svg);
     const track = (label) => draw("svg", { preserveAspectRatio: "none", tabindex: 0, role: "img", "aria-label": label });
-    life.ticks = track(`${many(life.calls.length, "call")}; arrow keys go from one to the next`);
-    add(life.ticks, many(life.calls.length, "call"));
-    for (const lane of life.interfaces) {
-      lane.svg = track(`${lane.eni}: ${many(lane.holdings.length, "holding")}; arrow keys go from one to the next`);
+    instance.ticks = track(`${counted(instance.calls.length, "call")}; arrow keys go from one to the next`);
+    add(instance.ticks, counted(instance.calls.length, "call"));
+    for (const lane of instance.interfaces) {
+      lane.svg = track(`${lane.eni}: ${counted(lane.holdings.length, "holding")}; arrow keys go from one to the next`);
       add(lane.svg, make("code", {}, lane.eni), make("p", {}, lane.kind));
     }
     for (const element of rows) section.insertBefore(element, tables);
     return rows;
   };
 
-  const OPEN = 6; // so many instances show their lanes at first
-  const prepare = (section, life, isOpen) => {
+  const OPEN = 6; // instances that show their lanes at first
+  const prepare = (section, instance, isOpen) => {
     let rows = null;
     const open = make("button", { type: "button" });
     section.querySelector(".shell").append(open);
-    life.show = (shown) => {
-      life.open = shown;
-      if (shown) rows ??= addLanes(section, life);
+    instance.show = (shown) => {
+      instance.open = shown;
+      if (shown) rows ??= addLanes(section, instance);
       for (const element of rows ?? []) element.toggleAttribute("hidden", !shown);
-      open.textContent = shown ? "Hide lanes" : many(life.interfaces.length, "lane");
+      open.textContent = shown ? "Hide lanes" : counted(instance.interfaces.length, "lane");
       open.setAttribute("aria-expanded", shown);
       section.drawn = false;
     };
-    open.addEventListener("click", () => { life.show(!life.open); paint(); });
+    open.addEventListener("click", () => { instance.show(!instance.open); paint(); });
     section.pool = section.querySelector(".pool svg");
-    section.life = life;
-    life.show(isOpen);
+    section.instance = instance;
+    instance.show(isOpen);
   };
 
   const seen = new Set();
   const paint = () => {
     for (const section of seen) {
       if (section.drawn) continue;
-      const { life } = section;
+      const { instance } = section;
       const box = section.pool.viewBox.baseVal;
       section.pool.setAttribute("viewBox", `${view.from} 0 ${view.to - view.from} ${box.height}`);
-      if (life.open) {
-        drawCalls(life.ticks, life);
-        for (const lane of life.interfaces) drawLane(lane.svg, lane, life.holes);
+      if (instance.open) {
+        drawCalls(instance.ticks, instance);
+        for (const lane of instance.interfaces) drawLane(lane.svg, lane, instance.holes);
       }
       section.drawn = true;
     }
@@ -304,7 +304,7 @@
     drawAxis();
     paint();
   };
-  sections.forEach((section, place) => prepare(section, lives[place], place < OPEN));
+  sections.forEach((section, place) => prepare(section, instances[place], place < OPEN));
   const watcher = new IntersectionObserver((changes) => {
     for (const { target, isIntersecting } of changes) seen[isIntersecting ? "add" : "delete"](target);
     paint();
@@ -322,25 +322,25 @@
     cross.firstChild.textContent = clock(Math.round(time));
   };
   const partOf = (target) => {
-    const section = target.closest?.(".life");
-    return section ? [section, section.life] : [];
+    const section = target.closest?.(".instance");
+    return section ? [section, section.instance] : [];
   };
   const aboutPoint = (target, clientX, clientY) => {
-    const [section, life] = partOf(target);
+    const [section, instance] = partOf(target);
     const svg = target.closest?.("svg");
     if (!section || !svg) return null;
     const time = timeAt(clientX);
     const reach = ((view.to - view.from) * 6) / track().width;
-    if (svg === life.ticks) {
-      const near = life.calls.filter((call) => Math.abs(call.time - time) <= reach && wantsCall(call));
+    if (svg === instance.ticks) {
+      const near = instance.calls.filter((call) => Math.abs(call.time - time) <= reach && wantsCall(call));
       near.sort((one, other) => Math.abs(one.time - time) - Math.abs(other.time - time));
       if (!near.length) return null;
-      return [...aboutCall(near[0]), near.length > 1 ? `and ${many(near.length - 1, "call")} more here` : ""];
+      return [...aboutCall(near[0]), near.length > 1 ? `and ${counted(near.length - 1, "call")} more here` : ""];
     }
     if (section.pool.parentNode.contains(svg)) {
-      return [`${stamp(Math.round(time))}`, `${many(levelAt(section.pool, time), "address")} on ${life.instance || "no known instance"}`];
+      return [`${stamp(Math.round(time))}`, `${counted(levelAt(section.pool, time), "IP")} on ${instance.id || "no known instance"}`];
     }
-    const lane = life.interfaces.find((each) => each.svg === svg);
+    const lane = instance.interfaces.find((lane) => lane.svg === svg);
     const holding = lane && svg.holdingAt?.(time, clientY - svg.getBoundingClientRect().top);
     return holding ? aboutHolding(lane, holding) : null;
   };
@@ -394,9 +394,9 @@
   }, { passive: false });
 
   const stepTo = (svg, direction) => {
-    const [, life] = partOf(svg);
-    const lane = life.interfaces.find((each) => each.svg === svg);
-    const stops = lane ? lane.holdings.filter(wantsHolding) : life.calls.filter(wantsCall);
+    const [, instance] = partOf(svg);
+    const lane = instance.interfaces.find((lane) => lane.svg === svg);
+    const stops = lane ? lane.holdings.filter(wantsHolding) : instance.calls.filter(wantsCall);
     if (!stops.length) return;
     svg.stop = ((svg.stop ?? (direction > 0 ? -1 : 0)) + direction + stops.length) % stops.length;
     const stop = stops[svg.stop];
@@ -435,23 +435,23 @@
   const partRow = (call) => {
     const row = make("tr", { className: "part" });
     const moved = [call.added.length ? `+${addresses(call.added)}` : "", call.removed.length ? `−${addresses(call.removed)}` : "", call.error];
-    const cells = [stamp(call.time), call.name, "", `${call.eni} ${lives[call.life]?.instance ?? ""}`, moved.filter(Boolean).join(" "), `${cited(call)} ${found(call)}`];
+    const cells = [stamp(call.time), call.name, "", `${call.eni} ${instances[call.instance]?.id ?? ""}`, moved.filter(Boolean).join(" "), `${cited(call)} ${found(call)}`];
     row.append(...cells.map((text) => make("td", {}, text)));
     return row;
   };
-  const unfold = (place, from) => {
+  const expand = (place, from) => {
     const wanted = parts[place].filter(wantsCall);
     const shown = wanted.slice(from, from + CHUNK).map(partRow);
     const rest = wanted.length - from - shown.length;
     if (rest > 0) {
       const more = make("button", { type: "button", className: "more" }, `${rest.toLocaleString("en")} more`);
       const row = make("tr", { className: "part" }, make("td", { colSpan: 6 }, more));
-      more.addEventListener("click", () => row.replaceWith(...unfold(place, from + CHUNK)));
+      more.addEventListener("click", () => row.replaceWith(...expand(place, from + CHUNK)));
       shown.push(row);
     }
     return shown;
   };
-  const foldUp = (row) => {
+  const collapse = (row) => {
     while (row.nextSibling?.className === "part") row.nextSibling.remove();
   };
   rows.forEach((row, place) => {
@@ -459,15 +459,15 @@
     row.addEventListener("pointerenter", () => point(parts[place][0].time));
     row.addEventListener("pointerleave", () => point(null));
     if (parts[place].length < 2) return;
-    const button = make("button", { type: "button", className: "more" }, "unfold");
+    const button = make("button", { type: "button", className: "more" }, "expand");
     button.setAttribute("aria-expanded", "false");
     row.cells[1].append(" ", button);
     button.addEventListener("click", () => {
       const open = button.getAttribute("aria-expanded") === "true";
       button.setAttribute("aria-expanded", String(!open));
-      button.textContent = open ? "unfold" : "fold";
-      foldUp(row);
-      if (!open) row.after(...unfold(place, 0));
+      button.textContent = open ? "expand" : "collapse";
+      collapse(row);
+      if (!open) row.after(...expand(place, 0));
     });
   });
 
@@ -475,7 +475,7 @@
     for (const section of sections) {
       const tables = section.querySelector(".tables");
       if (tables) tables.open = true;
-      if (section.life.open) seen.add(section);
+      if (section.instance.open) seen.add(section);
     }
     paint();
   });
@@ -483,39 +483,39 @@
   // --- filters ---------------------------------------------------------------------------------
 
   const tools = $("tools");
-  const usedActors = new Set(calls.map((call) => call.principal));
+  const usedPrincipals = new Set(calls.map((call) => call.principal));
   data.principals.forEach((name, place) => {
-    if (usedActors.has(place)) $("actor").append(make("option", { value: String(place) }, name));
+    if (usedPrincipals.has(place)) $("principal").append(make("option", { value: String(place) }, name));
   });
-  $("instance").parentNode.hidden = lives.length < 2;
-  $("instances").append(...lives.map(({ instance }) => make("option", { value: instance })));
-  const sift = () => {
-    filter.actor = $("actor").value === "" ? -1 : Number($("actor").value);
+  $("instance").parentNode.hidden = instances.length < 2;
+  $("instances").append(...instances.map(({ id }) => make("option", { value: id })));
+  const applyFilter = () => {
+    filter.principal = $("principal").value === "" ? -1 : Number($("principal").value);
     filter.instance = $("instance").value.trim();
     filter.address = $("address").value.trim();
     const kept = calls.filter(wantsCall);
     const keptRows = new Set(kept.map((call) => call.row));
     rows.forEach((row, place) => {
-      foldUp(row);
+      collapse(row);
       row.hidden = !keptRows.has(place);
       const button = row.querySelector(".more");
-      if (button) { button.textContent = "unfold"; button.setAttribute("aria-expanded", "false"); }
+      if (button) { button.textContent = "expand"; button.setAttribute("aria-expanded", "false"); }
     });
-    const all = filter.actor < 0 && !filter.address;
-    const keptLives = new Set(kept.map((call) => call.life));
+    const all = filter.principal < 0 && !filter.address;
+    const keptInstances = new Set(kept.map((call) => call.instance));
     sections.forEach((section, place) => {
-      const life = lives[place];
-      const named = !filter.instance || life.instance.includes(filter.instance);
-      const holds = all || keptLives.has(place) || life.interfaces.some((lane) => lane.holdings.some(wantsHolding));
+      const instance = instances[place];
+      const named = !filter.instance || instance.id.includes(filter.instance);
+      const holds = all || keptInstances.has(place) || instance.interfaces.some((lane) => lane.holdings.some(wantsHolding));
       section.hidden = !(named && holds);
     });
-    $("shown").textContent = kept.length === calls.length ? "" : `${kept.length.toLocaleString("en")} of ${many(calls.length, "call")}`;
+    $("shown").textContent = kept.length === calls.length ? "" : `${kept.length.toLocaleString("en")} of ${counted(calls.length, "call")}`;
     redraw();
   };
-  tools.addEventListener("input", sift);
-  tools.addEventListener("reset", () => setTimeout(() => { $("address").value = ""; sift(); }));
+  tools.addEventListener("input", applyFilter);
+  tools.addEventListener("reset", () => setTimeout(() => { $("address").value = ""; applyFilter(); }));
   tools.addEventListener("submit", (sent) => sent.preventDefault());
   tools.hidden = false;
-  sift();
+  applyFilter();
   root.dataset.ready = "true";
 })();

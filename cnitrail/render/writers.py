@@ -1,0 +1,76 @@
+"""The output formats of every command, with the function of this room that writes each of them.
+
+A function takes an ``Answer`` (a ``VerifyAnswer`` for ``verify``) and the stream to write to. The first
+format of a command is its default. Functions are imported when they are needed, to start up fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+    from cnitrail.model import Answer, VerifyAnswer
+
+    Write = Callable[[Answer[Any] | VerifyAnswer, IO[str]], None]
+
+OUTPUTS = {
+    "timeline": {
+        "table": "timeline:write_table",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "csv": "timeline:write_csv",
+        "timesketch": "timesketch:write_timeline",
+        "perfetto": "perfetto:write_trace",
+    },
+    "who": {
+        "table": "who:write_table",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "csv": "who:write_csv",
+    },
+    "leases": {
+        "table": "leases:write_table",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "csv": "leases:write_csv",
+        "timesketch": "timesketch:write_leases",
+    },
+    "findings": {
+        "table": "findings:write_table",
+        "json": "findings:write_document",
+        "jsonl": "findings:write_lines",
+        "csv": "findings:write_csv",
+    },
+    "state": {
+        "table": "state:write_table",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "csv": "state:write_csv",
+    },
+    "pool": {
+        "table": "pool:write_table",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "csv": "pool:write_csv",
+    },
+    "verify": {
+        "table": "verify:write_table",
+        "json": "verify:write_document",
+        "jsonl": "verify:write_lines",
+    },
+    "report": {
+        "md": "report.markdown:write",
+        "html": "report.html:write",
+    },
+}
+
+
+def writer(command: str, output: str) -> Write:
+    """Return the function that writes this format of a command's answer."""
+    module, name = OUTPUTS[command][output].split(":")
+    write: Write = getattr(import_module(f"cnitrail.render.{module}"), name)
+    return write
