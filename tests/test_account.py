@@ -1,6 +1,6 @@
-"""A full account: what is found is read or skipped, what is read is kept, repeated, skipped or of no matter.
+"""The counts of evidence: a file is read or skipped; a record is kept, repeated, skipped or irrelevant.
 
-The sums are made over every story, every kind of source, and any mix of files; one that fails is told.
+The sums are checked for every story, every kind of source and any mix of files; a wrong sum is an error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from records import GOOD, compact, record, zipped
 from stories import STORIES
 
-from cnitrail.cli.progress import Progress
 from cnitrail.history import Ledger
 from cnitrail.model import IssuedSession, Scope
 from cnitrail.scan import Scanner
@@ -44,8 +43,8 @@ needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may read 
 
 
 def accounts(*sources: object, scope: Scope | None = None) -> list[dict[str, Any]]:
-    """The account of each source, in which all adds up."""
-    _, evidence = read_evidence(tuple(map(str, sources)), scope or Scope(), Progress(quiet=True))
+    """Return the counts of every source after checking their sums."""
+    _, evidence = read_evidence(tuple(map(str, sources)), scope or Scope())
     return [added_up(source) for source in evidence.sources]
 
 
@@ -53,12 +52,12 @@ def collect(store: Path, *sources: object) -> None:
     with StoreWriter(str(store), pytest.fail) as writer:
         for source in sources:
             scope = Scope(seen=writer.seen())
-            Collector(writer, Progress(quiet=True)).collect(open_source(str(source), scope), scope.growth)
+            Collector(writer).collect(open_source(str(source), scope), scope.growth)
 
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
-    """Files of all kinds: sound, repeated, torn, with records that cannot be read, and none at all."""
+    """Files of all kinds: intact, repeated, torn, with unreadable records, and without records."""
     folder = tmp_path / "logs"
     folder.mkdir()
     (folder / "a.json.gz").write_bytes(zipped(compact({"Records": [ASSIGN, LOOK, LOOK, DELETE]})))
@@ -93,7 +92,7 @@ def counts(account: dict[str, Any]) -> dict[str, Any]:
 
 class TestSums:
     @pytest.mark.parametrize("story", sorted(STORIES))
-    def test_of_every_story(self, story: str, tmp_path: Path) -> None:
+    def test_every_story_adds_up(self, story: str, tmp_path: Path) -> None:
         (files,) = accounts(FIXTURES / story / "AWSLogs")
         assert (files["files_skipped"], files["records_skipped"]) == (0, 0)
         assert files["files"] == len(list((FIXTURES / story / "AWSLogs").rglob("*.json.gz")))
@@ -101,16 +100,16 @@ class TestSums:
         (store,) = accounts(tmp_path / "a.db")
         assert store | {"uri": files["uri"]} == files
 
-    def test_of_files_of_all_kinds(self, mixed: Path) -> None:
+    def test_files_of_all_kinds_add_up(self, mixed: Path) -> None:
         (account,) = accounts(mixed)
         assert counts(account) == MIXED
 
-    def test_of_a_store_of_them(self, mixed: Path, tmp_path: Path) -> None:
+    def test_a_store_of_them_adds_up(self, mixed: Path, tmp_path: Path) -> None:
         collect(tmp_path / "a.db", mixed)
         (account,) = accounts(tmp_path / "a.db")
         assert counts(account) == MIXED
 
-    def test_of_a_store_that_is_filled_again(self, mixed: Path, tmp_path: Path) -> None:
+    def test_a_store_that_is_filled_again_adds_up(self, mixed: Path, tmp_path: Path) -> None:
         store = tmp_path / "a.db"
         collect(store, mixed)
         collect(store, mixed)
@@ -122,19 +121,19 @@ class TestSums:
         (account,) = accounts(store)
         assert (account["files_found"], account["files_skipped"], account["passed_over"]) == (6, 1, 4)
 
-    def test_of_a_store_of_stores(self, mixed: Path, tmp_path: Path) -> None:
+    def test_a_store_of_stores_adds_up(self, mixed: Path, tmp_path: Path) -> None:
         collect(tmp_path / "a.db", mixed)
         collect(tmp_path / "b.db", tmp_path / "a.db")
         (account,) = accounts(tmp_path / "b.db")
         assert counts(account) == MIXED
 
-    def test_of_a_store_that_is_asked_for_little(self, tmp_path: Path) -> None:
+    def test_a_store_adds_up_if_only_little_is_read(self, tmp_path: Path) -> None:
         collect(tmp_path / "a.db", FIXTURES / "stolen-address" / "AWSLogs")
         (whole,) = accounts(tmp_path / "a.db")
         (part,) = accounts(tmp_path / "a.db", scope=Scope(enis=("eni-0e7b1f3c9d5a82640",)))
         assert part == whole
 
-    def test_of_two_versions_of_one_event_in_a_store(self, tmp_path: Path) -> None:
+    def test_two_versions_of_one_event_in_a_store_add_up(self, tmp_path: Path) -> None:
         versions = [DELETE, DELETE | {"userAgent": "another"}]
         (tmp_path / "a.json").write_bytes(compact({"Records": [*versions, *versions]}))
         collect(tmp_path / "a.db", tmp_path / "a.json")
@@ -142,32 +141,30 @@ class TestSums:
             (account,) = accounts(source)
             assert (account["relevant"], account["kept"], account["duplicates"]) == (4, 1, 3)
 
-    def test_of_several_sources_of_which_the_later_repeat_the_earlier(
-        self, mixed: Path, tmp_path: Path
-    ) -> None:
+    def test_several_sources_with_repeated_files_add_up(self, mixed: Path, tmp_path: Path) -> None:
         collect(tmp_path / "a.db", mixed)
         first, second, store = accounts(mixed, mixed, tmp_path / "a.db")
         assert counts(first) == MIXED
         assert counts(second) == counts(store) == MIXED | {"kept": 0, "duplicates": 4}
 
-    def test_of_standard_input(self, run: Run) -> None:
+    def test_standard_input_adds_up(self, run: Run) -> None:
         text = compact({"Records": [ASSIGN, LOOK, 17]})
         answer = json.loads(run("timeline", "-", "-o", "json", input=text).stdout)
         account = added_up(answer["evidence"]["sources"][0])
         assert (account["files_found"], account["records"], account["records_skipped"]) == (1, 3, 1)
 
-    def test_of_a_store_below_a_directory_which_is_no_log(self, mixed: Path) -> None:
+    def test_a_store_below_a_directory_is_skipped(self, mixed: Path) -> None:
         collect(mixed / "a.db", mixed / "a.json.gz")
         (account,) = accounts(mixed)
         assert counts(account) == MIXED
 
-    def test_of_a_digest_file_which_has_no_records(self, tmp_path: Path) -> None:
+    def test_a_digest_file_counts_as_read_without_records(self, tmp_path: Path) -> None:
         (tmp_path / "digest.json").write_bytes(compact({"digestStartTime": "", "digestS3Object": ""}))
         (account,) = accounts(tmp_path)
         assert (account["files_found"], account["files"], account["records"]) == (1, 1, 0)
 
     @needs_permissions
-    def test_of_what_may_not_be_read(self, mixed: Path) -> None:
+    def test_files_without_read_permission_are_skipped(self, mixed: Path) -> None:
         (mixed / "a.json.gz").chmod(0)
         (account,) = accounts(mixed)
         assert (account["files_found"], account["files"], account["files_skipped"]) == (7, 4, 3)
@@ -193,7 +190,9 @@ FILES = st.lists(
 class TestAnyMixOfFiles:
     @settings(max_examples=60)
     @given(FILES)
-    def test_adds_up_and_a_store_retells_it(self, files: list[tuple[list[bytes], bytes, bool, int]]) -> None:
+    def test_adds_up_and_a_store_has_the_same_counts(
+        self, files: list[tuple[list[bytes], bytes, bool, int]]
+    ) -> None:
         with TemporaryDirectory() as folder:
             logs = Path(folder, "logs")
             logs.mkdir()
@@ -211,7 +210,7 @@ class TestStoresOfAnotherVersion:
     @pytest.mark.parametrize(
         ("version", "whose", "hint"), [(2, "an older", "again"), (9, "a newer", "update")]
     )
-    def test_are_refused_with_what_to_do(
+    def test_are_refused_with_a_hint(
         self, run: Run, mixed: Path, tmp_path: Path, version: int, whose: str, hint: str
     ) -> None:
         path = tmp_path / "other.db"
@@ -225,30 +224,29 @@ class TestStoresOfAnotherVersion:
 
 
 class TestMismatch:
-    """Where a sum fails the fault is ours: it is told, no answer is given, and nothing is a traceback."""
+    """A wrong sum is a fault in cnitrail: it is an error without an answer and without a traceback."""
 
     def refused(self, run: Run, *arguments: object) -> str:
         result = run(*arguments)
         assert (result.exit_code, result.stdout) == (1, "")
         first, second = result.stderr.splitlines()
         assert second == (
-            "try: this is a fault in cnitrail itself: no answer is given, as it could not be relied on; "
-            "please report it where you got cnitrail from, with this line, the command and cnitrail --version"
+            "hint: this is a fault in cnitrail itself, and no answer is given because it could be wrong: "
+            "please report this line, the command and cnitrail --version where you got cnitrail from"
         )
         return first
 
-    def test_a_file_that_is_lost(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_lost_file_is_an_error(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         scan = scan_pool._scan_batch
         monkeypatch.setattr(scan_pool, "_scan_batch", lambda *work: scan(*work)[1:])
         assert self.refused(run, "timeline", "two-vpcs/AWSLogs") == (
-            "cnitrail: two-vpcs/AWSLogs: what was read does not add up: "
-            "22 files found, but 21 read + 0 skipped"
+            "error: two-vpcs/AWSLogs: what was read does not add up: 22 files found, but 21 read + 0 skipped"
         )
 
-    def test_a_record_that_is_lost_in_the_scan(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_record_lost_in_the_scan_is_an_error(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Scanner, "scan", self.without_first(Scanner.scan))
         assert self.refused(run, "leases", "ironman/AWSLogs") == (
-            "cnitrail: ironman/AWSLogs: what was read does not add up: "
+            "error: ironman/AWSLogs: what was read does not add up: "
             "56 records read, but 15 relevant + 33 passed over"
         )
 
@@ -260,7 +258,9 @@ class TestMismatch:
 
         return lossy
 
-    def test_an_event_that_is_lost_in_the_history(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_event_lost_in_the_history_is_an_error(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         add = Ledger.add
         monkeypatch.setattr(
             Ledger,
@@ -268,11 +268,11 @@ class TestMismatch:
             lambda ledger, fact, **how: isinstance(fact, IssuedSession) or add(ledger, fact, **how),
         )
         assert self.refused(run, "report", "ironman/AWSLogs") == (
-            "cnitrail: ironman/AWSLogs: what was read does not add up: "
+            "error: ironman/AWSLogs: what was read does not add up: "
             "17 relevant records, but 14 kept + 0 duplicates + 0 skipped"
         )
 
-    def test_an_event_that_is_lost_on_its_way_into_a_store(
+    def test_an_event_lost_on_its_way_into_a_store_is_an_error(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(StoreWriter, "add", lambda *_: True)

@@ -1,4 +1,4 @@
-"""``--verify``: what answers say of a copy of a trail that CloudTrail's digests speak of."""
+"""``--verify``: answers from a copy of a trail whose log files CloudTrail's digests cover."""
 
 import gzip
 import json
@@ -16,18 +16,17 @@ from conftest import FIXTURES, Run
 from loopback import endpoint
 from signed_trail import HOUR, SignedTrail, Stored, public_keys, write_copy, write_plain, zipped
 
-from cnitrail.cli.progress import Progress
 from cnitrail.model import Evidence, Faulty, Scope
 from cnitrail.sources.layout import log_name
 from cnitrail.workflows.proof import Proof
 from cnitrail.workflows.read import read_evidence
 
 STORY = "reused-in-3-seconds"
-"""10.80.4.17 is given at 9:31:10 to a node that was launched at 9:29:50, and let go at 10:12:41."""
+"""10.80.4.17 is assigned at 9:31:10 to a node launched at 9:29:50, and released at 10:12:41."""
 
 FOLDER = "AWSLogs/111111111111/CloudTrail/us-east-1/2025/09/09"
 GIVEN = f"{FOLDER}/111111111111_CloudTrail_us-east-1_20250909T0935Z_cc2reXgOBY7RU9Lv.json.gz"
-LET_GO = f"{FOLDER}/111111111111_CloudTrail_us-east-1_20250909T1015Z_73fbaHUIDpKrp97f.json.gz"
+RELEASE = f"{FOLDER}/111111111111_CloudTrail_us-east-1_20250909T1015Z_73fbaHUIDpKrp97f.json.gz"
 LATEST = f"{FOLDER}/111111111111_CloudTrail_us-east-1_20250909T1045Z_M1SOdQjk07nLDv6R.json.gz"
 
 
@@ -64,39 +63,39 @@ def trail() -> SignedTrail:
 
 
 class Copy:
-    """A copy of a trail as ``cnitrail sync`` makes one, and the questions that are asked of it."""
+    """A copy of a trail as ``cnitrail sync`` makes it, and questions about it."""
 
     def __init__(self, folder: Path, run: Run) -> None:
         self.folder = folder
         self._run = run
 
     def of(self, trail: SignedTrail) -> "Copy":
-        """The copy is made."""
+        """Write the copy."""
         write_copy(trail.objects, self.folder)
         return self
 
     def plainly_of(self, trail: SignedTrail) -> tuple[str, str]:
-        """The copy is made as ``aws s3 sync`` does it; how the public keys are named then."""
+        """Write the copy as ``aws s3 sync`` does; return the options that give the public keys."""
         write_plain(trail.objects, self.folder)
         keys = self.folder.with_name("keys.json")
         keys.write_text(public_keys(), encoding="utf-8")
         return "--public-keys", str(keys)
 
     def path(self, key: str) -> Path:
-        """Where an object lies."""
+        """Return the path of an object."""
         return self.folder / "audit-logs" / key
 
     def ask(self, command: str, *arguments: str) -> Result:
         return self._run(command, str(self.folder), "--verify", *arguments)
 
     def who(self, *arguments: str) -> tuple[int, str | None, dict[str, Any]]:
-        """Who had the address at ten: the exit status, what the answer rests on, and the evidence."""
+        """Who held the address at ten: the exit status, what the answer rests on, and the evidence."""
         asked = ("10.80.4.17", str(self.folder), "--at", "2025-09-09T10:00Z", "--verify", "-o", "json")
         result = self._run("who", *asked, *arguments)
-        told = json.loads(result.stdout)
-        (answer,) = told["entries"]
+        answered = json.loads(result.stdout)
+        (answer,) = answered["entries"]
         assert [holder["eni"] for holder in answer["holders"]] == ["eni-08a3e7c1f5d9b4860"]
-        return result.exit_code, answer["rests_on"], told["evidence"]
+        return result.exit_code, answer["rests_on"], answered["evidence"]
 
 
 @pytest.fixture
@@ -107,17 +106,17 @@ def copy(tmp_path: Path, run: Run) -> Copy:
 def proven(evidence: dict[str, Any]) -> list[tuple[str, str]]:
     """The proven times of the only account and Region."""
     (reach,) = evidence["coverage"]
-    return [(each["start"][11:19], each["end"][11:19]) for each in reach["proven"]]
+    return [(span["start"][11:19], span["end"][11:19]) for span in reach["proven"]]
 
 
 def minutes(evidence: Evidence) -> list[tuple[str, str]]:
     """The proven times of the only account and Region, to the minute."""
     (reach,) = evidence.coverage
-    return [(f"{each.start:%H:%M}", f"{each.end:%H:%M}") for each in reach.proven]
+    return [(f"{span.start:%H:%M}", f"{span.end:%H:%M}") for span in reach.proven]
 
 
 class TestGolden:
-    """A copy whose release of the address, at 10:12:41, is in a file that is gone."""
+    """A copy without the file that has the address's release at 10:12:41."""
 
     @pytest.mark.parametrize("story", ["sound", "at-fault"])
     def test_an_answer_and_a_report_read_as_reviewed(
@@ -131,15 +130,15 @@ class TestGolden:
     ) -> None:
         monkeypatch.chdir(copy.of(trail).folder.parent)
         if story == "at-fault":
-            copy.path(LET_GO).unlink()
+            copy.path(RELEASE).unlink()
         asked = ("--at", "2025-09-09T10:14Z", "--verify")
         golden(f"verified/{story}-who.txt", run("who", "10.80.4.17", "trail", *asked).output)
         report = run("report", "trail", "--ip", "10.80.4.17", "--verify").output
         golden(f"verified/{story}-report.md", re.sub(r"(?<=\| `trail` \| )(\d+ \| )[\d,]+", r"\1…", report))
 
 
-class TestASoundTrail:
-    def test_who_says_that_its_answer_is_proven(self, copy: Copy, trail: SignedTrail) -> None:
+class TestIntactTrail:
+    def test_who_states_that_its_answer_is_proven(self, copy: Copy, trail: SignedTrail) -> None:
         status, rests_on, evidence = copy.of(trail).who()
         assert (status, rests_on) == (0, "proven")
         assert (evidence["verified"], evidence["faults"], evidence["skipped"]) == (True, [], [])
@@ -151,13 +150,13 @@ class TestASoundTrail:
         assert proven(evidence) == [("09:01:31", "12:01:31")]
         assert evidence["coverage"][0]["merely_read"] == evidence["coverage"][0]["holes"] == []
 
-    def test_how_late_an_event_may_come_is_what_delivery_lag_says(
+    def test_delivery_lag_sets_how_late_an_event_may_be_delivered(
         self, copy: Copy, trail: SignedTrail
     ) -> None:
         _, rests_on, evidence = copy.of(trail).who("--delivery-lag", "3h")
         assert (rests_on, proven(evidence)) == ("merely_read", [("09:01:31", "10:01:31")])
 
-    def test_only_the_time_that_is_asked_for_is_proven(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_only_the_requested_time_is_proven(self, copy: Copy, trail: SignedTrail) -> None:
         asked = ("--since", "2025-09-09T09:20Z", "--until", "2025-09-09T10:30Z")
         _, rests_on, evidence = copy.of(trail).who(*asked)
         assert (rests_on, proven(evidence)) == ("proven", [("09:20:00", "10:30:00")])
@@ -173,35 +172,35 @@ class TestASoundTrail:
             ("state", ("--at", "2025-09-09T10:00Z")),
         ],
     )
-    def test_every_command_says_how_much_is_proven(
+    def test_every_command_states_how_much_is_proven(
         self, command: str, arguments: tuple[str, ...], copy: Copy, trail: SignedTrail
     ) -> None:
         result = copy.of(trail).ask(command, *arguments)
         assert result.exit_code == 0
-        assert "\n3 h 0 min proven by CloudTrail's digests\n" in result.stderr
+        assert "\n3 h proven by CloudTrail's digests\n" in result.stderr
 
-    def test_quiet_says_nothing(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_quiet_prints_nothing(self, copy: Copy, trail: SignedTrail) -> None:
         assert copy.of(trail).ask("timeline", "--quiet").stderr == ""
 
     def test_a_plain_copy_is_verified_with_public_keys(self, copy: Copy, trail: SignedTrail) -> None:
         _, rests_on, evidence = copy.who(*copy.plainly_of(trail))
         assert (rests_on, proven(evidence)) == ("proven", [("09:01:31", "11:01:31")])
 
-    def test_the_report_says_so_and_where_that_ends(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_the_report_states_the_proven_time_and_its_end(self, copy: Copy, trail: SignedTrail) -> None:
         text = copy.of(trail).ask("report").stdout
         assert (
-            "- 2025-09-09 09:29:50 to 10:20:05Z: of `111111111111` in `us-east-1` nothing is missing or "
-            "changed, as CloudTrail's digests prove. (E1–E7)\n"
+            "- 2025-09-09 09:29:50 to 10:20:05Z: CloudTrail's digests prove that nothing of `111111111111` "
+            "in `us-east-1` is missing or changed. (E1–E7)\n"
         ) in text
         assert (
-            "read from 2025-09-09 09:01:31 to 2025-09-09 12:01:31, without a hole; proven by CloudTrail's "
+            "read from 2025-09-09 09:01:31 to 2025-09-09 12:01:31, no log gaps; proven by CloudTrail's "
             "digests from 2025-09-09 09:01:31 to 2025-09-09 12:01:31.\n"
         ) in text
-        assert "Merely read" not in text
+        assert "not verified" not in text
 
 
-class TestATrailAtFault:
-    def test_a_changed_log_file_is_told_and_its_records_are_missing(
+class TestInvalidTrail:
+    def test_a_modified_log_file_is_reported_and_its_records_are_missing(
         self, copy: Copy, trail: SignedTrail
     ) -> None:
         copy.of(trail)
@@ -212,7 +211,7 @@ class TestATrailAtFault:
         assert (status, rests_on, proven(evidence)) == (3, "missing", [("10:01:31", "12:01:31")])
         assert {fault["source"] for fault in evidence["faults"]} == {str(copy.path(GIVEN))}
 
-    def test_what_is_at_fault_is_said_even_quietly(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_invalid_files_are_reported_even_with_quiet(self, copy: Copy, trail: SignedTrail) -> None:
         copy.of(trail).path(LATEST).unlink()
         result = copy.ask("timeline", "--quiet")
         assert result.exit_code == 3
@@ -220,33 +219,39 @@ class TestATrailAtFault:
         assert beginnings(result.stderr) == {"at fault"}
         assert f"/{LATEST}: a digest lists it, but it is not there\n" in result.stderr
 
-    def test_a_missing_digest_breaks_what_is_proven(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_a_missing_digest_splits_the_proven_time(self, copy: Copy, trail: SignedTrail) -> None:
         copy.of(trail).path(trail.digests[1]).unlink()
         status, rests_on, evidence = copy.who()
         assert (status, rests_on, proven(evidence)) == (3, "merely_read", [("11:01:31", "12:01:31")])
 
-    def test_the_report_lists_it(self, copy: Copy, trail: SignedTrail) -> None:
-        copy.of(trail).path(LET_GO).unlink()
+    def test_the_report_lists_invalid_files(self, copy: Copy, trail: SignedTrail) -> None:
+        copy.of(trail).path(RELEASE).unlink()
         text = copy.ask("report").stdout
-        assert f"- At fault: `s3://audit-logs/{LET_GO}`: a digest lists it, but it is not there\n" in text
         assert (
-            "is proven by CloudTrail's digests, and 6 calls told here are merely read. See Evidence." in text
+            f"- Integrity fault: `s3://audit-logs/{RELEASE}`: a digest lists it, but it is not there\n"
+            in text
         )
+        assert (
+            "CloudTrail's digests do not cover all of `111111111111` in `us-east-1`, and 6 calls listed here "
+            "are not verified. See Evidence."
+        ) in text
 
-    def test_without_a_digest_nothing_is_proven_and_that_is_no_success(self, run: Run) -> None:
+    def test_without_a_digest_nothing_is_proven_and_the_command_fails(self, run: Run) -> None:
         result = run("who", "10.80.4.17", STORY, "--at", "2025-09-09T10:00Z", "--verify", "-o", "jsonl")
         assert result.exit_code == 3
         assert json.loads(result.stdout)["rests_on"] == "merely_read"
         assert (
-            "\nnothing proven by CloudTrail's digests (cnitrail verify says why), 1 h 20 min merely read\n"
+            "\nnothing proven by CloudTrail's digests (cnitrail verify shows why), 1 h 20 min not verified\n"
         ) in result.stderr
 
 
-class TestWhatDigestsDoNotVouchFor:
-    """A proven hour holds all that CloudTrail delivered; what else was read may still be false."""
+class TestEventsWithoutDigest:
+    """A proven hour has everything that CloudTrail delivered; other evidence of it may still be false."""
 
-    def test_an_event_in_a_file_of_another_name_is_set_aside(self, copy: Copy, trail: SignedTrail) -> None:
-        (release,) = [each for each in records(trail.objects[LET_GO]) if "Unassign" in each["eventName"]]
+    def test_an_event_in_an_unlisted_file_is_set_aside(self, copy: Copy, trail: SignedTrail) -> None:
+        (release,) = [
+            record for record in records(trail.objects[RELEASE]) if "Unassign" in record["eventName"]
+        ]
         forged = release | {"eventID": "forged", "eventTime": "2025-09-09T10:05:00Z"}
         keys = copy.plainly_of(trail)
         (copy.folder / "notes.json").write_text(json.dumps({"Records": [forged]}), encoding="utf-8")
@@ -255,25 +260,27 @@ class TestWhatDigestsDoNotVouchFor:
         assert proven(evidence) == [("09:01:31", "11:01:31")]
         (aside,) = evidence["skipped"]
         assert aside["source"] == str(copy.folder / "notes.json")
-        assert aside["reason"].startswith("no digest vouches for UnassignPrivateIpAddresses (event forged)")
+        assert aside["reason"].startswith("UnassignPrivateIpAddresses (event forged)")
 
-    def test_one_whose_copy_lies_in_another_file_stays_proven(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_a_proven_event_with_a_copy_in_another_file_stays_proven(
+        self, copy: Copy, trail: SignedTrail
+    ) -> None:
         keys = copy.plainly_of(trail)
         (copy.folder / "copy.json.gz").write_bytes(trail.objects[GIVEN].body)
         assert copy.who(*keys)[:2] == (0, "proven")
 
-    def test_so_does_one_that_a_source_without_digests_has_as_well(
+    def test_a_proven_event_with_a_copy_in_a_source_without_digests_stays_proven(
         self, copy: Copy, trail: SignedTrail, run: Run, tmp_path: Path
     ) -> None:
         store = str(tmp_path / "trail.db")
         assert run("collect", str(copy.of(trail).folder), "--to", store).exit_code == 0
         assert copy.who(store)[:2] == (0, "proven")
 
-    def test_a_file_that_could_not_be_read_makes_its_time_merely_read(self, copy: Copy) -> None:
+    def test_a_file_that_could_not_be_read_makes_its_time_not_verified(self, copy: Copy) -> None:
         torn = logs() | {LATEST: Stored(zipped(b'{"Records":[{"eventName":'))}
         status, rests_on, evidence = copy.of(signed(torn)).who()
         assert (status, rests_on, evidence["faults"]) == (3, "merely_read", [])
-        assert {each["source"] for each in evidence["skipped"]} == {str(copy.path(LATEST))}
+        assert {item["source"] for item in evidence["skipped"]} == {str(copy.path(LATEST))}
         assert proven(evidence) == [("09:01:31", "09:30:00"), ("11:00:00", "12:01:31")]
 
     def test_a_night_without_a_file_is_proven_to_be_quiet(self, copy: Copy, trail: SignedTrail) -> None:
@@ -282,46 +289,47 @@ class TestWhatDigestsDoNotVouchFor:
 
 
 class TestBetweenVerificationAndReading:
-    """What was verified is what was read, byte for byte."""
+    """The bytes that were read are those that were verified."""
 
     def read(self, folder: Path, meanwhile: Callable[[], object]) -> Evidence:
-        """What is known of a copy in which something happens after it was verified."""
-        with Progress(quiet=True) as progress:
-            proof = Proof((str(folder),), Scope(), None, progress)
-            meanwhile()
-            return read_evidence((str(folder),), Scope(), progress, proof)[1]
+        """Read a copy that changes after it was verified."""
+        proof = Proof((str(folder),), Scope())
+        meanwhile()
+        return read_evidence((str(folder),), Scope(), proof=proof)[1]
 
-    def test_nothing_happens_to_a_sound_trail(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_an_intact_trail_stays_proven(self, copy: Copy, trail: SignedTrail) -> None:
         evidence = self.read(copy.of(trail).folder, lambda: None)
         assert (evidence.faults, minutes(evidence)) == ((), [("09:01", "12:01")])
 
-    def test_a_file_that_changes_is_at_fault_and_proves_nothing(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_a_file_that_changes_is_invalid_and_proves_nothing(self, copy: Copy, trail: SignedTrail) -> None:
         path = copy.of(trail).path(GIVEN)
         changed = records(trail.objects[GIVEN])
         changed[0]["sourceIPAddress"] = "192.0.2.66"
         body = zipped(json.dumps({"Records": changed}).encode())
         evidence = self.read(copy.folder, lambda: path.write_bytes(body))
-        assert evidence.faults == (Faulty(str(path), "it changed between verification and reading"),)
+        assert evidence.faults == (Faulty(str(path), "it was modified between verification and reading"),)
         assert minutes(evidence) == [("09:50", "12:01")]
 
-    def test_so_is_one_that_is_only_zipped_in_another_way(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_a_file_that_is_only_compressed_again_is_invalid(self, copy: Copy, trail: SignedTrail) -> None:
         path = copy.of(trail).path(GIVEN)
         body = gzip.compress(gzip.decompress(trail.objects[GIVEN].body), 1, mtime=1)
         evidence = self.read(copy.folder, lambda: path.write_bytes(body))
         assert [fault.source for fault in evidence.faults] == [str(path)]
 
-    def test_so_is_one_that_goes_away(self, copy: Copy, trail: SignedTrail) -> None:
-        path = copy.of(trail).path(LET_GO)
+    def test_a_file_that_is_deleted_is_missing(self, copy: Copy, trail: SignedTrail) -> None:
+        path = copy.of(trail).path(RELEASE)
         evidence = self.read(copy.folder, path.unlink)
-        assert evidence.faults == (Faulty(str(path), "it was verified, but gone when the evidence was read"),)
+        assert evidence.faults == (
+            Faulty(str(path), "it was verified, but removed before the evidence was read"),
+        )
         assert minutes(evidence) == [("10:30", "12:01")]
 
 
 class TestTwoTrails:
-    """A second trail, which records only reads, delivers all the time."""
+    """A second trail, which records only reads, delivers without a gap."""
 
     def second(self) -> SignedTrail:
-        """It is of the same account and Region, and its digests have no gap."""
+        """A trail of the same account and Region whose digests have no gap."""
         start = datetime(2025, 9, 9, 9, 1, 31, tzinfo=UTC)
         trail = SignedTrail("111111111111", "us-east-1", trail="reads", now=start)
         reads = [{"eventName": "DescribeInstances", "eventSource": "ec2.amazonaws.com", "number": 0}]
@@ -333,7 +341,7 @@ class TestTwoTrails:
         trail.objects.update(self.second().objects)
         return trail
 
-    def test_neither_takes_anything_from_the_other(self, copy: Copy, trail: SignedTrail) -> None:
+    def test_both_prove_the_same_time_as_one(self, copy: Copy, trail: SignedTrail) -> None:
         status, rests_on, evidence = copy.of(self.both(trail)).who()
         assert (status, rests_on, proven(evidence)) == (0, "proven", [("09:01:31", "12:01:31")])
 
@@ -346,7 +354,7 @@ class TestTwoTrails:
         assert proven(evidence) == [("09:01:31", "10:01:31")]
         assert rests_on == "merely_read"
 
-    def test_nor_the_time_in_which_the_first_was_switched_off(self, copy: Copy) -> None:
+    def test_the_second_does_not_prove_the_time_in_which_the_first_was_switched_off(self, copy: Copy) -> None:
         objects = {
             key: stored
             for key, stored in logs().items()
@@ -367,10 +375,10 @@ class TestTwoTrails:
         assert (hole["start"], hole["end"]) == ("2025-09-09T09:45:00Z", "2025-09-09T12:01:31Z")
 
 
-class TestABucket:
+class TestBucket:
     @pytest.fixture
     def bucket(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, ...]]:
-        """The options that name the trail's bucket, where CloudTrail tells its keys, too."""
+        """The options for the trail's bucket, where CloudTrail also lists its public keys."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             monkeypatch.delenv(name)
@@ -400,7 +408,7 @@ class TestABucket:
             (("--until", "2025-09-09T10:13Z", "--delivery-lag", "3h"), "merely_read"),
         ],
     )
-    def test_answers_rest_on_what_was_asked_for(
+    def test_answers_rest_on_the_requested_time(
         self, asked: tuple[str, ...], rests_on: str, bucket: tuple[str, ...], run: Run
     ) -> None:
         question = ("who", "10.80.4.17", "--at", "2025-09-09T10:00Z", "-o", "jsonl")
@@ -410,33 +418,36 @@ class TestABucket:
 
 class TestUsage:
     @pytest.mark.parametrize("source", ["lookup:", "-"])
-    def test_what_can_have_no_digests_cannot_be_verified(self, source: str, run: Run) -> None:
+    def test_a_source_that_has_no_digests_cannot_be_verified(self, source: str, run: Run) -> None:
         result = run("timeline", source, "--verify")
         assert result.exit_code == 2
         assert result.stderr == (
-            "cnitrail: --verify: no source here has digests\n"
-            "try: name a trail's bucket (s3://BUCKET), or a copy that cnitrail sync has made\n"
+            "error: --verify: no source here has digests\n"
+            "hint: name a trail's bucket (s3://BUCKET), or a copy that cnitrail sync has made\n"
         )
 
-    def test_nor_can_a_store(self, run: Run, tmp_path: Path) -> None:
+    def test_a_store_cannot_be_verified(self, run: Run, tmp_path: Path) -> None:
         store = str(tmp_path / "trail.db")
         assert run("collect", STORY, "--to", store).exit_code == 0
         assert run("timeline", store, "--verify").exit_code == 2
 
-    def test_public_keys_alone_mean_nothing(self, run: Run) -> None:
+    def test_public_keys_need_verify(self, run: Run) -> None:
         result = run("timeline", STORY, "--public-keys", "keys.json")
         assert (result.exit_code, result.stderr) == (
             2,
-            "cnitrail: --public-keys is for --verify\ntry: add --verify\n",
+            "error: --public-keys needs --verify\nhint: add --verify\n",
         )
 
-    def test_unless_it_is_asked_who_says_that_its_answer_is_merely_read(self, run: Run) -> None:
+    def test_without_verify_who_states_that_its_answer_is_not_verified(self, run: Run) -> None:
         result = run("who", "10.80.4.17", STORY, "--at", "2025-09-09T10:00Z", "-o", "json")
-        told = json.loads(result.stdout)
-        assert (told["evidence"]["verified"], told["entries"][0]["rests_on"]) == (False, "merely_read")
-        assert result.stderr.endswith("\nmerely read; --verify proves it with CloudTrail's digests\n")
+        answered = json.loads(result.stdout)
+        assert (answered["evidence"]["verified"], answered["entries"][0]["rests_on"]) == (
+            False,
+            "merely_read",
+        )
+        assert result.stderr.endswith("\nlog integrity not verified (add --verify)\n")
 
 
 def beginnings(text: str) -> set[str]:
-    """What the lines of a text begin with, up to the first colon."""
+    """Return the beginning of every line, up to the first colon."""
     return {line.partition(":")[0] for line in text.splitlines()}

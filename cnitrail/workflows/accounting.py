@@ -1,4 +1,4 @@
-"""What is counted of a source while it is read, and whether it adds up."""
+"""What is counted while a source is read, and whether the sums add up."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from cnitrail.workflows.scan_pool import Scanned
 
 _HINT = (
-    "this is a fault in cnitrail itself: no answer is given, as it could not be relied on; please report "
-    "it where you got cnitrail from, with this line, the command and cnitrail --version"
+    "this is a fault in cnitrail itself, and no answer is given because it could be wrong: please report "
+    "this line, the command and cnitrail --version where you got cnitrail from"
 )
 
 
-class SourceCounts(Struct):
-    """One source's account. Each number is counted where it happens, none from another.
+class SourceCounts(Struct, kw_only=True):
+    """The counts of one source. Each number is counted where it happens, none is derived from another.
 
-    ``found`` is the source's own count of what it came upon; ``passed_over`` and ``relevant`` are
-    counted where records are told apart, ``kept``, ``duplicates`` and ``unreadable`` where they end up.
+    ``found`` is the source's own count of files; ``passed_over`` and ``relevant`` are counted when records
+    are decoded, ``kept``, ``duplicates`` and ``unreadable`` when they are stored.
     """
 
     found: int = 0
@@ -44,16 +44,16 @@ class SourceCounts(Struct):
         self.records += scanned.tally.records
         self.passed_over += scanned.tally.passed_over
         self.relevant += scanned.relevant
-        self.unreadable += scanned.tally.untold
+        self.unreadable += scanned.tally.unlisted
 
     def single(self, origins: int, *, matters: bool) -> None:
-        """Count a record that the source delivers by itself, at each place where it stands."""
+        """Count a record that the source delivers by itself, once for each of its origins."""
         self.records += origins
         self.relevant += origins if matters else 0
         self.passed_over += 0 if matters else origins
 
     def not_delivered(self, skipped: Skipped) -> None:
-        """Count what a source tells instead of delivering it."""
+        """Count what a source could not deliver."""
         self.files_skipped += skipped.extent is Extent.FILE
         self.skipped.append(skipped)
 
@@ -62,19 +62,19 @@ class SourceCounts(Struct):
         self.unreadable += skipped.extent is Extent.RECORD
         self.skipped.append(skipped)
 
-    def take_over(self, account: StoredCounts) -> None:
-        """Count what the source itself has counted."""
-        self.files += account.files
-        self.bytes += account.bytes
-        self.records += account.records
-        self.passed_over += account.passed_over
-        self.relevant += account.relevant
-        self.kept += account.kept
-        self.duplicates += account.duplicates
-        self.unreadable += account.unreadable
+    def take_over(self, counts: StoredCounts) -> None:
+        """Add what the source itself has counted."""
+        self.files += counts.files
+        self.bytes += counts.bytes
+        self.records += counts.records
+        self.passed_over += counts.passed_over
+        self.relevant += counts.relevant
+        self.kept += counts.kept
+        self.duplicates += counts.duplicates
+        self.unreadable += counts.unreadable
 
     def check(self, uri: str) -> None:
-        """Raise ``AccountError`` where the account of a source does not add up."""
+        """Raise ``AccountingError`` if the counts of a source do not add up."""
         for whole, number, parts in (
             ("files found", self.found, {"read": self.files, "skipped": self.files_skipped}),
             ("records read", self.records, {"relevant": self.relevant, "passed over": self.passed_over}),
@@ -91,7 +91,7 @@ class SourceCounts(Struct):
                 )
 
     def report(self, uri: str) -> SourceReport:
-        """The account to be shown. Raises ``AccountError`` where it does not add up."""
+        """Return the account for the answer. Raises ``AccountingError`` if it does not add up."""
         self.check(uri)
         return SourceReport(
             uri=uri,

@@ -10,12 +10,12 @@ from cnitrail.model import Extent, Record, Scope, Skipped
 from cnitrail.render.lookup_events import event_line
 from cnitrail.store.reader import StoreReader
 
-_SHORT = 64 * 1024
-"""plaso tells a file by its first line, of which it reads so many bytes."""
+_MAX_FIRST_LINE = 64 * 1024
+"""Bytes of the first line that plaso reads to recognize a file."""
 
 
 def export(store: str, out: IO[str]) -> tuple[int, list[Skipped]]:
-    """Write every event of a store once; how many there are, and those that had to be left out."""
+    """Write every event of a store once; return how many there are, and those that were left out."""
     written: set[str] = set()
     left_out: dict[str, list[Skipped]] = {}
     long_lines: list[str] = []
@@ -28,18 +28,18 @@ def export(store: str, out: IO[str]) -> tuple[int, list[Skipped]]:
             continue
         event = enveloped(record, fact)
         if not event.has_identity:
-            reason = "not exported: it has no userIdentity, and plaso reads nothing behind such an event"
+            reason = "not exported: it has no userIdentity, and plaso reads nothing after such an event"
             left_out.setdefault(key, []).extend(
-                Skipped(each.source, f"record {each.index}: {reason}", Extent.RECORD)
-                for each in record.origins
+                Skipped(origin.source, f"record {origin.index}: {reason}", Extent.RECORD)
+                for origin in record.origins
             )
             continue
         written.add(key)
         line = event_line(event)
-        if len(line.encode()) <= _SHORT:
+        if len(line.encode()) <= _MAX_FIRST_LINE:
             out.write(line)
         else:
             long_lines.append(line)
     out.writelines(long_lines)
-    skipped = [each for key in left_out.keys() - written for each in left_out[key]]
-    return len(written), sorted(skipped, key=lambda each: (each.source, each.reason))
+    skipped = [skip for key in left_out.keys() - written for skip in left_out[key]]
+    return len(written), sorted(skipped, key=lambda skip: (skip.source, skip.reason))

@@ -1,4 +1,4 @@
-"""What a decoded record is filed under in a store."""
+"""The index columns of a record in a store."""
 
 from hashlib import sha256
 
@@ -6,17 +6,17 @@ from cnitrail.decode import Decoded
 from cnitrail.decode.sessions import ASSUME_ROLE, WEB_IDENTITY
 from cnitrail.history.kinds import cluster_of_tags
 from cnitrail.model import ActorKind, Effect, Event, IssuedSession, Record, Subject, held_of
-from cnitrail.store.index_columns import Filing, Mention
+from cnitrail.store.index_columns import IndexEntry, Mention
 
-_MAKERS = (ActorKind.IRSA, ActorKind.ASSUMED_ROLE)
-"""Whose roles may tell the cluster of their calls, by the interfaces that they make.
+_CREATORS = (ActorKind.IRSA, ActorKind.ASSUMED_ROLE)
+"""Callers whose cluster may be known from the tags of the ENIs that they create.
 
 A pod with EKS Pod Identity is an assumed role as long as its STS event is not known.
 """
 
 
-def index_entry(record: Record, decoded: Decoded) -> Filing | None:
-    """The place of a record in a store; None where it is of no matter."""
+def index_entry(record: Record, decoded: Decoded) -> IndexEntry | None:
+    """Return the index columns of a record; None if it is not relevant."""
     unclear = bool(decoded.problems)
     match decoded.fact:
         case Event() as event:
@@ -25,12 +25,12 @@ def index_entry(record: Record, decoded: Decoded) -> Filing | None:
             return _session(session, unclear)
     if not unclear:
         return None
-    return Filing("sha256:" + sha256(record.payload).hexdigest(), unclear=True)
+    return IndexEntry(key="sha256:" + sha256(record.payload).hexdigest(), unclear=True)
 
 
-def _event(event: Event, unclear: bool) -> Filing:
+def _event(event: Event, unclear: bool) -> IndexEntry:
     actor = event.actor
-    return Filing(
+    return IndexEntry(
         key=event.key,
         time=event.time,
         event=event.name,
@@ -47,8 +47,8 @@ def _event(event: Event, unclear: bool) -> Filing:
     )
 
 
-def _session(session: IssuedSession, unclear: bool) -> Filing:
-    return Filing(
+def _session(session: IssuedSession, unclear: bool) -> IndexEntry:
+    return IndexEntry(
         key=session.key,
         time=session.time,
         event=ASSUME_ROLE if session.pod_identity or session.assumer else WEB_IDENTITY,
@@ -62,7 +62,7 @@ def _session(session: IssuedSession, unclear: bool) -> Filing:
 
 
 def _mention(event: Event, subject: Subject) -> Mention:
-    makes = event.effect is Effect.CREATE and event.actor.kind in _MAKERS
+    makes = event.effect is Effect.CREATE and event.actor.kind in _CREATORS
     requested = (held_of(text) for text in subject.requested_addresses)
     return Mention(
         eni=subject.eni,
@@ -83,6 +83,6 @@ def _mention(event: Event, subject: Subject) -> Mention:
 
 
 def _clusters(tags: tuple[tuple[str, str], ...]) -> str | None:
-    """The clusters that tags name, each on its own: mostly one."""
+    """Return the clusters that tags name, with spaces between them: usually one."""
     named = {cluster_of_tags({key: value}) for key, value in tags}
     return " ".join(sorted(name for name in named if name is not None)) or None

@@ -1,4 +1,4 @@
-"""The public keys of a verification: from a file, from beside a copy, or from AWS."""
+"""The public keys of a verification: from a file, from a copy of the trail, or from AWS."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 
     from cnitrail.model import PublicKey, Scope
     from cnitrail.sources.public_keys import PublicKeys
-    from cnitrail.sources.trails import Trail
+    from cnitrail.sources.trail_reader import Trail
 
 SLACK: Final = timedelta(hours=2)
-"""How far beyond the ends of digests their keys are asked for."""
+"""How far beyond the times of digests their keys are requested."""
 
-_LARGEST: Final = 16 * 1024 * 1024
+_MAX_BYTES: Final = 16 * 1024 * 1024
+"""Maximum size of a file with keys that is read."""
 
 
 class Keyring:
-    """The keys that were handed over, or lie beside a copy; those of AWS where neither is so.
+    """The keys in the file that was given, else those stored with the copies, else those of AWS.
 
-    Raises ``SourceError`` where a file cannot be read.
+    Raises ``SourceError`` if a file cannot be read.
     """
 
     def __init__(self, scope: Scope, trails: Sequence[Trail], given: str | None) -> None:
@@ -41,9 +42,9 @@ class Keyring:
     def find(
         self, region: str, fingerprint: str, times: Sequence[tuple[datetime, datetime]]
     ) -> PublicKey | None:
-        """The key of a fingerprint; AWS is asked for those of a Region and some times, once.
+        """Return the key with a fingerprint, or None; AWS is asked once for each Region and time.
 
-        Raises ``SourceError`` where AWS does not answer.
+        Raises ``SourceError`` if AWS does not answer.
         """
         for start, end in times:
             if fingerprint in self._keys:
@@ -65,16 +66,16 @@ class Keyring:
 def _read(path: str) -> tuple[PublicKey, ...]:
     try:
         with open(path, encoding="utf-8") as file:
-            keys = read_keys(file.read(_LARGEST), path)
+            keys = read_keys(file.read(_MAX_BYTES), path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SourceError(
-            f"{path}: these public keys cannot be read: {reason}",
+            f"{path}: the public keys cannot be read: {reason}",
             "--public-keys FILE takes what aws cloudtrail list-public-keys printed",
         ) from None
     if not keys:
         raise SourceError(
-            f"{path}: there are no public keys in it",
-            "aws cloudtrail list-public-keys --region … --start-time … prints those of a Region and a time",
+            f"{path}: it has no public keys",
+            "aws cloudtrail list-public-keys --region … --start-time … prints those of a Region and time",
         )
     return keys

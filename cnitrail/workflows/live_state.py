@@ -1,4 +1,4 @@
-"""``state --live``: what EC2 says itself."""
+"""``state --live``: the ENIs and instances that EC2 has, by its own account."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cnitrail.errors import SourceError, UsageError
 from cnitrail.history.kinds import cluster_of_tags, interface_kind
 from cnitrail.model import AccountRegion, Extent, LiveInstance, LiveInterface, Present, Skipped
 from cnitrail.sources.ec2_listing import ask_ec2, read_saved
-from cnitrail.workflows.read import scope_of
+from cnitrail.workflows.request import EC2, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,15 +19,12 @@ if TYPE_CHECKING:
     from cnitrail.model import Evidence, Listing
     from cnitrail.workflows.request import Request
 
-EC2 = "ec2:"
-"""What ``--live`` means without a file."""
-
 
 def present(names: tuple[str, ...], request: Request, evidence: Evidence) -> tuple[Present, list[Skipped]]:
-    """What EC2 says, or said, and what of it could not be had.
+    """Return what EC2 lists now, or listed in saved files, and what could not be listed.
 
-    Without ``--region`` the Regions are asked that the evidence covers. Raises ``UsageError`` where
-    EC2 and files are both named, ``SourceError`` where nothing can be had.
+    Without a Region in the request, the Regions of the evidence are listed. Raises ``UsageError`` if EC2 and
+    files are both named, and ``SourceError`` if nothing can be listed.
     """
     skipped: list[Skipped] = []
     return _gathered(list(_listings(names, request, evidence, skipped)), skipped), skipped
@@ -40,18 +37,18 @@ def _listings(
         yield from read_saved(names)
         return
     if set(names) != {EC2}:
-        raise UsageError("--live asks EC2 or takes files: not both at once")
+        raise UsageError("--live takes either EC2 or files, not both")
     scope = scope_of(request.wanted, request.access)
     covered = sorted({reach.region for reach in evidence.coverage if reach.region})
-    for said in ask_ec2(replace(scope, regions=scope.regions or tuple(covered))):
-        if isinstance(said, Skipped):
-            skipped.append(said)
+    for listing in ask_ec2(replace(scope, regions=scope.regions or tuple(covered))):
+        if isinstance(listing, Skipped):
+            skipped.append(listing)
         else:
-            yield said
+            yield listing
 
 
 def _gathered(listings: Iterable[Listing], skipped: list[Skipped]) -> Present:
-    """All listings as one; what lists interfaces tells more of one than what lists instances."""
+    """Return all listings as one; a list of ENIs has more about each than a list of instances."""
     interfaces: dict[str, LiveInterface] = {}
     instances: dict[str, LiveInstance] = {}
     whole: set[AccountRegion] = set()
@@ -65,23 +62,23 @@ def _gathered(listings: Iterable[Listing], skipped: list[Skipped]) -> Present:
                 "save it with aws ec2 describe-network-interfaces --output json, or describe-instances",
             ) from None
         skipped += [Skipped(listing.uri, problem, Extent.PART) for problem in problems]
-        instances |= {each.instance: each for each in described.instances}
-        for each in described.interfaces:
-            if described.lists_interfaces or each.eni not in interfaces:
-                interfaces[each.eni] = _named(each)
+        instances |= {instance.instance: instance for instance in described.instances}
+        for interface in described.interfaces:
+            if described.lists_interfaces or interface.eni not in interfaces:
+                interfaces[interface.eni] = _classified(interface)
         if described.complete:
-            places = {(each.account, each.region) for each in described.interfaces}
+            places = {(interface.account, interface.region) for interface in described.interfaces}
             if listing.account is not None:
                 places = {(listing.account, listing.region)}
             (whole if described.lists_interfaces else attached).update(places)
     return Present(interfaces, instances, frozenset(whole), frozenset(attached))
 
 
-def _named(live: LiveInterface) -> LiveInterface:
-    """An interface with what it is, and its cluster, as the trail's are called."""
+def _classified(live: LiveInterface) -> LiveInterface:
+    """Return an ENI with its kind and its cluster, by the rules for those in the trail."""
     kind = interface_kind(
         launched_first=live.device_index == 0,
-        born_marked=live.mark is not None and live.mark[0] == live.instance,
+        created_with_mark=live.mark is not None and live.mark[0] == live.instance,
         description=live.description,
         interface_type=live.interface_type,
         requester=live.requester,

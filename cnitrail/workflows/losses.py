@@ -1,4 +1,4 @@
-"""What was not read, and of which account, Region and time its events may be."""
+"""What could not be read, and the accounts, Regions and times that its events may belong to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cnitrail.sources.layout import STAMP_SLACK, log_name
 from cnitrail.timeclamp import shifted
 
 _FOLDER = re.compile(r"/(?P<account>\d{12})/CloudTrail/(?P<region>[a-z0-9-]+)/")
-_ASKED = re.compile(r"lookup:(?P<region>[a-z0-9-]+)")
+_LOOKUP = re.compile(r"lookup:(?P<region>[a-z0-9-]+)")
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,46 +24,47 @@ if TYPE_CHECKING:
 
 
 def lost_file(uri: str, reason: HoleReason = HoleReason.UNREAD) -> Lost:
-    """What a file that was not read may hold; its name tells of when, if it is CloudTrail's own."""
+    """Return what is lost with a file; its name has the time, if it is a name that CloudTrail gives."""
     name = log_name(uri)
     what = f"{uri} could not be read"
     if name is None:
-        return Lost(*_place_of(uri), None, None, reason, what)
+        account, region = _place_of(uri)
+        return Lost(account=account, region=region, start=None, end=None, reason=reason, what=what)
     start, end = shifted(name.delivered, -USUAL_LAG), shifted(name.delivered, STAMP_SLACK)
-    return Lost(name.account, name.region, start, end, reason, what)
+    return Lost(account=name.account, region=name.region, start=start, end=end, reason=reason, what=what)
 
 
 def _place_of(uri: str) -> AccountRegion:
-    """The account and Region of a folder that could not be listed, or of a question to LookupEvents."""
-    folder, asked = _FOLDER.search(uri), _ASKED.match(uri)
+    """Return the account and Region of a folder, or of a LookupEvents query, as far as they are known."""
+    folder, lookup = _FOLDER.search(uri), _LOOKUP.match(uri)
     if folder is not None:
         return folder["account"], folder["region"]
-    return None, asked["region"] if asked is not None else None
+    return None, lookup["region"] if lookup is not None else None
 
 
 def lost_of(record: Record, decoded: Decoded) -> Iterator[Lost]:
-    """What the unreadable part of a record may say; nothing if it could be read."""
+    """Yield what is lost with the unreadable part of a record, if there is one."""
     if not decoded.problems:
         return
     first = min(record.origins)
     what = f"a record that could not be read (record {first.index} of {first.source})"
-    if decoded.about is None:
+    if decoded.lost is None:
         yield replace(lost_file(first.source), what=what)
-    elif decoded.about.start is None:
-        about, file = decoded.about, lost_file(first.source)
-        yield replace(about, start=file.start, end=file.end, what=what)
+    elif decoded.lost.start is None:
+        lost, file = decoded.lost, lost_file(first.source)
+        yield replace(lost, start=file.start, end=file.end, what=what)
     else:
-        yield replace(decoded.about, what=what)
+        yield replace(decoded.lost, what=what)
 
 
 def set_aside(history: History) -> tuple[Skipped, ...]:
-    """The records that move nothing, a sentence for each file and reason."""
+    """Return a sentence for each file and reason whose records are not used for the history."""
     groups: dict[tuple[str, SetAside], list[Event]] = {}
     by_key = {event.key: event for event in history.events}
     for key, reason in history.set_aside.items():
         event = by_key[key]
         groups.setdefault((min(event.origins).source, reason), []).append(event)
-    credentials = Counter(min(each.origins).source for each in history.sessions_aside)
+    credentials = Counter(min(session.origins).source for session in history.sessions_aside)
     return tuple(
         Skipped(source, _CREDENTIALS.format(number=number), Extent.PART)
         for source, number in credentials.items()
@@ -74,17 +75,17 @@ def set_aside(history: History) -> tuple[Skipped, ...]:
 
 
 _CREDENTIALS = (
-    "no digest vouches for {number} STS event(s), and proven records speak of the same credentials: set aside"
+    "{number} STS event(s): not covered by a digest, and proven records use the same credentials: set aside"
 )
 _REASONS = {
     SetAside.FOREIGN: "{records} of an ENI or instance that belongs to another account or Region: set aside",
-    SetAside.UNPROVEN: "no digest vouches for {records}, and proven records speak of the same ENIs, "
+    SetAside.UNPROVEN: "{records}: not covered by a digest, and proven records name the same ENIs, "
     "instances or addresses: set aside",
 }
 
 
 def _records(events: Iterable[Event]) -> str:
-    """Records by number and the first of their names."""
+    """Return the first record by its name, and how many more there are."""
     events = list(events)
     first = f"{events[0].name} (event {events[0].event_id}) of {events[0].account} in {events[0].region}"
     return first if len(events) == 1 else f"{first} and {len(events) - 1:,} more records"

@@ -1,4 +1,4 @@
-"""``--verify``: what CloudTrail's digests prove of the sources, and what of the evidence they do not."""
+"""``--verify``: what CloudTrail's digests prove of the evidence that is read, and what they do not."""
 
 from __future__ import annotations
 
@@ -7,44 +7,49 @@ from typing import TYPE_CHECKING
 from cnitrail.errors import UsageError
 from cnitrail.history import cover
 from cnitrail.model import Charge, FaultKind, Faulty, HoleReason, Unproven
-from cnitrail.sources.layout import log_name, takes
-from cnitrail.store.file_header import is_sqlite
+from cnitrail.sources import source_type
+from cnitrail.sources.layout import is_in_scope, log_name
 from cnitrail.timeclamp import FIRST, LAST
 from cnitrail.workflows.losses import lost_file
+from cnitrail.workflows.observer import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from cnitrail.cli.progress import Progress
     from cnitrail.model import AccountRegion, Coverage, DigestChain, Event, Lost, Moment, Scope, Sign
+    from cnitrail.workflows.observer import Observer
 
 _ALTERED = (FaultKind.HASH, FaultKind.DAMAGED)
-_CHANGED = "it changed between verification and reading"
-_GONE = "it was verified, but gone when the evidence was read"
+_CHANGED = "it was modified between verification and reading"
+_GONE = "it was verified, but removed before the evidence was read"
 
 
 class Proof:
-    """What digests prove, and, as the evidence is read, which times of it they do not vouch for.
+    """What digests prove; while the evidence is read, it learns which times they do not prove after all.
 
-    A time is not proven if a file of it could not be read as it was verified, and only a trail that is
-    known to record EC2's write calls proves anything: one that records reads, or data events, delivers
-    nothing while addresses move.
+    A time is not proven if one of its files could not be read as it was verified. Only a trail that is known
+    to record EC2's write calls proves anything: one that records only reads, or only data events, delivers
+    nothing while addresses change.
     """
 
     def __init__(
-        self, uris: Sequence[str], scope: Scope, public_keys: str | None, progress: Progress
+        self,
+        uris: Sequence[str],
+        scope: Scope,
+        public_keys: str | None = None,
+        observer: Observer = SILENT,
     ) -> None:
-        """Raises ``UsageError`` where no source can have digests, ``SourceError`` as its sources do."""
+        """Verify the sources. Raises ``UsageError`` if none can have digests, ``SourceError`` as they do."""
         from cnitrail.workflows.verify import verify_sources
 
         self._scope = scope
-        self._verified = tuple(uri for uri in uris if can_have_digests(uri))
+        self._verified = tuple(uri for uri in uris if source_type(uri).has_digests)
         if not self._verified:
             raise UsageError(
                 "--verify: no source here has digests",
                 "name a trail's bucket (s3://BUCKET), or a copy that cnitrail sync has made",
             )
-        found = verify_sources(self._verified, scope, public_keys, progress.advance)
+        found = verify_sources(self._verified, scope, public_keys, observer)
         self._proven = found.proven
         self.skipped = found.skipped
         self._faults = [
@@ -59,18 +64,18 @@ class Proof:
         self._writers: set[tuple[str, DigestChain]] = set()
         self._missing = [
             (name.account, name.region, name.delivered)
-            for each in found.faults
-            if (each.kind, each.charge) == (FaultKind.MISSING_LOG, Charge.MISSING)
-            and (name := log_name(each.uri)) is not None
+            for fault in found.faults
+            if (fault.kind, fault.charge) == (FaultKind.MISSING_LOG, Charge.MISSING)
+            and (name := log_name(fault.uri)) is not None
         ]
 
     @property
     def faults(self) -> tuple[Faulty, ...]:
-        """What is not as CloudTrail delivered it, or was not read as it was verified."""
+        """The files that are not as CloudTrail delivered them, or were not read as they were verified."""
         return tuple(self._faults)
 
     def vouches(self, source: str, uri: str, stored_hash: str | None) -> bool:
-        """Whether a document of a source is as a digest lists it: verified, and the same when it was read.
+        """Whether a document is proven: a digest lists it, and the bytes that were read are those verified.
 
         ``stored_hash`` is SHA-256 of the stored bytes that were read, in hex; None if they were not all read.
         """
@@ -84,7 +89,7 @@ class Proof:
         return stored_hash == vouched.stored_hash and uri not in self._altered
 
     def wrote(self, uri: str) -> None:
-        """Learn that a document that is vouched for holds a write call of EC2: its trail records them."""
+        """Note that a proven document has a write call of EC2, so that its trail records them."""
         name = log_name(uri)
         if name is not None:
             self._writers.add((name.account, self._vouched[uri].chain))
@@ -99,9 +104,9 @@ class Proof:
         *,
         assume_complete: bool,
     ) -> Coverage:
-        """What the evidence covers, now that all is read."""
+        """Return what the evidence covers, once everything is read."""
         for uri in sorted(self._vouched.keys() - self._read - set(unread)):
-            if takes(uri, self._scope) and uri.startswith(self._verified):
+            if is_in_scope(uri, self._scope) and uri.startswith(self._verified):
                 self._lose(uri, _GONE)
         altered = (lost_file(uri, HoleReason.ALTERED) for uri in dict.fromkeys(self._lost))
         return cover(
@@ -117,7 +122,7 @@ class Proof:
         )
 
     def _signs_of_other_trails(self) -> set[Sign]:
-        """The stamps of files of trails that do not record writes, in accounts in which another trail does.
+        """Return the signs of trails that do not record writes, in accounts where another trail does.
 
         Such files would hide that the other trail was switched off.
         """
@@ -131,7 +136,7 @@ class Proof:
         return stamps[False] - stamps[True]
 
     def _lose(self, uri: str, reason: str) -> None:
-        """Note that a file was not read as it was verified."""
+        """Note that a file could not be read as it was verified."""
         self._lost.append(uri)
         self._faults.append(Faulty(uri, reason))
 
@@ -141,8 +146,3 @@ class Proof:
             yield Unproven(None, None, FIRST, self._scope.since)
         if self._scope.until is not None:
             yield Unproven(None, None, self._scope.until, LAST)
-
-
-def can_have_digests(uri: str) -> bool:
-    """Whether digests may lie in a source: a store, LookupEvents and standard input have none."""
-    return uri not in ("-", "lookup:") and not is_sqlite(uri)

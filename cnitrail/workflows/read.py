@@ -1,138 +1,112 @@
-"""Sources → events: the first half of every command, and the account of what was read."""
+"""Sources → history and evidence: the first half of every question."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cnitrail.cli.progress import Progress
-from cnitrail.cli.stderr import say
-from cnitrail.decode import NAMES, decode
+from cnitrail.debuglog import debug
 from cnitrail.errors import SourceError
 from cnitrail.history import Dispute, Ledger, build, cover, unrecorded
 from cnitrail.model import (
     AccountRegion,
-    Coverage,
     Evidence,
     Extent,
-    Growth,
     HoleReason,
     Lost,
     Moment,
-    Note,
-    Record,
     Scope,
     Sign,
     Skipped,
     SourceReport,
-    StoredCounts,
 )
-from cnitrail.sources import open_source
+from cnitrail.sources import LOOKUP, is_event_history, source_type
 from cnitrail.workflows.accounting import SourceCounts
+from cnitrail.workflows.ingest import ingest
 from cnitrail.workflows.losses import lost_file, lost_of, set_aside
-from cnitrail.workflows.scan_pool import Scanned, problems, scan_source
+from cnitrail.workflows.observer import SILENT
+from cnitrail.workflows.request import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from cnitrail.answers.filters import Filter
     from cnitrail.decode import Decoded
-    from cnitrail.model import Event, Faulty, History
-    from cnitrail.sources import Source
+    from cnitrail.model import Event, History, Record, StoredCounts
+    from cnitrail.workflows.observer import Observer
     from cnitrail.workflows.proof import Proof
-    from cnitrail.workflows.request import Access, Request
+    from cnitrail.workflows.request import Request
+    from cnitrail.workflows.scan_pool import Scanned
 
-_SHOWN = 20
 
+def read(request: Request, observer: Observer = SILENT) -> tuple[History, Evidence]:
+    """Return the history that the sources of a request hold, and the account of what was read.
 
-def ask(request: Request) -> tuple[History, Evidence]:
-    """The history that the sources of a request tell, and the account of what was read."""
+    Raises as ``read_evidence`` does, and ``UsageError`` if ``verify`` is asked of sources without digests.
+    """
     scope = scope_of(request.wanted, request.access)
-    proof = _prove(request, scope) if request.verify else None
-    with Progress(request.quiet) as progress:
-        ledger, evidence = read_evidence(
-            request.sources, scope, progress, proof, assume_complete=request.access.assume_complete
-        )
+    proof = _prove(request, scope, observer) if request.verify else None
+    observer.stage("relevant")
+    ledger, evidence = read_evidence(
+        request.sources, scope, observer, proof, assume_complete=request.access.assume_complete
+    )
     history = build(ledger.events(), ledger.sessions(), ledger.proven() if proof is not None else None)
+    debug(__name__, "history: %d events, %d leases", len(history.events), len(history.leases))
     return history, replace(evidence, skipped=(*evidence.skipped, *set_aside(history)))
 
 
-def _prove(request: Request, scope: Scope) -> Proof:
+def _prove(request: Request, scope: Scope, observer: Observer) -> Proof:
     from cnitrail.workflows.proof import Proof
 
-    with Progress(request.quiet, "faults") as progress:
-        return Proof(request.sources, scope, request.public_keys, progress)
-
-
-def scope_of(wanted: Filter, access: Access) -> Scope:
-    """What the sources are asked for, given what will be kept."""
-    return Scope(
-        since=wanted.since,
-        until=wanted.until,
-        regions=wanted.region,
-        accounts=wanted.account,
-        instances=wanted.instance,
-        enis=wanted.eni,
-        addresses=wanted.ip,
-        event_names=NAMES,
-        profile=access.profile,
-        endpoint_url=access.endpoint_url,
-        lag=access.lag,
-        max_calls=access.max_calls,
-        request_payer=access.request_payer,
-        delivery_lag=access.delivery_lag,
-        growth=Growth(access.max_ratio),
-    )
+    return Proof(request.sources, scope, request.public_keys, observer)
 
 
 def read_evidence(
     uris: tuple[str, ...],
     scope: Scope,
-    progress: Progress,
+    observer: Observer = SILENT,
     proof: Proof | None = None,
     *,
     assume_complete: bool = False,
 ) -> tuple[Ledger, Evidence]:
-    """Everything that the sources hold, and the account of it; what of it is proven, where that is asked.
+    """Return all facts in the sources, and the account of what was read.
 
-    ``assume_complete`` is the word of whoever asks that nothing is missing but what could not be read.
+    With ``proof``, the evidence also says what digests prove. ``assume_complete`` is the user's statement
+    that no event is missing except those that could not be read.
 
-    Raises ``SourceError`` where a source cannot be read at all, and ``AccountError`` where what was
-    read of one does not add up.
+    Raises ``SourceError`` if a source cannot be read at all, and ``AccountingError`` if what was read of one
+    does not add up.
     """
-    ledger = Ledger()
-    sources = [open_source(uri, scope) for uri in uris or ("lookup:",)]
+    sink = _LedgerSink(Ledger(), proof)
     reports: list[SourceReport] = []
     skipped: list[Skipped] = []
-    signs: set[Sign] = set()
-    ends: list[Moment] = []
-    lost: list[Lost] = []
-    answered: set[AccountRegion] = set()
-    for source in sources:
-        read = _read(source, scope.growth, ledger, progress, proof)
-        count = read.count
-        if count.files == count.records == 0 and not count.skipped:
+    kinds = [(uri, source_type(uri)) for uri in uris or (LOOKUP,)]
+    for kind, source in [(kind, kind.open(uri, scope)) for uri, kind in kinds]:
+        sink.open(source.uri, answers_completely=kind.answers_completely)
+        counts = SourceCounts()
+        ingest(source, scope.growth, sink, counts, observer, hashing=proof is not None)
+        if counts.files == counts.records == 0 and not counts.skipped:
             raise SourceError(f"{source.uri}: no files in it", "name the directory that holds the log files")
-        reports.append(count.report(source.uri))
-        skipped.extend(count.skipped)
-        signs |= read.signs
-        ends.extend(read.ends)
-        lost += [*map(lost_file, dict.fromkeys(read.unread)), *read.lost]
-        answered |= read.answered
-    skipped += map(_told, ledger.disputes())
+        reports.append(counts.report(source.uri))
+        skipped += counts.skipped
+    ledger = sink.ledger
+    skipped += map(_disputed, ledger.disputes())
     events = ledger.events()
-    moments: list[Event | Moment] = [*events, *ends]
-    times = [each.time for each in moments]
-    lost += _unrecorded(events, ledger, {(each.account, each.region) for each in moments}, proof)
+    moments: list[Event | Moment] = [*events, *sink.ends]
+    times = [moment.time for moment in moments]
+    places = {(moment.account, moment.region) for moment in moments}
+    lost = [*map(lost_file, dict.fromkeys(sink.unread)), *sink.lost]
+    lost += _unrecorded(events, ledger, places, proof)
     if proof is None:
-        covered = cover(signs, moments, lost=lost, answered=answered, assume_complete=assume_complete)
+        covered = cover(
+            sink.signs, moments, lost=lost, answered=sink.answered, assume_complete=assume_complete
+        )
     else:
-        unread = {each.source for each in skipped}
-        covered = proof.cover(signs, moments, lost, answered, unread, assume_complete=assume_complete)
-        known = {each.source for each in skipped}
-        skipped += [each for each in proof.skipped if each.source not in known]
+        unread = {skip.source for skip in skipped}
+        covered = proof.cover(
+            sink.signs, moments, lost, sink.answered, unread, assume_complete=assume_complete
+        )
+        skipped += [skip for skip in proof.skipped if skip.source not in unread]
     return ledger, Evidence(
         sources=tuple(reports),
         first_event=min(times, default=None),
@@ -145,155 +119,110 @@ def read_evidence(
     )
 
 
-class _SourceRead(Struct):
-    """What was read of a source beside its events."""
+class _LedgerSink:
+    """Enters facts into a ledger, and notes what times the evidence covers and what it lacks."""
 
-    count: SourceCounts = field(default_factory=SourceCounts)
-    signs: set[Sign] = field(default_factory=set)
-    ends: list[Moment] = field(default_factory=list)
-    lost: list[Lost] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
-    """The files of which something could not be read."""
-    damaged: set[str] = field(default_factory=set)
-    """Those of them of which what was read may be altered."""
-    is_complete: bool = False
-    """Whether the source itself answers with all events that it was asked for."""
-    answered: set[AccountRegion] = field(default_factory=set)
-    """The accounts and Regions of which it did."""
+    def __init__(self, ledger: Ledger, proof: Proof | None) -> None:
+        self.ledger = ledger
+        self.signs: set[Sign] = set()
+        self.ends: list[Moment] = []
+        self.lost: list[Lost] = []
+        self.unread: list[str] = []
+        """The files of which something could not be read."""
+        self.answered: set[AccountRegion] = set()
+        """The accounts and Regions for which a source itself answered with all events."""
+        self._damaged: set[str] = set()
+        """The files whose contents may be altered where they could be read."""
+        self._proof = proof
+        self._is_proven = False
+        self._source = ""
+        self._answers_completely = False
 
+    def open(self, source: str, *, answers_completely: bool) -> None:
+        """Begin a source, which may report itself if an answer is incomplete."""
+        self._source = source
+        self._answers_completely = answers_completely
+        self._damaged = set()
 
-def _read(
-    source: Source, growth: Growth, ledger: Ledger, progress: Progress, proof: Proof | None
-) -> _SourceRead:
-    read, known = _SourceRead(is_complete=source.uri.startswith("lookup:")), len(ledger)
-    count = read.count
-    progress.begin(source, 0)
-    for delivered in scan_source(source, growth, hashing=proof is not None):
-        match delivered:
-            case Scanned():
-                count.scanned(delivered)
-                read.signs |= delivered.tally.signs
-                uri = delivered.document.uri
-                if delivered.tally.damaged:
-                    read.damaged.add(uri)
-                proven = proof is not None and proof.vouches(source.uri, uri, delivered.stored_hash)
-                if proof is not None and proven and delivered.records_writes():
-                    proof.wrote(uri)
-                for found in delivered.found:
-                    _enter(found, ledger, read, proven=proven)
-            case Record():
-                decoded = decode(delivered)
-                count.single(len(delivered.origins), matters=decoded.matters)
-                _enter((delivered, decoded), ledger, read)
-            case Skipped():
-                count.not_delivered(delivered)
-                read.unread.append(delivered.source)
-                if delivered.extent is Extent.PART:
-                    read.damaged.add(delivered.source)
-            case StoredCounts():
-                count.take_over(delivered)
-                read.signs |= delivered.signs
-                read.ends += delivered.ends
-            case Note():
-                progress.note(delivered, count.files)
-        progress.advance(count.files, count.bytes, count.relevant)
-    count.found = source.found
-    count.kept += len(ledger) - known
-    return read
+    @property
+    def kept(self) -> int:
+        return len(self.ledger)
 
+    def begin(self, scanned: Scanned) -> None:
+        """Begin a document: its records are proven if digests vouch for it."""
+        self.signs |= scanned.tally.signs
+        uri, proof = scanned.document.uri, self._proof
+        if scanned.tally.damaged:
+            self._damaged.add(uri)
+        if proof is not None and proof.vouches(self._source, uri, scanned.stored_hash):
+            self._is_proven = True
+            if scanned.records_writes():
+                proof.wrote(uri)
 
-def _enter(
-    found: Skipped | tuple[Record, Decoded], ledger: Ledger, read: _SourceRead, *, proven: bool = False
-) -> None:
-    """Take what was found into the ledger, and into the account."""
-    count = read.count
-    if isinstance(found, Skipped):
-        count.lost(found)
-        read.unread.append(found.source)
-        return
-    record, decoded = found
-    count.skipped += problems(record, decoded)
-    read.lost += lost_of(record, decoded)
-    fact = decoded.fact
-    if fact is not None:
-        if all(origin.source in read.damaged for origin in record.origins):
+    def end(self, scanned: Scanned) -> None:  # noqa: ARG002  a store needs it
+        self._is_proven = False
+
+    def add(self, record: Record, decoded: Decoded) -> int:
+        self.lost += lost_of(record, decoded)
+        fact = decoded.fact
+        if fact is None:
+            return 0
+        if all(origin.source in self._damaged for origin in record.origins):
             fact = replace(fact, damaged=True)
-        count.duplicates += len(record.origins) - ledger.add(fact, proven=proven)
-        read.answered |= {(fact.account, fact.region)} if read.is_complete else set()
-    elif decoded.matters:
-        count.unreadable += len(record.origins)
+        if self._answers_completely:
+            self.answered.add((fact.account, fact.region))
+        return self.ledger.add(fact, proven=self._is_proven)
+
+    def lose(self, skipped: Skipped) -> None:
+        self.unread.append(skipped.source)
+
+    def skip(self, skipped: Skipped) -> None:
+        self.unread.append(skipped.source)
+        if skipped.extent is Extent.PART:
+            self._damaged.add(skipped.source)
+
+    def take_over(self, counts: StoredCounts) -> None:
+        """Take over the times that a store covers."""
+        self.signs |= counts.signs
+        self.ends += counts.ends
+
+    def checkpoint(self) -> None:
+        """Do nothing: nothing is kept on disk."""
 
 
 def _unrecorded(
     events: Sequence[Event], ledger: Ledger, places: Iterable[AccountRegion], proof: Proof | None
 ) -> Iterator[Lost]:
-    """The times in which trails did not record what matters; with digests, by proven records alone."""
+    """Yield the times in which trails did not record what matters; with digests, by proven records only."""
     proven = ledger.proven() if proof is not None else None
-    counting = [event for event in events if proven is None or event.key in proven]
+    counting = [event for event in from_trails(events) if proven is None or event.key in proven]
     for gap in unrecorded(counting):
         what = f"{gap.event.name} (event {gap.event.event_id})"
         for account, region in places:
             if gap.concerns(account, region):
-                yield Lost(account, region, gap.start, gap.end, HoleReason(gap.reason.value), what)
+                yield Lost(
+                    account=account,
+                    region=region,
+                    start=gap.start,
+                    end=gap.end,
+                    reason=HoleReason(gap.reason.value),
+                    what=what,
+                )
 
 
-def _told(dispute: Dispute) -> Skipped:
-    """A record that disagrees with another one of the same event."""
+def from_trails(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield the calls that configure trails, as far as a trail delivered them.
+
+    What only LookupEvents answered is left out: AWS keeps its event history whatever happens to trails.
+    """
+    for event in events:
+        if event.trail is not None and not all(is_event_history(origin.source) for origin in event.origins):
+            yield event
+
+
+def _disputed(dispute: Dispute) -> Skipped:
+    """Return an entry for a record that disagrees with another record of the same event."""
     other = f"{dispute.other.source} (record {dispute.other.index})"
-    true = "which CloudTrail's digests prove" if dispute.proven else "and nothing tells which is true"
-    reason = f"event {dispute.key[:60]} stands otherwise in {other}, {true}"
-    return Skipped(dispute.place.source, f"record {dispute.place.index}: {reason}", Extent.PART)
-
-
-def tell(evidence: Evidence, shown: int, quiet: bool, nothing: str) -> int:
-    """Say on stderr what was read and what was not; the exit status that follows from it."""
-    if not quiet:
-        say(_summary(evidence, shown, nothing))
-    unproven = evidence.verified and _tell_proven(evidence, quiet)
-    faulty = _tell_each("at fault", evidence.faults, "-o json lists all under evidence.faults")
-    skipped = tell_skipped(evidence.skipped, "-o json lists all under evidence.skipped")
-    return 3 if unproven or faulty or skipped else 0
-
-
-def _tell_proven(evidence: Evidence, quiet: bool) -> bool:
-    """Say on stderr how much of the time is proven; whether nothing is."""
-    from cnitrail.answers.coverage_text import how_proven
-
-    nothing = not any(reach.proven for reach in evidence.coverage)
-    if nothing or not quiet:
-        say(how_proven(Coverage(evidence.coverage)))
-    return nothing
-
-
-def tell_skipped(skipped: Sequence[Skipped], where: str) -> int:
-    """Say on stderr what could not be read, and where all of it is listed; the exit status."""
-    return 3 if _tell_each("skipped", skipped, where) else 0
-
-
-def _tell_each(what: str, found: Sequence[Skipped | Faulty], where: str) -> bool:
-    """Say on stderr what was found, and where all of it is listed; whether there is any."""
-    for each in found[:_SHOWN]:
-        say(f"{what}: {each.source}: {each.reason}")
-    more = len(found) - _SHOWN
-    if more > 0:
-        say(f"{what}: {more} more; {where}")
-    return bool(found)
-
-
-def _summary(evidence: Evidence, shown: int, nothing: str) -> str:
-    files = sum(source.files for source in evidence.sources)
-    records = sum(source.records for source in evidence.sources)
-    relevant = sum(source.kept for source in evidence.sources)
-    read = f"{many(files, 'file')} with {many(records, 'record')} read, {relevant} relevant"
-    if evidence.first_event is None or evidence.last_event is None:
-        told = f"{shown} shown" if shown else "nothing to show"
-        return f"{told}: {read}; none moves an address or an interface"
-    span = f"{evidence.first_event:%Y-%m-%d %H:%M:%SZ} to {evidence.last_event:%Y-%m-%d %H:%M:%SZ}"
-    if shown == 0:
-        return f"nothing to show: {read} ({span}), and {nothing}"
-    return f"{shown} shown; {read} ({span})"
-
-
-def many(number: int, noun: str) -> str:
-    """A count with its noun: ``1 file``, ``2,000 files``."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    true = "which CloudTrail's digests prove" if dispute.proven else "and nothing shows which is true"
+    reason = f"event {dispute.key[:60]} differs in {other}, {true}"
+    return Skipped(dispute.origin.source, f"record {dispute.origin.index}: {reason}", Extent.PART)

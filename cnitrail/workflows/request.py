@@ -1,35 +1,44 @@
-"""What a command is asked for, as its options say."""
+"""What is asked for: sources, filters, and how AWS is reached."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from datetime import timedelta
+from cnitrail.decode import NAMES
+from cnitrail.decode.lookup_hints import LOOKUP_HINTS
+from cnitrail.model import DELIVERY_LAG, Growth, Scope
 
+if TYPE_CHECKING:
     from cnitrail.answers.filters import Filter
 
+EC2 = "ec2:"
+"""The name of a file that means: ask EC2 (``--live``, ``--instance-types``)."""
 
-class Access(Struct, frozen=True):
-    """How AWS is reached, and how far files are trusted.
 
-    ``assume_complete`` is the user's word that the evidence lacks nothing but what could not be read.
+class Access(Struct, frozen=True, kw_only=True):
+    """How AWS is called, and how far files are trusted.
+
+    ``lag`` is the delay of LookupEvents, ``max_calls`` the number of its calls in each Region at most.
+    ``delivery_lag`` is how late an event's log file may be delivered. ``max_ratio`` bounds the text of
+    a compressed file by its size. ``assume_complete`` is the user's statement that no event is missing
+    except those that could not be read.
     """
 
-    profile: str | None
-    endpoint_url: str | None
-    lag: timedelta
-    max_calls: int
-    request_payer: str | None
-    delivery_lag: timedelta
-    max_ratio: int
+    profile: str | None = None
+    endpoint_url: str | None = None
+    lag: timedelta = timedelta(minutes=15)
+    max_calls: int = 3600
+    request_payer: str | None = None
+    delivery_lag: timedelta = DELIVERY_LAG
+    max_ratio: int = Growth().most
     assume_complete: bool = False
 
 
 class Request(Struct, frozen=True):
-    """What a command is asked: of which sources, what to keep, and whether digests are to prove it.
+    """What to read, what of it to keep, and whether digests have to prove it.
 
     ``public_keys`` is the path of a file with the keys that digests are signed with.
     """
@@ -37,6 +46,27 @@ class Request(Struct, frozen=True):
     sources: tuple[str, ...]
     wanted: Filter
     access: Access
-    quiet: bool
     verify: bool = False
     public_keys: str | None = None
+
+
+def scope_of(wanted: Filter, access: Access) -> Scope:
+    """Return what sources are asked for, given what will be kept."""
+    return Scope(
+        since=wanted.since,
+        until=wanted.until,
+        regions=wanted.region,
+        accounts=wanted.account,
+        instances=wanted.instance,
+        enis=wanted.eni,
+        addresses=wanted.ip,
+        event_names=NAMES,
+        lookup_hints=LOOKUP_HINTS,
+        profile=access.profile,
+        endpoint_url=access.endpoint_url,
+        lag=access.lag,
+        max_calls=access.max_calls,
+        request_payer=access.request_payer,
+        delivery_lag=access.delivery_lag,
+        growth=Growth(access.max_ratio),
+    )

@@ -1,4 +1,4 @@
-"""Documents → what they say: scanned and decoded by several threads, in order, in bounded memory."""
+"""Documents → records: scanned and decoded by several threads, in order and in bounded memory."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 64
 _BATCH_BYTES: Final = 512 * 1024
-"""Documents are handed to a thread together, up to so many and so many stored bytes: handing one on
-costs as much as scanning a small one."""
+"""Maximum number and stored bytes of documents that go to a thread together: passing one on costs as much as
+scanning a small one."""
 
 _WORKERS: Final = min(os.cpu_count() or 1, 4)
 
 
 class Scanned(Struct, frozen=True):
-    """A document that was read, with the account of it.
+    """A document that was read, with its counts.
 
-    ``found`` are the records that may matter, each with what it says, and what could not be read;
-    ``relevant`` counts those that do, or could not be read. ``failed`` says that its bytes could not
-    all be had. ``stored_hash`` is SHA-256 of its stored bytes, in hex, if that was asked for and they could.
+    ``found`` has the records that may matter, decoded, and what could not be read; ``relevant`` is the number
+    of records that matter or could not be read. ``failed``: some of its bytes could not be read.
+    ``stored_hash`` is the SHA-256 of its stored bytes, in hex, if it was asked for and all could be read.
     """
 
     document: Document
@@ -46,7 +46,7 @@ class Scanned(Struct, frozen=True):
     stored_hash: str | None = None
 
     def records_writes(self) -> bool:
-        """Whether it holds a write call of EC2, so that its trail records them."""
+        """Whether it has a write call of EC2, so that its trail records them."""
         facts = (found[1].fact for found in self.found if not isinstance(found, Skipped))
         return any(isinstance(fact, Event) and fact.effect is not Effect.RECORD for fact in facts)
 
@@ -54,7 +54,7 @@ class Scanned(Struct, frozen=True):
 def scan_source(
     source: Source, growth: Growth, *, hashing: bool = False
 ) -> Iterator[Scanned | Record | Skipped | Note | StoredCounts]:
-    """What a source delivers, in its order: its documents scanned, everything else as it is.
+    """Yield what a source delivers, in its order: documents scanned, everything else as it is.
 
     If ``hashing``, the stored bytes of documents are hashed as they are read.
     """
@@ -62,15 +62,15 @@ def scan_source(
     for _, run in groupby(source.documents(), key=_is_document):
         first = next(run)
         if isinstance(first, Document):
-            documents = (each for each in chain((first,), run) if isinstance(each, Document))
+            documents = (document for document in chain((first,), run) if isinstance(document, Document))
             yield from _scan_all(partial(_scan_batch, scanner, hashing), documents)
         else:
             yield first
-            yield from (each for each in run if not isinstance(each, Document))
+            yield from (delivered for delivered in run if not isinstance(delivered, Document))
 
 
 def problems(record: Record, decoded: Decoded) -> list[Skipped]:
-    """What of a record could not be read, for each place where it stands."""
+    """Return what could not be read of a record, once for each of its origins."""
     extent = Extent.RECORD if decoded.fact is None else Extent.PART
     return [
         Skipped(origin.source, f"record {origin.index}: {problem}", extent)
@@ -86,7 +86,7 @@ def _is_document(delivered: object) -> bool:
 def _scan_all(
     work: Callable[[list[Document]], list[Scanned]], documents: Iterator[Document]
 ) -> Iterator[Scanned]:
-    """Documents that follow one another. A few small ones are not worth a second thread."""
+    """Yield documents scanned, in order. A few small ones are not worth a second thread."""
     batches = _batches(documents)
     begun = list(islice(batches, 2))
     if len(begun) < 2 or _WORKERS == 1:
@@ -104,7 +104,7 @@ def _scan_all(
 
 
 def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
-    """Documents, as many together as go to a thread at a time."""
+    """Yield documents in batches, one for each task of a thread."""
     batch: list[Document] = []
     size = 0
     for document in documents:
@@ -122,7 +122,7 @@ def _scan_batch(scanner: Scanner, hashing: bool, batch: list[Document]) -> list[
 
 
 def _scan(scanner: Scanner, hashing: bool, document: Document) -> Scanned:
-    """Scan a document; the tally learns by which signs it covers what times."""
+    """Return a document scanned; its tally has the signs of the times that it covers."""
     chunks, tally = (_HashedChunks if hashing else _Chunks)(document.chunks), Tally()
     name = log_name(document.uri)
     if name is not None:
@@ -130,21 +130,21 @@ def _scan(scanner: Scanner, hashing: bool, document: Document) -> Scanned:
     watched = Document(document.uri, document.size, iter(chunks), document.etag)
     found: list[Skipped | tuple[Record, Decoded]] = []
     relevant = 0
-    for each in scanner.scan(watched, tally, signs=name is None):
-        if isinstance(each, Skipped):
-            relevant += each.extent is Extent.RECORD
-            found.append(each)
+    for scanned in scanner.scan(watched, tally, signs=name is None):
+        if isinstance(scanned, Skipped):
+            relevant += scanned.extent is Extent.RECORD
+            found.append(scanned)
             continue
-        decoded = decode(each)
-        relevant += decoded.matters
-        tally.passed_over += not decoded.matters
-        found.append((each, decoded))
+        decoded = decode(scanned)
+        relevant += decoded.is_relevant
+        tally.passed_over += not decoded.is_relevant
+        found.append((scanned, decoded))
     stored_hash = chunks.stored_hash()
-    return Scanned(document, tally, found, relevant + tally.untold, chunks.failed, stored_hash)
+    return Scanned(document, tally, found, relevant + tally.unlisted, chunks.failed, stored_hash)
 
 
 class _Chunks:
-    """The pieces of a document, and whether one could not be had."""
+    """The bytes of a document in chunks, and whether reading them failed."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -159,12 +159,12 @@ class _Chunks:
             raise
 
     def stored_hash(self) -> str | None:
-        """SHA-256 of all pieces in hex; None if it was not asked for, or one could not be had."""
+        """Return the SHA-256 of all chunks in hex; None if it was not asked for, or reading failed."""
         return None
 
 
 class _HashedChunks(_Chunks):
-    """The same, hashed on the way."""
+    """Chunks that are hashed while they are read."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         from hashlib import sha256
@@ -178,7 +178,7 @@ class _HashedChunks(_Chunks):
             yield chunk
 
     def stored_hash(self) -> str | None:
-        """SHA-256 of all pieces, also of those that the scanner had no use for."""
+        """Return the SHA-256 of all chunks, also of those that the scanner did not read."""
         with suppress(OSError):
             for chunk in super().__iter__():
                 self._hash.update(chunk)

@@ -1,4 +1,4 @@
-"""A trail in its bucket → a copy on this machine: the loop of ``sync``."""
+"""A trail in its bucket → a copy on this machine: the workflow of ``sync``."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from cnitrail.model import DigestFile, LogFile, Metadata, Skipped
 from cnitrail.prefetch import prefetch
 from cnitrail.sources.public_keys import PublicKeys
 from cnitrail.sources.trail_copy.format import KEYS, SIDECAR, sidecar
+from cnitrail.sources.trail_copy.writer import TrailCopy
+from cnitrail.sources.trail_reader import open_trail
 from cnitrail.validation.keys import read_keys, written_keys
 from cnitrail.workflows.keyring import SLACK
+from cnitrail.workflows.observer import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     from cnitrail.model import PublicKey, Scope
-    from cnitrail.sources.trail_copy.writer import Copy
-    from cnitrail.sources.trails import Trail
+    from cnitrail.sources.trail_reader import Trail
+    from cnitrail.workflows.observer import Observer
 
 _AHEAD_BYTES: Final = 64 * 1024 * 1024
 
 
 class Synced(Struct):
-    """What one run of ``sync`` brought in; ``bytes`` as stored."""
+    """What one run of ``sync`` copied, and what was there already (``known``); ``bytes`` as stored."""
 
     digests: int = 0
     logs: int = 0
@@ -37,17 +40,33 @@ class Synced(Struct):
     skipped: list[Skipped] = field(default_factory=list)
 
 
-class Syncing:
-    """Brings the files of a trail that are asked for into a copy, as far as they are not there."""
+def sync_trail(uri: str, folder: str, scope: Scope, observer: Observer = SILENT) -> Synced:
+    """Copy a trail in a bucket to a folder. Raises ``SourceError`` if either cannot be opened."""
+    observer.stage("known")
+    trail = open_trail(uri, scope)
+    try:
+        copy = TrailCopy(folder)
+        syncing = _Syncing(trail, copy, scope)
+        try:
+            syncing.sync(observer)
+        finally:
+            copy.close()
+    finally:
+        trail.close()
+    return syncing.synced
 
-    def __init__(self, trail: Trail, copy: Copy, scope: Scope) -> None:
+
+class _Syncing:
+    """Copies the files of a trail that are asked for, and that the copy does not have yet."""
+
+    def __init__(self, trail: Trail, copy: TrailCopy, scope: Scope) -> None:
         self.synced = Synced()
         self._trail = trail
         self._copy = copy
         self._scope = scope
         self._spans: dict[str, tuple[datetime, datetime]] = {}
 
-    def sync(self, advance: Callable[[int, int, int], None]) -> None:
+    def sync(self, observer: Observer) -> None:
         """Copy the files, and the public keys for their time. Raises ``SourceError``."""
         synced = self.synced
         with ThreadPoolExecutor(self._trail.threads, "sync") as pool:
@@ -68,12 +87,12 @@ class Syncing:
                 synced.digests += isinstance(file, DigestFile)
                 synced.logs += isinstance(file, LogFile)
                 synced.bytes += file.size
-                advance(synced.digests + synced.logs, synced.bytes, synced.known)
+                observer.advance(synced.digests + synced.logs, synced.bytes, synced.known)
         self._copy_keys()
 
     def _new(self) -> Iterator[DigestFile | LogFile]:
-        """The files that the copy lacks."""
-        for site in self._trail.sites():
+        """Yield the files that the copy does not have."""
+        for site in self._trail.account_regions():
             if isinstance(site, Skipped):
                 self.synced.skipped.append(site)
                 continue
@@ -95,12 +114,12 @@ class Syncing:
         return is_whole and self._copy.has(path, file.size)
 
     def _fetch(self, file: DigestFile | LogFile) -> list[tuple[str, str]] | Skipped:
-        """Copy a file, a digest with what S3 knows of it; the paths and hashes of what was written."""
+        """Copy a file, a digest with its S3 metadata; return the paths and hashes of what was written."""
         path = _path(file)
         try:
             if isinstance(file, LogFile):
                 return [(path, self._copy.put(path, self._trail.pieces(file)))]
-            body, metadata = self._trail.whole(file)
+            body, metadata = self._trail.read_digest(file)
             assert isinstance(metadata, Metadata)
             beside = path + SIDECAR
             return [
@@ -112,7 +131,7 @@ class Syncing:
             return Skipped(file.uri, str(reason or error))
 
     def _copy_keys(self) -> None:
-        """Bring in the public keys of the digests' Regions, beside those that are there."""
+        """Add the public keys of the digests' Regions to those that are there."""
         known = self._copy.read(KEYS)
         keys: set[PublicKey] = set(read_keys(known, KEYS)) if known is not None else set()
         try:

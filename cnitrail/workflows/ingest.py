@@ -1,0 +1,112 @@
+"""The one loop in which a source is read: everything it delivers is counted, and goes to a sink."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from cnitrail.debuglog import debug
+from cnitrail.decode import decode
+from cnitrail.model import Note, Record, Skipped, StoredCounts
+from cnitrail.workflows.scan_pool import Scanned, problems, scan_source
+
+if TYPE_CHECKING:
+    from cnitrail.decode import Decoded
+    from cnitrail.model import Growth
+    from cnitrail.sources import Source
+    from cnitrail.workflows.accounting import SourceCounts
+    from cnitrail.workflows.observer import Observer
+
+
+class Sink(Protocol):
+    """Where the contents of sources go.
+
+    Records of a document are added between its ``begin`` and its ``end``, single records outside of these.
+    """
+
+    @property
+    def kept(self) -> int:
+        """Number of different facts in the sink."""
+
+    def begin(self, scanned: Scanned) -> None:
+        """Begin a document."""
+
+    def end(self, scanned: Scanned) -> None:
+        """End a document: all that could be read of it has been added."""
+
+    def add(self, record: Record, decoded: Decoded) -> int:
+        """Take a record that matters, or may matter; return how many of its origins are new."""
+
+    def lose(self, skipped: Skipped) -> None:
+        """Take what could not be read of a document."""
+
+    def skip(self, skipped: Skipped) -> None:
+        """Take what the source could not deliver."""
+
+    def take_over(self, counts: StoredCounts) -> None:
+        """Take what the source itself has counted."""
+
+    def checkpoint(self) -> None:
+        """Make what was added so far durable, if it is time for that."""
+
+
+def ingest(
+    source: Source,
+    growth: Growth,
+    sink: Sink,
+    counts: SourceCounts,
+    observer: Observer,
+    *,
+    hashing: bool = False,
+) -> None:
+    """Read a source into a sink, and count each thing where it happens.
+
+    ``growth`` bounds the text of compressed files. If ``hashing``, the stored bytes of documents are hashed.
+    """
+    known = sink.kept
+    observer.begin(source, counts.bytes)
+    debug(__name__, "reading %s", source.uri)
+    for delivered in scan_source(source, growth, hashing=hashing):
+        match delivered:
+            case Scanned():
+                _ingest_document(delivered, sink, counts)
+            case Record():
+                decoded = decode(delivered)
+                counts.single(len(delivered.origins), matters=decoded.is_relevant)
+                _ingest_record(delivered, decoded, sink, counts)
+            case Skipped():
+                debug(__name__, "skipped %s: %s", delivered.source, delivered.reason)
+                counts.not_delivered(delivered)
+                sink.skip(delivered)
+            case StoredCounts():
+                counts.take_over(delivered)
+                sink.take_over(delivered)
+            case Note():
+                observer.note(delivered, counts.files)
+        observer.advance(counts.files, counts.bytes, counts.relevant)
+        sink.checkpoint()
+    counts.found += source.found
+    counts.kept += sink.kept - known
+    debug(__name__, "read %s: %d files, %d records in all", source.uri, counts.files, counts.records)
+
+
+def _ingest_document(scanned: Scanned, sink: Sink, counts: SourceCounts) -> None:
+    counts.scanned(scanned)
+    sink.begin(scanned)
+    for found in scanned.found:
+        if isinstance(found, Skipped):
+            counts.lost(found)
+            sink.lose(found)
+        else:
+            _ingest_record(*found, sink, counts)
+    sink.end(scanned)
+
+
+def _ingest_record(record: Record, decoded: Decoded, sink: Sink, counts: SourceCounts) -> None:
+    counts.skipped += problems(record, decoded)
+    if not decoded.is_relevant:
+        return
+    new = sink.add(record, decoded)
+    if decoded.fact is None:
+        counts.unreadable += len(record.origins)
+    else:
+        counts.duplicates += len(record.origins) - new
