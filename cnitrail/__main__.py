@@ -4,13 +4,13 @@ import sys
 
 
 def run() -> None:
-    """Run the command line; an interruption while it is still being imported is none of its faults."""
+    """Run the command line. Ctrl-C during its import exits as quietly as later."""
     try:
         from cnitrail.cli import main
     except KeyboardInterrupt:
-        sys.stderr.write("cnitrail: interrupted\n")
+        sys.stderr.write("error: interrupted\n")
         sys.exit(130)
-    main()
+    main(prog_name="cnitrail")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""``collect --export``: the events as LookupEvents hands them over, and what plaso reads of them."""
+"""``collect --export``: events in the format of LookupEvents, and how plaso reads them."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from conftest import FIXTURES, Run
 from stories import STORIES
+
+from cnitrail.atomic import atomic_file
 
 Record = dict[str, Any]
 
@@ -38,7 +41,7 @@ def record(number: int, **more: object) -> Record:
 
 @pytest.fixture
 def export(run: Run, tmp_path: Path) -> Callable[..., list[Record]]:
-    """The lines that are exported of some records."""
+    """Export some records and return the lines."""
 
     def exported(*records: Record) -> list[Record]:
         log = tmp_path / "log.json"
@@ -50,7 +53,7 @@ def export(run: Run, tmp_path: Path) -> Callable[..., list[Record]]:
 
 
 class TestLines:
-    def test_a_record_stands_in_its_envelope_as_it_came(self, export: Callable[..., list[Record]]) -> None:
+    def test_a_record_is_unchanged_in_its_envelope(self, export: Callable[..., list[Record]]) -> None:
         original = record(1)
         (line,) = export(original)
         assert line.pop("CloudTrailEvent") == json.dumps(original)
@@ -67,25 +70,25 @@ class TestLines:
             ],
         }
 
-    def test_an_event_is_written_once_and_one_of_no_matter_not_at_all(
+    def test_an_event_is_written_once_and_an_irrelevant_one_not_at_all(
         self, export: Callable[..., list[Record]]
     ) -> None:
         lines = export(record(1), record(2, eventName="DescribeInstances"), record(1), record(3))
         assert [line["EventId"] for line in lines] == ["event-1", "event-3"]
 
-    def test_a_long_line_comes_last_as_plaso_tells_a_file_by_its_first(
+    def test_a_long_line_is_last_because_plaso_identifies_a_file_by_its_first(
         self, export: Callable[..., list[Record]]
     ) -> None:
         lines = export(record(1, userAgent="A" * 70_000), record(2), record(3))
         assert [line["EventId"] for line in lines] == ["event-2", "event-3", "event-1"]
 
-    def test_half_a_character_is_replaced_as_plaso_reads_nothing_behind_it(
+    def test_half_a_character_is_replaced_because_plaso_stops_there(
         self, export: Callable[..., list[Record]]
     ) -> None:
         (line,) = export(record(1, sourceIPAddress="\ud800"))
         assert json.loads(line["CloudTrailEvent"])["sourceIPAddress"] == "?"
 
-    def test_an_event_is_not_told_as_left_out_that_another_record_of_it_brings(
+    def test_an_event_is_not_reported_as_left_out_if_another_record_has_it(
         self, run: Run, tmp_path: Path
     ) -> None:
         both = [record(1, userIdentity=None), record(1)]
@@ -94,7 +97,7 @@ class TestLines:
         assert len(result.stdout.splitlines()) == 1
         assert (result.exit_code, "skipped" in result.stderr) == (0, False)
 
-    def test_an_event_that_would_stop_plaso_is_left_out_and_told_of(self, run: Run, tmp_path: Path) -> None:
+    def test_an_event_that_would_stop_plaso_is_left_out_and_reported(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "log.json").write_text(
             json.dumps({"Records": [record(1), record(2, userIdentity=None), record(3)]})
         )
@@ -102,21 +105,21 @@ class TestLines:
         assert len(result.stdout.splitlines()) == 2
         assert result.exit_code == 3
         assert result.stderr == (
-            "<stdout>: 1 file with 3 records read, 3 relevant, 3 new\n"
+            "<stdout>: read 1 file with 3 events, 3 IP-related, 3 new\n"
             "<stdout>: 2 events written\n"
             f"skipped: {tmp_path / 'log.json'}: record 1: not exported: it has no userIdentity, "
-            "and plaso reads nothing behind such an event\n"
+            "and plaso reads nothing after such an event\n"
         )
 
     @pytest.mark.parametrize("story", sorted(STORIES))
-    def test_what_is_exported_tells_the_same_story(self, run: Run, tmp_path: Path, story: str) -> None:
+    def test_an_export_gives_the_same_timeline(self, run: Run, tmp_path: Path, story: str) -> None:
         run("collect", story, "--export", tmp_path / "events.jsonl")
 
-        def told(source: object) -> list[Record]:
+        def timeline_of(source: object) -> list[Record]:
             lines = run("timeline", source, "-o", "jsonl").stdout.splitlines()
             return [{**json.loads(line), "origins": None} for line in lines]
 
-        assert told(tmp_path / "events.jsonl") == told(story)
+        assert timeline_of(tmp_path / "events.jsonl") == timeline_of(story)
 
     def test_the_lines_of_a_story_read_as_reviewed(
         self, run: Run, golden: Callable[[str, str], None]
@@ -126,18 +129,18 @@ class TestLines:
 
 
 class TestCommand:
-    def test_an_export_alone_leaves_no_store_behind(
+    def test_an_export_alone_leaves_no_store(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         result = run("collect", "ironman", "--export", tmp_path / "events.jsonl")
         assert result.stderr == (
-            f"{tmp_path}/events.jsonl: 14 files with 56 records read, 17 relevant, 17 new\n"
+            f"{tmp_path}/events.jsonl: read 14 files with 56 events, 17 IP-related, 17 new\n"
             f"{tmp_path}/events.jsonl: 17 events written\n"
         )
         assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]
 
-    def test_beside_a_store_all_that_is_in_it_is_exported(self, run: Run, tmp_path: Path) -> None:
+    def test_an_export_with_a_store_has_everything_in_the_store(self, run: Run, tmp_path: Path) -> None:
         store, file = tmp_path / "trail.db", tmp_path / "events.jsonl"
         run("collect", "ironman", "--to", store)
         result = run("collect", "ironman", "--to", store, "--export", file)
@@ -148,48 +151,63 @@ class TestCommand:
         of_store = run("collect", tmp_path / "trail.db", "--export", "-").stdout
         assert of_store == run("collect", "ironman", "--export", "-").stdout
 
-    def test_collect_must_be_told_into_what(self, run: Run) -> None:
+    def test_collect_needs_somewhere_to_write(self, run: Run) -> None:
         result = run("collect", "ironman")
         assert (result.exit_code, result.stderr) == (
             2,
-            (
-                "cnitrail: collect into what?\n"
-                "try: name a store with --to FILE.db, or a file with --export FILE\n"
-            ),
+            "error: --to FILE.db or --export FILE is required\nhint: see cnitrail collect --help\n",
         )
 
-    def test_nothing_is_written_over_evidence_or_among_it(self, run: Run, tmp_path: Path) -> None:
+    def test_nothing_overwrites_evidence_or_is_written_into_it(self, run: Run, tmp_path: Path) -> None:
         logs, store = tmp_path / "logs", tmp_path / "trail.db"
         shutil.copytree(FIXTURES / "ironman", logs)
         run("collect", logs, "--to", store)
         before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
         log = next(logs.rglob("*.json.gz"))
         for sources, to, export, said in (
-            ((store,), None, store, "lies in"),
+            ((store,), None, store, "which is a source"),
             ((logs,), store, store, "is the store to collect into"),
-            ((logs,), None, store, "a database is there, which it would replace"),
-            ((logs,), None, log, "lies in"),
-            ((logs,), None, logs / "new.jsonl", "lies in"),
+            ((logs,), None, store, "would replace a database"),
+            ((logs,), None, log, "which is a source"),
+            ((logs,), None, logs / "new.jsonl", "which is a source"),
+            ((logs,), store, f"{store}-wal", "is a file that belongs to the store"),
+            ((logs,), store, "", "the name of the file is empty"),
         ):
             result = run("collect", *sources, *(("--to", to) if to else ()), "--export", export)
             assert (result.exit_code, said in result.stderr) == (2, True)
         after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
         assert after == before
 
-    def test_nothing_beside_it_is_written_over(self, run: Run, tmp_path: Path) -> None:
+    def test_evidence_on_standard_input_is_not_overwritten(self, tmp_path: Path) -> None:
+        log = tmp_path / "log.json.gz"
+        shutil.copy(next((FIXTURES / "ironman").rglob("*.json.gz")), log)
+        before = log.read_bytes()
+        with log.open("rb") as file:
+            command = [sys.executable, "-m", "cnitrail", "collect", "-", "--export", str(log)]
+            done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+        assert (done.returncode, log.read_bytes()) == (2, before)
+        assert "is standard input, which is a source" in done.stderr
+
+    def test_what_a_killed_export_left_behind_stops_no_other(self, tmp_path: Path) -> None:
+        """In a container every run may have the same process ID."""
+        file = tmp_path / "events.jsonl"
+        (tmp_path / f"events.jsonl.{os.getpid()}.part").write_text("torn")
+        with atomic_file(str(file)) as out:
+            out.write("whole")
+        assert file.read_text() == "whole"
+
+    def test_no_other_file_is_overwritten(self, run: Run, tmp_path: Path) -> None:
         beside = tmp_path / "events.jsonl.part"
         shutil.copy(next((FIXTURES / "ironman").rglob("*.json.gz")), beside)
         before = beside.read_bytes()
         assert run("collect", beside, "--export", tmp_path / "events.jsonl").exit_code == 0
         assert beside.read_bytes() == before
-        assert {each.name for each in tmp_path.iterdir()} == {"events.jsonl", "events.jsonl.part"}
+        assert {path.name for path in tmp_path.iterdir()} == {"events.jsonl", "events.jsonl.part"}
 
-    def test_a_store_is_no_stream(self, run: Run) -> None:
+    def test_a_store_cannot_be_written_to_a_stream(self, run: Run) -> None:
         assert run("collect", "ironman", "--to", "-").exit_code == 2
 
-    def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(
-        self, run: Run, tmp_path: Path
-    ) -> None:
+    def test_an_unwritable_file_is_an_error_before_anything_is_read(self, run: Run, tmp_path: Path) -> None:
         result = run("collect", "ironman", "--export", tmp_path / "missing" / "events.jsonl")
         assert result.exit_code == 2
         assert "No such file or directory" in result.stderr
@@ -197,7 +215,7 @@ class TestCommand:
 
 @pytest.mark.importers
 class TestPlaso:
-    """plaso itself, from the file to its timeline."""
+    """plaso itself, from the export to its timeline."""
 
     @pytest.fixture
     def timeline(self, tmp_path: Path) -> Callable[[Path], list[Record]]:
@@ -237,7 +255,7 @@ class TestPlaso:
             for eni in ("eni-06d2f4a81c9b3e750", "eni-0bbea279695112970")
         ]
 
-    def test_nothing_hostile_in_one_event_hides_another(
+    def test_no_hostile_event_hides_another(
         self, run: Run, tmp_path: Path, timeline: Callable[[Path], list[Record]]
     ) -> None:
         logs = tmp_path / "logs"

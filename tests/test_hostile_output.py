@@ -1,6 +1,6 @@
-"""Everything in a record, and the name of its file, is written by strangers: nothing of it acts anywhere.
+"""Text from records and file names is untrusted and must have no effect in any output.
 
-Every output of every command is tried, as ``cli.outputs`` lists them; a new one needs no line here.
+Every output of every command in ``render.writers`` is tried, so a new one needs no change here.
 """
 
 import csv
@@ -19,7 +19,7 @@ from stories import hostile
 from test_render_safe import ACTS_OR_HIDES, begins_a_formula
 
 from cnitrail.cli import stderr as stderr_module
-from cnitrail.cli.outputs import OUTPUTS
+from cnitrail.render.writers import OUTPUTS
 
 Ask = Callable[..., Result]
 
@@ -42,7 +42,7 @@ FILE_NAME = f"=1+1\x1b[2J\x1b]0;title\x07[bold]\u202egnp\u200b\r\n{FORGED}\n<b>.
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The hostile story once more, with event ids and file names to match, and files that are no logs."""
+    """The hostile story with hostile event ids and file names, and files that are not logs."""
     folder = tmp_path_factory.mktemp("logs") / FILE_NAME
     folder.mkdir()
     for number, log in enumerate(sorted((FIXTURES / "hostile").rglob("*.json.gz"))):
@@ -60,7 +60,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ask(run: Run, logs: Path) -> Ask:
-    """The answer of a command in an output; ``FORCE_COLOR`` makes it believe in a terminal."""
+    """Return the answer of a command in an output; ``FORCE_COLOR`` simulates a terminal."""
 
     def asked(command: str, output: str, **more: object) -> Result:
         result = run(command, *ARGUMENTS.get(command, ()), logs, "-o", output, **more)
@@ -70,32 +70,32 @@ def ask(run: Run, logs: Path) -> Ask:
     return asked
 
 
-def acting(text: str) -> list[str]:
-    """The characters of a text that act, or hide, but for the ends of its lines."""
-    return [each for each in text.replace("\n", "") if category(each) in ACTS_OR_HIDES]
+def active_characters(text: str) -> list[str]:
+    """Return the active or hidden characters of a text, except line ends."""
+    return [character for character in text.replace("\n", "") if category(character) in ACTS_OR_HIDES]
 
 
 @pytest.mark.parametrize(("command", "output"), EVERY_OUTPUT)
 class TestEveryOutput:
-    def test_no_character_that_acts_or_hides_is_written(self, ask: Ask, command: str, output: str) -> None:
+    def test_no_active_or_hidden_character_is_written(self, ask: Ask, command: str, output: str) -> None:
         result = ask(command, output)
         assert result.stdout
-        assert acting(result.stdout) == []
-        assert acting(result.stderr) == []
+        assert active_characters(result.stdout) == []
+        assert active_characters(result.stderr) == []
 
     def test_no_line_is_forged(self, ask: Ask, command: str, output: str) -> None:
         result = ask(command, output)
         for line in (*result.stdout.split("\n"), *result.stderr.split("\n")):
             assert not line.lstrip().startswith(FORGED)
 
-    def test_what_cannot_be_read_is_told_in_a_line_each(self, ask: Ask, command: str, output: str) -> None:
+    def test_every_unreadable_file_is_reported_in_one_line(self, ask: Ask, command: str, output: str) -> None:
         skipped = [line for line in ask(command, output).stderr.splitlines() if line.startswith("skipped: ")]
         assert len(skipped) == 3
         assert r"torn\xff\x9b: " in skipped[2]
 
 
 def outputs(*wanted: str) -> pytest.MarkDecorator:
-    """Every command that has one of these outputs."""
+    """Return every command with one of these outputs."""
     return pytest.mark.parametrize(
         ("command", "output"), [(command, output) for command, output in EVERY_OUTPUT if output in wanted]
     )
@@ -103,13 +103,11 @@ def outputs(*wanted: str) -> pytest.MarkDecorator:
 
 class TestTable:
     @outputs("table")
-    def test_a_terminal_gets_no_escapes_but_our_own_colours(
-        self, ask: Ask, command: str, output: str
-    ) -> None:
+    def test_a_terminal_gets_only_our_own_color_escapes(self, ask: Ask, command: str, output: str) -> None:
         for columns in ("40", "100", "30000"):
             text = ask(command, output, env={"FORCE_COLOR": "1", "COLUMNS": columns}).stdout
             assert "\x1b[" in text
-            assert acting(re.sub(r"\x1b\[[0-9;]*m", "", text)) == []
+            assert active_characters(re.sub(r"\x1b\[[0-9;]*m", "", text)) == []
 
     def test_escapes_and_markup_are_shown_as_they_were_written(self, ask: Ask) -> None:
         text = ask("timeline", "table", env={"FORCE_COLOR": "1", "COLUMNS": "60000"}).stdout
@@ -120,7 +118,9 @@ class TestTable:
 
 class TestJson:
     @outputs("jsonl", "timesketch")
-    def test_a_line_is_a_value_whoever_parts_the_lines(self, ask: Ask, command: str, output: str) -> None:
+    def test_every_line_is_a_value_for_any_definition_of_a_line_end(
+        self, ask: Ask, command: str, output: str
+    ) -> None:
         text = ask(command, output).stdout
         assert text.splitlines() == text.removesuffix("\n").split("\n")
         assert all(isinstance(json.loads(line), dict) for line in text.splitlines())
@@ -140,17 +140,13 @@ class TestJson:
 
 class TestCsv:
     @outputs("csv")
-    def test_no_cell_is_a_formula_wherever_cells_are_parted(
-        self, ask: Ask, command: str, output: str
-    ) -> None:
+    def test_no_cell_is_a_formula_for_any_separator(self, ask: Ask, command: str, output: str) -> None:
         text = ask(command, output).stdout
         for rows in (csv.reader(io.StringIO(text)), csv.reader(io.StringIO(text), delimiter=";")):
             assert [cell for row in rows for cell in row if begins_a_formula(cell)] == []
 
     @outputs("csv")
-    def test_an_entry_is_one_line_with_a_cell_for_each_column(
-        self, ask: Ask, command: str, output: str
-    ) -> None:
+    def test_an_entry_is_one_line_with_a_cell_per_column(self, ask: Ask, command: str, output: str) -> None:
         text = ask(command, output).stdout
         rows = list(csv.reader(io.StringIO(text)))
         assert len(rows) == len(text.splitlines())
@@ -159,49 +155,49 @@ class TestCsv:
 
 class TestQuestions:
     @pytest.mark.parametrize("output", OUTPUTS["who"])
-    def test_the_questions_of_a_batch_are_a_strangers_too(self, run: Run, output: str) -> None:
+    def test_questions_of_a_batch_are_untrusted(self, run: Run, output: str) -> None:
         asked = "\n".join(
             json.dumps({"ip": text, "at": text, "vpc": text})
             for text in (hostile.ESCAPES, hostile.FORMULA, hostile.LINES, hostile.BACKWARDS, "10.200.0.104")
         )
         result = run("who", "--batch", "-", "hostile", "-o", output, input=asked)
         assert result.exit_code == 3
-        assert acting(result.stdout + result.stderr) == []
+        assert active_characters(result.stdout + result.stderr) == []
         assert len(re.findall("^not a question: ", result.stderr, re.MULTILINE)) == 5
 
 
 class TestCollect:
-    def test_an_export_is_one_value_a_line(self, run: Run, logs: Path) -> None:
+    def test_an_export_is_one_value_per_line(self, run: Run, logs: Path) -> None:
         result = run("collect", logs, "--export", "-")
-        assert acting(result.stdout + result.stderr) == []
+        assert active_characters(result.stdout + result.stderr) == []
         lines = result.stdout.splitlines()
         assert len(lines) == 11
         for line in lines:
             assert json.loads(json.loads(line)["CloudTrailEvent"])["eventID"].startswith(EVENT_ID)
 
-    def test_a_store_tells_no_more_than_its_sources(self, run: Run, logs: Path, tmp_path: Path) -> None:
+    def test_a_store_prints_no_more_than_its_sources(self, run: Run, logs: Path, tmp_path: Path) -> None:
         first = run("collect", logs, "--to", tmp_path / "trail.db")
         asked = run("timeline", tmp_path / "trail.db")
-        assert acting(first.stderr + asked.stdout + asked.stderr) == []
+        assert active_characters(first.stderr + asked.stdout + asked.stderr) == []
         assert asked.stderr.count("skipped: ") == 3
 
 
 class TestMistakes:
     @pytest.mark.parametrize("command", OUTPUTS)
-    def test_a_source_that_is_not_there_is_named_harmlessly(self, run: Run, command: str) -> None:
+    def test_a_missing_source_is_named_harmlessly(self, run: Run, command: str) -> None:
         result = run(command, *ARGUMENTS.get(command, ()), f"no-such{FILE_NAME}")
         assert result.exit_code == 1
-        assert acting(result.stderr) == []
+        assert active_characters(result.stderr) == []
 
 
 class TestAccountAndRegion:
-    """An account and a Region are text like any other: in a gap, in a file's name, in what AWS says."""
+    """An account or Region is untrusted, too: in a log gap, in a file name, in an answer from AWS."""
 
     STEERING = "\x1b]0;OWNED\x07\x1b[2J\x1b]8;;https://evil.example\x07here\x1b]8;;\x07\u202e"
 
     @pytest.fixture
     def elsewhere(self, tmp_path: Path) -> Path:
-        """Two calls an hour apart, of an account and a Region that steer a terminal."""
+        """Two calls an hour apart, with terminal escapes as account and Region."""
         create = json.loads(
             gzip.decompress(next((FIXTURES / "hand-assigned").rglob("*.json.gz")).read_bytes())
         )["Records"][0]
@@ -228,23 +224,23 @@ class TestAccountAndRegion:
         return tmp_path
 
     @pytest.mark.parametrize("command", OF_RECORDS)
-    def test_nothing_of_them_reaches_the_terminal(self, run: Run, elsewhere: Path, command: str) -> None:
+    def test_their_escapes_never_reach_the_terminal(self, run: Run, elsewhere: Path, command: str) -> None:
         asked = {
             "state": ("--at", "2025-03-04T08:00:00Z"),
             "who": ("10.0.0.9", "--at", "2025-03-04T08:00:00Z"),
         }.get(command, ())
         result = run(command, *asked, elsewhere, env={"FORCE_COLOR": ""})
         assert result.exception is None or isinstance(result.exception, SystemExit)
-        assert acting(result.stdout) == []
-        assert acting(result.stderr) == []
+        assert active_characters(result.stdout) == []
+        assert active_characters(result.stderr) == []
 
-    def test_a_gap_names_them_as_escapes(self, run: Run, elsewhere: Path) -> None:
+    def test_a_log_gap_shows_them_escaped(self, run: Run, elsewhere: Path) -> None:
         stderr = run("state", "--at", "2025-03-04T08:00:00Z", elsewhere).stderr
         assert r"\x1b]0;OWNED\x07\x1b[2J\x1b]8;;https://evil.example\x07here\x1b]8;;\x07\u202e" in stderr
 
-    def test_stderr_has_one_way_in_beside_the_progress_bar(self) -> None:
+    def test_only_one_function_and_the_progress_bar_write_to_stderr(self) -> None:
         rooms = Path(stderr_module.__file__).parent
         ways = {
-            path.name for path in rooms.glob("*.py") if re.search(r"err=True|sys\.stderr", path.read_text())
+            path.name for path in rooms.rglob("*.py") if re.search(r"err=True|sys\.stderr", path.read_text())
         }
         assert ways == {"progress.py", "stderr.py"}

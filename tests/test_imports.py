@@ -1,12 +1,14 @@
-"""What each command may import. Start-up is felt at every call, so an import is a decision.
+"""What each command may import: start-up time matters at every call, so an import is a decision.
 
-Everything else is imported where it is used: AWS's clients where AWS is asked, rich where there is
-a terminal to draw on, SQLite where a store is read.
+Everything else is imported where it is used: AWS's clients only to call AWS, rich only with
+a terminal, SQLite only to read a store.
 """
 
+import ast
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 from click import Context
@@ -55,6 +57,7 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("collect", STORY, "--to", "STORE"), (*READ, *STORE, "hashlib")),
     (("verify", SIGNED), (*READ, *SIGNATURES)),
     (("sync", "--help"), ()),
+    (("completion", "fish"), ("click.shell_completion",)),
 ]
 
 OF_FILES = {
@@ -91,7 +94,7 @@ except SystemExit as end: assert end.code == 0
 
 @cache
 def loaded(code: str) -> frozenset[str]:
-    """The modules that a fresh interpreter has loaded after some code."""
+    """Return the modules that a new interpreter has loaded after some code."""
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print(); print(*sys.modules)"],
         capture_output=True,
@@ -102,7 +105,7 @@ def loaded(code: str) -> frozenset[str]:
 
 
 def loaded_by(arguments: tuple[str, ...]) -> frozenset[str]:
-    """The modules that a command has loaded at its end."""
+    """Return the modules that a command has loaded at its end."""
     return loaded(_RUN.format(arguments))
 
 
@@ -114,11 +117,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class TestEachCommand:
-    @pytest.mark.parametrize(("arguments", "allowed"), ALLOWED, ids=lambda each: " ".join(each[:1]))
-    def test_imports_nothing_but_what_it_is_allowed(
+    @pytest.mark.parametrize(("arguments", "allowed"), ALLOWED, ids=lambda row: " ".join(row[:1]))
+    def test_imports_only_the_allowed_modules(
         self, arguments: tuple[str, ...], allowed: tuple[str, ...], store: str
     ) -> None:
-        arguments = tuple(store if each == "STORE" else each for each in arguments)
+        arguments = tuple(store if argument == "STORE" else argument for argument in arguments)
         known = loaded(COMMAND_LINE + "".join(f"import {name}\n" for name in allowed))
         more = {name for name in loaded_by(arguments) - known if not name.startswith("cnitrail")}
         named = sorted({name.partition(".")[0] for name in more if not name.startswith("_")})
@@ -134,18 +137,45 @@ class TestEachCommand:
 
 
 class TestHelp:
-    def test_of_all_commands_imports_none_of_them(self) -> None:
+    def test_on_all_commands_imports_none_of_them(self) -> None:
         commands = {f"cnitrail.cli.commands.{name}" for name in main.list_commands(Context(main))}
         assert not commands & loaded_by(("--help",))
 
 
 class TestSources:
-    def test_a_store_is_not_known_where_files_are_read(self) -> None:
+    def test_reading_files_imports_no_store(self) -> None:
         assert self.imported(STORY) == OF_FILES
 
-    def test_aws_is_not_known_where_a_store_is_read(self, store: str) -> None:
+    def test_reading_a_store_imports_no_aws_client(self, store: str) -> None:
         assert self.imported(store) == OF_A_STORE
 
     def imported(self, source: str) -> set[str]:
         rooms = ("cnitrail.sources.", "cnitrail.store.")
         return {name for name in loaded_by(("timeline", source)) if name.startswith(rooms)}
+
+
+COMMAND_LINE_TESTS = {
+    "fuzz/targets/texts.py",  # values and files of options
+    "tests/test_collect.py",
+    "tests/test_hostile_output.py",
+    "tests/test_imports.py",
+    "tests/test_terminal.py",
+}
+"""Files that import more of the command line than ``main``, because they test it."""
+
+
+class TestTools:
+    """Tests, fuzz targets and benchmarks use the library: nothing of the command line but ``main``."""
+
+    def test_only_tests_of_the_command_line_import_it(self) -> None:
+        root = Path(__file__).parent.parent
+        found = {
+            str(path.relative_to(root))
+            for folder in ("tests", "fuzz", "benchmarks")
+            for path in (root / folder).rglob("*.py")
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom)
+            and (node.module or "").startswith("cnitrail.cli")
+            and [alias.name for alias in node.names] != ["main"]
+        }
+        assert found <= COMMAND_LINE_TESTS

@@ -1,6 +1,6 @@
-"""The command line: composes the rooms, and alone prints and exits.
+"""The command line, which alone prints and exits.
 
-Rooms are imported inside the commands: start-up is felt at every call.
+Everything else is imported inside the commands, because start-up time is felt at every call.
 """
 
 import click
@@ -12,16 +12,17 @@ __all__ = ["main"]
 
 
 _COMMANDS = {
-    "collect": "Bring events into a local store.",
-    "findings": "What is out of the ordinary, each with its events.",
-    "leases": "Every interval in which an interface held an address.",
-    "pool": "A node's addresses for pods, and the settings behind them.",
-    "report": "An incident postmortem, as Markdown or HTML.",
-    "state": "Interfaces, attachments and addresses as they stood at a time.",
-    "sync": "Copy a trail's digests and log files, to be verified offline.",
-    "timeline": "Who added, moved or removed which addresses, when.",
-    "verify": "Log files against CloudTrail's signed digests.",
-    "who": "Which interface and instance held an address then.",
+    "collect": "Keep the events that matter in a local store.",
+    "completion": "Print a completion script for bash, zsh or fish.",
+    "findings": "Find problems and suspicious changes.",
+    "leases": "List every interval in which an ENI held an address.",
+    "pool": "Show a node's IP pool, and the VPC CNI settings that explain it.",
+    "report": "Write an incident report as Markdown or HTML.",
+    "state": "Show ENIs, attachments and addresses at a point in time.",
+    "sync": "Copy a trail's logs and digests for offline verification.",
+    "timeline": "Show who assigned, moved or released addresses, and when.",
+    "verify": "Check log integrity against CloudTrail's signed digests.",
+    "who": "Find who held an address at a given time, and who assigned it.",
 }
 
 
@@ -33,23 +34,29 @@ _COMMANDS = {
 )
 @click.version_option(__version__, "-V", "--version", prog_name="cnitrail")
 def main() -> None:
-    """Who held which private IP address on AWS, and who gave it.
+    """Find out who held which private IP address on AWS, and who assigned it.
 
-    Reads CloudTrail and says who added, moved or removed which private IP addresses
-    on which network interface and instance, when, through what.
+    Reads CloudTrail and shows which principal assigned, moved or released each private IP
+    address, on which ENI and instance, when, and with which tool.
 
     \b
     Examples:
-      cnitrail timeline logs/                          everything in a directory
-      cnitrail timeline --instance i-0abc…             the life of one node, from AWS
-      cnitrail who 10.0.1.25 logs/ --at 2h             who had an address then
-      cnitrail findings logs/ --since 1d               what is out of the ordinary
-      cnitrail report logs/ -o html > incident.html    a postmortem
+      cnitrail timeline --instance i-0abc…             the life of one node
+      cnitrail who 10.0.1.25 logs/ --at 2h             who held this address?
+      cnitrail findings logs/ --since 1d               problems and suspicious changes
+      cnitrail report logs/ -o html > incident.html    an incident report
       cnitrail collect logs/ --to trail.db             keep the events that matter
-      cnitrail verify s3://audit-logs --since 7d       has anybody changed the logs?
-      zcat *.json.gz | cnitrail timeline - -o jsonl    for pipelines
+      cnitrail verify s3://audit-logs --since 7d       check log integrity
+      zcat *.json.gz | cnitrail timeline - -o jsonl    in a pipeline
 
-    Exit status: 0 answered, all evidence read; 1 no answer; 2 wrong usage;
-    3 answered, but some evidence could not be read, or does not verify; 4 nothing to
-    verify; 5 something found that --fail-on names; 130 interrupted.
+    \b
+    Exit status:
+      0    answered; all evidence was read
+      1    error, no result
+      2    usage error
+      3    answered, but some evidence could not be read or did not verify
+      4    nothing to verify
+      5    --fail-on threshold reached
+      130  interrupted
+      141  broken pipe, for example | head
     """

@@ -1,16 +1,16 @@
-"""How every question ends: the answer on stdout, the account of the evidence on stderr."""
+"""How every command ends: the answer on stdout, the account of the evidence on stderr."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 from msgspec.structs import asdict
 
-from cnitrail.cli.outputs import writer
+from cnitrail.cli.summary import NO_MATCH, summarize
+from cnitrail.cli.writing import writing
 from cnitrail.model import Answer
-from cnitrail.workflows.read import tell
+from cnitrail.render.writers import writer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,24 +25,25 @@ def respond(
     evidence: Evidence,
     entries: Sequence[object],
     *,
-    nothing: str = "none of them is what was asked for",
+    nothing: str = NO_MATCH,
     **asked: object,
 ) -> int:
-    """Print the entries of an answer, and say what was read; the exit status that follows.
+    """Print the entries of an answer, then what was read; return the exit status.
 
-    ``nothing`` is what it means that there are none; ``asked`` is what the command was asked beside
-    its filters.
+    ``nothing`` is printed if there are no entries; ``asked`` is what the command was asked beside its
+    filters.
     """
     print_answer(request, output, evidence, entries, **asked)
-    return tell(evidence, len(entries), request.quiet, nothing)
+    return summarize(evidence, len(entries), nothing)
 
 
 def print_answer(
     request: Request, output: str, evidence: Evidence, entries: Sequence[object], **asked: object
 ) -> None:
-    """Print the entries of an answer."""
+    """Print the entries of an answer. Raises ``WriteError``."""
     command = click.get_current_context().command.name
     assert command is not None
     query = {"command": command, "sources": request.sources, **asdict(request.wanted), **asked}
-    writer(command, output)(Answer(command, query, evidence, entries), sys.stdout)
-    sys.stdout.flush()
+    answer, write = Answer(command, query, evidence, entries), writer(command, output)
+    with writing() as stdout:
+        write(answer, stdout)

@@ -1,4 +1,4 @@
-"""What is being read, on stderr, once reading takes longer than a second."""
+"""Progress on stderr, once reading takes longer than a second."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from cnitrail.model import Note
     from cnitrail.sources import Source
 
-_PATIENCE_SECONDS = 1.0
+_PROGRESS_DELAY = 1.0
+"""Seconds until progress is shown."""
 
 
 class Progress:
     """A line that appears after a second, on a terminal only, and leaves nothing behind.
 
-    ``counted`` is what is counted of the files that are read.
+    It is the observer of the workflows (``cnitrail.workflows.observer``).
     """
 
-    def __init__(self, quiet: bool, counted: str = "relevant") -> None:
+    def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._counted = counted
+        self._counted = "relevant"
         self._silent = quiet or sys.stderr is None or not sys.stderr.isatty()
         self._expected = 0
         self._begun = time.monotonic()
@@ -48,11 +49,26 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._close()
+
+    def stage(self, counted: str) -> None:
+        """Begin a stage of the work, with a line of its own."""
+        self._close()
+        self._counted = counted
+        self._expected = 0
+        self._begun = time.monotonic()
+
+    def _close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
+        self._bar = self._task = None
+
+    def wait(self, reason: str) -> None:
+        """Say that the work waits for another process, and why."""
+        self.say(f"waiting: {reason}")
 
     def say(self, text: str) -> None:
-        """Say something about the reading, unless all is to be quiet."""
+        """Print a line above the progress, unless ``--quiet`` was given."""
         from cnitrail.render.safe import printable
 
         if self._quiet:
@@ -63,25 +79,25 @@ class Progress:
             say(text)
 
     def note(self, note: Note, files: int) -> None:
-        """Say what a source says, after so many files; the time left is shown once it is known."""
+        """Print a note of a source; the time left is shown once it is known."""
         self.say(f"{note.source}: {note.text}")
         if note.documents is not None:
             self.expect(files + note.documents)
 
     def expect(self, files: int) -> None:
-        """How many files there will be in the end, about; from then on the time left is shown."""
+        """Set about how many files there will be, so that the time left can be shown."""
         self._expected = files
 
     def begin(self, source: Source, size: int) -> None:
-        """A source begins, after ``size`` bytes of others; how much it has is asked only if shown."""
+        """Begin a source, after ``size`` bytes of others; its size is measured only if it is shown."""
         self._measure = source.total_bytes if isinstance(source, Measured) else None
         self._base = size
         if self._bar is not None:
             self._show_total()
 
     def advance(self, files: int, size: int, events: int) -> None:
-        """Show how far reading is: counts of files, stored bytes and what is counted of them."""
-        if self._silent or time.monotonic() - self._begun < _PATIENCE_SECONDS:
+        """Show the totals of this stage."""
+        if self._silent or time.monotonic() - self._begun < _PROGRESS_DELAY:
             return
         if self._bar is None:
             self._bar, self._task = _bar(self._counted)
@@ -91,7 +107,7 @@ class Progress:
         self._bar.update(self._task, files=files, completed=size, events=events, left=left)
 
     def _left(self, files: int) -> str:
-        """How long it will take from here, as far as it has been told."""
+        """Return the time left, if the number of files is known."""
         if not 0 < files < self._expected:
             return ""
         passed = time.monotonic() - self._begun

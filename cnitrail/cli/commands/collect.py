@@ -4,39 +4,44 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 import click
-from msgspec.structs import replace
 
-from cnitrail.cli.options import request_options
+from cnitrail.atomic import atomic_file
+from cnitrail.cli.help import Command
+from cnitrail.cli.options import complete_files, request_options
 from cnitrail.cli.stderr import say
-from cnitrail.errors import SourceError, UsageError
+from cnitrail.cli.writing import writing
+from cnitrail.errors import UsageError
 from cnitrail.store.file_header import is_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cnitrail.model import Skipped
     from cnitrail.workflows.accounting import SourceCounts
     from cnitrail.workflows.request import Request
 
 
-@click.command()
-@click.option("--to", metavar="FILE.db", help="The store: made, or gone on with.")
+@click.command(cls=Command)
+@click.option("--to", metavar="FILE.db", shell_complete=complete_files, help="Store to create or update.")
 @click.option(
     "--export",
     metavar="FILE",
+    shell_complete=complete_files,
     help="Write the events as JSON lines of LookupEvents, which plaso reads; - for stdout.",
 )
-@request_options("account", "region", "since", "until", verifiable=False)
+@request_options("account", "region", "since", "until", verifiable=False, without=["assume_complete"])
 def collect(request: Request, to: str | None, export: str | None) -> None:
-    """Bring events into a local store, and go on where the last run stopped.
+    """Keep the events that matter in a local store.
 
-    The store is one SQLite file with the events that matter, as they came, and a note of every
-    file that was read: run again, only what is new is read. It may be stopped or killed at any
-    moment. Every command takes the store as a SOURCE. --export writes all that is in the store,
-    or, without --to, what was just read.
+    The store is one SQLite file with the relevant events and a list of the files that were
+    read. Run the command again, and only new files are read. You can stop or kill it at any
+    moment. Every command takes the store as a SOURCE.
+
+    --export writes every event in the store; without --to, the events that were just read.
 
     \b
     Examples:
@@ -45,69 +50,83 @@ def collect(request: Request, to: str | None, export: str | None) -> None:
       cnitrail collect logs/ --export events.jsonl
       sqlite3 trail.db "SELECT * FROM events WHERE instance = 'i-0abc…'"
     """
-    from cnitrail.workflows.read import many, tell_skipped
+    from cnitrail.cli.quiet import inform
+    from cnitrail.cli.summary import print_skipped
+    from cnitrail.text import counted
 
     shown = "<stdout>" if export == "-" else export
     name = to or shown
     if name is None:
-        raise UsageError("collect into what?", "name a store with --to FILE.db, or a file with --export FILE")
+        raise UsageError("--to FILE.db or --export FILE is required", "see cnitrail collect --help")
     if to == "-":
-        raise UsageError("a store is a file", "--to FILE.db; --export - writes the events to stdout")
+        raise UsageError("--to -: a store is a file", "--to FILE.db; --export - writes the events to stdout")
     _check_export(export, to, request.sources)
-    with _place(to) as place, _exported(export) as out:
-        collected = _collect(request, place, name)
-        skipped = collected.skipped
+    with _store_path(to) as store, _exported(export) as out:
+        skipped = _collect(request, store, name)
         if out is not None:
             from cnitrail.workflows.export import export as write_events
 
-            written, left_out = write_events(place, out)
+            with writing(out, "the answer" if export == "-" else str(export)):
+                written, left_out = write_events(store, out)
             skipped += left_out
-            if not request.quiet:
-                say(f"{shown}: {many(written, 'event')} written")
-    sys.exit(tell_skipped(skipped, f"the table skipped of {to or 'a store (--to FILE.db)'} has all"))
+            inform(f"{shown}: {counted(written, 'event')} written")
+    sys.exit(print_skipped(skipped, f"the table skipped of {to or 'a store (--to FILE.db)'} has all"))
 
 
 def _check_export(name: str | None, to: str | None, sources: tuple[str, ...]) -> None:
     """Refuse to write over evidence, or among it. Raises ``UsageError``."""
     if name is None or name == "-":
         return
+    if not name:
+        raise UsageError("--export: the name of the file is empty", "name a file, or - for stdout")
     path = os.path.realpath(name)
     if to is not None and path == os.path.realpath(to):
         raise UsageError(f"--export {name} is the store to collect into", "name another file")
+    if to is not None and path.startswith(f"{os.path.realpath(to)}-"):
+        raise UsageError(f"--export {name} is a file that belongs to the store {to}", "name another file")
+    if "-" in sources and _is_standard_input(path):
+        raise UsageError(f"--export {name} is standard input, which is a source", "name another file")
     for source in sources:
-        read = os.path.realpath(source)
-        if path == read or path.startswith(os.path.join(read, "")):
-            raise UsageError(f"--export {name} lies in {source}, which is read", "name a file elsewhere")
+        evidence = os.path.realpath(source)
+        if path == evidence or path.startswith(os.path.join(evidence, "")):
+            raise UsageError(f"--export {name} is in {source}, which is a source", "name a file elsewhere")
     if is_sqlite(path):
-        raise UsageError(f"--export {name}: a database is there, which it would replace", "name another file")
+        raise UsageError(f"--export {name} would replace a database", "name another file")
+
+
+def _is_standard_input(path: str) -> bool:
+    """Return whether standard input is read from the file at a path."""
+    with suppress(OSError, ValueError, AttributeError):  # no such file, or no file is standard input
+        return os.path.isfile(path) and os.path.samestat(os.fstat(sys.stdin.fileno()), os.stat(path))
+    return False
 
 
 @contextmanager
 def _exported(name: str | None) -> Iterator[IO[str] | None]:
-    """Where to write events to: a file is there once all of them are in it. Raises ``UsageError``."""
-    if name is None or name == "-":
-        yield sys.stdout if name else None
+    """Yield the stream to write events to; a file is there once it is whole. Raises ``UsageError``."""
+    if name is None:
+        yield None
+        return
+    if name == "-":
+        yield sys.stdout
         return
     is_file = os.path.isfile(name) or not os.path.exists(name)
-    written = f"{os.path.realpath(name)}.{os.getpid()}.part" if is_file else name
-    try:
-        out = open(written, "x" if is_file else "w", encoding="utf-8")  # noqa: SIM115
-    except OSError as error:
-        raise UsageError(f"--export {name}: cannot be written: {error.strerror}") from None
-    try:
-        with out:
-            yield out
-        if is_file:
-            os.replace(written, os.path.realpath(name))
-    except BaseException:
-        if is_file:
-            os.unlink(written)
-        raise
+    with ExitStack() as stack:
+        try:
+            file = (
+                atomic_file(os.path.realpath(name), encoding="utf-8")
+                if is_file
+                else open(name, "w", encoding="utf-8")  # noqa: SIM115  a pipe has no real path
+            )
+            out = stack.enter_context(file)
+        except OSError as error:
+            raise UsageError(f"--export {name}: cannot be written: {error.strerror}") from None
+        yield out
 
 
 @contextmanager
-def _place(to: str | None) -> Iterator[str]:
-    """Where to collect into: what is not to be kept goes to a temporary place."""
+def _store_path(to: str | None) -> Iterator[str]:
+    """Yield the path of the store; a temporary one if it is not to be kept."""
     if to is not None:
         yield to
         return
@@ -117,51 +136,32 @@ def _place(to: str | None) -> Iterator[str]:
         yield os.path.join(folder, "trail.db")
 
 
-def _collect(request: Request, to: str, name: str) -> SourceCounts:
-    """Bring the sources of a request into a store, which is told of under a name.
+def _collect(request: Request, store: str, name: str) -> list[Skipped]:
+    """Read the sources of a request into a store, which is called ``name`` in messages.
 
-    What could not be read by this run or an earlier one is in the account's ``skipped``.
+    Return what this run or an earlier one could not read.
     """
     from cnitrail.cli.progress import Progress
-    from cnitrail.sources import open_source
-    from cnitrail.store.writer import StoreWriter
-    from cnitrail.workflows.collect import Collector
-    from cnitrail.workflows.read import scope_of
-
-    def wait() -> None:
-        if not request.quiet:
-            say(f"waiting: another collect is writing to {to}")
+    from cnitrail.cli.quiet import inform, is_quiet
+    from cnitrail.workflows.collect import collect_sources
+    from cnitrail.workflows.request import scope_of
 
     scope = scope_of(request.wanted, request.access)
-    uris = request.sources or ("lookup:",)
-    if os.path.realpath(to) in map(os.path.realpath, uris):
-        raise UsageError(f"{to} is both a source and the store to collect into")
-    for uri in uris:
-        open_source(uri, scope)  # what cannot be read at all is told before a store is made
     try:
-        with StoreWriter(to, wait) as store, Progress(request.quiet) as progress:
-            collector = Collector(store, progress)
-            for uri in uris:
-                source = open_source(uri, replace(scope, seen=store.seen(), into=to))
-                collector.collect(source, scope.growth)
-            if store.is_empty():
-                raise SourceError(f"{uris[0]}: no files in it", "name the directory that holds the log files")
-            skipped = collector.collected.skipped
-            told = {each.source for each in skipped}
-            skipped += [each for each in store.skipped() if each.source not in told]
+        with Progress(quiet=is_quiet()) as progress:
+            collected, new = collect_sources(request.sources, scope, store, progress)
     except KeyboardInterrupt:
-        if name == to:
-            say(f"{to} keeps what was read so far; run the same command again to go on")
+        if name == store:
+            say(f"{store} keeps what was read so far; run the same command again to continue")
         raise
-    if not request.quiet:
-        say(_summary(name, collector.collected, store.kept))
-    return collector.collected
+    inform(_summary(name, collected, new))
+    return collected.skipped
 
 
 def _summary(name: str, collected: SourceCounts, new: int) -> str:
     if collected.files == collected.records == 0:
         return f"{name}: nothing new"
-    from cnitrail.workflows.read import many
+    from cnitrail.text import counted
 
-    files, records = many(collected.files, "file"), many(collected.records, "record")
-    return f"{name}: {files} with {records} read, {collected.relevant:,} relevant, {new:,} new"
+    files, records = counted(collected.files, "file"), counted(collected.records, "event")
+    return f"{name}: read {files} with {records}, {collected.relevant:,} IP-related, {new:,} new"

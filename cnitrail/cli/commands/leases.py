@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnitrail.cli.help import Command
 from cnitrail.cli.options import PLACE_FILTERS, request_options
 from cnitrail.cli.outputs import output_option
 
@@ -14,24 +15,28 @@ if TYPE_CHECKING:
     from cnitrail.workflows.request import Request
 
 
-@click.command()
+@click.command(cls=Command)
 @request_options(*PLACE_FILTERS, "actor", "agent", "event", "since", "until")
 @output_option("leases")
 def leases(request: Request, output: str) -> None:
-    """Every interval in which an interface held an address or a prefix.
+    """List every interval in which an ENI held an address.
 
-    Each bound says what it rests on: observed (an event says so), implied (something
-    else shows it), unknown, or open (no end is in the evidence).
+    \b
+    Each start and end has a basis:
+      observed  an event says so
+      implied   another event shows it
+      unknown   the evidence does not show it
+      open      still held when the evidence ends
+
+    Prefixes (/28 and /80) are listed like addresses.
 
     \b
     Examples:
       cnitrail leases logs/ --ip 10.0.1.25
       cnitrail leases logs/ --instance i-0abc… --since 2h -o csv
     """
-    from cnitrail.answers.leases import leases as answer
     from cnitrail.cli.printing import respond
-    from cnitrail.workflows.read import ask
+    from cnitrail.cli.reading import read_case
 
-    history, evidence = ask(request)
-    entries = list(answer(history, request.wanted))
-    sys.exit(respond(request, output, evidence, entries))
+    case = read_case(request)
+    sys.exit(respond(request, output, case.evidence, case.leases()))

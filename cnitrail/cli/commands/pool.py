@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cnitrail.cli.options import request_options
+from cnitrail.cli.click_errors import BadValue
+from cnitrail.cli.help import Command
+from cnitrail.cli.options import complete_files, request_options
 from cnitrail.cli.outputs import output_option
-from cnitrail.cli.stderr import say
+from cnitrail.cli.stderr import warn
 from cnitrail.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from cnitrail.answers.pool import Node, Settings
-    from cnitrail.model import Limits
+    from cnitrail.answers.pool import Settings
     from cnitrail.workflows.request import Request
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class SettingsList(click.ParamType["Settings"]):
     name = "NAME=VALUE,..."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Settings:
-        """The settings that a text names; others are at their defaults."""
+        """Return the settings that a text names; all others have their defaults."""
         from cnitrail.answers.pool import Settings
 
         named: dict[str, Any] = {}
@@ -50,36 +51,56 @@ class SettingsList(click.ParamType["Settings"]):
             elif name in _NUMBERS and given.isascii() and given.isdigit() and len(given) < 6:
                 named[_NUMBERS[name]] = int(given)
             elif name in _NUMBERS or name == _PREFIXES:
-                self.fail(f"{given!r} is no value of {name}", param, ctx)
+                hint = "use true or false" if name == _PREFIXES else "use a number of at most 5 digits"
+                raise BadValue(f"{given!r} is not a value of {name}", hint, param, ctx)
             else:
                 known = ", ".join((*_NUMBERS, _PREFIXES))
-                self.fail(f"{text!r} is no setting; try WARM_IP_TARGET=2 (there are {known})", param, ctx)
+                raise BadValue(f"{text!r} is not a setting", f"use NAME=VALUE with {known}", param, ctx)
         if "warm_prefix_target" in named and not named.get("prefix_delegation"):
-            self.fail(f"WARM_PREFIX_TARGET means nothing without {_PREFIXES}=true", param, ctx)
+            message = f"WARM_PREFIX_TARGET has no effect without {_PREFIXES}=true"
+            raise BadValue(message, f"add {_PREFIXES}=true", param, ctx)
         others = named.get("warm_ip_target") or named.get("minimum_ip_target")
         if named.get("warm_prefix_target") == 0 and not others:
-            self.fail("with WARM_PREFIX_TARGET=0 alone aws-node does not start; try 1", param, ctx)
+            message = "with WARM_PREFIX_TARGET=0 alone, aws-node does not start"
+            raise BadValue(message, "use WARM_PREFIX_TARGET=1", param, ctx)
         return Settings(**named)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--what-if",
     multiple=True,
     type=SettingsList(),
-    help="What other settings of the CNI would have meant: WARM_IP_TARGET=2,MINIMUM_IP_TARGET=10.",
+    help="Simulate other settings of the CNI, for example WARM_IP_TARGET=2,MINIMUM_IP_TARGET=10.",
 )
 @click.option(
     "--pods",
     metavar="FILE",
-    help="How many pods had an address of the pool, as CSV time,pods: from each time on.",
+    shell_complete=complete_files,
+    help="Pod counts of the node over time: CSV with a header time,pods.",
 )
-@click.option("--metrics", metavar="URL|FILE", help="Compare with ipamd's metrics (port 61678, /metrics).")
-@click.option("--ipamd", metavar="FILE", help="Compare with ipamd's /v1/enis (port 61679), which names pods.")
+@click.option(
+    "--metrics",
+    metavar="URL|FILE",
+    shell_complete=complete_files,
+    help="Compare with ipamd's metrics (port 61678, /metrics).",
+)
+@click.option(
+    "--ipamd",
+    metavar="FILE",
+    shell_complete=complete_files,
+    help="Compare with ipamd's /v1/enis (port 61679), which names pods.",
+)
 @click.option(
     "--instance-types",
     metavar="FILE",
-    help="Limits of further types: the JSON of aws ec2 describe-instance-types.",
+    shell_complete=complete_files,
+    help="Limits of more instance types: JSON of aws ec2 describe-instance-types.",
+)
+@click.option(
+    "--describe-types",
+    is_flag=True,
+    help="Ask EC2 for the limits of unknown instance types.  [default with lookup: and s3://]",
 )
 @request_options("instance", "cluster", "vpc", "subnet", "account", "region", "since", "until")
 @output_option("pool")
@@ -90,15 +111,17 @@ def pool(
     metrics: str | None,
     ipamd: str | None,
     instance_types: str | None,
+    describe_types: bool,
     output: str,
 ) -> None:
-    """A node's or a cluster's pool of addresses, and the settings that explain it.
+    """Show a node's IP pool, and the VPC CNI settings that explain it.
 
-    Shows how much the interfaces of a node held over time, against what its instance type can
-    carry; what each call of the VPC CNI tells; and which of its settings (WARM_ENI_TARGET,
-    WARM_IP_TARGET, MINIMUM_IP_TARGET, WARM_PREFIX_TARGET, prefix mode) and versions explain every
-    call, with the event that rules each of the others out. Pods are not in CloudTrail: where the
-    settings hang on them, all that fit are shown, with the pods that each needs.
+    Shows how many addresses the ENIs of a node held over time, how many its instance type
+    can hold, and every call of the VPC CNI. Then lists the settings (WARM_ENI_TARGET,
+    WARM_IP_TARGET, MINIMUM_IP_TARGET, WARM_PREFIX_TARGET, prefix mode) and versions that
+    explain all calls, and names the event that rules out each of the others.
+
+    CloudTrail does not record pods, so each candidate setting lists the pod count it assumes.
 
     \b
     Examples:
@@ -107,29 +130,33 @@ def pool(
       cnitrail pool logs/ --instance i-0abc… --what-if WARM_IP_TARGET=2,MINIMUM_IP_TARGET=10
       cnitrail pool logs/ --instance i-0abc… --metrics http://localhost:61678/metrics
     """
-    from cnitrail.answers.pool import PoolOptions, nodes
-    from cnitrail.answers.pool import pool as answer
+    from cnitrail.answers.pool import nodes
     from cnitrail.cli.printing import respond
+    from cnitrail.cli.reading import read_case
     from cnitrail.decode.ipamd import read_enis, read_metrics
     from cnitrail.limits import read_described
-    from cnitrail.model import Coverage
-    from cnitrail.workflows.read import ask
+    from cnitrail.sources import LOOKUP, source_type
+    from cnitrail.workflows.instance_limits import complete_limits
 
     counts = _counts(pods) if pods is not None else ()
     numbers = (metrics, _read(metrics, read_metrics)) if metrics is not None else None
     dump = (ipamd, _read(ipamd, read_enis)) if ipamd is not None else None
     given = _read(instance_types, read_described) if instance_types is not None else {}
-    history, evidence = ask(request)
-    found = list(nodes(history, request.wanted))
+    case = read_case(request)
+    selected = list(nodes(case.history, request.wanted))
     for option, file in (("--pods", pods), ("--metrics", metrics)):
-        if file is not None and len(found) > 1:
-            raise UsageError(f"{option} is about one node: {len(found)} are selected", "name it (--instance)")
-    wish = PoolOptions(_limits(given, found, request), what_if, counts, numbers, dump)
-    entries = answer(history, Coverage(evidence.coverage), request.wanted, wish)
+        if file is not None and len(selected) > 1:
+            raise UsageError(f"{option} is about one node: {len(selected)} match", "name it (--instance)")
+    is_remote = any(source_type(uri).is_remote for uri in request.sources or (LOOKUP,))
+    ask_aws = is_remote or describe_types
+    limits, problems = complete_limits(given, selected, request.access, ask_aws=ask_aws)
+    for problem in problems:
+        warn(problem)
+    entries = case.pool(what_if=what_if, pods=counts, metrics=numbers, ipamd=dump, limits=limits)
     status = respond(
         request,
         output,
-        evidence,
+        case.evidence,
         entries,
         what_if=what_if,
         pods=pods,
@@ -138,19 +165,19 @@ def pool(
         instance_types=instance_types,
     )
     if dump is not None and not any(entry.ipamd for entry in entries):
-        say(f"beware: {ipamd}: none of its interfaces is on a node that is shown")
+        warn(f"{ipamd}: none of its ENIs is on a node that is shown")
     sys.exit(status)
 
 
 def _counts(uri: str) -> Sequence[tuple[datetime, int]]:
-    """The counts of pods in a file."""
+    """Return the pod counts in a file."""
     from cnitrail.cli.inputs.pod_counts import read_counts
 
     return read_counts(uri)
 
 
 def _read(uri: str, reader: Callable[[bytes], T]) -> T:
-    """What a reader makes of a file or URL. Raises ``SourceError``."""
+    """Return the contents of a file or URL, as a reader understands them. Raises ``SourceError``."""
     from cnitrail.sources.ipamd import fetch
 
     content = fetch(uri)
@@ -158,35 +185,3 @@ def _read(uri: str, reader: Callable[[bytes], T]) -> T:
         return reader(content)
     except ValueError as error:
         raise SourceError(f"{uri}: {error}") from None
-
-
-def _limits(
-    given: Mapping[str, Limits], found: Iterable[Node], request: Request
-) -> Callable[[str], Limits | None]:
-    """The limits of instance types: those of a file, those that are known, else as EC2 tells them."""
-    from cnitrail.limits import limits_of
-
-    missing: dict[str | None, set[str]] = {}
-    for node in found:
-        name = node.instance.instance_type
-        if name is not None and name not in given and limits_of(name) is None:
-            missing.setdefault(node.instance.region, set()).add(name)
-    told = dict(given)
-    for region, names in missing.items():
-        told |= _described(names, region, request.access.profile)
-    return lambda name: told.get(name) or limits_of(name)
-
-
-def _described(names: set[str], region: str | None, profile: str | None) -> Mapping[str, Limits]:
-    """What EC2 says of instance types; what it does not say is told on stderr."""
-    from cnitrail.sources.instance_types import describe
-
-    told: Mapping[str, Limits] = {}
-    try:
-        told = describe(names, region, profile)
-    except SourceError as error:
-        say(f"beware: {error.message}")
-    for name in sorted(names - told.keys()):
-        unknown = f"beware: the limits of {name} are not known"
-        say(f"{unknown}; --instance-types takes them from a file")
-    return told

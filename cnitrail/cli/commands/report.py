@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnitrail.cli.help import Command
 from cnitrail.cli.options import ALL_FILTERS, request_options
 from cnitrail.cli.outputs import output_option
 
@@ -14,37 +15,29 @@ if TYPE_CHECKING:
     from cnitrail.workflows.request import Request
 
 
-@click.command()
+@click.command(cls=Command)
 @request_options(*ALL_FILTERS)
 @output_option("report")
 def report(request: Request, output: str) -> None:
-    """An incident postmortem: what happened, by whom, and what that rests on.
+    """Write an incident report as Markdown or HTML.
+
+    The report shows what happened, who did it, and the evidence for it.
 
     \b
     md    Markdown, to paste into a ticket
-    html  one file without any request to anywhere, to attach to a mail: with
-          the addresses of each interface over time, and filters
+    html  one self-contained page without network requests, to attach to an email;
+          with filters and a chart of the addresses of each ENI over time
 
     \b
     Examples:
       cnitrail report logs/ --instance i-0abc… > ticket.md
       cnitrail report logs/ --cluster prod --since 2h -o html > incident.html
     """
-    from cnitrail.answers.report import report as answer
     from cnitrail.cli.printing import print_answer
-    from cnitrail.workflows.read import ask, tell
+    from cnitrail.cli.reading import read_case
+    from cnitrail.cli.summary import summarize
 
-    history, evidence = ask(request)
-    told = answer(history, evidence, request.wanted, whole=not _is_narrowed(request))
-    print_answer(request, output, evidence, [told])
-    nothing = "none of them is what was asked for"
-    sys.exit(tell(evidence, len(told.calls), request.quiet, nothing))
-
-
-def _is_narrowed(request: Request) -> bool:
-    """Whether a source delivers only the events of the places that were asked for."""
-    from cnitrail.store.file_header import is_sqlite
-
-    wanted = request.wanted
-    narrowing = any(uri.startswith("lookup:") or is_sqlite(uri) for uri in request.sources or ("lookup:",))
-    return narrowing and bool(wanted.instance or wanted.eni or wanted.ip)
+    case = read_case(request)
+    told = case.report()
+    print_answer(request, output, case.evidence, [told])
+    sys.exit(summarize(case.evidence, len(told.calls)))

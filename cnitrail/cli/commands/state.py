@@ -7,43 +7,56 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import PLACE_FILTERS, Time, request_options
+from cnitrail.cli.help import Command
+from cnitrail.cli.options import PLACE_FILTERS, Time, complete_files, request_options
 from cnitrail.cli.outputs import output_option
-from cnitrail.cli.stderr import say
+from cnitrail.cli.stderr import warn
 from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from cnitrail.api import Case
     from cnitrail.model import ComparedEntry
     from cnitrail.workflows.request import Request
 
 
-@click.command()
-@click.option("--at", type=Time(), help="The time: ISO 8601, epoch seconds, an age (2h).  [now with --live]")
+@click.command(cls=Command)
+@click.option(
+    "--at",
+    type=Time(),
+    help="Point in time: ISO 8601, epoch seconds, or relative (2h, 3d).  [now with --live]",
+)
 @click.option(
     "--live",
     is_flag=False,
     flag_value="ec2:",
     multiple=True,
     metavar="[FILE]",
-    help="Compare with what EC2 says now, or said in FILE (JSON of aws ec2 describe-network-interfaces "
-    "or describe-instances); may be repeated.",
+    shell_complete=complete_files,
+    help="Compare with EC2 now, or as saved in FILE: JSON of aws ec2 describe-network-interfaces or "
+    "describe-instances. Repeatable.",
 )
 @request_options(*PLACE_FILTERS, "since", "until")
 @output_option("state")
 def state(request: Request, at: datetime | None, live: tuple[str, ...], output: str) -> None:
-    """The interfaces, their attachments and addresses as they stood at a time.
+    """Show ENIs, attachments and addresses at a point in time.
 
-    What the evidence never mentions is not shown: a trail that begins today says
-    nothing of the interfaces that were made yesterday and never touched since.
-    --since and --until bound what is read of a bucket or of lookup:, not the answer.
+    ENIs that no event mentions are not shown: a trail that starts today does not know the
+    ENIs that were created yesterday and not changed since. --since and --until limit what
+    is read from a bucket or from lookup:, not the answer.
 
-    --live compares this with EC2: an interface and each of its addresses is the same,
-    missing (from the trail: older than it, or not logged), gone (from EC2), or unchecked
-    (not asked for); why that may be is said. EC2 is asked in the Regions that the evidence
-    covers, or that --region names, with the credentials' own account.
+    --live compares this state with EC2, now or as saved in a file. EC2 is asked in the Regions
+    that the evidence covers, or that --region names, and only in the account of your
+    credentials.
+
+    \b
+    Every ENI and address is
+      same       in both
+      missing    only in EC2: older than the trail, or not logged
+      gone       only in CloudTrail
+      unchecked  not compared, because EC2 was not asked for it
 
     \b
     Examples:
@@ -56,53 +69,55 @@ def state(request: Request, at: datetime | None, live: tuple[str, ...], output: 
 
 
 def _rebuilt(request: Request, at: datetime | None, output: str) -> int:
-    """Answer from the evidence alone; the exit status."""
-    from cnitrail.answers.coverage_text import uncovered
-    from cnitrail.answers.state import state as answer
+    """Answer from the evidence alone; return the exit status."""
     from cnitrail.cli.printing import respond
-    from cnitrail.model import Coverage
-    from cnitrail.workflows.read import ask
+    from cnitrail.cli.reading import read_case
 
     if at is None:
-        raise UsageError("at which time?", "add --at, for example --at 2022-10-05T14:00Z or --at 2h")
-    history, evidence = ask(request)
-    entries = list(answer(history, at, request.wanted))
-    status = respond(request, output, evidence, entries, at=at, live=())
-    for gap in uncovered(Coverage(evidence.coverage), at, request.wanted):
-        say(f"beware: {gap}")
+        raise UsageError("--at is required", "for example --at 2h or --at 2022-10-05T14:00Z")
+    case = read_case(request)
+    status = respond(request, output, case.evidence, case.state(at), at=at, live=())
+    _warn_of_gaps(case, at)
     return status
 
 
 def _compared(request: Request, at: datetime | None, live: tuple[str, ...], output: str) -> int:
-    """Answer from the evidence and from EC2; the exit status."""
+    """Answer from the evidence and from EC2; return the exit status."""
     from datetime import UTC, datetime
 
     from msgspec.structs import replace
 
-    from cnitrail.answers.coverage_text import uncovered
     from cnitrail.answers.live_comparison import compare
     from cnitrail.cli.printing import respond
-    from cnitrail.model import Coverage
+    from cnitrail.cli.quiet import inform
+    from cnitrail.cli.reading import read_case
     from cnitrail.workflows.live_state import present
-    from cnitrail.workflows.read import ask
 
-    history, evidence = ask(request)
-    described, skipped = present(live, request, evidence)
+    case = read_case(request)
+    described, skipped = present(live, request, case.evidence)
     at = at or datetime.now(UTC)
-    coverage = Coverage(evidence.coverage)
-    entries = compare(history, coverage, at, described, request.wanted)
-    whole = replace(evidence, skipped=(*evidence.skipped, *skipped))
-    status = respond(request, output, whole, entries, at=at, live=live)
-    if not request.quiet:
-        say(f"compared with EC2: {_counts(entries)}")
-    for gap in uncovered(coverage, at, request.wanted):
-        say(f"beware: {gap}")
+    entries = compare(case.history, case.coverage, at, described, request.wanted)
+    evidence = replace(case.evidence, skipped=(*case.evidence.skipped, *skipped))
+    status = respond(request, output, evidence, entries, at=at, live=live)
+    inform(f"compared with EC2: {_counts(entries)}")
+    _warn_of_gaps(case, at)
     return status
 
 
+def _warn_of_gaps(case: Case, at: datetime) -> None:
+    """Warn if the evidence does not cover a time."""
+    from cnitrail.answers.coverage_text import uncovered
+
+    for gap in uncovered(case.coverage, at, case.wanted):
+        warn(gap.text)
+
+
 def _counts(entries: Sequence[ComparedEntry]) -> str:
-    """How many interfaces compare how, in a few words."""
+    """Return how many ENIs there are of each kind of match."""
     from collections import Counter
 
+    from cnitrail.render.state import MATCH_NAMES
+
     counts = Counter(entry.match for entry in entries)
-    return ", ".join(f"{counts[match]} {match}" for match in sorted(counts)) or "nothing to compare"
+    parts = [f"{counts[match]} {name}" for match, name in MATCH_NAMES.items() if match in counts]
+    return ", ".join(parts) or "nothing to compare"

@@ -7,30 +7,41 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import request_options
-from cnitrail.cli.stderr import say
+from cnitrail.cli.help import Command
+from cnitrail.cli.options import complete_files, request_options
 from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
     from cnitrail.workflows.request import Request
 
 
-@click.command()
-@click.option("--to", required=True, metavar="DIR", help="The copy: made, or gone on with.")
+@click.command(cls=Command)
+@click.option(
+    "--to",
+    required=True,
+    metavar="DIR",
+    shell_complete=complete_files,
+    help="Directory of the copy; created or resumed.",
+)
 @request_options(
-    "account", "region", "since", "until", metavar="s3://BUCKET[/PREFIX]", verifiable=False, only_trails=True
+    *("account", "region", "since", "until"),
+    metavar="s3://BUCKET[/PREFIX]",
+    kinds={},
+    verifiable=False,
+    without=("assume_complete", "max_ratio", "lag", "max_calls"),
 )
 def sync(request: Request, to: str) -> None:
-    """Copy a trail's digests and log files, with all that it takes to verify them years later.
+    """Copy a trail's logs and digests for offline verification.
+
+    The copy includes everything needed for offline verification years later. Run the command
+    again, and it copies what is new. You can stop or kill it at any moment. Every command
+    takes DIR as a SOURCE.
 
     \b
-    The copy is DIR/BUCKET/KEY, and beside it
-      DIR/…json.gz.s3.json    what S3 knew of each digest: its signature is nowhere else
-      DIR/public-keys.json    CloudTrail's public keys, as aws cloudtrail list-public-keys prints
-      DIR/SHA256SUMS          of every file as it is stored, for sha256sum -c
-
-    Run again, it copies what is new; it may be stopped or killed at any moment. Every command
-    takes DIR as a SOURCE.
+    Log files and digests are copied to DIR/BUCKET/KEY, with
+      DIR/…json.gz.s3.json    the S3 metadata of each digest, which has its signature
+      DIR/public-keys.json    CloudTrail's public keys (aws cloudtrail list-public-keys)
+      DIR/SHA256SUMS          checksums of all files as stored, for sha256sum -c
 
     \b
     Examples:
@@ -39,27 +50,17 @@ def sync(request: Request, to: str) -> None:
       cnitrail timeline case-17/ --eni eni-0abc…
     """
     from cnitrail.cli.progress import Progress
-    from cnitrail.sources.trail_copy.writer import Copy
-    from cnitrail.sources.trails import open_trail
-    from cnitrail.workflows.read import many, scope_of, tell_skipped
-    from cnitrail.workflows.sync import Syncing
+    from cnitrail.cli.quiet import inform, is_quiet
+    from cnitrail.cli.summary import print_skipped
+    from cnitrail.text import counted
+    from cnitrail.workflows.request import scope_of
+    from cnitrail.workflows.sync import sync_trail
 
     if len(request.sources) != 1 or not request.sources[0].startswith("s3://"):
         raise UsageError("sync copies one bucket", "cnitrail sync s3://BUCKET[/PREFIX] --to DIR")
     scope = scope_of(request.wanted, request.access)
-    trail = open_trail(request.sources[0], scope)
-    try:
-        copy = Copy(to)
-        syncing = Syncing(trail, copy, scope)
-        try:
-            with Progress(request.quiet, "known") as progress:
-                syncing.sync(progress.advance)
-        finally:
-            copy.close()
-    finally:
-        trail.close()
-    synced = syncing.synced
-    if not request.quiet:
-        new = f"{many(synced.digests, 'digest')} and {many(synced.logs, 'log file')} copied"
-        say(f"{to}: {new}, {synced.known:,} were there")
-    sys.exit(tell_skipped(synced.skipped, "run the same command again to try those"))
+    with Progress(quiet=is_quiet()) as progress:
+        synced = sync_trail(request.sources[0], to, scope, progress)
+    new = f"{counted(synced.digests, 'digest')} and {counted(synced.logs, 'log file')} copied"
+    inform(f"{to}: {new}, {synced.known:,} already there")
+    sys.exit(print_skipped(synced.skipped, "run the same command again to try those"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnitrail.cli.help import Command
 from cnitrail.cli.options import ALL_FILTERS, request_options
 from cnitrail.cli.outputs import output_option
 
@@ -14,16 +15,17 @@ if TYPE_CHECKING:
     from cnitrail.workflows.request import Request
 
 
-@click.command()
+@click.command(cls=Command)
 @request_options(*ALL_FILTERS)
 @output_option("timeline")
 def timeline(request: Request, output: str) -> None:
-    """Who added, moved or removed which addresses, when.
+    """Show who assigned, moved or released addresses, and when.
 
-    SOURCE is a CloudTrail log file, a directory of them, s3://BUCKET[/PREFIX] for a trail's
-    bucket, or - for standard input; plain or gzipped, in any of the shapes that CloudTrail,
-    LookupEvents and EventBridge write. lookup: (the default) asks CloudTrail itself for the last
-    90 days, in seconds with --instance or --eni. Several are read as one body of evidence.
+    Every row is an API call: the caller, the ENI, the instance it was attached to, and the
+    addresses that the call assigned or released. If you give several SOURCEs, they are read
+    as one body of evidence.
+
+    lookup: takes seconds with --instance or --eni, and minutes without.
 
     \b
     Examples:
@@ -33,14 +35,11 @@ def timeline(request: Request, output: str) -> None:
       cnitrail timeline logs/ --cluster prod --failed
       cnitrail timeline s3://audit-logs --eni eni-0abc… --since 2h
       cnitrail timeline logs/ --actor '*/admin*' --event 'Assign*' -o json
-      cnitrail timeline logs/ -o perfetto > trace.json    opens in ui.perfetto.dev
+      cnitrail timeline logs/ -o perfetto > trace.json    # opens in ui.perfetto.dev
     """
-    from cnitrail.answers.swimlanes import lanes
-    from cnitrail.answers.timeline import timeline as answer
     from cnitrail.cli.printing import respond
-    from cnitrail.workflows.read import ask
+    from cnitrail.cli.reading import read_case
 
-    history, evidence = ask(request)
-    drawn = lanes if output == "perfetto" else answer
-    entries = list(drawn(history, request.wanted))
-    sys.exit(respond(request, output, evidence, entries))
+    case = read_case(request)
+    entries = case.swimlanes() if output == "perfetto" else case.timeline()
+    sys.exit(respond(request, output, case.evidence, entries))

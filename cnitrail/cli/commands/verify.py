@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import request_options
+from cnitrail.cli.help import Command
+from cnitrail.cli.options import complete_files, request_options
 from cnitrail.cli.outputs import output_option
-from cnitrail.cli.stderr import say
+from cnitrail.cli.writing import writing
 from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,35 +19,45 @@ if TYPE_CHECKING:
 
 _NOTHING = 4
 
+_TRAILS = {
+    "s3://BUCKET[/PREFIX]": "A trail's bucket.",
+    "DIR": "A local copy of it, made by cnitrail sync or aws s3 sync.",
+}
 
-@click.command()
+
+@click.command(cls=Command)
 @click.option(
     "--public-keys",
     metavar="FILE",
-    help="CloudTrail's public keys, as aws cloudtrail list-public-keys prints them.",
+    shell_complete=complete_files,
+    help="CloudTrail's public keys: JSON of aws cloudtrail list-public-keys.",
 )
 @request_options(
-    "account", "region", "since", "until", metavar="SOURCE...", verifiable=False, only_trails=True
+    *("account", "region", "since", "until"),
+    metavar="SOURCE...",
+    kinds=_TRAILS,
+    verifiable=False,
+    without=("assume_complete", "lag", "max_calls"),
 )
 @output_option("verify")
 def verify(request: Request, public_keys: str | None, output: str) -> None:
-    """Check log files against the digests that CloudTrail signs every hour.
+    """Check log integrity against CloudTrail's signed digests.
 
-    SOURCE is a trail's bucket (s3://BUCKET[/PREFIX]) or a directory that holds a copy of it,
-    as cnitrail sync, or aws s3 sync, makes one. A digest proves that every log file delivered
-    in its hour is there, and as it was written.
+    CloudTrail signs a digest file every hour. It proves that every log file delivered in that
+    hour is there and unchanged.
 
     \b
-    Each fault is
-      invalid    a file was changed, moved, or put there
-      missing    a digest names a file that is not there
-      unproven   not accused: nothing speaks for it, and nothing against it
+    Log files and digests with a fault are
+      invalid   modified, moved or added after delivery
+      missing   named by a digest, but not there
+      unproven  not covered by a valid digest; this is not an accusation
 
-    Public keys are asked of AWS (ListPublicKeys), unless they are handed over, or lie beside
-    the copy. --since and --until are times of events, and reach to --delivery-lag after.
+    Public keys come from --public-keys, from public-keys.json next to the copy, or from
+    CloudTrail (ListPublicKeys). --since and --until are times of events; digests are read
+    up to --delivery-lag later.
 
-    Exit status: 0 all valid; 1 something is invalid or missing; 2 wrong usage; 3 nothing of
-    that, but something could not be read; 4 there was nothing to verify.
+    Exit status: 0 everything is valid; 1 something is invalid or missing; 2 usage error;
+    3 nothing is invalid or missing, but something could not be read; 4 nothing to verify.
 
     \b
     Examples:
@@ -56,30 +67,34 @@ def verify(request: Request, public_keys: str | None, output: str) -> None:
     """
     from msgspec.structs import asdict
 
-    from cnitrail.cli.outputs import writer
     from cnitrail.cli.progress import Progress
+    from cnitrail.cli.quiet import is_quiet
+    from cnitrail.cli.summary import print_skipped
     from cnitrail.model import VerifyAnswer
-    from cnitrail.workflows.read import scope_of, tell_skipped
+    from cnitrail.render.writers import writer
+    from cnitrail.workflows.request import scope_of
     from cnitrail.workflows.verify import verify_sources
 
     if not request.sources:
         raise UsageError(
-            "verify what?", "name a trail's bucket (s3://BUCKET), or a directory with a copy of it"
+            "SOURCE is required", "name a trail's bucket (s3://BUCKET), or a directory with a copy of it"
         )
-    with Progress(request.quiet, "faults") as progress:
+    with Progress(quiet=is_quiet()) as progress:
         scope = scope_of(request.wanted, request.access)
-        found = verify_sources(request.sources, scope, public_keys, progress.advance)
+        found = verify_sources(request.sources, scope, public_keys, progress)
     wanted = asdict(request.wanted)
     asked = {name: wanted[name] for name in ("account", "region", "since", "until")}
     query = {"command": "verify", "sources": request.sources, **asked, "public_keys": public_keys}
-    writer("verify", output)(VerifyAnswer(query, found), sys.stdout)
-    sys.stdout.flush()
-    tell_skipped(found.skipped, "-o json lists all under evidence.skipped")
-    sys.exit(_status(found, request.quiet))
+    write = writer("verify", output)
+    with writing() as stdout:
+        write(VerifyAnswer(query, found), stdout)
+    print_skipped(found.skipped, "-o json lists all under evidence.skipped")
+    sys.exit(_status(found))
 
 
-def _status(found: Verification, quiet: bool) -> int:
-    """The exit status, and why there is nothing to verify, if that is so."""
+def _status(found: Verification) -> int:
+    """Return the exit status; say so if there was nothing to verify."""
+    from cnitrail.cli.quiet import inform
     from cnitrail.model import Charge
 
     if any(fault.charge is not Charge.UNPROVEN for fault in found.faults):
@@ -87,11 +102,10 @@ def _status(found: Verification, quiet: bool) -> int:
     if found.skipped:
         return 3
     if found.digests == found.backfill_digests == type(found.digests)():
-        if not quiet:
-            say("nothing to verify: there are no digests of what was asked for")
-            say(
-                "try: name the bucket itself; aws cloudtrail describe-trails tells whether "
-                "LogFileValidationEnabled is true"
-            )
+        inform("nothing to verify: there are no digests for this request")
+        inform(
+            "hint: name the bucket itself, and check that LogFileValidationEnabled is true "
+            "(aws cloudtrail describe-trails)"
+        )
         return _NOTHING
     return 0

@@ -7,61 +7,75 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from cnitrail.cli.options import Time, request_options
+from cnitrail.cli.help import Command
+from cnitrail.cli.options import Time, complete_files, request_options
 from cnitrail.cli.outputs import output_option
 from cnitrail.cli.stderr import say
+from cnitrail.cli.summary import INCOMPLETE
 from cnitrail.errors import UsageError
+from cnitrail.parse import parse_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from cnitrail.answers.filters import Filter
-    from cnitrail.answers.who import HolderIndex
+    from cnitrail.api import Case
     from cnitrail.cli.inputs.questions import Question, UnreadableLine
     from cnitrail.model import WhoAnswer
     from cnitrail.workflows.request import Request
 
-_SHOWN = 10
+_MAX_SHOWN = 10
 
 
-@click.command()
-@click.option("--at", type=Time(), help="The time: ISO 8601, epoch seconds, an age (2h).")
+class QuestionFile(click.File):
+    """A file of questions; ``-`` is standard input, unless that is closed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the open file. Raises ``SourceError`` if it is standard input and that is closed."""
+        from cnitrail.sources.files import standard_input
+
+        if value == "-":
+            standard_input()
+        return super().convert(value, param, ctx)
+
+
+@click.command(cls=Command)
+@click.option("--at", type=Time(), help="Point in time: ISO 8601, epoch seconds, or relative (2h, 3d).")
 @click.option(
     "--batch",
-    type=click.File("r", encoding="utf-8", errors="replace"),
+    type=QuestionFile("r", encoding="utf-8", errors="replace"),
     metavar="FILE",
-    help="Answer many: CSV with a header ip,at[,vpc,account], or JSON lines; - for stdin.",
+    shell_complete=complete_files,
+    help="Answer many questions: CSV with a header ip,at[,vpc,account], or JSON lines; - for stdin.",
 )
 @request_options("vpc", "account", "region", "since", "until", metavar="[IP] [SOURCE]...")
 @output_option("who")
 def who(request: Request, at: datetime | None, batch: IO[str] | None, output: str) -> None:
-    """Which interface and instance held an address at a time, and who gave it.
+    """Find who held an address at a given time, and who assigned it.
 
     \b
-    The verdict says how far to trust the answer:
-      certain    one holder; its start and end are both observed, around the time
-      likely     one holder, but a bound is implied, unknown or still open
-      ambiguous  more than one holder fits: two VPCs, or a change in that very second
-      unknown    no interval in the evidence covers the time
+    The verdict is the confidence in the answer:
+      certain    one holder; its start and end are both logged, around that time
+      likely     one holder, but a start or end is inferred, unknown or still open
+      ambiguous  more than one holder is possible: two VPCs, or a change in that second
+      unknown    no holder in the evidence at that time
 
-    --since and --until bound what is read of a bucket or of lookup:, not the answer.
+    --since and --until limit what is read from a bucket or from lookup:, not the answer.
 
     \b
     Examples:
       cnitrail who 192.168.53.76 logs/ --at 2022-10-05T14:00Z
+      cnitrail who 192.168.53.76 s3://audit-logs --at 2h --since 1d --verify
       cnitrail who --batch flows.csv logs/ -o jsonl
     """
     from ipaddress import ip_network
 
     from msgspec.structs import replace
 
-    from cnitrail.answers.who import HolderIndex
     from cnitrail.cli.inputs.questions import Question, UnreadableLine, read_questions
     from cnitrail.cli.printing import respond
-    from cnitrail.model import Coverage
-    from cnitrail.workflows.proof import can_have_digests
-    from cnitrail.workflows.read import ask
+    from cnitrail.cli.quiet import inform
+    from cnitrail.cli.reading import read_case
+    from cnitrail.sources import source_type
 
     questions: list[Question | UnreadableLine]
     asked: dict[str, Any]
@@ -73,26 +87,23 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
         _check_batch(request.sources, batch, at)
         questions = list(read_questions(batch))
         asked = {"questions": len(questions)}
-    addresses = {ip_network(each.ip) for each in questions if isinstance(each, Question)}
-    history, evidence = ask(replace(request, wanted=replace(request.wanted, ip=tuple(addresses))))
-    witness = HolderIndex(history, Coverage(evidence.coverage, evidence.lost), verified=evidence.verified)
-    answers = list(_answers(witness, questions, request.wanted))
-    status = respond(request, output, evidence, answers, **asked)
-    if not request.quiet and any(map(can_have_digests, request.sources)) and not request.verify:
-        say("merely read; --verify proves it with CloudTrail's digests")
-    unreadable = [each for each in questions if isinstance(each, UnreadableLine)]
-    for each in unreadable[:_SHOWN]:
-        say(f"not a question: {each.reason}")
-    if len(unreadable) > _SHOWN:
-        say(f"not a question: {len(unreadable) - _SHOWN} more; each answer says why")
-    sys.exit(3 if unreadable else status)
+    addresses = {ip_network(question.ip) for question in questions if isinstance(question, Question)}
+    case = read_case(replace(request, wanted=replace(request.wanted, ip=tuple(addresses))))
+    answers = [_answer(case, question) for question in questions]
+    status = respond(request, output, case.evidence, answers, **asked)
+    if not request.verify and any(source_type(uri).has_digests for uri in request.sources):
+        inform("log integrity not verified (add --verify)")
+    unreadable = [line for line in questions if isinstance(line, UnreadableLine)]
+    for line in unreadable[:_MAX_SHOWN]:
+        say(f"not a question: {line.reason}")
+    if len(unreadable) > _MAX_SHOWN:
+        say(f"not a question: {len(unreadable) - _MAX_SHOWN:,} more; each answer has its reason")
+    sys.exit(INCOMPLETE if unreadable else status)
 
 
 def _check_batch(sources: tuple[str, ...], batch: IO[str], at: datetime | None) -> None:
     """Refuse what does not go with ``--batch``. Raises ``UsageError``."""
     from contextlib import suppress
-
-    from cnitrail.cli.inputs.questions import read_address
 
     if at is not None:
         raise UsageError("--at does not go with --batch: each question has its own time")
@@ -100,40 +111,37 @@ def _check_batch(sources: tuple[str, ...], batch: IO[str], at: datetime | None) 
     if "-" in sources and is_stdin:
         raise UsageError("--batch and a source cannot both be standard input", "put one of them in a file")
     with suppress(ValueError):
-        read_address(sources[0] if sources else "")
+        parse_address(sources[0] if sources else "")
         raise UsageError(f"{sources[0]}: an address does not go with --batch: the questions name theirs")
 
 
 def _single(arguments: tuple[str, ...], at: datetime | None) -> Question:
-    from cnitrail.cli.inputs.questions import Question, read_address
+    from cnitrail.cli.inputs.questions import Question
 
     if not arguments:
-        raise UsageError("which address?", "cnitrail who 192.168.53.76 logs/ --at 2022-10-05T14:00Z")
+        raise UsageError("IP is required", "cnitrail who 192.168.53.76 logs/ --at 2022-10-05T14:00Z")
     if at is None:
-        raise UsageError("at which time?", "add --at, for example --at 2022-10-05T14:00Z or --at 2h")
+        raise UsageError("--at is required", "for example --at 2h or --at 2022-10-05T14:00Z")
     try:
-        return Question(read_address(arguments[0]), at, None, None)
+        return Question(parse_address(arguments[0]), at, None, None)
     except ValueError:
         raise UsageError(
-            f"{arguments[0]!r} is not an address", "give the address first, then the sources"
+            f"{arguments[0]!r} is not an IP address", "give the address first, then the sources"
         ) from None
 
 
-def _answers(
-    witness: HolderIndex, questions: Iterable[Question | UnreadableLine], wanted: Filter
-) -> Iterator[WhoAnswer]:
-    from msgspec.structs import replace
-
+def _answer(case: Case, asked: Question | UnreadableLine) -> WhoAnswer:
     from cnitrail.cli.inputs.questions import Question
     from cnitrail.model import Verdict, WhoAnswer
+    from cnitrail.model.reason import Reason, ReasonCode
 
-    for asked in questions:
-        if isinstance(asked, Question):
-            narrowed = replace(
-                wanted,
-                vpc=(asked.vpc,) if asked.vpc else wanted.vpc,
-                account=(asked.account,) if asked.account else wanted.account,
-            )
-            yield witness.who(asked.ip, asked.at, narrowed)
-        else:
-            yield WhoAnswer(asked.ip, None, Verdict.UNKNOWN, (), (asked.reason,), None)
+    if isinstance(asked, Question):
+        return case.who(asked.ip, asked.at, vpc=asked.vpc, account=asked.account)
+    return WhoAnswer(
+        ip=asked.ip,
+        at=None,
+        verdict=Verdict.UNKNOWN,
+        holders=(),
+        reasons=(Reason(ReasonCode.UNREADABLE_QUESTION, asked.reason),),
+        rests_on=None,
+    )

@@ -1,1 +1,1 @@
-"""Files that a command reads beside its sources."""
+"""Files that a command reads besides its sources."""

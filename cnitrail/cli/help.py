@@ -1,0 +1,99 @@
+"""The help of commands: options in groups, the kinds of SOURCE, and no line break inside a name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnitrail.cli.writing import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_GROUPS = {
+    "Source": ("pods", "metrics", "ipamd", "instance_types"),
+    "Filter": (
+        *("instance", "eni", "ip", "vpc", "subnet", "cluster", "account", "region"),
+        *("actor", "agent", "event", "since", "until", "failed"),
+    ),
+    "Output": ("to", "export", "output", "fail_on", "quiet", "help"),
+    "AWS": ("profile", "endpoint_url", "request_payer"),
+    "Integrity": ("verify", "public_keys", "assume_complete"),
+    "Advanced": ("lag", "delivery_lag", "max_calls", "max_ratio", "debug"),
+}
+"""The headings of options, by name. Other options come first: they are what their command is about."""
+
+_FIRST_COLUMN = 25
+"""The width of the names of options, which leaves most of 80 columns to what they mean."""
+
+_HYPHEN = "\u2011"
+"""What stands for a hyphen while text is wrapped: names of commands and options are not broken."""
+
+
+class _Formatter(click.HelpFormatter):
+    """A formatter that does not break lines at hyphens."""
+
+    def write(self, string: str) -> None:
+        super().write(string.replace(_HYPHEN, "-"))
+
+    def write_text(self, text: str) -> None:
+        super().write_text(text.replace("-", _HYPHEN))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], *args: Any, **widths: Any) -> None:
+        super().write_dl([(term, text.replace("-", _HYPHEN)) for term, text in rows], *args, **widths)
+
+
+class HelpContext(click.Context):
+    """A context whose help does not break lines at hyphens."""
+
+    formatter_class = _Formatter
+
+
+class Sources(click.Argument):
+    """The SOURCE arguments of a command, with the kinds of source that it takes."""
+
+    def __init__(self, *args: Any, kinds: Mapping[str, str], **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.kinds = kinds
+
+
+class Command(click.Command):
+    """A command whose options are grouped in its help."""
+
+    context_class = HelpContext
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parse the arguments; --help is written here."""
+        with writing():
+            return super().make_context(*args, **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; every error knows its command, so that its hint can name the help."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under the headings of ``_GROUPS``, and the kinds of SOURCE with them."""
+        arguments, help_option = self.get_params(ctx), self.get_help_option(ctx)
+        options = [param for param in arguments if isinstance(param, click.Option)]
+        params = {"help" if option is help_option else option.name: option for option in options}
+        grouped = {name for names in _GROUPS.values() for name in names}
+        column = min(_FIRST_COLUMN, formatter.width // 3)
+        sections = {"Options": [name for name in params if name not in grouped], **_GROUPS}
+        for heading, names in sections.items():
+            records = [params[name].get_help_record(ctx) for name in names if name in params]
+            rows = [record for record in records if record is not None]
+            if heading == "Source":
+                rows = [*_kinds(arguments), *rows]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl([(term.ljust(column), text) for term, text in rows], col_max=column)
+
+
+def _kinds(params: Iterable[click.Parameter]) -> list[tuple[str, str]]:
+    """Return the kinds of SOURCE with their meaning."""
+    return [kind for param in params if isinstance(param, Sources) for kind in param.kinds.items()]

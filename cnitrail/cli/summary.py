@@ -1,0 +1,71 @@
+"""The account of the evidence, as every command ends with it on stderr."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnitrail.cli.quiet import inform, is_quiet
+from cnitrail.cli.stderr import say
+from cnitrail.model import Coverage
+from cnitrail.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cnitrail.model import Evidence, Faulty, Skipped
+
+INCOMPLETE = 3
+"""The exit status if there is an answer, but some evidence could not be read, or does not verify."""
+
+NO_MATCH = "no matching events"
+
+_MAX_SHOWN = 20
+
+
+def summarize(evidence: Evidence, shown: int, nothing: str = NO_MATCH) -> int:
+    """Print what was read and what was not; return the exit status that follows.
+
+    ``shown`` is the number of entries of the answer, ``nothing`` is printed if it has none.
+    """
+    inform(_summary(evidence, shown, nothing))
+    unproven = evidence.verified and _print_proven(evidence)
+    faulty = _print_each("at fault", evidence.faults, "-o json lists all under evidence.faults")
+    skipped = print_skipped(evidence.skipped, "-o json lists all under evidence.skipped")
+    return INCOMPLETE if unproven or faulty or skipped else 0
+
+
+def print_skipped(skipped: Sequence[Skipped], where: str) -> int:
+    """Print what could not be read, and where all of it is listed; return the exit status."""
+    return INCOMPLETE if _print_each("skipped", skipped, where) else 0
+
+
+def _print_proven(evidence: Evidence) -> bool:
+    """Print how much of the time is proven; return whether nothing is."""
+    from cnitrail.answers.coverage_text import how_proven
+
+    nothing = not any(reach.proven for reach in evidence.coverage)
+    if nothing or not is_quiet():
+        say(how_proven(Coverage(evidence.coverage)))
+    return nothing
+
+
+def _print_each(what: str, entries: Sequence[Skipped | Faulty], where: str) -> bool:
+    """Print the first entries, and where all of them are listed; return whether there are any."""
+    for entry in entries[:_MAX_SHOWN]:
+        say(f"{what}: {entry.source}: {entry.reason}")
+    more = len(entries) - _MAX_SHOWN
+    if more > 0:
+        say(f"{what}: {more:,} more; {where}")
+    return bool(entries)
+
+
+def _summary(evidence: Evidence, shown: int, nothing: str) -> str:
+    """Return what was read: ``14 shown; read 14 files with 56 events, 17 IP-related (… to …)``."""
+    files = sum(source.files for source in evidence.sources)
+    records = sum(source.records for source in evidence.sources)
+    relevant = sum(source.kept for source in evidence.sources)
+    read = f"read {counted(files, 'file')} with {counted(records, 'event')}"
+    if evidence.first_event is None or evidence.last_event is None:
+        return f"no IP-related events; {read}"
+    span = f"{evidence.first_event:%Y-%m-%d %H:%M:%SZ} to {evidence.last_event:%Y-%m-%d %H:%M:%SZ}"
+    return f"{f'{shown:,} shown' if shown else nothing}; {read}, {relevant:,} IP-related ({span})"
