@@ -1,6 +1,7 @@
-"""The checks: ``nox`` runs style and tests, the tests on every Python from 3.11 to 3.13 that is installed."""
+"""All checks: ``nox`` runs style checks, and the tests on every installed Python from 3.11 to 3.13."""
 
 import secrets
+import sys
 from pathlib import Path
 
 import nox
@@ -11,12 +12,17 @@ nox.options.sessions = [
     "lint",
     "tests",
     "browser",
-]  # when asked for: importers (some hundred MB of other people's tools), validate_logs (the AWS CLI), search
+]  # only if named: importers (installs several hundred MB of tools), validate_logs (the AWS CLI), search
+
+_MEASURED = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The Python that measures coverage: the one that runs nox, because it is always there."""
+_COVERAGE = 98
+"""Minimum percent of lines that the tests run: today's value, without the processes that tests start."""
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types and the direction of imports."""
+    """Check style, types and import contracts."""
     session.install("-q", ".[dev,browser]", "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -26,14 +32,16 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=["3.13", "3.12", "3.11"])
 def tests(session: nox.Session) -> None:
-    """The tests, against the installed package."""
+    """Run the tests against the installed package; all of them also measure coverage, on one Python."""
     session.install("-q", ".[dev]")
-    session.run("python", "-m", "pytest", *session.posargs)
+    is_measured = session.python == _MEASURED and not session.posargs
+    coverage = ("--cov", f"--cov-fail-under={_COVERAGE}") if is_measured else ()
+    session.run("python", "-m", "pytest", *coverage, *session.posargs)
 
 
 @nox.session
 def search(session: nox.Session) -> None:
-    """The tests of what must hold for any input, with thirty times as many, never the same."""
+    """Run the property tests with thirty times as many inputs, and other ones each time."""
     session.install("-q", ".[dev]")
     which = session.posargs or ["tests/test_truth.py", "tests/test_any_order.py", "tests/test_attackers.py"]
     worlds = ("--worlds=30000", f"--first-world={secrets.randbelow(1 << 32)}")
@@ -42,24 +50,24 @@ def search(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """The report's page in Debian's chromium; where there is none, its tests are skipped and say so."""
+    """Test the HTML report in Chromium; without it, the tests are skipped with a message."""
     session.install("-q", ".[dev,browser]")
     session.run("python", "-m", "pytest", "-m", "browser", "-rs", *session.posargs)
 
 
 @nox.session
 def importers(session: nox.Session) -> None:
-    """What we export, read by the tools that it is for: Timesketch's importer, plaso, Perfetto."""
+    """Import our exports into the tools that they are for: Timesketch's importer, plaso, Perfetto."""
     session.install("-q", ".[dev,importers]")
     session.run("python", "-m", "pytest", "-m", "importers", *session.posargs)
 
 
 @nox.session
 def validate_logs(session: nox.Session) -> None:
-    """``verify`` beside the AWS CLI's validate-logs, which has a place of its own: it pins botocore."""
+    """Compare ``verify`` with the AWS CLI's validate-logs, in its own venv because it pins botocore."""
     session.install("-q", ".[dev]")
-    place = Path(session.create_tmp(), "aws").resolve()
-    session.run("python", "-m", "venv", str(place))
-    session.run(f"{place}/bin/pip", "install", "-q", "awscli>=1.46", external=True)
-    path = f"{place}/bin:{session.env.get('PATH', '')}"
+    venv = Path(session.create_tmp(), "aws").resolve()
+    session.run("python", "-m", "venv", str(venv))
+    session.run(f"{venv}/bin/pip", "install", "-q", "awscli>=1.46", external=True)
+    path = f"{venv}/bin:{session.env.get('PATH', '')}"
     session.run("python", "-m", "pytest", "-m", "awscli", "-rs", *session.posargs, env={"PATH": path})
