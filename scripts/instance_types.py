@@ -1,8 +1,8 @@
-"""Writes the limits of instance types: ``python scripts/instance_types.py``.
+"""Updates the bundled limits of instance types: ``python scripts/instance_types.py``.
 
-They come from EC2's own answers to DescribeInstanceTypes, as moto (Apache-2.0) keeps them in
-``moto/ec2/resources/instance_types.json.gz``. To bring them up to date, raise moto in pyproject.toml,
-install it, run this, and look at the diff.
+The source is EC2's own output of DescribeInstanceTypes, which moto (Apache-2.0) has in
+``moto/ec2/resources/instance_types.json.gz``. To update it, raise the version of moto in pyproject.toml,
+install it, run this script, and review the diff.
 """
 
 import gzip
@@ -18,11 +18,14 @@ _SOURCE = "instance_types.json.gz"
 
 
 def table() -> str:
-    """The lines of the table, by name, as the installed moto knows the types."""
+    """Return the lines of the table, sorted by type, from the installed moto."""
     packed = files("moto.ec2.resources").joinpath(_SOURCE).read_bytes()
     types = json.loads(gzip.decompress(packed))
-    found = sorted((described(each) for each in types.values()), key=lambda limits: limits.instance_type)
-    return "".join("\t".join(_row(each)) + "\n" for each in found)
+    found = sorted(
+        (described(instance_type) for instance_type in types.values()),
+        key=lambda limits: limits.instance_type,
+    )
+    return "".join("\t".join(_row(limits)) + "\n" for limits in found)
 
 
 def _row(limits: Limits) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""Screenshots of a story's report, to be looked at: light and dark, wide, narrow and printed.
+"""Screenshots of a story's report for review: light and dark, wide, narrow and printed.
 
     python scripts/screenshots.py DIRECTORY [STORY…]
 
-``--readme`` writes the one in docs/ that the README shows; ``convert -colors 128`` makes it small.
+``--readme`` writes the one in docs/ that the README shows; ``convert -colors 128`` reduces its size.
 """
 
 import argparse
@@ -19,7 +19,7 @@ README = {"width": 1120, "height": 1130}
 
 
 def report(story: str, folder: Path) -> Path:
-    """The report of a story, as the command writes it."""
+    """Write the report of a story with the command line, and return its path."""
     path = folder / f"{story}.html"
     command = [sys.executable, "-m", "cnitrail", "report", "-q", "-o", "html", story]
     done = subprocess.run(command, cwd=ROOT / "fixtures", capture_output=True, check=True)
@@ -28,7 +28,7 @@ def report(story: str, folder: Path) -> Path:
 
 
 def shoot(browser: Browser, page: Path) -> None:
-    """Every view of one page, beside it."""
+    """Save every view of a page next to it."""
     for scheme in ("light", "dark"):
         for width in WIDTHS:
             name = page.with_name(f"{page.stem}-{width}-{scheme}.png")
@@ -43,13 +43,13 @@ def shoot(browser: Browser, page: Path) -> None:
 def view(
     browser: Browser, page: Path, width: int, height: int, scheme: str, name: Path, *, whole: bool
 ) -> None:
-    """One view of a page, once its picture is drawn."""
+    """Save one view of a page after its chart is drawn."""
     size = {"width": width, "height": height}
     context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
     tab = context.new_page()
     tab.goto(page.as_uri())
     tab.locator("html[data-ready]").wait_for(state="attached")
-    if whole:  # what is drawn as it comes into view has to come into view
+    if whole:  # some parts are drawn only when they come into view
         tab.set_viewport_size({"width": width, "height": tab.evaluate("document.body.scrollHeight")})
     tab.wait_for_timeout(200)
     tab.screenshot(path=name)
@@ -57,7 +57,7 @@ def view(
 
 
 def main() -> None:
-    """Take them all, or the README's."""
+    """Take all screenshots, or the README's."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
