@@ -1,8 +1,8 @@
-"""An invented account that runs EKS: the lives of its nodes, and what else is called beside them.
+"""Generates the records of an account that runs EKS: the lives of its nodes, and unrelated calls.
 
-Nodes come, the VPC CNI gives them interfaces and addresses and takes them back, and they go: about a
-hundredth of all records. The rest is drawn from a table, in proportions as trails of such accounts have.
-Everything follows from the seed; accounts, keys and ids are nobody's.
+Nodes are launched, the VPC CNI assigns and releases ENIs and addresses, and nodes are terminated: about 1% of
+all records. The others are drawn from a table, with proportions as in trails of such accounts. All records
+depend only on the seed; accounts, keys and IDs are invented.
 """
 
 import base64
@@ -52,7 +52,7 @@ VERSION = "1.11"
 CLUSTER = "meadow"
 HOUR = 3600
 SECONDARIES = 9
-"""How many addresses an interface of an m5.large can have beside its first."""
+"""Number of secondary addresses per ENI of an m5.large."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ class Place:
     region: str
 
     def id(self, kind: str) -> str:
-        """The id of the one thing of a kind that is here."""
+        """Return the ID of the only resource of a kind here."""
         return f"{kind}-0{random.Random(f'{self.account}/{self.region}/{kind}').randbytes(8).hex()}"
 
     @property
     def subnet(self) -> Subnet:
-        """Where the nodes are: 10.48.0.0/16."""
+        """The subnet of the nodes: 10.48.0.0/16."""
         return Subnet(
             self.id("subnet"), self.id("vpc"), self.account, f"{self.region}a", self.id("sg"), "use1-az1"
         )
@@ -82,11 +82,11 @@ class Place:
 
     @property
     def node_role(self) -> Role:
-        """What nodes may do, and the pods on them that have nothing better."""
+        """The role of nodes, and of pods on them that have no role of their own."""
         return self.role("meadow-NodeInstanceRole")
 
     def role(self, name: str) -> Role:
-        """A role of the account."""
+        """Return a role of the account."""
         return Role(self.account, name)
 
 
@@ -95,7 +95,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Node:
-    """An instance; the seconds of its launch and end are counted from `BEGIN`."""
+    """An instance; its launch and end are in seconds from `BEGIN`."""
 
     id: str
     born: int
@@ -103,21 +103,21 @@ class Node:
     addresses: tuple[str, ...]
 
 
-class Told(Trail):
-    """A trail that keeps what it is told in a list, each record with its time."""
+class RecordedTrail(Trail):
+    """A trail that keeps its records in a list, each with its time."""
 
     def __init__(self, place: Place) -> None:
         super().__init__("benchmark", place.account, place.region, BEGIN, VERSION)
-        self.told: list[tuple[datetime, Record]] = []
+        self.recorded: list[tuple[datetime, Record]] = []
 
     def log(self, clock: str, caller: Caller, call: Call, *, request_id: str = "", late: int = 0) -> None:
-        """Keeps a record, as if it were late by so many minutes."""
+        """Add a record, `late` minutes later."""
         time = self.time(clock) + timedelta(minutes=late)
-        self.told.append((time, self.record(time, caller, call, request_id)))
+        self.recorded.append((time, self.record(time, caller, call, request_id)))
 
 
 def nodes(place: Place, hours: float, a_day: float) -> list[Node]:
-    """Nodes that come by ones, twos or fours and live some hours; addresses go on to later ones."""
+    """Return nodes that are launched in ones, twos or fours and live some hours; addresses are reused."""
     draw = random.Random(f"{place}/nodes")
     free_from: dict[int, int] = {}
     found: list[Node] = []
@@ -133,14 +133,14 @@ def nodes(place: Place, hours: float, a_day: float) -> list[Node]:
 
 
 def clock(second: int) -> str:
-    """A second after `BEGIN`, as trails are told it; hours go on after 23."""
+    """Return a second after `BEGIN` as a time of day, in which hours continue after 23."""
     return f"{second // HOUR}:{second // 60 % 60}:{second % 60}"
 
 
 class Life:
-    """What a node's CNI does, with the credentials of the hour."""
+    """The life of a node: the calls of its CNI, with credentials that are valid for an hour."""
 
-    def __init__(self, trail: Told, place: Place, node: Node) -> None:
+    def __init__(self, trail: RecordedTrail, place: Place, node: Node) -> None:
         self.trail = trail
         self.place = place
         self.node = node
@@ -148,8 +148,8 @@ class Life:
         self.free = list(node.addresses)
         self.signed_in: tuple[int, Caller] | None = None
 
-    def tell(self) -> None:
-        """From launch to termination: two interfaces, and addresses as pods come and go."""
+    def record(self) -> None:
+        """Log all calls from launch to termination: two ENIs, and addresses as pods come and go."""
         node, trail = self.node, self.trail
         first = self.eni("")
         instance = Instance(node.id, "m5.large", first, node_tags(CLUSTER, "general"))
@@ -189,7 +189,7 @@ class Life:
         trail.log(clock(node.dies), person, terminate(node.id))
 
     def eni(self, described: str, secondaries: int = 0) -> Eni:
-        """A new interface of this node, made by its CNI where it says so."""
+        """Return a new ENI of this node, created by its CNI if it is described."""
         suffix = self.draw.randbytes(8).hex()
         eni = Eni(
             f"eni-0{suffix}",
@@ -201,19 +201,19 @@ class Life:
         return of_cni(eni, described, self.trail.time(clock(self.node.born))) if described else eni
 
     def given(self, at: int, eni: str, number: int) -> list[str]:
-        """The CNI asks for so many addresses."""
+        """Log that the CNI requests addresses, and return them."""
         addresses = [self.free.pop() for _ in range(number)]
         self.trail.log(clock(at), self.cni(at), assign(eni, *addresses))
         return addresses
 
     def taken(self, at: int, eni: str, held: list[str], number: int) -> None:
-        """The CNI gives some addresses back: the next node may get them, this one as well."""
+        """Log that the CNI releases addresses, which this node or a later one may get."""
         gone = [held.pop() for _ in range(min(number, len(held)))]
         self.trail.log(clock(at), self.cni(at), unassign(eni, *gone))
         self.free[:0] = gone
 
     def cni(self, at: int) -> Caller:
-        """The CNI at a time; its credentials last an hour, and are fetched when they are needed."""
+        """Return the CNI as a caller at a time, with new credentials each hour."""
         if self.signed_in is None or at - self.signed_in[0] >= HOUR:
             born = self.trail.time(clock(at))
             session = self.place.aws_node.session(born, self.draw.randrange(10**9))
@@ -232,11 +232,11 @@ CONSOLE = (
 OLD_SDK = "[Boto3/1.9.253 Python/3.7.4 Linux/4.14.152 exec-env/AWS_Lambda_python3.7 Botocore/1.12.253]"
 _AREAS = ("orders", "billing", "search", "media", "stock", "returns", "mail", "fraud")
 LAMBDAS = tuple(f"{area}-{job}" for area in _AREAS for job in ("api", "intake", "sweep", "export", "audit"))
-"""Functions, after which their roles, buckets and tables are named."""
+"""Functions, whose names their roles, buckets and tables have."""
 
 
 class Moment:
-    """What the table draws from: a place, a time, and the nodes that live then."""
+    """What calls are drawn for: an account and Region, a time, and the nodes that exist then."""
 
     def __init__(self, place: Place, trail: Trail, draw: random.Random, alive: list[Node]) -> None:
         self.place = place
@@ -246,36 +246,36 @@ class Moment:
         self.time = trail.time("0:0:0")
 
     def job(self) -> str:
-        """One of the functions, some of them busier than others."""
+        """Return a function; some are drawn more often than others."""
         return LAMBDAS[int(self.draw.random() ** 2 * len(LAMBDAS))]
 
     def born(self, minutes: int, name: str) -> datetime:
-        """When somebody's credentials of now were made: new ones come each so many minutes."""
+        """Return the creation time of a caller's current credentials, which are renewed periodically."""
         life, phase = minutes * 60, crc32(name.encode())
         return self.time - timedelta(seconds=(self.time.timestamp() + phase) % life)
 
     def key(self) -> str:
-        """The ARN of a KMS key."""
+        """Return the ARN of a KMS key."""
         at = int(self.draw.random() ** 2 * 40)
         home = f"{self.place.region}:{self.place.account}"
         return f"arn:aws:kms:{home}:key/1b7c9d3e-0000-4000-8000-5a5a5a5a{at:04}"
 
     def node(self) -> Node:
-        """A node that lives, or one of another cluster."""
+        """Return a node that exists, or one of another cluster."""
         return self.draw.choice(self.alive) if self.alive else Node("i-0cafe0f00d5eed001", 0, 0, ())
 
     def on_node(self, agent: str, node: Node | None = None) -> Caller:
-        """Something on a node, with the node's own role."""
+        """Return a program on a node as a caller, with the node's role."""
         node = node or self.node()
         source = f"203.0.113.{60 + node.born % 3}"
         return node_session(self.place.node_role, node.id, self.born(360, node.id), source, agent).caller
 
     def program(self, name: str, agent: str) -> Caller:
-        """A program with a role to itself."""
+        """Return a program as a caller, with its own role."""
         return role_user(self.place.role(name), f"{name}-session", self.born(60, name), "203.0.113.62", agent)
 
     def opaque(self, size: int) -> str:
-        """Base64 of so many bytes that mean nothing."""
+        """Return random bytes in base64."""
         return base64.b64encode(self.draw.randbytes(size)).decode()
 
 
@@ -348,7 +348,7 @@ def _autoscaler_looks(now: Moment) -> tuple[Caller, Call]:
 
 
 def _pages(now: Moment) -> tuple[Caller, Call]:
-    """A page of a long list: the token is base64, and its padding stands as an escape."""
+    """Return a page of a long list; the token is base64, whose padding is written as an escape."""
     call = describe_instances()
     filters = items(
         [{"name": "instance-state-name", "valueSet": items([{"value": "running"}, {"value": "pending"}])}]
@@ -376,7 +376,7 @@ def _agent_reports(now: Moment) -> tuple[Caller, Call]:
 
 
 def _search(now: Moment) -> tuple[Caller, Call]:
-    """A name that matters, as a value: the record does not."""
+    """Return an irrelevant call with a relevant event name as a value."""
     wanted = {"attributeKey": "EventName", "attributeValue": "AssignPrivateIpAddresses"}
     request = {"lookupAttributes": [wanted], "maxResults": 50}
     caller = now.program(
@@ -564,9 +564,9 @@ KINDS: tuple[tuple[float, Draw], ...] = (
 def background(
     place: Place, alive: list[Node], since: datetime, span: timedelta, number: int
 ) -> list[Record]:
-    """So many records out of the table, from a span of time; the nodes are those that live then."""
+    """Return records drawn from the table for a time range, in which these nodes exist."""
     draw = random.Random(f"{place}/{since}")
-    now = Moment(place, Told(place), draw, alive)
+    now = Moment(place, RecordedTrail(place), draw, alive)
     weights, kinds = zip(*KINDS, strict=True)
     found = []
     for kind in draw.choices(kinds, weights, k=number):

@@ -1,10 +1,10 @@
-"""How the rebuilding of a history grows: time and memory for 10^5, 3*10^5 and 10^6 events.
+"""Measures how building a history scales: time and memory for 10^5, 3*10^5 and 10^6 events.
 
     python benchmarks/history.py
 
-The events are synthetic: nodes that launch, get interfaces, take and release addresses of a small
-pool in their VPC, so that addresses are re-used all the time. Each size runs in a process of its
-own; the exponent is the slope between sizes in the double logarithm (1 is linear).
+The events are synthetic: nodes are launched, get ENIs, and take and release addresses of a small pool in
+their VPC, so that addresses are reused all the time. Each size runs in its own process; the exponent is the
+slope between sizes on a log-log scale (1 is linear).
 """
 
 import json
@@ -32,7 +32,7 @@ POOL = 4000
 
 
 def synthetic_records(size: int, seed: int = 1) -> Iterator[bytes]:
-    """CloudTrail records of nodes that take and release addresses, in order."""
+    """Yield CloudTrail records of nodes that take and release addresses, in order."""
     chance = random.Random(seed)
     nodes: list[tuple[str, str, int, list[str]]] = []
     pools: dict[int, list[str]] = {}
@@ -61,12 +61,12 @@ def synthetic_records(size: int, seed: int = 1) -> Iterator[bytes]:
 
 
 def named(addresses: list[str]) -> list[dict[str, str]]:
-    """Addresses as the elements of a set."""
+    """Return addresses as the elements of a set."""
     return [{"privateIpAddress": address} for address in addresses]
 
 
 def launch(eni: str, instance: str, vpc: int, address: str) -> tuple[object, object]:
-    """The request and response of a launch with one interface."""
+    """Return the request and response of a launch with one ENI."""
     interface = {
         "networkInterfaceId": eni,
         "vpcId": f"vpc-{vpc:017x}",
@@ -84,7 +84,7 @@ def launch(eni: str, instance: str, vpc: int, address: str) -> tuple[object, obj
 
 
 def record(number: int, when: datetime, name: str, request: object, response: object) -> bytes:
-    """One record as CloudTrail writes it."""
+    """Return one record as CloudTrail writes it."""
     role = "arn:aws:sts::111111111111:assumed-role/cni"
     return json.dumps(
         {
@@ -110,7 +110,7 @@ def record(number: int, when: datetime, name: str, request: object, response: ob
 
 
 def measure(size: int) -> dict[str, float]:
-    """Seconds of each step, and the peak memory in MB."""
+    """Return the seconds of each step, and the peak memory in MB."""
     payloads = list(synthetic_records(size))
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     begun = time.process_time()

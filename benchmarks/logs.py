@@ -1,8 +1,7 @@
-"""Log files to measure with: `python benchmarks/logs.py DIR [SET…]` makes them, where they are not there yet.
+"""Generates log files for benchmarks: `python benchmarks/logs.py DIR [SET…]`, unless they exist already.
 
-All of it is invented (see `account.py`), and always the same. Layout, names, bytes before gzip and the
-ratio of compression are those of real trails. Beside each set lies its answer: the relevant events in
-it, as their maker knows them.
+They are invented (see `account.py`), and always the same. Layout, names, content before gzip and compression
+ratio are those of real trails. Next to each set is its answer: the relevant events in it, as generated.
 """
 
 import hashlib
@@ -22,28 +21,28 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 sys.path.insert(0, str(HERE.parent / "fixtures"))
 
-from account import BEGIN, Life, Node, Place, Told, background, nodes  # noqa: E402
+from account import BEGIN, Life, Node, Place, RecordedTrail, background, nodes  # noqa: E402
 from calls import Record  # noqa: E402
 from trail import GRID, LogFile  # noqa: E402
 
 from cnitrail.decode import NAMES  # noqa: E402
 
 ASKED_FOR = tuple(name for name in NAMES if name != "AssumeRole")
-"""The event names of what a way has to find. Only AWS services assume roles here, which matters to nobody."""
+"""The names of the events to find. Here, only AWS services call AssumeRole, which is irrelevant."""
 
 LABEL = "Synthetic: invented CloudTrail records to measure with. Accounts, keys and ids are nobody's.\n"
 ACCOUNTS = ("111111111111", "222222222222", "333333333333", "444444444444")
 REGIONS = ("eu-west-1", "us-east-1", "eu-central-1", "us-west-2", "ap-northeast-1")
 
 Event = tuple[str, str, str]
-"""A relevant event: its id, its time as the record has it, its name."""
+"""A relevant event: ID, time as in the record, and name."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a set is made of: places, and for each its files, the records in one, and its nodes.
+    """The parameters of a set: accounts and Regions, and for each the files, records per file, and nodes.
 
-    Where it is ``merged``, each place has all its records in one file.
+    With ``merged``, each account and Region has one file with all its records.
     """
 
     accounts: int
@@ -71,14 +70,14 @@ PLANS = {
     "many": Plan(4, 5, files=1000, records=7, nodes_a_day=1),
     "full": Plan(1, 3, files=900, records=333, nodes_a_day=58, merged=True),
 }
-"""`trail` is what an incident is read from, `fifth` its beginning, `large` ten of them; `small` is a quiet
+"""`trail` is the logs of an incident, `fifth` its beginning, `large` ten of them; `small` is a quiet
 account, `many` four of those. The files of `full` have the size that CloudTrail's may have at most, 50 MB
 compressed."""
 
 
 @dataclass(frozen=True)
 class Logs:
-    """A set of log files on disk, and what is in it."""
+    """A set of log files on disk, with its counts."""
 
     path: Path
     files: int
@@ -90,7 +89,7 @@ class Logs:
 
     @property
     def answer(self) -> set[Event]:
-        """The relevant events in it."""
+        """The relevant events in the set."""
         lines = _beside(self.path, "tsv").read_text().splitlines()
         return {(id_, time, name) for id_, time, name in (line.split("\t") for line in lines)}
 
@@ -104,13 +103,13 @@ class Logs:
 
 
 def made(home: Path, name: str) -> Logs:
-    """A set by its name, below a directory; it is made where it is not there as it would be made now."""
+    """Return a set by its name; generate it if it does not exist, or the generator has changed."""
     root = home / name
     description = _beside(root, "json")
     if description.exists():
-        told = json.loads(description.read_text())
-        if told.pop("makers") == _makers():
-            return Logs(root, **told)
+        fields = json.loads(description.read_text())
+        if fields.pop("makers") == _makers():
+            return Logs(root, **fields)
         description.unlink()
         shutil.rmtree(root)
     elif root.exists():
@@ -119,8 +118,8 @@ def made(home: Path, name: str) -> Logs:
     root.mkdir(parents=True)
     (home / "SYNTHETIC.txt").write_text(LABEL)
     logs = _write(PLANS[name], root)
-    told = {key: value for key, value in asdict(logs).items() if key != "path"}
-    description.write_text(json.dumps({"makers": _makers(), **told}))
+    fields = {key: value for key, value in asdict(logs).items() if key != "path"}
+    description.write_text(json.dumps({"makers": _makers(), **fields}))
     return logs
 
 
@@ -129,7 +128,7 @@ def _beside(root: Path, kind: str) -> Path:
 
 
 def _makers() -> str:
-    """What the sets follow from: where it changes, they are made again."""
+    """Return a digest of the generator; if it changes, the sets are generated again."""
     sources = [Path(__file__), HERE / "account.py", *(HERE.parent / "fixtures").glob("*.py")]
     texts = sorted(source.read_bytes() for source in sources)
     return hashlib.sha256(b"".join([*texts, repr(sorted(ASKED_FOR)).encode()])).hexdigest()
@@ -137,18 +136,18 @@ def _makers() -> str:
 
 @dataclass(frozen=True)
 class _Interval:
-    """What a file is written from: where, when, and what happens whatever the table draws."""
+    """The input of a file: account and Region, time, and the records of nodes in it."""
 
     plan: Plan
     place: Place
     since: datetime
-    told: list[Record]
+    recorded: list[Record]
     alive: list[Node]
 
 
 @dataclass(frozen=True)
 class _Written:
-    """The text of a file before gzip, and the relevant events in it."""
+    """The content of a file before gzip, and the relevant events in it."""
 
     path: str
     text: bytes
@@ -158,30 +157,33 @@ class _Written:
 
 def _intervals(plan: Plan, place: Place) -> Iterator[_Interval]:
     begin = datetime.fromisoformat(BEGIN).replace(tzinfo=UTC)
-    trail, living = Told(place), nodes(place, plan.files * GRID / timedelta(hours=1), plan.nodes_a_day)
+    trail, living = (
+        RecordedTrail(place),
+        nodes(place, plan.files * GRID / timedelta(hours=1), plan.nodes_a_day),
+    )
     for node in living:
-        Life(trail, place, node).tell()
-    told = defaultdict(list)
-    for time, record in trail.told:
-        told[(time - begin) // GRID].append(record)
+        Life(trail, place, node).record()
+    recorded = defaultdict(list)
+    for time, record in trail.recorded:
+        recorded[(time - begin) // GRID].append(record)
     for at in range(plan.files):
         second = at * GRID.total_seconds()
         alive = [node for node in living if node.born < second < node.dies]
-        yield _Interval(plan, place, begin + at * GRID, told[at], alive)
+        yield _Interval(plan, place, begin + at * GRID, recorded[at], alive)
 
 
 def _written(interval: _Interval) -> _Written:
     place, since = interval.place, interval.since
-    number = max(0, interval.plan.records - len(interval.told))
+    number = max(0, interval.plan.records - len(interval.recorded))
     drawn = background(place, interval.alive, since, GRID, number)
-    records = sorted([*interval.told, *drawn], key=lambda record: str(record["eventID"]))
+    records = sorted([*interval.recorded, *drawn], key=lambda record: str(record["eventID"]))
     file = LogFile("benchmark", place.account, place.region, since + 2 * GRID, records)
     events = [
         (record["eventID"], record["eventTime"], record["eventName"])
         for record in records
         if record["eventName"] in ASKED_FOR
     ]
-    text = file.text.replace(b"==", rb"\u003d\u003d")  # so is base64 padded in real files
+    text = file.text.replace(b"==", rb"\u003d\u003d")  # real files have base64 padding as escapes
     return _Written(file.path, text, len(records), events)
 
 
@@ -219,7 +221,7 @@ def _zipped(text: bytes) -> bytes:
 
 
 def main() -> None:
-    """Makes the sets that are asked for, or all, and says what is in them."""
+    """Generate the named sets, or all, and print their counts."""
     home, *names = sys.argv[1:] or sys.exit(f"usage: {sys.argv[0]} DIR [{'|'.join(PLANS)} …]")
     for name in names or PLANS:
         print(f"{home}/{name}: {made(Path(home), name)}")

@@ -1,9 +1,9 @@
-"""What a process takes, from its start to its end: `measuring.py FILE CORES tree|alone COMMAND…`.
+"""Measures a process from start to end: `measuring.py FILE CORES tree|alone COMMAND…`.
 
-It runs in a small process of its own, as a child's peak is never less than what its parent had when it
-started it. The command's output goes to the file; what it took is printed as JSON. It may use so many
-of the cores that this process may (0: all). With ``tree``, the memory of all its processes together is
-looked at again and again, which takes time itself.
+It runs in its own small process, because the peak memory of a child is never less than its parent's at the
+fork. The command's output is written to FILE; the measurement is printed as JSON. The command may use CORES
+of the cores of this process (0: all). With ``tree``, the memory of all its processes together is sampled,
+which itself takes time.
 """
 
 import json
@@ -21,10 +21,10 @@ PAUSE = 0.01
 
 @dataclass(frozen=True)
 class Taken:
-    """Seconds of the clock and of all processors; megabytes of memory at the worst moment.
+    """Wall and CPU seconds, and peak memory in MB.
 
-    ``process_mb`` is the largest process, ``tree_mb`` all of them together: the pages that each has for
-    itself, and the most that one of them shares.
+    ``process_mb`` is the largest process. ``tree_mb`` is all of them together: the private pages of each, and
+    the largest amount of shared pages.
     """
 
     wall: float
@@ -34,7 +34,7 @@ class Taken:
 
 
 def taken(command: list[str], output: Path, *, cores: int = 0, tree: bool = False) -> Taken:
-    """Runs a command once. Ends this program where the command fails."""
+    """Run a command once. Exit if it fails."""
     mode = "tree" if tree else "alone"
     wrapped = [sys.executable, "-S", __file__, str(output), str(cores), mode, *command]
     ran = subprocess.run(wrapped, capture_output=True, text=True, check=False)
@@ -62,7 +62,7 @@ def _run(output: str, cores: str, mode: str, *command: str) -> None:
 
 
 class _Watch:
-    """Looks at the memory of a process and its descendants until it is told to stop."""
+    """Samples the memory of a process and its descendants until it is stopped."""
 
     def __init__(self) -> None:
         self.peak = 0
@@ -80,13 +80,13 @@ class _Watch:
 
     def _look(self, pid: int) -> None:
         while not self._stop.wait(PAUSE):
-            pages = [_pages(each) for each in _family(pid)]
-            shared = max((each.shared for each in pages), default=0)
-            self.peak = max(self.peak, sum(each.own for each in pages) + shared)
+            pages = [_pages(process) for process in _family(pid)]
+            shared = max((process.shared for process in pages), default=0)
+            self.peak = max(self.peak, sum(process.own for process in pages) + shared)
 
 
 class _Pages(NamedTuple):
-    """The memory of a process in bytes: what it has for itself, and what it shares."""
+    """The private and the shared memory of a process in bytes."""
 
     own: int
     shared: int
@@ -98,11 +98,11 @@ def _family(pid: int) -> list[int]:
         children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:
         return []
-    return [pid, *(each for child in children for each in _family(child))]
+    return [pid, *(process for child in children for process in _family(child))]
 
 
 def _pages(pid: int) -> _Pages:
-    """What the kernel says of a process; nothing where it has ended."""
+    """Return a file of a process in /proc; empty if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:

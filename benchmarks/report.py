@@ -1,9 +1,9 @@
-"""What a report costs: seconds and bytes for 1,000, 10,000 and 100,000 calls.
+"""Measures a report: seconds and bytes for 1,000, 10,000 and 100,000 calls.
 
     python benchmarks/report.py [DIRECTORY]
 
-The calls are those of fixtures/crowd.py. Each size runs in a process of its own; with a DIRECTORY the
-reports are left there.
+The calls are those of fixtures/crowd.py. Each size runs in its own process; with a DIRECTORY, the reports
+are kept there.
 """
 
 import json
@@ -29,7 +29,7 @@ SIZES = (1_000, 10_000, 100_000)
 
 
 def measure(size: int, folder: str | None) -> dict[str, float]:
-    """Seconds of each step, and bytes of each format."""
+    """Return the seconds of each step, and the bytes of each format."""
     ledger = Ledger()
     for path, index, found in crowd(size):
         fact = decode(Record((Origin(path, index),), json.dumps(found).encode())).fact
@@ -37,19 +37,34 @@ def measure(size: int, folder: str | None) -> dict[str, float]:
         ledger.add(fact)
     history = build(ledger.events())
     times = [event.time for event in history.events]
-    source = SourceReport("logs", 0, 0, size, size, 0, 0)
+    source = SourceReport(
+        uri="logs",
+        files=0,
+        bytes=0,
+        records=size,
+        relevant=size,
+        duplicates=0,
+        skipped=0,
+        files_found=0,
+        files_skipped=0,
+        passed_over=0,
+        kept=size,
+        records_skipped=0,
+    )
     reaches = cover((), history.events).reaches
-    evidence = Evidence((source,), times[0], times[-1], reaches, ())
-    begun = time.process_time()
-    told = report(history, evidence, Filter())
-    told_at = time.process_time()
-    answer: Answer[Report] = Answer("report", {"sources": ("logs",)}, evidence, [told])
-    row: dict[str, float] = {"answer s": told_at - begun}
+    evidence = Evidence(
+        sources=(source,), first_event=times[0], last_event=times[-1], coverage=reaches, skipped=()
+    )
+    start = time.process_time()
+    summary = report(history, evidence, Filter())
+    end = time.process_time()
+    answer: Answer[Report] = Answer("report", {"sources": ("logs",)}, evidence, [summary])
+    row: dict[str, float] = {"answer s": end - start}
     for name, write in (("md", markdown.write), ("html", html.write)):
-        begun = time.process_time()
+        start = time.process_time()
         out = StringIO()
         write(answer, out)
-        row[f"{name} s"] = time.process_time() - begun
+        row[f"{name} s"] = time.process_time() - start
         row[f"{name} kB"] = len(out.getvalue().encode()) / 1000
         if folder is not None:
             Path(folder, f"{size}.{name}").write_text(out.getvalue(), encoding="utf-8")

@@ -1,8 +1,8 @@
-"""How fast a trail's bucket is read: `python benchmarks/s3.py [--objects 5000] [--records 8] [--rounds 5]`.
+"""Measures reading a trail's bucket: `python benchmarks/s3.py [--objects 5000] [--records 8] [--rounds 5]`.
 
-Every way downloads the same objects from one server on loopback, in turn, round after round in one
-run, so the ratios hold on any machine. The server is moto in a process of its own; as moto answers
-some 300 requests a second, its answers are kept and given again by a plain loop in that process.
+Every way downloads the same objects from one loopback server, in turn, in several rounds of one run, so the
+ratios are valid on any machine. The server is moto in its own process; because moto only handles some 300
+requests per second, its responses are cached and replayed by a simple loop in that process.
 """
 
 import argparse
@@ -40,7 +40,7 @@ os.environ |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_
 
 
 def serve() -> None:
-    """The server's process: moto, and before it what gives its answers again."""
+    """Run the server: moto, behind a cache of its responses."""
     from moto.server import ThreadedMotoServer
 
     moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -53,7 +53,7 @@ def serve() -> None:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 line, *rest = head.decode("latin-1").split("\r\n")
-                headers = dict(each.split(": ", 1) for each in rest if each)
+                headers = dict(line.split(": ", 1) for line in rest if line)
                 small = {name.lower(): value for name, value in headers.items()}
                 if small.get("expect"):
                     writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -91,7 +91,7 @@ _OWN = {"content-length", "connection", "transfer-encoding"}
 
 
 class Measure(NamedTuple):
-    """One way, once: seconds of the clock and of this process's CPU for so many objects."""
+    """One measurement of a way: wall and CPU seconds, and the number of objects."""
 
     wall: float
     cpu: float
@@ -99,20 +99,23 @@ class Measure(NamedTuple):
 
 
 def measure(objects: Iterable[object]) -> Measure:
-    """Reads everything, and says what it took."""
+    """Read everything, and return the measurement."""
     wall, cpu = time.perf_counter(), time.process_time()
     count = sum(1 for _ in objects)
     return Measure(time.perf_counter() - wall, time.process_time() - cpu, count)
 
 
 def upload(url: str, objects: int, records: int) -> list[str]:
-    """Fills the bucket with files of so many records each; the keys."""
+    """Fill the bucket with log files, and return their keys."""
     draw = random.Random(1)
-    told = [
-        each for story in STORIES for data in files(story).values() for each in json.loads(data)["Records"]
+    every = [
+        record
+        for story in STORIES
+        for data in files(story).values()
+        for record in json.loads(data)["Records"]
     ]
-    quiet = [each for each in told if each["readOnly"]]
-    moved = [each for each in told if not each["readOnly"]]
+    quiet = [record for record in every if record["readOnly"]]
+    moved = [record for record in every if not record["readOnly"]]
     bodies = []
     for _ in range(50):
         chosen = [draw.choice(moved if draw.random() < 0.01 else quiet) for _ in range(records)]
@@ -133,7 +136,7 @@ def upload(url: str, objects: int, records: int) -> list[str]:
 
 
 def ways(url: str, keys: list[str]) -> dict[str, Callable[[], Iterator[object]]]:
-    """Each way of reading the bucket, as something to iterate."""
+    """Return every way of reading the bucket, as iterators of bytes."""
     client = boto3.client("s3", endpoint_url=url, config=Config(max_pool_connections=THREADS))
     scanner = Scanner(NAMES, MARKERS)
 
@@ -142,9 +145,9 @@ def ways(url: str, keys: list[str]) -> dict[str, Callable[[], Iterator[object]]]
             yield from pool.map(lambda key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read(), keys)
 
     def source() -> Iterator[bytes]:
-        for each in open_source(f"s3://{BUCKET}", Scope(endpoint_url=url)).documents():
-            assert isinstance(each, Document), each
-            yield b"".join(each.chunks)
+        for document in open_source(f"s3://{BUCKET}", Scope(endpoint_url=url)).documents():
+            assert isinstance(document, Document), document
+            yield b"".join(document.chunks)
 
     def scanned(bodies: Iterable[bytes]) -> Iterator[object]:
         for body in bodies:
@@ -182,7 +185,7 @@ def ways(url: str, keys: list[str]) -> dict[str, Callable[[], Iterator[object]]]
 
 
 def main() -> None:
-    """Measures, and prints a table in Markdown."""
+    """Measure, and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--objects", type=int, default=5000)
     parser.add_argument("--records", type=int, default=8)
@@ -208,14 +211,14 @@ def main() -> None:
 
 
 def table(rounds: list[dict[str, Measure]]) -> None:
-    """The medians; the ratio is of the clock, to bare boto3 with threads in the same round."""
+    """Print the medians; the ratio is of wall time, to bare boto3 with threads in the same round."""
     print("| way | objects/s | CPU ms/object | CPU ÷ wall | wall ÷ bare boto3 |\n|---|---|---|---|---|")
     base = f"boto3, bare, {THREADS} threads"
     for name in rounds[0]:
-        rate = statistics.median(each[name].objects / each[name].wall for each in rounds)
-        cpu = statistics.median(1000 * each[name].cpu / each[name].objects for each in rounds)
-        busy = statistics.median(each[name].cpu / each[name].wall for each in rounds)
-        ratio = statistics.median(each[name].wall / each[base].wall for each in rounds)
+        rate = statistics.median(measured[name].objects / measured[name].wall for measured in rounds)
+        cpu = statistics.median(1000 * measured[name].cpu / measured[name].objects for measured in rounds)
+        busy = statistics.median(measured[name].cpu / measured[name].wall for measured in rounds)
+        ratio = statistics.median(measured[name].wall / measured[base].wall for measured in rounds)
         print(f"| {name} | {rate:,.0f} | {cpu:.2f} | {busy:.2f} | {ratio:.2f} |")
 
 

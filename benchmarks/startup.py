@@ -1,8 +1,8 @@
-"""How long a command takes before it does anything: `python benchmarks/startup.py [--rounds 25]`.
+"""Measures the start-up of commands: `python benchmarks/startup.py [--rounds 25]`.
 
-Each command is a whole process; CPU seconds (user and system), the least of all rounds, the commands
-taken in turn in every round, all from compiled bytecode, as an installed package has it. The unit is
-`python -c 'import click'`: what a command line of any kind costs before it knows what is wanted.
+Each command is a whole process; CPU seconds (user and system), minimum of all rounds, in which the commands
+take turns, from compiled bytecode as in an installed package. The unit is `python -c 'import click'`: the
+minimum cost of any command line.
 """
 
 import argparse
@@ -20,7 +20,7 @@ AT = "2022-10-05T14:00Z"
 
 
 def commands(store: str) -> dict[str, list[str]]:
-    """The commands to measure, by the name under which they are shown."""
+    """Return the commands to measure, by display name."""
     bare = [sys.executable, "-c"]
     ours = [sys.executable, "-m", "cnitrail"]
     run([*ours, "collect", STORY, "--to", store])
@@ -41,7 +41,7 @@ def commands(store: str) -> dict[str, list[str]]:
 
 
 def run(command: list[str]) -> float:
-    """The CPU seconds of a process and its children."""
+    """Return the CPU seconds of a process and its children."""
     before = getrusage(RUSAGE_CHILDREN)
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     after = getrusage(RUSAGE_CHILDREN)

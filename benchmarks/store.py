@@ -1,7 +1,7 @@
-"""How fast a store fills, how large it is, how soon it answers: `python benchmarks/store.py [EVENTS…]`.
+"""Measures how fast a store is filled and queried, and its size: `python benchmarks/store.py [EVENTS…]`.
 
-The events are invented: nodes of a cluster come, take interfaces and addresses from a subnet where
-each address is used again and again, and go. Records have the size of real ones (about 1.9 KB).
+The events are synthetic: nodes are launched, get ENIs and addresses from a subnet whose addresses are reused
+all the time, and are terminated. Records have the size of real ones (about 1.9 KB).
 """
 
 import os
@@ -33,7 +33,7 @@ ROLE = "bench-addon-vpc-cni-Role1-0A1B2C3D4E5F"
 
 
 def records(count: int) -> Iterator[dict[str, object]]:
-    """Events of nodes that come and go, each with the interfaces and addresses of its time."""
+    """Yield the events of nodes that come and go."""
     chance, time_now = random.Random(1), datetime(2026, 1, 1, tzinfo=UTC)
     addresses = [f"10.{a}.{b}.{c}" for a in (0, 1) for b in range(256) for c in range(4, 252)]
     chance.shuffle(addresses)
@@ -56,7 +56,7 @@ def records(count: int) -> Iterator[dict[str, object]]:
 
 
 def life(number: int, free: deque[str]) -> Iterator[tuple[str, dict[str, object], dict[str, object]]]:
-    """One node: three interfaces with 12 addresses each, given and taken back."""
+    """Yield the events of one node: three ENIs with 12 addresses each, assigned and released."""
     instance = f"i-{number:017x}"
     for index in (1, 2, 3):
         eni, attachment = f"eni-{number * 4 + index:017x}", f"eni-attach-{number * 4 + index:017x}"
@@ -74,9 +74,11 @@ def life(number: int, free: deque[str]) -> Iterator[tuple[str, dict[str, object]
         yield "AttachNetworkInterface", asked, {"attachmentId": attachment}
         for _ in range(4):
             given = [free.popleft() for _ in range(3)]
-            named = {"items": [{"privateIpAddress": each} for each in given]}
+            named = {"items": [{"privateIpAddress": address} for address in given]}
             on = {"networkInterfaceId": eni}
-            wrapped = {"assignedPrivateIpAddressSetType": [{"privateIpAddress": each} for each in given]}
+            wrapped = {
+                "assignedPrivateIpAddressSetType": [{"privateIpAddress": address} for address in given]
+            }
             yield (
                 "AssignPrivateIpAddresses",
                 on | {"secondaryPrivateIpAddressCount": 3},
@@ -99,7 +101,7 @@ def record(
     request: dict[str, object],
     response: dict[str, object],
 ) -> dict[str, object]:
-    """A record as CloudTrail writes it."""
+    """Return a record as CloudTrail writes it."""
     unique = sha256(str(number).encode()).hexdigest()
     return {
         "eventVersion": "1.10",
@@ -149,7 +151,7 @@ def record(
 
 
 def fill(path: str, count: int) -> tuple[float, float, int]:
-    """CPU seconds in the store, CPU seconds to decode, and bytes of text, of so many events."""
+    """Return the CPU seconds in the store and for decoding, and the bytes of text."""
     storing = decoding = 0.0
     size = 0
     with StoreWriter(path, lambda: None) as store:
@@ -161,12 +163,12 @@ def fill(path: str, count: int) -> tuple[float, float, int]:
             )
             found = Record((Origin(name, number % EVENTS_A_FILE),), payload)
             start = time.process_time()
-            filing = index_entry(found, decode(found))
-            assert filing is not None
+            entry = index_entry(found, decode(found))
+            assert entry is not None
             middle = time.process_time()
-            store.add(found, filing)
+            store.add(found, entry)
             if number % EVENTS_A_FILE == EVENTS_A_FILE - 1:
-                store.read(name, "etag", 1, 10_000, 90)
+                store.read(name, "etag", 1, 10_000, 90, 0)
             if number % 10_000 == 0:
                 store.commit()
             storing += time.process_time() - middle
@@ -176,13 +178,13 @@ def fill(path: str, count: int) -> tuple[float, float, int]:
 
 
 def ask(path: str, *arguments: str) -> tuple[float, float, int]:
-    """The median wall and CPU seconds of a whole process of five, and the lines that it prints."""
+    """Return the median wall and CPU seconds of five processes, and the lines of output."""
     asked = [sys.executable, "-m", "cnitrail", "timeline", path, "-o", "jsonl", "-q", *arguments]
     return run_five(asked)
 
 
 def run_five(command: list[str]) -> tuple[float, float, int]:
-    """The median wall and CPU seconds of five runs, and the lines of the last."""
+    """Return the median wall and CPU seconds of five runs, and the lines of the last one."""
     walls, cpus, lines = [], [], 0
     for _ in range(5):
         start, before = time.perf_counter(), os.times()
@@ -196,7 +198,7 @@ def run_five(command: list[str]) -> tuple[float, float, int]:
 
 
 def smaller(path: str) -> str:
-    """What zlib would make of the payloads, one by one: plain, and with a dictionary of some."""
+    """Return the size of payloads compressed one by one with zlib, with and without a dictionary."""
     connection = sqlite3.connect(path)
     texts = [text.encode() for (text,) in connection.execute("SELECT payload FROM records LIMIT 2000")]
     common = b"".join(texts[:16])
@@ -205,12 +207,12 @@ def smaller(path: str) -> str:
     for text in texts[16:]:
         packer = zlib.compressobj(6, zdict=common)
         sized += len(packer.compress(text)) + len(packer.flush())
-    each = len(texts) - 16
-    return f"{plain / each:.0f} B with zlib, {sized / each:.0f} B with a dictionary"
+    number = len(texts) - 16
+    return f"{plain / number:.0f} B with zlib, {sized / number:.0f} B with a dictionary"
 
 
 def main(counts: list[int]) -> None:
-    """Measure stores of so many events."""
+    """Measure stores with these numbers of events."""
     for count in counts:
         with TemporaryDirectory() as folder:
             path = os.path.join(folder, "bench.db")
@@ -237,4 +239,4 @@ def main(counts: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(each) for each in sys.argv[1:]] or [100_000, 1_000_000])
+    main([int(size) for size in sys.argv[1:]] or [100_000, 1_000_000])

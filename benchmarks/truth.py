@@ -1,11 +1,11 @@
-"""How good the answers are on ordinary days, held against the truth of a simulated account.
+"""Compares answers with the known truth of a simulated account on ordinary days.
 
     python benchmarks/truth.py [DAYS]
 
-A busy day: eight nodes of EKS in two VPCs of the same addresses, whose CNI calls EC2 about every 40
-seconds; other calls every minute, files every five. A quiet account: three nodes, a call every 40 minutes,
-four other calls an hour. Both have primary and secondary addresses, prefixes, addresses that move, and
-nodes that go without an event. Of torn files, half are cut short and half have one bit flipped.
+A busy day: eight EKS nodes in two VPCs with the same addresses, whose CNI calls EC2 about every 40 seconds;
+other calls every minute, a file every five minutes. A quiet account: three nodes, a call every 40 minutes,
+four other calls per hour. Both have primary and secondary addresses, prefixes, addresses that move, and nodes
+that disappear without an event. Half of the torn files are cut short, half have one bit flipped.
 """
 
 import sys
@@ -30,7 +30,7 @@ ROWS: tuple[tuple[str, Callable[[int], Delivery], float], ...] = (
 
 
 def main(days: int) -> None:
-    """Print a row for each kind of day."""
+    """Print one row per kind of day."""
     print(f"{'':<24}{'determinable':>12}{'right':>10}{'held':>9}{'certain':>10}{'wrong certain':>15}")
     for name, make, torn in ROWS:
         found = []

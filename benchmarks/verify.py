@@ -1,8 +1,8 @@
-"""How fast a trail is verified, beside the AWS CLI: `python benchmarks/verify.py [--hours 100] [--rounds 5]`.
+"""Compares verification with the AWS CLI: `python benchmarks/verify.py [--hours 100] [--rounds 5]`.
 
-Both verify the same trail, twelve log files an hour, from one server on loopback that keeps it in memory and
-is CloudTrail, too; in turn, round after round, so the ratio holds on any machine. `aws` must be on the path.
-Prints a section for benchmarks/RESULTS.md.
+Both verify the same trail of twelve log files per hour, from one loopback server that has it in memory and
+also serves CloudTrail's API; in turn, in rounds, so the ratio is valid on any machine. `aws` must be on the
+path. Prints a section for benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -32,7 +32,7 @@ EVENTS = 200
 
 
 def trail(hours: int) -> SignedTrail:
-    """A trail of so many hours; a log file has some 10 kB, unzipped."""
+    """Return a trail of some hours, with log files of about 10 kB before gzip."""
     made = SignedTrail()
     for hour in range(hours):
         made.hour(
@@ -45,7 +45,7 @@ def trail(hours: int) -> SignedTrail:
 
 
 class Server(ThreadingHTTPServer):
-    """The trail's bucket, and CloudTrail."""
+    """A loopback server for the trail's bucket and for CloudTrail."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -53,24 +53,24 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Lists and gives objects; tells keys and trails."""
+    """Serves S3 objects and listings, public keys and trails."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Server
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing."""
+        """Log nothing."""
 
     def do_POST(self) -> None:
-        """CloudTrail's own API."""
+        """Serve CloudTrail's API."""
         self.rfile.read(int(self.headers["Content-Length"]))
         known = {"TrailARN": ARN, "S3BucketName": BUCKET, "IsOrganizationTrail": False}
         body = json.dumps({"trailList": [known], **json.loads(public_keys())}).encode()
         self._answer(200, {"Content-Type": "application/x-amz-json-1.1"}, body)
 
     def do_GET(self) -> None:
-        """S3: an object, or a listing."""
+        """Serve an S3 object or listing."""
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         key = unquote(parts.path).removeprefix(f"/{BUCKET}").removeprefix("/")
@@ -95,7 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         if delimiter:
             below = {prefix + key[len(prefix) :].partition("/")[0] + "/" for key in keys}
             folders = "".join(
-                f"<CommonPrefixes><Prefix>{each}</Prefix></CommonPrefixes>" for each in sorted(below)
+                f"<CommonPrefixes><Prefix>{prefix}</Prefix></CommonPrefixes>" for prefix in sorted(below)
             )
             return f"<ListBucketResult><IsTruncated>false</IsTruncated>{folders}</ListBucketResult>"
         rest = [key for key in keys if key > after]
@@ -123,7 +123,7 @@ def _etag(body: bytes) -> str:
 
 
 def serve(hours: int) -> None:
-    """Be the server, in a process of its own, and say where."""
+    """Run the server in its own process, and send its URL."""
     server = Server(("127.0.0.1", 0), Handler)
     server.made = trail(hours)
     print(server.server_address[1], flush=True)
@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def _set(url: str) -> None:
-    """The environment that both find the server and credentials in."""
+    """Return the environment with the server and credentials for both."""
     os.environ |= {
         "AWS_ACCESS_KEY_ID": "any",
         "AWS_SECRET_ACCESS_KEY": "any",
@@ -168,7 +168,7 @@ def _set(url: str) -> None:
 
 
 def measured(hours: int, rounds: int, to: Path) -> dict[str, list[Taken]]:
-    """What each way took, in every round; ends this program where they find something else than all valid."""
+    """Return the measurements of all ways and rounds. Exit if not everything is valid."""
     end = START + timedelta(hours=hours + 1)
     cnitrail = [sys.executable, "-m", "cnitrail"]
     subprocess.run([*cnitrail, "sync", f"s3://{BUCKET}", "--to", str(to / "copy"), "-q"], check=True)
@@ -196,9 +196,9 @@ def report(hours: int, took: dict[str, list[Taken]]) -> None:
     print("| | files/s | of the AWS CLI's | CPU s | MB |\n|---|---|---|---|---|")
     first: float | None = None
     for name, rounds in took.items():
-        wall, cpu = (statistics.median(getattr(each, field) for each in rounds) for field in ("wall", "cpu"))
+        wall, cpu = (statistics.median(getattr(run, field) for run in rounds) for field in ("wall", "cpu"))
         first = first or wall
-        most = max(each.process_mb for each in rounds)
+        most = max(run.process_mb for run in rounds)
         print(f"| `{name}` | {files / wall:,.0f} | {first / wall:.1f}× | {cpu:.2f} | {most:.0f} |")
 
 

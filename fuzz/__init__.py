@@ -1,5 +1,5 @@
-"""Fuzzing: inputs that nobody would write, by the million, against every reader and every renderer.
+"""Fuzzing of every reader and every renderer with millions of malformed and hostile inputs.
 
-``targets`` has a row for each thing that is tried; ``mutate`` makes one input from another, and begins
-with those in ``corpus``; ``engine`` tries them; ``python -m fuzz`` is a long run.
+``targets`` has one row per target; ``mutate`` derives inputs from those in ``corpus``; ``engine`` tries them;
+``python -m fuzz`` is a long run.
 """

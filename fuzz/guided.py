@@ -1,8 +1,8 @@
-"""``python -m fuzz.guided TARGET [OPTION]...``: atheris drives a target, guided by the code that it reaches.
+"""``python -m fuzz.guided TARGET [OPTION]...``: coverage-guided fuzzing of a target with atheris.
 
-For inputs that reach what no others do: those that are new are written to the first directory that is
-named. The options are libFuzzer's, as ``-runs=100000 -max_len=100000 NEW_DIRECTORY fuzz/corpus/records``.
-It wants atheris (``pip install '.[fuzz]'``).
+Inputs that reach new code are written to the first directory in the options, which are libFuzzer's, such as
+``-runs=100000 -max_len=100000 NEW_DIRECTORY fuzz/corpus/records``. Requires atheris
+(``pip install '.[fuzz]'``).
 """
 
 import sys
@@ -16,7 +16,7 @@ with atheris.instrument_imports(include=["cnitrail"]):
 
 
 def main(name: str, *options: str) -> None:
-    """Fuzz a target until libFuzzer's options, or a fault, end it."""
+    """Fuzz a target until libFuzzer's options or a fault end the run."""
     target = TARGETS[name]
 
     def mutate(data: bytes, most: int, seed: int) -> bytes:

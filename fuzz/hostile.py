@@ -1,4 +1,4 @@
-"""What a stranger may write where a record has a value."""
+"""Hostile values: what an attacker may write into any field of a record."""
 
 from typing import Final
 
@@ -90,7 +90,7 @@ TEXTS: Final = (
     ),
     *("1969-12-31T23:59:59Z", "2024-02-30T00:00:00Z", "2024-W20-2", "20240514T093000Z", "1715679000"),
 )
-"""Texts that act, hide, end something, or look like what is looked for."""
+"""Strings with control or invisible characters, markup, delimiters, or plausible AWS names and values."""
 
 VALUES: Final[tuple[object, ...]] = (
     *(None, True, False, [], {}, [[]], [{}], [None], {"items": []}, {"item": {}}, {"items": {"item": [1]}}),
@@ -98,7 +98,7 @@ VALUES: Final[tuple[object, ...]] = (
     *(0.5, -0.0, 1e300, 5e-324),
     *({"value": "x"}, {"key": "a", "value": 1}, {"privateIpAddress": "10.0.1.12"}, ["10.0.1.12"], ["i-1", 2]),
 )
-"""Values of other types than a field should have, and numbers that something may break on."""
+"""Values of the wrong type, and extreme numbers."""
 
 TOKENS: Final = (
     *("NaN", "-Infinity", "1e999", "-1e999", "1e-999", "9" * 5_000, "-0", "01", "+1", ".5", "0x1"),
@@ -115,7 +115,7 @@ TOKENS: Final = (
     ),
     *("[" * 500 + "]" * 500, '{"a":' * 900 + "1" + "}" * 900, "[" * 12_000 + "]" * 12_000, "[" * 12_000),
 )
-"""Texts that stand for a value in JSON, or for none."""
+"""Unusual and invalid JSON tokens."""
 
 BYTES: Final = (
     *(
@@ -185,4 +185,4 @@ BYTES: Final = (
     ),
     *(b"RunInstances", b"AssignPrivateIpAddresses", b"AssumeRoleWithWebIdentity", b"pods.eks.amazonaws.com"),
 )
-"""Bytes that mean something to one of the readers."""
+"""Byte sequences with a meaning to one of the readers."""

@@ -1,6 +1,6 @@
-"""One input from another: the same but for a few changes, most of which keep its structure.
+"""Mutates inputs: a few changes, most of which preserve the structure.
 
-Everything follows from the input and from ``chance``, so a seed is enough to do it again.
+Everything is determined by the input and ``chance``, so a seed is enough to reproduce it.
 """
 
 import gzip
@@ -13,25 +13,25 @@ from typing import Any, Final
 
 from fuzz.hostile import BYTES, TEXTS, TOKENS, VALUES
 
-LONGEST: Final = 160 * 1024
-"""The longest input, in bytes as it is stored."""
+MAX_INPUT: Final = 160 * 1024
+"""Maximum size of an input in bytes, compressed if it is gzipped."""
 
-_LONGEST_TEXT: Final = 1024 * 1024
-"""The longest text of a file that is gzipped: how much gzip may blow up has tests of its own."""
+_MAX_TEXT: Final = 1024 * 1024
+"""Maximum size of the text in a gzipped file; gzip bombs have their own tests."""
 
 _TOKEN: Final = "@token "
-"""What stands for a token while it is in a value, with the number of the token behind it."""
+"""Placeholder for a token in a value, followed by the number of the token."""
 
-_SOME: Final = (1, 1, 2, 2, 3, 4, 5, 6)
+_SAMPLE_SIZES: Final = (1, 1, 2, 2, 3, 4, 5, 6)
 
 GZIP: Final = b"\x1f\x8b"
 
-Place = tuple[Any, Any]
-"""Where a value stands: a list or an object, and its index or key there."""
+Location = tuple[Any, Any]
+"""A list or object, and the index or key of a value in it."""
 
 
 def mutated(seed: bytes, chance: Random) -> bytes:
-    """Another input of the same kind: JSON as JSON, anything else as bytes."""
+    """Return a mutation of an input: of JSON, as JSON; of anything else, as bytes."""
     text = seed
     try:
         value = json.loads(seed)
@@ -42,15 +42,15 @@ def mutated(seed: bytes, chance: Random) -> bytes:
             value = _some_of(value, chance)
         text = written(mutated_json(value, chance), chance)
         if chance.random() < 0.9:
-            return text[:LONGEST]
-    return mutated_bytes(text, chance)[:LONGEST]
+            return text[:MAX_INPUT]
+    return mutated_bytes(text, chance)[:MAX_INPUT]
 
 
 # --- bytes -----------------------------------------------------------------------------------
 
 
 def mutated_bytes(text: bytes, chance: Random) -> bytes:
-    """A text with a few of its bytes gone, changed, moved or repeated."""
+    """Return a text in which a few bytes are removed, changed or repeated."""
     for _ in range(_few(chance)):
         start = chance.randrange(len(text) + 1)
         end = min(len(text), start + chance.choice((0, 0, 1, 1, 2, 4, 16, 64, 1024)))
@@ -84,23 +84,24 @@ _CHANGES: Final[tuple[Callable[[bytes, Random], bytes], ...]] = (
 
 
 def mutated_json(value: Any, chance: Random) -> Any:
-    """A JSON value, which is changed in a few places."""
+    """Return a JSON value with a few changes."""
     whole = [value]
     for _ in range(_few(chance)):
-        places = _places(whole)
-        chance.choice(_STEPS)(places, chance)
+        locations = _locations(whole)
+        chance.choice(_STEPS)(locations, chance)
     return whole[0]
 
 
 def _some_of(value: list[Any], chance: Random) -> list[Any]:
-    """A few elements of a list: short inputs are quick to try, and tell more."""
+    """Return a few elements of a list: short inputs are faster, and easier to understand."""
     return [
-        value[at] for at in sorted(chance.sample(range(len(value)), min(len(value), chance.choice(_SOME))))
+        value[at]
+        for at in sorted(chance.sample(range(len(value)), min(len(value), chance.choice(_SAMPLE_SIZES))))
     ]
 
 
 def written(value: Any, chance: Random) -> bytes:
-    """A value as one of those who write JSON would; tokens stand for themselves."""
+    """Return a value as JSON text in one of the usual styles, with its tokens inserted."""
     spaced = chance.choice(((",", ":"), (",", ":"), (",", ":"), (", ", ": "), ("\n,", " :\t")))
     text = json.dumps(
         value,
@@ -118,27 +119,27 @@ def _few(chance: Random) -> int:
     return chance.choice((1, 1, 1, 2, 2, 3, 4, 8))
 
 
-def _places(whole: list[Any]) -> list[Place]:
-    """Every place of a value, its own before all others."""
-    places: list[Place] = []
+def _locations(whole: list[Any]) -> list[Location]:
+    """Return the locations of a value and of all values in it, its own first."""
+    locations: list[Location] = []
     waiting: list[Any] = [whole]
     while waiting:
         inner = waiting.pop()
-        for key, each in inner.items() if isinstance(inner, dict) else enumerate(inner):
-            places.append((inner, key))
-            if isinstance(each, (dict, list)):
-                waiting.append(each)
-    return places
+        for key, value in inner.items() if isinstance(inner, dict) else enumerate(inner):
+            locations.append((inner, key))
+            if isinstance(value, (dict, list)):
+                waiting.append(value)
+    return locations
 
 
 def _copied(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _copied(each) for key, each in value.items()}
-    return [_copied(each) for each in value] if isinstance(value, list) else value
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _put_hostile(places: Sequence[Place], chance: Random) -> None:
-    inner, key = chance.choice(places)
+def _put_hostile(locations: Sequence[Location], chance: Random) -> None:
+    inner, key = chance.choice(locations)
     kind = chance.random()
     if kind < 0.6:
         inner[key] = chance.choice(TEXTS)
@@ -148,23 +149,23 @@ def _put_hostile(places: Sequence[Place], chance: Random) -> None:
         inner[key] = f"{_TOKEN}{chance.randrange(len(TOKENS))}"
 
 
-def _put_other(places: Sequence[Place], chance: Random) -> None:
-    (inner, key), (other, name) = chance.choice(places), chance.choice(places)
+def _put_other(locations: Sequence[Location], chance: Random) -> None:
+    (inner, key), (other, name) = chance.choice(locations), chance.choice(locations)
     inner[key] = _copied(other[name])
 
 
-def _put_namesake(places: Sequence[Place], chance: Random) -> None:
-    """One record names what another one names: histories cross."""
-    inner, key = chance.choice(places)
-    alike = [place for place in places if place[1] == key and place[0] is not inner]
+def _put_namesake(locations: Sequence[Location], chance: Random) -> None:
+    """Copy a value of the same field from another record, so that their histories interact."""
+    inner, key = chance.choice(locations)
+    alike = [location for location in locations if location[1] == key and location[0] is not inner]
     if alike:
         other, name = chance.choice(alike)
         inner[key] = _copied(other[name])
 
 
-def _put_everywhere(places: Sequence[Place], chance: Random) -> None:
-    """One value takes the place of another, wherever it stands."""
-    texts = [place for place in places if isinstance(place[0][place[1]], str)]
+def _put_everywhere(locations: Sequence[Location], chance: Random) -> None:
+    """Replace all occurrences of one string."""
+    texts = [location for location in locations if isinstance(location[0][location[1]], str)]
     if texts:
         (inner, key), (other, name) = chance.choice(texts), chance.choice(texts)
         old, new = inner[key], other[name] if chance.random() < 0.7 else chance.choice(TEXTS)
@@ -173,61 +174,61 @@ def _put_everywhere(places: Sequence[Place], chance: Random) -> None:
                 inner[key] = new
 
 
-def _drop(places: Sequence[Place], chance: Random) -> None:
-    if len(places) > 1:
-        inner, key = chance.choice(places[1:])
+def _drop(locations: Sequence[Location], chance: Random) -> None:
+    if len(locations) > 1:
+        inner, key = chance.choice(locations[1:])
         del inner[key]
 
 
-def _drop_many(places: Sequence[Place], chance: Random) -> None:
-    lists = _lists(places)
+def _drop_many(locations: Sequence[Location], chance: Random) -> None:
+    lists = _lists(locations)
     if lists:
         kept = chance.choice(lists)
         kept[:] = chance.sample(kept, chance.randrange(1, 1 + len(kept)))
 
 
-def _double(places: Sequence[Place], chance: Random) -> None:
-    lists = _lists(places)
+def _double(locations: Sequence[Location], chance: Random) -> None:
+    lists = _lists(locations)
     if lists:
         grown = chance.choice(lists)
         grown.insert(chance.randrange(len(grown) + 1), _copied(chance.choice(grown)))
 
 
-def _shuffle(places: Sequence[Place], chance: Random) -> None:
-    lists = _lists(places)
+def _shuffle(locations: Sequence[Location], chance: Random) -> None:
+    lists = _lists(locations)
     if lists:
         chance.shuffle(chance.choice(lists))
 
 
-def _lists(places: Sequence[Place]) -> list[list[Any]]:
-    return [inner[key] for inner, key in places if isinstance(inner[key], list) and inner[key]]
+def _lists(locations: Sequence[Location]) -> list[list[Any]]:
+    return [inner[key] for inner, key in locations if isinstance(inner[key], list) and inner[key]]
 
 
-def _rename(places: Sequence[Place], chance: Random) -> None:
-    objects = [place for place in places if isinstance(place[0], dict)]
+def _rename(locations: Sequence[Location], chance: Random) -> None:
+    objects = [location for location in locations if isinstance(location[0], dict)]
     if objects:
         inner, key = chance.choice(objects)
         inner[chance.choice((chance.choice(objects)[1], chance.choice(TEXTS)))] = inner.pop(key)
 
 
-def _wrap(places: Sequence[Place], chance: Random) -> None:
-    inner, key = chance.choice(places)
+def _wrap(locations: Sequence[Location], chance: Random) -> None:
+    inner, key = chance.choice(locations)
     value = inner[key]
     inner[key] = chance.choice(
         ([value], {"items": value}, {"item": [value]}, {"value": value}, str(value)[:500])
     )
 
 
-def _unwrap(places: Sequence[Place], chance: Random) -> None:
-    inner, key = chance.choice(places)
+def _unwrap(locations: Sequence[Location], chance: Random) -> None:
+    inner, key = chance.choice(locations)
     value = inner[key]
     if isinstance(value, (dict, list)) and value:
         inner[key] = next(iter(value.values() if isinstance(value, dict) else value))
 
 
-def _edit(places: Sequence[Place], chance: Random) -> None:
-    """A text with something in it, or a number beside the one that it was."""
-    inner, key = chance.choice(places)
+def _edit(locations: Sequence[Location], chance: Random) -> None:
+    """Insert something into a string, or change a number a little."""
+    inner, key = chance.choice(locations)
     value = inner[key]
     if isinstance(value, str):
         at = chance.randrange(len(value) + 1)
@@ -236,9 +237,9 @@ def _edit(places: Sequence[Place], chance: Random) -> None:
         inner[key] = value + chance.choice((-1, 1, 10, 1000))
 
 
-def _retime(places: Sequence[Place], chance: Random) -> None:
-    """A time somewhat earlier or later: seconds decide who held an address."""
-    times = [place for place in places if str(place[1]).endswith("Time")]
+def _retime(locations: Sequence[Location], chance: Random) -> None:
+    """Shift a time: seconds decide who held an address."""
+    times = [location for location in locations if str(location[1]).endswith("Time")]
     if times:
         inner, key = chance.choice(times)
         try:
@@ -253,7 +254,7 @@ def _shifted(text: str, seconds: int) -> str:
     return f"{datetime.fromisoformat(text) + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
 
 
-_STEPS: Final[tuple[Callable[[Sequence[Place], Random], None], ...]] = (
+_STEPS: Final[tuple[Callable[[Sequence[Location], Random], None], ...]] = (
     *(_put_hostile, _put_hostile, _put_other, _put_namesake, _put_namesake, _put_everywhere),
     *(_drop, _drop_many, _double, _shuffle, _rename, _wrap, _unwrap, _edit, _edit, _retime),
 )
@@ -263,7 +264,7 @@ _STEPS: Final[tuple[Callable[[Sequence[Place], Random], None], ...]] = (
 
 
 def mutated_file(seed: bytes, chance: Random) -> bytes:
-    """Another log file: other records, in another form, packed in another way, damaged or not."""
+    """Return a log file with other records or another layout, gzipped or not, damaged or not."""
     text = _unzipped(seed)
     if (records := _records(text)) and chance.random() < 0.8:
         if chance.random() < 0.95:
@@ -274,10 +275,10 @@ def mutated_file(seed: bytes, chance: Random) -> bytes:
     if chance.random() < 0.4:
         text = mutated_bytes(text, chance)
     if chance.random() < 0.5:
-        text = _zipped(text[:_LONGEST_TEXT], chance)
+        text = _zipped(text[:_MAX_TEXT], chance)
         if chance.random() < 0.3:
             text = mutated_bytes(text, chance)
-    return text[:LONGEST]
+    return text[:MAX_INPUT]
 
 
 def _unzipped(seed: bytes) -> bytes:
@@ -288,7 +289,7 @@ def _unzipped(seed: bytes) -> bytes:
 
 
 def _records(text: bytes) -> list[Any]:
-    """The records of a file, without their envelopes; none where it has none."""
+    """Return the records of a file without their envelopes."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -299,7 +300,7 @@ def _records(text: bytes) -> list[Any]:
     for container in ("Records", "Events"):
         if isinstance(value, dict) and isinstance(value.get(container), list):
             value = value[container]
-    return [_bare(each) for each in value] if isinstance(value, list) else [_bare(value)]
+    return [_bare(record) for record in value] if isinstance(value, list) else [_bare(value)]
 
 
 def _bare(value: Any) -> Any:
@@ -315,29 +316,32 @@ def _bare(value: Any) -> Any:
 
 
 def _form(records: list[Any], chance: Random) -> bytes:
-    """The records in one of the forms that are accepted, or in several."""
+    """Return the records in one of the accepted layouts, or in two."""
     kind = chance.randrange(10)
     if kind < 4:
         return written({"Records": records}, chance)
     if kind < 5:
         return written(records, chance)
     if kind < 6:
-        looked_up = [{"EventId": "1", "CloudTrailEvent": json.dumps(each)} for each in records]
+        looked_up = [{"EventId": "1", "CloudTrailEvent": json.dumps(record)} for record in records]
         return written({"Events": looked_up, "NextToken": "x"}, chance)
     if kind < 7:
         bridged = [
-            {"version": "0", "detail-type": "AWS API Call via CloudTrail", "detail": each} for each in records
+            {"version": "0", "detail-type": "AWS API Call via CloudTrail", "detail": record}
+            for record in records
         ]
-        return b"\n".join(written(each, chance) for each in bridged)
+        return b"\n".join(written(envelope, chance) for envelope in bridged)
     if kind < 9:
-        return b"\n".join(written(each, chance) for each in records) + chance.choice((b"", b"\n", b"\r\n\n"))
+        return b"\n".join(written(record, chance) for record in records) + chance.choice(
+            (b"", b"\n", b"\r\n\n")
+        )
     half = chance.randrange(len(records) + 1)
     return written({"Records": records[:half]}, chance) + b"\n" + written({"Records": records[half:]}, chance)
 
 
 def _zipped(text: bytes, chance: Random) -> bytes:
-    """A text as gzip: in a member or in several, with something behind it or not."""
+    """Return a text as gzip, in one or several members, sometimes with trailing bytes."""
     cuts = sorted(chance.randrange(len(text) + 1) for _ in range(chance.choice((0, 0, 0, 1, 2))))
     members = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    packed = b"".join(gzip.compress(each, chance.choice((0, 1, 6)), mtime=0) for each in members)
+    packed = b"".join(gzip.compress(member, chance.choice((0, 1, 6)), mtime=0) for member in members)
     return packed + chance.choice((b"", b"", b"", b"\x00" * 8, b"more", GZIP))

@@ -1,4 +1,4 @@
-"""The inputs to begin with: those in ``corpus``; records and files are those of the stories, too."""
+"""Seed inputs: the corpus, and the records and log files of the stories in ``fixtures``."""
 
 import gzip
 import json
@@ -12,32 +12,33 @@ from cnitrail.decode import NAMES
 CORPUS: Final = Path(__file__).parent / "corpus"
 _STORIES: Final = Path(__file__).parents[1] / "fixtures"
 SIGNED: Final = _STORIES / "ironman-signed"
-"""A copy of a trail, as ``cnitrail sync`` makes it."""
-_SOME: Final = 6
+"""A copy of a trail made by ``cnitrail sync``."""
+
+_RECORDS_PER_SEED: Final = 6
 
 
 @cache
 def seeds_in(corpus: str) -> tuple[bytes, ...]:
-    """The first inputs of a folder of the corpus, in the order of their names."""
+    """Return the seed inputs of a corpus folder, in order of their names."""
     kept = tuple(path.read_bytes() for path in sorted((CORPUS / corpus).iterdir()))
-    return kept + (_STORIES_AS.get(corpus) or tuple)()
+    return kept + (_FROM_STORIES.get(corpus) or tuple)()
 
 
 def _records() -> tuple[bytes, ...]:
-    """The records of each story that matter, a few at a time: short inputs are quick to try."""
+    """Return the relevant records of each story, a few at a time: short inputs are faster."""
     stories = [
         [record for log in logs for record in _read(log) if record["eventName"] in NAMES]
         for logs in _stories()
     ]
     return tuple(
-        json.dumps(told[start : start + _SOME]).encode()
-        for told in stories
-        for start in range(0, len(told), _SOME // 2)
+        json.dumps(records[start : start + _RECORDS_PER_SEED]).encode()
+        for records in stories
+        for start in range(0, len(records), _RECORDS_PER_SEED // 2)
     )
 
 
 def _files() -> tuple[bytes, ...]:
-    """A log file of each story: its longest."""
+    """Return the longest log file of each story."""
     return tuple(max(map(Path.read_bytes, logs), key=len) for logs in _stories())
 
 
@@ -55,17 +56,17 @@ def _read(log: Path) -> list[dict[str, object]]:
 
 
 def _digests() -> tuple[bytes, ...]:
-    """The texts of digests that are not the second one, in whose place they are tried."""
+    """Return the digests of the signed story without the second one, which they replace in the test."""
     first, _, *others = sorted(SIGNED.rglob("*_CloudTrail-Digest_*.json.gz"))
     return tuple(gzip.decompress(path.read_bytes()) for path in (first, *others))
 
 
 def _signed(name: str) -> Callable[[], tuple[bytes, ...]]:
-    """A file beside the copy."""
+    """Return a reader of a file beside the copied trail."""
     return lambda: ((SIGNED / name).read_bytes(),)
 
 
-_STORIES_AS: Final = {
+_FROM_STORIES: Final = {
     "records": _records,
     "files": _files,
     "digests": _digests,

@@ -1,6 +1,6 @@
-"""An attacker in a simulated world, who calls harmless APIs with strings of their own choice.
+"""An attacker in a simulated world who calls harmless APIs with any strings.
 
-They do so inside the account and beside it: whatever a call may say that its caller can choose. The world
+They call from inside the account and from outside, with any text that a caller can choose. The world
 knows the truth: see ``simulator``. An attacker who writes to the bucket is in ``forger``.
 """
 
@@ -30,7 +30,6 @@ from callers import (
 from calls import Call, tag_items
 from cni import CNI_1_18, CNI_1_20, CNI_1_21, sdk_of
 from simulator import (
-    ACTIONS,
     REGIONS,
     START,
     WINDOW,
@@ -48,6 +47,7 @@ from simulator import (
     random_steps,
     second_of,
     spell,
+    take,
     timestamp,
     uuids,
 )
@@ -105,7 +105,7 @@ def day(second: int) -> datetime:
 
 
 class Place(NamedTuple):
-    """Where a call is made."""
+    """The account and Region of a call."""
 
     account: str
     region: str
@@ -139,19 +139,19 @@ def entry(number: int, second: int, place: Place, caller: Caller, call: Call) ->
     }
 
 
-# --- who calls -------------------------------------------------------------------------------
+# --- callers -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Mask:
-    """A caller, and the calls to STS that came before."""
+    """A caller, and its earlier calls to STS."""
 
     caller: Caller
     opened: tuple[tuple[Caller, Call], ...] = ()
 
 
 class Disguise(NamedTuple):
-    """What a mask is made of: where, when, an instance to name, and who is to be imitated."""
+    """The input of a mask: place, time, an instance to name, and the caller to imitate."""
 
     place: Place
     second: int
@@ -181,7 +181,7 @@ def _names(how: Disguise) -> tuple[str, ...]:
 
 
 def _assume(how: Disguise, role: Role, session: str, key: str, tags: dict[str, str]) -> tuple[Caller, Call]:
-    """The AssumeRole of somebody who may; tags are the caller's own words, too."""
+    """An AssumeRole by a permitted caller; its tags are the caller's own text, too."""
     request: Record = {"roleArn": role.arn, "roleSessionName": session}
     if tags:
         request |= {"tags": tag_items(tags), "transitiveTagKeys": list(tags)}
@@ -191,7 +191,7 @@ def _assume(how: Disguise, role: Role, session: str, key: str, tags: dict[str, s
 
 
 def _session(how: Disguise) -> Mask:
-    """A session of a role, with a name of choice."""
+    """A session of a role with a chosen name."""
     role = Role(how.place.account, how.chance.choice((*ROLES, CNI_ROLE, NODE_ROLE)))
     name = how.chance.choice(_names(how))
     caller = role_user(role, name, day(how.second), "203.0.113.66", how.agent)
@@ -201,7 +201,7 @@ def _session(how: Disguise) -> Mask:
 
 
 def _web(how: Disguise) -> Mask:
-    """A web identity of a provider that is not EKS's, whose subject is the CNI's."""
+    """A web identity with the CNI's subject, from a provider other than EKS."""
     account = how.place.account
     provider = f"arn:aws:iam::{account}:oidc-provider/{how.chance.choice(PROVIDERS)}"
     role = Role(account, how.chance.choice(ROLES))
@@ -211,7 +211,7 @@ def _web(how: Disguise) -> Mask:
 
 
 def _automation(how: Disguise) -> Mask:
-    """A role of the customer's own, used by a service that somebody told to."""
+    """A customer role, used by a service on behalf of a caller."""
     role = Role(how.place.account, how.chance.choice(ROLES))
     identity = assumed_role(role, how.chance.choice(_names(how)), day(how.second))
     return Mask(on_behalf(identity, how.chance.choice(("ssm.amazonaws.com", "states.amazonaws.com"))))
@@ -239,7 +239,7 @@ def _federated(how: Disguise) -> Mask:
 _MASKS: tuple[Callable[[Disguise], Mask], ...] = (_user, _session, _session, _web, _automation, _federated)
 
 
-# --- what is called --------------------------------------------------------------------------
+# --- calls --------------------------------------------------------------------------
 
 _DENIED = ("Client.UnauthorizedOperation", "You are not authorized to perform this operation.")
 
@@ -249,7 +249,7 @@ def _done(**more: Any) -> Record:
 
 
 def create_tags(resource: str, tags: dict[str, str]) -> Call:
-    """CreateTags, which needs no right to anything but tags."""
+    """CreateTags, which needs permission only for tags."""
     request = {
         "resourcesSet": {"items": [{"resourceId": resource}]},
         "tagSet": {"items": tag_items(tags)},
@@ -258,13 +258,13 @@ def create_tags(resource: str, tags: dict[str, str]) -> Call:
 
 
 def describe(eni: str, text: str) -> Call:
-    """A description, written later."""
+    """A later description."""
     request = {"networkInterfaceId": eni, "description": {"value": text}}
     return Call("ModifyNetworkInterfaceAttribute", request, _done())
 
 
 def assign(eni: str, *addresses: str) -> Call:
-    """Addresses by name, taken from whoever has them."""
+    """Assign addresses by name, taken from any ENI that has them."""
     listed = {"items": [{"privateIpAddress": address} for address in addresses]}
     response = _done(
         networkInterfaceId=eni,
@@ -277,30 +277,30 @@ def assign(eni: str, *addresses: str) -> Call:
 
 
 def unassign(eni: str, *addresses: str) -> Call:
-    """Addresses are given back."""
+    """Release addresses."""
     listed = {"items": [{"privateIpAddress": address} for address in addresses]}
     request = {"networkInterfaceId": eni, "privateIpAddressesSet": listed}
     return Call("UnassignPrivateIpAddresses", request, _done())
 
 
 def attach(eni: str, instance: str) -> Call:
-    """An interface joins an instance."""
+    """Attach an ENI to an instance."""
     request = {"networkInterfaceId": eni, "instanceId": instance, "deviceIndex": 3}
     return Call("AttachNetworkInterface", request, _done(attachmentId=NO_ATTACHMENT))
 
 
 def detach(attachment: str) -> Call:
-    """An interface leaves its instance."""
+    """Detach an ENI from its instance."""
     return Call("DetachNetworkInterface", {"attachmentId": attachment, "force": True}, _done())
 
 
 def delete(eni: str) -> Call:
-    """An interface goes."""
+    """Delete an ENI."""
     return Call("DeleteNetworkInterface", {"networkInterfaceId": eni}, _done())
 
 
 def terminate(instance: str) -> Call:
-    """An instance goes."""
+    """Terminate an instance."""
     state = {
         "instanceId": instance,
         "currentState": {"code": 32, "name": "shutting-down"},
@@ -311,7 +311,7 @@ def terminate(instance: str) -> Call:
 
 
 def create(eni: str, subnet: str, vpc: str, account: str, address: str, description: str = "") -> Call:
-    """An interface is made with an address by name."""
+    """Create an ENI with an address by name."""
     shown = {
         "networkInterfaceId": eni,
         "subnetId": subnet,
@@ -331,7 +331,7 @@ OTHER_INSTANCE, NO_ATTACHMENT = "i-0eeeeeeeeeeeeeeee", "eni-attach-0eeeeeeeeeeee
 
 
 class Victim(NamedTuple):
-    """Somebody's address at a second, and the instance that it was on (any, if on none)."""
+    """An address of another ENI at a second, and the ENI's instance (any if unattached)."""
 
     holding: Holding
     second: int
@@ -348,7 +348,7 @@ class Victim(NamedTuple):
 
     @property
     def tagged_instance(self) -> str:
-        """The instance, if it is known to run at that second; else one that never was."""
+        """The instance if it was running at that second, else one that never existed."""
         return OTHER_INSTANCE if self.attachment == NO_ATTACHMENT else self.instance
 
     @property
@@ -371,7 +371,7 @@ def _tags(victim: Victim, chance: random.Random) -> dict[str, str]:
 
 
 def harmless(victim: Victim, chance: random.Random) -> Call:
-    """A call about something of the victim's that changes no address, or is refused."""
+    """A call on a resource of the victim that changes no address, or is refused."""
     eni, instance = victim.eni.id, victim.instance
     named = chance.choice((instance, OTHER_INSTANCE))
     return chance.choice(
@@ -390,7 +390,7 @@ def harmless(victim: Victim, chance: random.Random) -> Call:
 
 
 def claim(victim: Victim, chance: random.Random) -> Call:
-    """A call that would move what is the victim's, if it were the victim's record."""
+    """A call that would move the victim's address if it were in the victim's account."""
     eni = victim.eni.id
     return chance.choice(
         (
@@ -412,7 +412,7 @@ def claim(victim: Victim, chance: random.Random) -> Call:
 
 @dataclass(eq=False)
 class Attack:
-    """A world, its log files with the attacker's records and without, and which records are theirs.
+    """A world, its log files with and without the attacker's records, and which records are the attacker's.
 
     ``theirs`` are event ids; ``planted`` those of records that are only text in another's parameters;
     ``own`` the attacker's own interfaces; ``marked`` those that the CNI itself made, with their nodes.
@@ -440,7 +440,7 @@ class Attack:
         return frozenset(holding.eni.id for holding in self.world.holdings if holding.eni.born >= begin)
 
     def is_touched(self, ip: str) -> bool:
-        """Tell whether an interface of the attacker's ever held an address."""
+        """Return whether an ENI of the attacker ever held an address."""
         texts = set(spell(ip))
         return any(
             holding.eni.id in self.own and texts & set(spell(holding.text)) for holding in self.world.holdings
@@ -449,7 +449,7 @@ class Attack:
 
 @dataclass(eq=False)
 class _Play:
-    """A world while it is played."""
+    """A world during its simulation."""
 
     seed: int
     chance: random.Random
@@ -465,7 +465,7 @@ class _Play:
         return self.number
 
     def act(self) -> None:
-        """The attacker makes an interface of their own, or does something with it."""
+        """Let the attacker create an ENI, or change one of theirs."""
         world, chance = self.world, self.chance
         before = len(world.records)
         with suppress(Refused):
@@ -480,7 +480,7 @@ class _Play:
                 subnet = chance.choice(world.subnets)
                 text = chance.choice((None, f"aws-K8S-{self.some_instance()}"))
                 eni = world.create(subnet, description=text, choice=chance.randrange(8))
-                world.enis.remove(eni)  # nobody else uses it
+                world.enis.remove(eni)  # no one else uses it
                 self.own.append(eni)
         self.theirs.update(record["eventID"] for record in world.records[before:])
 
@@ -489,7 +489,7 @@ class _Play:
         return self.chance.choice(known) if known else OTHER_INSTANCE
 
     def victim(self) -> Victim | None:
-        """Somebody's address at some second of its life."""
+        """Choose an address of another ENI at a second at which it is held."""
         owned = {eni.id for eni in self.own}
         holdings = [holding for holding in self.world.holdings if holding.eni.id not in owned]
         if not holdings:
@@ -506,15 +506,15 @@ class _Play:
 
     def stay(self, eni: Eni, second: int) -> Attachment | None:
         spanning = (
-            each
-            for each in self.world.attachments
-            if each.eni is eni and each.start <= second * 1000
-            if each.end is None or each.end >= second * 1000 + 1000
+            attachment
+            for attachment in self.world.attachments
+            if attachment.eni is eni and attachment.start <= second * 1000
+            if attachment.end is None or attachment.end >= second * 1000 + 1000
         )
         return next(spanning, None)
 
     def mask(self, place: Place, second: int, instance: str) -> Mask:
-        """Somebody's face for a call; what STS logged about it goes into the world's logs."""
+        """Choose an identity for a call; its STS events go into the world's logs."""
         how = Disguise(place, second, instance, f"{START}000000066", self.chance)
         mask = self.chance.choice(_MASKS)(how)
         for caller, call in mask.opened:
@@ -530,14 +530,12 @@ class _Play:
 
 
 def attacked(seed: int) -> Attack:
-    """Return a small world with an attacker in it, that follows from a seed."""
+    """Return a small world with an attacker for a seed."""
     chance = random.Random(seed * 7919 + 14)
     world = World(vpcs=chance.randint(1, 4), pool=chance.randint(3, 6))
     play = _Play(seed, chance, world)
     for step in random_steps(seed, chance.randint(1, 30)):
-        world.wait(step.wait)
-        with suppress(Refused):
-            ACTIONS[step.action][0](world, step)
+        take(world, step)
         if chance.random() < 0.12:
             play.act()
     world.settle()
@@ -558,7 +556,7 @@ def attacked(seed: int) -> Attack:
 
 
 def _attack(play: _Play, victim: Victim) -> None:
-    """One call about something of the victim's."""
+    """Make one call on a resource of the victim."""
     chance, second = play.chance, victim.second
     what = chance.random()
     if what < 0.5:
@@ -575,7 +573,7 @@ def _attack(play: _Play, victim: Victim) -> None:
 
 
 def _plant(play: _Play, victim: Victim) -> None:
-    """A bucket policy with records in it, which S3 logs as JSON."""
+    """Put a bucket policy with records in it, which S3 logs as JSON."""
     chance = play.chance
     eni, subnet = victim.eni, victim.eni.subnet
     false = [
@@ -605,7 +603,7 @@ def _plant(play: _Play, victim: Victim) -> None:
 
 
 def _disguise(play: _Play) -> None:
-    """Give the attacker's own calls in the world a face, and their interfaces the marks of the CNI."""
+    """Give the attacker's own calls an identity, and their ENIs the marks of the CNI."""
     for record in play.world.records:
         if record["eventID"] not in play.theirs:
             continue
@@ -618,7 +616,7 @@ def _disguise(play: _Play) -> None:
 
 
 def _mark(record: Record, instance: str, *, tagged: bool) -> None:
-    """The marks of the CNI on a new interface, in the request and in the response."""
+    """Add the marks of the CNI to a new ENI, in the request and in the response."""
     description = f"aws-K8S-{instance}"
     record["requestParameters"]["description"] = description
     tags = {"node.k8s.amazonaws.com/instance_id": instance, "cluster.k8s.amazonaws.com/name": CLUSTER}
@@ -633,7 +631,7 @@ def _mark(record: Record, instance: str, *, tagged: bool) -> None:
 
 
 def be_a_cluster(world: World, how: str, theirs: Iterable[str] = ()) -> dict[str, str]:
-    """Let a CNI make the calls of a world; return the interfaces that it made, with their nodes.
+    """Let a CNI make the calls of a world; return the ENIs that it created, with their nodes.
 
     ``how`` it does is ``node`` (with the nodes' role), ``irsa`` or ``none``. Interfaces that are never
     attached stay whose they were.
@@ -670,7 +668,7 @@ def be_a_cluster(world: World, how: str, theirs: Iterable[str] = ()) -> dict[str
 
 
 def cni_of(place: Place, how: str, instance: str) -> tuple[Caller, tuple[Caller, Call] | None]:
-    """The CNI on an instance, and the STS event that an account and Region has of it."""
+    """The CNI on an instance, and its STS event in an account and Region."""
     if how == "node":
         role = Role(place.account, NODE_ROLE)
         return node_session(role, instance, day(START), "198.51.100.7", CNI_1_18).caller, None
@@ -693,7 +691,7 @@ def with_records(files: Iterable[LogFile], records: Iterable[Record]) -> list[Lo
 
 
 def without(files: Iterable[LogFile], events: Iterable[str]) -> list[LogFile]:
-    """Return log files without some records; one that has no other stays, and is empty of them."""
+    """Return log files without some records; files that become empty are left out."""
     gone = set(events)
-    kept = [(name, [each for each in inside if each["eventID"] not in gone]) for name, inside in files]
+    kept = [(name, [record for record in inside if record["eventID"] not in gone]) for name, inside in files]
     return [(name, inside) for name, inside in kept if inside]

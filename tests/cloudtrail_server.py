@@ -1,7 +1,7 @@
-"""CloudTrail's LookupEvents on loopback: its JSON protocol, its pages, its index and its moods.
+"""CloudTrail's LookupEvents on loopback: its JSON protocol, pages, index and faults.
 
 What ``Resources`` and ``Username`` hold follows recorded events; ``unindexed`` names events whose
-resources are not there, as it is unknown which ones are.
+resources are not indexed, as it is not known which ones are.
 """
 
 import json
@@ -24,7 +24,7 @@ _TOKEN_ERROR = "InvalidNextTokenException"
 
 @dataclass(frozen=True)
 class Call:
-    """One call as it arrived: when, in which Region, for what, and whether it was answered."""
+    """A received call: its time, Region and lookup, and whether it was answered."""
 
     time: float
     region: str
@@ -36,7 +36,7 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One event, what it is found by, and how LookupEvents shows it."""
+    """An event, its index entries, and its form in LookupEvents."""
 
     time: float
     record: Record
@@ -62,7 +62,7 @@ class CloudTrail:
 
     A fault is an error code, or ``reset`` for a connection that is cut. ``limit`` is how many calls
     a second are answered in each Region, by this machine's clock. ``asked`` is the Region and the
-    value of the call at hand, for a fault to look at. ``portal`` makes of an answer what arrives
+    value of the current call, for use by a fault. ``portal`` maps an answer to what arrives
     instead, None for the answer itself; ``message`` is what an error says.
     """
 
@@ -80,7 +80,7 @@ class CloudTrail:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, records: Iterable[Record]) -> None:
-        """Take in records, in any order."""
+        """Add records, in any order."""
         touched = set()
         for record in records:
             item = self._item(record)
@@ -92,11 +92,11 @@ class CloudTrail:
             self._index[place].sort(key=lambda item: -item.time)
 
     def pages(self, region: str, attribute: str, values: Iterable[str]) -> int:
-        """How many pages a full reading of some values has."""
+        """Return the number of pages for some values."""
         return sum(max(-(-len(self._index[region, attribute, value]) // PAGE), 1) for value in values)
 
     def answer(self, region: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
-        """Status and body for a request; None to cut the connection."""
+        """Return status and body for a request; None to cut the connection."""
         with self._lock:
             attribute, value = _attribute(asked)
             self.asked = (region, value)
@@ -127,7 +127,7 @@ class CloudTrail:
         return 200, body
 
     def _throttled(self, region: str) -> str | None:
-        """A token bucket; it is a token deeper than the limit, as no network brings calls in step."""
+        """A token bucket, one token deeper than the limit because network delays vary."""
         if self.limit is None:
             return None
         now = time.monotonic()
@@ -153,7 +153,8 @@ class CloudTrail:
 
 
 def serve(trail: CloudTrail) -> ThreadingHTTPServer:
-    """A server for a trail, running until it is shut down; ``trail.url`` is where."""
+    """Return a running server for a trail; ``trail.url`` is its URL."""
+    turn = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -164,12 +165,13 @@ def serve(trail: CloudTrail) -> ThreadingHTTPServer:
             region = re.search(r"Credential=[^/]+/\d+/([^/]+)/", self.headers["Authorization"])
             assert self.headers["X-Amz-Target"].endswith(".LookupEvents"), self.headers["X-Amz-Target"]
             assert region is not None
-            answer = trail.answer(region[1], asked)
+            with turn:  # so that a portal knows the current call
+                answer = trail.answer(region[1], asked)
+                instead = trail.portal(answer[1]) if answer and answer[0] == 200 else None
             if answer is None:
                 self.close_connection = True
                 return
             status, body = answer
-            instead = trail.portal(body) if status == 200 else None
             text = json.dumps(body).encode() if instead is None else instead
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
@@ -188,7 +190,7 @@ def serve(trail: CloudTrail) -> ThreadingHTTPServer:
 
 
 def _attribute(asked: dict[str, Any]) -> tuple[str, str]:
-    """The one attribute of a request; real LookupEvents takes a list, of one."""
+    """Return the attribute of a request; the real LookupEvents takes a list of one."""
     attributes = asked.get("LookupAttributes", [])
     assert len(attributes) == 1, f"{len(attributes)} attributes in one call"
     return attributes[0]["AttributeKey"], attributes[0]["AttributeValue"]
@@ -211,7 +213,7 @@ def _username(identity: dict[str, Any]) -> str | None:
 
 
 def _resources(record: Record) -> tuple[str, ...]:
-    """What a call names, as the recorded and printed answers of LookupEvents show it."""
+    """Return the resources of a call, as in recorded and published answers of LookupEvents."""
     request, response = record.get("requestParameters") or {}, record.get("responseElements") or {}
     found: list[str | None] = []
     match record["eventName"]:
@@ -221,7 +223,7 @@ def _resources(record: Record) -> tuple[str, ...]:
                 interfaces = _items(instance.get("networkInterfaceSet"))
                 found += [interface["networkInterfaceId"] for interface in interfaces]
         case "TerminateInstances":
-            found += [each["instanceId"] for each in _items(request.get("instancesSet"))]
+            found += [item["instanceId"] for item in _items(request.get("instancesSet"))]
         case "AttachNetworkInterface":
             found += [response.get("attachmentId"), request["networkInterfaceId"], request["instanceId"]]
         case "DetachNetworkInterface":
@@ -229,7 +231,7 @@ def _resources(record: Record) -> tuple[str, ...]:
         case "CreateNetworkInterface":
             found.append(response.get("networkInterface", {}).get("networkInterfaceId"))
         case "CreateTags":
-            found += [each["resourceId"] for each in _items(request.get("resourcesSet"))]
+            found += [item["resourceId"] for item in _items(request.get("resourcesSet"))]
         case "AssumeRole":
             found += [response.get("credentials", {}).get("accessKeyId"), request.get("roleSessionName")]
         case name if name.startswith(("Assign", "Unassign", "Delete", "Modify")):

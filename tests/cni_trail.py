@@ -1,7 +1,7 @@
-"""A node's life as the CNI's own arithmetic drives it, written as the records of a trail.
+"""A node's life driven by the CNI's own arithmetic, as the records of a trail.
 
-The truth is known here, and hidden from what reads the records: settings, version, limits that nobody
-sees (MAX_ENI, the node's own number of pods), and how many pods there were when.
+The truth is known here, and hidden from the reader of the records: settings, version, limits that are not
+logged (MAX_ENI, the node's own number of pods), and the number of pods at any time.
 """
 
 import json
@@ -40,7 +40,7 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.pool import PoolOptions, pool
 from cnitrail.answers.pool.arithmetic import Settings
 from cnitrail.answers.pool.generations import GENERATIONS, Generation
-from cnitrail.answers.pool.simulation import Action, Demand, IpamdAction, SimulatedNode, SimulationRun
+from cnitrail.answers.pool.simulation import Action, IpamdAction, PodDemand, SimulatedNode, SimulationRun
 from cnitrail.decode import decode
 from cnitrail.history import Ledger, build
 from cnitrail.limits import limits_of
@@ -79,7 +79,7 @@ class Phase:
 
     settings: Settings
     generation: Generation
-    demand: Demand
+    demand: PodDemand
     end: float
 
     @property
@@ -102,23 +102,25 @@ class Life:
     custom_networking: bool = False
 
     def runs(self) -> list[SimulationRun]:
-        """What the CNI does in each phase. A seed is the random order of Go's maps."""
+        """Return the CNI's actions in every phase. A seed sets the random order of Go's maps."""
         limits = limits_of(self.instance_type)
         assert limits is not None
         chance = random.Random(self.seed)
-        pick = (lambda each: each) if self.seed is None else (lambda each: chance.sample(each, len(each)))
+        pick = (
+            (lambda items: items) if self.seed is None else (lambda items: chance.sample(items, len(items)))
+        )
         node = SimulatedNode(limits, self.max_pods, pick, custom_networking=self.custom_networking)
-        return [node.run(each.settings, each.generation, each.demand, each.end) for each in self.phases]
+        return [node.run(phase.settings, phase.generation, phase.demand, phase.end) for phase in self.phases]
 
 
 def at(seconds: float) -> datetime:
-    """A time of a life, as CloudTrail's clock has it."""
+    """Return a time of a life with the resolution of CloudTrail."""
     return LAUNCHED + timedelta(seconds=int(seconds))
 
 
 @dataclass
 class _Writer:
-    """Keeps what EC2 would know, and writes the records."""
+    """Tracks the state of EC2, and writes the records."""
 
     life: Life
     trail: Trail = field(default_factory=lambda: Trail("life", ACCOUNT, "eu-west-1", "2024-03-05", "1.09"))
@@ -131,7 +133,7 @@ class _Writer:
         self.records.append(self.trail.record(at(seconds), caller, call))
 
     def addresses(self, count: int) -> list[str]:
-        """Addresses that nobody has; none is used twice."""
+        """Return new addresses; each is used only once."""
         first, self.number = self.number, self.number + count
         return [str(ip_address("10.0.0.10") + number) for number in range(first, first + count)]
 
@@ -205,8 +207,8 @@ class _Writer:
 
     def _unassign(self, caller: Caller, action: Action) -> None:
         held = self.held[action.eni]
-        gone = [each for each in held if ("/" in each) is action.prefixes][: action.count]
-        self.held[action.eni] = [each for each in held if each not in gone]
+        gone = [text for text in held if ("/" in text) is action.prefixes][: action.count]
+        self.held[action.eni] = [text for text in held if text not in gone]
         eni = self.enis[action.eni].id
         call = _unassign_prefixes(eni, gone) if action.prefixes else unassign(eni, *gone)
         self.log(action.time, caller, call)
@@ -228,13 +230,13 @@ def _assign_prefixes(eni: str, given: Sequence[str]) -> Call:
     response = done(
         networkInterfaceId=eni,
         assignedPrivateIpAddressesSet={},
-        assignedIpv4PrefixSet=items(({"ipv4Prefix": each} for each in given), "item"),
+        assignedIpv4PrefixSet=items(({"ipv4Prefix": prefix} for prefix in given), "item"),
     )
     return Call("AssignPrivateIpAddresses", request, response)
 
 
 def _unassign_prefixes(eni: str, gone: Sequence[str]) -> Call:
-    prefixes = items({"ipv4Prefix": each} for each in gone)
+    prefixes = items({"ipv4Prefix": prefix} for prefix in gone)
     request = {"networkInterfaceId": eni, "privateIpAddressesSet": {}, "ipv4Prefixes": prefixes}
     return Call("UnassignPrivateIpAddresses", request, done())
 
@@ -245,13 +247,13 @@ def records_of(life: Life) -> list[Record]:
 
 
 def assigned(run: SimulationRun) -> Iterator[tuple[float, int]]:
-    """How many pods had an address, from when on."""
+    """Return how many pods had an address, and from which time on."""
     for sample in run.samples:
         yield sample.time, sample.assigned
 
 
 def history_of(*records: Record) -> History:
-    """The history that records tell, by way of a log file."""
+    """Return the history from records, through a log file."""
     ledger = Ledger()
     text = json.dumps({"Records": records}, separators=(",", ":")).encode()
     for found in scanned(text).records:
@@ -269,19 +271,27 @@ def entry_of(
     pods: Sequence[tuple[datetime, int]] = (),
     what_if: tuple[Settings, ...] = (),
 ) -> PoolEntry:
-    """The pool of the only node in records, of evidence that reaches until then."""
-    reach = Reach(ACCOUNT, "eu-west-1", LAUNCHED, at(until), (), (), ())
-    wish = PoolOptions(limits_of, what_if, pods)
-    (entry,) = pool(history_of(*records), Coverage((reach,)), Filter(), wish)
+    """Return the pool of the only node in records, with evidence up to a time."""
+    reach = Reach(
+        account=ACCOUNT,
+        region="eu-west-1",
+        first=LAUNCHED,
+        last=at(until),
+        holes=(),
+        proven=(),
+        merely_read=(),
+    )
+    options = PoolOptions(limits_of=limits_of, what_if=what_if, pods=pods)
+    (entry,) = pool(history_of(*records), Coverage((reach,)), Filter(), options)
     return entry
 
 
 def counted(life: Life) -> list[tuple[datetime, int]]:
-    """Every change of how many pods had an address, from the launch on."""
+    """Return every change of the number of pods with an address, from the launch on."""
     return [(LAUNCHED, 0), *((at(time), pods) for run in life.runs() for time, pods in assigned(run))]
 
 
 def of_life(life: Life, *, known: bool = False) -> PoolEntry:
-    """The pool of a life; its pods may be known."""
+    """Return the pool of a life, with or without its pod counts."""
     pods = counted(life) if known else ()
     return entry_of(records_of(life), until=life.phases[-1].end, pods=pods)

@@ -1,4 +1,4 @@
-"""What tests share: the fixture stories, the command line, and golden files."""
+"""Shared by all tests: the fixture stories, the command line, and golden files."""
 
 import sys
 from collections.abc import Callable
@@ -16,9 +16,9 @@ GOLDEN = Path(__file__).parent / "golden"
 
 Run = Callable[..., Result]
 
-sys.path.append(str(ROOT))  # fuzz/ is not installed; the package that is comes first
+sys.path.append(str(ROOT))  # fuzz/ is not installed; the installed package comes first
 
-# CI judges a change, so that its inputs are the same each time; to search on is ``nox -s search``
+# CI must be repeatable, so its inputs are always the same; ``nox -s search`` tries other ones
 settings.register_profile("check", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=3000)
 settings.load_profile("check")
@@ -35,9 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many inputs were tried of those that nobody would write."""
-    told = [each for report in terminalreporter.getreports("passed") for each in report.user_properties]
-    tried = sum(int(str(value)) for name, value in told if name == "inputs")
+    """Print the number of generated inputs that were tried."""
+    properties = [pair for report in terminalreporter.getreports("passed") for pair in report.user_properties]
+    tried = sum(int(str(value)) for name, value in properties if name == "inputs")
     if tried:
         terminalreporter.write_line(f"fuzzing: {tried:,} inputs tried; python -m fuzz tries a million")
 
@@ -60,7 +60,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """Hold a text against a golden file; ``--rewrite-golden`` writes it instead."""
+    """Compare a text with a golden file; ``--rewrite-golden`` writes it instead."""
 
     def hold(name: str, text: str) -> None:
         path = GOLDEN / name

@@ -1,4 +1,4 @@
-"""EC2 on loopback: moto's server, and before it a proxy that notes every call, pages and refuses."""
+"""EC2 on loopback: moto's server behind a proxy that logs calls, paginates and returns errors."""
 
 import re
 import threading
@@ -20,7 +20,7 @@ _SET = "networkInterfaceSet"
 
 @dataclass(frozen=True)
 class Call:
-    """One call: what was asked, in which Region."""
+    """A call: its action and Region."""
 
     action: str
     region: str
@@ -29,7 +29,7 @@ class Call:
 
 @dataclass
 class Ec2:
-    """Where it is and what was asked of it.
+    """The endpoint, and the calls that it received.
 
     ``fault`` gives the code that a call is refused with, or the bytes that something else answers with.
 
@@ -43,7 +43,7 @@ class Ec2:
     page: int = 1000
 
     def client(self, region: str) -> Any:
-        """A client that speaks to moto itself, past the proxy."""
+        """Return a client for moto itself, without the proxy."""
         return boto3.client(
             "ec2",
             endpoint_url=self.behind,
@@ -53,18 +53,18 @@ class Ec2:
         )
 
     def asked(self, region: str) -> list[str]:
-        """The actions that a Region was asked for."""
+        """Return the actions that were called in a Region."""
         return [call.action for call in self.calls if call.region == region]
 
 
 @contextmanager
 def ec2() -> Iterator[Ec2]:
-    """EC2 and STS without anything in them."""
+    """EC2 and STS without resources."""
     moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     moto.start()
     host, port = moto.get_host_and_port()
     forget = HTTPConnection(host, port)
-    forget.request("POST", "/moto-api/reset")  # what tests before made
+    forget.request("POST", "/moto-api/reset")  # resources of earlier tests
     forget.getresponse().read()
     forget.close()
     proxy = _Proxy(("127.0.0.1", 0), _Handler)
@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Proxy
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing."""
+        """Log nothing."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

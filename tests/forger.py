@@ -7,7 +7,6 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
@@ -33,16 +32,15 @@ from calls import Call
 from cni import CNI_1_18, sdk_of
 from signed_trail import HOUR, Objects, SignedTrail, Stored, zipped
 from simulator import (
-    ACTIONS,
     REGIONS,
     START,
     WINDOW,
     Delivery,
     Record,
-    Refused,
     World,
     deliver,
     file_name,
+    perform,
     random_steps,
     second_of,
     timestamp,
@@ -55,12 +53,12 @@ Forgery = dict[str, Stored | None]
 """Objects by key as the forger leaves them; None is deleted."""
 
 HOURS = 7
-"""How many hours are signed: what happens in a small world, and the delay of late files."""
+"""How many hours are signed: the time of a small world, and the delay of late files."""
 
 
 @dataclass(eq=False)
 class Sealed:
-    """A world whose trail is signed, and the keys of its log files and digests."""
+    """A world with a signed trail, and the keys of its log files and digests."""
 
     world: World
     delivery: Delivery
@@ -74,14 +72,11 @@ class Sealed:
 
 
 def sealed(seed: int) -> Sealed:
-    """Return a small world of one account and Region with a signed trail, that follows from a seed."""
+    """Return a small world of one account and Region with a signed trail for a seed."""
     chance = random.Random(seed * 104_729 + 14)
     world = World(vpcs=chance.randint(1, 2), pool=chance.randint(3, 6))
-    for step in random_steps(seed, chance.randint(6, 24)):
-        world.wait(min(step.wait, 70_000))
-        with suppress(Refused):
-            ACTIONS[step.action][0](world, step)
-    world.settle()
+    steps = random_steps(seed, chance.randint(6, 24))
+    perform(world, (step._replace(wait=min(step.wait, 70_000)) for step in steps))
     how = chance.choice(("none", "node", "irsa", "irsa"))
     be_a_cluster(world, how)
     delivery = deliver(world)
@@ -102,7 +97,7 @@ def _text(records: list[Record]) -> bytes:
 
 
 def _monitor(place: Place) -> Iterator[Record]:
-    """Reads by a monitor, in the quiet hours after all that happens."""
+    """Reads by a monitor, in the quiet hours after all other events."""
     caller = iam_user(place.account, "monitor", "198.51.100.8", "aws-cli/2.15.38")
     call = Call("DescribeInstances", {"instancesSet": {}}, None, read_only=True)
     for number, second in enumerate(range(START + 600, START + (HOURS - 2) * 3600, 600)):
@@ -110,7 +105,7 @@ def _monitor(place: Place) -> Iterator[Record]:
 
 
 def forgery(of: Sealed, seed: int) -> Forgery:
-    """Return what somebody who cannot sign does to a bucket, following from a seed."""
+    """Return the changes to a bucket by a forger who cannot sign, for a seed."""
     chance = random.Random(seed * 15_485_863 + 14)
     done: Forgery = {}
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
@@ -119,18 +114,18 @@ def forgery(of: Sealed, seed: int) -> Forgery:
 
 
 def _some_place(of: Sealed, chance: random.Random) -> Place:
-    """Mostly where the trail is, or another account, or another Region."""
+    """Choose the trail's place mostly, or another account or Region."""
     stranger, elsewhere = Place(STRANGER, of.place.region), Place(of.place.account, REGIONS[1])
     return chance.choice((of.place, of.place, stranger, elsewhere))
 
 
 def _false_records(of: Sealed, chance: random.Random) -> list[Record]:
-    """Records of what never happened, or happened otherwise."""
+    """Records of events that never happened, or happened differently."""
     world, records = of.world, []
     number = (1 << 43) + chance.randrange(1 << 20) * 64
-    for each in range(chance.randint(1, 4)):
+    for offset in range(chance.randint(1, 4)):
         if chance.random() < 0.4 and world.records:
-            records.append(_altered(of, chance, number + each))
+            records.append(_altered(of, chance, number + offset))
             continue
         holding = chance.choice(world.holdings)
         end = world.now if holding.end is None else holding.end
@@ -141,12 +136,12 @@ def _false_records(of: Sealed, chance: random.Random) -> list[Record]:
         instance = stay.instance.id if stay else OTHER_INSTANCE
         victim = Victim(holding, second, instance, stay.id if stay else NO_ATTACHMENT)
         place = _some_place(of, chance)
-        records.append(entry(number + each, second, place, *_false_call(of, victim, chance)))
+        records.append(entry(number + offset, second, place, *_false_call(of, victim, chance)))
     return records
 
 
 def _false_call(of: Sealed, victim: Victim, chance: random.Random) -> tuple[Caller, Call]:
-    """A call that was never made, by whoever the forger likes."""
+    """A call that was never made, by any caller."""
     if chance.random() < 0.25:
         return _false_session(of, victim, chance)
     subnet = victim.eni.subnet
@@ -161,7 +156,7 @@ def _false_call(of: Sealed, victim: Victim, chance: random.Random) -> tuple[Call
 
 
 def _false_session(of: Sealed, victim: Victim, chance: random.Random) -> tuple[Caller, Call]:
-    """An STS event that gives the credentials of a genuine caller to another service account."""
+    """An STS event that attributes the credentials of a genuine caller to another service account."""
     caller, _ = cni_of(of.place, "irsa" if of.irsa == "irsa" else "node", victim.instance)
     other = Irsa(
         Role(of.place.account, CNI_ROLE if of.irsa == "irsa" else NODE_ROLE),
@@ -181,7 +176,7 @@ def _false_session(of: Sealed, victim: Victim, chance: random.Random) -> tuple[C
 
 
 def _altered(of: Sealed, chance: random.Random, number: int) -> Record:
-    """A genuine record with something else in it: of the same event, of another, or as its correction."""
+    """A modified genuine record: of the same event, of another, or as its correction."""
     record: Record = deepcopy(chance.choice(of.world.records))
     world = of.world
     enis = [holding.eni.id for holding in world.holdings]
@@ -234,7 +229,7 @@ def _a_log(of: Sealed, chance: random.Random) -> str:
 
 
 def _replaced(of: Sealed, chance: random.Random) -> Forgery:
-    """A genuine file with something else in it."""
+    """A genuine file with other content."""
     key = _a_log(of, chance)
     records = json.loads(gzip.decompress(of.objects[key].body))["Records"]
     if chance.random() < 0.5:
@@ -245,7 +240,7 @@ def _replaced(of: Sealed, chance: random.Random) -> Forgery:
 
 
 def _removed(of: Sealed, chance: random.Random) -> Forgery:
-    """A genuine file that is gone; or a digest, or the newest ones."""
+    """A missing genuine file, digest, or several of the newest digests."""
     what = chance.randrange(3)
     if what == 0:
         return {_a_log(of, chance): None}
@@ -260,7 +255,7 @@ def _swapped(of: Sealed, chance: random.Random) -> Forgery:
 
 
 def _own_chain(of: Sealed, chance: random.Random) -> Forgery:
-    """A trail of the forger's own, signed with a key of their own, that vouches for false records."""
+    """A trail of the forger, signed with the forger's key, whose digests list false records."""
     trail = SignedTrail(*of.place, trail=chance.choice(("main", of.trail.trail)), key="mallory")
     trail.now = day(START - 3600 + chance.choice((91, 94)))
     for _ in range(HOURS):
@@ -269,7 +264,7 @@ def _own_chain(of: Sealed, chance: random.Random) -> Forgery:
 
 
 def _own_digest(of: Sealed, chance: random.Random) -> Forgery:
-    """A genuine digest that lists another file, with its old signature."""
+    """A genuine digest with its old signature that now lists another file."""
     key = chance.choice(of.trail.digests)
     fields = of.trail.fields(key)
     false = _text(_false_records(of, chance))

@@ -1,4 +1,4 @@
-"""Small stories for the findings, told call by call with the records of the fixtures."""
+"""Small stories for the findings, written call by call with the records of the fixtures."""
 
 import json
 from collections.abc import Iterator
@@ -53,20 +53,20 @@ THROTTLED = ("Client.RequestLimitExceeded", "Request limit exceeded.")
 
 
 class Incident(Trail):
-    """The trail of one account and Region from a Monday on; hours go on beyond 24."""
+    """The trail of one account and Region from a Monday on; hours continue beyond 24."""
 
     def __init__(self) -> None:
         super().__init__("incident", ACCOUNT, REGION, "2026-03-02", "1.11")
         self._records: list[Entry] = []
 
     def log(self, clock: str, caller: Caller, call: Call, *, request_id: str = "", late: int = 0) -> None:
-        """One record."""
+        """Add a record."""
         self._records.append(self.record(self.time(clock), caller, call, request_id))
 
     def findings(
         self, since: str, until: str, *, hole: tuple[str, str] | None = None, wanted: Filter | None = None
     ) -> list[Finding]:
-        """What is found in log files that cover a time, but for a hole."""
+        """Return the findings in log files that cover a time, except for a log gap."""
         ledger = Ledger()
         for index, entry in enumerate(self._records):
             fact = decode(Record((Origin("log.json.gz", index),), json.dumps(entry).encode())).fact
@@ -79,8 +79,8 @@ class Incident(Trail):
     def found(
         self, rule: str, since: str, until: str, *, hole: tuple[str, str] | None = None
     ) -> list[Finding]:
-        """What one rule finds."""
-        return [each for each in self.findings(since, until, hole=hole) if each.rule == rule]
+        """Return the findings of one rule."""
+        return [finding for finding in self.findings(since, until, hole=hole) if finding.rule == rule]
 
     def _signs(self, since: str, until: str, hole: tuple[str, str] | None) -> Iterator[Sign]:
         time, end = self.time(since), self.time(until)
@@ -99,7 +99,7 @@ def clock(seconds: int) -> str:
 def node(
     incident: Incident, at: str, instance: str = NODE, kind: str = "m5.large", cluster: str = CLUSTER
 ) -> Eni:
-    """A node of the cluster is launched; its first interface."""
+    """Launch a node of the cluster; return its first ENI."""
     mark = instance.removeprefix("i-")
     first = Eni(f"eni-{mark}", SUBNET, f"10.9.0.{int(mark[-3:], 16) % 200 + 4}", f"eni-attach-{mark}")
     launch(incident, at, NODE_ROLE, Instance(instance, kind, first, node_tags(cluster, "apps")))
@@ -107,34 +107,34 @@ def node(
 
 
 def cni(incident: Incident, instance: str = NODE, agent: str = CNI_1_18) -> Caller:
-    """The CNI of a node, which calls with the node's role."""
+    """The CNI of a node as a caller with the node's role."""
     return node_session(NODE_ROLE, instance, incident.time("00:00:00"), "203.0.113.7", agent).caller
 
 
 def second(instance: str = NODE, number: int = 1) -> Eni:
-    """A further interface of a node, as it is before the CNI's own marks come to it."""
+    """Another ENI of a node, without the CNI's marks yet."""
     mark = f"{instance.removeprefix('i-')[:-2]}{number:02x}"
     return Eni(f"eni-1{mark[1:]}", SUBNET, f"10.9.1.{number}", f"eni-attach-1{mark[1:]}")
 
 
 def asks(eni: Eni, count: int) -> Call:
-    """A call for so many addresses."""
+    """A call that assigns addresses by count."""
     return assign(eni.id, *(f"10.9.{count}.{number}" for number in range(1, count + 1)))
 
 
 def refused(call: Call, error: tuple[str, str]) -> Call:
-    """The same call, refused."""
+    """The same call, failed."""
     return failed(call, *error)
 
 
 def creation_refused(eni: Eni, count: int, error: tuple[str, str]) -> Call:
-    """A call for an interface with so many addresses, refused."""
+    """A failed creation of an ENI with addresses by count."""
     asked = replace(eni, secondaries=tuple(f"10.9.2.{number}" for number in range(1, count + 1)))
     return failed(create_network_interface(asked), *error)
 
 
 def read(delivery: Delivery) -> tuple[History, Coverage]:
-    """The history in the log files of a simulated world, and what they cover."""
+    """Return the history in the log files of a simulated world, and their coverage."""
     ledger, signs = Ledger(), set()
     for name, records in delivery.files:
         log = log_name(name)

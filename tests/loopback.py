@@ -1,4 +1,4 @@
-"""S3 on loopback: moto's server, and before it a proxy that notes every call and may spoil it.
+"""S3 on loopback: moto's server behind a proxy that logs every call and may spoil its answer.
 
 The proxy also is CloudTrail, as far as validation needs it: ListPublicKeys, a key a page, and DescribeTrails.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call:
-    """One call: its path without the bucket, its query and its headers, names in lower case."""
+    """A call: its path without the bucket, its query and its headers, with names in lower case."""
 
     bucket: str
     key: str
@@ -40,7 +40,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error that S3 answers with."""
+    """An error response of S3."""
 
     status: int
     code: str
@@ -49,7 +49,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Portal:
-    """What something that is not S3 answers with, and calls a success."""
+    """A successful response of something that is not S3."""
 
     body: bytes
     type: str = "text/html"
@@ -57,7 +57,7 @@ class Portal:
 
 @dataclass(frozen=True)
 class Edited:
-    """S3's own answer with a part of it, as a regular expression, written otherwise."""
+    """S3's own response after a regular expression replaced a part of it."""
 
     part: bytes
     written: bytes
@@ -69,7 +69,7 @@ Fault = Refusal | Portal | Edited | str
 
 @dataclass
 class Endpoint:
-    """Where the bucket is, what was asked of it, what is to go wrong; keys on a page of a listing."""
+    """The endpoint, the calls that it received, its faults, and the page size of its listings."""
 
     url: str
     client: "S3Client"
@@ -82,18 +82,18 @@ class Endpoint:
 
     @property
     def listings(self) -> list[dict[str, str]]:
-        """The queries of the listings, in order."""
+        """Return the queries of the listings in order."""
         return [call.query for call in self.calls if call.is_listing]
 
     @property
     def fetched(self) -> list[str]:
-        """The keys that were asked for."""
+        """Return the requested keys."""
         return [call.key for call in self.calls if not call.is_listing]
 
     def put(
         self, bucket: str, objects: dict[str, bytes], metadata: dict[str, dict[str, str]] | None = None
     ) -> None:
-        """A new bucket with these objects, and S3's metadata of some."""
+        """Create a bucket with these objects, some with S3 metadata."""
         self.client.create_bucket(Bucket=bucket)
         for key, body in objects.items():
             kept = (metadata or {}).get(key, {})
@@ -102,7 +102,7 @@ class Endpoint:
 
 @contextmanager
 def endpoint() -> Iterator[Endpoint]:
-    """An endpoint; its client speaks to moto itself, past the proxy."""
+    """An endpoint; its client uses moto itself, without the proxy."""
     moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     moto.start()
     host, port = moto.get_host_and_port()
@@ -134,7 +134,7 @@ class _Proxy(ThreadingHTTPServer):
     endpoint: Endpoint
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients leave when they like."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Proxy
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing."""
+        """Log nothing."""
 
     def do_POST(self) -> None:
         """CloudTrail's own API."""
@@ -170,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, {"Content-Type": "application/x-amz-json-1.1"}, body, len(body))
 
     def do_HEAD(self) -> None:
-        """A HEAD has the length of what it leaves out."""
+        """Answer a HEAD with the length of the omitted body."""
         self.do_GET()
 
     def do_GET(self) -> None:

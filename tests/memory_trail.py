@@ -1,6 +1,7 @@
-"""A bucket that is no further away than this."""
+"""A bucket in memory."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from signed_trail import BUCKET, Objects
 
@@ -9,7 +10,7 @@ from cnitrail.sources import layout
 
 
 class MemoryTrail:
-    """A trail in a bucket that is no further away than this: objects by key, as S3 keeps them."""
+    """A trail in a bucket in memory: objects by key, as in S3."""
 
     uri = "s3://audit-logs"
     threads = 1
@@ -19,42 +20,59 @@ class MemoryTrail:
         self.objects = objects
         self.bucket = bucket
 
-    def sites(self) -> Iterator[tuple[str, str] | Skipped]:
+    def account_regions(self) -> Iterator[tuple[str, str] | Skipped]:
         names = [layout.digest_name(key) or layout.log_name(key) for key in self.objects]
         yield from sorted({(name.account, name.region) for name in names if name})
 
     def digests(self, site: tuple[str, str]) -> Iterator[DigestFile | Skipped]:
-        for key, stored in sorted(self.objects.items()):
+        for key in sorted(self.objects):
             name = layout.digest_name(key)
             if name and (name.account, name.region) == site:
-                head = (self.bucket, key, len(stored.body), "", layout.top_of(key), *site)
-                yield DigestFile(*head, name.trail, name.home_region, name.ended, name.backfill)
+                yield DigestFile(
+                    **self._located(key, site),
+                    trail=name.trail,
+                    home_region=name.home_region,
+                    ended=name.ended,
+                    backfill=name.backfill,
+                )
 
     def logs(self, site: tuple[str, str]) -> Iterator[LogFile | Skipped]:
-        for key, stored in sorted(self.objects.items()):
+        for key in sorted(self.objects):
             name = layout.log_name(key)
             if name and (name.account, name.region) == site:
-                head = (self.bucket, key, len(stored.body), "", layout.top_of(key), *site)
-                yield LogFile(*head, name.delivered)
+                yield LogFile(**self._located(key, site), delivered=name.delivered)
 
-    def sum_files(self) -> tuple[str, ...]:
+    def _located(self, key: str, site: tuple[str, str]) -> dict[str, Any]:
+        """Return the fields that log files and digests have in common."""
+        account, region = site
+        return {
+            "bucket": self.bucket,
+            "key": key,
+            "size": len(self.objects[key].body),
+            "etag": "",
+            "top": layout.top_of(key),
+            "account": account,
+            "region": region,
+        }
+
+    def checksum_files(self) -> tuple[str, ...]:
         return ()
 
     def key_files(self) -> tuple[str, ...]:
         return ()
 
-    def finds(self, bucket: str, key: str) -> None:
-        """Nothing: every object is listed."""
+    def find(self, bucket: str, key: str) -> None:
+        """Return None: every object is listed."""
 
-    def holds(self, bucket: str) -> bool:
+    def has_bucket(self, bucket: str) -> bool:
         return bucket == self.bucket
 
     def pieces(self, file: LogFile) -> Iterator[bytes]:
         yield self.objects[file.key].body
 
-    def whole(self, file: DigestFile) -> tuple[bytes, Metadata | str | None]:
+    def read_digest(self, file: DigestFile) -> tuple[bytes, Metadata | str | None]:
         stored = self.objects[file.key]
         return stored.body, Metadata(self.bucket, file.key, stored.metadata)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no connection."""

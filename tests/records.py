@@ -1,4 +1,4 @@
-"""CloudTrail records for tests: a good one of every event, and short ways into scan and decode."""
+"""CloudTrail records for tests: a valid one of every event, and helpers for scan and decode."""
 
 import gzip
 import json
@@ -37,7 +37,7 @@ IAM_USER = {
 
 
 def record(event: str, request: object = None, response: object = None, **fields: object) -> Entry:
-    """A whole record; ``fields`` replace its top-level fields, and add to them."""
+    """A complete record; ``fields`` replace its top-level fields or add to them."""
     return {
         "eventVersion": "1.08",
         "userIdentity": deepcopy(IAM_USER),
@@ -60,7 +60,7 @@ def record(event: str, request: object = None, response: object = None, **fields
 
 
 def failed(entry: Entry, code: str = "Client.UnauthorizedOperation", message: str | None = "no") -> Entry:
-    """The same call, refused: its request stays as it was asked."""
+    """The same call, failed: its request is unchanged."""
     refused = deepcopy(entry) | {"errorCode": code, "responseElements": None}
     if message is not None:
         refused["errorMessage"] = message
@@ -68,7 +68,7 @@ def failed(entry: Entry, code: str = "Client.UnauthorizedOperation", message: st
 
 
 def items(*elements: object) -> Entry:
-    """A set as requests have it."""
+    """A set in the form of requests."""
     return {"items": list(elements)}
 
 
@@ -108,7 +108,7 @@ _INTERFACE: Entry = {
 
 
 def interface(**fields: object) -> Entry:
-    """An interface as responses describe it."""
+    """An ENI in the form of responses."""
     return deepcopy(_INTERFACE) | fields
 
 
@@ -128,7 +128,7 @@ def launched(instance: str = INSTANCE, *interfaces: Entry) -> Entry:
 
 
 def attached(**fields: object) -> Entry:
-    """An interface as RunInstances describes it: with its attachment, and no mark of the CNI."""
+    """An ENI in the response of RunInstances: with its attachment, and without a mark of the CNI."""
     attachment = {
         "attachmentId": ATTACHMENT,
         "deviceIndex": 0,
@@ -356,7 +356,7 @@ POD_IDENTITY = record(
 
 @dataclass(frozen=True)
 class Reading:
-    """What a scan found: the records, what it skipped, and its account."""
+    """The result of a scan: records, skipped parts, and counts."""
 
     records: list[Record]
     skipped: list[str]
@@ -365,7 +365,7 @@ class Reading:
     @property
     def names(self) -> list[str]:
         """The event names of the records found, in order."""
-        return [json.loads(each.payload)["eventName"] for each in self.records]
+        return [json.loads(record.payload)["eventName"] for record in self.records]
 
 
 def scanned(chunks: bytes | Iterable[bytes], uri: str = "file", growth: Growth | None = None) -> Reading:
@@ -374,8 +374,8 @@ def scanned(chunks: bytes | Iterable[bytes], uri: str = "file", growth: Growth |
     tally = Tally()
     found = list(Scanner(NAMES, MARKERS, growth or Growth()).scan(Document(uri, None, pieces), tally))
     return Reading(
-        [each for each in found if isinstance(each, Record)],
-        [each.reason for each in found if isinstance(each, Skipped)],
+        [item for item in found if isinstance(item, Record)],
+        [item.reason for item in found if isinstance(item, Skipped)],
         tally,
     )
 
@@ -394,7 +394,7 @@ def zipped(text: bytes) -> bytes:
 
 
 def decoded(entry: object) -> Decoded:
-    """What decode makes of a record."""
+    """Decode a record."""
     return decode(Record((Origin("file", 0),), json.dumps(entry).encode()))
 
 
@@ -442,19 +442,19 @@ Path = tuple[str | int, ...]
 
 
 def paths_in(value: object, path: Path = ()) -> Iterator[Path]:
-    """The place of every value inside a value."""
+    """Yield the path of every value inside a value."""
     inner: Iterable[tuple[str | int, object]] = ()
     if isinstance(value, dict):
         inner = value.items()
     elif isinstance(value, list):
         inner = enumerate(value)
-    for key, each in inner:
+    for key, inside in inner:
         yield (*path, key)
-        yield from paths_in(each, (*path, key))
+        yield from paths_in(inside, (*path, key))
 
 
 def replaced(entry: Entry, path: Path, value: object) -> Entry:
-    """A copy with another value at one place."""
+    """Return a copy with another value at one path."""
     copy = deepcopy(entry)
     place: Any = copy
     for key in path[:-1]:

@@ -1,4 +1,4 @@
-"""Reports of a crowd: for what must hold at any size."""
+"""Reports on many calls, for tests of any size."""
 
 import json
 from io import StringIO
@@ -8,16 +8,16 @@ from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.report import report
-from cnitrail.cli.outputs import writer
 from cnitrail.decode import decode
 from cnitrail.history import Ledger, build, cover
 from cnitrail.model import Answer, Evidence, Origin, Record, Report
+from cnitrail.render.writers import writer
 
-EVIDENCE = Evidence((), None, None, (), ())
+EVIDENCE = Evidence(sources=(), first_event=None, last_event=None, coverage=(), skipped=())
 
 
 def crowd_of(size: int) -> Report:
-    """The report of so many calls."""
+    """Return the report on a number of calls."""
     ledger = Ledger()
     for path, index, record in crowd(size):
         fact = decode(Record((Origin(path, index),), json.dumps(record).encode())).fact
@@ -28,7 +28,7 @@ def crowd_of(size: int) -> Report:
 
 
 def written(found: Report, output: str) -> str:
-    """A report as the command prints it."""
+    """Return a report as the command prints it."""
     out = StringIO()
     query = {"command": "report", "sources": ("logs",)}
     writer("report", output)(Answer("report", query, EVIDENCE, [found]), out)

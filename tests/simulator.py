@@ -1,10 +1,10 @@
 """A small model of EC2 networking: the truth against which a rebuilt history is checked.
 
 A :class:`World` obeys EC2's rules for network interfaces, keeps its true timeline in
-milliseconds and writes the CloudTrail record of every call, where CloudTrail would have one.
+milliseconds and writes the CloudTrail record of every call, if CloudTrail would have one.
 It knows nothing of the code under test. Four layers, each usable alone:
 
-* ``World`` and its calls (``run``, ``create``, ``assign``, ...), for stories told by hand;
+* ``World`` and its calls (``run``, ``create``, ``assign``, ...), for stories written by hand;
 * ``Step`` and ``play``: a run as a list of plain numbers, so that it shrinks well;
 * ``deliver``: the log files that reach a reader, whole, late, repeated or with parts missing;
 * ``worlds``, ``deliveries`` (hypothesis) and ``random_world`` (a seed, for large runs).
@@ -39,11 +39,11 @@ ACCOUNTS = ("111122223333", "444455556666")
 REGIONS = ("us-east-1", "eu-west-1")
 START = 1_777_881_600  # 2026-05-04T08:00:00Z
 WINDOW = 300  # seconds of events that one log file holds
-NOTICED = 11  # so many windows without a file are noticed; fewer may be a quiet spell
+NOTICED = 11  # missing windows that are noticed; fewer may be a quiet time
 HEARTBEAT = 150  # seconds between two reads by a monitor, so that no window is empty
 LONGEST_DEATH = 5_000  # milliseconds from a termination to the end of its interfaces
 
-# what an interface may hold
+# what an ENI may hold
 PRIMARY, SECONDARY, PREFIX = "primary", "secondary", "prefix"
 IPV6, IPV6_PREFIX = "ipv6", "ipv6-prefix"
 
@@ -71,13 +71,13 @@ def spell(text: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=1 << 16)
 def lies_in(text: str, *cidrs: str) -> bool:
-    """Tell whether an address or prefix lies in one of these networks."""
+    """Return whether an address or prefix is in one of these networks."""
     first, last = ip_network(text)[0], ip_network(text)[-1]
     return any(first in ip_network(cidr) and last in ip_network(cidr) for cidr in cidrs)
 
 
 def kind_of(text: str) -> str:
-    """Return what an address or prefix is when it is assigned by name."""
+    """Return the kind of an address or prefix that is assigned by name."""
     if ":" in text:
         return IPV6_PREFIX if "/" in text else IPV6
     return PREFIX if "/" in text else SECONDARY
@@ -107,7 +107,7 @@ def second_of(record: Record) -> int:
 
 
 def scramble(number: int) -> int:
-    """Return 64 bits that are unique for the number and keep nothing of its order."""
+    """Return 64 bits that are unique for the number and do not keep its order."""
     number = number * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
     number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
     number = (number ^ number >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
@@ -135,7 +135,7 @@ class Vpc:
 
 @dataclass(slots=True, eq=False)
 class Subnet:
-    """A subnet with the few addresses that EC2 hands out, the last one freed first."""
+    """A subnet with the few addresses that EC2 assigns, the last one released first."""
 
     id: str
     vpc: Vpc
@@ -145,11 +145,11 @@ class Subnet:
     singles_in: dict[str, int] = field(default_factory=dict)
 
     def free(self, kind: str) -> list[str]:
-        """Return what may be given out as this kind, the last one freed first."""
+        """Return what may be assigned as this kind, the last one released first."""
         return list(filter(self.is_free, self.pool[kind]))
 
     def is_free(self, text: str) -> bool:
-        """Tell whether nobody holds an address or prefix, nor a part or the whole of it."""
+        """Return whether no ENI holds an address or prefix, nor a part or the whole of it."""
         held = self.held
         if text in held:
             return False
@@ -264,19 +264,19 @@ _SHAPES = {
 
 
 def _set(texts: Sequence[str], member: str = "privateIpAddress", wrapper: str = "items") -> Record:
-    """Return a set as it is mostly written: an empty one has no member at all."""
+    """Return a set in its usual form: an empty one has no member."""
     return {wrapper: [{member: text} for text in texts]} if texts else {}
 
 
 def _asked(texts: Sequence[str], kind: str, form: int) -> Record:
-    """Return the set of a request; where no recording exists, in one of two likely forms."""
+    """Return the set of a request; if no recording exists, in one of two likely forms."""
     if kind == IPV6 and texts and form % 2:
         return {"items": list(texts)}
     return _set(texts, _SHAPES[kind].member)
 
 
 def _given(texts: Sequence[str], kind: str, form: int) -> Record:
-    """Return the set of a response; where no recording exists, in one of the likely forms."""
+    """Return the set of a response; if no recording exists, in one of the likely forms."""
     if kind == SECONDARY:
         return _set(texts, wrapper="assignedPrivateIpAddressSetType")
     if kind != PREFIX and texts and form % 3 == 2:
@@ -463,7 +463,7 @@ class World:
         for part in range(2 if sort == 0 else 1):
             base = int(IPv4Address(f"10.{octet}.{16 * part}.0"))
             base6 = int(IPv6Address(f"fd80:{octet:x}:0:{part:x}::"))
-            # the first prefix of each family also has an address that is given out alone
+            # the first prefix of each family also has an address that is assigned alone
             block, block6 = base + (4 + pool + 15) // 16 * 16, base6 + (1 << 48)
             singles = [*range(base + 4, base + 4 + pool), block + 1]
             singles6 = [*range(base6 + 4, base6 + 6 + pool // 4), block6 + 9]
@@ -480,13 +480,13 @@ class World:
     # - time and bookkeeping -
 
     def wait(self, milliseconds: int) -> None:
-        """Let time pass, and with it the ends that have no event."""
+        """Let time pass, including ends without an event."""
         self.now += milliseconds
         while self._deaths and self._deaths[0].due <= self.now:
             self._die(heapq.heappop(self._deaths))
 
     def settle(self) -> None:
-        """Let time pass until every termination has run its course."""
+        """Let time pass until every termination is complete."""
         self.wait(LONGEST_DEATH + 1)
 
     def refuse(self, call: Call, code: str, message: str = "It is not possible.") -> NoReturn:
@@ -571,7 +571,7 @@ class World:
         self.wait(0)
 
     def _die(self, death: _Death) -> None:
-        """End an attachment of a terminated instance, and its interface where it must go."""
+        """End an attachment of a terminated instance, and its interface if it must be deleted."""
         attachment, event = death.attachment, death.event
         self._detach(attachment, death.due, event)
         if not attachment.instance.devices:
@@ -582,7 +582,7 @@ class World:
 
     @staticmethod
     def _choose(subnet: Subnet, kind: str, count: int, choice: int, named: str = "") -> list[str]:
-        """Return free addresses, the named one first; none where there are too few."""
+        """Return free addresses, the named one first; empty if there are too few."""
         free = subnet.free(kind)
         if named:
             if not (lies_in(named, *subnet.cidrs) and subnet.is_free(named)):
@@ -595,7 +595,7 @@ class World:
 
     @staticmethod
     def can_attach(eni: Eni, account: str, vpc: Vpc) -> bool:
-        """Tell whether an interface is free to join an instance of this account and VPC."""
+        """Return whether an ENI can be attached to an instance of this account and VPC."""
         is_free = eni.alive and eni.attachment is None
         return is_free and eni.account == account and eni.subnet.vpc is vpc
 
@@ -632,15 +632,15 @@ class World:
         call = self._call("RunInstances", account, subnet, request)
         if existing is not None and not (count == 1 and self.can_attach(existing, account, subnet.vpc)):
             self.refuse(call, "InvalidNetworkInterface.InUse")
-        each = 1 + secondaries
-        taken = self._choose(subnet, SECONDARY, count * each, choice, address)
+        per_instance = 1 + secondaries
+        taken = self._choose(subnet, SECONDARY, count * per_instance, choice, address)
         if not taken:
             self.refuse(call, "InsufficientFreeAddressesInSubnet")
         made: list[tuple[Instance, dict[str, str], list[str]]] = []
         shown = []
         for number in range(count):
             instance = Instance(self._new("i"), subnet, account)
-            held = dict.fromkeys(taken[number * each : (number + 1) * each], SECONDARY)
+            held = dict.fromkeys(taken[number * per_instance : (number + 1) * per_instance], SECONDARY)
             held[next(iter(held))] = PRIMARY
             ids = [self._new("eni"), self._new("eni-attach"), self._new("eni-attach")]
             interfaces = [_interface(ids[0], subnet, account, held)]
@@ -665,7 +665,7 @@ class World:
         ``delay`` milliseconds later, or a multiple of them, each interface goes or is free.
         """
         codes = {"running": 16, "shutting-down": 32, "terminated": 48}
-        request = {"instancesSet": {"items": [{"instanceId": each.id} for each in instances]}}
+        request = {"instancesSet": {"items": [{"instanceId": instance.id} for instance in instances]}}
         first = instances[0]
         call = self._call("TerminateInstances", first.account, first.subnet, request)
         states = []
@@ -691,7 +691,7 @@ class World:
         self._events += 1
         record = make_record(self._events, self.now // 1000, call, None)
         record["eventType"] = "AwsServiceEvent"
-        record["serviceEventDetails"] = {"instanceIdSet": [each.id for each in instances]}
+        record["serviceEventDetails"] = {"instanceIdSet": [instance.id for instance in instances]}
         self._sink(record)
         for instance in instances:
             self._shut_down(instance, str(record["eventID"]), delay)
@@ -793,7 +793,7 @@ class World:
         self._emit(call, {"_return": True})
 
     def detach(self, attachment: Attachment, force: bool = False) -> None:
-        """DetachNetworkInterface: the record names the attachment alone."""
+        """DetachNetworkInterface: the record names only the attachment."""
         request: Record = {"attachmentId": attachment.id} | ({"force": True} if force else {})
         eni = attachment.eni
         call = self._call("DetachNetworkInterface", eni.account, eni.subnet, request)
@@ -832,10 +832,10 @@ class World:
         is_v6 = (kind_of(names[0]) if names else kind) in (IPV6, IPV6_PREFIX)
         kinds = (IPV6, IPV6_PREFIX) if is_v6 else (SECONDARY, PREFIX)
         request: Record = {"networkInterfaceId": eni.id}
-        for each in kinds:
-            wanted = [name for name in names if kind_of(name) == each]
+        for held_kind in kinds:
+            wanted = [name for name in names if kind_of(name) == held_kind]
             if wanted or not is_v6:
-                request[_SHAPES[each].names] = _asked(wanted, each, self._events)
+                request[_SHAPES[held_kind].names] = _asked(wanted, held_kind, self._events)
         if count:
             request[_SHAPES[kind].number] = count
         if allow_reassignment is not None:
@@ -851,9 +851,9 @@ class World:
         if not given:
             self.refuse(call, "InsufficientFreeAddressesInSubnet")
         response: Record = {"networkInterfaceId": eni.id}
-        for each in kinds:
-            got = [text for text in given if kind_of(text) == each]
-            response[_SHAPES[each].response] = _given(got, each, self._events)
+        for held_kind in kinds:
+            got = [text for text in given if kind_of(text) == held_kind]
+            response[_SHAPES[held_kind].response] = _given(got, held_kind, self._events)
         if not is_v6:
             response["_return"] = True
         event = self._emit(call, response)
@@ -865,7 +865,7 @@ class World:
         return given
 
     def _in_the_way(self, call: Call, eni: Eni, texts: Sequence[str], allow: bool) -> list[Holding]:
-        """Return the holdings of others that end; refuse where something may not be had."""
+        """Return the holdings of others that end; refuse if an address is not available."""
         stolen = []
         for text in texts:
             held = eni.subnet.held.get(text)
@@ -887,12 +887,12 @@ class World:
         request: Record = {"networkInterfaceId": eni.id}
         response: Record = {"networkInterfaceId": eni.id} if is_v6 else {"_return": True}
         texts = list(dict.fromkeys(spell(name)[0] for name in names))
-        for each in (IPV6, IPV6_PREFIX) if is_v6 else (SECONDARY, PREFIX):
-            asked = [name for name in names if kind_of(name) == each]
-            request[_SHAPES[each].names] = _asked(asked, each, self._events)
+        for held_kind in (IPV6, IPV6_PREFIX) if is_v6 else (SECONDARY, PREFIX):
+            asked = [name for name in names if kind_of(name) == held_kind]
+            request[_SHAPES[held_kind].names] = _asked(asked, held_kind, self._events)
             if is_v6:
-                gone = [text for text in texts if kind_of(text) == each]
-                response[f"un{_SHAPES[each].response}"] = _given(gone, each, self._events)
+                gone = [text for text in texts if kind_of(text) == held_kind]
+                response[f"un{_SHAPES[held_kind].response}"] = _given(gone, held_kind, self._events)
         action = "UnassignIpv6Addresses" if is_v6 else "UnassignPrivateIpAddresses"
         call = self._call(action, eni.account, eni.subnet, request)
         if any(text not in eni.held or eni.held[text].kind == PRIMARY for text in texts):
@@ -909,9 +909,9 @@ class World:
         An address is held by itself or through the prefix that contains it.
         """
         begin = second * 1000
-        for place in [each.id for each in self.vpcs] if vpc is None else [vpc]:
+        for vpc_id in [known.id for known in self.vpcs] if vpc is None else [vpc]:
             for text in dict.fromkeys(spell(ip)):
-                history = self._history.get((place, text), ())
+                history = self._history.get((vpc_id, text), ())
                 index = bisect_left(history, begin + 1000, key=_start)
                 for holding in history[index - 1 :: -1] if index else ():
                     if holding.end is not None and holding.end <= begin:
@@ -955,7 +955,7 @@ def _start(holding: Holding) -> int:
 
 
 def _spans(time: Holding | Attachment, second: int) -> bool:
-    """Tell whether something lasted for the whole second."""
+    """Return whether something lasted for the whole second."""
     return time.start <= second * 1000 and (time.end is None or time.end >= second * 1000 + 1000)
 
 
@@ -993,7 +993,7 @@ def _instance(world: World, step: Step) -> Instance:
 
 
 def _oddly(name: str) -> str:
-    """Return an IPv6 address as somebody might spell it."""
+    """Return an IPv6 address in an unusual spelling."""
     return ip_address(name).exploded.upper()
 
 
@@ -1067,7 +1067,7 @@ def _delete(world: World, step: Step) -> None:
 
 
 def _assign_some(kind: str, world: World, step: Step) -> None:
-    """Assign by count or, for an odd ``how``, a name that may well be taken already."""
+    """Assign by count or, for an odd ``how``, by a name that may be taken."""
     eni = _eni(world, step)
     if step.how & 1 and kind != SECONDARY:
         name = _pick(eni.subnet.pool[kind], step.what)
@@ -1097,8 +1097,8 @@ def _assign_again(world: World, step: Step) -> None:
 
 
 def _steal(world: World, step: Step) -> None:
-    held = [each for subnet in world.subnets for each in subnet.held.values()]
-    victims = [each for each in held if each.kind == SECONDARY]
+    held = [holding for subnet in world.subnets for holding in subnet.held.values()]
+    victims = [holding for holding in held if holding.kind == SECONDARY]
     if not victims:
         return _assign_some(SECONDARY, world, step)
     victim = _pick(victims, step.what)
@@ -1116,7 +1116,7 @@ def _steal(world: World, step: Step) -> None:
 
 
 def _unassign_some(kind: str, world: World, step: Step) -> None:
-    """Unassign one of a kind, sometimes all, sometimes a primary address in vain."""
+    """Unassign one of a kind, sometimes all, sometimes a primary address, which fails."""
     eni = _eni(world, step, kind)
     names = eni.holds(kind)
     if not names and step.how & 3:
@@ -1132,11 +1132,11 @@ def _doomed(world: World, step: Step) -> list[Instance]:
     """Return one instance, or two of one account and region."""
     first = _instance(world, step)
     peers = [
-        each
-        for each in world.instances
-        if each is not first
-        and each.account == first.account
-        and each.subnet.vpc.region == first.subnet.vpc.region
+        instance
+        for instance in world.instances
+        if instance is not first
+        and instance.account == first.account
+        and instance.subnet.vpc.region == first.subnet.vpc.region
     ]
     return [first, _pick(peers, step.what)] if peers and step.how % 4 == 3 else [first]
 
@@ -1176,13 +1176,13 @@ def _device(eni: Eni) -> tuple[str, str]:
     return attachment.id, attachment.instance.id
 
 
-# parameters that hold what a check would have turned away
+# parameters with values that a check would have rejected
 _NO_IPS = {"privateIpAddressesSet": _set(["no address", "::g/x"])}
 _NO_COUNT = {"privateIpAddressesSet": {}, "secondaryPrivateIpAddressCount": -1}
 _NO_IPV6 = {"ipv6Addresses": "everything", "ipv6PrefixCount": "x"}
 _NO_RUN = {"instancesSet": {"items": [{"minCount": -1, "maxCount": 0}]}}
 
-# calls that fail, most about things that do exist: name, error, parameters
+# calls that fail, mostly about existing resources: name, error, parameters
 _ASSIGN, _UNASSIGN = "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"
 _NAME, _DENIED, _VALUE = "NetworkInterface", "UnauthorizedOperation", "InvalidParameterValue"
 _FAILURES: list[tuple[str, str, Callable[[Eni, str], Record | None]]] = [
@@ -1271,12 +1271,17 @@ _WAITS = (0, 0, 1, 50, 100, 200, 400, 700, 900, 1_000, 1_300, 1_700, 2_000, 2_50
 _LONG_WAITS = (6_000, 30_000, 70_000, 400_000)
 
 
+def take(world: World, step: Step) -> None:
+    """Take one step in a world; EC2 may refuse it."""
+    world.wait(step.wait)
+    with suppress(Refused):
+        ACTIONS[step.action][0](world, step)
+
+
 def perform(world: World, run: Iterable[Step]) -> World:
-    """Play a run in a world and let it settle; what EC2 refuses is part of it."""
+    """Play a run in a world and let it settle."""
     for step in run:
-        world.wait(step.wait)
-        with suppress(Refused):
-            ACTIONS[step.action][0](world, step)
+        take(world, step)
     world.settle()
     return world
 
@@ -1293,7 +1298,7 @@ def random_steps(seed: int, actions: int) -> Iterator[Step]:
     for _ in range(actions):
         number = bits(64)
         wait = waits[(number >> 52) % len(waits)] + (number >> 48 & 0xF)
-        # half of the choices take what was freed last, so that addresses come back at once
+        # half of the choices take what was released last, so that addresses are reused at once
         what = number >> 24 & 0xFF if number >> 23 & 1 else 0
         which, how = number >> 32 & 0xFFFF, number >> 17 & 0x3F
         yield Step(_WEIGHTED[(number & 0x1FFFF) % names], wait, which, what, how)
@@ -1308,7 +1313,7 @@ def random_world(
 ) -> World:
     """Return a large world that follows from a seed."""
     world, collecting = World(vpcs, pool, sink), gc.isenabled()
-    gc.disable()  # all that is made here stays, so that looking for garbage is in vain
+    gc.disable()  # everything created here is kept, so there is no garbage to collect
     try:
         return perform(world, random_steps(seed, actions))
     finally:
@@ -1321,7 +1326,7 @@ def random_world(
 
 @dataclass(frozen=True)
 class Losses:
-    """What goes wrong between the calls and the reader; by default, nothing.
+    """What goes wrong between the calls and the reader; nothing by default.
 
     ``begin``, ``end``: there is no record from before a second, or from then on.
     ``holes``: [from, to) seconds whose delivery windows are missing as whole files.
@@ -1341,12 +1346,12 @@ class Losses:
     drop_records: frozenset[int] = frozenset()
 
     def misses_window(self, window: int) -> bool:
-        """Tell whether the files of a delivery window are missing."""
+        """Return whether the files of a delivery window are missing."""
         begin, end = window * WINDOW, (window + 1) * WINDOW
         return any(start < end and begin < stop for start, stop in self.holes)
 
     def misses_second(self, second: int) -> bool:
-        """Tell whether a second lies before the logs' begin or after their end."""
+        """Return whether a second is before the start or after the end of the logs."""
         early = self.begin is not None and second < self.begin
         return early or (self.end is not None and second >= self.end)
 
@@ -1396,13 +1401,13 @@ class Delivery:
 
     @property
     def lacks_only_the_begin(self) -> bool:
-        """Tell whether nothing is missing after the logs' begin, if they have one."""
+        """Return whether nothing is missing after the start of the logs."""
         losses = self.losses
         return losses.end is None and not (losses.holes or losses.accounts or losses.drop_records)
 
     @property
     def complete(self) -> bool:
-        """Tell whether nothing is missing, though it may be late or repeated."""
+        """Return whether nothing is missing, though records may be late or repeated."""
         return self.losses.begin is None and self.lacks_only_the_begin
 
     @property
@@ -1412,7 +1417,7 @@ class Delivery:
 
 
 def file_name(account: str, region: str, window: int, part: int = 0) -> str:
-    """Return the name of a window's log file in a trail's layout."""
+    """Return the key of a window's log file in the layout of a trail."""
     stamp = datetime.fromtimestamp((window + 1) * WINDOW, UTC)
     letters = f"{scramble(int(account) ^ window * 8 + part):016x}"
     return (
@@ -1422,7 +1427,7 @@ def file_name(account: str, region: str, window: int, part: int = 0) -> str:
 
 
 def _heartbeats(world: World, last: int) -> Iterator[Record]:
-    """Yield the reads of a monitor up to a window, so that one without a file is a hole."""
+    """Yield the reads of a monitor up to a window, so that a window without a file is a log gap."""
     trails = sorted({(account, vpc.region) for vpc in world.vpcs for account in vpc.accounts})
     for place, (account, region) in enumerate(trails):
         call = Call("DescribeInstances", account, region, {"instancesSet": {}, "filterSet": {}})
@@ -1434,7 +1439,7 @@ def deliver(world: World, losses: Losses | None = None, heartbeat: bool = True) 
     """Return the log files of a world, in the order of their delivery.
 
     A late record never gets lost by being late: it waits for the next window that is
-    there, or else comes in its own. It survives where only its own window is missing.
+    there, or else comes in its own. It survives if only its own window is missing.
     """
     losses = losses or Losses()
     total = max(1, len(world.records))
@@ -1446,7 +1451,7 @@ def deliver(world: World, losses: Losses | None = None, heartbeat: bool = True) 
     lost: set[str] = set()
 
     def land(record: Record, later: int = 0, part: int = 0) -> bool:
-        """Put a record into the file of a window that is there, if there is one."""
+        """Put a record into the file of a window that is delivered, if there is one."""
         second = second_of(record)
         window = target = second // WINDOW
         account, region = record["recipientAccountId"], record["awsRegion"]
@@ -1454,7 +1459,7 @@ def deliver(world: World, losses: Losses | None = None, heartbeat: bool = True) 
             return False
         if later:
             rest = range(window + later, last + 1)
-            target = next((each for each in rest if not losses.misses_window(each)), window)
+            target = next((number for number in rest if not losses.misses_window(number)), window)
         if losses.misses_window(target):
             return False
         files.setdefault((target, account, region, part), []).append(record)
@@ -1515,9 +1520,9 @@ class Question(NamedTuple):
 
 
 def determined(world: World, delivery: Delivery, ip: str, at_second: int, vpc: str | None = None) -> bool:
-    """Tell whether the delivered logs determine who held an address; in doubt, they do not.
+    """Return whether the delivered logs determine who held an address; in doubt, they do not.
 
-    They do where nothing is missing (or only what came before a begin, and no interface
+    They do if nothing is missing (or only what came before a begin, and no interface
     older than that has to do with the address), the second is no boundary of the address
     in its VPC, and the last to hold it by then did not end silently, nor was about to go
     after a logged termination. Without a VPC, this must hold in all of them.
@@ -1528,8 +1533,8 @@ def determined(world: World, delivery: Delivery, ip: str, at_second: int, vpc: s
     old = delivery.old
     if any(text in old for text in spell(ip)):
         return False
-    for place in [each.id for each in world.vpcs] if vpc is None else [vpc]:
-        last = world.latest(ip, at_second, place)
+    for vpc_id in [known.id for known in world.vpcs] if vpc is None else [vpc]:
+        last = world.latest(ip, at_second, vpc_id)
         if last is None:
             continue
         if last.text == spell(ip)[1] and last.text in old.values():
@@ -1590,7 +1595,7 @@ def steps() -> st.SearchStrategy[Step]:
 
 
 def worlds(max_actions: int = 40) -> st.SearchStrategy[World]:
-    """Draw a whole run of at most so many actions, in small and crowded networks."""
+    """Draw a whole run of at most ``max_actions`` actions, in small and crowded networks."""
     runs = st.integers(1, max_actions).flatmap(lambda size: st.lists(steps(), min_size=size, max_size=size))
     return st.builds(play, runs, vpcs=st.integers(1, 4), pool=st.integers(3, 6))
 
@@ -1598,7 +1603,7 @@ def worlds(max_actions: int = 40) -> st.SearchStrategy[World]:
 def losses(
     world: World, shortest_hole: int = NOTICED * WINDOW, drop_records: bool = False
 ) -> st.SearchStrategy[Losses]:
-    """Draw what goes wrong on the way, from nothing to much, near where things happened."""
+    """Draw what goes wrong on the way, from nothing to a lot, near the events."""
     seconds = sorted({second_of(record) for record in world.records}) or [START]
     moments = st.builds(int.__add__, st.sampled_from(seconds), st.integers(0, 1))
     numbers = st.integers(0, max(0, len(world.records) - 1))

@@ -1,4 +1,4 @@
-"""The same events give the same answer, however their files are shuffled, split and repeated."""
+"""The same events give the same answers, however their files are shuffled, split and repeated."""
 
 import gzip
 import json
@@ -49,8 +49,8 @@ class TestAnyOrder:
 
 
 class TestRepeats:
-    def test_a_repeated_event_is_one_entry_that_keeps_all_its_origins(self, tmp_path: Path) -> None:
-        record = next(each for each in RECORDS["ironman"] if each["eventName"] == "AttachNetworkInterface")
+    def test_a_repeated_event_is_one_entry_with_all_its_origins(self, tmp_path: Path) -> None:
+        record = next(one for one in RECORDS["ironman"] if one["eventName"] == "AttachNetworkInterface")
         for name in ("a.json", "b.json"):
             (tmp_path / name).write_text(json.dumps({"Records": [record]}))
         result = CliRunner().invoke(main, ["timeline", str(tmp_path), "-o", "json"])
@@ -61,7 +61,7 @@ class TestRepeats:
         assert (source["records"], source["relevant"], source["duplicates"]) == (2, 2, 1)
 
     def test_a_correction_replaces_the_event_that_it_corrects(self, tmp_path: Path) -> None:
-        record = next(each for each in RECORDS["ironman"] if each["eventName"] == "AttachNetworkInterface")
+        record = next(one for one in RECORDS["ironman"] if one["eventName"] == "AttachNetworkInterface")
         correction = json.loads(json.dumps(record))
         correction["eventID"] = "00000000-0000-4000-8000-000000000001"
         correction["requestParameters"]["deviceIndex"] = 2

@@ -1,6 +1,6 @@
-"""What an attacker can choose never becomes a fact: over worlds with somebody in them who tries.
+"""What an attacker can choose never becomes a fact, tried in simulated worlds with an attacker.
 
-``--worlds`` says over how many; ``nox -s search`` asks many times as many.
+``--worlds`` sets how many; ``nox -s search`` tries many more.
 """
 
 import csv
@@ -29,7 +29,7 @@ FORGERIES = 20
 
 
 def run(*arguments: str) -> list[Answer]:
-    """What a command answers, one JSON object a line."""
+    """Return the answer of a command, one JSON object per line."""
     result = RUNNER.invoke(main, [*arguments, "-o", "jsonl", "-q"])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -38,7 +38,7 @@ def run(*arguments: str) -> list[Answer]:
 
 
 def who(folder: Path, asked: Sequence[Question], *more: str) -> list[tuple[Answer, Answer]]:
-    """The answers to questions: with the VPC named, and without."""
+    """Return the answers to questions, with and without the VPC."""
     text = io.StringIO()
     lines = csv.writer(text)
     lines.writerow(("ip", "at", "vpc"))
@@ -52,7 +52,7 @@ def who(folder: Path, asked: Sequence[Question], *more: str) -> list[tuple[Answe
 
 
 def facts(answer: Answer) -> set[tuple[str, str | None, str | None]]:
-    """Whom an answer names: interface, instance, VPC."""
+    """Return the holders of an answer: ENI, instance, VPC."""
     return {(holder["eni"], holder["instance"], holder["vpc"]) for holder in answer["holders"]}
 
 
@@ -61,12 +61,12 @@ Complaint = tuple[str, str]
 
 
 def wrong_certain(world: World, question: Question, answer: Answer) -> Iterator[Complaint]:
-    """A certain answer is true, with the instance and the VPC that it names."""
+    """Yield a complaint if an answer is certain, and its holder, instance or VPC is wrong."""
     if answer["verdict"] != "certain":
         return
     ((eni, instance, vpc),) = facts(answer)
     held = world.holders_throughout(question.ip, question.second)
-    if eni not in {each for _, each in held}:
+    if eni not in {holder for _, holder in held}:
         yield "no wrong certain holder", f"{question} {answer}"
     elif vpc is not None and (vpc, eni) not in held:
         yield "no wrong certain VPC", f"{question} {answer}"
@@ -75,7 +75,7 @@ def wrong_certain(world: World, question: Question, answer: Answer) -> Iterator[
 
 
 class Evidence:
-    """A world's log files on disk, and what cnitrail says of them."""
+    """A world's log files on disk, and cnitrail's answers from them."""
 
     def __init__(self, place: Path, files: list[LogFile]) -> None:
         self.folder = place / "logs"
@@ -90,7 +90,7 @@ class Evidence:
 
 
 def stated(attack: Attack, entry: Answer) -> Iterator[Complaint]:
-    """What of the attacker's own call is stated, though only the attacker says so."""
+    """Return the claims of an attacker's own call that are stated as facts."""
     actor, eni = entry["actor"], entry["eni"]
     if actor["kind"] in NOT_THEIRS:
         yield "no claimed kind", str(entry)
@@ -110,15 +110,15 @@ def stated(attack: Attack, entry: Answer) -> Iterator[Complaint]:
             yield "no claimed instance of an interface", str(entry)
 
 
-# what a call takes from an interface of theirs is true, so that "moved" may have more beside them
+# without "moved": a call of theirs may really take addresses from others of the attacker's ENIs
 _OF_THE_VICTIM = ("eni", "eni_kind", "instance", "vpc", "subnet", "added", "removed", "outcome")
 _OF_ITS_ACTOR = ("kind", "service_account", "instance", "ipamd", "arn", "access_key_id")
 
 
 def said_of(entry: Answer, attack: Attack) -> str:
-    """What an entry says that no other caller's words may change.
+    """Return the parts of an entry that no other caller may change.
 
-    Addresses that they took, or had, are another matter: what happened to those is true.
+    Addresses that the attacker took or had are left out: the events of those are true.
     """
     removed = [held for held in entry["removed"] if not attack.is_touched(held)]
     entry = entry | {"removed": removed}
@@ -127,7 +127,7 @@ def said_of(entry: Answer, attack: Attack) -> str:
 
 
 def by_event(entries: Sequence[Answer], attack: Attack) -> dict[str, list[str]]:
-    """What is said of each event about interfaces whose owner is in the logs, in any order."""
+    """Return the entries of every event about ENIs whose owner is in the logs, in any order."""
     found: dict[str, list[str]] = {}
     for entry in entries:
         if entry["eni"] not in attack.born:
@@ -139,7 +139,7 @@ def by_event(entries: Sequence[Answer], attack: Attack) -> dict[str, list[str]]:
 
 
 def complaints(attack: Attack, place: Path) -> Iterator[Complaint]:
-    """All that does not hold of one world with somebody who calls harmless APIs."""
+    """Return every broken promise in one world whose attacker calls harmless APIs."""
     if not attack.innocent or not attack.files:
         return
     asked = list(questions(attack.world, attack.delivery, count=25))
@@ -159,7 +159,9 @@ def complaints(attack: Attack, place: Path) -> Iterator[Complaint]:
     ours = {(account, vpc.region) for vpc in attack.world.vpcs for account in vpc.accounts}
     for question, pair, pair_before in zip(asked, answers, calm, strict=True):
         for answer, without in zip(pair, pair_before, strict=True):
-            if {(each["account"], each["region"]) for each in answer["holders"]} <= ours:  # theirs is true
+            if {
+                (holder["account"], holder["region"]) for holder in answer["holders"]
+            } <= ours:  # theirs is true
                 yield from wrong_certain(attack.world, question, answer)
             is_theirs = attack.is_touched(question.ip)
             if without["verdict"] == "certain" and not is_theirs and not facts(without) <= facts(answer):
@@ -167,13 +169,13 @@ def complaints(attack: Attack, place: Path) -> Iterator[Complaint]:
 
 
 def seeds(config: pytest.Config, share: float) -> Iterator[int]:
-    """The numbers of the worlds that are asked: a share of ``--worlds``."""
+    """Return the numbers of the worlds to try: a share of ``--worlds``."""
     first = config.getoption("--first-world")
     yield from range(first, first + max(1, int(config.getoption("--worlds") * share)))
 
 
 def gathered(seeds: Iterable[int], complain: Callable[[int], Iterable[Complaint]]) -> dict[str, list[str]]:
-    """Complaints by the promise that was broken, each with the number of its world."""
+    """Return complaints by broken promise, each with the number of its world."""
     found: dict[str, list[str]] = defaultdict(list)
     for seed in seeds:
         for promise, how in complain(seed):
@@ -183,12 +185,12 @@ def gathered(seeds: Iterable[int], complain: Callable[[int], Iterable[Complaint]
 
 @pytest.fixture(scope="module")
 def callers(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """What does not hold of worlds with somebody in them who calls harmless APIs."""
+    """Broken promises in worlds whose attacker calls harmless APIs."""
     place = tmp_path_factory.mktemp("callers")
     return gathered(seeds(pytestconfig, 0.5), lambda seed: complaints(attacked(seed), place))
 
 
-class TestSomebodyWhoCallsApis:
+class TestApiCaller:
     @pytest.mark.parametrize(
         "promise",
         [
@@ -212,17 +214,17 @@ class TestSomebodyWhoCallsApis:
 
 
 class Bucket:
-    """A copy of a signed trail on disk, which a forger changes, and puts back."""
+    """A copy of a signed trail on disk, which a forger changes and restores."""
 
     def __init__(self, place: Path, of: Sealed) -> None:
         self.folder = place / "trail"
         self._of = of
         shutil.rmtree(self.folder, ignore_errors=True)
         write_copy(of.objects, self.folder)
-        (self.folder / "SHA256SUMS").unlink()  # a bucket has none
+        (self.folder / "SHA256SUMS").unlink()  # a bucket does not have it
 
     def put(self, changes: Forgery) -> None:
-        """The bucket with some of its objects changed."""
+        """Change some objects of the bucket."""
         for key, stored in changes.items():
             path = self.folder / BUCKET / key
             beside = path.with_name(f"{path.name}.s3.json")
@@ -232,11 +234,15 @@ class Bucket:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(stored.body)
                 if stored.metadata:
-                    told = {"bucket": BUCKET, "key": key, "metadata": dict(sorted(stored.metadata.items()))}
-                    beside.write_text(json.dumps(told, separators=(",", ":")), encoding="utf-8")
+                    metadata = {
+                        "bucket": BUCKET,
+                        "key": key,
+                        "metadata": dict(sorted(stored.metadata.items())),
+                    }
+                    beside.write_text(json.dumps(metadata, separators=(",", ":")), encoding="utf-8")
 
     def restore(self, changes: Forgery) -> None:
-        """The bucket as it was."""
+        """Restore the bucket."""
         self.put({key: self._of.objects.get(key) for key in changes})
 
     def who(self, asked: Sequence[Question]) -> list[tuple[Answer, Answer]]:
@@ -244,7 +250,7 @@ class Bucket:
 
 
 def proven_facts(answer: Answer) -> set[tuple[str | None, ...]]:
-    """Whom an answer names, and the service account that gave the address."""
+    """Return the holders of an answer, and the service account that assigned the address."""
     return {
         (
             holder["eni"],
@@ -261,7 +267,7 @@ def _agrees(said: str | None, known: str | None) -> bool:
 
 
 def forged(number: int, place: Path) -> Iterator[Complaint]:
-    """All that does not hold of one signed trail and twenty forgeries."""
+    """Return every broken promise for one signed trail and its forgeries."""
     of = sealed(number)
     asked = list(questions(of.world, of.delivery, count=12, seed=number)) if of.world.holdings else []
     if not asked:
@@ -293,12 +299,12 @@ def forged(number: int, place: Path) -> Iterator[Complaint]:
 
 @pytest.fixture(scope="module")
 def forgers(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """What does not hold of signed trails in whose bucket somebody writes."""
+    """Broken promises for signed trails whose bucket an attacker can write to."""
     place = tmp_path_factory.mktemp("forgers")
     return gathered(seeds(pytestconfig, 0.02), lambda seed: forged(seed, place))
 
 
-class TestSomebodyWhoWritesToTheBucket:
+class TestBucketWriter:
     @pytest.mark.parametrize(
         "promise",
         [
@@ -314,8 +320,8 @@ class TestSomebodyWhoWritesToTheBucket:
         broken = forgers.get(promise, [])
         assert not broken, f"{len(broken)} times, as in {broken[0]}"
 
-    def test_where_a_sound_trail_proves_most(self, tmp_path: Path) -> None:
-        """Else nothing would be tried here."""
+    def test_nothing_wrong_while_an_intact_trail_proves_most_answers(self, tmp_path: Path) -> None:
+        """Otherwise the test above would try nothing."""
         answers = []
         for number in range(10):
             of = sealed(number)

@@ -23,7 +23,7 @@ Entry = dict[str, Any]
 
 
 def run(*arguments: object) -> Result:
-    """Run a command line; only what goes wrong in an unforeseen way raises."""
+    """Run a command line; only an unexpected failure raises."""
     result = CliRunner().invoke(main, [*map(str, arguments)])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -37,7 +37,7 @@ def input_of(number: str) -> Path:
 
 
 def who(ip: str, at: str, place: Path, *more: str) -> Entry:
-    """The answer to a question."""
+    """Return the answer to a question."""
     result = run("who", ip, place, "--at", at, "-o", "jsonl", "-q", *more)
     assert result.exit_code in (0, 3), result.output
     answer: Entry = json.loads(result.stdout)
@@ -49,14 +49,14 @@ def enis(answer: Entry) -> list[str]:
 
 
 def entries(command: str, place: Path, *more: str) -> list[Entry]:
-    """The entries that a command shows."""
+    """Return the entries that a command shows."""
     result = run(command, place, "-o", "jsonl", "-q", *more)
     assert result.exit_code in (0, 3, 5), result.output
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def by_mallory(number: str, *more: str) -> list[Entry]:
-    """The entries of a case from ten past nine on: the attacker's."""
+    """Return the attacker's entries of a case: those from 9:10 on."""
     since = () if "--since" in more else ("--since", "2025-03-04T09:10Z")
     return entries("timeline", input_of(number), *since, *more)
 
@@ -71,11 +71,11 @@ class TestProof:
         assert enis(answer) in ([FIRST], []) or answer["rests_on"] != "proven"
         assert not (answer["verdict"] == "certain" and enis(answer) != [FIRST])
 
-    def test_03_records_inside_a_bucket_policy_are_no_records(self) -> None:
+    def test_03_records_inside_a_bucket_policy_are_not_records(self) -> None:
         result = run("who", "10.0.7.8", input_of("03"), "--at", "2025-03-04T10:30Z", "--verify", "-o", "json")
-        told = json.loads(result.stdout)
-        assert told["entries"][0]["verdict"] == "unknown"
-        assert told["evidence"]["sources"][0]["records"] == 76
+        answer = json.loads(result.stdout)
+        assert answer["entries"][0]["verdict"] == "unknown"
+        assert answer["evidence"]["sources"][0]["records"] == 76
 
     def test_04_an_unproven_session_gives_no_name(self) -> None:
         answer = who("10.0.0.50", "2025-03-04T10:30Z", input_of("04"), "--verify")
@@ -92,17 +92,17 @@ class TestProof:
         assert answer["verdict"] == "likely"
         assert answer["rests_on"] != "proven"
 
-    def test_08_a_trail_that_was_told_to_record_reads_has_a_gap(self) -> None:
+    def test_08_a_trail_that_was_changed_to_record_only_reads_has_a_gap(self) -> None:
         answer = who("10.0.0.50", "2025-03-04T10:15Z", input_of("08"), "--verify")
         assert answer["verdict"] != "certain"
         assert answer["rests_on"] != "proven"
         assert "trail-narrowed" in rules(input_of("08"))
 
-    def test_11_a_changed_file_gives_no_certain_answer(self) -> None:
+    def test_11_a_modified_file_gives_no_certain_answer(self) -> None:
         answer = who("10.0.0.50", "2025-03-04T10:30Z", input_of("11"), "--verify")
         assert answer["verdict"] != "certain"
 
-    def test_12_files_that_cannot_be_read_leave_doubt(self) -> None:
+    def test_12_unreadable_files_leave_doubt(self) -> None:
         answer = who("10.0.0.50", "2025-03-04T09:30Z", input_of("12"))
         assert answer["verdict"] == "likely"
         assert "could not be read" in json.dumps(answer["reasons"])
@@ -117,8 +117,8 @@ class TestProof:
         assert "disagree" in json.dumps(answer["reasons"])
 
 
-class TestWhoIsNamed:
-    def test_20_a_session_named_as_an_instance_is_a_role(self) -> None:
+class TestCallers:
+    def test_20_a_session_with_the_name_of_an_instance_is_a_role(self) -> None:
         (entry,) = by_mallory("20")
         assert (entry["actor"]["kind"], entry["actor"]["instance"]) == ("assumed-role", None)
         assert entry["actor"]["claimed_instance"] == NODE
@@ -133,7 +133,7 @@ class TestWhoIsNamed:
         assert (entry["actor"]["agent"]["name"], entry["actor"]["ipamd"]) == ("aws-cli", None)
         assert "address-assigned-by-hand" in rules(input_of("23"))
 
-    def test_25_two_principals_of_one_label_are_two_lines(self) -> None:
+    def test_25_two_principals_with_one_label_are_two_lines(self) -> None:
         span = ("--since", "2025-03-04T09:01:00Z", "--until", "2025-03-04T09:02:00Z")
         text = run("timeline", input_of("25"), *span).stdout
         assert text.count("AssignPrivateIpAddresses") == 2
@@ -152,18 +152,20 @@ class TestWhoIsNamed:
         result = run("findings", input_of("28"), "--fail-on", "low", "-o", "jsonl", "-q")
         assert result.exit_code == 5
         found = [json.loads(line) for line in result.stdout.splitlines()]
-        assert ("high", "address-assigned-by-hand") in {(each["severity"], each["rule"]) for each in found}
+        assert ("high", "address-assigned-by-hand") in {
+            (finding["severity"], finding["rule"]) for finding in found
+        }
 
     def test_30_another_key_of_the_same_session_has_no_service_account(self) -> None:
         (entry,) = by_mallory("30")
         assert entry["actor"]["service_account"] is None
         assert entry["actor"]["kind"] != "irsa"
 
-    def test_31_a_description_written_later_says_nothing_of_a_call_before(self) -> None:
+    def test_31_a_later_description_does_not_affect_an_earlier_call(self) -> None:
         found = by_mallory("31")
         assert {entry["actor"]["ipamd"] for entry in found} == {None}
 
-    def test_32_a_foreign_mark_names_no_node(self) -> None:
+    def test_32_a_mark_by_another_caller_names_no_node(self) -> None:
         found = by_mallory("32")
         assert {(entry["eni_kind"], entry["instance"]) for entry in found} == {("other", None)}
 
@@ -172,19 +174,19 @@ class TestWhoIsNamed:
         assert entries(command, input_of("34"), "--cluster", "prod")
 
     @pytest.mark.parametrize("number", ["35", "36"])
-    def test_35_36_irsa_is_of_eks_own_providers(self, number: str) -> None:
+    def test_35_36_irsa_needs_a_provider_of_eks(self, number: str) -> None:
         (entry,) = by_mallory(number)
         actor = entry["actor"]
         assert (actor["kind"], actor["service_account"], actor["ipamd"]) == ("federated", None, None)
 
-    def test_38_a_customers_role_is_foreign_through_a_service_too(self) -> None:
+    def test_38_a_customer_role_is_foreign_even_through_a_service(self) -> None:
         result = run("findings", input_of("38"), "--fail-on", "low", "-o", "jsonl", "-q")
         assert result.exit_code == 5
         found = {json.loads(line)["rule"] for line in result.stdout.splitlines()}
         assert {"address-assigned-by-hand", "address-released-by-hand"} <= found
 
 
-class TestWhatElse:
+class TestOther:
     def test_40_no_terminal_escape_reaches_stderr(self) -> None:
         result = run("state", input_of("40"), "--at", "2025-03-04T08:00Z")
         assert "\x1b" not in result.output
@@ -202,7 +204,7 @@ _A, _B = "eni-0aaaaaaaaaaaaaaaa", "eni-0bbbbbbbbbbbbbbbb"
 
 
 class TestTruth:
-    """An export without a sign of coverage is asked with ``--assume-complete`` for what is certain."""
+    """An export without signs of coverage is read with ``--assume-complete`` to get certain answers."""
 
     @pytest.mark.parametrize("case", ["skip1", "skip2"])
     def test_a_reassignment_that_cannot_be_read_is_named_as_possible(self, case: str) -> None:
@@ -211,11 +213,11 @@ class TestTruth:
         assert _B in json.dumps(answer)
 
     @pytest.mark.parametrize("case", ["skip1", "skip2"])
-    def test_not_even_if_the_export_is_said_to_be_complete(self, case: str) -> None:
+    def test_a_reassignment_that_cannot_be_read_counts_even_with_assume_complete(self, case: str) -> None:
         answer = who("10.0.0.50", "2026-03-10T10:30Z", TRUTH / case, "--assume-complete")
         assert answer["verdict"] != "certain"
 
-    def test_a_file_that_cannot_be_read_leaves_doubt(self) -> None:
+    def test_an_unreadable_file_leaves_doubt(self) -> None:
         answer = who("10.0.0.50", "2026-03-10T10:30Z", TRUTH / "file-torn")
         assert answer["verdict"] == "likely"
         assert "could not be read" in json.dumps(answer["reasons"])
@@ -223,7 +225,7 @@ class TestTruth:
         assert (whole["verdict"], enis(whole)) == ("likely", ["eni-0bbbbbbbbbbbbbbbb"])
 
     @pytest.mark.parametrize(("case", "ip"), [("p1a", "10.0.0.50"), ("p1c", "10.0.0.9")])
-    def test_an_address_by_count_elsewhere_leaves_no_doubt(self, case: str, ip: str) -> None:
+    def test_an_address_assigned_by_count_elsewhere_leaves_no_doubt(self, case: str, ip: str) -> None:
         answer = who(
             ip, "2026-03-10T10:30Z", TRUTH / case, "--vpc", "vpc-01111111111111111", "--assume-complete"
         )
@@ -233,11 +235,11 @@ class TestTruth:
         answer = who("10.0.0.50", "2026-03-10T10:30Z", TRUTH / "p1e", "--assume-complete")
         assert answer["verdict"] in ("likely", "ambiguous")
 
-    def test_a_wrapper_that_no_recording_shows_is_read(self) -> None:
+    def test_an_unrecorded_wrapper_is_read(self) -> None:
         answer = who("10.0.1.20", "2026-03-10T10:30Z", TRUTH / "wrap-prefix", "--assume-complete")
         assert (answer["verdict"], enis(answer)) == ("certain", [_A])
 
-    def test_a_quiet_spell_of_twenty_minutes_is_no_gap(self) -> None:
+    def test_twenty_quiet_minutes_are_not_a_gap(self) -> None:
         answer = who("10.0.0.50", "2026-03-10T11:05Z", TRUTH / "quiet-20min")
         assert (answer["verdict"], enis(answer)) == ("certain", [_A])
 
@@ -246,12 +248,12 @@ class TestTruth:
         alone, more = (who(*asked, TRUTH / case) for case in ("relevant-only", "relevant-plus-2"))
         assert alone["verdict"] == more["verdict"] == "likely"
 
-    def test_a_later_call_proves_that_an_interface_lives(self) -> None:
+    def test_a_later_call_proves_that_an_eni_exists(self) -> None:
         answer = who("10.0.0.50", "2026-03-10T04:00Z", TRUTH / "alive-later", "--assume-complete")
         assert (answer["verdict"], enis(answer)) == ("certain", [_A])
         assert answer["holders"][0]["instance"] == "i-01111111111111111"
 
-    def test_the_termination_of_a_dead_instance_is_no_proof_of_its_life(self) -> None:
+    def test_terminating_a_terminated_instance_does_not_prove_that_it_ran(self) -> None:
         answer = who("10.0.0.9", "2026-03-10T07:59Z", TRUTH / "terminate-dead", "--assume-complete")
         assert answer["verdict"] != "certain"
         (holder,) = answer["holders"] or [{"end": None}]
@@ -259,13 +261,13 @@ class TestTruth:
 
 
 class TestData:
-    def test_01_a_session_named_as_an_instance_is_a_role(self) -> None:
+    def test_01_a_session_with_the_name_of_an_instance_is_a_role(self) -> None:
         found = entries("timeline", DATA / "01-instance-role-by-session-name-alone.json")
         actor = found[-1]["actor"]
         assert (actor["kind"], actor["instance"]) == ("assumed-role", None)
         assert actor["label"] == "deploy-role/i-0bbbbccccddddeeee"
 
-    def test_01b_a_role_that_ec2_delivered_is_an_instances(self) -> None:
+    def test_01b_a_role_delivered_by_ec2_is_an_instance_role(self) -> None:
         actor = entries("timeline", DATA / "01b-real-instance-role.json")[-1]["actor"]
         assert (actor["kind"], actor["instance"]) == ("instance-role", "i-0bbbbccccddddeeee")
 
@@ -283,7 +285,7 @@ class TestClusters:
         assert [entry["actor"]["ipamd"] for entry in found] == [None, None]
         assert "WARM_IP_TARGET=4..7" not in run("pool", place, "-q").stdout
 
-    def test_02_the_node_of_an_operator_is_not_the_node_it_works_for(self) -> None:
+    def test_02_an_operators_node_is_not_the_node_that_it_works_for(self) -> None:
         place = CASES / "02-operator-node-role-blamed" / "records.json"
         found = entries("timeline", place, "--failed")
         assert len(found) == 4
@@ -291,6 +293,6 @@ class TestClusters:
         text = run("findings", place, "-q").stdout
         assert "4 calls failed for i-043aed7ad5151bd8d" not in text
 
-    def test_08_a_customers_role_is_foreign_through_a_service_too(self) -> None:
+    def test_08_a_customer_role_is_foreign_even_through_a_service(self) -> None:
         found = rules(CASES / "08-service-driven-automation" / "records.json")
         assert {"address-released-by-hand", "address-assigned-by-hand"} <= set(found)

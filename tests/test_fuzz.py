@@ -1,6 +1,6 @@
-"""The targets of ``fuzz/``, each with a few of their inputs; ``python -m fuzz`` tries a million.
+"""The targets of ``fuzz/`` with a few inputs each; ``python -m fuzz`` tries a million.
 
-What was found once lies in ``fuzz/corpus``, and is tried here every time.
+Inputs that once failed are in ``fuzz/corpus``, and are tried here every time.
 """
 
 import json
@@ -14,8 +14,8 @@ import pytest
 
 from cnitrail.decode import NAMES
 from fuzz.engine import Fault, attempt, attempts, input_of
-from fuzz.minimise import minimised
-from fuzz.mutate import LONGEST
+from fuzz.minimize import minimized
+from fuzz.mutate import MAX_INPUT
 from fuzz.run import Part, parts_of, run
 from fuzz.seeds import CORPUS, seeds_in
 from fuzz.targets import TARGETS, Target
@@ -27,7 +27,7 @@ INPUTS = 6_000
 PARTS = parts_of(tuple(TARGETS.values()), INPUTS)
 
 
-def told(faults: list[Fault]) -> str:
+def listed(faults: list[Fault]) -> str:
     return "\n".join(f"{fault.why}\nof {fault.data!r}" for fault in faults)
 
 
@@ -36,19 +36,19 @@ class TestTargets:
     def test_every_input_of_the_corpus_does_no_harm(self, name: str) -> None:
         target = TARGETS[name]
         faults = [attempt(target, data) for data in seeds_in(target.corpus)]
-        assert not any(faults), told(list(filter(None, faults)))
+        assert not any(faults), listed(list(filter(None, faults)))
 
     @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.target.name)
-    def test_inputs_that_nobody_would_write_do_no_harm(
+    def test_generated_inputs_do_no_harm(
         self, part: Part, record_property: Callable[[str, object], None]
     ) -> None:
         faults = attempts(part.target, seeds_in(part.target.corpus), SEED, part.numbers)
         record_property("inputs", len(part.numbers))
-        assert not faults, told(faults)
+        assert not faults, listed(faults)
 
 
 class TestCorpus:
-    def test_it_has_every_event_that_is_known(self) -> None:
+    def test_it_has_every_known_event(self) -> None:
         records = json.loads((CORPUS / "records" / "every-event.json").read_bytes())
         assert {record["eventName"] for record in records} >= set(NAMES)
 
@@ -57,7 +57,7 @@ class TestCorpus:
         assert max(sizes.values()) < 32_000
         assert sum(sizes.values()) < 150_000
 
-    def test_every_folder_of_it_is_some_targets(self) -> None:
+    def test_every_folder_of_it_belongs_to_a_target(self) -> None:
         assert {path.name for path in CORPUS.iterdir()} == {target.corpus for target in TARGETS.values()}
 
 
@@ -75,11 +75,11 @@ class TestInputs:
         assert sum(isinstance(readable(data), list) for data in inputs) > 120
 
     @pytest.mark.parametrize("name", ["decode", "scan"])
-    def test_none_is_longer_than_is_said(self, name: str) -> None:
+    def test_no_input_is_longer_than_the_limit(self, name: str) -> None:
         target = TARGETS[name]
         data = b"[" + b'{"a":["b"]},' * 9_000 + b"{}]"
         for number in range(20):
-            assert len(target.mutate(data, Random(number))) <= LONGEST
+            assert len(target.mutate(data, Random(number))) <= MAX_INPUT
 
 
 def readable(data: bytes) -> object:
@@ -104,14 +104,14 @@ def len_of(data: bytes) -> None:
 
 
 class TestFaults:
-    """What must be found is found, with the input that does it."""
+    """Every kind of fault is found, with its input."""
 
-    def test_an_error(self) -> None:
+    def test_an_error_is_found(self) -> None:
         (fault,) = attempts(target_of(stumble), seeds_in("options"), SEED, range(50))
         assert fault.kind.startswith("KeyError at tests/test_fuzz.py:")
         assert fault.data == b"5"
 
-    def test_what_takes_too_long_whatever_it_catches(self) -> None:
+    def test_a_hang_is_found_even_if_the_target_catches_everything(self) -> None:
         def hang(_: bytes) -> None:
             while True:
                 try:
@@ -123,12 +123,12 @@ class TestFaults:
         assert fault is not None
         assert fault.kind.startswith("Hang at ")
 
-    def test_what_takes_too_much_memory(self) -> None:
+    def test_excessive_memory_is_found(self) -> None:
         fault = attempt(target_of(lambda _: None), b"x", memory=-1)
         assert fault is not None
         assert fault.kind.startswith("TooMuch at ")
 
-    def test_a_process_that_dies(self) -> None:
+    def test_a_dying_process_is_found(self) -> None:
         def die(_: bytes) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -138,7 +138,7 @@ class TestFaults:
         assert fault.kind == "process ended with -9"
         assert fault.data == input_of(target_of(die), seeds_in("options"), SEED, 3)
 
-    def test_one_whose_input_is_longer_than_a_pipe_holds(self) -> None:
+    def test_a_dying_process_with_an_input_longer_than_a_pipe_buffer_is_found(self) -> None:
         target = Target("planted", len_of, "options", lambda _, __: b"x" * 150_000)
         (outcome,) = run([Part(target, range(1))], SEED)
         assert [fault.kind.partition(" ")[0] for fault in outcome.faults] == ["ValueError"]
@@ -151,27 +151,25 @@ class TestFaults:
             ("timeline-csv", "spreadsheet"),
         ],
     )
-    def test_text_that_is_not_made_harmless(
-        self, name: str, written: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_unescaped_text_is_found(self, name: str, written: str, monkeypatch: pytest.MonkeyPatch) -> None:
         for room in ("text", "json", "csv"):
             if hasattr(import_module(f"cnitrail.render.{room}"), written):
                 monkeypatch.setattr(f"cnitrail.render.{room}.{written}", str)
         target = TARGETS[name]
         (fault, *_) = attempts(target, seeds_in(target.corpus), SEED, range(100))
-        assert fault.kind.startswith("AssertionError at fuzz/targets/holds.py:")
+        assert fault.kind.startswith("AssertionError at fuzz/targets/invariants.py:")
 
-    def test_the_least_input_is_what_is_kept(self) -> None:
+    def test_the_smallest_input_is_kept(self) -> None:
         data = json.dumps([{"a": 1}, {"b": [{"c": "x" * 100, "needed": None}]}, 3]).encode()
 
         def fails(less: bytes) -> bool:
             return isinstance(readable(less), list) and b'{"needed"' in less
 
-        assert minimised(data, fails) == b'[{"":[{"needed":null}]}]'
+        assert minimized(data, fails) == b'[{"":[{"needed":null}]}]'
 
 
 class TestParts:
-    def test_they_hold_every_number_of_every_target_once(self) -> None:
+    def test_the_parts_have_every_input_of_every_target_once(self) -> None:
         parts = parts_of((TARGETS["scan"], TARGETS["decode"]), 60_000)
         for name in ("scan", "decode"):
             numbers = [number for part in parts if part.target.name == name for number in part.numbers]

@@ -1,4 +1,4 @@
-"""Who is named: what AWS writes makes a caller a node, a pod or the CNI; what it chose is a claim."""
+"""How callers are named: by what AWS writes; text that a caller chose is only a claim."""
 
 import json
 from dataclasses import replace
@@ -57,10 +57,10 @@ HOME = "198.51.100.7"
 
 
 class Story(Incident):
-    """An incident of which the actors are looked at."""
+    """An incident whose actors are tested."""
 
     def actor(self, clock: str, *, upside_down: bool = False) -> Actor:
-        """Who made the call of a time; its records may come in any order."""
+        """Return the actor of the call at a time; records may be read in reverse order."""
         ledger = Ledger()
         entries = list(enumerate(self._records))
         for index, entry in reversed(entries) if upside_down else entries:
@@ -68,17 +68,17 @@ class Story(Incident):
             if fact is not None:
                 ledger.add(fact)
         history = build(ledger.events(), ledger.sessions())
-        (event,) = (each for each in history.events if each.time == self.time(clock))
+        (event,) = (event for event in history.events if event.time == self.time(clock))
         return history.actors[event.key]
 
     def opened(self, clock: str, session: Session) -> Caller:
-        """A session is opened; the caller of what follows."""
+        """Open a session; return its caller."""
         self.log(clock, *session.opened)
         return session.caller
 
 
 def grown(story: Incident, caller: Caller | None = None) -> Eni:
-    """An interface that the CNI made for a node."""
+    """An ENI that the CNI created for a node."""
     node(story, "10:00:00")
     eni = of_cni(second(), NODE, story.time("10:01:00"))
     caller = caller or cni(story)
@@ -88,7 +88,7 @@ def grown(story: Incident, caller: Caller | None = None) -> Eni:
 
 
 def by(story: Story, caller: Caller, eni: Eni, clock: str = "11:00:00") -> Actor:
-    """Who assigned an address by number."""
+    """Return the actor of an assignment by count."""
     story.log(clock, caller, assign(eni.id, "10.9.3.3"))
     return story.actor(clock)
 
@@ -98,7 +98,7 @@ def assumed(role: Role, session: str, agent: str = CNI_1_20, born: datetime | No
 
 
 def describe(eni: Eni, text: str) -> Call:
-    """Anybody may write another description."""
+    """A call that changes the description, which any caller may do."""
     asked = {"networkInterfaceId": eni.id, "description": {"value": text}}
     return Call("ModifyNetworkInterfaceAttribute", asked, done())
 
@@ -112,7 +112,7 @@ class TestSessions:
         assert (found.kind, found.service_account) == (ActorKind.IRSA, "kube-system/aws-node")
         assert (found.basis.service_account, found.strength.service_account) == ("sts-event", "observed")
 
-    def test_a_key_that_was_issued_to_nobody_in_the_evidence_has_no_service_account(self) -> None:
+    def test_a_key_that_no_sts_event_issued_has_no_service_account(self) -> None:
         story = Story()
         eni = grown(story)
         caller = story.opened("10:50:00", AWS_NODE.session(story.time("10:50:00"), 1))
@@ -120,7 +120,7 @@ class TestSessions:
         found = by(story, other, eni)
         assert (found.kind, found.service_account) == (ActorKind.IRSA, None)
 
-    def test_an_sts_event_later_than_the_call_says_nothing_of_it(self) -> None:
+    def test_an_sts_event_after_the_call_does_not_count(self) -> None:
         story = Story()
         eni = grown(story)
         caller = story.opened("11:30:00", AWS_NODE.session(story.time("11:30:00"), 1))
@@ -176,14 +176,14 @@ class TestSessions:
         assert (found.kind, found.label) == (ActorKind.ASSUMED_ROLE, f"admin/{NODE}")
         assert (found.instance, found.claimed_instance) == (None, NODE)
 
-    def test_an_assumption_later_than_the_call_says_nothing_of_it(self) -> None:
+    def test_an_assume_role_after_the_call_does_not_count(self) -> None:
         story = Story()
         eni = grown(story)
         session = node_session(ADMIN, "ada", story.time("10:50:00"), HOME, CLI)
         story.log("11:30:00", iam_user(ACCOUNT, "ada", HOME, CLI), session.opened[1])
         assert by(story, session.caller, eni).assumed_by is None
 
-    def test_the_order_in_which_records_come_changes_nothing(self) -> None:
+    def test_the_order_of_records_does_not_matter(self) -> None:
         story = Story()
         eni = grown(story)
         caller = story.opened("10:50:00", AWS_NODE.session(story.time("10:50:00"), 1))
@@ -221,7 +221,7 @@ class TestTheCni:
     @pytest.mark.parametrize(
         ("agent", "rule"), [(CNI_1_18, "user-agent"), (CNI_1_21, "user-agent"), (CNI_1_20, "eni-lineage")]
     )
-    def test_a_node_s_own_role_on_an_interface_that_the_cni_made(self, agent: str, rule: str) -> None:
+    def test_a_node_role_on_an_eni_that_the_cni_created_is_the_cni(self, agent: str, rule: str) -> None:
         story = Story()
         eni = grown(story)
         assert by(story, cni(story, NODE, agent), eni).ipamd == rule
@@ -229,7 +229,7 @@ class TestTheCni:
     @pytest.mark.parametrize(
         ("agent", "rule"), [(CNI_1_18, "user-agent"), (CNI_1_21, "user-agent"), (CNI_1_20, "sts-event")]
     )
-    def test_its_own_service_account(self, agent: str, rule: str) -> None:
+    def test_its_own_service_account_is_the_cni(self, agent: str, rule: str) -> None:
         story = Story()
         eni = grown(story)
         irsa = replace(AWS_NODE, agent=agent)
@@ -237,7 +237,7 @@ class TestTheCni:
         assert by(story, caller, eni).ipamd == rule
 
     @pytest.mark.parametrize("agent", [CNI_1_18, CNI_1_20, CNI_1_21])
-    def test_another_service_account_never_is_the_cni(self, agent: str) -> None:
+    def test_another_service_account_is_never_the_cni(self, agent: str) -> None:
         story = Story()
         eni = grown(story)
         irsa = replace(OPERATOR, agent=agent)
@@ -245,7 +245,7 @@ class TestTheCni:
         found = by(story, caller, eni)
         assert (found.label, found.ipamd) == ("kube-system/cilium-operator", None)
 
-    def test_a_pod_named_like_aws_node_is_what_its_sts_event_says(self) -> None:
+    def test_a_pod_with_a_name_like_aws_node_is_what_its_sts_event_says(self) -> None:
         story = Story()
         eni = grown(story)
         pod = replace(POD, pod="x-aws-node-y")
@@ -262,14 +262,14 @@ class TestTheCni:
     @pytest.mark.parametrize(
         "session", [NODE, "aws-node", POD.session_uuid, f"eks-quay-aws-node-{POD.session_uuid}"]
     )
-    def test_a_role_session_with_any_name_never_is_the_cni(self, agent: str, session: str) -> None:
+    def test_a_role_session_is_never_the_cni_whatever_its_name(self, agent: str, session: str) -> None:
         story = Story()
         eni = grown(story)
         for role in (ADMIN, Role(ACCOUNT, "kube-system")):
             found = by(story, assumed(role, session, agent), eni, f"11:00:0{len(role.name) % 10}")
             assert (found.kind, found.ipamd) == (ActorKind.ASSUMED_ROLE, None)
 
-    def test_the_role_that_made_the_interface_goes_on_without_its_sts_event(self) -> None:
+    def test_the_role_that_created_the_eni_is_still_the_cni_without_its_sts_event(self) -> None:
         story = Story()
         first = story.opened("10:00:30", POD.session(story.time("10:00:30"), "203.0.113.9", CNI_1_20))
         eni = grown(story, first)
@@ -285,7 +285,7 @@ class TestTheCni:
         story.log("10:50:00", iam_user(ACCOUNT, "mallory", HOME, CLI), session.opened[1])
         assert by(story, session.caller, eni).ipamd is None
 
-    def test_a_description_written_later_says_nothing_of_the_call(self) -> None:
+    def test_a_later_description_does_not_affect_an_earlier_call(self) -> None:
         story = Story()
         node(story, "10:00:00")
         eni, ada = second(), iam_user(ACCOUNT, "ada", HOME, CLI)
@@ -293,14 +293,14 @@ class TestTheCni:
         story.log("11:30:00", ada, describe(eni, f"aws-K8S-{NODE}"))
         assert by(story, cni(story, NODE, CNI_1_20), eni).ipamd is None
 
-    def test_a_node_s_role_that_makes_an_interface_for_another_node_is_not_the_cni(self) -> None:
+    def test_a_node_role_that_creates_an_eni_for_another_node_is_not_the_cni(self) -> None:
         story = Story()
         node(story, "10:00:00")
         eni = of_cni(second(), OTHER_NODE, story.time("10:01:00"))
         story.log("10:01:00", cni(story, NODE, CNI_1_20), create_network_interface(eni))
         assert story.actor("10:01:00").ipamd is None
 
-    def test_a_record_older_than_ec2_role_delivery_is_the_cni_s_by_its_user_agent(self) -> None:
+    def test_a_record_older_than_ec2_role_delivery_is_the_cni_by_user_agent(self) -> None:
         story = Story()
         story._day = datetime(2019, 11, 20, tzinfo=UTC)
         born = story.time("10:50:00")
@@ -309,7 +309,7 @@ class TestTheCni:
         assert (found.kind, found.instance, found.claimed_instance) == (ActorKind.ASSUMED_ROLE, None, NODE)
         assert found.ipamd == "user-agent"
 
-    def test_a_user_never_is_the_cni(self) -> None:
+    def test_an_iam_user_is_never_the_cni(self) -> None:
         story = Story()
         eni = grown(story)
         for number, agent in enumerate((CNI_1_18, CNI_1_20, CNI_1_21)):
@@ -348,7 +348,7 @@ AGENTS = st.sampled_from(
 
 
 class TestAttacker:
-    """Somebody who may choose every string, but not what AWS writes."""
+    """A caller who can choose every string, but not what AWS writes."""
 
     @given(
         role=NAMES, session=NAMES, path=PATHS, agent=AGENTS, described=st.booleans(), by_name=st.booleans()
@@ -372,7 +372,7 @@ class TestAttacker:
 
 
 class TestFindings:
-    """What a caller can choose exempts nobody."""
+    """Text that a caller can choose never exempts it from a finding."""
 
     def foreign(self, caller: Caller) -> list[Finding]:
         story = Story()
@@ -395,7 +395,7 @@ class TestFindings:
         assert found.sentence.startswith(f"{name} (IAM user")
 
     @pytest.mark.parametrize("service", ["ssm.amazonaws.com", "states.amazonaws.com", "AWS Internal"])
-    def test_a_service_that_acts_for_a_customer_s_role_is_foreign(self, service: str) -> None:
+    def test_a_service_with_a_customer_role_is_foreign(self, service: str) -> None:
         identity = assumed_role(ADMIN, "mallory", Incident().time("10:50:00")) | {"invokedBy": service}
         (found,) = self.foreign(Caller(identity, service, service, tls=False))
         assert found.sentence.startswith(f"admin/mallory (assumed role, {service}) assigned")
@@ -408,11 +408,11 @@ class TestFindings:
         (found,) = story.found("address-assigned-by-hand", "09:00:00", "12:00:00")
         assert found.sentence.startswith("kube-system/cilium-operator (IRSA, aws-sdk-go-v2/1.39.2) assigned")
 
-    def test_silent_the_vpc_resource_controller_with_its_role(self) -> None:
+    def test_no_finding_for_the_vpc_resource_controller_with_its_role(self) -> None:
         agent = "aws-sdk-go/1.44.0 (go1.20; linux; amd64) amazon-vpc-resource-controller-k8s/v1.7.0"
         assert self.foreign(assumed(Role(ACCOUNT, "quay-cluster"), "vrc", agent)) == []
 
-    def test_silent_a_nameless_go_program_with_a_role(self) -> None:
+    def test_no_finding_for_a_nameless_go_program_with_a_role(self) -> None:
         assert self.foreign(assumed(NODE_ROLE, "kiam-kiam", CNI_1_20)) == []
 
 
@@ -439,30 +439,30 @@ def irsa(role: str, cluster: str | None, account: str = ACCOUNT) -> Actor:
 
 
 class TestNames:
-    def test_a_name_has_its_kind_beside_it(self) -> None:
+    def test_a_name_is_shown_with_its_kind(self) -> None:
         assert named(irsa("cni", None)) == "kube-system/aws-node (IRSA)"
 
-    def test_two_clusters_service_accounts_are_told_apart(self) -> None:
+    def test_service_accounts_of_two_clusters_differ_in_name(self) -> None:
         blue, green = irsa("blue-cni", "blue"), irsa("green-cni", "green")
         names = Names([blue, green])
         assert names(blue) == "kube-system/aws-node (IRSA, cluster blue)"
         assert names(green) == "kube-system/aws-node (IRSA, cluster green)"
 
-    def test_one_role_in_two_clusters_is_told_apart(self) -> None:
+    def test_one_role_in_two_clusters_has_two_names(self) -> None:
         names = Names([irsa("cni", "blue"), irsa("cni", "green")])
         assert names(irsa("cni", "blue")) == "kube-system/aws-node (IRSA, cluster blue)"
 
-    def test_roles_that_claim_one_cluster_are_told_apart_by_arn(self) -> None:
+    def test_roles_that_claim_one_cluster_are_shown_with_their_arn(self) -> None:
         names = Names([irsa("cni", "blue"), irsa("cni", "blue", "222222222222")])
         assert names(irsa("cni", "blue")) == f"kube-system/aws-node (IRSA, arn:aws:iam::{ACCOUNT}:role/cni)"
 
-    def test_one_principal_needs_no_more_than_its_kind(self) -> None:
+    def test_a_single_principal_is_shown_with_only_its_kind(self) -> None:
         names = Names([irsa("cni", "blue"), irsa("cni", None)])
         assert names(irsa("cni", "blue")) == "kube-system/aws-node (IRSA)"
 
 
 class TestTable:
-    def test_calls_of_two_principals_with_one_label_are_two_lines(self, run: Run, tmp_path: Path) -> None:
+    def test_calls_of_two_principals_with_one_label_have_two_lines(self, run: Run, tmp_path: Path) -> None:
         story = Story()
         eni = grown(story)
         caller = story.opened("10:59:00", AWS_NODE.session(story.time("10:59:00"), 1))

@@ -1,4 +1,4 @@
-"""``-o perfetto``: the lanes that are drawn, and what Perfetto reads of them."""
+"""``-o perfetto``: the lanes in the trace, and how Perfetto reads them."""
 
 import json
 from collections import defaultdict
@@ -11,7 +11,7 @@ from stories import STORIES
 from trace_processor import trace_processor
 
 NODE = "i-03846c730abe852f4 m5.large"
-NOWHERE = "not attached, or instance not known"
+NOWHERE = "not attached, or instance unknown"
 
 Event = dict[str, Any]
 
@@ -31,7 +31,7 @@ def names(events: list[Event], what: str) -> dict[tuple[int, int], str]:
 
 
 def slices(events: list[Event]) -> list[tuple[str, str, str, str]]:
-    """Of each lease: the instance, the lane's name, and when it starts and ends (hours and minutes)."""
+    """Return the instance, the name, and the start and end (hours and minutes) of every lease."""
     processes = names(events, "process_name")
     ends = {event["id2"]["local"]: event["ts"] for event in events if event["ph"] == "e"}
     return [
@@ -47,7 +47,7 @@ def clock(ts: int) -> str:
 
 
 class TestLanes:
-    def test_an_instance_is_a_process_and_an_interface_a_thread_of_it(self, run: Run) -> None:
+    def test_an_instance_is_a_process_and_an_eni_is_a_thread_of_it(self, run: Run) -> None:
         events = trace(run, "ironman")
         assert list(names(events, "process_name").values()) == [NODE, NOWHERE]
         assert list(names(events, "thread_name").values()) == [
@@ -56,7 +56,7 @@ class TestLanes:
             "eni-0bbea279695112970 cni",
         ]
 
-    def test_an_attachment_is_a_slice_that_says_what_its_bounds_rest_on(self, run: Run) -> None:
+    def test_an_attachment_is_a_slice_with_the_basis_of_its_bounds(self, run: Run) -> None:
         first, second = (event for event in trace(run, "ironman") if event["ph"] == "X")
         assert (first["name"], clock(first["ts"]), first["args"]["end_basis"]) == (
             "attached, device 0",
@@ -86,11 +86,11 @@ class TestLanes:
         assert failed["args"]["call"] == (
             "DeleteNetworkInterface FAILED by kube-system/aws-node (IRSA) via amazon-vpc-cni-k8s "
             "on eni-0bbea279695112970 cni i-03846c730abe852f4 m5.large: "
-            "Client.InvalidParameterValue: Network interface 'eni-0bbea279695112970' is currently in use."
+            "InvalidParameterValue: Network interface 'eni-0bbea279695112970' is currently in use."
         )
         assert failed["args"]["event_id"] == "417661d8-0e92-584f-907f-1f5d1e79bf99"
 
-    def test_a_lease_is_parted_where_its_interface_moves_to_another_instance(self, run: Run) -> None:
+    def test_a_lease_is_split_when_its_eni_moves_to_another_instance(self, run: Run) -> None:
         events = trace(run, "eni-outlives-instance", "--ip", "172.20.18.11")
         assert slices(events) == [
             ("i-05a9d3c7e1f8b2640 c6i.large", "device 1: 172.20.18.11", "14:10:02", "15:02:41"),
@@ -99,7 +99,7 @@ class TestLanes:
             (NOWHERE, "eni-09f2c5a8e1b7d4360: 172.20.18.11", "15:02:41", "15:09:12"),
         ]
 
-    def test_counters_tell_how_many_addresses_and_prefixes_an_instance_holds(self, run: Run) -> None:
+    def test_counters_show_how_many_addresses_and_prefixes_an_instance_holds(self, run: Run) -> None:
         counted = [event for event in trace(run, "ironman") if event["ph"] == "C"]
         assert {event["name"] for event in counted} == {"addresses"}
         assert [(clock(event["ts"]), event["args"]["held"]) for event in counted] == [
@@ -113,30 +113,34 @@ class TestLanes:
         ]
         assert "prefixes" in {event["name"] for event in trace(run, "prefix-delegation")}
 
-    def test_a_filter_of_calls_leaves_the_leases_as_they_were(self, run: Run) -> None:
+    def test_a_filter_of_calls_does_not_affect_the_leases(self, run: Run) -> None:
         events = trace(run, "ironman", "--failed")
         assert [event["name"] for event in events if event["ph"] == "i"] == ["DeleteNetworkInterface FAILED"]
         assert len(slices(events)) == len(slices(trace(run, "ironman")))
 
-    def test_lanes_of_other_instances_than_asked_for_are_left_out(self, run: Run) -> None:
+    def test_lanes_of_filtered_out_instances_are_omitted(self, run: Run) -> None:
         events = trace(run, "eni-outlives-instance", "--instance", "i-05c4f7b2d8e1a9360")
         assert list(names(events, "process_name").values()) == ["i-05c4f7b2d8e1a9360 c6i.large", NOWHERE]
 
-    def test_nothing_to_draw_is_a_trace_without_events(self, run: Run) -> None:
+    def test_an_empty_answer_is_a_trace_without_events(self, run: Run) -> None:
         assert trace(run, "ironman", "--eni", "eni-00000000000000000") == []
 
 
 @pytest.mark.parametrize("story", sorted(STORIES))
 class TestEveryStory:
-    def test_slices_of_a_thread_nest_and_those_of_leases_pair(self, run: Run, story: str) -> None:
+    def test_slices_of_a_thread_nest_and_lease_events_are_paired(self, run: Run, story: str) -> None:
         events = trace(run, story)
         taken: dict[int, int] = defaultdict(int)
         for event in events:
             if event["ph"] == "X":
                 assert event["ts"] >= taken[event["tid"]]
                 taken[event["tid"]] = event["ts"] + event["dur"]
-        begun = {(each["id2"]["local"], each["name"], each["pid"]) for each in events if each["ph"] == "b"}
-        ended = [(each["id2"]["local"], each["name"], each["pid"]) for each in events if each["ph"] == "e"]
+        begun = {
+            (event["id2"]["local"], event["name"], event["pid"]) for event in events if event["ph"] == "b"
+        }
+        ended = [
+            (event["id2"]["local"], event["name"], event["pid"]) for event in events if event["ph"] == "e"
+        ]
         assert sorted(begun) == sorted(ended)
 
     def test_every_call_and_every_lease_is_drawn(self, run: Run, story: str) -> None:
@@ -149,7 +153,7 @@ class TestEveryStory:
         }
         assert drawn == {(lease["eni"], lease["ip"], lease["start"]) for lease in leases}
 
-    def test_the_parts_of_a_lease_are_as_long_as_the_lease(self, run: Run, story: str) -> None:
+    def test_the_parts_of_a_lease_add_up_to_the_lease(self, run: Run, story: str) -> None:
         events = trace(run, story)
         ends = {event["id2"]["local"]: event["ts"] for event in events if event["ph"] == "e"}
         lengths: dict[tuple[str, ...], int] = defaultdict(int)
@@ -174,7 +178,7 @@ class TestEveryStory:
 
 @pytest.mark.importers
 class TestPerfetto:
-    def test_perfetto_shows_the_calls_of_an_interface_on_its_thread(self, run: Run) -> None:
+    def test_perfetto_shows_the_calls_of_an_eni_on_its_thread(self, run: Run) -> None:
         with trace_processor(run("timeline", "ironman", "-o", "perfetto", "-q").stdout) as perfetto:
             found = perfetto.query(
                 "SELECT process.name AS process, slice.name, slice.ts, slice.dur FROM slice"
@@ -188,7 +192,7 @@ class TestPerfetto:
             (NODE, "AssignPrivateIpAddresses", 1_664_975_746_000_000_000, 0),
         ]
 
-    def test_perfetto_counts_what_the_instance_holds(self, run: Run) -> None:
+    def test_perfetto_shows_the_counters_of_an_instance(self, run: Run) -> None:
         with trace_processor(run("timeline", "ironman", "-o", "perfetto", "-q").stdout) as perfetto:
             counted = perfetto.query(
                 "SELECT process_counter_track.name, value FROM counter"

@@ -1,4 +1,4 @@
-"""Text of a stranger, made harmless: what is shown, and what a spreadsheet is handed."""
+"""Untrusted text made harmless, for terminals and for spreadsheets."""
 
 import csv
 import json
@@ -24,25 +24,25 @@ def begins_a_formula(cell: str) -> bool:
 
 
 class TestPrintable:
-    def test_no_character_that_acts_or_hides_is_left_of_all_that_unicode_has(self) -> None:
+    def test_no_active_or_hidden_character_of_unicode_is_left(self) -> None:
         everything = "".join(map(chr, range(sys.maxunicode + 1)))
         left = {unicodedata.category(character) for character in printable(everything)}
         assert left.isdisjoint(ACTS_OR_HIDES)
 
-    def test_every_character_is_made_harmless_alone_as_it_is_beside_others(self) -> None:
+    def test_every_character_is_made_harmless_alone_and_beside_others(self) -> None:
         characters = [chr(code) for code in range(sys.maxunicode + 1)]
         text = "".join(characters)
         assert printable(text) == "".join(map(printable, characters))
         assert printable_json(text) == "".join(map(printable_json, characters))
 
-    def test_each_is_written_as_the_escape_by_which_python_and_json_name_it(self) -> None:
+    def test_every_such_character_is_shown_as_its_python_or_json_escape(self) -> None:
         assert printable("a\x1b[31m\n\u202egnp.exe\U000e0041") == (r"a\x1b[31m\x0a\u202egnp.exe\U000e0041")
 
-    def test_letters_of_every_script_stay_as_they_are(self) -> None:
+    def test_letters_of_every_script_are_unchanged(self) -> None:
         assert printable("Zoë 東京 مرحبا 🐢 – [bold] <b>") == "Zoë 東京 مرحبا 🐢 – [bold] <b>"
 
     @given(st.text())
-    def test_json_keeps_the_very_values(self, text: str) -> None:
+    def test_json_keeps_the_exact_values(self, text: str) -> None:
         document = json.dumps({text: text}, ensure_ascii=False)
         assert json.loads(printable_json(document)) == {text: text}
 
@@ -66,18 +66,18 @@ class TestSpreadsheet:
             ("'=1+1", "''=1+1"),
         ],
     )
-    def test_a_sign_that_begins_a_formula_is_disarmed(self, text: str, cell: str) -> None:
+    def test_a_character_that_begins_a_formula_is_escaped(self, text: str, cell: str) -> None:
         assert spreadsheet(text) == cell
 
-    def test_also_behind_a_semicolon_where_other_locales_begin_a_cell(self) -> None:
+    def test_a_formula_after_a_semicolon_is_escaped_for_other_locales(self) -> None:
         assert spreadsheet('agent;=1+1; "@x";b') == "agent;'=1+1;' \"@x\";b"
 
-    def test_text_that_begins_no_formula_stays_as_it_is(self) -> None:
+    def test_text_that_is_not_a_formula_is_unchanged(self) -> None:
         for text in ("kube-system/aws-node", "eni-0abc<10.0.0.1", "a=b", "aws-cli/2.0 (x; y)", ""):
             assert spreadsheet(text) == text
 
     @given(st.text(alphabet=st.sampled_from(list("=+-@＝ ;,'\"\t\r\na1")), max_size=12))
-    def test_no_cell_of_any_text_is_a_formula_wherever_cells_are_parted(self, text: str) -> None:
+    def test_no_cell_of_any_text_is_a_formula_for_any_separator(self, text: str) -> None:
         _, line = table({"a": lambda _: text, "b": lambda _: [text, text]}, [None])
         line = line.removesuffix("\n")
         for cells in (*csv.reader([line]), *csv.reader([line], delimiter=";"), line.split(";")):

@@ -60,12 +60,12 @@ FAILURES = 16
 
 
 def second(world: World) -> int:
-    """Return the second that the world has reached."""
+    """Return the current second of the world."""
     return world.now // 1000
 
 
 def next_second(world: World) -> int:
-    """Let time pass to the begin of a new second and return it."""
+    """Let time pass to the start of a new second, and return it."""
     world.wait(1000 - world.now % 1000)
     return second(world)
 
@@ -76,7 +76,7 @@ def last(world: World) -> Record:
 
 
 def holders(world: World) -> dict[tuple[str, str], str]:
-    """Return what is held now: (VPC, text) and the interface."""
+    """Return the current holders: the ENI by VPC and address."""
     return {
         (subnet.vpc.id, text): holding.eni.id
         for subnet in world.subnets
@@ -85,7 +85,7 @@ def holders(world: World) -> dict[tuple[str, str], str]:
 
 
 def picture(world: World) -> dict[str, Any]:
-    """Return all that a failed call must leave as it is."""
+    """Return everything that a failed call must not change."""
     return {
         "held": holders(world),
         "ends": [(h.start, h.end) for h in world.holdings],
@@ -104,7 +104,7 @@ def texts_in(value: Any) -> list[str]:
 
 
 class Replay:
-    """A plain reading of records in their true order: what the logs alone can tell."""
+    """A plain replay of records in their true order, which shows what the logs contain."""
 
     def __init__(self) -> None:
         self.held: dict[str, set[str]] = {}
@@ -118,16 +118,16 @@ class Replay:
         return next((e for e, h in self.held.items() if self.vpcs[e] == vpc and h & wanted), None)
 
     def take(self, eni: str, texts: Iterable[str]) -> None:
-        """Give addresses to an interface, which no other can have had any longer."""
+        """Give addresses to an ENI, and end the leases of other ENIs."""
         for text in texts:
             for other, held in self.held.items():
                 if other != eni and self.vpcs[other] == self.vpcs.get(eni):
-                    held -= {each for each in held if text in spell(each) or each in spell(text)}
+                    held -= {other for other in held if text in spell(other) or other in spell(text)}
             if eni in self.held:
                 self.held[eni].add(text)
 
     def meet(self, shown: Record) -> None:
-        """Learn an interface from the response that made or launched it."""
+        """Learn an ENI from the response of its creation or launch."""
         eni = shown["networkInterfaceId"]
         self.vpcs[eni] = shown["vpcId"]
         self.held.setdefault(eni, set())
@@ -138,7 +138,7 @@ class Replay:
             self.goes[attachment] = shown["attachment"]["deleteOnTermination"]
 
     def end(self, instance: str) -> None:
-        """End an instance, with those of its interfaces that go with it."""
+        """End an instance, with the ENIs that are deleted on termination."""
         for attachment, (eni, where) in list(self.joined.items()):
             if where == instance:
                 del self.joined[attachment]
@@ -184,11 +184,11 @@ class Replay:
 
 
 class TestAddresses:
-    """Who may hold an address."""
+    """Which ENIs may hold an address."""
 
     @quick
     @given(worlds())
-    def test_no_two_interfaces_of_a_vpc_hold_an_address_at_one_instant(self, world: World) -> None:
+    def test_no_two_enis_of_a_vpc_hold_an_address_at_one_instant(self, world: World) -> None:
         by_place: dict[tuple[str, str], list[Holding]] = {}
         for holding in world.holdings:
             for text in {holding.text, spell(holding.text)[1]}:
@@ -202,7 +202,7 @@ class TestAddresses:
 
     @quick
     @given(worlds())
-    def test_a_holding_lasts_some_time_within_the_life_of_its_interface(self, world: World) -> None:
+    def test_a_holding_has_a_duration_within_the_life_of_its_eni(self, world: World) -> None:
         for holding in world.holdings:
             assert holding.eni.born <= holding.start
             assert holding.end is None or holding.start < holding.end
@@ -219,7 +219,7 @@ class TestAddresses:
             (there.vpc.id, two.id),
         }
 
-    def test_the_address_that_was_freed_last_is_given_out_first(self) -> None:
+    def test_the_address_that_was_released_last_is_assigned_first(self) -> None:
         world = World(vpcs=1)
         one, two = world.create(world.subnets[0]), world.create(world.subnets[0])
         (address,) = world.assign(one, count=1, choice=2)
@@ -294,7 +294,7 @@ class TestAddresses:
             with pytest.raises(Refused):
                 world.assign(eni, text)
 
-    def test_a_full_subnet_gives_nothing(self) -> None:
+    def test_a_full_subnet_assigns_nothing(self) -> None:
         world = World(vpcs=1, pool=3)
         eni = world.create(world.subnets[0], secondaries=3)
         with pytest.raises(Refused):
@@ -304,17 +304,17 @@ class TestAddresses:
         assert last(world)["errorCode"] == "Client.InsufficientFreeAddressesInSubnet"
 
 
-class TestSteals:
-    """Addresses that are taken from another interface."""
+class TestReassignments:
+    """Addresses that are taken from another ENI."""
 
     def story(self) -> tuple[World, Eni, Eni, str]:
-        """Return a world with a victim, a thief and the victim's secondary address."""
+        """Return a world with two ENIs and the secondary address of the first."""
         world = World(vpcs=3)
         victim = world.create(world.subnets[0], secondaries=1)
         thief = world.create(world.subnets[0])
         return world, victim, thief, victim.holds(SECONDARY)[0]
 
-    def test_a_steal_moves_the_address_at_one_instant(self) -> None:
+    def test_a_reassignment_moves_the_address_at_one_instant(self) -> None:
         world, victim, thief, text = self.story()
         world.assign(thief, text, allow_reassignment=True)
         lost, won = world.holdings[-3], world.holdings[-1]
@@ -341,14 +341,14 @@ class TestSteals:
             world.assign(thief, victim.holds(SECONDARY)[0], allow_reassignment=True)
         assert last(world)["recipientAccountId"] == ACCOUNTS[1]
 
-    def test_an_address_in_another_vpc_stays_where_it_is(self) -> None:
+    def test_the_same_address_in_another_vpc_does_not_move(self) -> None:
         world, victim, _, text = self.story()
         stranger = world.create(world.subnets[2], address="10.0.0.9")
         world.assign(stranger, text, allow_reassignment=True)
         assert text in victim.held
         assert text in stranger.held
 
-    def test_one_call_may_keep_take_and_steal(self) -> None:
+    def test_one_call_may_keep_assign_and_reassign(self) -> None:
         world, victim, thief, text = self.story()
         own, free = world.assign(thief, count=1)[0], world.subnets[0].free(SECONDARY)[0]
         assert world.assign(thief, own, text, free, allow_reassignment=True) == [own, text, free]
@@ -357,7 +357,7 @@ class TestSteals:
 
 
 class TestEndings:
-    """How interfaces and instances end, with and without an event."""
+    """How ENIs and instances end, with and without an event."""
 
     def test_a_deletion_frees_all_addresses(self) -> None:
         world = World(vpcs=1)
@@ -366,7 +366,7 @@ class TestEndings:
         assert holders(world) == {}
         assert {holding.end_event for holding in world.holdings} == {last(world)["eventID"]}
 
-    def test_an_attached_interface_is_not_deleted(self) -> None:
+    def test_an_attached_eni_is_not_deleted(self) -> None:
         world = World(vpcs=1)
         (instance,) = world.run(world.subnets[0])
         eni = world.create(world.subnets[0])
@@ -377,13 +377,13 @@ class TestEndings:
         world.delete(eni)
         assert not eni.alive
 
-    def test_the_primary_interface_is_not_detached(self) -> None:
+    def test_the_primary_eni_is_not_detached(self) -> None:
         world = World(vpcs=1)
         (instance,) = world.run(world.subnets[0])
         with pytest.raises(Refused):
             world.detach(instance.devices[0])
 
-    def test_a_termination_takes_its_interfaces_some_seconds_later(self) -> None:
+    def test_a_termination_takes_its_enis_some_seconds_later(self) -> None:
         world = World(vpcs=1)
         (instance,) = world.run(world.subnets[0])
         (address,) = world.enis[0].held
@@ -399,7 +399,7 @@ class TestEndings:
         assert [r["eventName"] for r in world.records] == ["RunInstances", "TerminateInstances"]
         assert world.subnets[0].free(SECONDARY)[0] == address
 
-    def test_an_interface_may_survive_its_instance_and_move(self) -> None:
+    def test_an_eni_may_survive_its_instance_and_move(self) -> None:
         world = World(vpcs=1)
         one, two = world.run(world.subnets[0], count=2)
         eni = world.create(world.subnets[0])
@@ -415,7 +415,7 @@ class TestEndings:
         assert world.attached(eni.id, now) == {two.id}
         assert world.attached_throughout(eni.id, now) == two.id
 
-    def test_an_attachment_may_be_told_to_take_its_interface_along(self) -> None:
+    def test_delete_on_termination_can_be_set_on_an_attachment(self) -> None:
         world = World(vpcs=1)
         (instance,) = world.run(world.subnets[0])
         eni = world.create(world.subnets[0])
@@ -425,7 +425,7 @@ class TestEndings:
         world.settle()
         assert not eni.alive
 
-    def test_another_attachment_forgets_what_the_first_was_told(self) -> None:
+    def test_another_attachment_has_the_default_delete_on_termination(self) -> None:
         world = World(vpcs=1)
         one, two = world.run(world.subnets[0], count=2)
         eni = world.create(world.subnets[0])
@@ -457,7 +457,7 @@ class TestEndings:
         assert len(record["serviceEventDetails"]["instanceIdSet"]) == 2
         assert "type" not in record["userIdentity"]
 
-    def test_terminating_the_dead_changes_nothing(self) -> None:
+    def test_terminating_a_terminated_instance_changes_nothing(self) -> None:
         world = World(vpcs=1)
         one, two = world.run(world.subnets[0], count=2)
         eni = world.create(world.subnets[0])
@@ -473,7 +473,7 @@ class TestEndings:
         (state,) = last(world)["responseElements"]["instancesSet"]["items"]
         assert state["previousState"]["name"] == "terminated"
 
-    def test_an_interface_of_a_dying_instance_can_still_be_given_addresses(self) -> None:
+    def test_an_eni_of_a_terminating_instance_can_still_get_addresses(self) -> None:
         world = World(vpcs=1)
         (instance,) = world.run(world.subnets[0])
         world.terminate(instance, delay=3_000)
@@ -484,7 +484,7 @@ class TestEndings:
         assert holding.eni.notice is not None
         assert holding.eni.notice < holding.start
 
-    def test_an_existing_interface_may_join_a_launch(self) -> None:
+    def test_an_existing_eni_may_join_a_launch(self) -> None:
         world = World(vpcs=1)
         eni = world.create(world.subnets[0], secondaries=1, prefixes=1)
         held = list(eni.held)
@@ -501,7 +501,7 @@ class TestEndings:
 
     @quick
     @given(worlds())
-    def test_an_interface_is_attached_to_one_instance_at_a_time(self, world: World) -> None:
+    def test_an_eni_is_attached_to_one_instance_at_a_time(self, world: World) -> None:
         by_eni: dict[str, int] = {}
         for attachment in world.attachments:
             assert attachment.start >= by_eni.get(attachment.eni.id, 0)
@@ -543,7 +543,7 @@ class TestFailures:
             if len(world.records) == records + 1:
                 assert picture(world) == before
 
-    def test_garbage_stays_in_the_parameters(self) -> None:
+    def test_invalid_values_stay_in_the_parameters(self) -> None:
         world = random_world(5, 4_000)
         failed = json.dumps([r for r in world.records if "errorCode" in r])
         for garbage in ("no address", "<eni>", '"secondaryPrivateIpAddressCount": -1', "null"):
@@ -584,7 +584,7 @@ class TestRecords:
         rising = sum(one < two for one, two in pairwise(ids))
         assert 0.45 < rising / len(ids) < 0.55
         shape = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-        assert all(shape.fullmatch(each) for each in ids)
+        assert all(shape.fullmatch(uuid) for uuid in ids)
 
     def test_the_event_time_is_the_second_of_the_action(self) -> None:
         world = World(vpcs=1)
@@ -593,7 +593,7 @@ class TestRecords:
         world.create(world.subnets[0])
         assert [second_of(record) for record in world.records] == [START + 1, START + 2]
 
-    def test_a_creation_tells_the_vpc_and_wraps_its_addresses_in_item(self) -> None:
+    def test_a_creation_has_the_vpc_and_wraps_its_addresses_in_item(self) -> None:
         world = World(vpcs=1)
         subnet = world.subnets[0]
         eni = world.create(subnet, secondaries=1, description="<b> & more")
@@ -613,7 +613,7 @@ class TestRecords:
         world = World(vpcs=1)
         eni = world.create(world.subnets[0], secondaries=1, explicit=True)
         asked = last(world)["requestParameters"]["privateIpAddressesSet"]["items"]
-        assert [each["privateIpAddress"] for each in asked] == list(eni.held)
+        assert [item["privateIpAddress"] for item in asked] == list(eni.held)
 
     def test_an_assignment_by_count_has_its_addresses_in_the_response_only(self) -> None:
         world = World(vpcs=1)
@@ -641,7 +641,7 @@ class TestRecords:
         assert asked["privateIpAddressesSet"] == {"items": [{"privateIpAddress": text}]}
         assert set(response) == {"requestId", "_return"}
 
-    def test_a_detachment_names_the_attachment_alone(self) -> None:
+    def test_a_detachment_names_only_the_attachment(self) -> None:
         world = World(vpcs=1)
         (instance,) = world.run(world.subnets[0])
         attachment = world.attach(world.create(world.subnets[0]), instance)
@@ -649,7 +649,7 @@ class TestRecords:
         world.detach(attachment)
         assert last(world)["requestParameters"] == {"attachmentId": attachment.id}
 
-    def test_a_termination_names_no_interface(self) -> None:
+    def test_a_termination_names_no_eni(self) -> None:
         world = World(vpcs=1)
         world.terminate(*world.run(world.subnets[0], count=2))
         assert "eni-" not in json.dumps(last(world))
@@ -667,7 +667,7 @@ class TestRecords:
 
     @quick
     @given(worlds())
-    def test_account_and_region_are_those_of_the_interface(self, world: World) -> None:
+    def test_account_and_region_are_those_of_the_eni(self, world: World) -> None:
         owner = {e.id: (e.account, e.subnet.vpc.region) for e in {h.eni for h in world.holdings}}
         for record in world.records:
             eni = (record["requestParameters"] or {}).get("networkInterfaceId")
@@ -676,7 +676,7 @@ class TestRecords:
 
     @quick
     @given(worlds())
-    def test_every_bound_with_an_event_stands_in_the_second_of_its_record(self, world: World) -> None:
+    def test_every_bound_with_an_event_is_in_the_second_of_its_record(self, world: World) -> None:
         seconds = {record["eventID"]: second_of(record) for record in world.records}
         for holding in world.holdings:
             assert seconds[holding.start_event] == holding.start // 1000
@@ -687,7 +687,7 @@ class TestRecords:
 
     @quick
     @given(worlds())
-    def test_the_records_alone_retell_what_did_not_end_silently(self, world: World) -> None:
+    def test_the_records_contain_every_end_that_was_not_silent(self, world: World) -> None:
         replay = Replay()
         for record in world.records:
             replay.read(record)
@@ -696,11 +696,11 @@ class TestRecords:
 
 
 class TestTruth:
-    """Questions to the true timeline."""
+    """Questions about the true timeline."""
 
     @quick
     @given(worlds(25), st.integers(0, 10_000))
-    def test_holders_are_those_of_a_plain_search(self, world: World, pick: int) -> None:
+    def test_holders_are_the_same_as_by_a_plain_search(self, world: World, pick: int) -> None:
         for holding in world.holdings:
             moment = holding.start // 1000 + pick % 4
             begin, block = moment * 1000, spell(holding.text)[1]
@@ -716,7 +716,7 @@ class TestTruth:
             assert world.holders(holding.text, moment) == some
             assert world.holders_throughout(holding.text, moment) == whole
 
-    def test_a_second_may_have_two_holders_of_which_none_had_all_of_it(self) -> None:
+    def test_a_second_may_have_two_holders_and_neither_for_all_of_it(self) -> None:
         world = World(vpcs=1)
         one, two = world.create(world.subnets[0]), world.create(world.subnets[0])
         (text,) = world.assign(one, count=1)
@@ -734,7 +734,7 @@ class TestTruth:
         (text,) = world.assign(one, count=1)
         vpc, start = world.vpcs[0].id, next_second(world)
         world.wait(999)
-        world.unassign(one, text)  # at the very begin of the next second
+        world.unassign(one, text)  # at the very start of the next second
         world.wait(998)
         world.assign(two, text)  # in its last millisecond
         assert [holding.end for holding in world.holdings[-2:]] == [(start + 1) * 1000, None]
@@ -757,7 +757,7 @@ class TestTruth:
 
 
 class TestDelivery:
-    """What of the logs reaches the reader."""
+    """Which logs reach the reader."""
 
     def ids(self, delivery: Delivery) -> Counter[str]:
         """Count the delivered records of a world by their event id."""
@@ -773,7 +773,7 @@ class TestDelivery:
 
     @quick
     @given(st.data(), worlds())
-    def test_what_is_not_delivered_is_known_as_lost(self, data: st.DataObject, world: World) -> None:
+    def test_undelivered_records_are_known_as_lost(self, data: st.DataObject, world: World) -> None:
         drop = data.draw(st.booleans())
         delivery = data.draw(deliveries(world, drop_records=drop))
         assert drop or not delivery.losses.drop_records
@@ -799,7 +799,7 @@ class TestDelivery:
                 assert (record["recipientAccountId"], record["awsRegion"]) == (account, region)
                 assert record["eventTime"] < stamped
 
-    def test_logs_that_begin_in_the_middle_lack_what_came_before(self) -> None:
+    def test_logs_that_begin_in_the_middle_lack_earlier_events(self) -> None:
         world = random_world(1, 200)
         begin = (START + second(world)) // 2
         delivery = deliver(world, Losses(begin=begin))
@@ -807,13 +807,13 @@ class TestDelivery:
         assert len(delivery.lost) == sum(second_of(r) < begin for r in world.records)
         assert delivery.old
 
-    def test_logs_that_end_early_lack_what_came_after(self) -> None:
+    def test_logs_that_end_early_lack_later_events(self) -> None:
         world = random_world(1, 200)
         end = (START + second(world)) // 2
         delivery = deliver(world, Losses(end=end))
         assert max(second_of(record) for record in delivery.records) < end
 
-    def test_a_hole_is_missing_as_whole_files_in_the_middle(self) -> None:
+    def test_a_log_gap_consists_of_missing_files(self) -> None:
         world = random_world(1, 2_000)
         hole = (START + 4 * WINDOW, START + 8 * WINDOW)
         whole, holed = deliver(world), deliver(world, Losses(holes=(hole,)))
@@ -837,7 +837,7 @@ class TestDelivery:
         assert name == file_name(account, region, window)
         assert delivery.complete
 
-    def test_a_late_record_outlives_the_hole_of_its_own_window(self) -> None:
+    def test_a_late_record_survives_a_gap_in_its_own_window(self) -> None:
         world = random_world(1, 200)
         at = second_of(world.records[7])
         holes = ((at, at + 1),)
@@ -867,7 +867,7 @@ class TestDelivery:
         assert delivery.files
         assert not any(ACCOUNTS[1] in name for name, _ in delivery.files)
 
-    def test_a_single_record_can_be_dropped_when_that_is_asked_for(self) -> None:
+    def test_a_single_record_can_be_dropped(self) -> None:
         world = random_world(1, 200)
         delivery = deliver(world, Losses(drop_records=frozenset({7})))
         assert delivery.lost == {world.records[7]["eventID"]}
@@ -925,7 +925,7 @@ class TestDetermination:
 
     @quick
     @given(st.data(), worlds())
-    def test_what_is_missing_after_the_begin_leaves_nothing_determined(
+    def test_a_loss_after_the_start_leaves_nothing_determined(
         self, data: st.DataObject, world: World
     ) -> None:
         delivery = data.draw(deliveries(world))
@@ -963,7 +963,7 @@ class TestDetermination:
         assert ask(world, delivery, text, vpc, empty).eni is None
         assert ask(world, delivery, text, vpc, start + 2) == (text, vpc, start + 2, eni.id, True)
 
-    def test_the_seconds_in_which_the_terminated_still_hold_are_not_determined(self) -> None:
+    def test_the_seconds_between_termination_and_release_are_not_determined(self) -> None:
         world = World(vpcs=1)
         (instance,) = world.run(world.subnets[0])
         (text,) = world.enis[0].held
@@ -974,7 +974,7 @@ class TestDetermination:
         answers = [determined(world, deliver(world), text, notice + n) for n in range(-1, 5)]
         assert answers == [True, False, False, False, False, True]
 
-    def test_after_a_begin_only_younger_interfaces_are_determined(self) -> None:
+    def test_after_a_late_start_of_the_logs_only_newer_enis_are_determined(self) -> None:
         world = World(vpcs=1)
         old = world.create(world.subnets[0])
         world.wait(10_000)
@@ -988,7 +988,7 @@ class TestDetermination:
         assert not determined(world, delivery, before, now)
         assert determined(world, delivery, after, now)
 
-    def test_after_a_begin_a_prefix_around_an_old_address_is_not_determined(self) -> None:
+    def test_after_a_late_start_a_prefix_around_an_old_address_is_not_determined(self) -> None:
         world = World(vpcs=1)
         old, inside = world.create(world.subnets[0]), world.subnets[0].pool[SECONDARY][-1]
         world.assign(old, inside)
@@ -1029,7 +1029,7 @@ class TestDrawing:
         assert world.records == []
         assert taken == random_world(7, 500).records
 
-    def test_a_random_world_has_everything_in_it(self) -> None:
+    def test_a_random_world_has_every_kind_of_event(self) -> None:
         world = random_world(1, 5_000)
         assert {h.kind for h in world.holdings} == {PRIMARY, SECONDARY, PREFIX, IPV6, IPV6_PREFIX}
         assert {h.ending for h in world.holdings} >= {UNASSIGNED, STOLEN, TERMINATED, SILENT}
@@ -1039,7 +1039,7 @@ class TestDrawing:
         assert len({record["awsRegion"] for record in world.records}) == 2
         assert all(kind_of(h.text) == h.kind for h in world.holdings if h.kind != PRIMARY)
 
-    def test_addresses_come_back_within_the_second_and_within_three(self) -> None:
+    def test_addresses_are_reused_within_the_second_and_within_three(self) -> None:
         gaps: Counter[int] = Counter()
         world = random_world(1, 5_000)
         latest: dict[tuple[str, str], Holding] = {}

@@ -1,4 +1,4 @@
-"""Every story in fixtures/, as the timeline tells it."""
+"""Every story in fixtures/, in the timeline, leases, findings and state."""
 
 import gzip
 import json
@@ -11,7 +11,6 @@ import write as fixtures
 from conftest import FIXTURES, Run
 from stories import STORIES as ALL_STORIES
 
-from cnitrail.cli.progress import Progress
 from cnitrail.model import Scope
 from cnitrail.workflows.read import read_evidence
 
@@ -26,7 +25,7 @@ def entries(run: Run, *arguments: str) -> list[dict[str, Any]]:
 
 class TestFixtures:
     @pytest.mark.parametrize("story", STORIES)
-    def test_the_log_files_are_the_ones_that_the_story_is_written_from(self, story: str) -> None:
+    def test_the_log_files_on_disk_are_those_of_the_story(self, story: str) -> None:
         on_disk = {
             str(path.relative_to(FIXTURES / story)): gzip.decompress(path.read_bytes())
             for path in (FIXTURES / story).rglob("*.json.gz")
@@ -35,7 +34,7 @@ class TestFixtures:
 
     @pytest.mark.parametrize("story", STORIES)
     def test_every_record_of_a_story_can_be_read(self, story: str) -> None:
-        _, evidence = read_evidence((str(FIXTURES / story),), Scope(), Progress(quiet=True))
+        _, evidence = read_evidence((str(FIXTURES / story),), Scope())
         assert evidence.skipped == ()
         assert evidence.sources[0].files == len(fixtures.files(story))
 
@@ -85,7 +84,7 @@ class TestGolden:
 
 
 class TestIronman:
-    """The story that it began with: nine new addresses on a second interface of an EKS node."""
+    """The first story: nine new addresses on a second ENI of an EKS node."""
 
     NINE = (
         *("192.168.53.76", "192.168.41.30", "192.168.47.240", "192.168.47.144", "192.168.61.98"),
@@ -104,7 +103,7 @@ class TestIronman:
         assert entry["added"] == list(self.NINE)
         assert (entry["requested"], entry["effect"], entry["outcome"]) == (9, "assign", "ok")
 
-    def test_on_the_second_interface_of_the_node(self, entry: dict[str, Any]) -> None:
+    def test_they_are_on_the_second_eni_of_the_node(self, entry: dict[str, Any]) -> None:
         assert (entry["eni"], entry["eni_kind"], entry["device_index"]) == (
             "eni-0bbea279695112970",
             "cni",
@@ -113,7 +112,7 @@ class TestIronman:
         assert (entry["instance"], entry["instance_basis"]) == ("i-03846c730abe852f4", "attach")
         assert entry["instance_type"] == "m5.large"
 
-    def test_by_the_role_of_the_cluster_through_irsa(self, entry: dict[str, Any]) -> None:
+    def test_they_were_assigned_by_an_irsa_role_of_the_cluster(self, entry: dict[str, Any]) -> None:
         actor = entry["actor"]
         assert actor["kind"] == "irsa"
         assert actor["role"] == "eksctl-ironman-2022-addon-iamserviceaccount-kube-Role1-EMRZZYBVKCRL"
@@ -123,14 +122,14 @@ class TestIronman:
         )
         assert (actor["cluster"], actor["basis"]["cluster"]) == ("ironman-2022", "role-name")
 
-    def test_of_the_service_account_that_the_sts_event_names(self, entry: dict[str, Any]) -> None:
+    def test_the_sts_event_names_the_service_account(self, entry: dict[str, Any]) -> None:
         actor = entry["actor"]
         assert (actor["service_account"], actor["basis"]["service_account"]) == (
             "kube-system/aws-node",
             "sts-event",
         )
 
-    def test_through_the_vpc_cni_whose_build_set_no_version(self, entry: dict[str, Any]) -> None:
+    def test_they_were_assigned_with_the_vpc_cni_without_a_version(self, entry: dict[str, Any]) -> None:
         agent = entry["actor"]["agent"]
         assert (agent["name"], agent["version"]) == ("amazon-vpc-cni-k8s", None)
         assert entry["actor"]["ipamd"] == "user-agent"
@@ -138,14 +137,16 @@ class TestIronman:
     def test_the_service_account_is_never_guessed_from_the_role(self, run: Run, tmp_path: Path) -> None:
         for path in (FIXTURES / "ironman").rglob("*.json.gz"):
             log = json.loads(gzip.decompress(path.read_bytes()))
-            log["Records"] = [each for each in log["Records"] if each["eventSource"] != "sts.amazonaws.com"]
+            log["Records"] = [
+                record for record in log["Records"] if record["eventSource"] != "sts.amazonaws.com"
+            ]
             (tmp_path / path.name).write_bytes(gzip.compress(json.dumps(log).encode()))
         (entry,) = entries(run, str(tmp_path), "--eni", "eni-0bbea279695112970", "--event", "Assign*")
         assert entry["actor"]["service_account"] is None
         assert entry["actor"]["basis"]["service_account"] is None
         assert entry["actor"]["kind"] == "irsa"
 
-    def test_minimum_ip_target_5_left_what_the_last_listing_shows(self, run: Run) -> None:
+    def test_minimum_ip_target_5_left_the_addresses_of_the_last_listing(self, run: Run) -> None:
         held: set[str] = set()
         for entry in entries(run, "ironman", "--instance", "i-03846c730abe852f4", "--no-failed"):
             held |= set(entry["added"])
@@ -168,14 +169,14 @@ class TestHandAssigned:
         assert entry["actor"]["agent"]["name"] == "aws-cli"
         assert entry["actor"]["ipamd"] is None
 
-    def test_the_attempt_that_failed_changed_nothing_and_says_what_it_wanted(self, run: Run) -> None:
+    def test_the_failed_attempt_changed_nothing_and_shows_the_requested_addresses(self, run: Run) -> None:
         (entry,) = entries(run, "hand-assigned", "--failed")
         assert entry["error"]["code"] == "Client.InvalidParameterValue"
         assert (entry["added"], entry["requested_addresses"]) == ([], ["10.40.48.10"])
 
 
 class TestStolenAddress:
-    def test_the_loser_is_named_by_the_history_as_no_event_names_it(self, run: Run) -> None:
+    def test_the_history_names_the_loser_that_no_event_names(self, run: Run) -> None:
         (entry,) = entries(run, "stolen-address", "--actor", "dana*")
         (moved,) = entry["moved"]
         assert (moved["ip"], moved["from_eni"]) == ("10.60.12.50", "eni-0a72f4d6c8e1b3950")
@@ -186,11 +187,11 @@ class TestStolenAddress:
             "dana.reyes@example.com",
         )
 
-    def test_it_is_found_by_the_interface_that_lost_the_address(self, run: Run) -> None:
+    def test_it_is_found_by_the_eni_that_lost_the_address(self, run: Run) -> None:
         found = entries(run, "stolen-address", "--eni", "eni-0a72f4d6c8e1b3950", "--agent", "aws-cli")
         assert [entry["eni"] for entry in found] == ["eni-0b85e1c7d3a9f4620"]
 
-    def test_the_deletion_of_the_loser_removes_only_what_it_still_had(self, run: Run) -> None:
+    def test_the_deletion_of_the_loser_releases_only_the_addresses_that_it_still_held(self, run: Run) -> None:
         (entry,) = entries(run, "stolen-address", "--event", "DeleteNetworkInterface", "--no-failed")
         assert entry["removed"] == ["10.60.11.40"]
 
@@ -221,14 +222,14 @@ class TestNodeLife:
         (entry,) = entries(run, "node-life", "--event", "DetachNetworkInterface")
         assert (entry["eni"], entry["instance"]) == ("eni-0d2c8f5a9e1b74360", "i-0d4e5f60718293a4b")
 
-    def test_karpenters_launch_through_ec2_fleet_stays_karpenters(self, run: Run) -> None:
+    def test_a_launch_by_karpenter_through_ec2_fleet_is_attributed_to_karpenter(self, run: Run) -> None:
         (entry,) = entries(run, "node-life", "--event", "RunInstances")
         assert (entry["actor"]["kind"], entry["actor"]["invoked_by"]) == (
             "irsa",
             "ec2fleet.amazonaws.com",
         )
 
-    def test_the_termination_removes_what_the_interface_still_held(self, run: Run) -> None:
+    def test_the_termination_releases_the_addresses_that_the_eni_still_held(self, run: Run) -> None:
         (entry,) = entries(run, "node-life", "--event", "TerminateInstances")
         assert entry["eni"] == "eni-0d1b7e4f8c2a63950"
         assert len(entry["removed"]) == 9
@@ -242,7 +243,7 @@ class TestPodIdentityAndNodeRole:
         assert {entry["actor"]["cluster"] for entry in found} == {"tidewater-production"}
         assert {entry["actor"]["basis"]["cluster"] for entry in found} == {"sts-event"}
 
-    def test_an_agent_without_a_name_is_the_cni_by_the_rule_that_is_said(self, run: Run) -> None:
+    def test_a_user_agent_without_a_name_is_the_cni_by_the_stated_rule(self, run: Run) -> None:
         found = entries(run, "pod-identity-and-node-role", "--actor", "kube-system/aws-node")
         assert {(entry["actor"]["agent"]["name"], entry["actor"]["ipamd"]) for entry in found} == {
             (None, "sts-event")
@@ -254,7 +255,7 @@ class TestPodIdentityAndNodeRole:
         assert {entry["actor"]["instance"] for entry in found} == {"i-0e2a6d9b4f8c13570"}
         assert {entry["actor"]["basis"]["instance"] for entry in found} == {"ec2-role-delivery"}
 
-    def test_on_the_interface_that_it_made_the_node_is_the_cni_by_lineage(self, run: Run) -> None:
+    def test_the_node_is_the_cni_by_lineage_on_the_eni_that_it_created(self, run: Run) -> None:
         found = entries(run, "pod-identity-and-node-role", "--eni", "eni-0e4c8e2a6b1d39750")
         assert {entry["actor"]["ipamd"] for entry in found} == {"eni-lineage"}
 
@@ -274,30 +275,47 @@ class TestWhoHeldIt:
         named = verdict(run, "two-vpcs", "10.0.1.25", when, "--vpc", "vpc-0c2f6b8d1e4a35790")
         assert named == ("certain", [green])
 
-    def test_an_address_reused_after_three_seconds_is_nobodys_in_between(self, run: Run) -> None:
+    def test_an_address_reused_after_three_seconds_is_unassigned_in_between(self, run: Run) -> None:
         giver, taker = "eni-08a3e7c1f5d9b4860", "eni-08b4f8d2a6e1c5970"
         asked = [
             verdict(run, "reused-in-3-seconds", "10.80.4.17", f"2025-09-09T10:12:{s}Z") for s in (40, 42, 45)
         ]
         assert asked == [("certain", [giver]), ("unknown", []), ("certain", [taker])]
 
-    def test_and_both_may_have_had_it_in_the_second_in_which_it_moved(self, run: Run) -> None:
+    def test_without_a_holder_the_last_one_is_named(self, run: Run) -> None:
+        asked = ("who", "192.168.34.201", "ironman", "--at")
+        (answer,) = json.loads(run(*asked, "2022-10-05T15:30Z", "-o", "json").stdout)["entries"]
+        last = answer["last_holder"]
+        assert (answer["verdict"], last["eni"]) == ("unknown", "eni-06d2f4a81c9b3e750")
+        assert [reason["code"] for reason in answer["reasons"]] == ["assigned", "released"]
+        assert (
+            "no known holder; last held by i-03846c730abe852f4 (eni-06d2f4a81c9b3e750) "
+            "until 2022-10-05 15:21:24Z, 8 min 36 s earlier"
+        ) in run(*asked, "2022-10-05T15:30Z").stdout
+
+    def test_a_later_or_current_holder_is_not_named(self, run: Run) -> None:
+        asked = ("who", "192.168.34.201", "ironman", "-o", "json", "--at")
+        for when in ("2022-10-05T13:15:00Z", "2022-10-05T14:00Z"):
+            (answer,) = json.loads(run(*asked, when).stdout)["entries"]
+            assert answer["last_holder"] is None
+
+    def test_both_may_have_held_it_in_the_second_of_the_move(self, run: Run) -> None:
         giver, taker = "eni-08a3e7c1f5d9b4860", "eni-08b4f8d2a6e1c5970"
         asked = verdict(run, "reused-in-3-seconds", "10.80.4.99", "2025-09-09T10:20:05Z")
         assert asked == ("ambiguous", [giver, taker])
 
-    def test_a_stolen_address_is_the_thiefs_from_then_on(self, run: Run) -> None:
+    def test_a_reassigned_address_is_held_by_the_new_eni_from_then_on(self, run: Run) -> None:
         loser, thief = "eni-0a72f4d6c8e1b3950", "eni-0b85e1c7d3a9f4620"
         asked = [
             verdict(run, "stolen-address", "10.60.12.50", f"2025-06-17T{t}Z") for t in ("11:47:00", "12:30")
         ]
         assert asked == [("certain", [loser]), ("likely", [thief])]
 
-    def test_a_silent_death_is_found_by_the_re_use_of_its_address(self, run: Run) -> None:
+    def test_an_unlogged_termination_shows_by_the_reuse_of_its_address(self, run: Run) -> None:
         asked = [verdict(run, "silent-death", "10.96.8.14", f"2025-04-02T{t}Z") for t in ("06:00", "06:40")]
         assert asked == [("likely", ["eni-0c1a6e8d4b2f97350"]), ("likely", ["eni-0d3c8a1f6e4b29570"])]
 
-    def test_an_interface_that_outlives_its_instance_keeps_its_addresses(self, run: Run) -> None:
+    def test_an_eni_that_outlives_its_instance_keeps_its_addresses(self, run: Run) -> None:
         kept = "eni-09f2c5a8e1b7d4360"
         for time, instance in (
             ("15:00", "i-05a9d3c7e1f8b2640"),
@@ -315,17 +333,17 @@ class TestWhoHeldIt:
         asked = verdict(run, "prefix-delegation", "2001:db8:1234:1a10:5b1c::42", "2026-03-11T07:40Z")
         assert asked == ("likely", ["eni-0f4d7aaf3b5e8b690"])
 
-    def test_logs_that_begin_in_the_middle_prove_what_was_let_go_later(self, run: Run) -> None:
+    def test_logs_that_begin_in_the_middle_prove_leases_by_their_release(self, run: Run) -> None:
         asked = verdict(run, "logs-begin-in-the-middle", "10.128.2.11", "2025-08-21T10:01Z")
         assert asked == ("likely", ["eni-0fa1c6e2b8d4f7930"])
 
-    def test_an_interface_of_unknown_vpc_is_never_beyond_doubt_beside_another(self, run: Run) -> None:
+    def test_an_eni_of_unknown_vpc_makes_the_holder_of_the_same_address_doubtful(self, run: Run) -> None:
         asked = verdict(run, "logs-begin-in-the-middle", "10.128.3.41", "2025-08-21T11:00Z")
         assert asked == ("ambiguous", ["eni-0fb2e9b5dba7ca360", "eni-0fe1ceaa3afc2f8b0"])
         asked = verdict(run, "logs-begin-in-the-middle", "10.128.3.41", "2025-08-21T10:30Z")
-        assert asked == ("likely", ["eni-0fb2e9b5dba7ca360"])  # its instance is known by its calls only
+        assert asked == ("likely", ["eni-0fb2e9b5dba7ca360"])  # its instance is known only from its calls
 
-    def test_a_hole_in_the_logs_lowers_what_runs_through_it(self, run: Run) -> None:
+    def test_a_log_gap_within_a_lease_makes_it_likely(self, run: Run) -> None:
         when = "2024-01-18T12:30Z"
         assert verdict(run, "hole-in-the-logs", "10.144.9.21", when)[0] == "likely"
         assert verdict(run, "hole-in-the-logs", "10.144.9.77", when)[0] == "likely"
@@ -346,31 +364,35 @@ class TestBatch:
         asked = '{"ip":"10.0.1.25","at":1770717600}\n\n{"ip":"10.0.1.26","at":"2026-02-10T10:00Z"}\n'
         result = run("who", "--batch", "-", "two-vpcs", "-o", "jsonl", input=asked)
         answers = [json.loads(line) for line in result.stdout.splitlines()]
-        assert [(each["ip"], each["at"]) for each in answers] == [
+        assert [(answer["ip"], answer["at"]) for answer in answers] == [
             ("10.0.1.25", "2026-02-10T10:00:00Z"),
             ("10.0.1.26", "2026-02-10T10:00:00Z"),
         ]
 
-    def test_a_line_that_is_no_question_keeps_its_place_and_says_why(self, run: Run) -> None:
+    def test_a_malformed_question_keeps_its_place_and_has_a_reason(self, run: Run) -> None:
         asked = "at,ip\nyesterday,10.0.1.25\n2026-02-10T10:00Z,ten\n2026-02-10T10:00Z,10.0.1.25\n"
         result = run("who", "--batch", "-", "two-vpcs", "-o", "jsonl", input=asked)
         assert result.exit_code == 3
         answers = [json.loads(line) for line in result.stdout.splitlines()]
-        assert [each["verdict"] for each in answers] == ["unknown", "unknown", "ambiguous"]
-        assert answers[0]["reasons"] == ["line 2: at is 'yesterday', not a time"]
-        assert answers[1]["reasons"] == ["line 3: ip is 'ten', not an address"]
+        assert [answer["verdict"] for answer in answers] == ["unknown", "unknown", "ambiguous"]
+        (first,), (second,) = answers[0]["reasons"], answers[1]["reasons"]
+        assert (first["code"], first["text"]) == (
+            "unreadable-question",
+            "line 2: at is 'yesterday', not a time",
+        )
+        assert second["text"] == "line 3: ip is 'ten', not an address"
 
-    def test_a_file_without_a_header_is_wrong_usage(self, run: Run) -> None:
+    def test_a_file_without_a_header_is_a_usage_error(self, run: Run) -> None:
         result = run("who", "--batch", "-", "two-vpcs", input="10.0.1.25,2026-02-10T10:00Z\n")
         assert result.exit_code == 2
         assert "not a header that names ip and at" in result.stderr
 
-    def test_nor_is_one_too_long_for_csv(self, run: Run) -> None:
+    def test_a_field_too_long_for_csv_is_a_usage_error(self, run: Run) -> None:
         result = run("who", "--batch", "-", "two-vpcs", input="s." * 70_000)
         assert result.exit_code == 2
         assert "'s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.s.', not a header" in result.stderr
 
-    def test_keys_may_have_capitals_and_stand_once(self, run: Run) -> None:
+    def test_keys_may_have_capitals_and_occur_once(self, run: Run) -> None:
         asked = (
             '{"IP":"10.0.1.25","At":"2026-02-10T10:00Z","VPC":"vpc-0c2f6b8d1e4a35790"}\n'
             '{"ip":"10.0.1.25","at":"2026-02-10T10:00Z","ip":"10.0.1.26"}\n'
@@ -378,13 +400,13 @@ class TestBatch:
         )
         result = run("who", "--batch", "-", "two-vpcs", "-o", "jsonl", input=asked)
         answers = list(map(json.loads, result.stdout.splitlines()))
-        assert [each["verdict"] for each in answers] == ["certain", "unknown", "unknown"]
-        assert answers[1]["reasons"] == ["line 2: ip stands twice in it"]
+        assert [answer["verdict"] for answer in answers] == ["certain", "unknown", "unknown"]
+        assert [reason["text"] for reason in answers[1]["reasons"]] == ["line 2: it has ip twice"]
 
-    def test_a_column_may_stand_once(self, run: Run) -> None:
+    def test_a_column_may_occur_only_once(self, run: Run) -> None:
         result = run("who", "--batch", "-", "two-vpcs", input="ip,at,IP\n10.0.1.25,2026-02-10T10:00Z,\n")
         assert result.exit_code == 2
-        assert "its header names ip twice" in result.stderr
+        assert "the header names ip twice" in result.stderr
 
     def test_a_line_of_any_length_is_one_question(self, run: Run) -> None:
         asked = self.QUESTIONS.splitlines()[0] + "\n10.0.1.25,2026-02-10T10:00Z," + "x" * 200_000 + "\n"
@@ -398,7 +420,7 @@ class TestBatch:
 
 
 class TestState:
-    def test_the_node_as_the_last_listing_of_the_story_shows_it(self, run: Run) -> None:
+    def test_the_state_is_that_of_the_last_listing_of_the_story(self, run: Run) -> None:
         (entry,) = map(
             json.loads,
             run("state", "ironman", "--at", "2022-10-05T16:00Z", "-o", "jsonl").stdout.splitlines(),
@@ -408,7 +430,7 @@ class TestState:
             "node-primary",
             0,
         )
-        assert [each["ip"] for each in entry["addresses"]] == [
+        assert [address["ip"] for address in entry["addresses"]] == [
             "192.168.41.36",
             "192.168.45.23",
             "192.168.49.56",
@@ -417,5 +439,5 @@ class TestState:
             "192.168.62.119",
         ]
 
-    def test_before_anything_was_there_nothing_is_shown(self, run: Run) -> None:
+    def test_the_state_before_the_first_event_is_empty(self, run: Run) -> None:
         assert run("state", "ironman", "--at", "2022-10-05T13:00Z", "-o", "jsonl").stdout == ""

@@ -1,4 +1,4 @@
-"""``-o timesketch``: what Timesketch's importer makes of it."""
+"""``-o timesketch``: the lines, and how Timesketch's importer reads them."""
 
 import json
 import warnings
@@ -27,14 +27,16 @@ def events(run: Run, command: str, story: str) -> list[dict[str, Any]]:
 class TestEveryLine:
     """The rules of ``read_and_validate_jsonl`` (Timesketch's timesketch/lib/utils.py)."""
 
-    def test_begins_with_the_fields_that_timesketch_wants(self, run: Run, command: str, story: str) -> None:
+    def test_begins_with_the_fields_that_timesketch_requires(
+        self, run: Run, command: str, story: str
+    ) -> None:
         for event in events(run, command, story):
             assert list(event)[:3] == REQUIRED
             assert datetime.fromisoformat(event["datetime"]).utcoffset() is not None
             assert all(isinstance(event[name], str) and event[name] for name in REQUIRED)
             assert event["data_type"] == f"cnitrail:{command}"
 
-    def test_is_flat_says_nothing_empty_and_takes_no_name_of_timesketchs_own(
+    def test_is_flat_and_has_no_empty_fields_and_no_reserved_names(
         self, run: Run, command: str, story: str
     ) -> None:
         for event in events(run, command, story):
@@ -42,11 +44,11 @@ class TestEveryLine:
             for value in event.values():
                 values = value if isinstance(value, list) else [value]
                 assert values
-                assert all(isinstance(each, (str, int)) for each in values)
+                assert all(isinstance(value, (str, int)) for value in values)
 
 
 class TestTimeline:
-    def test_an_event_reads_as_a_sentence_beside_its_fields(self, run: Run) -> None:
+    def test_an_event_has_a_sentence_and_its_fields(self, run: Run) -> None:
         (event,) = (
             event for event in events(run, "timeline", "ironman") if "192.168.53.76" in event.get("added", ())
         )
@@ -69,36 +71,36 @@ class TestTimeline:
 
 
 class TestLeases:
-    def test_a_lease_is_an_event_where_it_starts_and_one_where_it_ends(self, run: Run) -> None:
+    def test_a_lease_is_an_event_at_its_start_and_one_at_its_end(self, run: Run) -> None:
         found = [event for event in events(run, "leases", "silent-death") if event["ip"] == "10.96.9.101"]
         assert [(event["datetime"], event["timestamp_desc"], event["message"]) for event in found] == [
             (
                 "2025-04-02T05:11:58+00:00",
                 "Lease Start",
                 (
-                    "10.96.9.101 (secondary) on eni-0c1a6e8d4b2f97350 of i-0c5e9a7d3f1b86240 "
-                    "from here on, by i-0c5e9a7d3f1b86240 (instance role)"
+                    "Lease start: 10.96.9.101 (secondary) on eni-0c1a6e8d4b2f97350 (i-0c5e9a7d3f1b86240), "
+                    "assigned by i-0c5e9a7d3f1b86240 (instance role)"
                 ),
             ),
             (
                 "2025-04-02T06:32:16+00:00",
                 "Lease End",
                 (
-                    "10.96.9.101 (secondary) on eni-0c1a6e8d4b2f97350 of i-0c5e9a7d3f1b86240 "
-                    "up to here (implied)"
+                    "Lease end (implied): 10.96.9.101 (secondary) on eni-0c1a6e8d4b2f97350 "
+                    "(i-0c5e9a7d3f1b86240)"
                 ),
             ),
             (
                 "2025-04-02T06:32:16+00:00",
                 "Lease Start",
                 (
-                    "10.96.9.101 (secondary) on eni-0d3c8a1f6e4b29570 of i-0d6f1b8e4a2c97350 "
-                    "from here on, by i-0d6f1b8e4a2c97350 (instance role)"
+                    "Lease start: 10.96.9.101 (secondary) on eni-0d3c8a1f6e4b29570 (i-0d6f1b8e4a2c97350), "
+                    "assigned by i-0d6f1b8e4a2c97350 (instance role)"
                 ),
             ),
         ]
 
-    def test_a_lease_without_a_known_bound_stands_at_the_first_event_and_says_so(self, run: Run) -> None:
+    def test_a_lease_without_a_known_bound_is_placed_at_the_first_event_with_a_note(self, run: Run) -> None:
         (event,) = (
             event
             for event in events(run, "leases", "logs-begin-in-the-middle")
@@ -108,7 +110,7 @@ class TestLeases:
             "2025-08-21T10:03:14+00:00",
             "First Event Of Evidence",
         )
-        assert event["message"].endswith("; neither its start nor its end is known")
+        assert event["message"].endswith(": start and end unknown")
 
     def test_the_lines_of_a_story_read_as_reviewed(
         self, run: Run, golden: Callable[[str, str], None]
@@ -150,7 +152,7 @@ class TestTheImporter:
 
     @pytest.mark.parametrize("command", ["timeline", "leases"])
     @pytest.mark.parametrize("story", ["hostile", "ironman", "logs-begin-in-the-middle"])
-    def test_sends_every_line_on_as_it_is(
+    def test_uploads_every_line_unchanged(
         self, run: Run, uploaded: Callable[[str], list[dict[str, Any]]], command: str, story: str
     ) -> None:
         text = run(command, story, "-o", "timesketch", "-q").stdout

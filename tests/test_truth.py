@@ -1,6 +1,6 @@
-"""The rebuilt history against a model of truth: a simulator that knows what really was.
+"""The rebuilt history compared with the truth of a simulator.
 
-Two promises: a ``certain`` answer is never wrong, whatever the evidence lacks; and where the logs
+Two promises: a ``certain`` answer is never wrong, whatever evidence is missing; and if the logs
 determine who held an address, that holder is named.
 """
 
@@ -34,23 +34,23 @@ from cnitrail.model import History, Verdict, WhoAnswer
 thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
-def witness_of(delivery: Delivery) -> tuple[HolderIndex, History]:
-    """What can be said from the log files that were delivered."""
+def index_of(delivery: Delivery) -> tuple[HolderIndex, History]:
+    """Return the index of the holders in the delivered log files."""
     history, coverage = read(delivery)
     return HolderIndex(history, coverage), history
 
 
-def answer(witness: HolderIndex, question: Question, vpc: bool = True) -> WhoAnswer:
+def answer(index: HolderIndex, question: Question, vpc: bool = True) -> WhoAnswer:
     wanted = Filter(vpc=(question.vpc,)) if vpc else Filter()
-    return witness.who(ip_address(question.ip), datetime.fromtimestamp(question.second, UTC), wanted)
+    return index.who(ip_address(question.ip), datetime.fromtimestamp(question.second, UTC), wanted)
 
 
 def never_wrong(world: World, delivery: Delivery) -> None:
-    """Every certain answer is true, with the VPC named and without."""
-    witness, _ = witness_of(delivery)
+    """Assert that every certain answer is true, with and without the VPC."""
+    index, _ = index_of(delivery)
     for question in questions(world, delivery, count=60):
         for narrowed in (True, False):
-            said = answer(witness, question, narrowed)
+            said = answer(index, question, narrowed)
             if said.verdict is Verdict.CERTAIN:
                 (holder,) = {(holder.vpc, holder.eni) for holder in said.holders}
                 held = world.holders_throughout(question.ip, question.second)
@@ -74,8 +74,8 @@ class TestNeverAWrongCertain:
             except AssertionError as error:
                 raise AssertionError(f"small_world({seed}): {losses}") from error
 
-    def test_nor_where_few_files_lie_far_apart(self) -> None:
-        """Lost between two files: a theft, and the address taken back."""
+    def test_with_few_files_far_apart(self) -> None:
+        """Lost between two files: a reassignment, and the assignment back."""
         actions = ["unassign", "create", "terminate", "steal", "steal", "terminate", "unassign"]
         waits = [0, 0, 400_000, 0, 1000, 0, 0]
         world = play(map(numbered, actions, waits, [0] * 7), vpcs=1, pool=3)
@@ -84,10 +84,10 @@ class TestNeverAWrongCertain:
 
     @thorough
     @given(data=st.data())
-    def test_nor_a_wrong_instance_where_the_attachment_is_observed(self, data: st.DataObject) -> None:
+    def test_of_an_instance_if_the_attachment_is_observed(self, data: st.DataObject) -> None:
         world: World = data.draw(worlds())
         delivery: Delivery = data.draw(deliveries(world))
-        _, history = witness_of(delivery)
+        _, history = index_of(delivery)
         for interface in history.interfaces.values():
             for attachment in interface.attachments:
                 start, end = attachment.start, attachment.end
@@ -101,23 +101,23 @@ class TestNeverAWrongCertain:
 class TestEveryDeterminedHolderIsNamed:
     @thorough
     @given(data=st.data())
-    def test_or_at_least_nobody_else_is(self, data: st.DataObject) -> None:
+    def test_or_at_least_no_other_eni_is_named(self, data: st.DataObject) -> None:
         world: World = data.draw(worlds())
         delivery: Delivery = data.draw(deliveries(world))
-        witness, _ = witness_of(delivery)
+        index, _ = index_of(delivery)
         for question in questions(world, delivery, count=60):
             if question.determined:
-                said = answer(witness, question)
+                said = answer(index, question)
                 named = {holder.eni for holder in said.holders}
                 assert not named or said.verdict is Verdict.AMBIGUOUS or question.eni in named, question
 
     @pytest.mark.parametrize("seed", range(4))
     def test_in_a_large_world_999_in_1000_are_named_and_no_certain_is_wrong(self, seed: int) -> None:
         world = random_world(seed, actions=6000)
-        witness, _ = witness_of(deliver(world))
+        index, _ = index_of(deliver(world))
         asked = named = 0
         for question in questions(world, count=4000, seed=seed):
-            said = answer(witness, question)
+            said = answer(index, question)
             if said.verdict is Verdict.CERTAIN:
                 assert {holder.eni for holder in said.holders} == {question.eni}
             if question.determined and question.eni is not None:

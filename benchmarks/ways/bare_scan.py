@@ -1,4 +1,4 @@
-"""cnitrail's scan alone: `bare_scan.py DIR NAMES THREADS` prints id, time and name of the relevant events."""
+"""cnitrail's scan alone: `bare_scan.py DIR NAMES THREADS` prints ID, time and name of the relevant events."""
 
 import sys
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from cnitrail.scan import Scanner, Tally
 from cnitrail.sources import open_source
 
 TOGETHER = 8
-"""Documents are handed to a thread some at a time, as the command line does."""
+"""Number of documents per batch of a thread, as in the command line."""
 
 
 class Event(msgspec.Struct, rename={"id": "eventID", "time": "eventTime", "name": "eventName"}):
-    """What is printed of a record."""
+    """The printed fields of a record."""
 
     id: str
     time: str
@@ -26,7 +26,7 @@ class Event(msgspec.Struct, rename={"id": "eventID", "time": "eventTime", "name"
 
 
 def scanned(directory: str, threads: int) -> Iterator[Record]:
-    """The records that the scan of a directory hands on."""
+    """Yield the records that the scan of a directory finds."""
     documents = open_source(directory, Scope()).documents()
     work = partial(_records, Scanner(NAMES, MARKERS))
     batches = iter(lambda: list(islice(documents, TOGETHER)), [])
@@ -52,7 +52,7 @@ def _records(scanner: Scanner, batch: list[object]) -> list[Record]:
 
 
 def main(directory: str, asked_for: str, threads: str) -> None:
-    """Prints those whose name is one of the relevant: a scan may find too much."""
+    """Print the relevant events: a scan may find too much."""
     decoder = msgspec.json.Decoder(Event)
     names = frozenset(asked_for.split("|"))
     for record in scanned(directory, int(threads)):

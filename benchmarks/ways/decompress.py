@@ -1,6 +1,6 @@
-"""Opens, reads and decompresses all files below a directory, and does nothing else with them.
+"""Opens, reads and decompresses all files below a directory, and nothing else.
 
-`decompress.py DIR NAMES libdeflate|zlib THREADS` prints how many bytes came out.
+`decompress.py DIR NAMES libdeflate|zlib THREADS` prints the number of decompressed bytes.
 """
 
 import os
@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 
 
 def libdeflate() -> Callable[[bytes], bytes | bytearray]:
-    """How libdeflate does it: it must know the size of the text, which stands at the end of a gzip file."""
+    """Return libdeflate's function, which needs the size of the text from the end of the gzip file."""
     from deflate import gzip_decompress
 
     return lambda stored: gzip_decompress(stored, int.from_bytes(stored[-4:], "little"))
 
 
 def files(directory: str) -> Iterator[str]:
-    """The paths of all files, in the order of their names."""
+    """Yield the paths of all files, sorted by name."""
     for folder, folders, names in os.walk(directory):
         folders.sort()
         for name in sorted(names):
@@ -25,7 +25,7 @@ def files(directory: str) -> Iterator[str]:
 
 
 def main(directory: str, _names: str, library: str, threads: str) -> None:
-    """Decompresses, and counts."""
+    """Decompress, and print the size."""
     unzip = libdeflate() if library == "libdeflate" else lambda stored: zlib.decompress(stored, 31)
 
     def size(path: str) -> int:

@@ -1,7 +1,7 @@
-"""ClickHouse, embedded: `in_chdb.py DIR NAMES` prints id, time and name of the events so named.
+"""ClickHouse, embedded: `in_chdb.py DIR NAMES` prints ID, time and name of the events.
 
-Only the three columns that are asked for are read. Events are chosen inside the array, before its elements
-become rows: that is quicker than `WHERE`.
+Only three columns are read. Events are filtered within the array, before its elements become rows: that is
+faster than `WHERE`.
 """
 
 import sys
@@ -10,7 +10,7 @@ import chdb
 
 
 def main(directory: str, names: str) -> None:
-    """Asks, and prints."""
+    """Query, and print."""
     wanted = ",".join(f"'{name}'" for name in names.split("|"))
     shape = "Records Array(Tuple(eventID String, eventTime String, eventName String))"
     print(
@@ -18,7 +18,7 @@ def main(directory: str, names: str) -> None:
             f"""
             SELECT event.1, event.2, event.3
             FROM file('{directory}/**/*.json.gz', 'JSONEachRow', '{shape}')
-            ARRAY JOIN arrayFilter(each -> each.eventName IN ({wanted}), Records) AS event
+            ARRAY JOIN arrayFilter(record -> record.eventName IN ({wanted}), Records) AS event
             SETTINGS input_format_skip_unknown_fields = 1
             """,
             "TSV",

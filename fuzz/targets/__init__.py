@@ -1,8 +1,8 @@
-"""What is tried: a row for each target.
+"""The targets, one row each.
 
-A target takes bytes and returns nothing. It raises where something does not hold: an ``AssertionError``
-that says what, or whatever our code raised and must not. A new target is a row here, and inputs to
-begin with in its corpus.
+A target takes bytes and returns nothing. It raises an ``AssertionError`` if an invariant is violated; any
+other exception is one that our code must not raise. A new target is a row here, and seed inputs in its
+corpus.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from cnitrail.cli.outputs import OUTPUTS
+from cnitrail.render.writers import OUTPUTS
 from fuzz.mutate import mutated, mutated_file
 from fuzz.targets import digests, files, histories, outputs, records, texts
 
@@ -21,10 +21,10 @@ Mutate = Callable[[bytes, Random], bytes]
 
 
 class Target(Struct, frozen=True):
-    """Something to try: its name, what it does with an input, and where its inputs come from.
+    """What is fuzzed: a name, a check of one input, and where the inputs come from.
 
-    ``corpus`` is the folder of its first inputs, ``mutate`` makes others of them. Where there are many
-    inputs, it has ``share`` times as many of them as a target with a share of one.
+    ``corpus`` is the folder of the seed inputs, which ``mutate`` changes. In a long run it gets ``share``
+    times as many inputs as a target with a share of one.
     """
 
     name: str

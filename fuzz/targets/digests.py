@@ -1,4 +1,4 @@
-"""Copies of a trail whose digests, keys and checksums have any content."""
+"""Copies of a trail with arbitrary digests, keys and checksums."""
 
 import shutil
 from functools import cache
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from cnitrail.model import Scope, Verification
-from cnitrail.sources.trail_copy.format import BadLine, is_inside, read_sums
+from cnitrail.sources.trail_copy.format import BadChecksumLine, is_inside, read_checksums
 from cnitrail.validation.keys import read_keys, written_keys
 from cnitrail.workflows.verify import verify_sources
 from fuzz.seeds import SIGNED
@@ -16,7 +16,7 @@ _DIGESTS: Final = 3
 
 
 def digests(data: bytes) -> None:
-    """One of three digests has this text: unless it is its own, nothing of its hour is proven."""
+    """Replace one of three digests: unless the text is its own, nothing of its hour is verified."""
     root, digest = _copy()
     genuine = digest.read_bytes()
     digest.write_bytes(data)
@@ -35,7 +35,7 @@ def _verified(root: Path) -> Verification:
 
 @cache
 def _copy() -> tuple[Path, Path]:
-    """A copy with digests alone, and the second of them."""
+    """Return a copy with only the digests, and the path of the second one."""
     root = new_folder()
     without = shutil.ignore_patterns("CloudTrail", "SHA256SUMS")
     shutil.copytree(SIGNED, root, ignore=without, dirs_exist_ok=True)
@@ -45,7 +45,7 @@ def _copy() -> tuple[Path, Path]:
 
 
 def public_keys(data: bytes) -> None:
-    """Keys are read, and written as they were read, or refused with a reason."""
+    """Keys are read and survive a round trip, or are refused with a reason."""
     try:
         keys = read_keys(data.decode("utf-8", "replace"), "somewhere")
     except ValueError:
@@ -54,8 +54,8 @@ def public_keys(data: bytes) -> None:
 
 
 def sums(data: bytes) -> None:
-    """A line is a hash of a file below its folder, or none."""
+    """A line is the hash of a file in its folder, or is refused."""
     lines = data.decode("utf-8", "replace").splitlines(keepends=True)
-    found = list(read_sums(lines))
+    found = list(read_checksums(lines))
     assert len(found) == len(lines)
-    assert all(isinstance(each, BadLine) or is_inside(each[0]) for each in found)
+    assert all(isinstance(line, BadChecksumLine) or is_inside(line[0]) for line in found)

@@ -1,4 +1,4 @@
-"""Log files of any content: found on a disk and read, and scanned in every way that there is."""
+"""Log files of arbitrary content: read from disk, and scanned in every way."""
 
 import gzip
 import zlib
@@ -11,7 +11,6 @@ from unittest.mock import patch
 
 from msgspec import Struct
 
-from cnitrail.cli.progress import Progress
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.errors import CnitrailError
 from cnitrail.model import Document, Record, Scope, Skipped
@@ -24,7 +23,7 @@ _GZIP = b"\x1f\x8b"
 
 
 class _Reading(Struct, frozen=True):
-    """The records that were found, why others were skipped, and how many there are in all."""
+    """The records that were found, the reasons why others were skipped, and the number of all records."""
 
     records: list[Record]
     skipped: list[str]
@@ -32,11 +31,11 @@ class _Reading(Struct, frozen=True):
 
 
 def sources(data: bytes) -> None:
-    """A file in a directory is read, or told what is wrong with it; the account adds up."""
+    """A file in a directory is read, or its errors are listed; the counts add up."""
     path = _folder() / "log.json"
     path.write_bytes(data)
     try:
-        ledger, evidence = read_evidence((str(path.parent),), Scope(event_names=NAMES), Progress(quiet=True))
+        ledger, evidence = read_evidence((str(path.parent),), Scope(event_names=NAMES))
     except CnitrailError:
         return
     (source,) = evidence.sources
@@ -45,7 +44,7 @@ def sources(data: bytes) -> None:
     assert source.bytes <= len(data)
     assert source.records == source.relevant + source.passed_over
     assert source.relevant == kept + source.duplicates + source.records_skipped
-    disputed = [each for each in evidence.skipped if " stands otherwise in " in each.reason]
+    disputed = [skipped for skipped in evidence.skipped if " differs in " in skipped.reason]
     assert source.skipped + len(disputed) == len(evidence.skipped)
     assert all(skipped.reason for skipped in evidence.skipped)
     assert (evidence.first_event is None) == (not ledger.events())
@@ -57,7 +56,7 @@ def _folder() -> Path:
 
 
 def new_folder() -> Path:
-    """A directory of this process alone, which goes when it ends."""
+    """Return a temporary directory that is removed when this process ends."""
     _kept.append(TemporaryDirectory())
     return Path(_kept[-1].name)
 
@@ -66,21 +65,21 @@ _kept: list[TemporaryDirectory[str]] = []
 
 
 def scan(data: bytes) -> None:
-    """However a file comes, and whatever is installed, the same is found in it."""
+    """The same is found in a file, in whole or in pieces, with any libraries."""
     found = _scanned([data])
     _agree(data, _scanned(_pieces(data)), found, "in pieces")
     with ExitStack() as without:
         for library in _FAST:
             without.enter_context(patch(f"cnitrail.scan.{library}", None))
         _agree(data, _scanned([data], _plain_scanner()), found, "without the fast libraries")
-    _agree(data, found, _scanned([_long_way(data)]), "the slower way")
+    _agree(data, found, _scanned([_other_layout(data)]), "in another layout")
     if not found.skipped:
         with patch("cnitrail.scan.BLOCK", 1000):
             assert _facts(_scanned(_pieces(data))) == _facts(found), "in short blocks"
 
 
 def _agree(data: bytes, one: _Reading, other: _Reading, way: str) -> None:
-    """Two ways of reading find the same facts, and the same damage, which gzip need not be searched for."""
+    """Two readings have the same facts and, unless it is gzip, the same errors."""
     assert _facts(one) == _facts(other), way
     if not data.startswith(_GZIP):
         assert _unread(one) == _unread(other), f"what is skipped {way}"
@@ -90,30 +89,30 @@ def _agree(data: bytes, one: _Reading, other: _Reading, way: str) -> None:
 def _scanned(chunks: Iterable[bytes], scanner: Scanner = _SCANNER) -> _Reading:
     tally = Tally()
     found = list(scanner.scan(Document("file", None, iter(chunks)), tally))
-    records = [each for each in found if isinstance(each, Record)]
-    skipped = [each.reason for each in found if isinstance(each, Skipped)]
+    records = [record for record in found if isinstance(record, Record)]
+    skipped = [skipped.reason for skipped in found if isinstance(skipped, Skipped)]
     assert len(records) <= tally.records
     return _Reading(records, skipped, tally.records)
 
 
 @cache
 def _plain_scanner() -> Scanner:
-    """One that is made, and used, where the fast libraries are not installed."""
+    """Return a scanner that does not use the fast libraries."""
     return Scanner(NAMES, MARKERS)
 
 
 def _facts(reading: _Reading) -> list[object]:
-    """What the records say that say something."""
+    """Return the facts in the records."""
     return [fact for record in reading.records if (fact := decode(record).fact) is not None]
 
 
 def _unread(reading: _Reading) -> int:
-    """How many things are told to be unreadable, whether scan says so or decode."""
+    """Return the number of errors, of the scan and of decoding."""
     return len(reading.skipped) + sum(bool(decode(record).problems) for record in reading.records)
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    """The data in pieces of growing size."""
+    """Yield the data in pieces of varying size."""
     start, size = 0, 1
     while start < len(data):
         yield data[start : start + size]
@@ -121,11 +120,11 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 
 _RESERVED = 0b11100000
-"""Flags that refuse a gzip stream (RFC 1952, 2.3.1.2); Python's gzip alone lets them pass."""
+"""Reserved flags that make a gzip stream invalid (RFC 1952, 2.3.1.2); Python's gzip accepts them."""
 
 
-def _long_way(data: bytes) -> bytes:
-    """The same content behind a blank, which is not how CloudTrail writes."""
+def _other_layout(data: bytes) -> bytes:
+    """Return the same content after a space, which is not CloudTrail's layout."""
     if data.startswith(b"{"):
         return b" " + data
     if not data.startswith(_GZIP) or any(flags & _RESERVED for flags in data[3:4]):

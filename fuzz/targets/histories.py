@@ -1,4 +1,4 @@
-"""Sequences of facts of any content: the history that they tell, and the answers that it gives."""
+"""Arbitrary sequences of facts: their history, and the answers from it."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -39,22 +39,22 @@ SOME_TIME = datetime(2024, 5, 14, 9, 30, tzinfo=UTC)
 Fact = Event | IssuedSession
 
 
-class Told(Struct, frozen=True):
-    """What records tell: the facts in their order, the history, and the account of the evidence."""
+class FuzzCase(Struct, frozen=True):
+    """The facts of an input in order, their history, the evidence, and an index of the holders."""
 
     facts: list[Fact]
     history: History
     evidence: Evidence
-    witness: HolderIndex
+    holders: HolderIndex
 
 
-def told(data: bytes) -> Told:
-    """What an array of records tells."""
+def case_of(data: bytes) -> FuzzCase:
+    """Return the facts, history and evidence of an array of records."""
     decoded = [
         decode(Record((Origin(ORIGIN.source, index),), text)) for index, text in enumerate(payloads(data))
     ]
-    facts = [each.fact for each in decoded if each.fact is not None]
-    skipped = tuple(Skipped(ORIGIN.source, problem) for each in decoded for problem in each.problems)
+    facts = [one.fact for one in decoded if one.fact is not None]
+    skipped = tuple(Skipped(ORIGIN.source, problem) for one in decoded for problem in one.problems)
     past = _built(facts)
     times = [event.time for event in past.events]
     evidence = Evidence(
@@ -64,11 +64,11 @@ def told(data: bytes) -> Told:
         coverage=cover((), past.events).reaches,
         skipped=skipped,
     )
-    return Told(facts, past, evidence, HolderIndex(past, Coverage(evidence.coverage)))
+    return FuzzCase(facts, past, evidence, HolderIndex(past, Coverage(evidence.coverage)))
 
 
 def _account(size: int, records: int, relevant: int, skipped: int) -> SourceReport:
-    """The account of one file, each of whose relevant records is another one."""
+    """Return the counts of one file without duplicates."""
     return SourceReport(
         uri=ORIGIN.source,
         files=1,
@@ -93,18 +93,18 @@ def _built(facts: list[Fact]) -> History:
 
 
 def history(data: bytes) -> None:
-    """Order and repeats change nothing; nothing ends before it begins."""
-    whole = told(data)
+    """Order and duplicates change nothing; nothing ends before it begins."""
+    case = case_of(data)
     chance = Random(crc32(data))
-    shuffled = chance.sample(whole.facts * 2, 2 * len(whole.facts))
+    shuffled = chance.sample(case.facts * 2, 2 * len(case.facts))
     other = _built(shuffled)
-    assert other.events == whole.history.events
-    assert other.leases == whole.history.leases
-    assert other.interfaces == whole.history.interfaces
-    assert other.actors == whole.history.actors
-    for lease in whole.history.leases:
+    assert other.events == case.history.events
+    assert other.leases == case.history.leases
+    assert other.interfaces == case.history.interfaces
+    assert other.actors == case.history.actors
+    for lease in case.history.leases:
         assert _in_order(lease.start, lease.end), lease
-    for interface in whole.history.interfaces.values():
+    for interface in case.history.interfaces.values():
         for attachment in interface.attachments:
             assert _in_order(attachment.start, attachment.end), attachment
 
@@ -114,21 +114,21 @@ def _in_order(start: Bound, end: Bound) -> bool:
 
 
 def answers(data: bytes) -> None:
-    """Answers are in order, agree with each other, and are no surer than the evidence."""
-    whole = told(data)
-    entries = list(timeline(whole.history, Filter()))
+    """Answers are in order and consistent, and no more certain than the evidence."""
+    case = case_of(data)
+    entries = list(timeline(case.history, Filter()))
     assert [entry.time for entry in entries] == sorted(entry.time for entry in entries)
-    assert {entry.event_id for entry in entries} <= {event.event_id for event in whole.history.events}
-    assert len(list(leases(whole.history, Filter()))) == len(whole.history.leases)
-    for ip, at in questions(whole.history):
-        _ask(whole.witness, ip, at)
-    for at in islice(times(whole.history), 3):
-        for entry in state(whole.history, at, Filter()):
+    assert {entry.event_id for entry in entries} <= {event.event_id for event in case.history.events}
+    assert len(list(leases(case.history, Filter()))) == len(case.history.leases)
+    for ip, at in questions(case.history):
+        _ask(case.holders, ip, at)
+    for at in islice(times(case.history), 3):
+        for entry in state(case.history, at, Filter()):
             assert len({(held.ip, held.kind) for held in entry.addresses}) == len(entry.addresses)
 
 
-def _ask(witness: HolderIndex, ip: Address, at: datetime) -> None:
-    answer = witness.who(ip, at, Filter())
+def _ask(holders: HolderIndex, ip: Address, at: datetime) -> None:
+    answer = holders.who(ip, at, Filter())
     assert (answer.verdict is Verdict.UNKNOWN) == (not answer.holders)
     assert answer.reasons
     if answer.verdict is Verdict.CERTAIN:
@@ -140,7 +140,7 @@ def _ask(witness: HolderIndex, ip: Address, at: datetime) -> None:
 
 
 def questions(past: History) -> Iterator[tuple[Address, datetime]]:
-    """Some addresses that were held, each at some times around its leases."""
+    """Yield some addresses that were held, each with times at the bounds of a lease."""
     for lease in past.leases[:: max(1, len(past.leases) // 6)]:
         ip = _first(lease.held)
         for bound in (lease.start, lease.end):

@@ -1,4 +1,4 @@
-"""Records of any content: decoded, and put into an envelope again."""
+"""Arbitrary records: decoded, and put into an envelope again."""
 
 import json
 from datetime import timedelta
@@ -7,14 +7,14 @@ from cnitrail.decode import decode as decoded_of
 from cnitrail.decode.envelope import enveloped
 from cnitrail.model import Origin, Record
 from cnitrail.render.lookup_events import event_line
-from fuzz.targets.holds import is_harmless
+from fuzz.targets.invariants import is_harmless
 
 ORIGIN = Origin("logs/=1+1\x1b[2J\u202e|<b>.json", 0)
-"""Where records stand: the name of a file is a stranger's, too."""
+"""The origin of all records: an attacker may also choose the name of a file."""
 
 
 def decode(data: bytes) -> None:
-    """A record never raises; what it says is complete, and its envelope is one line of JSON."""
+    """Decoding never raises; a fact is complete, and its envelope is one line of JSON."""
     for payload in (data, *payloads(data)):
         record = Record((ORIGIN,), payload)
         decoded = decoded_of(record)
@@ -32,7 +32,7 @@ def decode(data: bytes) -> None:
 
 
 def payloads(data: bytes) -> list[bytes]:
-    """The records of an array, each as its own text; none where it is no array."""
+    """Return the records of an array, each as its own text; empty if it is not an array."""
     try:
         records = json.loads(data)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Texts of any content beside the evidence: options, questions, what ipamd and EC2 say."""
+"""Arbitrary input other than logs: options, batches of questions, output of ipamd and EC2."""
 
 import io
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from cnitrail.cli.commands.pool import SettingsList
 from cnitrail.cli.inputs.pod_counts import read_counts
 from cnitrail.cli.inputs.questions import Question, read_questions
 from cnitrail.cli.options import Duration, Network, Time
-from cnitrail.decode.agent import agent
+from cnitrail.decode.agent import agent_of
 from cnitrail.decode.ipamd import read_enis, read_metrics
 from cnitrail.errors import CnitrailError
 from cnitrail.limits import limits_of, read_described
@@ -33,8 +33,8 @@ from cnitrail.model import Coverage
 from cnitrail.workflows.live_state import present
 from cnitrail.workflows.request import Access, Request
 from fuzz.seeds import CORPUS
-from fuzz.targets import holds
-from fuzz.targets.histories import SOME_TIME, Told, told
+from fuzz.targets import invariants
+from fuzz.targets.histories import SOME_TIME, FuzzCase, case_of
 from fuzz.targets.outputs import written
 
 Read = TypeVar("Read")
@@ -43,18 +43,18 @@ _LONG_LIST = 100
 
 
 @cache
-def _node() -> Told:
-    """The history that the questions are about: every event, on one node."""
-    return told((CORPUS / "records" / "every-event.json").read_bytes())
+def _node() -> FuzzCase:
+    """Return the history that is queried: every event, on one node."""
+    return case_of((CORPUS / "records" / "every-event.json").read_bytes())
 
 
 def _text(data: bytes) -> str:
-    """Arguments as the command line has them: what is no UTF-8 is kept as lone surrogates."""
+    """Return the data as command-line text: invalid UTF-8 becomes lone surrogates."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def options(data: bytes) -> None:
-    """A value of an option is read, or refused with a sentence."""
+    """The value of an option is read, or refused with a message."""
     text = _text(data)
     for kind in (Time(), Network(), Duration(), SettingsList()):
         with suppress(click.BadParameter):
@@ -63,8 +63,8 @@ def options(data: bytes) -> None:
 
 
 def filters(data: bytes) -> None:
-    """Filters of any text keep some of the entries; findings and the report take them, too."""
-    whole = _node()
+    """Arbitrary filters only remove entries; findings and the report accept them, too."""
+    case = _node()
     lines = _text(data).splitlines()[:8] or [""]
     blocks = []
     for line in lines:
@@ -79,14 +79,14 @@ def filters(data: bytes) -> None:
         Filter(instance=texts[:1], eni=texts[1:2], vpc=texts[2:3], subnet=texts[3:4], cluster=texts[4:5]),
         Filter(account=texts[:1], region=texts[1:2], failed=len(texts) % 2 == 0),
     ):
-        kept = list(timeline(whole.history, wanted))
+        kept = list(timeline(case.history, wanted))
         assert all(entry in _all_entries() for entry in kept)
-        for answer in (leases(whole.history, wanted), lanes(whole.history, wanted)):
+        for answer in (leases(case.history, wanted), lanes(case.history, wanted)):
             list(answer)
-        list(state(whole.history, SOME_TIME, wanted))
-        findings(whole.history, Coverage(whole.evidence.coverage), wanted)
-    found = report(whole.history, whole.evidence, Filter(ip=tuple(blocks), eni=texts[:1]))
-    holds.is_plain_markdown(written("report", "md", whole, [found]))
+        list(state(case.history, SOME_TIME, wanted))
+        findings(case.history, Coverage(case.evidence.coverage), wanted)
+    found = report(case.history, case.evidence, Filter(ip=tuple(blocks), eni=texts[:1]))
+    invariants.is_plain_markdown(written("report", "md", case, [found]))
 
 
 @cache
@@ -95,86 +95,85 @@ def _all_entries() -> tuple[object, ...]:
 
 
 def user_agents(data: bytes) -> None:
-    """A user agent names a program that stands in it, or none."""
+    """The version in a user agent is a part of its text."""
     text = data.decode("utf-8", "replace")
-    read = agent.__wrapped__(text)
+    read = agent_of.__wrapped__(text)
     assert read.raw == text
     assert read.version is None or read.version in text
 
 
 def batch(data: bytes) -> None:
-    """Every line of a batch is a question or told to be none; the answers are as harmless as any."""
+    """Every line of a batch is a question, or refused with a reason."""
     lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace")
     try:
         asked = list(read_questions(lines))
     except CnitrailError:
         return
-    whole = _node()
-    for each in asked[:_LONG_LIST]:
-        if isinstance(each, Question):
-            assert each.at.utcoffset() == timedelta()
-            whole.witness.who(each.ip, each.at, Filter(vpc=(each.vpc,) if each.vpc else ()))
+    case = _node()
+    for line in asked[:_LONG_LIST]:
+        if isinstance(line, Question):
+            assert line.at.utcoffset() == timedelta()
+            case.holders.who(line.ip, line.at, Filter(vpc=(line.vpc,) if line.vpc else ()))
         else:
-            assert each.reason
+            assert line.reason
 
 
 def metrics(data: bytes) -> None:
-    """What says to be ipamd's metrics stands beside the trail's pool, or is refused with a reason."""
+    """Alleged ipamd metrics are compared with the trail's pool, or refused with a reason."""
     with suppress(ValueError):
-        _beside(PoolOptions(limits_of, metrics=("metrics", read_metrics(data))))
+        _compare_pool(PoolOptions(limits_of=limits_of, metrics=("metrics", read_metrics(data))))
 
 
 def enis(data: bytes) -> None:
-    """What says to be ipamd's interfaces stands beside the trail's pool, or is refused with a reason."""
+    """Alleged ipamd ENIs are compared with the trail's pool, or refused with a reason."""
     with suppress(ValueError):
-        _beside(PoolOptions(limits_of, ipamd=("enis", read_enis(data))))
+        _compare_pool(PoolOptions(limits_of=limits_of, ipamd=("enis", read_enis(data))))
 
 
 def instance_types(data: bytes) -> None:
-    """What says to describe instance types limits the pool, or is refused with a reason."""
+    """Alleged instance types limit the pool, or are refused with a reason."""
     try:
         given = read_described(data)
     except ValueError:
         return
     settings = (Settings(warm_ip_target=2), Settings(prefix_delegation=True))
     if given:
-        _beside(PoolOptions(given.get, what_if=settings))
+        _compare_pool(PoolOptions(limits_of=given.get, what_if=settings))
 
 
 def pods(data: bytes) -> None:
-    """Counts of pods make the settings fewer that fit, or are refused with a reason."""
+    """Pod counts narrow down the settings, or are refused with a reason."""
     try:
         counts = _from_file(data, lambda path: read_counts(str(path)))
     except CnitrailError:
         return
     assert list(counts) == sorted(counts)
-    _beside(PoolOptions(limits_of, what_if=(Settings(),), pods=counts[:_LONG_LIST]))
+    _compare_pool(PoolOptions(limits_of=limits_of, what_if=(Settings(),), pods=counts[:_LONG_LIST]))
 
 
-def _beside(wish: PoolOptions) -> None:
-    whole = _node()
-    entries = pool(whole.history, Coverage(whole.evidence.coverage), Filter(), wish)
+def _compare_pool(pool_options: PoolOptions) -> None:
+    case = _node()
+    entries = pool(case.history, Coverage(case.evidence.coverage), Filter(), pool_options)
     for output in ("table", "json", "csv"):
-        holds.is_harmless(written("pool", output, whole, entries))
+        invariants.is_harmless(written("pool", output, case, entries))
 
 
 def live(data: bytes) -> None:
-    """What says to be EC2's own list is compared with the trail's, or refused with a reason."""
-    whole = _node()
-    access = Access(None, None, timedelta(), 1, None, timedelta(), 1)
-    request = Request((), Filter(), access, quiet=True)
+    """An alleged EC2 listing is compared with the trail, or refused with a reason."""
+    case = _node()
+    request = Request((), Filter(), Access())
     try:
-        said, skipped = _from_file(data, lambda path: present((str(path),), request, whole.evidence))
+        said, skipped = _from_file(data, lambda path: present((str(path),), request, case.evidence))
     except CnitrailError:
         return
-    assert all(each.reason for each in skipped)
-    entries = compare(whole.history, Coverage(whole.evidence.coverage), SOME_TIME, said, Filter())
+    assert all(part.reason for part in skipped)
+    entries = compare(case.history, Coverage(case.evidence.coverage), SOME_TIME, said, Filter())
     for output in ("table", "json", "csv"):
-        holds.is_harmless(written("state", output, whole, entries, live=("FILE",)))
+        invariants.is_harmless(written("state", output, case, entries, live=("FILE",)))
 
 
 def _from_file(data: bytes, reader: Callable[[Path], Read]) -> Read:
-    """What a reader makes of the data in a file."""
+    """Write the data to a file, and return what the reader makes of it."""
     with NamedTemporaryFile() as file:
         file.write(data)
         file.flush()

@@ -1,4 +1,4 @@
-"""The least of an input that does the same: what is kept in the corpus is to be read by a person."""
+"""Minimizes an input that causes a fault, so that a person can read it."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ from typing import Any, Final
 _SECONDS: Final = 10
 
 
-def minimised(data: bytes, fails: Callable[[bytes], bool]) -> bytes:
-    """An input that still fails, without the parts that it does not need."""
+def minimized(data: bytes, fails: Callable[[bytes], bool]) -> bytes:
+    """Return the input without the parts that are not needed for it to fail."""
     deadline = monotonic() + _SECONDS
     while (less := _next(data, fails, deadline)) is not None:
         data = less
@@ -18,7 +18,7 @@ def minimised(data: bytes, fails: Callable[[bytes], bool]) -> bytes:
 
 
 def _next(data: bytes, fails: Callable[[bytes], bool], deadline: float) -> bytes | None:
-    """A shorter input that still fails; None where there is none, or none was found in time."""
+    """Return a shorter input that still fails; None if there is none, or the time is up."""
     for less in _without_a_part(data):
         if monotonic() > deadline:
             return None
@@ -28,7 +28,7 @@ def _next(data: bytes, fails: Callable[[bytes], bool], deadline: float) -> bytes
 
 
 def _without_a_part(data: bytes) -> Iterator[bytes]:
-    """The input without one of its parts, large ones first."""
+    """Yield the input without one of its parts, large parts first."""
     with suppress(ValueError, RecursionError):
         yield from (json.dumps(less, separators=(",", ":")).encode() for less in _smaller(json.loads(data)))
     size = len(data) // 2
@@ -38,18 +38,18 @@ def _without_a_part(data: bytes) -> Iterator[bytes]:
 
 
 def _smaller(value: Any) -> Iterator[Any]:
-    """A JSON value without one of the values in it, or with the half of one of its texts."""
+    """Yield a JSON value without one of the values in it, or with half of one of its strings."""
     if isinstance(value, str) and len(value) > 40:
         yield value[: len(value) // 2]
     if isinstance(value, list):
         if len(value) > 3:
             yield value[: len(value) // 2]
             yield value[len(value) // 2 :]
-        for at, each in enumerate(value):
+        for at, element in enumerate(value):
             yield value[:at] + value[at + 1 :]
-            yield from ([*value[:at], less, *value[at + 1 :]] for less in _smaller(each))
+            yield from ([*value[:at], less, *value[at + 1 :]] for less in _smaller(element))
     if isinstance(value, dict):
         for key in value:
-            yield {name: each for name, each in value.items() if name != key}
-        for key, each in value.items():
-            yield from (value | {key: less} for less in _smaller(each))
+            yield {name: inner for name, inner in value.items() if name != key}
+        for key, inner in value.items():
+            yield from (value | {key: less} for less in _smaller(inner))

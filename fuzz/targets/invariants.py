@@ -1,4 +1,4 @@
-"""What holds for everything that is written."""
+"""Invariants of everything that is written."""
 
 import csv
 import io
@@ -9,44 +9,43 @@ from unicodedata import category
 
 from markdown_it import MarkdownIt
 
-ACTS_OR_HIDES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+CONTROL_OR_FORMAT = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 """Unicode's categories of control and format characters, lone surrogates, line and paragraph ends."""
 
 FORMULA = tuple("=+-@＝＋－＠\t\r\n")
-"""The signs at the beginning of a cell of which OWASP warns (CSV Injection)."""
+"""First characters of a cell that may start a formula (OWASP, CSV Injection)."""
 
 
 def is_harmless(text: str) -> None:
-    """No character acts or hides but the ends of lines."""
+    """Assert that there are no control or format characters except line ends."""
     if not (bare := text.replace("\n", "")).isprintable():
-        assert not [each for each in bare if category(each) in ACTS_OR_HIDES], (
-            "a character that acts or hides"
-        )
+        found = [character for character in bare if category(character) in CONTROL_OR_FORMAT]
+        assert not found, "a control or format character"
 
 
 def is_document(text: str) -> dict[str, object]:
-    """A text is one JSON object."""
+    """Assert that a text is one JSON object, and return it."""
     value = json.loads(text)
     assert isinstance(value, dict)
     return value
 
 
 def are_lines(text: str) -> list[dict[str, object]]:
-    """Each line is a JSON object, whoever parts the lines."""
+    """Assert that each line is a JSON object, for any definition of a line end, and return them."""
     assert text.splitlines() == text.removesuffix("\n").split("\n") * bool(text)
     return [is_document(line) for line in text.splitlines()]
 
 
 def is_table_of_cells(text: str) -> None:
-    """CSV: each row has a cell for each column, and none is a formula, wherever cells are parted."""
+    """Assert that all rows of a CSV text have the same length, and no cell is a formula."""
     rows = list(csv.reader(io.StringIO(text)))
     assert len(rows) == len(text.splitlines())
     assert {len(row) for row in rows} == {len(rows[0])}
     for row in (*rows, *csv.reader(io.StringIO(text), delimiter=";")):
-        assert not any(map(_begins_a_formula, row)), "a formula"
+        assert not any(map(_is_formula, row)), "a formula"
 
 
-def _begins_a_formula(cell: str) -> bool:
+def _is_formula(cell: str) -> bool:
     is_number = re.fullmatch(r"-[0-9]+", cell) is not None
     return cell.lstrip(' \u00a0\u3000"').startswith(FORMULA) and not is_number
 
@@ -59,12 +58,12 @@ class _Tags(HTMLParser):
         self.found: set[tuple[str, str]] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element."""
+        """Add an element."""
         self.found |= {(tag, name) for name, _ in attrs} or {(tag, "")}
 
 
 def tags_of(page: str) -> set[tuple[str, str]]:
-    """The elements of an HTML page, each with the names of its attributes."""
+    """Return the elements of an HTML page with the names of their attributes."""
     tags = _Tags()
     tags.feed(page)
     tags.close()
@@ -76,7 +75,7 @@ _PLAIN = {"text", "code_inline", "strong_open", "strong_close", "softbreak"}
 
 
 def is_plain_markdown(page: str) -> None:
-    """Markdown without HTML, links and pictures, and with one title."""
+    """Assert that Markdown has no HTML, links or images, and exactly one title."""
     tokens = _MARKDOWN.parse(page)
     inline = {child.type for token in tokens for child in token.children or []}
     assert inline <= _PLAIN, inline - _PLAIN
