@@ -129,7 +129,10 @@ def read(
     keys = _path(public_keys) if public_keys is not None else None
     if keys is not None and not verify:
         raise UsageError("public_keys is for verify=True", "add verify=True")
-    return open_case(Request(tuple(map(_path, sources)), wanted, access, verify, keys), observer)
+    request = Request(
+        sources=tuple(map(_path, sources)), wanted=wanted, access=access, verify=verify, public_keys=keys
+    )
+    return open_case(request, observer)
 
 
 def open_case(request: Request, observer: Observer = SILENT) -> Case:

@@ -39,6 +39,20 @@ class TestTypes:
         assert twice == {}
 
 
+class TestFields:
+    def test_structs_of_five_or_more_fields_take_them_by_name_only(self) -> None:
+        positional = [
+            f"{path}: {node.name}"
+            for path, tree in trees()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef)
+            and any(isinstance(base, ast.Name) and base.id == "Struct" for base in node.bases)
+            and sum(isinstance(statement, ast.AnnAssign) for statement in node.body) >= 5
+            and "kw_only" not in {keyword.arg for keyword in node.keywords}
+        ]
+        assert positional == []
+
+
 class TestVariables:
     def test_no_variable_is_called_each(self) -> None:
         found = [

@@ -10,7 +10,7 @@ from msgspec import Struct
 from cnitrail.model import Actor, Held
 
 
-class Filter(Struct, frozen=True):
+class Filter(Struct, frozen=True, kw_only=True):
     """What was asked for: any of the values of a field, and all of the fields together.
 
     ``since`` and ``until`` are aware times, both included. ``failed`` keeps only failed calls

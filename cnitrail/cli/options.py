@@ -242,7 +242,7 @@ def request_options(
             proof = {name: options.pop(name) for name in ("verify", "public_keys")} if verifiable else {}
             if proof.get("public_keys") and not proof["verify"]:
                 raise UsageError("--public-keys needs --verify", "add --verify")
-            return command(Request(sources, wanted, access, **proof), **options)
+            return command(Request(sources=sources, wanted=wanted, access=access, **proof), **options)
 
         shared = (
             click.argument(

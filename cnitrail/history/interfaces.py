@@ -27,7 +27,7 @@ from cnitrail.model.history import ALIVE
 from cnitrail.timeclamp import LAST
 
 
-class _AttachmentDraft(Struct):
+class _AttachmentDraft(Struct, kw_only=True):
     """An attachment under construction."""
 
     eni: str
@@ -56,7 +56,7 @@ class _Tags(Struct):
         self.tagged.append(Tagged(time, clusters, by_aws))
 
 
-class _InterfaceDraft(Struct):
+class _InterfaceDraft(Struct, kw_only=True):
     """An interface under construction."""
 
     eni: str
@@ -82,7 +82,7 @@ class _InterfaceDraft(Struct):
     """The instances whose own role assigned or released its addresses."""
 
 
-class _InstanceDraft(Struct):
+class _InstanceDraft(Struct, kw_only=True):
     """An instance under construction."""
 
     instance: str
@@ -176,13 +176,17 @@ class Registry:
     def _interface(self, event: Event, eni: str) -> _InterfaceDraft:
         known = self._interfaces.get(eni)
         if known is None:
-            known = self._interfaces[eni] = _InterfaceDraft(eni, event.account, event.region)
+            known = self._interfaces[eni] = _InterfaceDraft(
+                eni=eni, account=event.account, region=event.region
+            )
         return known
 
     def _instance(self, event: Event, name: str) -> _InstanceDraft:
         known = self._instances.get(name)
         if known is None:
-            known = self._instances[name] = _InstanceDraft(name, event.account, event.region)
+            known = self._instances[name] = _InstanceDraft(
+                instance=name, account=event.account, region=event.region
+            )
         return known
 
     def _read_properties(self, event: Event, subject: Subject) -> None:
@@ -271,7 +275,7 @@ class Registry:
             known is not None and known.end is not OPEN
         ):  # an ended attachment does not start again: this is another one
             known = None
-        attachment = known or _AttachmentDraft(subject.eni, subject.attachment)
+        attachment = known or _AttachmentDraft(eni=subject.eni, attachment=subject.attachment)
         attachment.instance, attachment.how = instance.instance, how
         attachment.device_index = subject.device_index
         attachment.start = Bound(event.time, Basis.OBSERVED, event)
@@ -296,7 +300,7 @@ class Registry:
         if subject.association is not None:
             instance = carrier.instance if carrier else None
             self.associations[subject.association] = (subject.eni, instance)
-        attachment = _AttachmentDraft(subject.eni, subject.association)
+        attachment = _AttachmentDraft(eni=subject.eni, attachment=subject.association)
         attachment.instance = carrier.instance if carrier else None
         attachment.start = Bound(event.time, Basis.OBSERVED, event)
         _end_earlier(interface, attachment, event)
@@ -319,7 +323,7 @@ class Registry:
         attachment = self._attachments.get(subject.attachment)
         if attachment is None:
             attachment = self._attachments[subject.attachment] = _AttachmentDraft(
-                subject.eni, subject.attachment
+                eni=subject.eni, attachment=subject.attachment
             )
             self._interface(event, subject.eni).attachments.append(attachment)
         if subject.delete_on_termination is not None:
@@ -357,12 +361,14 @@ class Registry:
         if is_known or interface.created.event is not None or len(interface.callers) != 1:
             return []
         instance, how = next(iter(interface.callers)), "session"
-        attachments = interface.attachments or [_AttachmentDraft(interface.eni, None)]
+        attachments = interface.attachments or [_AttachmentDraft(eni=interface.eni, attachment=None)]
         for attachment in attachments:
             attachment.instance, attachment.how = instance, how
         node = self._instances.get(instance)
         if node is None:
-            node = self._instances[instance] = _InstanceDraft(instance, interface.account, interface.region)
+            node = self._instances[instance] = _InstanceDraft(
+                instance=instance, account=interface.account, region=interface.region
+            )
         last = attachments[-1]
         if last.end is OPEN and (over := _first_end(node.ended, interface.deleted)) is not None:
             last.end = Bound(over.time, Basis.IMPLIED, over.event)

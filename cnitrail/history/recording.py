@@ -32,7 +32,7 @@ def unrecorded(events: Iterable[Event]) -> list[Unrecorded]:
             continue
         key = _key(event, change)
         if key not in trails:
-            trails[key] = _Recording(key, is_second=change.change is TrailAction.CREATED)
+            trails[key] = _Recording(key=key, is_second=change.change is TrailAction.CREATED)
         trails[key].read(event, change)
     found = [gap for trail in trails.values() if not trail.is_second for gap in trail.gaps]
     return sorted(found, key=lambda gap: (gap.start, gap.reason, gap.event.key))
@@ -91,7 +91,7 @@ def _bounds(event: Event) -> tuple[datetime, datetime]:
     return min(event.disputed, default=event.time), max(event.disputed, default=event.time)
 
 
-class _Recording(Struct):
+class _Recording(Struct, kw_only=True):
     """What one trail records, call by call.
 
     ``gaps`` are all times in which it did not record everything, and ``open`` is the index of the one of

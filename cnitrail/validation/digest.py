@@ -54,7 +54,7 @@ class _LogFields(Struct, frozen=True):
     hashAlgorithm: str  # noqa: N815
 
 
-class _DigestFields(Struct, frozen=True):
+class _DigestFields(Struct, frozen=True, kw_only=True):
     digestStartTime: str  # noqa: N815
     digestEndTime: str  # noqa: N815
     digestS3Bucket: str  # noqa: N815

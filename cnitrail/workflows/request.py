@@ -37,7 +37,7 @@ class Access(Struct, frozen=True, kw_only=True):
     assume_complete: bool = False
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, kw_only=True):
     """What to read, what of it to keep, and whether digests have to prove it.
 
     ``public_keys`` is the path of a file with the keys that digests are signed with.

@@ -30,7 +30,7 @@ scanning a small one."""
 _WORKERS: Final = min(os.cpu_count() or 1, 4)
 
 
-class Scanned(Struct, frozen=True):
+class Scanned(Struct, frozen=True, kw_only=True):
     """A document that was read, with its counts.
 
     ``found`` has the records that may matter, decoded, and what could not be read; ``relevant`` is the number
@@ -140,7 +140,14 @@ def _scan(scanner: Scanner, hashing: bool, document: Document) -> Scanned:
         tally.passed_over += not decoded.is_relevant
         found.append((scanned, decoded))
     stored_hash = chunks.stored_hash()
-    return Scanned(document, tally, found, relevant + tally.unlisted, chunks.failed, stored_hash)
+    return Scanned(
+        document=document,
+        tally=tally,
+        found=found,
+        relevant=relevant + tally.unlisted,
+        failed=chunks.failed,
+        stored_hash=stored_hash,
+    )
 
 
 class _Chunks:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _AHEAD_BYTES: Final = 64 * 1024 * 1024
 
 
-class Synced(Struct):
+class Synced(Struct, kw_only=True):
     """What one run of ``sync`` copied, and what was there already (``known``); ``bytes`` as stored."""
 
     digests: int = 0

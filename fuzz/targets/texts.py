@@ -161,7 +161,7 @@ def _compare_pool(pool_options: PoolOptions) -> None:
 def live(data: bytes) -> None:
     """An alleged EC2 listing is compared with the trail, or refused with a reason."""
     case = _node()
-    request = Request((), Filter(), Access())
+    request = Request(sources=(), wanted=Filter(), access=Access())
     try:
         said, skipped = _from_file(data, lambda path: present((str(path),), request, case.evidence))
     except CnitrailError:

@@ -76,7 +76,7 @@ def _names_addresses(call: InterfaceCall) -> bool:
     return by_name and call.event.effect is Effect.ASSIGN
 
 
-class _Eni(Struct):
+class _Eni(Struct, kw_only=True):
     """What an ENI holds while the calls are read."""
 
     secondary: int = 0
@@ -90,7 +90,7 @@ class _Eni(Struct):
         return self.secondary + self.prefixes
 
 
-class _Notes(Struct):
+class _Notes(Struct, kw_only=True):
     batches: list[Batch] = field(default_factory=list)
     changes: list[HoldingsChange] = field(default_factory=list)
     starts: list[datetime] = field(default_factory=list)
