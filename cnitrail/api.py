@@ -23,7 +23,7 @@ from cnitrail.answers.filters import Filter
 from cnitrail.errors import UsageError
 from cnitrail.model import Coverage
 from cnitrail.parse import parse_address, parse_duration, parse_network, parse_time
-from cnitrail.sources import LOOKUP, source_type
+from cnitrail.sources import source_type, sources_or_default
 from cnitrail.workflows.observer import SILENT
 from cnitrail.workflows.request import Access, Request
 
@@ -55,6 +55,8 @@ Block: TypeAlias = Address | IPv4Network | IPv6Network
 """An address, or a CIDR block."""
 Names: TypeAlias = str | Iterable[str]
 """One value, or several of which any may match."""
+
+_DEFAULT = Access()
 
 
 class Filters(TypedDict, total=False):
@@ -90,10 +92,10 @@ def read(
     profile: str | None = None,
     endpoint_url: str | None = None,
     request_payer: str | None = None,
-    lag: Length = timedelta(minutes=15),
-    max_calls: int = 3600,
-    delivery_lag: Length = timedelta(hours=1),
-    max_ratio: int = 200,
+    lag: Length = _DEFAULT.lag,
+    max_calls: int = _DEFAULT.max_calls,
+    delivery_lag: Length = _DEFAULT.delivery_lag,
+    max_ratio: int = _DEFAULT.max_ratio,
     assume_complete: bool = False,
     observer: Observer = SILENT,
 ) -> Case:
@@ -303,7 +305,7 @@ def _is_narrowed(request: Request) -> bool:
     """Whether a source delivers only the events of the places that were asked for."""
     wanted = request.wanted
     is_narrow = bool(wanted.instance or wanted.eni or wanted.ip)
-    return is_narrow and any(source_type(uri).narrows for uri in request.sources or (LOOKUP,))
+    return is_narrow and any(source_type(uri).narrows for uri in sources_or_default(request.sources))
 
 
 def _filter(base: Filter, given: Mapping[str, Any]) -> Filter:

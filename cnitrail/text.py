@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 _NAMED = 3
 """Names that a short list spells out before it counts the rest: a sentence stays readable."""
@@ -67,6 +67,11 @@ def capitalized(text: str) -> str:
 def clock(time: datetime) -> str:
     """Return a UTC time with its date: ``2022-10-05 13:15:46Z``."""
     return f"{time:%Y-%m-%d %H:%M:%SZ}"
+
+
+def iso(time: datetime) -> str:
+    """Return a time as CloudTrail writes it: ``2022-10-05T13:15:46Z``."""
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def time_range(start: datetime, end: datetime) -> str:

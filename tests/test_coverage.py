@@ -75,7 +75,7 @@ def kinds(coverage: Coverage) -> dict[str, str]:
     (reach,) = coverage.reaches
     return {
         "proven": clocks(reach.proven),
-        "merely read": clocks(reach.merely_read),
+        "not verified": clocks(reach.merely_read),
         "missing": clocks(reach.holes),
     }
 
@@ -84,7 +84,7 @@ class TestProvenTime:
     def test_without_digests_all_time_is_read_but_not_verified(self) -> None:
         assert kinds(cover(files("09:00", "12:00"), ())) == {
             "proven": "",
-            "merely read": "09:00-12:00",
+            "not verified": "09:00-12:00",
             "missing": "",
         }
 
@@ -92,7 +92,7 @@ class TestProvenTime:
         late = Moment(*PLACE, at("08:00"))
         assert kinds(cover(files("09:00", "12:00"), [late])) == {
             "proven": "",
-            "merely read": "08:55-12:00",
+            "not verified": "08:55-12:00",
             "missing": "08:00-08:55",
         }
 
@@ -103,7 +103,7 @@ class TestProvenTime:
     def test_event_time_is_proven_up_to_an_hour_before_the_proven_deliveries_end(self) -> None:
         assert kinds(cover(files("09:00", "12:00"), (), [delivered("09:00", "12:00")])) == {
             "proven": "09:00-11:00",
-            "merely read": "11:00-12:00",
+            "not verified": "11:00-12:00",
             "missing": "",
         }
 
@@ -114,7 +114,7 @@ class TestProvenTime:
     def test_deliveries_for_no_longer_than_the_lag_prove_nothing(self) -> None:
         assert kinds(cover(files("09:00", "12:00"), (), [delivered("10:00", "11:00")])) == {
             "proven": "",
-            "merely read": "09:00-12:00",
+            "not verified": "09:00-12:00",
             "missing": "",
         }
 
@@ -122,7 +122,7 @@ class TestProvenTime:
         proven = [delivered("06:00", "09:00"), delivered("10:00", "14:00")]
         assert kinds(cover(files("06:00", "14:00"), (), proven)) == {
             "proven": "06:00-08:00 10:00-13:00",
-            "merely read": "08:00-10:00 13:00-14:00",
+            "not verified": "08:00-10:00 13:00-14:00",
             "missing": "",
         }
 
@@ -130,19 +130,19 @@ class TestProvenTime:
         signs = [*files("00:00", "02:00"), *files("06:00", "08:00")]
         assert kinds(cover(signs, ())) == {
             "proven": "",
-            "merely read": "00:00-01:45 06:00-08:00",
+            "not verified": "00:00-01:45 06:00-08:00",
             "missing": "01:45-06:00",
         }
         assert kinds(cover(signs, (), [delivered("00:00", "08:00")])) == {
             "proven": "00:00-07:00",
-            "merely read": "07:00-08:00",
+            "not verified": "07:00-08:00",
             "missing": "",
         }
 
     def test_a_region_where_nothing_happened_is_proven_without_a_file(self) -> None:
         assert kinds(cover((), (), [delivered("00:00", "08:00")])) == {
             "proven": "00:00-07:00",
-            "merely read": "",
+            "not verified": "",
             "missing": "",
         }
 
@@ -150,7 +150,7 @@ class TestProvenTime:
         proven = [delivered("00:00", "05:00"), delivered("09:00", "12:00")]
         assert kinds(cover((), (), proven)) == {
             "proven": "00:00-04:00 09:00-11:00",
-            "merely read": "",
+            "not verified": "",
             "missing": "04:00-09:00",
         }
 

@@ -1,6 +1,6 @@
 """How counts, names and times read in a sentence."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from cnitrail.text import (
     clock,
     counted,
     duration,
+    iso,
     listed,
     quoted,
     short_list,
@@ -89,6 +90,10 @@ class TestTextsFromRecords:
 class TestTimes:
     def test_a_time_has_its_date_and_its_zone(self) -> None:
         assert clock(NOON) == "2022-10-05 12:00:00Z"
+
+    def test_a_time_as_cloudtrail_writes_it_is_utc_whatever_its_zone(self) -> None:
+        assert iso(NOON) == "2022-10-05T12:00:00Z"
+        assert iso(NOON.astimezone(timezone(timedelta(hours=5)))) == "2022-10-05T12:00:00Z"
 
     def test_a_range_repeats_no_date(self) -> None:
         assert time_range(NOON, NOON + timedelta(minutes=4)) == "2022-10-05 12:00:00 to 12:04:00Z"

@@ -139,12 +139,13 @@ def _entry(history: History, lease: Lease, interface: Interface) -> LeaseEntry:
         attachments=tuple(
             attachment_entry(attachment)
             for attachment in interface.attachments
-            if _overlaps(attachment, lease)
+            if overlaps(attachment, lease)
         ),
         unproven=interface.eni in history.unproven,
     )
 
 
-def _overlaps(attachment: Attachment, lease: Lease) -> bool:
+def overlaps(attachment: Attachment, lease: Lease) -> bool:
+    """Return whether the ENI may have held the address of a lease during an attachment."""
     attached = through(attachment.start.time, attachment.end.time)
     return attached.overlaps(through(lease.possible_start(), lease.end.time))

@@ -28,7 +28,7 @@ _FIRST_COLUMN = 25
 """The width of the names of options, which leaves most of 80 columns to what they mean."""
 
 _HYPHEN = "\u2011"
-"""What stands for a hyphen while text is wrapped: names of commands and options are not broken."""
+"""Replaces hyphens while text is wrapped, so that names of commands and options are not broken."""
 
 
 class _Formatter(click.HelpFormatter):

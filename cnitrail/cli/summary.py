@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cnitrail.cli.quiet import inform, is_quiet
 from cnitrail.cli.stderr import say
 from cnitrail.model import Coverage
-from cnitrail.text import counted
+from cnitrail.text import clock, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,5 +67,5 @@ def _summary(evidence: Evidence, shown: int, nothing: str) -> str:
     read = f"read {counted(files, 'file')} with {counted(records, 'event')}"
     if evidence.first_event is None or evidence.last_event is None:
         return f"no IP-related events; {read}"
-    span = f"{evidence.first_event:%Y-%m-%d %H:%M:%SZ} to {evidence.last_event:%Y-%m-%d %H:%M:%SZ}"
+    span = f"{clock(evidence.first_event)} to {clock(evidence.last_event)}"
     return f"{f'{shown:,} shown' if shown else nothing}; {read}, {relevant:,} IP-related ({span})"

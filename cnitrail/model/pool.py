@@ -147,12 +147,12 @@ class RuledOut(Struct, frozen=True, kw_only=True):
     the two if there are two.
     """
 
-    versions: Versions | None
-    mode: Mode | None
-    warm_eni_target: Values | None
-    warm_prefix_target: Values | None
-    warm_ip_target: Values | None
-    minimum_ip_target: Values | None
+    versions: Versions | None = None
+    mode: Mode | None = None
+    warm_eni_target: Values | None = None
+    warm_prefix_target: Values | None = None
+    warm_ip_target: Values | None = None
+    minimum_ip_target: Values | None = None
     by: EventRef
     because: str
 

@@ -8,7 +8,7 @@ from cnitrail.model import Answer, Basis, Holder, Verdict, WhoAnswer
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.leases import bound
 from cnitrail.render.text import Part, Row, Table, draw
-from cnitrail.text import clock, duration
+from cnitrail.text import clock, duration, iso
 
 
 def _of_holders(answer: WhoAnswer, field: Callable[[Holder], object]) -> list[str]:
@@ -18,7 +18,7 @@ def _of_holders(answer: WhoAnswer, field: Callable[[Holder], object]) -> list[st
 
 
 def _time(time: datetime | None) -> str | None:
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}" if time is not None else None
+    return iso(time) if time is not None else None
 
 
 _COLUMNS: Columns = {

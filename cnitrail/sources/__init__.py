@@ -96,6 +96,11 @@ _STORE: Final = SourceType(open=_store, narrows=True)
 _UNKNOWN: Final = SourceType(open=_refuse)
 
 
+def sources_or_default(uris: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the sources that were named; LookupEvents if there are none."""
+    return uris or (LOOKUP,)
+
+
 def source_type(uri: str) -> SourceType:
     """Return the type of the source that a command line argument names; opening an unknown one fails."""
     if uri == _STANDARD_INPUT:

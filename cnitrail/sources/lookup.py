@@ -29,10 +29,9 @@ from cnitrail.sources.lookup_plan import (
     LookupPlan,
     Query,
     QueryFailed,
-    iso,
 )
 from cnitrail.sources.rate_limit import Clock, RateLimiter, SystemClock
-from cnitrail.text import counted
+from cnitrail.text import counted, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ second in which the session began, that of a pod by its access key.
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from heapq import nlargest
 from itertools import islice
 
@@ -19,7 +19,7 @@ from cnitrail.model import Note, Scope, Skipped
 from cnitrail.model.lookup import LookupHints
 from cnitrail.sources.aws import AwsFailure
 from cnitrail.sources.lookup_index import FoundEvent, LookupIndex, resource_type
-from cnitrail.text import counted
+from cnitrail.text import counted, iso
 from cnitrail.timeclamp import shifted
 
 CALLS_PER_SECOND = 2.0
@@ -382,11 +382,6 @@ def _cut_short(failed: QueryFailed, scans: list[_EventNameScan]) -> QueryFailed:
     failure = failed.failure
     reason = f"{failure.reason}; events before {iso(reached)} were not all read"
     return QueryFailed(AwsFailure(reason, failure.hint, failure.fatal))
-
-
-def iso(time: datetime) -> str:
-    """Return a time as CloudTrail writes it."""
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _minutes(calls: int) -> str:

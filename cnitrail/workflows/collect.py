@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cnitrail.errors import SourceError, UsageError
 from cnitrail.model import Extent, Skipped
-from cnitrail.sources import LOOKUP, open_source
+from cnitrail.sources import open_source, sources_or_default
 from cnitrail.store.writer import StoreWriter
 from cnitrail.workflows.accounting import SourceCounts
 from cnitrail.workflows.index_entry import index_entry
@@ -43,7 +43,7 @@ def collect_sources(
     grow. Raises ``UsageError`` if the store is a source, and ``SourceError`` if a source or the store cannot
     be read.
     """
-    uris = uris or (LOOKUP,)
+    uris = sources_or_default(uris)
     if os.path.realpath(store) in map(os.path.realpath, uris):
         raise UsageError(f"{store} is both a source and the store to collect into")
     for uri in uris:

@@ -11,13 +11,17 @@ from cnitrail.errors import SourceError, UsageError
 from cnitrail.history.kinds import cluster_of_tags, interface_kind
 from cnitrail.model import AccountRegion, Extent, LiveInstance, LiveInterface, Present, Skipped
 from cnitrail.sources.ec2_listing import ask_ec2, read_saved
-from cnitrail.workflows.request import EC2, scope_of
+from cnitrail.workflows.request import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cnitrail.model import Evidence, Listing
     from cnitrail.workflows.request import Request
+
+
+EC2 = "ec2:"
+"""What ``--live`` is if no file is named: ask EC2."""
 
 
 def present(names: tuple[str, ...], request: Request, evidence: Evidence) -> tuple[Present, list[Skipped]]:

@@ -21,7 +21,7 @@ from cnitrail.model import (
     Skipped,
     SourceReport,
 )
-from cnitrail.sources import LOOKUP, is_event_history, source_type
+from cnitrail.sources import is_event_history, source_type, sources_or_default
 from cnitrail.workflows.accounting import SourceCounts
 from cnitrail.workflows.ingest import ingest
 from cnitrail.workflows.losses import lost_file, lost_of, set_aside
@@ -80,7 +80,7 @@ def read_evidence(
     sink = _LedgerSink(Ledger(), proof)
     reports: list[SourceReport] = []
     skipped: list[Skipped] = []
-    kinds = [(uri, source_type(uri)) for uri in uris or (LOOKUP,)]
+    kinds = [(uri, source_type(uri)) for uri in sources_or_default(uris)]
     for kind, source in [(kind, kind.open(uri, scope)) for uri, kind in kinds]:
         sink.open(source.uri, answers_completely=kind.answers_completely)
         counts = SourceCounts()

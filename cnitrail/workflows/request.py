@@ -14,9 +14,6 @@ from cnitrail.model import DELIVERY_LAG, Growth, Scope
 if TYPE_CHECKING:
     from cnitrail.answers.filters import Filter
 
-EC2 = "ec2:"
-"""The name of a file that means: ask EC2 (``--live``, ``--instance-types``)."""
-
 
 class Access(Struct, frozen=True, kw_only=True):
     """How AWS is called, and how far files are trusted.

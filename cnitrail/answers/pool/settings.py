@@ -206,23 +206,11 @@ class _RunPeriod:
         by = EventRef(event.time, event.name, event.event_id)
         for mode in before.modes():
             if mode not in after.modes():
-                self._ruled_out.append(
-                    RuledOut(
-                        versions=None,
-                        mode=mode,
-                        warm_eni_target=None,
-                        warm_prefix_target=None,
-                        warm_ip_target=None,
-                        minimum_ip_target=None,
-                        by=by,
-                        because=because,
-                    )
-                )
+                self._ruled_out.append(RuledOut(mode=mode, by=by, because=because))
         for gone in before.without(after).ranges():
             if gone.mode in after.modes():
                 self._ruled_out.append(
                     RuledOut(
-                        versions=None,
                         mode=gone.mode,
                         warm_eni_target=gone.warm_eni_target,
                         warm_prefix_target=gone.warm_prefix_target,
@@ -266,17 +254,7 @@ class _RunPeriod:
             return versions
         by = EventRef(event.time, event.name, event.event_id)
         self._ruled_out += [
-            RuledOut(
-                versions=Versions(*span),
-                mode=None,
-                warm_eni_target=None,
-                warm_prefix_target=None,
-                warm_ip_target=None,
-                minimum_ip_target=None,
-                by=by,
-                because=because,
-            )
-            for span in spans(gone)
+            RuledOut(versions=Versions(*span), by=by, because=because) for span in spans(gone)
         ]
         return left
 

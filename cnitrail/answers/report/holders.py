@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.leases import meets_time, takes_interface
+from cnitrail.answers.leases import meets_time, overlaps, takes_interface
 from cnitrail.answers.report.citation_index import CitationIndex
 from cnitrail.model import AddressHolder, Coverage, Ground, History, Interface, Lease
 from cnitrail.text import clock, distinct
@@ -33,15 +33,12 @@ def holders(
     last = max((citation.time for citation in index.events), default=None)
     for lease in leases:
         interface = history.interfaces[lease.eni]
-        time = Filter(since=lease.possible_start(), until=lease.end.time)
         yield AddressHolder(
             held=lease.held,
             eni=lease.eni,
             vpc=interface.vpc,
             instances=distinct(
-                attachment.instance
-                for attachment in interface.attachments
-                if meets_time(attachment.start.time, attachment.end.time, time)
+                attachment.instance for attachment in interface.attachments if overlaps(attachment, lease)
             ),
             start=index.bound(lease.start),
             end=index.bound(lease.end),

@@ -135,7 +135,7 @@ def pool(
     from cnitrail.cli.reading import read_case
     from cnitrail.decode.ipamd import read_enis, read_metrics
     from cnitrail.limits import read_described
-    from cnitrail.sources import LOOKUP, source_type
+    from cnitrail.sources import source_type, sources_or_default
     from cnitrail.workflows.instance_limits import complete_limits
 
     counts = _counts(pods) if pods is not None else ()
@@ -147,7 +147,7 @@ def pool(
     for option, file in (("--pods", pods), ("--metrics", metrics)):
         if file is not None and len(selected) > 1:
             raise UsageError(f"{option} is about one node: {len(selected)} match", "name it (--instance)")
-    is_remote = any(source_type(uri).is_remote for uri in request.sources or (LOOKUP,))
+    is_remote = any(source_type(uri).is_remote for uri in sources_or_default(request.sources))
     ask_aws = is_remote or describe_types
     limits, problems = complete_limits(given, selected, request.access, ask_aws=ask_aws)
     for problem in problems:

@@ -29,7 +29,7 @@ from cnitrail.model import (
 from cnitrail.render.actors import facts
 from cnitrail.render.report.citations import CitationCollector, CitedFiles, CitedRanges, ListedEvent
 from cnitrail.render.report.row_folding import FoldedRow, FoldedTimeline, fold
-from cnitrail.text import counted, shortened
+from cnitrail.text import counted, iso, shortened
 
 _LONGEST = 300
 """Maximum length of a text from a record in a table cell."""
@@ -288,7 +288,7 @@ def thousands(number: int) -> str:
 
 def _option(value: object) -> str:
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+        return iso(value)
     if isinstance(value, (IPv4Network, IPv6Network)):
         return str(value[0]) if value.num_addresses == 1 else str(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
