@@ -1,13 +1,15 @@
 """What was read, where it came from, and what could not be read."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
+from typing import BinaryIO
 
 from msgspec import Struct
 
 from cnitrail.model.coverage import Lost, Moment, Reach, Sign
+from cnitrail.model.forms import TRAIL
 from cnitrail.model.lookup import LookupHints
 
 DELIVERY_LAG = timedelta(hours=1)
@@ -19,10 +21,14 @@ USUAL_LAG = timedelta(minutes=15)
 
 
 class Origin(Struct, frozen=True, gc=False, order=True):
-    """Where a record was found: a file (or other container) and its index in it, from 0."""
+    """Where a record was found: a file (or other container), its index in it from 0, and its form there.
+
+    ``form`` is a name in ``FORMS``.
+    """
 
     source: str
     index: int
+    form: str = TRAIL
 
 
 class Extent(StrEnum):
@@ -59,17 +65,19 @@ class Note(Struct, frozen=True, gc=False):
     documents: int | None = None
 
 
-class Document(Struct, frozen=True):
+class Document(Struct, frozen=True, kw_only=True):
     """One container of records, as a source delivers it: its name and its bytes, in pieces.
 
     ``size`` is the number of stored bytes, if known beforehand. Reading ``chunks`` may raise ``OSError``;
     what was read until then counts. ``etag`` changes when the bytes do; None if the source has none.
+    ``open`` opens the same bytes for random access, if the source can; it may raise ``OSError``.
     """
 
     uri: str
-    size: int | None
+    size: int | None = None
     chunks: Iterator[bytes]
     etag: str | None = None
+    open: Callable[[], BinaryIO] | None = None
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -133,13 +141,43 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     """What decode knows about LookupEvents: needed to read ``lookup:``."""
 
 
+class FormReport(Struct, frozen=True, gc=False, kw_only=True):
+    """Counts of the records that have one form and one compression.
+
+    ``form`` is a name in ``FORMS``. ``compression`` is how their files are compressed or packed, outermost
+    first, such as ``("zip", "gzip")``; None if it is not known, because a store was merged into another one.
+    A file with records of several forms counts in ``files`` of each.
+    """
+
+    form: str
+    compression: tuple[str, ...] | None
+    files: int
+    records: int
+
+
+class FileReport(Struct, frozen=True, gc=False, kw_only=True):
+    """The counts of one file: an S3 object, a page of LookupEvents, or a member of an archive.
+
+    ``forms`` has the number of records by form. ``kept`` is the number of events that no file before it had.
+    ``other_kind`` is the kind of a file that is not CloudTrail's, such as ``vpc-flow-logs``.
+    """
+
+    source: str
+    forms: Mapping[str, int]
+    compression: tuple[str, ...]
+    records: int
+    kept: int
+    other_kind: str | None = None
+
+
 class StoredCounts(Struct, frozen=True, gc=False, kw_only=True):
     """Counts of what a source has and does not deliver; it gives them once, at its end.
 
     A store knows what was read into it, and delivers only what is asked for. ``passed_over`` are records
     that are not relevant; ``relevant`` are the events ``kept``, the ``duplicates`` of events, and what was
     ``unreadable``. ``signs`` and ``ends`` (the first and last event of each account and Region) are the times
-    that it covers. ``uri`` and ``etag`` are as of a document.
+    that it covers. ``uri`` and ``etag`` are as of a document. ``forms`` has all ``records``, ``rest`` has by
+    form only those that are not delivered. ``first_files`` are the first files that were read into it.
     """
 
     uri: str
@@ -154,15 +192,20 @@ class StoredCounts(Struct, frozen=True, gc=False, kw_only=True):
     unreadable: int
     signs: frozenset[Sign]
     ends: tuple[Moment, ...]
+    forms: tuple[FormReport, ...] = ()
+    rest: Mapping[str, int] = {}
+    other_files: Mapping[str, int] = {}
+    first_files: tuple[FileReport, ...] = ()
 
 
 class SourceReport(Struct, frozen=True, gc=False, kw_only=True):
-    """Counts of what was read from one source, for which three sums hold.
+    """Counts of what was read from one source, for which four sums hold.
 
-    ``files_found`` = ``files`` (those read) + ``files_skipped``. ``records`` = ``relevant`` +
-    ``passed_over``. ``relevant`` = ``kept`` + ``duplicates`` + ``records_skipped``: what could not be read
-    may have been relevant. ``skipped`` is the number of its entries in ``Evidence.skipped``: files, records
-    and parts of them. ``bytes`` are stored bytes (compressed, if the files are).
+    ``files_found`` = ``files`` (those read) + ``files_skipped`` + all ``other_files`` (those that are not
+    CloudTrail's, by kind). ``records`` = ``relevant`` + ``passed_over`` = the records of all ``forms``.
+    ``relevant`` = ``kept`` + ``duplicates`` + ``records_skipped``: what could not be read may have been
+    relevant. ``skipped`` is the number of its entries in ``Evidence.skipped``: files, records and parts of
+    them. ``bytes`` are stored bytes (compressed, if the files are).
     """
 
     uri: str
@@ -177,12 +220,19 @@ class SourceReport(Struct, frozen=True, gc=False, kw_only=True):
     passed_over: int
     kept: int
     records_skipped: int
+    forms: tuple[FormReport, ...] = ()
+    other_files: Mapping[str, int] = {}
+
+
+MAX_FILES = 10_000
+"""Maximum number of files that an answer lists one by one: a trail of a year has millions."""
 
 
 class Evidence(Struct, frozen=True, gc=False, kw_only=True):
     """Everything that was read, and what was not; times are those of relevant events.
 
     ``verified`` means that integrity was checked with digests, ``faults`` are the files that failed.
+    ``files`` are the first files that were read, up to ``MAX_FILES``; ``SourceReport.forms`` counts all.
     """
 
     sources: tuple[SourceReport, ...]
@@ -193,3 +243,4 @@ class Evidence(Struct, frozen=True, gc=False, kw_only=True):
     lost: tuple[Lost, ...] = ()
     verified: bool = False
     faults: tuple[Faulty, ...] = ()
+    files: tuple[FileReport, ...] = ()

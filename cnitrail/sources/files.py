@@ -4,6 +4,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
+from functools import partial
 from io import FileIO
 from itertools import chain
 from typing import BinaryIO, Final
@@ -58,7 +59,14 @@ class FileSource:
                 _debug("%s: passed over, a store", path)
             else:
                 _debug("%s: opened, %d bytes", path, status.st_size)
-                yield Document(shown(path), status.st_size, chain((head,), pieces), _etag(status))
+                reopen = partial(_opened, path) if stat.S_ISREG(status.st_mode) else None
+                yield Document(
+                    uri=shown(path),
+                    size=status.st_size,
+                    chunks=chain((head,), pieces),
+                    etag=_etag(status),
+                    open=reopen,
+                )
 
     def total_bytes(self) -> int:
         """Return the size of all files to be delivered."""
@@ -71,7 +79,7 @@ class FileSource:
                 continue
             path, status = found
             is_ours = self._into == (status.st_dev, status.st_ino) or is_of_a_copy(path)
-            if not is_ours and (shown(path), _etag(status)) not in self._seen:
+            if not is_ours and not (self._seen and (shown(path), _etag(status)) in self._seen):
                 yield found
             else:
                 _debug("%s: passed over, %s", path, "not evidence" if is_ours else "seen")
@@ -90,7 +98,7 @@ class StandardInput:
         if file.isatty():
             raise SourceError("-: standard input is a terminal", _PIPE_HINT)
         self.found = 1
-        yield Document("-", None, _pieces(file))
+        yield Document(uri="-", chunks=_pieces(file))
 
 
 def standard_input() -> BinaryIO:
@@ -126,8 +134,7 @@ def walk(root: str) -> Iterator[tuple[str, os.stat_result] | Skipped]:
 def _below(directory: str) -> list[str]:
     """Return the paths in a directory, sorted by name. Raises ``OSError``."""
     names = sorted(os.listdir(directory))
-    paths = (os.path.join(directory, name) for name in names)
-    return [path for path in paths if not _is_beside_store(path, names)]
+    return [os.path.join(directory, name) for name in names if not _is_beside_store(name, names)]
 
 
 def shown(path: str) -> str:
@@ -147,10 +154,11 @@ def _identity(path: str | None) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _is_beside_store(path: str, names: list[str]) -> bool:
+def _is_beside_store(name: str, names: list[str]) -> bool:
     """Return whether SQLite or ``collect`` keeps the file beside a store, and may remove it at any moment."""
-    name = os.path.basename(path)
-    return any(name.endswith(end) and name.removesuffix(end) in names for end in _BESIDE_A_STORE)
+    return name.endswith(_BESIDE_A_STORE) and any(
+        name.removesuffix(end) in names for end in _BESIDE_A_STORE if name.endswith(end)
+    )
 
 
 def _unread(path: str, error: OSError) -> Skipped:
@@ -164,6 +172,10 @@ def file_pieces(path: str, status: os.stat_result) -> Iterator[bytes]:
             yield file.read(status.st_size)
         else:
             yield from _pieces(file)
+
+
+def _opened(path: str) -> BinaryIO:
+    return open(path, "rb")
 
 
 def _pieces(file: BinaryIO | FileIO) -> Iterator[bytes]:

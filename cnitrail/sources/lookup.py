@@ -303,4 +303,4 @@ def _document(region: str, page: LookupPage) -> Document:
     place = f"{account}/{region}" if account else region
     text = msgspec.json.encode({"Events": [event.answer for event in page.events]})
     uri = f"lookup:{place}/{page.query.label}/page-{page.number}"
-    return Document(uri, len(text), iter((text,)))
+    return Document(uri=uri, size=len(text), chunks=iter((text,)))

@@ -95,7 +95,9 @@ class S3Source:
                 yield Skipped(uri, str(error))
             else:
                 others += 1
-                yield Document(uri, object_.size, _chunks(bucket, object_, head), object_.etag)
+                yield Document(
+                    uri=uri, size=object_.size, chunks=_chunks(bucket, object_, head), etag=object_.etag
+                )
             if denied == MAX_DENIED and not others:
                 break
         if broken and not denied and not others:
