@@ -3,8 +3,13 @@
 Everything is determined by the input and ``chance``, so a seed is enough to reproduce it.
 """
 
+import bz2
 import gzip
+import io
 import json
+import lzma
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -281,6 +286,39 @@ def mutated_file(seed: bytes, chance: Random) -> bytes:
     return text[:MAX_INPUT]
 
 
+def mutated_form(seed: bytes, chance: Random) -> bytes:
+    """Return an export with other values, other lines or damage, in UTF-16, or gzipped."""
+    kind = chance.random()
+    if kind < 0.4:
+        text = mutated(seed, chance)
+    elif kind < 0.7:
+        text = mutated_bytes(seed, chance)
+    else:
+        text = _with_other_lines(seed, chance)
+    if chance.random() < 0.2:
+        text = chance.choice((_in_utf_16, lambda text: gzip.compress(text, mtime=0)))(text)
+    return text[:MAX_INPUT]
+
+
+def _with_other_lines(text: bytes, chance: Random) -> bytes:
+    """Return a text whose lines are in another order, repeated, changed, or end in another way."""
+    lines = _unzipped(text).split(b"\n")
+    for _ in range(_few(chance)):
+        at, other = chance.randrange(len(lines)), chance.randrange(len(lines))
+        change = chance.randrange(5)
+        if change == 0:
+            lines[at], lines[other] = lines[other], lines[at]
+        elif change == 1:
+            lines.insert(at, lines[other])
+        elif change == 2:
+            lines[at] += chance.choice((b" ", b"\t", b",", b"[Truncated...]")) + lines[other]
+        elif change == 3:
+            lines[at] = lines[other].partition(b" ")[0] + b" " + lines[at]
+        else:
+            lines[at] = mutated_bytes(lines[at], chance)
+    return chance.choice((b"\n", b"\n", b"\n", b"\r\n", b"")).join(lines)
+
+
 def _unzipped(seed: bytes) -> bytes:
     try:
         return gzip.decompress(seed) if seed.startswith(GZIP) else seed
@@ -345,3 +383,54 @@ def _zipped(text: bytes, chance: Random) -> bytes:
     members = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     packed = b"".join(gzip.compress(member, chance.choice((0, 1, 6)), mtime=0) for member in members)
     return packed + chance.choice((b"", b"", b"", b"\x00" * 8, b"more", GZIP))
+
+
+# --- containers ------------------------------------------------------------------------------
+
+
+def mutated_container(seed: bytes, chance: Random) -> bytes:
+    """Return a file in further containers, or beside itself, damaged or not."""
+    stored = seed
+    for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
+        stored = chance.choice(PACKERS)(stored)
+        if chance.random() < 0.2:
+            stored = mutated_bytes(stored, chance)
+    if chance.random() < 0.1:
+        stored += seed
+    return (mutated_bytes(stored, chance) if chance.random() < 0.7 else stored)[:MAX_INPUT]
+
+
+def _in_zip(method: int) -> Callable[[bytes], bytes]:
+    def packed(text: bytes) -> bytes:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("a/b.json"), text, method)
+            archive.writestr(zipfile.ZipInfo("._c"), b"[]", method)
+        return file.getvalue()
+
+    return packed
+
+
+def _in_tar(form: int) -> Callable[[bytes], bytes]:
+    def packed(text: bytes) -> bytes:
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w", format=form) as archive:
+            for name, content in (("n" * 70 + "/" + "n" * 70, text), ("b", b"[]")):
+                header = tarfile.TarInfo(name)
+                header.size = len(content)
+                archive.addfile(header, io.BytesIO(content))
+        return file.getvalue()
+
+    return packed
+
+
+def _in_utf_16(text: bytes) -> bytes:
+    return b"\xff\xfe" + text.decode("latin-1").encode("utf-16-le")
+
+
+PACKERS: Final[tuple[Callable[[bytes], bytes], ...]] = (
+    *(lambda text: gzip.compress(text, mtime=0), bz2.compress, lzma.compress, _in_utf_16),
+    *map(_in_zip, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)),
+    *map(_in_tar, (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)),
+)
+"""Ways to put a file into a container."""
