@@ -20,6 +20,23 @@ def parse(text: bytes) -> object:
         return msgspec.json.decode(_repaired(text, str(error)))
 
 
+def object_of(value: object) -> dict[str, object] | None:
+    """Return an object, or the object in a JSON text; None for anything else.
+
+    A text in which an object repeats a key can be read in two ways, so it counts as no object.
+    """
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, str) or value.lstrip(" \t\r\n")[:1] != "{":
+        return None
+    text = value.encode("utf-8", "replace")
+    try:
+        found = parse(text)
+        return found if isinstance(found, dict) and repeated_key(text, found) is None else None
+    except (ValueError, RecursionError):
+        return None
+
+
 Pairs = list[tuple[str, object]]
 """The keys and values of an object in the order of its text."""
 

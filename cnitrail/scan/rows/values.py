@@ -1,0 +1,122 @@
+"""The values in the cells of a row → those in a CloudTrail record: JSON texts, times, Booleans, numbers."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from cnitrail.jsontext import parse, repeated_key
+
+Columns = dict[str, object]
+"""A row, or an object in it: values by column name."""
+
+_TIME = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)[ T](?P<clock>\d\d:\d\d:\d\d)(?P<fraction>\.\d{1,9})?"
+    r" ?(?P<zone>Z|UTC|[+-]\d\d:?\d\d)?"
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_TEXT = re.compile(r"\d{10,14}")
+_MILLISECONDS: Final = 10**11
+"""An epoch time of this size or more is in milliseconds: as seconds, it would be after the year 5000."""
+
+_UTC_ZONES: Final = (None, "Z", "UTC", "+00:00", "+0000")
+
+
+def is_empty(value: object) -> bool:
+    """Whether a cell has no value; some engines write ``null`` as a text."""
+    return value is None or value in ("", "null")
+
+
+def json_object(value: object) -> Columns | None:
+    """Return an object, or the object of a JSON text; None for anything else.
+
+    An object that repeats a key can be read in two ways, so it is not an object either.
+    """
+    if isinstance(value, dict):
+        return value
+    found = _json(value, "{")
+    return found if isinstance(found, dict) else None
+
+
+def json_list(value: object) -> list[object] | None:
+    """Return a list, or the list of a JSON text; None for anything else."""
+    found = value if isinstance(value, list) else _json(value, "[")
+    return found if isinstance(found, list) else None
+
+
+def _json(value: object, opening: str) -> object:
+    if not isinstance(value, str) or value.lstrip(" \t\r\n")[:1] != opening:
+        return None
+    text = value.encode("utf-8", "replace")
+    try:
+        found = parse(text)
+        return None if repeated_key(text, found) else found
+    except (ValueError, RecursionError):
+        return None
+
+
+def time_text(value: object) -> str | None:
+    """Return a time as CloudTrail writes it (``2024-05-14T09:30:00Z``); None if it is not a time.
+
+    A time without a zone is in UTC, as every time in CloudTrail. A number is an epoch time in seconds or
+    milliseconds.
+    """
+    if isinstance(value, str) and _EPOCH_TEXT.fullmatch(value):
+        value = int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _epoch_text(value)
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    if not isinstance(value, str) or not (time := _TIME.fullmatch(value)):
+        return None
+    fraction = (time["fraction"] or "").rstrip("0").rstrip(".")
+    zone = "Z" if time["zone"] in _UTC_ZONES else time["zone"]
+    return f"{time['date']}T{time['clock']}{fraction}{zone}"
+
+
+def _epoch_text(value: float) -> str | None:
+    milliseconds = value if abs(value) >= _MILLISECONDS else value * 1000
+    try:
+        time = _EPOCH + timedelta(milliseconds=milliseconds)
+    except (OverflowError, ValueError):
+        return None
+    return time_text(time.isoformat())
+
+
+def flag_of(value: object) -> object:
+    """Return a Boolean for the text of one; anything else as it is."""
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def account_text(value: object) -> object:
+    """Return an account ID as text: as a number, it has lost its leading zeros."""
+    return f"{value:012d}" if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def plain(value: object) -> object:
+    """Return the value of a cell, a time as CloudTrail writes it."""
+    return time_text(value) if isinstance(value, datetime) else value
+
+
+def put(target: Columns, path: Sequence[str], value: object) -> None:
+    """Set a nested field, unless it is set already."""
+    for name in path[:-1]:
+        inner = target.setdefault(name, {})
+        if not isinstance(inner, dict):
+            return
+        target = inner
+    target.setdefault(path[-1], value)
+
+
+def at(row: object, path: str) -> object:
+    """Return the value under a path of names (``api.operation``); None if there is none, or it is empty.
+
+    Objects may be JSON texts, and a flat row may have the whole path as its column.
+    """
+    value = row
+    if isinstance(row, dict) and path in row:
+        value = row[path]
+    else:
+        for name in path.split("."):
+            value = (json_object(value) or {}).get(name)
+    return None if is_empty(value) else value
