@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,17 @@ def _files() -> tuple[bytes, ...]:
     return tuple(max(map(Path.read_bytes, logs), key=len) for logs in _stories())
 
 
+def _forms() -> tuple[bytes, ...]:
+    """Return a few records of a story in each form of the tests."""
+    sys.path.append(str(CORPUS.parents[1] / "tests"))
+    from export_forms import LAKE_FORMS, PARTIAL_FORMS, RAW_FORMS, REBUILT_FORMS
+
+    records = _read(min((_STORIES / "hostile").rglob("*.json.gz")))[:4]
+    relevant = [record for log in _stories()[0] for record in _read(log) if record["eventName"] in NAMES][:2]
+    forms = RAW_FORMS | REBUILT_FORMS | LAKE_FORMS | PARTIAL_FORMS
+    return tuple(write([*relevant, *records]) for write in forms.values())
+
+
 def _stories() -> list[list[Path]]:
     return [
         sorted(story.rglob("*.json.gz"))
@@ -69,6 +81,7 @@ def _signed(name: str) -> Callable[[], tuple[bytes, ...]]:
 _FROM_STORIES: Final = {
     "records": _records,
     "files": _files,
+    "forms": _forms,
     "digests": _digests,
     "public-keys": _signed("public-keys.json"),
     "sums": _signed("SHA256SUMS"),

@@ -23,6 +23,9 @@ OTHER_INSTANCE = "i-0f1e2d3c4b5a69788"
 ATTACHMENT = "eni-attach-0123456789abcdef0"
 SUBNET = "subnet-0123456789abcdef0"
 VPC = "vpc-0123456789abcdef0"
+NAT_GATEWAY = "nat-0123456789abcdef0"
+ENDPOINT = "vpce-0123456789abcdef0"
+MOUNT_TARGET = "fsmt-0123456789abcdef0"
 ACCOUNT = "111122223333"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"
 
@@ -78,6 +81,49 @@ def addresses(*texts: str) -> list[Entry]:
 
 
 # --- a good record of every event -------------------------------------------------------------
+
+_NAT = {
+    "CreateNatGatewayRequest": {
+        "ConnectivityType": "public",
+        "AllocationId": "eipalloc-0123456789abcdef0",
+        "SubnetId": SUBNET,
+    }
+}
+_NAT_MADE = {
+    "CreateNatGatewayResponse": {
+        "natGateway": {
+            "natGatewayId": NAT_GATEWAY,
+            "subnetId": SUBNET,
+            "vpcId": VPC,
+            "state": "pending",
+            "natGatewayAddressSet": {
+                "item": {
+                    "allocationId": "eipalloc-0123456789abcdef0",
+                    "networkInterfaceId": ENI,
+                    "privateIp": "10.0.1.70",
+                }
+            },
+        }
+    }
+}
+_ENDPOINT = {
+    "CreateVpcEndpointRequest": {
+        "VpcEndpointType": "Interface",
+        "VpcId": VPC,
+        "SubnetId": {"tag": 1, "content": SUBNET},
+    }
+}
+_ENDPOINT_MADE = {
+    "CreateVpcEndpointResponse": {
+        "vpcEndpoint": {
+            "vpcEndpointId": ENDPOINT,
+            "vpcEndpointType": "Interface",
+            "vpcId": VPC,
+            "state": "pending",
+            "networkInterfaceIdSet": {"item": ENI},
+        }
+    }
+}
 
 _RETURN = {"requestId": "6f0c4f3a-1111-2222-3333-444455556666", "_return": True}
 
@@ -305,6 +351,33 @@ GOOD: dict[str, Entry] = {
             _RETURN | {"associationId": "eipassoc-0123456789abcdef0"},
         ),
         record("DisassociateAddress", {"associationId": "eipassoc-0123456789abcdef0"}, _RETURN),
+        record("CreateNatGateway", _NAT, _NAT_MADE),
+        record(
+            "DeleteNatGateway",
+            {"DeleteNatGatewayRequest": {"NatGatewayId": NAT_GATEWAY}},
+            {"DeleteNatGatewayResponse": {"natGatewayId": NAT_GATEWAY}},
+        ),
+        record("CreateVpcEndpoint", _ENDPOINT, _ENDPOINT_MADE),
+        record(
+            "CreateMountTarget",
+            {"fileSystemId": "fs-0123456789abcdef0", "subnetId": SUBNET},
+            {
+                "ownerId": ACCOUNT,
+                "mountTargetId": MOUNT_TARGET,
+                "fileSystemId": "fs-0123456789abcdef0",
+                "subnetId": SUBNET,
+                "lifeCycleState": "creating",
+                "ipAddress": "10.0.1.88",
+                "networkInterfaceId": ENI,
+                "vpcId": VPC,
+            },
+            eventSource="elasticfilesystem.amazonaws.com",
+        ),
+        record(
+            "DeleteMountTarget",
+            {"mountTargetId": MOUNT_TARGET},
+            eventSource="elasticfilesystem.amazonaws.com",
+        ),
     )
 }
 
@@ -371,8 +444,10 @@ class Reading:
 def scanned(chunks: bytes | Iterable[bytes], uri: str = "file", growth: Growth | None = None) -> Reading:
     """A scan of one document for the events that cnitrail decodes."""
     pieces: Iterator[bytes] = iter([chunks] if isinstance(chunks, bytes) else chunks)
-    tally = Tally()
-    found = list(Scanner(NAMES, MARKERS, growth or Growth()).scan(Document(uri, None, pieces), tally))
+    scanner = Scanner(NAMES, MARKERS, growth or Growth())
+    found: list[Record | Skipped] = []
+    for part, tally in scanner.parts(Document(uri=uri, chunks=pieces)):
+        found += scanner.scan(part, tally)
     return Reading(
         [item for item in found if isinstance(item, Record)],
         [item.reason for item in found if isinstance(item, Skipped)],

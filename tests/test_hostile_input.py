@@ -25,8 +25,8 @@ from accounts import added_up
 from conftest import FIXTURES, Run
 from records import GOOD, compact, scanned, zipped
 
-from cnitrail import scan
 from cnitrail.model import Growth
+from cnitrail.scan.reading import MAX_ERRORS
 
 ASSIGN = GOOD["AssignPrivateIpAddresses"]
 DELETE = GOOD["DeleteNetworkInterface"]
@@ -154,7 +154,7 @@ class TestLength:
     def test_half_a_megabyte_of_anything_is_read_completely(self, unit: bytes) -> None:
         reading = scanned(b'{"Records":[%s,' % compact(DELETE) + unit * ((1 << 19) // len(unit)))
         assert reading.names[:1] == ["DeleteNetworkInterface"]
-        assert 0 < len(reading.skipped) <= scan.MAX_ERRORS + 1
+        assert 0 < len(reading.skipped) <= MAX_ERRORS + 1
 
     def test_after_a_thousand_unreadable_records_the_rest_is_counted(self, run: Run, logs: Path) -> None:
         (logs / "bad.json").write_bytes(b"[%s1]" % (b"1," * 4999))

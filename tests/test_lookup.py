@@ -33,7 +33,7 @@ from cnitrail.decode.lookup_hints import LOOKUP_HINTS
 from cnitrail.errors import SourceError
 from cnitrail.history import Ledger, build
 from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, Document, Note, Scope, Skipped, TimelineEntry
-from cnitrail.scan import Scanner, Tally
+from cnitrail.scan import Scanner
 from cnitrail.sources import lookup
 from cnitrail.sources.lookup import LookupSource
 from cnitrail.sources.rate_limit import RateLimiter
@@ -67,7 +67,7 @@ class Reading:
         self.notes: list[Note] = []
         self.skipped: list[Skipped] = []
         self.ledger = Ledger()
-        self.tally = Tally()
+        self.records = 0
         scanner = Scanner(NAMES, MARKERS)
         before = len(trail.calls)
         source = LookupSource("lookup:", replace(scope, endpoint_url=trail.url), FastClock())
@@ -75,12 +75,14 @@ class Reading:
             if isinstance(delivered, Document):
                 text = b"".join(delivered.chunks)
                 self.documents[delivered.uri] = text
-                page = Document(delivered.uri, None, iter((text,)))
-                for record in scanner.scan(page, self.tally):
+                page = Document(uri=delivered.uri, chunks=iter((text,)))
+                ((part, tally),) = scanner.parts(page)
+                for record in scanner.scan(part, tally):
                     assert not isinstance(record, Skipped), record
                     fact = decode(record).fact
                     if fact is not None:
                         self.ledger.add(fact)
+                self.records += tally.records
             elif isinstance(delivered, Note):
                 self.notes.append(delivered)
             else:

@@ -5,6 +5,7 @@ import os
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
@@ -24,8 +25,8 @@ from records import (
 )
 
 from cnitrail.decode import NAMES, decode
-from cnitrail.model import Document, Extent, Growth, Origin, Record, Skipped
-from cnitrail.scan import Scanner, Tally
+from cnitrail.model import Document, Growth, Origin, Record
+from cnitrail.scan import Scanner
 
 ASSIGN = GOOD["AssignPrivateIpAddresses"]
 DELETE = GOOD["DeleteNetworkInterface"]
@@ -118,9 +119,13 @@ class TestEnvelopes:
 
     @envelopes
     def test_every_record_has_its_origin(self, text: bytes) -> None:
-        assert [record.origins for record in scanned(text, "a/b.json").records] == [
-            (Origin("a/b.json", 0),),
-            (Origin("a/b.json", 2),),
+        assert [
+            (origin.source, origin.index)
+            for record in scanned(text, "a/b.json").records
+            for origin in record.origins
+        ] == [
+            ("a/b.json", 0),
+            ("a/b.json", 2),
         ]
 
     @envelopes
@@ -261,14 +266,14 @@ class TestForeignFiles:
     @pytest.mark.parametrize(
         ("beginning", "reason"),
         [
-            (b"\x28\xb5\x2f\xfd\x04\x58", "zstd-compressed; decompress it first (zstd -d)"),
-            (b"BZh91AY&SY", "bzip2-compressed; decompress it first (bunzip2)"),
-            (b"PK\x03\x04\x14\x00", "a zip archive; unpack it first (unzip)"),
-            (b"\xfd7zXZ\x00", "xz-compressed; decompress it first (xz -d)"),
-            ('{"Records":[]}'.encode("utf-16"), "UTF-16 text; convert it first"),
-            (b"\xfe\xff" + '{"Records":[]}'.encode("utf-16-be"), "UTF-16 text; convert it first"),
-            (b"SQLite format 3\x00\x10\x00", "an SQLite database"),
-            (b"PAR1\x15\x04\x15", "a Parquet file; export it as JSON first"),
+            (
+                '{"Records":[{"eventVersion":"1.08","userId'.encode("utf-16-le"),
+                "UTF-16 text without a byte order mark",
+            ),
+            (b"7z\xbc\xaf\x27\x1c\x00\x04", "a 7z archive; unpack it first (7z x)"),
+            (b"Rar!\x1a\x07\x01\x00", "a RAR archive; unpack it first (unrar x)"),
+            (b"\xff\x06\x00\x00sNaPpY", "Snappy-compressed; decompress it first (snzip -d)"),
+            (b"\x04\x22\x4d\x18\x64", "LZ4-compressed; decompress it first (lz4 -d)"),
         ],
     )
     def test_a_file_of_another_kind_is_named_with_what_to_try(self, beginning: bytes, reason: str) -> None:
@@ -277,12 +282,26 @@ class TestForeignFiles:
         assert len(reading.skipped) == 1
         assert reading.skipped[0].startswith(reason)
 
+    def test_an_empty_file_that_a_service_leaves_is_another_file(self) -> None:
+        reading = scanned(b"", uri="audit/AWSLogs/111122223333/Config/ConfigWritabilityCheckFile")
+        assert (reading.skipped, reading.tally.other_kind) == ([], "aws-config")
+
+    def test_texts_in_a_request_stay_texts(self) -> None:
+        entry = deepcopy(GOOD["AssignPrivateIpAddresses"])
+        entry["requestParameters"]["requestParameters"] = '{"networkInterfaceId":"eni-1"}'
+        assert [json.loads(found.payload) for found in scanned(compact({"Records": [entry]})).records] == [
+            entry
+        ]
+
     def test_an_empty_file_is_reported(self) -> None:
         assert scanned(b"").skipped == ["the file is empty"]
 
     @pytest.mark.parametrize("size", [0, 1])
     def test_a_file_of_blanks_has_no_records_and_is_not_damage(self, size: int) -> None:
         assert scanned(b"\n \t\r\n" * (1 + size)).records == []
+
+    def test_an_empty_answer_as_text_is_no_note(self) -> None:
+        assert scanned(b"\n", uri="events.txt").tally.other_kind is None
 
     def test_a_text_that_is_not_json_is_reported_once_with_its_first_line(self) -> None:
         text = b"2 111122223333 eni-1 10.0.0.1 10.0.0.2 443 49152 6 ACCEPT OK\n" * 5000
@@ -296,9 +315,9 @@ class TestForeignFiles:
         assert len(scanned(text).skipped) == 1
 
     @pytest.mark.parametrize("value", [{"a": 1}, {"configurationItems": []}, {"Resources": {}}, {}])
-    def test_an_object_that_is_not_a_record_is_reported(self, value: object) -> None:
+    def test_an_object_that_is_not_a_record_is_an_unknown_envelope(self, value: object) -> None:
         (reason,) = scanned(compact(value)).skipped
-        assert reason.startswith("record 0: not a CloudTrail record (no eventName): {")
+        assert reason.startswith("unknown envelope, ")
 
 
 def broken(entry: Entry) -> bytes:
@@ -584,38 +603,18 @@ class TestAccount:
     def test_a_record_that_cannot_be_read_counts_as_a_record(self) -> None:
         assert scanned(b'{"Records":[' + compact(ASSIGN) + b",17]}").tally.records == 2
 
-    def test_several_documents_share_one_tally_and_each_numbers_its_own_records(self) -> None:
-        scanner, tally = Scanner(NAMES), Tally()
-        texts = {"a": compact(THREE), "b": compact([DELETE]), "c": b"", "d": lines([LOOK, ASSIGN])}
-        found = [
-            item
-            for uri, text in texts.items()
-            for item in scanner.scan(Document(uri, len(text), iter([text] if text else [])), tally)
-        ]
-        assert [record.origins[0] for record in found if isinstance(record, Record)] == [
-            Origin("a", 0),
-            Origin("a", 2),
-            Origin("b", 0),
-            Origin("d", 1),
-        ]
-        assert [skipped for skipped in found if isinstance(skipped, Skipped)] == [
-            Skipped("c", "the file is empty", Extent.PART)
-        ]
-        assert tally.records == 6
-        assert tally.bytes == sum(map(len, texts.values()))
+    def test_an_empty_document_is_reported(self) -> None:
+        assert scanned(b"").skipped == ["the file is empty"]
 
     def test_a_reported_record_number_counts_from_the_beginning_of_its_document(self) -> None:
-        scanner, tally = Scanner(NAMES), Tally()
-        list(scanner.scan(Document("a", None, iter([compact(THREE)])), tally))
-        (skipped,) = scanner.scan(Document("b", None, iter([b"[17]"])), tally)
-        assert skipped == Skipped("b", "record 0: not an object but 17", Extent.RECORD)
+        assert scanned(b"[17]").skipped == ["record 0: not an object but 17"]
 
 
 class TestSize:
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("cnitrail.scan.split.RECORD_LIMIT", 1 << 20)
-        monkeypatch.setattr("cnitrail.scan.BLOCK", 1 << 16)
+        monkeypatch.setattr("cnitrail.scan.pieces.BLOCK", 1 << 16)
 
     @pytest.mark.parametrize("size", [4096, 1 << 20])
     @pytest.mark.parametrize(
@@ -940,7 +939,7 @@ class TestLookalikesOfAnyLength:
     ) -> None:
         text = compact({"Records": entries})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("cnitrail.scan.BLOCK", block)
+            patch.setattr("cnitrail.scan.pieces.BLOCK", block)
             reading = scanned(in_memory(zipped(text) if pack else text, size))
         assert relevant(reading) == [
             (Origin("file", number), entry) for number, entry in enumerate(entries) if entry is DELETE
@@ -1067,7 +1066,8 @@ class TestRolesThatServicesAssume:
     def sources(text: bytes) -> list[str]:
         """Return the sources of the calls that are returned."""
         scanner = Scanner(["AssumeRole", "AssumeRoleWithWebIdentity"], ["pods.eks.amazonaws.com"])
-        found = list(scanner.scan(Document("file", None, iter([text])), Tally()))
+        ((part, tally),) = scanner.parts(Document(uri="file", chunks=iter([text])))
+        found = list(scanner.scan(part, tally))
         assert all(isinstance(record, Record) for record in found)
         return [
             json.loads(record.payload)["sourceIPAddress"] for record in found if isinstance(record, Record)
@@ -1120,7 +1120,7 @@ def _plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run without the optional fast libraries."""
     monkeypatch.setattr("cnitrail.scan.multisearch.ahocorasick_rs", None)
     monkeypatch.setattr("cnitrail.scan.multisearch.stringzilla", None)
-    monkeypatch.setattr("cnitrail.scan.inflate.deflate", None)
+    monkeypatch.setattr("cnitrail.scan.containers.gzipped.deflate", None)
 
 
 class TestWithoutTheFastLibraries:
@@ -1136,7 +1136,7 @@ class TestWithoutTheFastLibraries:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("cnitrail.scan.multisearch.ahocorasick_rs", None)
             patch.setattr("cnitrail.scan.multisearch.stringzilla", None)
-            patch.setattr("cnitrail.scan.inflate.deflate", None)
+            patch.setattr("cnitrail.scan.containers.gzipped.deflate", None)
             plain = scanned(text)
         assert facts(plain) == facts(fast)
         assert (plain.skipped, plain.tally) == (fast.skipped, fast.tally)
@@ -1174,8 +1174,8 @@ class TestAnyInput:
     def test_no_bytes_raise_and_all_are_counted(self, text: bytes) -> None:
         reading = scanned(text)
         assert reading.records == []
-        if text.strip(b" \t\r\n,"):
-            assert reading.skipped != [] or set(text) <= set(b"[] \t\r\n,\x00\xef\xbb\xbf")
+        if text.strip(b" \t\r\n,") and reading.tally.other_kind is None:
+            assert reading.skipped != [] or set(text) <= set(b"[] \t\r\n,\x00\xef\xbb\xbf\xff\xfe")
 
     @given(st.text(alphabet='{}[]":,\\ \n0eventVersionNameRecords', max_size=80))
     @settings(max_examples=500)

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from msgspec import Struct
+
 try:
     import stringzilla
 except ImportError:
@@ -63,6 +65,38 @@ def search_for_calls(first: bytes, names: Iterable[str], markers: Iterable[str])
         return _automaton(first, encoded, others)
     named = rb'"eventName"\s*:\s*"(?:' + b"|".join(map(_pattern, encoded)) + rb")"
     return _patterns(first, [ESCAPE.pattern, named, *map(re.escape, others)])
+
+
+class NameSearch(Struct, frozen=True):
+    """Searches for what makes a record relevant; both find too much, never too little.
+
+    ``may_matter`` returns the offsets of it in a text, also if the records in it are texts in envelopes.
+    ``is_relevant`` is for the text of one record, and finds less.
+    """
+
+    may_matter: Callable[[Bytes], list[int]]
+    is_relevant: Callable[[bytes], bool]
+
+
+def name_search(names: Iterable[str], markers: Iterable[str]) -> NameSearch:
+    """Return the search for event names and markers in texts of any form."""
+    names, markers = list(names), list(markers)
+    pattern = relevance_pattern(names, markers)
+    if ahocorasick_rs is None:
+        return NameSearch(
+            lambda text: [found.start() for found in pattern.finditer(text)],
+            lambda record: pattern.search(record) is not None,
+        )
+    encoded = [name.encode() for name in names]
+    search = _automaton(_NEVER, encoded, [marker.encode() for marker in markers])
+    return NameSearch(
+        lambda text: search(text)[1],
+        lambda record: bool(search(record)[1]) and pattern.search(record) is not None,
+    )
+
+
+_NEVER: Final = b"\0\0\0\0"
+"""A text that JSON does not contain."""
 
 
 def _pattern(text: bytes) -> bytes:

@@ -5,11 +5,11 @@ Only one item is kept in memory, so a document may have any size; a broken item 
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from cnitrail.scan.inflate import PIECE, TornStream
+from cnitrail.scan.containers import PIECE, TornStream
 
 RECORD_LIMIT = 64 * 1024 * 1024
 """Maximum size of a record in bytes; CloudTrail's own limit is 256 KB."""
@@ -18,7 +18,12 @@ _REREAD_LIMIT = 8 * PIECE
 """Budget in bytes for reading broken items again, to find the items in them. Beyond it, what a broken item
 contains is lost, unless the text ends in it."""
 
-_CONTAINERS = (b'"Records"', b'"Events"')
+
+class Item(Struct, frozen=True):
+    """A JSON value; ``container`` is the key of the list that it is an element of, if there is one."""
+
+    text: bytes
+    container: str | None = None
 
 
 class UnreadableSpan(Struct, frozen=True):
@@ -53,9 +58,14 @@ _LONGEST_KEY = 64
 """Bytes in which the first key of a record ends, white space included."""
 
 
-def split_items(chunks: Iterator[bytes]) -> Iterator[bytes | UnreadableSpan]:
-    """Yield the items of a document: the elements of Records, Events or a bare array, or the lines."""
-    yield from _Splitter(chunks).items()
+def split_items(chunks: Iterator[bytes], containers: Iterable[str]) -> Iterator[Item | UnreadableSpan]:
+    """Yield the items of a document: the elements of containers or of a bare array, or the lines.
+
+    ``containers`` are keys of an outermost object that have a list of items.
+    """
+    splitter = _Splitter(chunks, containers)
+    for found in splitter.items():
+        yield found if isinstance(found, UnreadableSpan) else Item(found, splitter.container)
 
 
 class _Splitter:
@@ -65,7 +75,10 @@ class _Splitter:
     it has been scanned.
     """
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[bytes], containers: Iterable[str]) -> None:
+        self.container: str | None = None
+        """The key of the list that the last item was an element of."""
+        self._containers = {f'"{key}"'.encode(): key for key in containers}
         self._chunks = filter(None, chunks)
         self._data = b""
         self._start = 0
@@ -82,7 +95,7 @@ class _Splitter:
             elif byte in b"[]" and in_array == (byte == b"]"):
                 in_array = not in_array
                 self._cut(self._start + 1)
-            elif in_array:
+            elif in_array or self._data.startswith(b'"{', self._start):
                 yield self._stray()
             else:
                 yield self._stray_lines()
@@ -162,13 +175,16 @@ class _Splitter:
         return UnreadableSpan(f"not JSON: {excerpt(first)}{others}")
 
     def _stray_line(self) -> bytes:
-        """Return a line that is not JSON, up to the first item in it, and at most one piece."""
+        """Return a line that is not JSON, at most one piece of it.
+
+        Only a log file that lost its beginning is searched for the first item in it: it is one line without
+        an end. Whoever wrote a line of another log may have chosen what is in it.
+        """
         while (end := self._data.find(b"\n", self._start)) < 0:
             if self._open() > PIECE or not self._more():
-                end = len(self._data)
-                break
-        item = _BEGINNING.search(self._data, self._start, end)
-        return self._cut(item.end() if item else end).rstrip()
+                item = _BEGINNING.search(self._data, self._start)
+                return self._cut(item.end() if item else len(self._data)).rstrip()
+        return self._cut(end).rstrip()
 
     def _item(self, top_level: bool) -> Iterator[bytes | UnreadableSpan]:
         """Yield the object or array that begins here; if it is an envelope, the items in it."""
@@ -184,11 +200,13 @@ class _Splitter:
                     return
                 if string is not None:
                     self._pos = string.end()
-                    container = top_level and depth == 1 and string[0] in _CONTAINERS
-                    if container and self._array_follows():
+                    container = self._containers.get(string[0]) if top_level and depth == 1 else None
+                    if container is not None and self._array_follows():
                         envelope = True
                         self._cut(self._pos)
+                        self.container = container
                         yield from self._elements()
+                        self.container = None
                     continue
             elif envelope and depth == 1 and byte in (b"{", b"[") and not self._is_value():
                 self._cut(self._pos)
@@ -222,7 +240,7 @@ class _Splitter:
     def _closed(self, *, oversize: bool, envelope: bool) -> tuple[bytes | UnreadableSpan, ...]:
         """Return an item that ends here; nothing of an envelope, whose items were yielded already."""
         item = self._cut(self._pos)
-        if oversize:
+        if oversize or (len(item) > RECORD_LIMIT and not envelope):
             return (_too_long(),)
         return () if envelope else (self._resynchronized(item, closed=True) or item,)
 

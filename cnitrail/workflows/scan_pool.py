@@ -9,15 +9,16 @@ from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnitrail.decode import MARKERS, NAMES, Decoded, decode
 from cnitrail.model import Document, Effect, Event, Extent, Record, Skipped
 from cnitrail.prefetch import prefetch
-from cnitrail.scan import Scanner, Tally
+from cnitrail.scan import Part, Scanner, Tally
 from cnitrail.sources.layout import log_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from cnitrail.model import Growth, Note, StoredCounts
     from cnitrail.sources import Source
@@ -31,7 +32,7 @@ _WORKERS: Final = min(os.cpu_count() or 1, 4)
 
 
 class Scanned(Struct, frozen=True, kw_only=True):
-    """A document that was read, with its counts.
+    """A file that was read, with its counts: ``uri`` is a document's, or that of a member of an archive.
 
     ``found`` has the records that may matter, decoded, and what could not be read; ``relevant`` is the number
     of records that matter or could not be read. ``failed``: some of its bytes could not be read.
@@ -39,10 +40,11 @@ class Scanned(Struct, frozen=True, kw_only=True):
     """
 
     document: Document
+    uri: str
     tally: Tally
     found: list[Skipped | tuple[Record, Decoded]]
     relevant: int
-    failed: bool
+    failed: bool = False
     stored_hash: str | None = None
 
     def records_writes(self) -> bool:
@@ -51,9 +53,16 @@ class Scanned(Struct, frozen=True, kw_only=True):
         return any(isinstance(fact, Event) and fact.effect is not Effect.RECORD for fact in facts)
 
 
+class ScannedDocument(Struct, frozen=True):
+    """A document that was read, and the files in it: itself, or the members of an archive."""
+
+    document: Document
+    files: Sequence[Scanned]
+
+
 def scan_source(
     source: Source, growth: Growth, *, hashing: bool = False
-) -> Iterator[Scanned | Record | Skipped | Note | StoredCounts]:
+) -> Iterator[ScannedDocument | Record | Skipped | Note | StoredCounts]:
     """Yield what a source delivers, in its order: documents scanned, everything else as it is.
 
     If ``hashing``, the stored bytes of documents are hashed as they are read.
@@ -84,8 +93,8 @@ def _is_document(delivered: object) -> bool:
 
 
 def _scan_all(
-    work: Callable[[list[Document]], list[Scanned]], documents: Iterator[Document]
-) -> Iterator[Scanned]:
+    work: Callable[[list[Document]], list[ScannedDocument]], documents: Iterator[Document]
+) -> Iterator[ScannedDocument]:
     """Yield documents scanned, in order. A few small ones are not worth a second thread."""
     batches = _batches(documents)
     begun = list(islice(batches, 2))
@@ -117,20 +126,39 @@ def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-def _scan_batch(scanner: Scanner, hashing: bool, batch: list[Document]) -> list[Scanned]:
+def _scan_batch(scanner: Scanner, hashing: bool, batch: list[Document]) -> list[ScannedDocument]:
     return [_scan(scanner, hashing, document) for document in batch]
 
 
-def _scan(scanner: Scanner, hashing: bool, document: Document) -> Scanned:
-    """Return a document scanned; its tally has the signs of the times that it covers."""
-    chunks, tally = (_HashedChunks if hashing else _Chunks)(document.chunks), Tally()
-    name = log_name(document.uri)
+def _scan(scanner: Scanner, hashing: bool, document: Document) -> ScannedDocument:
+    """Return a document scanned."""
+    chunks = (_HashedChunks if hashing else _Chunks)(document.chunks)
+    watched = replace(document, chunks=iter(chunks))
+    files = [_scan_part(scanner, document, part, tally) for part, tally in scanner.parts(watched)]
+    stored_hash = chunks.stored_hash()
+    if chunks.failed or stored_hash is not None:
+        files = [
+            replace(
+                file,
+                failed=chunks.failed,
+                stored_hash=stored_hash if file.uri == document.uri else None,
+            )
+            for file in files
+        ]
+    return ScannedDocument(document, files)
+
+
+def _scan_part(scanner: Scanner, document: Document, part: Part, tally: Tally) -> Scanned:
+    """Return a text of a document scanned.
+
+    The tally gets the signs of the times that the text covers.
+    """
+    name = log_name(part.uri)
     if name is not None:
         tally.signs.add((name.account, name.region, name.delivered))
-    watched = Document(document.uri, document.size, iter(chunks), document.etag)
     found: list[Skipped | tuple[Record, Decoded]] = []
     relevant = 0
-    for scanned in scanner.scan(watched, tally, signs=name is None):
+    for scanned in scanner.scan(part, tally, signs=name is None):
         if isinstance(scanned, Skipped):
             relevant += scanned.extent is Extent.RECORD
             found.append(scanned)
@@ -139,15 +167,8 @@ def _scan(scanner: Scanner, hashing: bool, document: Document) -> Scanned:
         relevant += decoded.is_relevant
         tally.passed_over += not decoded.is_relevant
         found.append((scanned, decoded))
-    stored_hash = chunks.stored_hash()
-    return Scanned(
-        document=document,
-        tally=tally,
-        found=found,
-        relevant=relevant + tally.unlisted,
-        failed=chunks.failed,
-        stored_hash=stored_hash,
-    )
+    relevant += tally.unlisted
+    return Scanned(document=document, uri=part.uri, tally=tally, found=found, relevant=relevant)
 
 
 class _Chunks:

@@ -14,8 +14,8 @@ from typing import Final
 from msgspec import Struct
 
 from cnitrail.render.writers import OUTPUTS
-from fuzz.mutate import mutated, mutated_file
-from fuzz.targets import digests, files, histories, outputs, records, texts
+from fuzz.mutate import mutated, mutated_container, mutated_file, mutated_form
+from fuzz.targets import containers, digests, exports, files, histories, outputs, records, texts
 
 Mutate = Callable[[bytes, Random], bytes]
 
@@ -37,6 +37,8 @@ class Target(Struct, frozen=True):
 _TARGETS: Final = (
     Target("sources", files.sources, "files", mutated_file, share=10),
     Target("scan", files.scan, "files", mutated_file, share=16),
+    Target("forms", files.forms, "forms", mutated_form, share=16),
+    Target("containers", containers.containers, "containers", mutated_container, share=16),
     Target("decode", records.decode, "records", share=32),
     Target("history", histories.history, "records", share=32),
     Target("answers", histories.answers, "records", share=20),
@@ -49,6 +51,11 @@ _TARGETS: Final = (
     Target("pods", texts.pods, "pods", share=16),
     Target("instance-types", texts.instance_types, "instance-types", share=10),
     Target("live", texts.live, "live", share=12),
+    Target("structs", exports.structs, "structs", share=10),
+    Target("rows", exports.rows, "rows", share=10),
+    Target("csv", exports.csv, "csv", share=4),
+    Target("yaml", exports.yaml, "yaml", share=4),
+    Target("parquet", exports.parquet, "parquet"),
     Target("digests", digests.digests, "digests", share=2),
     Target("public-keys", digests.public_keys, "public-keys", share=8),
     Target("sums", digests.sums, "sums", share=8),

@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -13,21 +14,23 @@ from msgspec import Struct
 
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.errors import CnitrailError
-from cnitrail.model import Document, Record, Scope, Skipped
-from cnitrail.scan import Scanner, Tally
+from cnitrail.model import FORMS, Document, Record, Scope, Skipped
+from cnitrail.scan import Scanner
+from cnitrail.scan.reading import UNREADABLE
 from cnitrail.workflows.read import read_evidence
 
 _SCANNER = Scanner(NAMES, MARKERS)
-_FAST = ("multisearch.ahocorasick_rs", "multisearch.stringzilla", "inflate.deflate")
+_FAST = ("multisearch.ahocorasick_rs", "multisearch.stringzilla", "containers.gzipped.deflate")
 _GZIP = b"\x1f\x8b"
 
 
 class _Reading(Struct, frozen=True):
-    """The records that were found, the reasons why others were skipped, and the number of all records."""
+    """The records that were found, why others were skipped, the number of all records, and their forms."""
 
     records: list[Record]
     skipped: list[str]
     total: int
+    forms: Counter[str]
 
 
 def sources(data: bytes) -> None:
@@ -74,8 +77,27 @@ def scan(data: bytes) -> None:
         _agree(data, _scanned([data], _plain_scanner()), found, "without the fast libraries")
     _agree(data, found, _scanned([_other_layout(data)]), "in another layout")
     if not found.skipped:
-        with patch("cnitrail.scan.BLOCK", 1000):
+        with patch("cnitrail.scan.pieces.BLOCK", 1000):
             assert _facts(_scanned(_pieces(data))) == _facts(found), "in short blocks"
+
+
+def forms(data: bytes) -> None:
+    """The same is found in an export of any form, in whole or in pieces, with any libraries and reader."""
+    found = _scanned([data])
+    assert found.forms.keys() <= FORMS.keys() | {UNREADABLE}
+    if any("YAML" in reason for reason in found.skipped):
+        return  # its parser finds an error the earlier, the more of the text it has
+    _agree(data, _scanned(_pieces(data)), found, "in pieces")
+    with ExitStack() as without:
+        for library in _FAST:
+            without.enter_context(patch(f"cnitrail.scan.{library}", None))
+        _agree(data, _scanned([data], _plain_scanner()), found, "without the fast libraries")
+    with patch("cnitrail.scan.any_form.layout_of", lambda _: None):
+        _agree(data, _scanned([data]), found, "without blocks")
+    with patch("cnitrail.scan.any_form._HEAD_BYTES", 500):  # less than a block, as it is without the patches
+        whole = _scanned([data])
+        with patch("cnitrail.scan.pieces.BLOCK", 1000):
+            _agree(data, _scanned(_pieces(data)), whole, "in short blocks")
 
 
 def _agree(data: bytes, one: _Reading, other: _Reading, way: str) -> None:
@@ -87,12 +109,18 @@ def _agree(data: bytes, one: _Reading, other: _Reading, way: str) -> None:
 
 
 def _scanned(chunks: Iterable[bytes], scanner: Scanner = _SCANNER) -> _Reading:
-    tally = Tally()
-    found = list(scanner.scan(Document("file", None, iter(chunks)), tally))
+    found: list[Record | Skipped] = []
+    total = 0
+    forms: Counter[str] = Counter()
+    for part, tally in scanner.parts(Document(uri="file", chunks=iter(chunks))):
+        found += scanner.scan(part, tally)
+        total += tally.records
+        forms.update(tally.forms)
     records = [record for record in found if isinstance(record, Record)]
     skipped = [skipped.reason for skipped in found if isinstance(skipped, Skipped)]
-    assert len(records) <= tally.records
-    return _Reading(records, skipped, tally.records)
+    assert len(records) <= total == forms.total()
+    assert all(origin.form in forms for record in records for origin in record.origins)
+    return _Reading(records, skipped, total, forms)
 
 
 @cache
@@ -130,6 +158,8 @@ def _other_layout(data: bytes) -> bytes:
     if not data.startswith(_GZIP) or any(flags & _RESERVED for flags in data[3:4]):
         return data
     try:
-        return gzip.compress(b" " + gzip.decompress(data), 1)
+        text = gzip.decompress(data)
     except (OSError, EOFError, zlib.error):
         return data
+    is_text = text.lstrip().startswith((b"{", b"["))  # a container begins with its magic number, not a space
+    return gzip.compress(b" " + text, 1) if is_text else data

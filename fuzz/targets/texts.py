@@ -163,13 +163,15 @@ def live(data: bytes) -> None:
     case = _node()
     request = Request(sources=(), wanted=Filter(), access=Access())
     try:
-        said, skipped = _from_file(data, lambda path: present((str(path),), request, case.evidence))
+        said, queried, skipped = _from_file(data, lambda path: present((str(path),), request, case.evidence))
     except CnitrailError:
         return
     assert all(part.reason for part in skipped)
-    entries = compare(case.history, Coverage(case.evidence.coverage), SOME_TIME, said, Filter())
-    for output in ("table", "json", "csv"):
-        invariants.is_harmless(written("state", output, case, entries, live=("FILE",)))
+    known = next(iter(case.history.interfaces))
+    for wanted in (Filter(), Filter(eni=(known,))):
+        entries = compare(case.history, Coverage(case.evidence.coverage), SOME_TIME, said, wanted, queried)
+        for output in ("table", "json", "csv"):
+            invariants.is_harmless(written("state", output, case, entries, live=("FILE",)))
 
 
 def _from_file(data: bytes, reader: Callable[[Path], Read]) -> Read:
