@@ -276,6 +276,54 @@ class TestData:
         assert (actor["kind"], actor["role"], actor["session"]) == ("federated", None, "mallory")
         assert "mallory" in actor["label"]
 
+    @pytest.mark.parametrize(
+        "case", ["03-network-activity-twin.json", "11-logstash-codec-no-eventtime.ndjson"]
+    )
+    def test_03_11_the_base_story_has_three_rows(self, case: str) -> None:
+        result = run("timeline", DATA / case, "-o", "jsonl", "-q")
+        assert (result.exit_code, len(result.stdout.splitlines())) == (0, 3)
+
+    def test_14_the_response_of_sts_names_the_service_account(self) -> None:
+        (actor, *_) = [
+            entry["actor"] for entry in entries("timeline", DATA / "14-irsa-subject-only-in-response.json")
+        ]
+        assert actor["service_account"] == "kube-system/aws-node"
+        assert actor["basis"]["service_account"] == "sts-event"
+
+    def test_15_a_launch_without_its_response_has_a_row(self) -> None:
+        result = run("timeline", DATA / "15-response-omitted.json", "-o", "jsonl", "-q")
+        launch = json.loads(result.stdout.splitlines()[-1])
+        assert result.exit_code == 3
+        assert (launch["event"], launch["requested"], launch["omitted"]) == ("RunInstances", 50, ["response"])
+
+    def test_16_an_address_without_an_eni_is_not_silent(self) -> None:
+        place = DATA / "16-run-instances-address-on-the-instance.json"
+        (launch,) = entries("timeline", place)
+        assert (launch["eni"], launch["added"]) == (None, ["10.0.0.77"])
+        answer = who("10.0.0.77", "2024-05-14T10:30Z", place)
+        assert "i-0aaaabbbbccccdddd" in json.dumps(answer["reasons"])
+
+    def test_17_a_mount_target_is_an_eni_of_efs(self) -> None:
+        (made,) = entries("timeline", DATA / "17-efs-mount-target.json")
+        assert (made["eni"], made["eni_kind"]) == ("eni-0ccccddddeeeeffff", "efs")
+        assert (made["added"], made["actor"]["user"]) == (["10.0.0.88"], "alice")
+
+    def test_18_a_nat_gateway_has_a_row(self) -> None:
+        (made,) = entries("timeline", DATA / "18-nat-gateway.json")
+        assert (made["eni"], made["eni_kind"]) == ("eni-0ddddeeeeffff0000", "nat-gateway")
+        assert (made["subnet"], made["added"]) == ("subnet-0aaaabbbbccccdddd", [])
+
+    def test_20_a_dry_run_is_no_failure(self) -> None:
+        (call,) = entries("timeline", DATA / "20-dry-run.json")
+        assert call["outcome"] == "dry-run"
+        assert entries("timeline", DATA / "20-dry-run.json", "--failed") == []
+
+    def test_21_programs_are_named_as_people_know_them(self) -> None:
+        agents = [
+            entry["actor"]["agent"]["name"] for entry in entries("timeline", DATA / "21-user-agents.ndjson")
+        ]
+        assert agents == ["amazon-ssm-agent", "AWS Auto Scaling", None, "browser"]
+
 
 class TestClusters:
     def test_01_another_service_account_is_not_the_cni(self) -> None:

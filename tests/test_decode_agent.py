@@ -205,6 +205,7 @@ class TestTools:
             ),
             ("AWS Auto Scaling", "AWS Auto Scaling", None),
             ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "browser", None),
+            ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 aws-sdk-js/2.1517.0", "browser", None),
             (
                 (
                     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko)"

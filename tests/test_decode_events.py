@@ -487,6 +487,7 @@ class TestRunInstances:
             instance=INSTANCE,
             vpc=VPC,
             subnet=SUBNET,
+            added=(holding("primary", "10.0.1.10"),),
             instance_type="m5.large",
             tags=(("eks:cluster-name", "prod"),),
         )
@@ -677,7 +678,10 @@ class TestEvents:
         ("effect", "names"),
         [
             ("launch", {"RunInstances", "CreateFleet"}),
-            ("create", {"CreateNetworkInterface"}),
+            (
+                "create",
+                {"CreateNetworkInterface", "CreateNatGateway", "CreateVpcEndpoint", "CreateMountTarget"},
+            ),
             ("attach", {"AttachNetworkInterface", "AssociateTrunkInterface"}),
             ("assign", {"AssignPrivateIpAddresses", "AssignIpv6Addresses"}),
             (
@@ -686,7 +690,7 @@ class TestEvents:
             ),
             ("unassign", {"UnassignPrivateIpAddresses", "UnassignIpv6Addresses"}),
             ("detach", {"DetachNetworkInterface", "DisassociateTrunkInterface"}),
-            ("delete", {"DeleteNetworkInterface"}),
+            ("delete", {"DeleteNetworkInterface", "DeleteNatGateway", "DeleteMountTarget"}),
             ("terminate", {"TerminateInstances", "BidEvictedEvent"}),
         ],
     )
@@ -1021,6 +1025,11 @@ ESSENTIAL: tuple[tuple[str, Path, tuple[object, ...]], ...] = (
     ("DetachNetworkInterface", ("requestParameters",), ID),
     ("DeleteNetworkInterface", ("requestParameters", "networkInterfaceId"), ID),
     ("ModifyNetworkInterfaceAttribute", ("requestParameters", "networkInterfaceId"), ID),
+    ("CreateMountTarget", ("responseElements",), ID),
+    ("CreateMountTarget", ("responseElements", "networkInterfaceId"), ID),
+    ("CreateMountTarget", ("responseElements", "ipAddress"), ADDRESSES),
+    ("DeleteMountTarget", ("requestParameters", "mountTargetId"), ID),
+    ("CreateNatGateway", ("responseElements",), ID),
     ("RunInstances", ("responseElements",), INSTANCES),
     ("RunInstances", ("responseElements", "instancesSet"), INSTANCES),
     ("RunInstances", ("responseElements", "instancesSet", "items", 0, "instanceId"), ID),

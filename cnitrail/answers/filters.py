@@ -14,7 +14,7 @@ class Filter(Struct, frozen=True, kw_only=True):
     """What was asked for: any of the values of a field, and all of the fields together.
 
     ``since`` and ``until`` are aware times, both included. ``failed`` keeps only failed calls
-    (True), only successful ones (False), or both (None).
+    (True), no failed ones (False), or all (None). A dry run is no failed call.
     """
 
     instance: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from cnitrail.model import (
     OWN_INTERFACE_EFFECTS,
     Attachment,
     Basis,
+    CallOutcome,
     Effect,
     Event,
     Held,
@@ -44,7 +45,7 @@ def calls(history: History, wanted: Filter) -> Iterator[tuple[Event, TimelineEnt
     for event in history.events:
         if not wanted.takes_time(event.time) or not wanted.takes_event(event.name):
             continue
-        if wanted.failed not in (None, event.failure is not None):
+        if wanted.failed not in (None, event.outcome is CallOutcome.FAILED):
             continue
         if not wanted.takes_actor(history.actors[event.key]):
             continue
@@ -164,7 +165,7 @@ def _as_recorded(history: History, event: Event, subject: Subject) -> TimelineEn
         event_id=event.event_id,
         event=event.name,
         effect=event.effect,
-        outcome="ok" if event.failure is None else "failed",
+        outcome=event.outcome,
         error=event.failure,
         account=event.account,
         region=event.region,
@@ -194,6 +195,8 @@ def _as_recorded(history: History, event: Event, subject: Subject) -> TimelineEn
         disputed=bool(event.disputed),
         correction_of=event.key if event.corrects else None,
         trail=event.trail,
+        omitted=event.omitted,
+        resource=subject.resource,
     )
 
 
@@ -267,6 +270,7 @@ def _instance(
     if (
         caller is not None
         and event.effect in OWN_INTERFACE_EFFECTS
+        and subject.resource is None
         and _is_its_own(subject, interface, caller)
     ):
         return caller, "session"

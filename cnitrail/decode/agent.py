@@ -76,8 +76,8 @@ def agent_of(raw: str | None) -> Agent:
             return Agent(program, None, raw, sdk)
     if _SERVICE.fullmatch(raw):
         return Agent(raw, None, raw)
-    if _BROWSER.match(raw) and sdk is None:
-        return Agent("browser", None, raw)
+    if _BROWSER.match(raw):
+        return Agent("browser", None, raw, sdk)
     name, version = _program(words, sdk)
     if name is None and sdk is None and "/" not in raw:
         name = _phrase(raw)

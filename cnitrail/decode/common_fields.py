@@ -13,11 +13,20 @@ from cnitrail.model import Failure
 
 def time_of(entry: Fields, problems: Problems) -> datetime | None:
     """Return the eventTime in UTC; some exports drop its time zone, which is always UTC."""
-    found = time(entry.get("eventTime"))
+    written = entry.get("eventTime")
+    found = _renamed_time(entry) if written is None else time(written)
     if found is None:
-        wanted = "a time; without it the record cannot be used"
-        problems.unreadable("eventTime", entry.get("eventTime"), wanted)
+        problems.unreadable("eventTime", written, "a time; without it the record cannot be used")
     return found
+
+
+def _renamed_time(entry: Fields) -> datetime | None:
+    """Return the eventTime that Logstash's cloudtrail codec renames to ``@timestamp``.
+
+    It is in whole seconds. A time with a fraction is the time at which a log shipper read the record.
+    """
+    renamed = time(entry.get("@timestamp"))
+    return renamed if renamed is not None and renamed.microsecond == 0 else None
 
 
 def succeeded(entry: Fields) -> bool:
@@ -30,6 +39,20 @@ def failure_of(entry: Fields) -> Failure | None:
     if succeeded(entry):
         return None
     return Failure(code=text(entry.get("errorCode")) or "unknown", message=text(entry.get("errorMessage")))
+
+
+def describes_other_calls(entry: Fields) -> bool:
+    """Whether a record is about calls that have management events of their own.
+
+    These are Insights events, and the network activity events in which VPC endpoints log the calls that go
+    through them, without parameters. A call that the endpoint's policy denied may have no other record.
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-network-events-with-cloudtrail.html
+    """
+    category, kind = entry.get("eventCategory"), entry.get("eventType")
+    if category == "Insight" or kind == "AwsCloudTrailInsight":
+        return True
+    through_endpoint = category == "NetworkActivity" or kind == "AwsVpceEvent"
+    return through_endpoint and succeeded(entry)
 
 
 def account_of(entry: Fields) -> str | None:

@@ -8,9 +8,16 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from cnitrail.decode.call_body import CallBody
+from cnitrail.decode.managed_eni_calls import (
+    create_mount_target,
+    create_nat_gateway,
+    create_vpc_endpoint,
+    delete_mount_target,
+    delete_nat_gateway,
+)
 from cnitrail.decode.shapes import (
     Fields,
     Problems,
@@ -30,68 +37,6 @@ _INSTANCE = re.compile(r"i-[0-9a-f]+")
 _CNI_DESCRIPTION = re.compile(r"aws-K8S-(?P<instance>i-[0-9a-f]+)")
 _CNI_TAG = "node.k8s.amazonaws.com/instance_id"
 """The tag with which the VPC CNI marks its ENIs (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s)."""
-
-
-class CallBody(Struct, frozen=True, kw_only=True):
-    """A record's request and response, without the query envelope that some APIs put around them."""
-
-    request: Fields
-    response: Fields
-    details: Fields
-    ok: bool
-    problems: Problems
-
-    def need(self, field: str, value: object) -> str | None:
-        """Return the value if it is a string; if not, that is a problem of a successful call."""
-        found = text(value)
-        if found is None:
-            self.lacks(field, value, "an ID")
-        return found
-
-    def ids(self, field: str, value: object, key: str) -> tuple[str, ...]:
-        """Return the IDs in a set, bare or under ``key``; a successful call without any is a problem."""
-        found, before = [], len(self.problems)
-        for element in elements(value):
-            name = text(element) or text(fields(element).get(key))
-            if name is None:
-                self.lacks(field, element, "an ID")
-            else:
-                found.append(name)
-        if not found and len(self.problems) == before:
-            self.lacks(field, value, "a set of IDs")
-        return tuple(found)
-
-    def lacks(self, field: str, value: object, wanted: str) -> None:
-        """Note that a field is not what it should be, which is a problem only of a successful call."""
-        if self.ok:
-            self.problems.unreadable(field, value, wanted)
-
-
-def call_body(entry: Fields, name: str, *, ok: bool, problems: Problems) -> CallBody:
-    """Return the request and response of a record; what cannot be read is added to the problems."""
-    return CallBody(
-        request=_unwrapped(entry.get("requestParameters"), f"{name}Request"),
-        response=_unwrapped(entry.get("responseElements"), f"{name}Response"),
-        details=fields(entry.get("serviceEventDetails")),
-        ok=ok,
-        problems=problems,
-    )
-
-
-def _unwrapped(parameters: object, envelope: str) -> Fields:
-    """Return a request or response without its query envelope, in EC2's usual lower camel case."""
-    plain = fields(parameters)
-    if envelope in plain:
-        return fields(_lower_camel(plain[envelope]))
-    return plain
-
-
-def _lower_camel(value: object) -> object:
-    if isinstance(value, dict):
-        return {key[:1].lower() + key[1:]: _lower_camel(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_lower_camel(inner) for inner in value]
-    return value
 
 
 Decoder = Callable[[CallBody], tuple[Subject, ...]]
@@ -148,12 +93,18 @@ def _assigned(call: CallBody, added: tuple[Holding, ...], field: str) -> Subject
     if not added and not call.problems:
         call.lacks(field, call.response.get(field), "a set of addresses")
     return Subject(
-        eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId")),
+        eni=call.need("networkInterfaceId", _eni_of(call)),
         added=added if call.ok else (),
         requested=_requested_count(call.request),
         requested_addresses=_requested_addresses(call.request),
         reassign=flag(call.request.get("allowReassignment")) is True,
     )
+
+
+def _eni_of(call: CallBody) -> object:
+    """Return the ENI of a call; if CloudTrail omitted the request, the response repeats it."""
+    source = call.response if "request" in call.omitted else call.request
+    return source.get("networkInterfaceId")
 
 
 def _unassign(call: CallBody) -> tuple[Subject, ...]:
@@ -320,15 +271,23 @@ def _modify(call: CallBody) -> tuple[Subject, ...]:
 
 
 def _run_instances(call: CallBody) -> tuple[Subject, ...]:
-    """RunInstances: one subject for each ENI of each instance."""
+    """RunInstances: one subject for each ENI of each instance.
+
+    Without its response, what a launch requested is all that is known of it.
+    """
     named = list(map(fields, elements(call.request.get("networkInterfaceSet"))))
-    if not call.ok:
-        return tuple(_asked_for(call.request, interface) for interface in named or [{}])
+    instances = list(map(fields, elements(call.response.get("instancesSet"))))
+    if not call.ok or not instances:
+        asked = tuple(_asked_for(call.request, interface) for interface in named or [{}])
+        if not call.ok:
+            return asked
+        call.lacks("instancesSet", call.response.get("instancesSet"), "a set of instances")
+        return tuple(
+            replace(subject, existing=subject.eni is not None, requested=_launch_count(call.request))
+            for subject in asked
+        )
     existing = {text(interface.get("networkInterfaceId")) for interface in named}
     subjects: list[Subject] = []
-    instances = list(map(fields, elements(call.response.get("instancesSet"))))
-    if not instances:
-        call.problems.unreadable("instancesSet", call.response.get("instancesSet"), "a set of instances")
     for instance in instances:
         launched = Subject(
             instance=call.need("instancesSet.instanceId", instance.get("instanceId")),
@@ -351,8 +310,29 @@ def _run_instances(call: CallBody) -> tuple[Subject, ...]:
                 )
             )
         if not interfaces:
-            subjects.append(launched)
+            subjects.append(replace(launched, added=_instance_holdings(instance, call.problems)))
     return tuple(subjects)
+
+
+def _instance_holdings(instance: Fields, problems: Problems) -> tuple[Holding, ...]:
+    """Return the addresses of an instance that is described without its ENIs (EC2-Classic, some exports)."""
+    return (
+        *holdings(
+            instance.get("privateIpAddress"),
+            "privateIpAddress",
+            HoldingKind.PRIMARY,
+            "instancesSet",
+            problems,
+        ),
+        *holdings(instance.get("ipv6Address"), "ipv6Address", HoldingKind.IPV6, "instancesSet", problems),
+    )
+
+
+def _launch_count(request: Fields) -> int | None:
+    """Return the maximum number of instances that a launch requested."""
+    images = (request, *map(fields, elements(request.get("instancesSet"))))
+    counts = (number(image.get("maxCount")) for image in images)
+    return next((count for count in counts if count is not None), None)
 
 
 def _asked_for(request: Fields, interface: Fields) -> Subject:
@@ -369,9 +349,11 @@ def _asked_for(request: Fields, interface: Fields) -> Subject:
 
 def _create_fleet(call: CallBody) -> tuple[Subject, ...]:
     """CreateFleet of type instant: its response names the instances; RunInstances has their ENIs."""
-    if call.request.get("type") != "instant":
+    if not call.request:
+        call.lacks("requestParameters", call.request, "a request with a type")
+    if call.request.get("type") != "instant" and "request" not in call.omitted:
         return ()
-    if not call.ok:
+    if not call.ok or call.omitted:
         return (Subject(),)
     fleets = map(fields, elements(call.response.get("fleetInstanceSet")))
     return tuple(
@@ -419,6 +401,8 @@ def _create_tags(call: CallBody) -> tuple[Subject, ...]:
     """CreateTags on ENIs and instances; on any other resource it is not relevant."""
     new = tags(call.request.get("tagSet"))
     resources = call.ids("resourcesSet", call.request.get("resourcesSet"), "resourceId")
+    if "request" in call.omitted:
+        return (Subject(),)
     return tuple(
         Subject(eni=resource, tags=new, mark=mark_of(None, new))
         if resource.startswith("eni-")
@@ -464,8 +448,13 @@ EVENTS: dict[str, tuple[Effect, Decoder]] = {
     "AttachNetworkInterface": (Effect.ATTACH, _attach),
     "BidEvictedEvent": (Effect.TERMINATE, _bid_evicted),
     "CreateFleet": (Effect.LAUNCH, _create_fleet),
+    "CreateMountTarget": (Effect.CREATE, create_mount_target),
+    "CreateNatGateway": (Effect.CREATE, create_nat_gateway),
     "CreateNetworkInterface": (Effect.CREATE, _create_interface),
     "CreateTags": (Effect.MODIFY, _create_tags),
+    "CreateVpcEndpoint": (Effect.CREATE, create_vpc_endpoint),
+    "DeleteMountTarget": (Effect.DELETE, delete_mount_target),
+    "DeleteNatGateway": (Effect.DELETE, delete_nat_gateway),
     "DeleteNetworkInterface": (Effect.DELETE, _delete),
     "DetachNetworkInterface": (Effect.DETACH, _detach),
     "DisassociateAddress": (Effect.MODIFY, _disassociate_address),
@@ -477,3 +466,9 @@ EVENTS: dict[str, tuple[Effect, Decoder]] = {
     "UnassignPrivateIpAddresses": (Effect.UNASSIGN, _unassign),
 }
 """What each event does, and the function that reads its subjects."""
+
+EC2 = "ec2.amazonaws.com"
+EVENT_SOURCES = dict.fromkeys(EVENTS, EC2) | dict.fromkeys(
+    ("CreateMountTarget", "DeleteMountTarget"), "elasticfilesystem.amazonaws.com"
+)
+"""The eventSource of each event."""

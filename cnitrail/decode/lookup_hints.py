@@ -28,6 +28,8 @@ from cnitrail.model.lookup import IssuingCall, LookupHints
 _CONDITIONAL: Final = {
     "AssociateTrunkInterface": "trunk",
     "CreateFleet": "ec2fleet.amazonaws.com",
+    "DeleteMountTarget": "fsmt-",
+    "DeleteNatGateway": "nat-",
     "DisassociateAddress": "eipassoc-",
     "DisassociateTrunkInterface": "trunk-assoc-",
 }

@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from cnitrail.decode.events import EVENTS, CallBody
+from cnitrail.decode.call_body import CallBody
+from cnitrail.decode.events import EC2, EVENT_SOURCES
 from cnitrail.decode.shapes import Fields, elements, fields, flag, text, texts
 from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, TrailAction, TrailChange
 
-_EC2 = "ec2.amazonaws.com"
 _CLOUDTRAIL = "cloudtrail.amazonaws.com"
 _S3 = "s3.amazonaws.com"
 _WRITES = ("All", "WriteOnly")
@@ -81,7 +81,7 @@ def _selects(call: CallBody) -> Selects:
         return None
     if any(_basic_selects(fields(selector)) for selector in basic):
         return True
-    names = list(EVENTS)
+    names = [name for name, source in EVENT_SOURCES.items() if source == EC2]
     chosen = [[_advanced_selects(fields(selector), name) for name in names] for selector in advanced]
     if names and chosen and all(True in column for column in zip(*chosen, strict=True)):
         return True
@@ -92,7 +92,7 @@ def _basic_selects(selector: Fields) -> bool:
     """Whether a basic selector includes EC2's write calls; by default it includes all management events."""
     includes = flag(selector.get("includeManagementEvents", True)) is not False
     excluded = texts(selector.get("excludeManagementEventSources"), "eventSource")
-    return includes and selector.get("readWriteType", "All") in _WRITES and _EC2 not in excluded
+    return includes and selector.get("readWriteType", "All") in _WRITES and EC2 not in excluded
 
 
 def _advanced_selects(selector: Fields, name: str) -> Selects:
@@ -100,7 +100,7 @@ def _advanced_selects(selector: Fields, name: str) -> Selects:
     known = {
         "eventCategory": "Management",
         "readOnly": "false",
-        "eventSource": _EC2,
+        "eventSource": EC2,
         "eventName": name,
         "eventType": "AwsServiceEvent" if name in _SERVICE_EVENTS else "AwsApiCall",
     }

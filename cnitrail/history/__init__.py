@@ -11,10 +11,12 @@ from cnitrail.history.coverage import cover
 from cnitrail.history.interfaces import Registry
 from cnitrail.history.leases import fold_holdings
 from cnitrail.history.ledger import Dispute, Ledger
+from cnitrail.history.managed_enis import with_deleted_enis
 from cnitrail.history.owners import owners_of
 from cnitrail.history.provenance import separate
 from cnitrail.history.recording import unrecorded, without_foreign_buckets
 from cnitrail.history.sessions import complete_actors, identify_actors
+from cnitrail.history.twins import without_twins
 from cnitrail.model import Event, History, IssuedSession, SetAside
 
 __all__ = ["Dispute", "Ledger", "build", "cover", "unrecorded"]
@@ -29,7 +31,7 @@ def build(
     no other fact changes what these say.
     """
     with _without_garbage_collection():
-        events = without_foreign_buckets(events)
+        events = without_twins(without_foreign_buckets(events))
         reasons: dict[str, SetAside] = {}
         unproven: frozenset[str] = frozenset()
         sessions_aside: tuple[IssuedSession, ...] = ()
@@ -43,6 +45,10 @@ def build(
         if owners.foreign:
             reasons |= dict.fromkeys(owners.foreign, SetAside.FOREIGN)
             effective = tuple(event for event in effective if event.key not in owners.foreign)
+        deletions = with_deleted_enis(effective)
+        if deletions:
+            effective = tuple(deletions.get(event.key, event) for event in effective)
+            events = tuple(deletions.get(event.key, event) for event in events)
         identified = identify_actors(events, sessions)
         registry = Registry(identified, owners.disputed)
         for event in effective:

@@ -26,6 +26,9 @@ from cnitrail.model.callers import may_mark
 from cnitrail.model.history import ALIVE
 from cnitrail.timeclamp import LAST
 
+_ANY_TYPE = "interface"
+"""The interface type of most interfaces; EC2 names services in others."""
+
 
 class _AttachmentDraft(Struct, kw_only=True):
     """An attachment under construction."""
@@ -202,7 +205,8 @@ class Registry:
         if subject.vpc is not None:
             interface.vpcs.add(subject.vpc)
         interface.subnet = interface.subnet or subject.subnet
-        interface.type = interface.type or subject.interface_type
+        if interface.type in (None, _ANY_TYPE):
+            interface.type = subject.interface_type or interface.type
         interface.requester = interface.requester or subject.requester
         if subject.mark is not None:
             self._marked(event, subject.mark, interface)
@@ -232,7 +236,8 @@ class Registry:
         caller = self._actors[
             event.key
         ].instance  # this does not show that it exists: its credentials outlive it by hours
-        if caller is not None and eni is not None and effect in OWN_INTERFACE_EFFECTS:
+        is_own = effect in OWN_INTERFACE_EFFECTS and subject.resource is None
+        if caller is not None and eni is not None and is_own:
             self._interface(event, eni).callers.add(caller)
 
     def _launch(self, event: Event, subject: Subject) -> None:
@@ -252,8 +257,11 @@ class Registry:
         self._attached(event, subject, instance, how="launch")
 
     def _create(self, event: Event, subject: Subject) -> None:
-        if subject.eni is not None:
-            interface = self._interface(event, subject.eni)
+        """Note how an interface was created; the call for its ``resource`` says less than its own does."""
+        if subject.eni is None:
+            return
+        interface = self._interface(event, subject.eni)
+        if subject.resource is None or interface.created.event is None:
             interface.created = Bound(event.time, Basis.OBSERVED, event)
             interface.creator = self._actors[event.key]
             interface.description = subject.description

@@ -25,6 +25,7 @@ _TYPES = {
     "gateway_load_balancer": "elb",
     "nat_gateway": "nat-gateway",
     "vpc_endpoint": "vpc-endpoint",
+    "efs": "efs",
 }
 _REQUESTERS = {"amazon-elb": "elb", "amazon-rds": "rds"}
 _CREATORS = {

@@ -77,7 +77,14 @@ def _named(event: Event) -> list[str]:
     return [
         name
         for subject in event.subjects
-        for name in (subject.eni, subject.instance, subject.trunk, subject.attachment, subject.association)
+        for name in (
+            subject.eni,
+            subject.instance,
+            subject.trunk,
+            subject.attachment,
+            subject.association,
+            subject.resource,
+        )
         if name is not None
     ]
 
@@ -89,6 +96,8 @@ def _created(event: Event) -> Iterator[str]:
             yield subject.attachment
         if event.effect is not Effect.ATTACH and subject.eni and not subject.existing:
             yield subject.eni
+        if event.effect is Effect.CREATE and subject.resource:
+            yield subject.resource
         if event.effect is Effect.LAUNCH and subject.instance:
             yield subject.instance
 

@@ -84,7 +84,7 @@ def _names(event: Event) -> Iterator[object]:
     """Yield the interfaces, instances, attachments and address blocks that a call names."""
     for subject in event.subjects:
         yield from filter(None, (subject.eni, subject.instance, subject.trunk))
-        yield from filter(None, (subject.attachment, subject.association))
+        yield from filter(None, (subject.attachment, subject.association, subject.resource))
         yield from map(block_of, subject.addresses())
 
 

@@ -32,6 +32,12 @@ REQUEST_LIMIT: Final = "RequestLimitExceeded"
 THROTTLED: Final = frozenset({REQUEST_LIMIT, "Throttling", "ThrottlingException", "RequestThrottled"})
 """Every code that a throttled call fails with."""
 
+DRY_RUN: Final = "DryRunOperation"
+"""The call had DryRun set, and would have succeeded: EC2 did nothing."""
+
+DENIED_BY_ENDPOINT: Final = "VpceAccessDenied"
+"""The policy of a VPC endpoint denied the call, in a network activity event of that endpoint."""
+
 
 def prefix_of(address: IPv4Address | IPv6Address) -> IPv4Network | IPv6Network:
     """Return the prefix that an address is in if it is held through a delegated prefix."""

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 from msgspec import Struct
 
-from cnitrail.model import ActorKind, Answer, Event, Failure, Finding, Origin, Severity
+from cnitrail.model import ActorKind, Answer, CallOutcome, Event, Failure, Finding, Origin, Severity
 from cnitrail.render import json
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.text import Part, Row, Table, draw
@@ -45,7 +45,7 @@ class FindingEvent(Struct, frozen=True, kw_only=True):
     time: datetime
     event_id: str | None
     event: str
-    outcome: str
+    outcome: CallOutcome
     error: Failure | None
     actor: str
     actor_kind: ActorKind
@@ -148,7 +148,7 @@ def _cited(events: Iterable[Event]) -> tuple[FindingEvent, ...]:
             time=event.time,
             event_id=event.event_id,
             event=event.name,
-            outcome="ok" if event.failure is None else "failed",
+            outcome=event.outcome,
             error=event.failure,
             actor=event.actor.label,
             actor_kind=event.actor.kind,

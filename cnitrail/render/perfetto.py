@@ -15,7 +15,15 @@ from datetime import datetime
 from itertools import count, groupby, zip_longest
 from typing import IO
 
-from cnitrail.model import Answer, AttachmentEntry, LeaseSegment, Swimlane, TimelineEntry, is_prefix
+from cnitrail.model import (
+    Answer,
+    AttachmentEntry,
+    CallOutcome,
+    LeaseSegment,
+    Swimlane,
+    TimelineEntry,
+    is_prefix,
+)
 from cnitrail.render import leases, timeline
 from cnitrail.render.csv import Cell, Columns, fields
 from cnitrail.render.json import line
@@ -136,15 +144,15 @@ def _named(what: str, pid: int, tid: int, name: str) -> _Event:
 
 
 def _call(pid: int, tid: int, entry: TimelineEntry) -> _Event:
-    failed = " FAILED" if entry.error else ""
+    failed = entry.outcome is CallOutcome.FAILED
     return {
         "ph": "i",
         "s": "t",
         "pid": pid,
         "tid": tid,
         "ts": _microseconds(entry.time),
-        "cat": "failed call" if entry.error else "call",
-        "name": printable(entry.event) + failed,
+        "cat": "failed call" if failed else "call",
+        "name": printable(entry.event) + timeline.outcome_mark(entry),
         "args": {"call": printable(timeline.sentence(entry)), **_arguments(timeline.COLUMNS, entry)},
     }
 

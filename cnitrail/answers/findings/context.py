@@ -17,6 +17,7 @@ from cnitrail.model import (
     Actor,
     ActorKind,
     Attachment,
+    CallOutcome,
     Coverage,
     Effect,
     Event,
@@ -99,7 +100,9 @@ class FindingContext:
         self.history = history
         self.coverage = coverage
         self.calls = tuple(
-            ResourceCall(event, entry) for event, entry in calls(history, Filter()) if entry.set_aside is None
+            ResourceCall(event, entry)
+            for event, entry in calls(history, Filter())
+            if entry.set_aside is None and entry.outcome is not CallOutcome.DRY_RUN
         )
 
     @cached_property

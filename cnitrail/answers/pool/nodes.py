@@ -8,7 +8,18 @@ from msgspec import Struct
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import takes_interface
-from cnitrail.model import Attachment, Basis, Effect, Event, History, Instance, Interface, Lease, Subject
+from cnitrail.model import (
+    Attachment,
+    Basis,
+    CallOutcome,
+    Effect,
+    Event,
+    History,
+    Instance,
+    Interface,
+    Lease,
+    Subject,
+)
 from cnitrail.model.callers import may_mark
 from cnitrail.timeclamp import FIRST
 
@@ -115,7 +126,7 @@ def _calls(history: History) -> dict[str, list[InterfaceCall]]:
     """Return the calls about each instance and its ENIs, in time order."""
     calls: dict[str, list[InterfaceCall]] = defaultdict(list)
     for event in history.events:
-        if event.key in history.set_aside:
+        if event.key in history.set_aside or event.outcome is CallOutcome.DRY_RUN:
             continue
         for subject in event.subjects:
             eni = subject.eni or history.attachments.get(subject.attachment or "")

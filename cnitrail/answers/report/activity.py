@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnitrail.answers.report.addresses import counted_addresses, named_addresses
-from cnitrail.model import CitedCall, Effect, Held, Moved, TimelineEntry
+from cnitrail.model import CallOutcome, CitedCall, Effect, Held, Moved, TimelineEntry
 from cnitrail.text import counted, distinct, listed, quoted
 
 _Entries = Sequence[TimelineEntry]
@@ -57,9 +57,9 @@ def describe_calls(calls: Iterable[CitedCall]) -> str:
     by_effect: dict[Effect, list[TimelineEntry]] = defaultdict(list)
     failed = 0
     for call in calls:
-        if call.entry.error is None:
+        if call.entry.outcome is CallOutcome.OK:
             by_effect[call.entry.effect].append(call.entry)
-        else:
+        elif call.entry.outcome is CallOutcome.FAILED:
             failed += 1
     if failed and not by_effect:
         return f"made {counted(failed, 'failed call')}"
@@ -83,6 +83,16 @@ def _predicates(by_effect: dict[Effect, list[TimelineEntry]]) -> list[str]:
 
 
 def _launched(entries: _Entries) -> str:
+    named = [entry for entry in entries if entry.instance]
+    unnamed = [entry for entry in entries if not entry.instance]
+    predicates = [_launched_instances(named)] if named else []
+    if unnamed:
+        requested = counted(sum(entry.requested or 0 for entry in unnamed), "instance")
+        predicates.append(f"requested {requested}, which the records do not name")
+    return listed(predicates)
+
+
+def _launched_instances(entries: _Entries) -> str:
     instances = distinct(entry.instance for entry in entries)
     existing = distinct(entry.eni for entry in entries if entry.shown)
     type_and_cluster = _type_and_cluster(entries[0]) if len(instances) == 1 else ""
@@ -90,7 +100,7 @@ def _launched(entries: _Entries) -> str:
     added = [held for entry in entries for held in entry.added]
     if added:
         enis = distinct(entry.eni for entry in entries if entry.added)
-        predicate += f" with {named_addresses(added)} on {_some(enis, 'ENI')}"
+        predicate += f" with {named_addresses(added)}" + (f" on {_some(enis, 'ENI')}" if enis else "")
     if existing:
         shown = [held for entry in entries for held in entry.shown]
         predicate += f" on {_some(existing, 'ENI')}, which already had {named_addresses(shown)}"
@@ -202,7 +212,7 @@ def _moved(verb: str, preposition: str, moves: Sequence[tuple[str | None, tuple[
 
 
 def _enis(entries: _Entries) -> str:
-    return _some(distinct(entry.eni or entry.attachment for entry in entries), "ENI")
+    return _some(distinct(entry.eni or entry.attachment or entry.resource for entry in entries), "ENI")
 
 
 def _some(names: Sequence[str], noun: str) -> str:

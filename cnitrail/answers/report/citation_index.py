@@ -7,6 +7,7 @@ from cnitrail.model import (
     Actor,
     ActorKind,
     Bound,
+    CallOutcome,
     Citation,
     CitedBound,
     CitedCall,
@@ -84,7 +85,7 @@ def _key(actor: Actor) -> _Key:
 def _principal(actor: Actor, calls: Sequence[CitedCall], names: Names) -> ReportPrincipal:
     entries = [call.entry for call in calls]
     actors = [entry.actor for entry in entries] or [actor]
-    outcomes = Counter((entry.event, entry.error is None) for entry in entries)
+    outcomes = Counter((entry.event, entry.outcome) for entry in entries)
     node_role = actor.role if actor.kind is ActorKind.INSTANCE_ROLE else None
     return ReportPrincipal(
         name=node_role or actor.label,
@@ -93,8 +94,8 @@ def _principal(actor: Actor, calls: Sequence[CitedCall], names: Names) -> Report
         agents=distinct(_agent(actor) for actor in actors),
         source_ips=distinct(actor.source_ip for actor in actors),
         calls=tuple(
-            (name, outcomes[name, True], outcomes[name, False])
-            for name in distinct(entry.event for entry in entries)
+            (name, outcomes[name, CallOutcome.OK], outcomes[name, CallOutcome.FAILED])
+            for name in distinct(entry.event for entry in entries if entry.outcome is not CallOutcome.DRY_RUN)
         ),
         added=sum(len(entry.added) for entry in entries),
         removed=sum(len(entry.removed) for entry in entries),

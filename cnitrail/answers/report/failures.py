@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from cnitrail.answers.report.citation_index import CitationIndex
-from cnitrail.model import CitedCall, Effect, Failure, Statement
+from cnitrail.model import CallOutcome, CitedCall, Effect, Failure, Statement
 from cnitrail.model.callers import described
 from cnitrail.model.ec2 import (
     ADDRESS_LIMIT,
@@ -45,7 +45,7 @@ def failures(index: CitationIndex) -> Iterator[Statement]:
     """Yield a sentence for each kind of failure, the most frequent first, and one for the rest."""
     kinds: dict[tuple[str, str, int], list[CitedCall]] = defaultdict(list)
     for call in index.calls:
-        if call.entry.error is not None:
+        if call.entry.error is not None and call.entry.outcome is CallOutcome.FAILED:
             kinds[call.entry.event, call.entry.error.code, call.principal].append(call)
     ranked = sorted(kinds.values(), key=lambda calls: -len(calls))
     deletions = _deletions(index.calls)

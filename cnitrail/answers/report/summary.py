@@ -14,6 +14,7 @@ from cnitrail.answers.report.failures import failures
 from cnitrail.model import (
     AccountRegion,
     Basis,
+    CallOutcome,
     CitedCall,
     Coverage,
     Effect,
@@ -68,7 +69,7 @@ def summary(
 
 def _totals(index: CitationIndex) -> Statement:
     entries = [call.entry for call in index.calls]
-    failed = sum(entry.error is not None for entry in entries)
+    failed = sum(entry.outcome is CallOutcome.FAILED for entry in entries)
     added = [held for entry in entries for held in entry.added]
     moved = [address for entry in entries for address in entry.moved]
     removed = [held for entry in entries for held in entry.removed]

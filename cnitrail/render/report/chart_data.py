@@ -14,12 +14,14 @@ from msgspec import Struct
 
 from cnitrail.model import (
     Basis,
+    CallOutcome,
     CitedBound,
     CitedHolding,
     Evidence,
     InstanceReport,
     InterfaceReport,
     Report,
+    TimelineEntry,
 )
 from cnitrail.render.report.row_folding import FoldedRow
 from cnitrail.render.safe import printable
@@ -93,6 +95,12 @@ def _holes(instance: InstanceReport, evidence: Evidence, shown: ChartRange) -> I
 _Flat = list[object]
 
 
+def _failure(entry: TimelineEntry, names: "_TextTable") -> int:
+    """Return the number of the code that a call failed with, from 1; 0 if it did not fail."""
+    failed = entry.error is not None and entry.outcome is CallOutcome.FAILED
+    return names[entry.error.code] + 1 if failed and entry.error is not None else 0
+
+
 def data(report: Report, rows: Sequence[FoldedRow], evidence: Evidence) -> dict[str, object]:
     """Return what the script draws from, as lists, so that ten thousand calls fit into a mail.
 
@@ -114,7 +122,7 @@ def data(report: Report, rows: Sequence[FoldedRow], evidence: Evidence) -> dict[
             call.event,
             places.get(call.entry.instance, -1),
             enis[call.entry.eni or ""],
-            names[call.entry.error.code] + 1 if call.entry.error else 0,
+            _failure(call.entry, names),
             [ips.back(str(held)) for held in (*call.entry.added, *call.entry.shown)],
             [ips.back(str(held)) for held in call.entry.removed],
             row_of[id(call)],

@@ -11,6 +11,7 @@ from cnitrail.intervals import Interval
 from cnitrail.model import (
     AddressHolder,
     Answer,
+    CallOutcome,
     CitedBound,
     CitedFinding,
     CitedHolding,
@@ -85,7 +86,7 @@ class ReportPage:
         instances = len({entry.instance for entry in entries if entry.instance})
         return [
             counted(len(entries), "call"),
-            f"{sum(entry.error is not None for entry in entries):,} failed",
+            f"{sum(entry.outcome is CallOutcome.FAILED for entry in entries):,} failed",
             f"{counted(sum(len(entry.added) for entry in entries), 'IP')} assigned",
             f"{sum(len(entry.removed) for entry in entries):,} released",
             counted(enis, "ENI"),

@@ -83,7 +83,7 @@ def _same_instance(call: CitedCall) -> tuple[object, ...]:
 
 
 def _same_outcome(call: CitedCall) -> tuple[object, ...]:
-    return call.entry.event, call.entry.error is None
+    return call.entry.event, call.entry.outcome
 
 
 _LEVELS: tuple[tuple[str, timedelta, _Key], ...] = (

@@ -1,0 +1,108 @@
+"""The calls that create and delete resources for which AWS manages ENIs.
+
+These are NAT gateways, VPC endpoints (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/) and EFS mount
+targets (https://docs.aws.amazon.com/efs/latest/ug/API_CreateMountTarget.html). Their ENIs may have no event
+of their own.
+"""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from cnitrail.decode.call_body import CallBody
+from cnitrail.decode.shapes import Fields, Problems, elements, fields, flag, holdings, text, texts
+from cnitrail.model import Holding, HoldingKind, Subject
+
+
+def create_nat_gateway(call: CallBody) -> tuple[Subject, ...]:
+    """CreateNatGateway: EC2 makes the ENI, mostly after the call; few responses name it, or its addresses."""
+    gateway = fields(call.response.get("natGateway"))
+    asked = _gateway(call, gateway, [], None)
+    if not call.ok:
+        requested = texts(call.request.get("privateIpAddress"), "privateIpAddress")
+        return (replace(asked, requested_addresses=requested),)
+    call.need("natGateway.natGatewayId", asked.resource)
+    by_eni: dict[str | None, list[Fields]] = {}
+    for element in map(fields, elements(gateway.get("natGatewayAddressSet"))):
+        by_eni.setdefault(text(element.get("networkInterfaceId")), []).append(element)
+    return tuple(_gateway(call, gateway, addresses, eni) for eni, addresses in by_eni.items()) or (asked,)
+
+
+def _gateway(call: CallBody, gateway: Fields, addresses: list[Fields], eni: str | None) -> Subject:
+    """Return an ENI of a NAT gateway with its addresses."""
+    request = call.request
+    first = next(iter(addresses), {})
+    return Subject(
+        eni=eni,
+        resource=text(gateway.get("natGatewayId")),
+        vpc=text(gateway.get("vpcId")) or text(request.get("vpcId")),
+        subnet=text(gateway.get("subnetId")) or text(request.get("subnetId")),
+        added=tuple(_gateway_holdings(addresses, call.problems)),
+        interface_type="nat_gateway",
+        public_address=text(first.get("publicIp")),
+        allocation=text(first.get("allocationId")) or text(request.get("allocationId")),
+    )
+
+
+def _gateway_holdings(addresses: list[Fields], problems: Problems) -> Iterator[Holding]:
+    """Yield the addresses of an ENI; the first one is the primary address, unless another is marked as it."""
+    marked = [address for address in addresses if flag(address.get("isPrimary"))]
+    primary = next(iter(marked or addresses), None)
+    for address in addresses:
+        kind = HoldingKind.PRIMARY if address is primary else HoldingKind.SECONDARY
+        yield from holdings(address.get("privateIp"), "privateIp", kind, "natGatewayAddressSet", problems)
+
+
+def delete_nat_gateway(call: CallBody) -> tuple[Subject, ...]:
+    """DeleteNatGateway names the gateway, and none of its ENIs."""
+    return (Subject(resource=call.need("natGatewayId", call.request.get("natGatewayId"))),)
+
+
+def create_vpc_endpoint(call: CallBody) -> tuple[Subject, ...]:
+    """CreateVpcEndpoint: the response may name ENIs, but no addresses; a gateway endpoint has no ENI."""
+    if not call.request and not call.response:
+        call.lacks("requestParameters", call.request, "a request with a type")
+    endpoint = fields(call.response.get("vpcEndpoint"))
+    enis = texts(endpoint.get("networkInterfaceIdSet"), "networkInterfaceId")
+    kind = text(endpoint.get("vpcEndpointType")) or text(call.request.get("vpcEndpointType"))
+    if kind in (None, "Gateway") and not enis and not call.omitted:
+        return ()
+    subnets = texts(call.request.get("subnetId"), "content")
+    made = Subject(
+        resource=text(endpoint.get("vpcEndpointId")),
+        vpc=text(endpoint.get("vpcId")) or text(call.request.get("vpcId")),
+        subnet=subnets[0] if len(subnets) == 1 else None,
+        interface_type="vpc_endpoint",
+    )
+    call.need("vpcEndpoint.vpcEndpointId", made.resource)
+    return tuple(replace(made, eni=eni) for eni in enis) or (made,)
+
+
+def create_mount_target(call: CallBody) -> tuple[Subject, ...]:
+    """CreateMountTarget of EFS: the response names the ENI that EFS makes, and its address."""
+    request, response, problems = call.request, call.response, call.problems
+    made = Subject(
+        resource=text(response.get("mountTargetId")),
+        vpc=text(response.get("vpcId")),
+        subnet=text(response.get("subnetId")) or text(request.get("subnetId")),
+        interface_type="efs",
+        requested_addresses=(
+            *texts(request.get("ipAddress"), "ipAddress"),
+            *texts(request.get("ipv6Address"), "ipv6Address"),
+        ),
+    )
+    if not call.ok:
+        return (made,)
+    added = (
+        *holdings(response.get("ipAddress"), "ipAddress", HoldingKind.PRIMARY, "ipAddress", problems),
+        *holdings(response.get("ipv6Address"), "ipv6Address", HoldingKind.IPV6, "ipv6Address", problems),
+    )
+    if not added and not problems:
+        call.lacks("ipAddress", response.get("ipAddress"), "an address")
+    eni = call.need("networkInterfaceId", response.get("networkInterfaceId"))
+    return (replace(made, eni=eni, added=added),)
+
+
+def delete_mount_target(call: CallBody) -> tuple[Subject, ...]:
+    """DeleteMountTarget names the mount target, and not its ENI."""
+    return (Subject(resource=call.need("mountTargetId", call.request.get("mountTargetId"))),)
