@@ -63,7 +63,7 @@ def mixed(tmp_path: Path) -> Path:
     (folder / "a.json.gz").write_bytes(zipped(compact({"Records": [ASSIGN, LOOK, LOOK, DELETE]})))
     (folder / "b.json").write_bytes(compact({"Records": [ASSIGN, 17, UNPLACED, LOOK]}))
     (folder / "c.json.gz").write_bytes(zipped(compact({"Records": [ASSIGN, LOOK]}))[:-30])
-    (folder / "d.txt").write_bytes(b"hello\n")
+    (folder / "d.json").write_bytes(b"hello\n")
     (folder / "e.json").write_bytes(b"")
     (folder / "pipe").touch()
     (folder / "pipe").unlink()
@@ -208,7 +208,7 @@ class TestAnyMixOfFiles:
 
 class TestStoresOfAnotherVersion:
     @pytest.mark.parametrize(
-        ("version", "whose", "hint"), [(2, "an older", "again"), (9, "a newer", "update")]
+        ("version", "whose", "hint"), [(3, "an older", "again"), (9, "a newer", "update")]
     )
     def test_are_refused_with_a_hint(
         self, run: Run, mixed: Path, tmp_path: Path, version: int, whose: str, hint: str
@@ -219,7 +219,7 @@ class TestStoresOfAnotherVersion:
             connection.execute(f"PRAGMA user_version = {version}")
         result = run("timeline", path)
         assert result.exit_code == 1
-        assert f"written by {whose} cnitrail (store version {version}; this one reads 3)" in result.stderr
+        assert f"written by {whose} cnitrail (store version {version}; this one reads 4)" in result.stderr
         assert hint in result.stderr
 
 

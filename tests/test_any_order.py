@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -11,9 +12,13 @@ import write as fixtures
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from stories import STORIES as ALL_STORIES
 
 from cnitrail.cli import main
+from cnitrail.decode import decode
+from cnitrail.history import Ledger, build
+from cnitrail.model import Event, IssuedSession, Lease, Origin, Record
 
 RECORDS: dict[str, list[Any]] = {
     story: [record for text in fixtures.files(story).values() for record in json.loads(text)["Records"]]
@@ -46,6 +51,55 @@ class TestAnyOrder:
         cuts = sorted(data.draw(st.lists(st.integers(0, len(repeated)), max_size=6)))
         files = [repeated[a:b] for a, b in zip([0, *cuts], [*cuts, len(repeated)], strict=True)]
         assert answers(files) == answers([records])
+
+
+Copy = tuple[dict[str, Any], str, str | None]
+"""A record, its form, and the field that this copy lacks."""
+
+LACKING = (None, "userIdentity", "userAgent", "sourceIPAddress", "awsRegion", "eventID", "requestID")
+
+
+def history_of(copies: list[Copy]) -> tuple[list[Event], list[IssuedSession], list[Lease]]:
+    """The events, sessions and leases, without origins."""
+    ledger = Ledger()
+    for index, (record, form, lacking) in enumerate(copies):
+        entry = {name: value for name, value in record.items() if name != lacking}
+        fact = decode(Record((Origin("file", index, form),), json.dumps(entry).encode())).fact
+        if fact is not None:
+            ledger.add(fact)
+    assert ledger.disputes() == []
+    nowhere = (Origin("", 0),)
+    events = [replace(event, origins=nowhere) for event in ledger.events()]
+    sessions = [replace(session, origins=nowhere) for session in ledger.sessions()]
+    return events, sessions, [*build(tuple(events), tuple(sessions)).leases]
+
+
+@pytest.mark.parametrize("story", sorted(RECORDS))
+class TestMixedForms:
+    @settings(max_examples=6)
+    @given(seed=st.integers(0, 2**32))
+    def test_other_copies_among_raw_records_change_nothing(self, story: str, seed: int) -> None:
+        chance = Random(seed)
+        raw: list[Copy] = [(record, "trail", None) for record in RECORDS[story]]
+        whole = [(record, "lookup-events", None) for record in chance.choices(RECORDS[story], k=5)]
+        others = [
+            (record, chance.choice(("athena", "security-lake", "sentinel")), chance.choice(LACKING))
+            for record in chance.choices(RECORDS[story], k=40)
+        ]
+        mixed = [*raw, *whole, *others]
+        chance.shuffle(mixed)
+        assert history_of(mixed) == history_of(raw)
+
+    @settings(max_examples=6)
+    @given(seed=st.integers(0, 2**32))
+    def test_the_order_of_copies_that_are_not_raw_changes_nothing(self, story: str, seed: int) -> None:
+        chance = Random(seed)
+        copies: list[Copy] = [
+            (record, form, chance.choice(LACKING))
+            for record in RECORDS[story]
+            for form in ("athena", "security-lake", "sentinel")
+        ]
+        assert history_of(chance.sample(copies, len(copies))) == history_of(copies)
 
 
 class TestRepeats:

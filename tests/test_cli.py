@@ -298,7 +298,7 @@ class TestDamage:
         (tmp_path / "sound.json.gz").write_bytes(log.read_bytes())
         (tmp_path / "torn.json.gz").write_bytes(log.read_bytes()[:-400])
         (tmp_path / "empty.json.gz").write_bytes(b"")
-        (tmp_path / "note.txt").write_text("remember to rotate the logs\n")
+        (tmp_path / "note.json").write_text("remember to rotate the logs\n")
         (tmp_path / "odd.json").write_bytes(text.replace(b'"Records":[', b'"Records":["no record",12,', 1))
         return tmp_path
 
@@ -308,10 +308,10 @@ class TestDamage:
         answer = json.loads(result.stdout)
         assert len(answer["entries"]) == 7
         skipped = {Path(item["source"]).name: item["reason"] for item in answer["evidence"]["skipped"]}
-        assert set(skipped) == {"torn.json.gz", "empty.json.gz", "note.txt", "odd.json"}
+        assert set(skipped) == {"torn.json.gz", "empty.json.gz", "note.json", "odd.json"}
         assert skipped["torn.json.gz"] == "the gzip stream is cut short"
         assert skipped["empty.json.gz"] == "the file is empty"
-        assert skipped["note.txt"] == "not JSON: remember to rotate the logs"
+        assert skipped["note.json"] == "not JSON: remember to rotate the logs"
         assert answer["evidence"]["sources"][0]["skipped"] == 5
 
     def test_each_is_shown_on_stderr_even_where_quiet(self, run: Run, damaged: Path) -> None:

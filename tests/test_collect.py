@@ -187,6 +187,10 @@ class TestFromAStore:
         for answer, path in zip(answers, (first, second), strict=True):
             answer["evidence"]["sources"][0].pop("uri")
             assert answer.pop("query")["sources"] == [str(path)]
+        files, no_files = (answer["evidence"].pop("files") for answer in answers)
+        known, unknown = (answer["evidence"]["sources"][0]["forms"][0] for answer in answers)
+        assert (len(files), no_files) == (14, [])
+        assert (known.pop("compression"), unknown.pop("compression")) == (["gzip"], None)
         assert answers[0] == answers[1]
 
     def test_an_unchanged_source_store_is_not_read_again(self, run: Run, logs: Path) -> None:

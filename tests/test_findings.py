@@ -1320,7 +1320,7 @@ class TestCommand:
     def test_the_exit_status_of_findings_precedes_that_of_unreadable_files(
         self, run: Run, tmp_path: Path
     ) -> None:
-        (tmp_path / "note.txt").write_text("remember to rotate the logs\n")
+        (tmp_path / "note.json").write_text("remember to rotate the logs\n")
         both = (str(tmp_path), "hand-assigned")
         assert run("findings", *both).exit_code == 3
         assert run("findings", *both, "--fail-on", "high").exit_code == 5

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from pathlib import Path
 from unicodedata import category
 
 import pytest
-from conftest import Run
+from conftest import FIXTURES, Run
 from hypothesis import given
 from hypothesis import strategies as st
 from memory_trail import MemoryTrail
@@ -225,6 +226,16 @@ class TestACopy:
         assert found.faults == ()
         assert spans(found) == [("04 09:01", "04 12:01")]
         assert {key.origin for key in found.keys} == {str(tmp_path / "public-keys.json")}
+
+    def test_in_an_archive_is_read_but_not_verified(self, run: Run, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "case.zip", "w") as archive:
+            for path in (FIXTURES / "ironman-signed").rglob("*.*"):
+                archive.write(path, path.relative_to(FIXTURES))
+        result = run("verify", tmp_path / "case.zip")
+        assert result.exit_code == 4
+        assert "unpack an archive, and name the directory" in result.stderr
+        result = run("timeline", tmp_path / "case.zip")
+        assert (result.exit_code, "skipped" in result.stderr) == (0, False)
 
     def test_without_metadata_proves_all_but_its_newest_hour(self, tmp_path: Path, keys: str) -> None:
         trail = small_trail()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from cnitrail.cli.quiet import inform, is_quiet
@@ -28,6 +29,8 @@ def summarize(evidence: Evidence, shown: int, nothing: str = NO_MATCH) -> int:
     ``shown`` is the number of entries of the answer, ``nothing`` is printed if it has none.
     """
     inform(_summary(evidence, shown, nothing))
+    if evidence.first_event is None and any(source.records_skipped for source in evidence.sources):
+        inform("hint: docs/sources.md lists the forms of CloudTrail logs that can be read")
     unproven = evidence.verified and _print_proven(evidence)
     faulty = _print_each("at fault", evidence.faults, "-o json lists all under evidence.faults")
     skipped = print_skipped(evidence.skipped, "-o json lists all under evidence.skipped")
@@ -61,11 +64,33 @@ def _print_each(what: str, entries: Sequence[Skipped | Faulty], where: str) -> b
 
 def _summary(evidence: Evidence, shown: int, nothing: str) -> str:
     """Return what was read: ``14 shown; read 14 files with 56 events, 17 IP-related (… to …)``."""
-    files = sum(source.files for source in evidence.sources)
-    records = sum(source.records for source in evidence.sources)
+    files = counted(sum(source.files for source in evidence.sources), "file")
+    records = counted(sum(source.records for source in evidence.sources), "event")
     relevant = sum(source.kept for source in evidence.sources)
-    read = f"read {counted(files, 'file')} with {counted(records, 'event')}"
+    others = _passed_over(evidence)
     if evidence.first_event is None or evidence.last_event is None:
-        return f"no IP-related events; {read}"
+        return f"{_no_event(evidence, files, records)}{others}"
     span = f"{clock(evidence.first_event)} to {clock(evidence.last_event)}"
-    return f"{f'{shown:,} shown' if shown else nothing}; {read}, {relevant:,} IP-related ({span})"
+    answer = f"{shown:,} shown" if shown else nothing
+    return f"{answer}; read {files} with {records}, {relevant:,} IP-related ({span}){others}"
+
+
+def _no_event(evidence: Evidence, files: str, records: str) -> str:
+    """Return why there is no event: there was none, or nothing could be read of what may be one."""
+    unread = sum(source.records_skipped for source in evidence.sources)
+    if unread:
+        lost = f"nothing could be read of {counted(unread, 'record')} that may matter"
+        return f"{lost}; read {files} with {records} in all"
+    if evidence.skipped and not any(source.records for source in evidence.sources):
+        return f"no event could be read in {files}"
+    return f"no IP-related events; read {files} with {records}"
+
+
+def _passed_over(evidence: Evidence) -> str:
+    """Return the clause for files that are not CloudTrail's; empty if there are none."""
+    from cnitrail.workflows.accounting import named_kinds
+
+    others = Counter[str]()
+    for source in evidence.sources:
+        others.update(source.other_files)
+    return f"; passed over {named_kinds(others)}" if others else ""

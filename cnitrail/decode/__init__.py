@@ -1,23 +1,37 @@
 """One record → typed facts: who called, and what the call did to which ENI."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnitrail.decode.actor import actor_of
+from cnitrail.decode.call_body import CallBody, call_body
 from cnitrail.decode.common_fields import (
     account_of,
     corrected_by,
+    describes_other_calls,
     digest_of,
     failure_of,
     id_of,
     region_of,
     time_of,
 )
-from cnitrail.decode.events import EVENTS, CallBody, call_body
+from cnitrail.decode.events import EVENT_SOURCES, EVENTS
 from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, is_from_an_address, session_of
 from cnitrail.decode.shapes import Fields, Problems, text
 from cnitrail.decode.trail_events import TRAIL_EVENTS, TRAIL_SOURCES
-from cnitrail.jsontext import Pairs, parse, repeated_key
-from cnitrail.model import Effect, Event, IssuedSession, Lost, Record, Subject, TrailChange
+from cnitrail.jsontext import Pairs, object_of, parse, repeated_key
+from cnitrail.model import (
+    Effect,
+    Event,
+    Fidelity,
+    Form,
+    IssuedSession,
+    Lost,
+    Record,
+    Subject,
+    TrailChange,
+    form_of,
+)
 
 __all__ = ["MARKERS", "NAMES", "Decoded", "decode", "is_from_an_address"]
 
@@ -31,7 +45,7 @@ MARKERS = (POD_IDENTITY,)
 """Texts that make a record relevant even if its event name does not."""
 
 
-_SOURCES = dict.fromkeys(EVENTS, "ec2.amazonaws.com") | TRAIL_SOURCES
+_SOURCES = EVENT_SOURCES | TRAIL_SOURCES
 
 
 class Decoded(Struct, frozen=True, gc=False):
@@ -82,6 +96,9 @@ def _ambiguous(record: Record, key: str, pairs: Pairs) -> Decoded:
 def _decoded(record: Record, entry: Fields) -> Decoded:
     name = text(entry.get("eventName"))
     source = text(entry.get("eventSource"))
+    entry = _with_parsed_texts(entry)
+    if describes_other_calls(entry):
+        return Decoded(None)
     problems = Problems()
     fact: Event | IssuedSession | None = None
     lost: Lost | None = None
@@ -90,7 +107,22 @@ def _decoded(record: Record, entry: Fields) -> Decoded:
         lost = _lost(entry, subjects) if problems else None
     elif name in SESSIONS and source in ("sts.amazonaws.com", None):
         fact = session_of(record, entry, problems)
+        if fact is not None and (fidelity := _best_form(record).fidelity) is not Fidelity.RAW:
+            fact = replace(fact, fidelity=fidelity)
     return Decoded(fact, tuple(f"{name}: {problem}" for problem in problems), lost)
+
+
+def _with_parsed_texts(entry: Fields) -> Fields:
+    """Return a record with its objects, if an export has their JSON texts instead."""
+    parsed = {
+        name: found
+        for name in _OBJECTS
+        if isinstance(entry.get(name), str) and (found := object_of(entry[name])) is not None
+    }
+    return entry | parsed if parsed else entry
+
+
+_OBJECTS = ("userIdentity", "requestParameters", "responseElements", "serviceEventDetails", "addendum")
 
 
 def _lost(entry: Fields, subjects: tuple[Subject, ...]) -> Lost:
@@ -113,9 +145,13 @@ def _event(
     record: Record, entry: Fields, name: str, problems: Problems
 ) -> tuple[Event | None, tuple[Subject, ...]]:
     """Return the event of a record (None if it has no time or subject) and the subjects of its call."""
-    failure = failure_of(entry)
-    effect, subjects, trail = _effect(name, call_body(entry, name, ok=failure is None, problems=problems))
+    failure, form = failure_of(entry), _best_form(record)
+    call = call_body(entry, name, ok=failure is None, problems=problems)
+    effect, subjects, trail = _effect(name, call)
     time = time_of(entry, problems) if subjects else None
+    if form.fidelity is not Fidelity.RAW and failure is None and not _shows_success(entry, name):
+        problems.append("neither an error nor a response, so it is unclear whether the call succeeded")
+        return None, subjects
     if time is None:
         return None, subjects
     if failure is not None:
@@ -130,13 +166,35 @@ def _event(
         failure=failure,
         account=account_of(entry),
         region=region_of(entry),
-        actor=actor_of(entry),
+        actor=actor_of(entry, form.identity_basis),
         subjects=subjects,
         origins=record.origins,
         corrects=corrected is not None,
         trail=trail,
+        omitted=call.omitted,
+        request_id=text(entry.get("requestID")) if failure is not None else None,
+        fidelity=form.fidelity,
     )
     return event, subjects
+
+
+def _best_form(record: Record) -> Form:
+    """Return the form of a record's copies that keeps most; ties are broken by name."""
+    first, *others = record.origins
+    if not others:
+        return form_of(first.form)
+    names = sorted({origin.form for origin in record.origins})
+    return max(map(form_of, names), key=lambda form: form.fidelity)
+
+
+def _shows_success(entry: Fields, name: str) -> bool:
+    """Return whether a rebuilt record without an error shows that its call succeeded.
+
+    A query may leave out the column of the error. EC2 answers every call that it carries out; calls to
+    CloudTrail may have no response, and events of a service have details instead.
+    """
+    shown = (entry.get("responseElements"), entry.get("serviceEventDetails"))
+    return name in TRAIL_EVENTS or shown != (None, None)
 
 
 def _effect(name: str, call: CallBody) -> tuple[Effect, tuple[Subject, ...], TrailChange | None]:

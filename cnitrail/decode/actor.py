@@ -26,9 +26,10 @@ _EKSCTL_PART = re.compile(
 )
 
 
-def actor_of(entry: Fields) -> Actor:
+def actor_of(entry: Fields, identity_basis: str | None = None) -> Actor:
     """Return who made the call of a record, as far as the record alone shows.
 
+    ``identity_basis`` is how a rebuilt record's userIdentity was put together (``Form.identity_basis``).
     Calls of one session share one value: a trail has few identities and many calls.
     """
     return _actor(
@@ -36,11 +37,18 @@ def actor_of(entry: Fields) -> Actor:
         text(entry.get("sourceIPAddress")),
         text(entry.get("userAgent")),
         entry.get("sessionCredentialFromConsole") in ("true", True),
+        identity_basis,
     )
 
 
 @lru_cache(maxsize=65536)
-def _actor(user_identity: bytes, source_ip: str | None, user_agent: str | None, console: bool) -> Actor:
+def _actor(
+    user_identity: bytes,
+    source_ip: str | None,
+    user_agent: str | None,
+    console: bool,
+    identity_basis: str | None,
+) -> Actor:
     identity: Fields = msgspec.json.decode(user_identity)
     context = fields(identity.get("sessionContext"))
     issuer = fields(context.get("sessionIssuer"))
@@ -79,6 +87,7 @@ def _actor(user_identity: bytes, source_ip: str | None, user_agent: str | None, 
         basis=ActorBasis(
             cluster="role-name" if cluster else None,
             instance="ec2-role-delivery" if instance else None,
+            identity=identity_basis,
         ),
         role_arn=role_arn,
         strength=ActorStrength(

@@ -7,6 +7,7 @@ from typing import Final, Generic, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cnitrail.history.agreement import actors_agree, differ, fullness
 from cnitrail.model import (
     EFFECT_ORDER,
     Actor,
@@ -14,14 +15,18 @@ from cnitrail.model import (
     ActorKind,
     Agent,
     Event,
+    Fidelity,
     IssuedSession,
     Origin,
 )
 
 Fact = TypeVar("Fact", bound=Event | IssuedSession)
 
+Rank = tuple[bool, bool, bool, int]
+"""Which version of an event counts: the one with the highest rank."""
+
 _MAX_VERSIONS: Final = 100
-"""Versions of one event that are kept apart: a hostile file may hold a million."""
+"""Versions of one event and rank that are kept apart: a hostile file may hold a million."""
 
 _DISPUTED: Final = Actor(
     kind=ActorKind.UNKNOWN,
@@ -67,7 +72,8 @@ class Ledger:
     def add(self, fact: Event | IssuedSession, *, proven: bool = False) -> bool:
         """Add a fact; return False if it was known already (its origin is kept all the same).
 
-        Of several versions a ``proven`` one counts, and of these a correction.
+        Of several versions a ``proven`` one counts, then one of an intact file, then a correction, then the
+        one of the form that keeps most. A version contradicts one of a better form only if that is damaged.
         """
         self._ordered = None
         if isinstance(fact, Event):
@@ -77,10 +83,12 @@ class Ledger:
     def events(self) -> tuple[Event, ...]:
         """Return all events: by time, within a second cause before effect, then by event ID.
 
-        A disputed event has an actor only if all versions agree on it.
+        A disputed event has an actor only if all versions agree on it. A rebuilt record without an event ID
+        (a query may leave it out) is a copy if an event with an ID has the same time, call and content.
         """
         if self._ordered is None:
-            self._ordered = tuple(sorted(map(_event, self._events.valid()), key=_event_order))
+            ordered = sorted(map(_event, self._events.valid()), key=_event_order)
+            self._ordered = tuple(_fold_nameless(ordered))
         return self._ordered
 
     def sessions(self) -> tuple[IssuedSession, ...]:
@@ -89,8 +97,13 @@ class Ledger:
         A session that only a damaged file has may be altered, so it is left out.
         """
         valid = self._sessions.valid()
-        every = [session for versions in valid for session in versions if not session.damaged]
-        return tuple(sorted(every, key=lambda session: (session.time, session.key)))
+        every = [
+            session
+            for versions in valid
+            if not all(session.damaged for session in versions)
+            for session in versions
+        ]
+        return tuple(_fold_nameless(sorted(every, key=lambda session: (session.time, session.key))))
 
     def proven(self) -> frozenset[str]:
         """Return the keys of the facts of which digests prove a record."""
@@ -112,9 +125,40 @@ def _event(versions: list[Event]) -> Event:
     first, *others = sorted(versions, key=_is_of_another_account)
     if not others:
         return first
-    agreed = all(other.actor == first.actor for other in others)
+    agreed = all(actors_agree(other, first) for other in others)
     times = tuple(sorted(version.time for version in versions))
     return replace(first, disputed=times, actor=first.actor if agreed else _DISPUTED)
+
+
+def _fold_nameless(facts: list[Fact]) -> list[Fact]:
+    """Return facts without the rebuilt ones that have no ID and are copies of others, in the same order."""
+    nameless = [fact for fact in facts if fact.event_id is None and fact.fidelity < Fidelity.RAW]
+    if not nameless:
+        return facts
+    named: dict[object, list[Fact]] = {}
+    for fact in facts:
+        if fact.event_id is not None:
+            named.setdefault(_content(fact), []).append(fact)
+    origins: dict[str, set[Origin]] = {}
+    copies: set[str] = set()
+    for copy in nameless:
+        alike = named.get(_content(copy), [])[:_MAX_VERSIONS]
+        original = next((fact for fact in alike if not differ(fact, copy)), None)
+        if original is not None:
+            copies.add(copy.key)
+            origins.setdefault(original.key, {*original.origins}).update(copy.origins)
+    return [
+        replace(fact, origins=tuple(sorted(origins[fact.key]))) if fact.key in origins else fact
+        for fact in facts
+        if fact.key not in copies
+    ]
+
+
+def _content(fact: Event | IssuedSession) -> object:
+    """Return what two copies of a call must have in common."""
+    if isinstance(fact, Event):
+        return fact.time, fact.name, fact.subjects
+    return fact.time, fact.role_arn, fact.session, fact.access_key_id
 
 
 def _is_of_another_account(event: Event) -> bool:
@@ -127,11 +171,19 @@ class _Version(Struct, Generic[Fact]):
 
     fact: Fact
     origin: Origin
-    proven: bool
 
-    def rank(self) -> tuple[bool, bool, bool]:
-        """Return a key: the version with the highest counts."""
-        return self.proven, not self.fact.damaged, self.fact.corrects
+
+_Versions = dict[Rank, dict[Fact, _Version[Fact]]]
+"""Versions of one event by rank and content: those of a low rank cannot crowd out those of a high one."""
+
+
+def _rank(fact: Event | IssuedSession, *, proven: bool) -> Rank:
+    """Return the rank of a version.
+
+    Bytes of a damaged file may be altered, so an intact copy counts more. A correction is not a copy but says
+    something new, so its form comes last.
+    """
+    return proven, not fact.damaged, fact.corrects, fact.fidelity
 
 
 class _FactVersions(Generic[Fact]):
@@ -143,8 +195,8 @@ class _FactVersions(Generic[Fact]):
         """Keys of the facts whose first record is proven."""
         self._origins: dict[str, list[Origin]] = {}
         """Origins of the facts that were found more than once; a file may repeat one a million times."""
-        self._versions: dict[str, dict[Fact, _Version[Fact]]] = {}
-        """Versions of the facts that have several, by content."""
+        self._versions: dict[str, _Versions[Fact]] = {}
+        """Versions of the facts that have several."""
 
     def __len__(self) -> int:
         return len(self._first)
@@ -163,17 +215,13 @@ class _FactVersions(Generic[Fact]):
             return False
         versions = self._versions.setdefault(key, {})
         if not versions:
-            _enter(versions, first, key in self._proven)
-        _enter(versions, fact, proven)
+            _enter(versions, first, proven=key in self._proven)
+        _enter(versions, fact, proven=proven)
         return False
 
     def proven(self) -> frozenset[str]:
         """Return the keys of the facts of which a version is proven."""
-        later = (
-            key
-            for key, versions in self._versions.items()
-            if any(version.proven for version in versions.values())
-        )
+        later = (key for key, versions in self._versions.items() if any(proven for proven, *_ in versions))
         return frozenset((*self._proven, *later))
 
     def valid(self) -> Iterator[list[Fact]]:
@@ -194,40 +242,59 @@ class _FactVersions(Generic[Fact]):
             for rival in rivals:
                 origin, other_origin = sorted((best.origin, rival.origin))
                 yield Dispute(key, origin, other_origin, proven=False)
-            for other in versions.values():
-                is_original = best.fact.corrects and not other.fact.corrects
-                if best.proven and not other.proven and not is_original and _differ(best.fact, other.fact):
-                    yield Dispute(key, other.origin, best.origin, proven=True)
+            for other in _contradicting(versions, best.fact):
+                yield Dispute(key, other.origin, best.origin, proven=True)
 
 
-def _enter(versions: dict[Fact, _Version[Fact]], fact: Fact, proven: bool) -> None:
+def _enter(versions: _Versions[Fact], fact: Fact, *, proven: bool) -> None:
     """Add the content of one more record, with its origin."""
+    alike = versions.setdefault(_rank(fact, proven=proven), {})
     content, origin = replace(fact, origins=()), min(fact.origins)
-    known = versions.get(content)
+    known = alike.get(content)
     if known is not None:
-        known.origin, known.proven = min(known.origin, origin), known.proven or proven
-    elif len(versions) < _MAX_VERSIONS:
-        versions[content] = _Version(content, origin, proven)
+        known.origin = min(known.origin, origin)
+    elif len(alike) < _MAX_VERSIONS:
+        alike[content] = _Version(content, origin)
 
 
-def _best(versions: dict[Fact, _Version[Fact]]) -> list[_Version[Fact]]:
-    """Return the versions of the highest rank that disagree, in an order that does not depend on reading."""
-    highest = max(version.rank() for version in versions.values())
+def _best(versions: _Versions[Fact]) -> list[_Version[Fact]]:
+    """Return the versions that count and disagree, in an order that does not depend on reading.
+
+    These are the versions of the highest rank. Of rebuilt ones that agree, the fullest counts.
+    """
     best: list[_Version[Fact]] = []
-    for version in sorted(versions.values(), key=lambda version: repr(version.fact)):
-        if version.rank() == highest and all(_differ(version.fact, other.fact) for other in best):
-            best.append(version)
+    for rank in _ranks_that_count(versions):
+        is_raw = rank[-1] == Fidelity.RAW
+        for version in sorted(
+            versions[rank].values(),
+            key=lambda version: (0 if is_raw else -fullness(version.fact), repr(version.fact)),
+        ):
+            if all(differ(version.fact, other.fact) for other in best):
+                best.append(version)
     return best
 
 
-def _differ(one: Fact, other: Fact) -> bool:
-    """Return whether two versions disagree; an export may leave out the account or Region."""
-    same = replace(
-        other,
-        account=one.account if other.account is None or one.account is None else other.account,
-        region=one.region if other.region is None or one.region is None else other.region,
-        event_id=one.event_id,
-        corrects=one.corrects,
-        damaged=one.damaged,
-    )
-    return same != one
+def _ranks_that_count(versions: _Versions[Fact]) -> Iterator[Rank]:
+    """Yield the highest rank, and those of records in damaged files whose form keeps more, unless proven.
+
+    Anybody can put a table into a folder, and a damaged log file may only be cut short. So if such records
+    disagree with a rebuilt one, nothing shows which is true.
+    """
+    highest = max(versions)
+    yield highest
+    is_proven, is_intact, corrects, fidelity = highest
+    if not is_proven and is_intact:
+        better = ((False, False, corrects, more) for more in reversed(Fidelity) if more > fidelity)
+        yield from filter(versions.__contains__, better)
+
+
+def _contradicting(versions: _Versions[Fact], best: Fact) -> Iterator[_Version[Fact]]:
+    """Yield the records that are not proven and disagree with the best one, if that is proven.
+
+    A form that keeps less contradicts nothing, nor does the original of a correction.
+    """
+    is_proven, *_ = max(versions)
+    for (proven, _, corrects, fidelity), alike in versions.items():
+        is_original = best.corrects and not corrects
+        if is_proven and not proven and not is_original and fidelity >= best.fidelity:
+            yield from (version for version in alike.values() if differ(best, version.fact))

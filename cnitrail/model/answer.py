@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from cnitrail.model.coverage import Ground
-from cnitrail.model.event import Actor, Effect, Failure, Held, HoldingKind
+from cnitrail.model.event import Actor, CallOutcome, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Evidence, Origin
 from cnitrail.model.history import Basis, SetAside
 from cnitrail.model.reason import Reason
@@ -47,14 +47,16 @@ class TimelineEntry(Struct, frozen=True, gc=False, kw_only=True):
     else than the CNI or the instance wrote on the interface. ``set_aside`` is why a call changes nothing
     here. ``proven`` is whether digests prove the record; None if verification was not asked for.
     ``correction_of`` is the eventID that the record replaces. ``trail`` is set if the call configured a trail
-    or its bucket, and names no interface.
+    or its bucket, and names no interface. ``omitted`` are the parts of the record (``request``,
+    ``response``) that CloudTrail left out because they are too large. ``resource`` is the NAT gateway, VPC
+    endpoint or EFS mount target that the interface belongs to.
     """
 
     time: datetime
     event_id: str | None
     event: str
     effect: Effect
-    outcome: str
+    outcome: CallOutcome
     error: Failure | None
     account: str | None
     region: str | None
@@ -88,6 +90,8 @@ class TimelineEntry(Struct, frozen=True, gc=False, kw_only=True):
     disputed: bool = False
     correction_of: str | None = None
     trail: TrailChange | None = None
+    omitted: tuple[str, ...] = ()
+    resource: str | None = None
 
 
 class AttachmentEntry(Struct, frozen=True, gc=False, kw_only=True):

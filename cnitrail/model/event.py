@@ -7,8 +7,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from msgspec import Struct
 
-from cnitrail.model.ec2 import PREFIX_HOST_BITS
+from cnitrail.model.ec2 import DRY_RUN, PREFIX_HOST_BITS, error_code
 from cnitrail.model.evidence import Origin
+from cnitrail.model.forms import Fidelity
 from cnitrail.model.trail import TrailChange
 
 Address = IPv4Address | IPv6Address
@@ -119,11 +120,16 @@ class Agent(Struct, frozen=True, gc=False):
 
 
 class ActorBasis(Struct, frozen=True, gc=False):
-    """How each joined fact about a caller is known; None if the fact is not set."""
+    """How each joined fact about a caller is known; None if the fact is not set.
+
+    ``identity`` is the code for how the caller's identity was put together again (``Form.identity_basis``);
+    None if it is CloudTrail's own userIdentity.
+    """
 
     service_account: str | None = None
     cluster: str | None = None
     instance: str | None = None
+    identity: str | None = None
 
 
 class Strength(StrEnum):
@@ -180,8 +186,16 @@ class Actor(Struct, frozen=True, gc=False, kw_only=True):
     source_identity: str | None = None
 
 
+class CallOutcome(StrEnum):
+    """The outcome of a call. A dry run changes nothing, and does not fail: EC2 only checks the request."""
+
+    OK = "ok"
+    FAILED = "failed"
+    DRY_RUN = "dry-run"
+
+
 class Failure(Struct, frozen=True, gc=False):
-    """Why a call failed: CloudTrail's errorCode and errorMessage."""
+    """Why a call changed nothing: CloudTrail's errorCode and errorMessage."""
 
     code: str
     message: str | None
@@ -194,7 +208,9 @@ class Subject(Struct, frozen=True, gc=False, kw_only=True):
     record does not have are None or empty. ``existing`` is an interface from before the call (RunInstances
     with a networkInterfaceId): the call shows that it has its addresses, not since when. ``mark`` is the
     instance that the VPC CNI's description or tag names, and which of the two. ``previous_state`` is the
-    state of the instance before a termination (EC2's InstanceState name).
+    state of the instance before a termination (EC2's InstanceState name). ``requested`` is the number of
+    addresses asked for; of a launch whose response is missing, the number of instances. ``resource`` is the
+    NAT gateway, VPC endpoint or EFS mount target that AWS makes the interface for.
     """
 
     eni: str | None = None
@@ -221,6 +237,7 @@ class Subject(Struct, frozen=True, gc=False, kw_only=True):
     association: str | None = None
     public_address: str | None = None
     allocation: str | None = None
+    resource: str | None = None
 
     def addresses(self) -> Iterator[Held]:
         """Yield the addresses and prefixes that the call added, removed, or asked for by name."""
@@ -234,10 +251,13 @@ class Event(Struct, frozen=True, gc=False, kw_only=True):
 
     ``time`` is aware, UTC, with the one-second resolution of CloudTrail's eventTime (the completion of the
     request). ``key`` identifies the event among duplicates: its eventID, the eventID that it corrects
-    (``addendum``), or a hash of the record if it has none. ``disputed`` has the time of each record if
-    records of the event disagree and nothing shows which is true; else it is empty. ``damaged`` means that
-    every record of it comes from a damaged file, so any of it may be altered. ``trail`` is what the call did
-    to a trail, if its effect is ``record``.
+    (``addendum``), or a hash of the record if it has none. ``failure`` is set if the call changed nothing: a
+    dry run has one, too. ``disputed`` has the time of each record if records of the event disagree and
+    nothing shows which is true; else it is empty. ``damaged`` means that every record of it comes from a
+    damaged file, so any of it may be altered. ``trail`` is what the call did to a trail, if its effect is
+    ``record``. ``omitted`` are the parts of the record (``request``, ``response``) that CloudTrail left out
+    because they are too large. ``request_id`` is the requestID of a call that changed nothing, by which a
+    second event of it is found. ``fidelity`` is how much of the record its form kept.
     """
 
     time: datetime
@@ -255,6 +275,16 @@ class Event(Struct, frozen=True, gc=False, kw_only=True):
     disputed: tuple[datetime, ...] = ()
     damaged: bool = False
     trail: TrailChange | None = None
+    omitted: tuple[str, ...] = ()
+    request_id: str | None = None
+    fidelity: Fidelity = Fidelity.RAW
+
+    @property
+    def outcome(self) -> CallOutcome:
+        """Return the outcome of the call."""
+        if self.failure is None:
+            return CallOutcome.OK
+        return CallOutcome.DRY_RUN if error_code(self.failure.code) == DRY_RUN else CallOutcome.FAILED
 
 
 class IssuedSession(Struct, frozen=True, gc=False, kw_only=True):
@@ -280,6 +310,7 @@ class IssuedSession(Struct, frozen=True, gc=False, kw_only=True):
     corrects: bool = False
     damaged: bool = False
     assumer: str | None = None
+    fidelity: Fidelity = Fidelity.RAW
 
 
 class LookupEvent(Struct, frozen=True, kw_only=True):

@@ -8,12 +8,12 @@ from msgspec import Struct
 
 from cnitrail.model.answer import HeldEntry, StateEntry
 from cnitrail.model.coverage import AccountRegion
-from cnitrail.model.event import Holding
+from cnitrail.model.event import Held, Holding, HoldingKind
 from cnitrail.model.reason import Reason
 
 
 class Listing(Struct, frozen=True):
-    """The output of DescribeNetworkInterfaces or DescribeInstances, as JSON in the AWS CLI's form.
+    """The output of DescribeNetworkInterfaces or DescribeInstances, in the AWS CLI's form.
 
     ``account`` and ``region`` are where it was called; None for a file.
     """
@@ -28,6 +28,8 @@ class LiveInterface(Struct, frozen=True, kw_only=True):
     """An interface as EC2 describes it; ``attached`` (aware, UTC) is when it was attached.
 
     ``mark`` is the instance that the VPC CNI's description or tag names, and which of the two.
+    ``instance_known`` is False if it is attached and the listing does not name the instance. ``whole`` is
+    False if some of its addresses may be missing from the listing.
     """
 
     eni: str
@@ -47,22 +49,43 @@ class LiveInterface(Struct, frozen=True, kw_only=True):
     tags: tuple[tuple[str, str], ...]
     kind: str = "other"
     cluster: str | None = None
+    instance_known: bool = True
+    whole: bool = True
 
 
 class LiveInstance(Struct, frozen=True):
-    """An instance as EC2 describes it; ``state`` is EC2's own, such as ``running``."""
+    """An instance as EC2 describes it; ``state`` is EC2's own, such as ``running``.
+
+    ``whole`` means that all of its interfaces are described.
+    """
 
     instance: str
     state: str | None
     instance_type: str | None
+    whole: bool = True
 
 
-class Described(Struct, frozen=True):
-    """The content of one listing; ``complete`` if no further page follows."""
+class ListingKind(StrEnum):
+    """What a listing lists."""
 
+    INTERFACES = "interfaces"
+    """An answer of DescribeNetworkInterfaces: all interfaces of an account and Region."""
+    INSTANCES = "instances"
+    """An answer of DescribeInstances: all instances of an account and Region, with their interfaces."""
+    QUERY = "query"
+    """The result of a ``--query``: nothing shows which interfaces were left out."""
+
+
+class Described(Struct, frozen=True, kw_only=True):
+    """The content of one listing; ``complete`` if nothing of its kind is left out.
+
+    ``addresses`` are those whose interface the listing does not name.
+    """
+
+    kind: ListingKind
     interfaces: tuple[LiveInterface, ...]
     instances: tuple[LiveInstance, ...]
-    lists_interfaces: bool
+    addresses: frozenset[Held]
     complete: bool
 
 
@@ -79,6 +102,17 @@ class Present(Struct, frozen=True):
     attached: frozenset[AccountRegion]
 
 
+class Queried(Struct, frozen=True):
+    """What the result of a ``--query`` has besides interfaces and instances.
+
+    ``addresses`` are those whose interface is not named. ``lists_interfaces`` means that there are also
+    interfaces or instances.
+    """
+
+    addresses: frozenset[Held]
+    lists_interfaces: bool
+
+
 class Match(StrEnum):
     """How the rebuilt state compares with EC2, differences first."""
 
@@ -89,13 +123,17 @@ class Match(StrEnum):
     MISSING = "missing"
     """Only in EC2, not in the rebuilt state."""
     UNCHECKED = "unchecked"
-    """In the rebuilt state, and EC2 was not asked about it."""
+    """In the rebuilt state, and the listing does not show whether EC2 has it."""
     SAME = "same"
 
 
 class ComparedAddress(HeldEntry, frozen=True, kw_only=True):
-    """An address with how it compares, and why it may differ."""
+    """An address with how it compares, and why it may differ.
 
+    ``kind`` is None for an IPv4 address in a list that does not show whether it is a primary one.
+    """
+
+    kind: HoldingKind | None  # type: ignore[assignment]  # only here: the evidence always shows the kind
     match: Match
     reason: Reason | None
 
@@ -104,9 +142,11 @@ class ComparedEntry(StateEntry, frozen=True, kw_only=True):
     """An interface with how it compares, and why it may differ.
 
     The fields of a state entry are those of the rebuilt state; if the interface is missing from it, they are
-    EC2's. ``live_instance`` is the instance in EC2.
+    EC2's. ``live_instance`` is the instance in EC2. ``eni`` is None only for addresses that are in a list
+    without ENIs and not in the rebuilt state.
     """
 
+    eni: str | None  # type: ignore[assignment]  # only here, so that a state alone always names its ENIs
     match: Match
     reasons: tuple[Reason, ...]
     live_instance: str | None

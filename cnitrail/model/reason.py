@@ -25,6 +25,7 @@ class ReasonCode(StrEnum):
     UNREAD_RECORD = "unread-record"
     RECORDS_DISAGREE = "records-disagree"
     DAMAGED_FILE = "damaged-file"
+    PARTIAL_COPY = "partial-copy"
     OWNER_DISPUTED = "owner-disputed"
     OTHER_OWNER = "other-owner"
     OUTRANKED = "outranked"
@@ -42,6 +43,7 @@ class ReasonCode(StrEnum):
     SEEN_ELSEWHERE = "seen-elsewhere"
     NEXT_HOLDER = "next-holder"
     NEVER_SEEN = "never-seen"
+    NO_ENI_NAMED = "no-eni-named"
     OUTSIDE_FILTER = "outside-filter"
 
     # who: what leaves the holder in doubt
@@ -72,6 +74,7 @@ class ReasonCode(StrEnum):
     OTHER_INSTANCE = "other-instance"
     DELETED_IN_EVIDENCE = "deleted-in-evidence"
     NOT_ASKED = "not-asked"
+    ADDRESS_ONLY = "address-only"
 
     # pool: why no settings are concluded
     LIMITS_UNKNOWN = "limits-unknown"
@@ -123,6 +126,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.UNREAD_RECORD: "A record that names the address could not be read.",
     ReasonCode.RECORDS_DISAGREE: "Records of one event differ, and nothing shows which is true.",
     ReasonCode.DAMAGED_FILE: "An event that the answer rests on comes from a damaged file.",
+    ReasonCode.PARTIAL_COPY: "An event that the answer rests on is known only from a form that lacks fields.",
     ReasonCode.OWNER_DISPUTED: "Records of several accounts or Regions name the ENI.",
     ReasonCode.OTHER_OWNER: "A record is not used: its resource belongs to another account or Region.",
     ReasonCode.OUTRANKED: "A record is not used: no digest covers it, and verified ones name its resource.",
@@ -138,6 +142,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.SEEN_ELSEWHERE: "A call shows the address on another ENI, so it had left this one.",
     ReasonCode.NEXT_HOLDER: "The ENI that held the address next.",
     ReasonCode.NEVER_SEEN: "No event in the evidence shows the address on an ENI.",
+    ReasonCode.NO_ENI_NAMED: "A call shows the address, and its record does not name the ENI.",
     ReasonCode.OUTSIDE_FILTER: "The address was on an ENI that the filter leaves out.",
     ReasonCode.SAME_SECOND: "The address changed hands within the second asked for.",
     ReasonCode.ORDER_UNKNOWN: "Calls of one second move the address, and their order is not recorded.",
@@ -160,6 +165,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.OTHER_INSTANCE: "EC2 shows the ENI on another instance than the evidence does.",
     ReasonCode.DELETED_IN_EVIDENCE: "EC2 lists an ENI that the evidence shows as deleted.",
     ReasonCode.NOT_ASKED: "EC2 was not asked about the account and Region, or its answer is not complete.",
+    ReasonCode.ADDRESS_ONLY: "The saved list names no ENIs, so only addresses are compared.",
     ReasonCode.LIMITS_UNKNOWN: "The ENI and address limits of the instance type are not known.",
     ReasonCode.TYPE_UNKNOWN: "No event shows the instance type of the node.",
     ReasonCode.IPV6_PODS: "Pods have IPv6 addresses: one prefix, and no warm pool.",

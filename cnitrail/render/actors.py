@@ -9,6 +9,15 @@ _HOW = {
     "tag": "from a tag",
 }
 
+_IDENTITY = {
+    "query-row": "the row of a query",
+    "ocsf": "OCSF fields",
+    "tailpipe": "tailpipe columns",
+    "elastic-fields": "Elastic fields",
+    "sentinel-columns": "Sentinel columns",
+}
+"""What a caller's identity was put together from, by ``basis.identity``."""
+
 
 def facts(actor: Actor, instance: str | None = None) -> list[str]:
     """Return the facts about a principal; facts that the caller could choose are marked ``claimed``.
@@ -18,6 +27,7 @@ def facts(actor: Actor, instance: str | None = None) -> list[str]:
     basis, strength = actor.basis, actor.strength
     found = (
         actor.kind.value,
+        f"identity rebuilt from {_IDENTITY.get(basis.identity, basis.identity)}" if basis.identity else None,
         _fact("role", actor.role),
         _fact("OIDC provider", actor.oidc_provider),
         _fact("service account", actor.service_account, basis.service_account, strength.service_account),

@@ -6,7 +6,7 @@ from typing import IO
 
 from msgspec import Struct, field
 
-from cnitrail.model import Actor, Answer, Effect, Held, SetAside, TimelineEntry
+from cnitrail.model import Actor, Answer, CallOutcome, Effect, Held, SetAside, TimelineEntry
 from cnitrail.model.callers import Names, Principal, named, principal_of
 from cnitrail.model.ec2 import error_code
 from cnitrail.render.actors import facts
@@ -65,6 +65,8 @@ COLUMNS: Columns = {
     "damaged": lambda entry: entry.damaged,
     "disputed": lambda entry: entry.disputed,
     "correction_of": lambda entry: entry.correction_of,
+    "resource": lambda entry: entry.resource,
+    "omitted": lambda entry: entry.omitted,
     "origins": lambda entry: [f"{origin.source}#{origin.index}" for origin in entry.origins],
 }
 
@@ -117,6 +119,14 @@ def sentence(entry: TimelineEntry) -> str:
     )
 
 
+def outcome_mark(entry: TimelineEntry) -> str:
+    """Return what follows the name of a call that changed nothing; empty for any other."""
+    return _OUTCOME_MARKS[entry.outcome]
+
+
+_OUTCOME_MARKS = {CallOutcome.OK: "", CallOutcome.FAILED: " FAILED", CallOutcome.DRY_RUN: " (dry run)"}
+
+
 def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:
     burst = _Burst()
     for entry in entries:
@@ -130,7 +140,14 @@ def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:
 
 def _alike(entry: TimelineEntry) -> tuple[object, ...]:
     """Return what entries must share to be shown as one row."""
-    target = entry.eni, entry.instance, entry.public_address, entry.allocation, tuple(_notes(entry))
+    target = (
+        entry.eni,
+        entry.instance,
+        entry.resource,
+        entry.public_address,
+        entry.allocation,
+        tuple(_notes(entry)),
+    )
     asked = (entry.requested, entry.requested_addresses) if entry.error else None
     actor = entry.actor
     caller = principal_of(actor), _credentials(actor), actor.agent
@@ -153,11 +170,11 @@ def _call(burst: _Burst) -> Iterator[Part]:
     first, count = burst.entries[0], len(burst.entries)
     times = f" ×{count}" if count > 1 else ""
     if first.error is not None:
-        yield f"{first.event}{times} FAILED", "bold red"
-        yield (
-            error_code(first.error.code) + (f": {first.error.message}" if first.error.message else ""),
-            "red",
-        )
+        failed = first.outcome is CallOutcome.FAILED
+        yield f"{first.event}{times}{outcome_mark(first)}", "bold red" if failed else "bold"
+        if failed:
+            message = f": {first.error.message}" if first.error.message else ""
+            yield error_code(first.error.code) + message, "red"
         if first.requested_addresses:
             yield "requested " + " ".join(first.requested_addresses), "dim"
         elif first.requested is not None:
@@ -170,14 +187,20 @@ def _call(burst: _Burst) -> Iterator[Part]:
     yield from _addresses("-", "yellow", (held for entry in burst.entries for held in entry.removed))
     for moved in (moved for entry in burst.entries for moved in entry.moved):
         yield f"{moved.ip} taken from {moved.from_eni}", "magenta"
-    if first.effect is Effect.ASSIGN and first.requested is not None and not first.added:
-        yield f"requested {first.requested}; the record does not name the addresses", "dim"
+    unnamed = _UNNAMED.get(first.effect)
+    if unnamed is not None and first.requested is not None and not first.added:
+        lacks = "" if "response" in first.omitted else f" the record does not name the {unnamed}"
+        yield f"requested {first.requested};{lacks}", "dim"
     if first.trail is not None:
         yield f"{first.trail.trail or first.trail.bucket or 'a trail'} {first.trail.change}", "yellow"
     if first.public_address or first.allocation:
-        yield f"public address {first.public_address or first.allocation}", "dim"
+        address = first.public_address or f"of {first.allocation}"
+        yield f"public address {address}", "dim"
     yield from _notes(first)
 
+
+_UNNAMED = {Effect.LAUNCH: "instances", Effect.CREATE: "addresses", Effect.ASSIGN: "addresses"}
+"""What a record without a response does not name, by what its call did."""
 
 _ASIDE = {
     SetAside.FOREIGN: "set aside: the ENI or instance belongs to another account or Region",
@@ -193,6 +216,9 @@ def _notes(entry: TimelineEntry) -> Iterator[Part]:
             yield "names " + " ".join(entry.requested_addresses), "dim"
     elif entry.proven is False:
         yield "not verified: no valid digest covers it", "yellow"
+    if entry.omitted:
+        parts = " and ".join(entry.omitted)
+        yield f"{parts} omitted by CloudTrail (over 100 KB)", "yellow"
     if entry.disputed:
         yield "records of this event disagree", "yellow"
     if entry.damaged:
@@ -232,6 +258,8 @@ def _target(entry: TimelineEntry) -> Iterator[Part]:
         yield entry.instance_type, "dim"
     if entry.claimed_instance:
         yield f"claimed for {entry.claimed_instance}", "dim"
+    if entry.resource:
+        yield entry.resource, ""
     if entry.trunk:
         yield f"trunk {entry.trunk}", "dim"
     if not entry.eni and entry.attachment:

@@ -7,20 +7,32 @@ from contextlib import closing
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
+from types import NoneType
 
 from msgspec import Struct
 
-from cnitrail.model import Extent, Moment, Origin, Record, Scope, Skipped, StoredCounts
+from cnitrail.model import (
+    MAX_FILES,
+    Extent,
+    FileReport,
+    FormReport,
+    Moment,
+    Origin,
+    Record,
+    Scope,
+    Skipped,
+    StoredCounts,
+)
 from cnitrail.store.schema import TEXT, connect, malformed, skipped_in, translate_errors, typed, uri_of
 from cnitrail.store.selection import choose
 
 _ALL = """
-SELECT records.id, time IS NOT NULL, payload, uri, position FROM records
+SELECT records.id, time IS NOT NULL, payload, uri, position, form FROM records
 CROSS JOIN origins ON origins.record = records.id CROSS JOIN documents ON documents.id = origins.document
 ORDER BY records.id
 """
 _CHOSEN = """
-SELECT records.id, time IS NOT NULL, payload, uri, position FROM chosen
+SELECT records.id, time IS NOT NULL, payload, uri, position, form FROM chosen
 CROSS JOIN records ON records.id = chosen.record
 CROSS JOIN origins ON origins.record = records.id CROSS JOIN documents ON documents.id = origins.document
 ORDER BY chosen.record
@@ -63,7 +75,7 @@ class StoreReader:
                 yield record
             (delivered.kept,) = connection.execute(_CHOSEN_EVENTS if chosen else _EVENTS).fetchone()
             counts = _undelivered(connection, self.uri, etag, delivered)
-            self.found += counts.files
+            self.found += counts.files + sum(counts.other_files.values())
             yield counts
 
 
@@ -82,12 +94,12 @@ def _etag(path: str) -> str:
 
 def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[bool, Record]]:
     """Yield whether a record contains a fact, and the record with all its origins."""
-    rows = typed(connection.execute(_CHOSEN if chosen else _ALL), int, int, TEXT, TEXT, int)
+    rows = typed(connection.execute(_CHOSEN if chosen else _ALL), int, int, TEXT, TEXT, int, str)
     for (_, is_fact), found in groupby(rows, key=itemgetter(0, 1)):
         payload, origins = b"", []
-        for *_, text, uri, position in found:
+        for *_, text, uri, position, form in found:
             payload = payload or (text.encode() if isinstance(text, str) else text)
-            origins.append(Origin(uri_of(uri), position))
+            origins.append(Origin(uri_of(uri), position, form))
         yield bool(is_fact), Record(tuple(sorted(origins)), payload)
 
 
@@ -100,6 +112,9 @@ def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered:
     if counts is None:
         raise malformed("no counts")
     files, size, records, passed_over, relevant, kept, duplicates, unreadable = counts
+    forms = tuple(_forms(connection))
+    if sum(report.records for report in forms) != records:
+        raise malformed("its counts do not add up")
     records -= delivered.records
     kept -= delivered.kept
     duplicates -= delivered.relevant - delivered.kept
@@ -131,7 +146,54 @@ def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered:
             for account, region, *ends in typed(reaches, str, str, str, str)
             for time in ends
         ),
+        forms=forms,
+        rest=dict(typed(connection.execute(_REST), str, int)),
+        other_files=dict(typed(connection.execute(_OTHER_FILES), str, int)),
+        first_files=tuple(_first_files(connection)),
     )
+
+
+_FORMS = """
+SELECT form, compression, sum(forms.files), sum(added + others) FROM forms
+JOIN documents ON documents.id = document
+GROUP BY form, compression HAVING sum(added + others) > 0
+"""
+_REST = "SELECT form, sum(others) FROM forms GROUP BY form HAVING sum(others) > 0"
+_OTHER_FILES = "SELECT kind, sum(files) FROM other_files GROUP BY kind"
+_FIRST_FILES = """
+SELECT first.id, uri, compression, kept, kind, form, added + others FROM (
+    SELECT id, uri, compression, kept FROM documents WHERE compression IS NOT NULL ORDER BY id LIMIT ?
+) AS first
+LEFT JOIN other_files ON other_files.document = first.id LEFT JOIN forms ON forms.document = first.id
+ORDER BY first.id
+"""
+
+
+def _forms(connection: sqlite3.Connection) -> Iterator[FormReport]:
+    """Yield the number of files and records of each form and compression."""
+    rows = typed(connection.execute(_FORMS), str, (str, NoneType), int, int)
+    for form, compression, files, records in rows:
+        names = None if compression is None else tuple(compression.split())
+        yield FormReport(form=form, compression=names, files=files, records=records)
+
+
+def _first_files(connection: sqlite3.Connection) -> Iterator[FileReport]:
+    """Yield the counts of the first files; stores that were merged are not among them."""
+    optional = (str, NoneType)
+    rows = typed(
+        connection.execute(_FIRST_FILES, (MAX_FILES,)),
+        *(int, TEXT, str, int, optional, optional, (int, NoneType)),
+    )
+    for (_, uri, compression, kept, kind), found in groupby(rows, key=itemgetter(0, 1, 2, 3, 4)):
+        forms = {form: records for *_, form, records in found if records}
+        yield FileReport(
+            source=uri_of(uri),
+            forms=forms,
+            compression=tuple(compression.split()),
+            records=sum(forms.values()),
+            kept=kept,
+            other_kind=kind,
+        )
 
 
 def _time(text: str) -> datetime:

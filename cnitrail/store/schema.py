@@ -11,7 +11,7 @@ from cnitrail.errors import StoreError
 from cnitrail.model import Extent, Skipped
 from cnitrail.store.file_header import APPLICATION_ID, is_sqlite, is_store
 
-VERSION = 3
+VERSION = 4
 _BUSY_TIMEOUT = 60.0
 """How long to wait for another process's transaction, in seconds."""
 
@@ -23,8 +23,24 @@ CREATE TABLE documents (
     files INTEGER NOT NULL DEFAULT 0,
     bytes INTEGER NOT NULL DEFAULT 0,
     passed_over INTEGER NOT NULL DEFAULT 0,
-    unreadable INTEGER NOT NULL DEFAULT 0
+    unreadable INTEGER NOT NULL DEFAULT 0,
+    kept INTEGER NOT NULL DEFAULT 0,
+    compression TEXT
 );
+CREATE TABLE forms (
+    document INTEGER NOT NULL REFERENCES documents,
+    form TEXT NOT NULL,
+    files INTEGER NOT NULL,
+    added INTEGER NOT NULL,
+    others INTEGER NOT NULL,
+    PRIMARY KEY (document, form)
+) WITHOUT ROWID;
+CREATE TABLE other_files (
+    document INTEGER NOT NULL REFERENCES documents,
+    kind TEXT NOT NULL,
+    files INTEGER NOT NULL,
+    PRIMARY KEY (document, kind)
+) WITHOUT ROWID;
 CREATE TABLE records (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL,
@@ -47,6 +63,7 @@ CREATE TABLE origins (
     record INTEGER NOT NULL REFERENCES records,
     document INTEGER NOT NULL REFERENCES documents,
     position INTEGER NOT NULL,
+    form TEXT NOT NULL,
     PRIMARY KEY (record, document, position)
 ) WITHOUT ROWID;
 CREATE TABLE subjects (

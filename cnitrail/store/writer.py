@@ -3,15 +3,17 @@
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from msgspec import Struct
+
 from cnitrail.errors import StoreError
-from cnitrail.model import Record, Sign, Skipped
+from cnitrail.model import Origin, Record, Sign, Skipped
 from cnitrail.store.index_columns import IndexEntry, Mention, sort_key
 from cnitrail.store.schema import (
     TEXT,
@@ -26,6 +28,26 @@ from cnitrail.store.schema import (
 
 LOCK_TIMEOUT = 60.0
 """How long one writer waits for another, in seconds."""
+
+
+class ReadFile(Struct, frozen=True, kw_only=True):
+    """The counts of a document, a member of an archive, or another store, without the records added.
+
+    ``forms`` has by form the number of files, and of records that were not added: those that are not relevant
+    (``passed_over``) or could not be read (``unreadable``). ``compression`` is None for a store.
+    ``other_files`` has by kind the number of files that are not CloudTrail's. ``etag`` is None if the source
+    has none.
+    """
+
+    uri: str
+    etag: str | None
+    files: int
+    bytes: int
+    passed_over: int
+    unreadable: int
+    compression: tuple[str, ...] | None
+    forms: Mapping[str, tuple[int, int]]
+    other_files: Mapping[str, int]
 
 
 class StoreWriter:
@@ -53,6 +75,10 @@ class StoreWriter:
             raise
         self._documents: dict[str, int] = {}
         self._counted = Counter[str]()
+        self._added = Counter[tuple[int, str]]()
+        """New origins by document and form."""
+        self._kept = Counter[int]()
+        """New events by document."""
         self._reached: dict[tuple[str, str], tuple[str, str]] = {}
         self.kept = 0
         """Number of new events."""
@@ -92,7 +118,18 @@ class StoreWriter:
                 " SET first = min(first, excluded.first), last = max(last, excluded.last)",
                 [(*account_region, *ends) for account_region, ends in self._reached.items()],
             )
+            self._connection.executemany(
+                "INSERT INTO forms VALUES (?, ?, 0, ?, 0)"
+                " ON CONFLICT DO UPDATE SET added = added + excluded.added",
+                [(*document_form, number) for document_form, number in self._added.items()],
+            )
+            self._connection.executemany(
+                "UPDATE documents SET kept = kept + ? WHERE id = ?",
+                [(number, document) for document, number in self._kept.items()],
+            )
             self._connection.execute("COMMIT")
+            self._added.clear()
+            self._kept.clear()
             self._counted.clear()
             self._reached.clear()
 
@@ -107,9 +144,13 @@ class StoreWriter:
             return frozenset((uri_of(uri), etag) for uri, etag in typed(rows, TEXT, str))
 
     def is_empty(self) -> bool:
-        """Whether nothing was ever added."""
+        """Whether nothing of CloudTrail, and nothing unreadable, was ever added."""
         with translate_errors(self.path):
-            return self._connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None
+            (is_filled,) = self._connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM documents WHERE files > 0)"
+                " OR EXISTS (SELECT 1 FROM records) OR EXISTS (SELECT 1 FROM skipped)"
+            ).fetchone()
+            return not is_filled
 
     def skipped(self) -> list[Skipped]:
         """Return what could not be read, in this run and all earlier ones."""
@@ -121,11 +162,10 @@ class StoreWriter:
         with translate_errors(self.path):
             kept = self.kept
             number = self._record(record.payload, entry)
-            origins = [(number, self._document(origin.source), origin.index) for origin in record.origins]
-            before = self._connection.total_changes
-            self._connection.executemany("INSERT OR IGNORE INTO origins VALUES (?, ?, ?)", origins)
-            new = self._connection.total_changes - before
+            new = sum(self._origin(number, origin) for origin in record.origins)
             is_new = self.kept > kept
+            if is_new:
+                self._kept[self._document(record.origins[0].source)] += 1
             self._counted["records"] += new
             if entry.time is None:
                 self._counted["unreadable"] += new
@@ -133,6 +173,20 @@ class StoreWriter:
                 self._counted["relevant"] += new
                 self._counted["duplicates"] += new - is_new
             return is_new
+
+    def _origin(self, record: int, origin: Origin) -> bool:
+        """Add an origin of a record; return whether it is new."""
+        document = self._document(origin.source)
+        is_new = (
+            self._connection.execute(
+                "INSERT OR IGNORE INTO origins VALUES (?, ?, ?, ?)",
+                (record, document, origin.index, origin.form),
+            ).rowcount
+            > 0
+        )
+        if is_new:
+            self._added[document, origin.form] += 1
+        return is_new
 
     def _record(self, payload: bytes, entry: IndexEntry) -> int:
         """Return the number of a record; insert a new one with its index columns."""
@@ -207,33 +261,66 @@ class StoreWriter:
             [(cursor.lastrowid, sort_key(held), str(held)) for held in mention.addresses],
         )
 
-    def read(
-        self, uri: str, etag: str | None, files: int, size: int, passed_over: int, unreadable: int
-    ) -> None:
-        """Count a document that was read to its end: its stored bytes, and its records that were not added.
+    def read(self, file: ReadFile) -> None:
+        """Count a file that was read to its end, and its records that were not added.
 
-        Those are not relevant, or could not be read. The counts of a new version replace those of the
-        earlier one; without an etag to tell versions apart, they are added.
+        The counts of a new version replace those of the earlier one; without an etag to tell versions apart,
+        they are added.
         """
-        counts = Counter(files=files, bytes=size, passed_over=passed_over, unreadable=unreadable)
         with translate_errors(self.path):
-            number = self._document(uri)
-            row = self._connection.execute(
-                "SELECT files, bytes, passed_over, unreadable FROM documents WHERE id = ?", (number,)
-            ).fetchone()
-            earlier = Counter(dict(zip(counts, row, strict=True)))
-            self._counted.update(counts)
-            if etag is not None:
-                self._counted.subtract(earlier)
-                self._counted["records"] -= earlier["passed_over"] + earlier["unreadable"]
-            else:
-                counts.update(earlier)
+            number = self._document(file.uri)
+            if file.etag is not None:
+                self._forget(number)
+            self._counted.update(_counts(file.files, file.bytes, file.passed_over, file.unreadable))
             self._connection.execute(
-                "UPDATE documents SET etag = ?, files = ?, bytes = ?, passed_over = ?, unreadable = ?"
-                " WHERE id = ?",
-                (etag, *counts.values(), number),
+                "UPDATE documents SET etag = ?, files = files + ?, bytes = bytes + ?,"
+                " passed_over = passed_over + ?, unreadable = unreadable + ?, compression = ? WHERE id = ?",
+                (
+                    file.etag,
+                    file.files,
+                    file.bytes,
+                    file.passed_over,
+                    file.unreadable,
+                    None if file.compression is None else " ".join(file.compression),
+                    number,
+                ),
             )
-            self._counted["records"] += passed_over + unreadable
+            self._connection.executemany(
+                "INSERT INTO forms VALUES (?, ?, ?, 0, ?) ON CONFLICT DO UPDATE"
+                " SET files = files + excluded.files, others = others + excluded.others",
+                [(number, form, *counts) for form, counts in file.forms.items()],
+            )
+            self._connection.executemany(
+                "INSERT INTO other_files VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET files = files + excluded.files",
+                [(number, kind, files) for kind, files in file.other_files.items()],
+            )
+
+    def mark(self, uri: str, etag: str | None) -> None:
+        """Set the etag of an archive that was read to its end; None if it must be read again."""
+        with translate_errors(self.path):
+            self._connection.execute(
+                "UPDATE documents SET etag = ? WHERE id = ?", (etag, self._document(uri))
+            )
+
+    def _forget(self, document: int) -> None:
+        """Subtract the counts of an earlier version of a file from all sums; its records are kept."""
+        row = self._connection.execute(
+            "SELECT files, bytes, passed_over, unreadable, compression IS NOT NULL OR files > 0"
+            " FROM documents WHERE id = ?",
+            (document,),
+        ).fetchone()
+        *counts, was_read = row
+        if not was_read:
+            return
+        self._counted.subtract(_counts(*counts))
+        self._connection.execute(
+            "UPDATE documents SET files = 0, bytes = 0, passed_over = 0, unreadable = 0, compression = NULL"
+            " WHERE id = ?",
+            (document,),
+        )
+        self._connection.execute("UPDATE forms SET files = 0, others = 0 WHERE document = ?", (document,))
+        self._connection.execute("DELETE FROM other_files WHERE document = ?", (document,))
 
     def sign(self, signs: Iterable[Sign]) -> None:
         """Add at which times which accounts and Regions were logged."""
@@ -251,10 +338,31 @@ class StoreWriter:
                 (self._document(skipped.source), skipped.reason, asked, skipped.extent),
             )
 
-    def retry(self, uri: str) -> None:
-        """Delete what could not be read of a document, because it is read again."""
+    def retry(self, uri: str, *, is_replaced: bool) -> None:
+        """Delete the errors of a document and of its members, because it is read again.
+
+        ``is_replaced``: the new counts replace the earlier ones, so those of the members are subtracted.
+        """
         with translate_errors(self.path):
-            self._connection.execute("DELETE FROM skipped WHERE document = ?", (self._document(uri),))
+            documents = [self._document(uri), *self._members(uri)]
+            self._connection.executemany(
+                "DELETE FROM skipped WHERE document = ?", [(document,) for document in documents]
+            )
+            for member in documents[1:] if is_replaced else ():
+                self._forget(member)
+
+    def _members(self, archive: str) -> list[int]:
+        """Return the numbers of the documents that are members of an archive."""
+        begin = os.fsencode(archive) + MEMBER
+        end = begin[:-1] + bytes((begin[-1] + 1,))
+        ranges = {(_text(begin), _text(end)), (begin, end)}  # names are text, or bytes if not valid UTF-8
+        return [
+            int(document)
+            for one_range in ranges
+            for (document,) in self._connection.execute(
+                "SELECT id FROM documents WHERE uri > ? AND uri < ?", one_range
+            )
+        ]
 
     def settle(self, asked: str, still: Collection[Skipped]) -> None:
         """Delete what of a source could not be opened before, except what ``still`` cannot."""
@@ -291,6 +399,21 @@ class StoreWriter:
 
 _MAX_CACHED_DOCUMENTS = 10_000
 _COUNTED = ("files", "bytes", "records", "passed_over", "relevant", "kept", "duplicates", "unreadable")
+
+
+MEMBER = b"!/"
+"""What separates an archive from the name of a member in a URI: ``a.zip!/x.json``."""
+
+
+def _counts(files: int, size: int, passed_over: int, unreadable: int) -> dict[str, int]:
+    """Return the counts of a file in the sums of a store."""
+    return {
+        "files": files,
+        "bytes": size,
+        "passed_over": passed_over,
+        "unreadable": unreadable,
+        "records": passed_over + unreadable,
+    }
 
 
 def time_text(time: datetime | None) -> str | None:

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from cnitrail.errors import AccountingError
-from cnitrail.model import Extent, Skipped, SourceReport, StoredCounts
+from cnitrail.errors import AccountingError, SourceError
+from cnitrail.model import (
+    MAX_FILES,
+    Extent,
+    FileReport,
+    FormReport,
+    Skipped,
+    SourceReport,
+    StoredCounts,
+)
+from cnitrail.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from cnitrail.workflows.scan_pool import Scanned
 
 _HINT = (
     "this is a fault in cnitrail itself, and no answer is given because it could be wrong: please report "
     "this line, the command and cnitrail --version where you got cnitrail from"
 )
+
+
+FormAndCompression = tuple[str, tuple[str, ...] | None]
+"""The form of records, and the compression of their file; None if it is not known, as for a merged store."""
+
+
+class FormCounts(Struct):
+    """The number of files and records in one layout."""
+
+    files: int
+    records: int
 
 
 class SourceCounts(Struct, kw_only=True):
@@ -36,15 +59,54 @@ class SourceCounts(Struct, kw_only=True):
     duplicates: int = 0
     unreadable: int = 0
     skipped: list[Skipped] = field(default_factory=list)
+    other_files: Counter[str] = field(default_factory=Counter)
+    """Number of files that are not CloudTrail's, by kind."""
+    forms: dict[FormAndCompression, FormCounts] = field(default_factory=dict)
+    first_files: list[FileReport] = field(default_factory=list)
+    """The first files that were read, up to ``MAX_FILES``."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no file of CloudTrail and nothing unreadable was found."""
+        return self.files == self.records == 0 and not self.skipped
 
     def scanned(self, scanned: Scanned) -> None:
-        """Count a document that was read."""
-        self.files += 1
-        self.bytes += scanned.tally.bytes
-        self.records += scanned.tally.records
-        self.passed_over += scanned.tally.passed_over
+        """Count a file that was read: a document, or a member of an archive."""
+        tally = scanned.tally
+        if tally.other_kind is None:
+            self.files += 1
+        else:
+            self.other_files[tally.other_kind] += 1
+        for form, records in tally.forms.items():
+            self._add((form, tally.compression), 1, records)
+        self.bytes += tally.bytes
+        self.records += tally.records
+        self.passed_over += tally.passed_over
+        self.unreadable += tally.unlisted
         self.relevant += scanned.relevant
-        self.unreadable += scanned.tally.unlisted
+
+    def _add(self, layout: FormAndCompression, files: int, records: int) -> None:
+        counts = self.forms.get(layout)
+        if counts is None:
+            self.forms[layout] = FormCounts(files, records)
+        else:
+            counts.files += files
+            counts.records += records
+
+    def list_file(self, scanned: Scanned, kept: int) -> None:
+        """List a file that was read, with the number of events that no file before it had."""
+        if len(self.first_files) < MAX_FILES:
+            tally = scanned.tally
+            self.first_files.append(
+                FileReport(
+                    source=scanned.uri,
+                    forms=tally.forms,
+                    compression=tally.compression,
+                    records=tally.records,
+                    kept=kept,
+                    other_kind=tally.other_kind,
+                )
+            )
 
     def single(self, origins: int, *, matters: bool) -> None:
         """Count a record that the source delivers by itself, once for each of its origins."""
@@ -72,12 +134,21 @@ class SourceCounts(Struct, kw_only=True):
         self.kept += counts.kept
         self.duplicates += counts.duplicates
         self.unreadable += counts.unreadable
+        self.other_files.update(counts.other_files)
+        for report in counts.forms:
+            self._add((report.form, report.compression), report.files, report.records)
+        self.first_files += counts.first_files[: MAX_FILES - len(self.first_files)]
 
     def check(self, uri: str) -> None:
         """Raise ``AccountingError`` if the counts of a source do not add up."""
         for whole, number, parts in (
-            ("files found", self.found, {"read": self.files, "skipped": self.files_skipped}),
+            (
+                "files found",
+                self.found,
+                {"read": self.files, "skipped": self.files_skipped, **self.other_files},
+            ),
             ("records read", self.records, {"relevant": self.relevant, "passed over": self.passed_over}),
+            ("records read", self.records, self._records_by_form()),
             (
                 "relevant records",
                 self.relevant,
@@ -85,10 +156,16 @@ class SourceCounts(Struct, kw_only=True):
             ),
         ):
             if number != sum(parts.values()):
-                named = " + ".join(f"{part:,} {name}" for name, part in parts.items())
+                named = " + ".join(f"{part:,} {name}" for name, part in parts.items()) or "none"
                 raise AccountingError(
                     f"{uri}: what was read does not add up: {number:,} {whole}, but {named}", _HINT
                 )
+
+    def _records_by_form(self) -> Mapping[str, int]:
+        by_form = Counter[str]()
+        for (form, _), counts in self.forms.items():
+            by_form[f"in form {form}"] += counts.records
+        return by_form
 
     def report(self, uri: str) -> SourceReport:
         """Return the account for the answer. Raises ``AccountingError`` if it does not add up."""
@@ -106,4 +183,30 @@ class SourceCounts(Struct, kw_only=True):
             passed_over=self.passed_over,
             kept=self.kept,
             records_skipped=self.unreadable,
+            forms=tuple(self._forms()),
+            other_files=dict(sorted(self.other_files.items())),
         )
+
+    def _forms(self) -> Iterator[FormReport]:
+        for form, compression in sorted(self.forms, key=lambda key: (key[0], key[1] or ())):
+            counts = self.forms[form, compression]
+            yield FormReport(form=form, compression=compression, files=counts.files, records=counts.records)
+
+
+def no_files(uri: str, other_files: Mapping[str, int]) -> SourceError:
+    """Return the error for a source without any file of CloudTrail."""
+    hint = "name the directory that holds the log files"
+    if not other_files:
+        return SourceError(f"{uri}: no files in it", hint)
+    if other_files.keys() == {"cloudtrail-notifications"}:
+        hint = "a notification has no records, only the names of log files: read these (s3://BUCKET/KEY)"
+    else:
+        hint += "; docs/sources.md lists the forms that can be read"
+    return SourceError(f"{uri}: no CloudTrail log files in it, only {named_kinds(other_files)}", hint)
+
+
+def named_kinds(other_files: Mapping[str, int]) -> str:
+    """Return how many files are not CloudTrail's: ``12 other files (8 vpc-flow-logs, 4 config)``."""
+    kinds = sorted(other_files.items(), key=lambda kind: (-kind[1], kind[0]))
+    named = ", ".join(f"{number:,} {kind}" for kind, number in kinds)
+    return f"{counted(sum(other_files.values()), 'other file')} ({named})"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from cnitrail.errors import SourceError, UsageError
+from cnitrail.errors import UsageError
 from cnitrail.model import Extent, Skipped
 from cnitrail.sources import open_source, sources_or_default
-from cnitrail.store.writer import StoreWriter
-from cnitrail.workflows.accounting import SourceCounts
+from cnitrail.store.writer import ReadFile, StoreWriter
+from cnitrail.workflows.accounting import SourceCounts, no_files
 from cnitrail.workflows.index_entry import index_entry
 from cnitrail.workflows.ingest import ingest
 from cnitrail.workflows.observer import SILENT
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cnitrail.decode import Decoded
-    from cnitrail.model import Growth, Record, Scope, StoredCounts
+    from cnitrail.model import Document, Growth, Record, Scope, StoredCounts
     from cnitrail.sources import Source
     from cnitrail.workflows.observer import Observer
-    from cnitrail.workflows.scan_pool import Scanned
+    from cnitrail.workflows.scan_pool import Scanned, ScannedDocument
 
 _BATCH_SECONDS = 0.5
 """Maximum age of an open transaction between two documents: what a kill may lose."""
@@ -53,7 +54,7 @@ def collect_sources(
         for uri in uris:
             collector.collect(open_source(uri, replace(scope, seen=writer.seen(), into=store)), scope.growth)
         if writer.is_empty():
-            raise SourceError(f"{uris[0]}: no files in it", "name the directory that holds the log files")
+            raise no_files(uris[0], collector.collected.other_files)
         skipped = collector.collected.skipped
         known = {skip.source for skip in skipped}
         skipped += [skip for skip in writer.skipped() if skip.source not in known]
@@ -98,17 +99,25 @@ class _StoreSink:
     def kept(self) -> int:
         return self._store.kept
 
+    def open_document(self, document: Document) -> None:
+        self._store.retry(document.uri, is_replaced=document.etag is not None)
+
     def begin(self, scanned: Scanned) -> None:
-        self._store.retry(scanned.document.uri)
+        """Do nothing: a store counts a file at its end."""
 
     def end(self, scanned: Scanned) -> None:
-        """Note that a document was read, unless its bytes could not all be read."""
-        document, tally = scanned.document, scanned.tally
-        self._store.sign(tally.signs)
+        """Note that a file was read, unless its bytes could not all be read."""
+        if scanned.tally.other_kind is None:
+            self._store.sign(scanned.tally.signs)
         if not scanned.failed:
-            skips = [found for found in scanned.found if isinstance(found, Skipped)]
-            unreadable = tally.unlisted + sum(skip.extent is Extent.RECORD for skip in skips)
-            self._store.read(document.uri, document.etag, 1, tally.bytes, tally.passed_over, unreadable)
+            self._store.read(_read_file(scanned))
+
+    def close_document(self, scanned: ScannedDocument) -> None:
+        """Note that an archive was read, in the same transaction as its members."""
+        document, files = scanned.document, scanned.files
+        if [file.uri for file in files] != [document.uri]:
+            is_complete = not any(file.failed for file in files)
+            self._store.mark(document.uri, document.etag if is_complete else None)
 
     def add(self, record: Record, decoded: Decoded) -> int:
         entry = index_entry(record, decoded)
@@ -125,13 +134,21 @@ class _StoreSink:
     def take_over(self, counts: StoredCounts) -> None:
         """Take over what another store has counted."""
         self._store.sign(counts.signs)
+        files = Counter[str]()
+        for report in counts.forms:
+            files[report.form] += report.files
         self._store.read(
-            counts.uri,
-            counts.etag,
-            counts.files,
-            counts.bytes,
-            counts.passed_over,
-            counts.unreadable,
+            ReadFile(
+                uri=counts.uri,
+                etag=counts.etag,
+                files=counts.files,
+                bytes=counts.bytes,
+                passed_over=counts.passed_over,
+                unreadable=counts.unreadable,
+                compression=None,
+                forms={form: (number, counts.rest.get(form, 0)) for form, number in files.items()},
+                other_files=counts.other_files,
+            )
         )
 
     def checkpoint(self) -> None:
@@ -139,3 +156,25 @@ class _StoreSink:
         if now - self._committed > _BATCH_SECONDS:
             self._store.commit()
             self._committed = now
+
+
+def _read_file(scanned: Scanned) -> ReadFile:
+    """Return the counts of a file, without the records that were added to the store."""
+    document, tally = scanned.document, scanned.tally
+    added, unreadable = Counter[str](), tally.unlisted
+    for found in scanned.found:
+        if isinstance(found, Skipped):
+            unreadable += found.extent is Extent.RECORD
+        elif found[1].is_relevant:
+            added.update(origin.form for origin in found[0].origins)
+    return ReadFile(
+        uri=scanned.uri,
+        etag=document.etag if scanned.uri == document.uri else None,
+        files=int(tally.other_kind is None),
+        bytes=tally.bytes,
+        passed_over=tally.passed_over,
+        unreadable=unreadable,
+        compression=tally.compression,
+        forms={form: (1, records - added[form]) for form, records in tally.forms.items()},
+        other_files={tally.other_kind: 1} if tally.other_kind is not None else {},
+    )

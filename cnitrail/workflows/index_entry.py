@@ -35,7 +35,7 @@ def _event(event: Event, unclear: bool) -> IndexEntry:
         time=event.time,
         event=event.name,
         effect=event.effect.value,
-        outcome="ok" if event.failure is None else "failed",
+        outcome=event.outcome.value,
         account=event.account,
         region=event.region,
         caller_instance=actor.instance,
@@ -67,7 +67,7 @@ def _mention(event: Event, subject: Subject) -> Mention:
     return Mention(
         eni=subject.eni,
         instance=subject.instance,
-        attachment=subject.attachment or subject.association,
+        attachment=subject.attachment or subject.association or subject.resource,
         trunk=subject.trunk,
         mark=subject.mark[0] if subject.mark else None,
         maker=event.actor.role_arn if makes else None,

@@ -7,31 +7,39 @@ from typing import TYPE_CHECKING, Protocol
 from cnitrail.debuglog import debug
 from cnitrail.decode import decode
 from cnitrail.model import Note, Record, Skipped, StoredCounts
-from cnitrail.workflows.scan_pool import Scanned, problems, scan_source
+from cnitrail.workflows.scan_pool import ScannedDocument, problems, scan_source
 
 if TYPE_CHECKING:
     from cnitrail.decode import Decoded
-    from cnitrail.model import Growth
+    from cnitrail.model import Document, Growth
     from cnitrail.sources import Source
     from cnitrail.workflows.accounting import SourceCounts
     from cnitrail.workflows.observer import Observer
+    from cnitrail.workflows.scan_pool import Scanned
 
 
 class Sink(Protocol):
     """Where the contents of sources go.
 
-    Records of a document are added between its ``begin`` and its ``end``, single records outside of these.
+    A document has one file in it, or several if it is an archive. Records of a file are added between its
+    ``begin`` and its ``end``, single records outside of these.
     """
 
     @property
     def kept(self) -> int:
         """Number of different facts in the sink."""
 
-    def begin(self, scanned: Scanned) -> None:
+    def open_document(self, document: Document) -> None:
         """Begin a document."""
 
+    def begin(self, scanned: Scanned) -> None:
+        """Begin a file of a document."""
+
     def end(self, scanned: Scanned) -> None:
-        """End a document: all that could be read of it has been added."""
+        """End a file: all that could be read of it has been added."""
+
+    def close_document(self, scanned: ScannedDocument) -> None:
+        """End a document."""
 
     def add(self, record: Record, decoded: Decoded) -> int:
         """Take a record that matters, or may matter; return how many of its origins are new."""
@@ -67,7 +75,7 @@ def ingest(
     debug(__name__, "reading %s", source.uri)
     for delivered in scan_source(source, growth, hashing=hashing):
         match delivered:
-            case Scanned():
+            case ScannedDocument():
                 _ingest_document(delivered, sink, counts)
             case Record():
                 decoded = decode(delivered)
@@ -89,16 +97,33 @@ def ingest(
     debug(__name__, "read %s: %d files, %d records in all", source.uri, counts.files, counts.records)
 
 
-def _ingest_document(scanned: Scanned, sink: Sink, counts: SourceCounts) -> None:
+def _ingest_document(scanned: ScannedDocument, sink: Sink, counts: SourceCounts) -> None:
+    """Read the files of a document into a sink: one, or the members of an archive."""
+    counts.found += len(scanned.files) - 1
+    sink.open_document(scanned.document)
+    for file in scanned.files:
+        _ingest_file(file, sink, counts)
+    sink.close_document(scanned)
+
+
+def _ingest_file(scanned: Scanned, sink: Sink, counts: SourceCounts) -> None:
     counts.scanned(scanned)
     sink.begin(scanned)
+    kept = _ingest_found(scanned, sink, counts) if scanned.found else 0
+    sink.end(scanned)
+    counts.list_file(scanned, kept)
+
+
+def _ingest_found(scanned: Scanned, sink: Sink, counts: SourceCounts) -> int:
+    """Read what was found in a file into a sink; return the number of facts that no file before it had."""
+    known = sink.kept
     for found in scanned.found:
         if isinstance(found, Skipped):
             counts.lost(found)
             sink.lose(found)
         else:
             _ingest_record(*found, sink, counts)
-    sink.end(scanned)
+    return sink.kept - known
 
 
 def _ingest_record(record: Record, decoded: Decoded, sink: Sink, counts: SourceCounts) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from cnitrail.debuglog import debug
-from cnitrail.errors import SourceError
 from cnitrail.history import Dispute, Ledger, build, cover, unrecorded
 from cnitrail.model import (
+    MAX_FILES,
     AccountRegion,
     Evidence,
     Extent,
+    FileReport,
     HoleReason,
     Lost,
     Moment,
@@ -22,7 +24,7 @@ from cnitrail.model import (
     SourceReport,
 )
 from cnitrail.sources import is_event_history, source_type, sources_or_default
-from cnitrail.workflows.accounting import SourceCounts
+from cnitrail.workflows.accounting import SourceCounts, no_files
 from cnitrail.workflows.ingest import ingest
 from cnitrail.workflows.losses import lost_file, lost_of, set_aside
 from cnitrail.workflows.observer import SILENT
@@ -32,11 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from cnitrail.decode import Decoded
-    from cnitrail.model import Event, History, Record, StoredCounts
+    from cnitrail.model import Document, Event, History, Record, StoredCounts
     from cnitrail.workflows.observer import Observer
     from cnitrail.workflows.proof import Proof
     from cnitrail.workflows.request import Request
-    from cnitrail.workflows.scan_pool import Scanned
+    from cnitrail.workflows.scan_pool import Scanned, ScannedDocument
 
 
 def read(request: Request, observer: Observer = SILENT) -> tuple[History, Evidence]:
@@ -79,16 +81,24 @@ def read_evidence(
     """
     sink = _LedgerSink(Ledger(), proof)
     reports: list[SourceReport] = []
+    files: list[FileReport] = []
     skipped: list[Skipped] = []
+    others: Counter[str] = Counter()
+    has_files = False
     kinds = [(uri, source_type(uri)) for uri in sources_or_default(uris)]
     for kind, source in [(kind, kind.open(uri, scope)) for uri, kind in kinds]:
         sink.open(source.uri, answers_completely=kind.answers_completely)
         counts = SourceCounts()
         ingest(source, scope.growth, sink, counts, observer, hashing=proof is not None)
-        if counts.files == counts.records == 0 and not counts.skipped:
-            raise SourceError(f"{source.uri}: no files in it", "name the directory that holds the log files")
+        if counts.is_empty and not counts.other_files:
+            raise no_files(source.uri, counts.other_files)
+        has_files |= not counts.is_empty
+        others.update(counts.other_files)
         reports.append(counts.report(source.uri))
+        files += counts.first_files[: MAX_FILES - len(files)]
         skipped += counts.skipped
+    if not has_files:
+        raise no_files(", ".join(uri for uri, _ in kinds), others)
     ledger = sink.ledger
     skipped += map(_disputed, ledger.disputes())
     events = ledger.events()
@@ -116,6 +126,7 @@ def read_evidence(
         skipped=tuple(skipped),
         verified=proof is not None,
         faults=proof.faults if proof else (),
+        files=tuple(files),
     )
 
 
@@ -148,10 +159,14 @@ class _LedgerSink:
     def kept(self) -> int:
         return len(self.ledger)
 
+    def open_document(self, document: Document) -> None:
+        """Do nothing: files are read one by one."""
+
     def begin(self, scanned: Scanned) -> None:
-        """Begin a document: its records are proven if digests vouch for it."""
-        self.signs |= scanned.tally.signs
-        uri, proof = scanned.document.uri, self._proof
+        """Begin a file: its records are proven if digests vouch for it."""
+        if scanned.tally.other_kind is None:
+            self.signs |= scanned.tally.signs
+        uri, proof = scanned.uri, self._proof
         if scanned.tally.damaged:
             self._damaged.add(uri)
         if proof is not None and proof.vouches(self._source, uri, scanned.stored_hash):
@@ -161,6 +176,9 @@ class _LedgerSink:
 
     def end(self, scanned: Scanned) -> None:  # noqa: ARG002  a store needs it
         self._is_proven = False
+
+    def close_document(self, scanned: ScannedDocument) -> None:
+        """Do nothing: a ledger keeps no list of what was read."""
 
     def add(self, record: Record, decoded: Decoded) -> int:
         self.lost += lost_of(record, decoded)

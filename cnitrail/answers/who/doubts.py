@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from cnitrail.answers.coverage_text import after_evidence, gap_reason
+from cnitrail.answers.who.grounds import no_eni_named
 from cnitrail.answers.who.indexes import HolderAt
 from cnitrail.answers.who.instance_doubts import (
     attachment_end,
@@ -12,7 +13,7 @@ from cnitrail.answers.who.instance_doubts import (
     is_later,
     runs,
 )
-from cnitrail.model import Basis
+from cnitrail.model import Basis, Event, Subject, form_of
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import clock
 from cnitrail.timeclamp import FIRST
@@ -67,6 +68,27 @@ def may_be_taken(holder: HolderAt) -> Iterator[Reason]:
             f"another ENI may have taken the address at {clock(since)}: "
             "the evidence does not show whether both are in one VPC",
         )
+
+
+def shown_without_eni(holder: HolderAt) -> Iterator[Reason]:
+    """Yield the last call in a lease that shows its address and names no ENI: it may have moved."""
+    call = holder.evidence.without_eni.latest(
+        holder.lease.held, holder.second, lambda event, subject: _may_have_moved(holder, event, subject)
+    )
+    if call is not None:
+        yield no_eni_named(*call)
+
+
+def _may_have_moved(holder: HolderAt, event: Event, subject: Subject) -> bool:
+    """Return True if a call may show the address of a lease elsewhere in the same VPC."""
+    lease, place = holder.lease, (event.account, event.region)
+    is_same_vpc = subject.vpc == lease.vpc or None in (subject.vpc, lease.vpc)
+    is_same_place = all(
+        one == other or None in (one, other) for one, other in zip(place, holder.interface.place, strict=True)
+    )
+    carrier = holder.attachment.instance if holder.attachment is not None else None
+    is_there = carrier is not None and subject.instance == carrier
+    return (lease.start.time or FIRST) <= event.time and is_same_vpc and is_same_place and not is_there
 
 
 def log_gaps(holder: HolderAt) -> Iterator[Reason]:
@@ -132,9 +154,7 @@ def records_disagree(holder: HolderAt) -> Iterator[Reason]:
 
 def damaged_file(holder: HolderAt) -> Iterator[Reason]:
     """Yield a record of a damaged file that names what the lease is about: its text may be altered."""
-    attachment = holder.attachment
-    names = (holder.lease.eni, attachment.instance if attachment else None, holder.lease.held)
-    event = holder.evidence.damaged.first_of(names)
+    event = holder.evidence.damaged.first_of(_names(holder))
     if event is not None:
         yield Reason.citing(
             ReasonCode.DAMAGED_FILE,
@@ -143,14 +163,34 @@ def damaged_file(holder: HolderAt) -> Iterator[Reason]:
         )
 
 
+def partial_copy(holder: HolderAt) -> Iterator[Reason]:
+    """Yield a call of which only a copy without some fields is there: what it lacks may name the address."""
+    event = holder.evidence.partial.first_of(_names(holder))
+    if event is not None:
+        yield Reason.citing(
+            ReasonCode.PARTIAL_COPY,
+            f"{event.name} (event {event.event_id}) is known only from a form that does not keep all fields "
+            f"({form_of(min(event.origins).form).title})",
+            event,
+        )
+
+
+def _names(holder: HolderAt) -> tuple[object, ...]:
+    """Return what a lease is about: its ENI, the instance, and the address or prefix."""
+    attachment = holder.attachment
+    return holder.lease.eni, attachment.instance if attachment else None, holder.lease.held
+
+
 CHECKS: tuple[Callable[[HolderAt], Iterator[Reason]], ...] = (
     start_unknown,
     end_unknown,
     may_be_taken,
+    shown_without_eni,
     owner_disputed,
     coverage_unknown,
     records_disagree,
     damaged_file,
+    partial_copy,
     log_gaps,
     attachment_start,
     instance_inferred,

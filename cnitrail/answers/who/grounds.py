@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from cnitrail.answers.who.indexes import IndexedEvidence
-from cnitrail.model import Ground, Held, Lease, SetAside, held_of
+from cnitrail.model import Address, Event, Ground, Held, Lease, SetAside, Subject, held_of
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import clock
 from cnitrail.timeclamp import FIRST
@@ -60,6 +60,20 @@ def unread_records(evidence: IndexedEvidence, forms: tuple[Held, ...], second: d
             on = f" on {', '.join(lost.enis)}" if lost.enis else ""
             text = f"{lost.what} names it{on}: it may have been there"
             yield Reason(ReasonCode.UNREAD_RECORD, text)
+
+
+def without_eni(evidence: IndexedEvidence, ip: Address, second: datetime) -> Iterator[Reason]:
+    """Yield the last call until a second that shows an address and does not name its ENI."""
+    call = evidence.without_eni.latest(ip, second, lambda _event, _subject: True)
+    if call is not None:
+        yield no_eni_named(*call)
+
+
+def no_eni_named(event: Event, subject: Subject) -> Reason:
+    """Return that an event shows an address, and does not name its ENI."""
+    on = f" on {subject.instance}" if subject.instance else ""
+    text = f"{event.name} at {clock(event.time)} shows the address{on}, but does not name its ENI"
+    return Reason.citing(ReasonCode.NO_ENI_NAMED, text, event)
 
 
 def unused_records(evidence: IndexedEvidence, forms: tuple[Held, ...], enis: set[str]) -> Iterator[Reason]:

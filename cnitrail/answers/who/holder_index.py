@@ -12,6 +12,7 @@ from cnitrail.answers.who.grounds import (
     proof,
     unread_records,
     unused_records,
+    without_eni,
 )
 from cnitrail.answers.who.indexes import HolderAt, IndexedEvidence, LeaseGroup, address_and_prefix
 from cnitrail.answers.who.story import absence, never_seen, next_holders, outside_filter, story_of
@@ -63,6 +64,7 @@ class HolderIndex:
             last = self._last_holder(groups, second, wanted)
             story = [outside_filter(evidence, lease) for lease in found]
             story += never_seen(everywhere, groups)
+            story += without_eni(evidence, ip, second)
             story += absence(evidence.history, evidence.coverage, groups, second, wanted)
         return WhoAnswer(
             ip=str(ip),

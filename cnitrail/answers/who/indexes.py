@@ -1,7 +1,8 @@
 """What ``who`` looks up: the leases of an address by time, events by what they name, and what was read."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import accumulate
 
@@ -12,12 +13,16 @@ from cnitrail.model import (
     Attachment,
     Coverage,
     Event,
+    Fidelity,
     Held,
     History,
     Hole,
     Instance,
     Interface,
     Lease,
+    Subject,
+    block_of,
+    is_prefix,
 )
 from cnitrail.model.ec2 import prefix_of
 from cnitrail.timeclamp import FIRST, LAST
@@ -38,6 +43,31 @@ class EventsByName:
         return next((self._events[name] for name in names if name is not None and name in self._events), None)
 
 
+class AddressesWithoutEni:
+    """Calls that show addresses and do not name their ENI, by address block, in time order."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._calls: dict[tuple[int, int], list[tuple[Held, Event, Subject]]] = defaultdict(list)
+        for event in events:
+            for subject in event.subjects:
+                for holding in subject.added if subject.eni is None else ():
+                    self._calls[block_of(holding.held)].append((holding.held, event, subject))
+
+    def latest(
+        self, held: Held, until: datetime, takes: Callable[[Event, Subject], bool]
+    ) -> tuple[Event, Subject] | None:
+        """Return the last call until a time that shows an address, its prefix or a part of it."""
+        for shown, event, subject in reversed(self._calls.get(block_of(held), ())):
+            if event.time <= until and _covers(shown, held) and takes(event, subject):
+                return event, subject
+        return None
+
+
+def _covers(one: Held, other: Held) -> bool:
+    """Return whether two are the same, or one is a prefix that the other is in."""
+    return one == other or (block_of(one) == block_of(other) and (is_prefix(one) or is_prefix(other)))
+
+
 class IndexedEvidence(Struct, frozen=True, kw_only=True):
     """A history with the coverage of its evidence, and the events of it that cannot be fully trusted."""
 
@@ -47,8 +77,12 @@ class IndexedEvidence(Struct, frozen=True, kw_only=True):
     """Events of which records disagree."""
     damaged: EventsByName
     """Events from damaged files."""
+    partial: EventsByName
+    """Events known only from a form that does not keep all fields."""
     unused: tuple[Event, ...]
     """Events that the history leaves out; ``history.set_aside`` says why."""
+    without_eni: "AddressesWithoutEni"
+    """Events that show addresses and do not name their ENI."""
 
     @classmethod
     def of(cls, history: History, coverage: Coverage) -> "IndexedEvidence":
@@ -58,6 +92,12 @@ class IndexedEvidence(Struct, frozen=True, kw_only=True):
             coverage=coverage,
             disputed=tuple(event for event in history.events if event.disputed),
             damaged=EventsByName(event for event in history.events if event.damaged),
+            without_eni=AddressesWithoutEni(
+                event
+                for event in history.events
+                if event.failure is None and event.key not in history.set_aside
+            ),
+            partial=EventsByName(event for event in history.events if event.fidelity is Fidelity.PARTIAL),
             unused=tuple(event for event in history.events if event.key in history.set_aside),
         )
 

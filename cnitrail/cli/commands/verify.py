@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -89,10 +90,10 @@ def verify(request: Request, public_keys: str | None, output: str) -> None:
     with writing() as stdout:
         write(VerifyAnswer(query, found), stdout)
     print_skipped(found.skipped, "-o json lists all under evidence.skipped")
-    sys.exit(_status(found))
+    sys.exit(_status(found, request.sources))
 
 
-def _status(found: Verification) -> int:
+def _status(found: Verification, sources: tuple[str, ...]) -> int:
     """Return the exit status; say so if there was nothing to verify."""
     from cnitrail.cli.quiet import inform
     from cnitrail.model import Charge
@@ -104,7 +105,9 @@ def _status(found: Verification) -> int:
     if found.digests == found.backfill_digests == type(found.digests)():
         inform("nothing to verify: there are no digests for this request")
         inform(
-            "hint: name the bucket itself, and check that LogFileValidationEnabled is true "
+            "hint: digests are read from a bucket or a directory; unpack an archive, and name the directory"
+            if any(map(os.path.isfile, sources))
+            else "hint: name the bucket itself, and check that LogFileValidationEnabled is true "
             "(aws cloudtrail describe-trails)"
         )
         return _NOTHING
