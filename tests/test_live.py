@@ -297,6 +297,420 @@ class TestSaved:
         assert entry["match"] == "same"
 
 
+def described(eni: str, *ips: str) -> dict[str, Any]:
+    """An ENI as describe-instances prints it: without its instance and its Availability Zone."""
+    whole = interface(eni, *ips)
+    attachment = {
+        key: whole["Attachment"][key] for key in ("AttachTime", "AttachmentId", "DeviceIndex", "Status")
+    }
+    return {**{key: whole[key] for key in whole if key != "AvailabilityZone"}, "Attachment": attachment}
+
+
+def machine(instance: str, *interfaces: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An instance as the AWS CLI prints it."""
+    return {
+        "InstanceId": instance,
+        "InstanceType": "m5.large",
+        "Placement": {"AvailabilityZone": "eu-west-1a"},
+        "State": {"Name": "running"},
+        "NetworkInterfaces": list(interfaces),
+        **more,
+    }
+
+
+def by_match(entry: dict[str, Any]) -> dict[str, list[str]]:
+    """The addresses of an entry, by how they compare."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for address in entry["addresses"]:
+        found[address["match"]].append(address["ip"])
+    return dict(found)
+
+
+STORY = (
+    "192.168.55.245",
+    "192.168.49.56",
+    "192.168.41.36",
+    "192.168.49.142",
+    "192.168.45.23",
+    "192.168.62.119",
+)
+"""The addresses of the node at the end of the story, in the order in which EC2 lists them."""
+
+EARLIER = ("--at", "2022-10-05T14:00Z")
+RELEASED = ["192.168.34.201", "192.168.43.87", "192.168.56.12", "192.168.58.233"]
+ON_SECOND = [
+    *("192.168.35.36", "192.168.38.190", "192.168.41.30", "192.168.47.144", "192.168.47.240"),
+    *("192.168.51.85", "192.168.52.54", "192.168.53.76", "192.168.61.68", "192.168.61.98"),
+]
+STRANGER = "eni-0123456789abcdef0"
+NOT_SAID = "the saved list may be of other ENIs: --instance or --eni says what it is of"
+
+
+@pytest.fixture
+def live_file(tmp_path: Path) -> Any:
+    """Write a value as JSON, or a text or bytes as they are, and return the path."""
+
+    def keep(content: Any, name: str = "live.json") -> str:
+        path = tmp_path / name
+        data = content if isinstance(content, (bytes, str)) else json.dumps(content, indent=4)
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return str(path)
+
+    return keep
+
+
+class TestQueriedInterfaces:
+    """``--live FILE``: lists of ENIs or instances that ``--query`` took from EC2's answer."""
+
+    @pytest.mark.parametrize(
+        "nested",
+        [
+            [[[described(FIRST, *STORY)]]],
+            [[described(FIRST, *STORY)]],
+            [described(FIRST, *STORY)],
+            described(FIRST, *STORY),
+            [interface(FIRST, *STORY)],
+            [[machine(NODE, described(FIRST, *STORY))]],
+            [machine(NODE, described(FIRST, *STORY))],
+            machine(NODE, described(FIRST, *STORY)),
+            [{"OwnerId": ACCOUNT, "Instances": [machine(NODE, described(FIRST, *STORY))]}],
+            [
+                {"Reservations": [{"Instances": [machine(NODE, described(FIRST, *STORY))]}]},
+                {"Reservations": []},
+            ],
+            {"Reservations": [[{"Instances": [[machine(NODE, described(FIRST, *STORY))]]}]]},
+        ],
+    )
+    def test_the_eni_of_the_story_is_the_same_however_the_list_is_nested(
+        self, run: Run, live_file: Any, nested: Any
+    ) -> None:
+        (entry,) = compared(run, "ironman", *LATER, "--live", live_file(nested))
+        assert (entry["eni"], entry["match"], entry["reasons"]) == (FIRST, "same", [])
+        assert by_match(entry) == {"same": list(SIX)}
+
+    def test_an_eni_without_its_instance_is_not_said_to_have_moved(self, run: Run, live_file: Any) -> None:
+        listing = live_file([[[described(FIRST, *STORY[:5], "192.168.34.1")]]])
+        (entry,) = compared(run, "ironman", *LATER, "--live", listing)
+        assert (entry["match"], entry["instance"], entry["live_instance"]) == ("differs", NODE, None)
+        assert entry["reasons"] == []
+        assert by_match(entry)["gone"] == ["192.168.62.119"]
+        assert by_match(entry)["missing"] == ["192.168.34.1"]
+
+    def test_an_eni_that_the_list_lacks_is_unchecked_because_the_list_may_be_of_others(
+        self, run: Run, live_file: Any
+    ) -> None:
+        listing = live_file([[[described(FIRST, *RELEASED, *STORY)]]])
+        entries = {entry["eni"]: entry for entry in compared(run, "ironman", *EARLIER, "--live", listing)}
+        assert entries[FIRST]["match"] == "same"
+        assert entries[SECOND]["match"] == "unchecked"
+        assert entries[SECOND]["reasons"] == [{"code": "not-asked", "text": NOT_SAID, "events": []}]
+        assert by_match(entries[SECOND]) == {"unchecked": ON_SECOND}
+
+    def test_it_is_gone_if_the_filter_names_what_the_list_is_of(self, run: Run, live_file: Any) -> None:
+        listing = live_file([[[described(FIRST, *RELEASED, *STORY)]]])
+        for asked in (("--instance", NODE), ("--eni", SECOND)):
+            gone = compared(run, "ironman", *EARLIER, "--live", listing, *asked)[0]
+            assert (gone["eni"], gone["match"]) == (SECOND, "gone")
+            assert gone["reasons"][0]["text"] == "deleted at 2022-10-05 15:22:24Z, after the time asked for"
+
+    def test_an_instance_in_the_list_has_all_its_enis_there(self, run: Run, live_file: Any) -> None:
+        listing = live_file([machine(NODE, described(FIRST, *RELEASED, *STORY))])
+        entries = {entry["eni"]: entry for entry in compared(run, "ironman", *EARLIER, "--live", listing)}
+        assert (entries[FIRST]["match"], entries[SECOND]["match"]) == ("same", "gone")
+
+        other = live_file([machine("i-0123456789abcdef0", described(STRANGER, "192.168.1.1"))])
+        entries = {entry["eni"]: entry for entry in compared(run, "ironman", *EARLIER, "--live", other)}
+        assert {eni: entry["match"] for eni, entry in entries.items()} == {
+            FIRST: "unchecked",
+            SECOND: "unchecked",
+            STRANGER: "missing",
+        }
+
+    def test_a_terminated_instance_explains_why_its_enis_are_gone(self, run: Run, live_file: Any) -> None:
+        listing = live_file([machine(NODE, State={"Name": "terminated"})])
+        (entry,) = compared(run, "ironman", *LATER, "--live", listing)
+        assert (entry["match"], entry["reasons"][0]["text"]) == ("gone", f"{NODE} is terminated")
+
+    def test_an_eni_that_only_the_list_has_is_in_the_region_of_its_vpc(
+        self, run: Run, live_file: Any
+    ) -> None:
+        listing = live_file([[described(FIRST, *STORY), described(STRANGER, "192.168.1.1")]])
+        for asked in ((), ("--instance", NODE), ("--region", "eu-west-1")):
+            entries = compared(run, "ironman", *LATER, "--live", listing, *asked)
+            assert [(entry["eni"], entry["match"]) for entry in entries] == [
+                (STRANGER, "missing"),
+                (FIRST, "same"),
+            ]
+            assert (entries[0]["region"], entries[0]["instance"]) == ("eu-west-1", None)
+
+    def test_an_eni_without_its_addresses_does_not_make_them_gone(self, run: Run, live_file: Any) -> None:
+        listing = live_file([{"NetworkInterfaceId": FIRST, "PrivateIpAddress": STORY[0]}])
+        (entry,) = compared(run, "ironman", *LATER, "--live", listing)
+        assert (entry["match"], by_match(entry)) == ("unchecked", {"unchecked": list(SIX)})
+        assert (
+            entry["reasons"][0]["text"]
+            == "the list does not have all of its addresses, or not all could be read"
+        )
+
+    def test_an_eni_without_an_id_leaves_the_others_of_its_region_unchecked(
+        self, run: Run, saved: Any
+    ) -> None:
+        listing = saved(interface(STRANGER, "192.168.1.1"), {"NetworkInterfaceId": None})
+        result = run("state", "ironman", *LATER, "--live", listing, "-o", "jsonl")
+        matches = {entry["eni"]: entry["match"] for entry in map(json.loads, result.stdout.splitlines())}
+        assert (result.exit_code, matches) == (3, {STRANGER: "missing", FIRST: "unchecked"})
+        assert "NetworkInterfaceId is None, not an ID" in result.stderr
+
+
+class TestListedAddresses:
+    """``--live FILE``: addresses that ``--query`` took from EC2's answer, without ENIs."""
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            [[[list(STORY)]]],
+            [[[[ip] for ip in STORY]]],
+            list(STORY),
+            [[{"Primary": False, "PrivateIpAddress": ip} for ip in STORY]],
+            "\n".join(f'"{ip}"' for ip in STORY),
+            "\t".join(STORY) + "\n",
+            "\n".join(STORY),
+            "- - - - " + "\n      - ".join(STORY),
+            json.dumps([[[list(STORY)]]]).encode("utf-16"),
+            b"\xef\xbb\xbf" + json.dumps([[[list(STORY)]]]).encode(),
+            "\r\n".join(STORY).encode("utf-16"),
+        ],
+    )
+    def test_the_addresses_of_the_story_are_the_same_in_every_form(
+        self, run: Run, live_file: Any, content: Any
+    ) -> None:
+        (entry,) = compared(run, "ironman", *LATER, "--live", live_file(content))
+        assert (entry["eni"], entry["match"], entry["live_instance"]) == (FIRST, "same", None)
+        assert by_match(entry) == {"same": list(SIX)}
+        assert entry["reasons"] == [
+            {"code": "address-only", "text": "compared by address: the list names no ENI", "events": []}
+        ]
+
+    def test_an_address_that_the_list_lacks_is_unchecked_because_it_may_be_of_other_nodes(
+        self, run: Run, live_file: Any
+    ) -> None:
+        listing = live_file([[[list(STORY)]]])
+        entries = {entry["eni"]: entry for entry in compared(run, "ironman", *EARLIER, "--live", listing)}
+        assert {eni: entry["match"] for eni, entry in entries.items()} == {
+            FIRST: "unchecked",
+            SECOND: "unchecked",
+        }
+        assert by_match(entries[FIRST]) == {"unchecked": RELEASED, "same": list(SIX)}
+        assert [reason["code"] for reason in entries[FIRST]["reasons"]] == ["address-only"]
+
+    def test_it_is_gone_if_the_filter_names_what_the_list_is_of(self, run: Run, live_file: Any) -> None:
+        asked = ("ironman", *EARLIER, "--live", live_file([[[list(STORY)]]]), "--instance", NODE)
+        entries = {entry["eni"]: entry for entry in compared(run, *asked)}
+        assert (entries[FIRST]["match"], by_match(entries[FIRST])) == (
+            "differs",
+            {"gone": RELEASED, "same": list(SIX)},
+        )
+        reasons = {address["ip"]: text_of(address["reason"]) for address in entries[FIRST]["addresses"]}
+        assert reasons["192.168.34.201"] == "released at 2022-10-05 15:21:24Z, after the time asked for"
+        assert (entries[SECOND]["match"], by_match(entries[SECOND])) == ("gone", {"gone": ON_SECOND})
+        assert [reason["code"] for reason in entries[SECOND]["reasons"]] == ["changed-later", "address-only"]
+
+    def test_only_addresses_of_a_kind_that_the_list_has_are_gone(self, run: Run, live_file: Any) -> None:
+        of_node = ("--instance", NODE)
+        primary = live_file(["192.168.55.245"])
+        entries = {e["eni"]: e for e in compared(run, "ironman", *EARLIER, "--live", primary, *of_node)}
+        assert entries[FIRST]["match"] == "unchecked"
+        assert by_match(entries[FIRST])["same"] == ["192.168.55.245"]
+        assert by_match(entries[SECOND])["gone"] == ["192.168.38.190"]
+
+        secondary = live_file(list(STORY[1:]))
+        (entry,) = compared(run, "ironman", *LATER, "--live", secondary, *of_node)
+        assert (entry["match"], by_match(entry)) == (
+            "unchecked",
+            {"same": [ip for ip in SIX if ip != "192.168.55.245"], "unchecked": ["192.168.55.245"]},
+        )
+
+    def test_addresses_that_the_rebuilt_state_lacks_are_missing_and_on_no_eni(
+        self, run: Run, live_file: Any
+    ) -> None:
+        listing = live_file([[[[*STORY, "192.168.34.1", "192.168.53.76", "10.0.0.16/28"]]]])
+        for asked in ((), ("--instance", NODE), ("--vpc", "vpc-0a2e8f6ad5c3b9714")):
+            missing, same = compared(run, "ironman", *LATER, "--live", listing, *asked)
+            assert (same["eni"], same["match"]) == (FIRST, "same")
+            assert (missing["eni"], missing["instance"], missing["account"]) == (None, None, None)
+            assert (missing["match"], missing["eni_kind"], missing["attached"]) == (
+                "missing",
+                "unknown",
+                None,
+            )
+            assert [(found["ip"], found["kind"]) for found in missing["addresses"]] == [
+                ("10.0.0.16/28", "prefix"),
+                ("192.168.34.1", None),
+                ("192.168.53.76", None),
+            ]
+            assert [text_of(found["reason"]) for found in missing["addresses"]] == [
+                "no event in the evidence shows it on an ENI",
+                "no event in the evidence shows it on an ENI",
+                (
+                    f"on {SECOND} until 2022-10-05 15:21:23Z in CloudTrail: assigned again after the "
+                    f"evidence ends at {NEVER}, or without an event in it"
+                ),
+            ]
+
+    def test_an_address_that_is_assigned_later_says_so(self, run: Run, live_file: Any) -> None:
+        listing = live_file(["192.168.53.76"])
+        entries = compared(run, "ironman", "--at", "2022-10-05T13:15:00Z", "--live", listing)
+        (missing,) = (entry for entry in entries if entry["match"] == "missing")
+        assert text_of(missing["addresses"][0]["reason"]) == (
+            f"assigned to {SECOND} at 2022-10-05 13:16:06Z, after the time asked for"
+        )
+
+    def test_an_address_on_another_eni_than_the_filter_names_differs(self, run: Run, live_file: Any) -> None:
+        listing = live_file([*STORY, "192.168.53.76"])
+        entries = compared(run, "ironman", *EARLIER, "--live", listing, "--eni", FIRST)
+        (elsewhere,) = (entry for entry in entries if entry["eni"] is None)
+        assert (elsewhere["match"], by_match(elsewhere)) == ("differs", {"differs": ["192.168.53.76"]})
+        assert text_of(elsewhere["addresses"][0]["reason"]) == f"on {SECOND} of {NODE} in CloudTrail"
+        entries = compared(run, "ironman", *EARLIER, "--live", listing, "--region", "us-east-1")
+        assert entries == []
+
+    def test_an_address_that_several_enis_hold_is_unchecked(
+        self, run: Run, live_file: Any, saved: Any
+    ) -> None:
+        listing = live_file([[[list(STORY)]]])
+        twin = saved(interface(STRANGER, "192.168.55.245", OwnerId="222222222222"))
+        entries = compared(run, "ironman", *LATER, "--live", listing, "--live", twin)
+        (entry,) = (entry for entry in entries if entry["eni"] == FIRST)
+        assert (entry["match"], by_match(entry)["unchecked"]) == ("unchecked", ["192.168.55.245"])
+
+    def test_the_table_has_them_on_no_known_eni(self, run: Run, live_file: Any) -> None:
+        result = run("state", "ironman", *LATER, "--live", live_file([*STORY, "192.168.34.1"]))
+        missing, same = result.stdout.splitlines()[1:]
+        assert missing.startswith("only in EC2 the list names no ENI")
+        assert "  ENI unknown  " in missing
+        assert same.startswith("same compared by address: the list names no ENI")
+
+
+class TestSavedForms:
+    """``--live FILE``: pages, documents, YAML, encodings, and what is not a listing."""
+
+    def test_pages_one_after_the_other_are_one_answer(self, run: Run, live_file: Any) -> None:
+        pages = [
+            {"NetworkInterfaces": [interface(FIRST, *SIX)], "NextToken": "more"},
+            {"NetworkInterfaces": [interface(STRANGER, "192.168.1.1")]},
+        ]
+        for content in (
+            pages,
+            "\n".join(map(json.dumps, pages)),
+            "".join(json.dumps(p, indent=4) for p in pages),
+        ):
+            entries = compared(run, "ironman", *LATER, "--live", live_file(content))
+            assert [(entry["eni"], entry["match"]) for entry in entries] == [
+                (STRANGER, "missing"),
+                (FIRST, "same"),
+            ]
+        cut = live_file([{"NetworkInterfaces": [interface(STRANGER, "192.168.1.1")], "NextToken": "more"}])
+        matches = {entry["eni"]: entry["match"] for entry in compared(run, "ironman", *LATER, "--live", cut)}
+        assert matches == {STRANGER: "missing", FIRST: "unchecked"}
+
+    def test_yaml_is_read_as_json_is(self, run: Run, live_file: Any) -> None:
+        listing = live_file(
+            f"""\
+Reservations:
+- Groups: []
+  Instances:
+  - InstanceId: {NODE}
+    InstanceType: m5.large
+    NetworkInterfaces:
+    - Attachment:
+        AttachTime: '2022-10-05T13:14:10+00:00'
+        AttachmentId: eni-attach-1
+        DeviceIndex: 0
+      Description: ''
+      NetworkInterfaceId: {FIRST}
+      OwnerId: '{ACCOUNT}'
+      PrivateIpAddresses:
+      - Primary: true
+        PrivateIpAddress: 192.168.55.245
+      - Primary: false
+        PrivateIpAddress: 192.168.49.56
+      VpcId: vpc-0a2e8f6ad5c3b9714
+    Placement:
+      AvailabilityZone: eu-west-1a
+    State:
+      Name: running
+  OwnerId: '{ACCOUNT}'
+"""
+        )
+        (entry,) = compared(run, "ironman", *LATER, "--live", listing)
+        assert (entry["match"], entry["live_instance"]) == ("differs", NODE)
+        assert by_match(entry)["same"] == ["192.168.49.56", "192.168.55.245"]
+
+    def test_damage_is_reported_and_the_rest_is_compared(self, run: Run, live_file: Any) -> None:
+        listing = live_file([[[*STORY, "192.168.1.300", {"Ip": "192.168.1.1"}, 7]]])
+        result = run("state", "ironman", *LATER, "--live", listing, "-o", "jsonl")
+        (entry,) = map(json.loads, result.stdout.splitlines())
+        assert (result.exit_code, by_match(entry)) == (3, {"same": list(SIX)})
+        assert [line for line in result.stderr.splitlines() if line.startswith("skipped: ")] == [
+            f"skipped: {listing}: '192.168.1.300' is neither an instance, nor an ENI, nor an address",
+            f"skipped: {listing}: an object with Ip is neither an instance, nor an ENI, nor an address",
+            f"skipped: {listing}: 7 is neither an instance, nor an ENI, nor an address",
+        ]
+
+    def test_no_listing_fills_the_answer_with_its_problems(self, run: Run, live_file: Any) -> None:
+        listing = live_file([*STORY, *range(1000)])
+        answer = json.loads(run("state", "ironman", *LATER, "--live", listing, "-o", "json").stdout)
+        skipped = answer["evidence"]["skipped"]
+        assert len(skipped) == 101
+        assert skipped[-1]["reason"] == "900 more elements cannot be read"
+
+    def test_an_answer_that_is_cut_short_makes_nothing_gone(self, run: Run, live_file: Any) -> None:
+        page = json.dumps({"NetworkInterfaces": [interface(STRANGER, "192.168.1.1")]})
+        listing = live_file(f"{page}\n{page[:50]}")
+        result = run("state", "ironman", *LATER, "--live", listing, "-o", "jsonl")
+        matches = {entry["eni"]: entry["match"] for entry in map(json.loads, result.stdout.splitlines())}
+        assert (result.exit_code, matches) == (3, {STRANGER: "missing", FIRST: "unchecked"})
+        assert f"it is not JSON from character {len(page) + 2} on" in result.stderr
+
+    def test_an_empty_list_is_reported_and_makes_nothing_gone(self, run: Run, live_file: Any) -> None:
+        for nested in ("[]", "[[]]", "[[[]]]"):
+            result = run(
+                "state", "ironman", *LATER, "--live", live_file(nested), "--instance", NODE, "-o", "jsonl"
+            )
+            (entry,) = map(json.loads, result.stdout.splitlines())
+            assert (result.exit_code, entry["match"]) == (3, "unchecked")
+            assert "an empty list: EC2 found nothing of what was asked for in that Region" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"", "it is empty"),
+            ("null", "it is null: the --query expression matches nothing"),
+            ("None\n", "it is null: the --query expression matches nothing"),
+            (
+                [["i-03846c730abe852f4"]],
+                "neither instances, nor ENIs, nor addresses, but 'i-03846c730abe852f4'",
+            ),
+            ([{"Id": 1, "Az": 2}], "neither instances, nor ENIs, nor addresses, but an object with Az, Id"),
+            ("-------\n|  DescribeInstances  |\n", "it is a table, which wraps and cuts values"),
+            ("RESERVATIONS\t111111111111\tr-1\n", "it is text whose columns have no names"),
+            ("a: &x [1]\nb: *x\n", "it is YAML with aliases, which the AWS CLI does not print"),
+            ("a:\n- " + "[a, " * 1000, "it is YAML that is nested too deeply"),
+            ("a:\n- b: {\n", "it is neither JSON nor YAML in line 3"),
+            ("[" * 100_000, "depth limit exceeded"),
+            ('["192.168.1.1"', "Input data was truncated"),
+            ("The node has 192.168.1.1", "JSON is malformed"),
+        ],
+    )
+    def test_what_is_not_a_listing_is_refused_with_its_nature_and_a_hint(
+        self, run: Run, live_file: Any, content: Any, said: str
+    ) -> None:
+        result = run("state", "ironman", *LATER, "--live", live_file(content))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert said in result.stderr
+        assert "hint: save it with aws ec2 describe-network-interfaces --output json" in result.stderr
+
+
 class TestPrinted:
     def test_a_piped_table_has_match_reasons_and_addresses(self, run: Run, saved: Any) -> None:
         result = run("state", "ironman", *LATER, "--live", saved(interface(FIRST, *SIX[:5], "192.168.34.1")))

@@ -93,9 +93,10 @@ def _row(entry: StateEntry) -> Row:
 
 def _where(entry: StateEntry) -> tuple[list[Part], list[Part]]:
     kind = entry.eni_kind + (f", device {entry.device_index}" if entry.device_index is not None else "")
+    eni: list[Part] = [(entry.eni, ""), (kind, "dim"), (entry.vpc or "VPC unknown", "dim")]
     return (
         [(entry.instance or _ATTACHED[entry.attached], "cyan"), (entry.instance_type or "", "dim")],
-        [(entry.eni, ""), (kind, "dim"), (entry.vpc or "VPC unknown", "dim")],
+        eni if entry.eni else [("ENI unknown", "")],
     )
 
 

@@ -9,29 +9,48 @@ from msgspec.structs import replace
 from cnitrail.decode.describe import describe
 from cnitrail.errors import SourceError, UsageError
 from cnitrail.history.kinds import cluster_of_tags, interface_kind
-from cnitrail.model import AccountRegion, Extent, LiveInstance, LiveInterface, Present, Skipped
+from cnitrail.model import (
+    AccountRegion,
+    Extent,
+    Held,
+    ListingKind,
+    LiveInstance,
+    LiveInterface,
+    Present,
+    Queried,
+    Skipped,
+)
 from cnitrail.sources.ec2_listing import ask_ec2, read_saved
 from cnitrail.workflows.request import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cnitrail.model import Evidence, Listing
+    from cnitrail.model import Described, Evidence, Listing
     from cnitrail.workflows.request import Request
 
 
 EC2 = "ec2:"
 """What ``--live`` is if no file is named: ask EC2."""
 
+_HOW_TO_SAVE = (
+    "save it with aws ec2 describe-network-interfaces --output json, or describe-instances; "
+    "--query may take lists of instances, ENIs or addresses from it"
+)
 
-def present(names: tuple[str, ...], request: Request, evidence: Evidence) -> tuple[Present, list[Skipped]]:
+
+def present(
+    names: tuple[str, ...], request: Request, evidence: Evidence
+) -> tuple[Present, Queried | None, list[Skipped]]:
     """Return what EC2 lists now, or listed in saved files, and what could not be listed.
 
-    Without a Region in the request, the Regions of the evidence are listed. Raises ``UsageError`` if EC2 and
-    files are both named, and ``SourceError`` if nothing can be listed.
+    What a query took from an answer is returned apart; None if there is nothing of the kind. Without a Region
+    in the request, the Regions of the evidence are listed. Raises ``UsageError`` if EC2 and files are both
+    named, and ``SourceError`` if nothing can be listed.
     """
     skipped: list[Skipped] = []
-    return _gathered(list(_listings(names, request, evidence, skipped)), skipped), skipped
+    described = list(_described(_listings(names, request, evidence, skipped), skipped))
+    return *_gathered(described), skipped
 
 
 def _listings(
@@ -51,31 +70,46 @@ def _listings(
             yield listing
 
 
-def _gathered(listings: Iterable[Listing], skipped: list[Skipped]) -> Present:
+def _described(listings: Iterable[Listing], skipped: list[Skipped]) -> Iterator[tuple[Listing, Described]]:
+    """Yield what each listing has, and add what cannot be read of it to ``skipped``."""
+    for listing in listings:
+        try:
+            parts, problems = describe(listing)
+        except ValueError as error:
+            raise SourceError(f"--live {listing.uri}: {error}", _HOW_TO_SAVE) from None
+        skipped += [Skipped(listing.uri, problem, Extent.PART) for problem in problems]
+        for part in parts:
+            yield listing, part
+
+
+def _gathered(described: list[tuple[Listing, Described]]) -> tuple[Present, Queried | None]:
     """Return all listings as one; a list of ENIs has more about each than a list of instances."""
     interfaces: dict[str, LiveInterface] = {}
     instances: dict[str, LiveInstance] = {}
     whole: set[AccountRegion] = set()
     attached: set[AccountRegion] = set()
-    for listing in listings:
-        try:
-            described, problems = describe(listing)
-        except ValueError as error:
-            raise SourceError(
-                f"--live {listing.uri}: {error}",
-                "save it with aws ec2 describe-network-interfaces --output json, or describe-instances",
-            ) from None
-        skipped += [Skipped(listing.uri, problem, Extent.PART) for problem in problems]
-        instances |= {instance.instance: instance for instance in described.instances}
-        for interface in described.interfaces:
-            if described.lists_interfaces or interface.eni not in interfaces:
+    addresses: set[Held] = set()
+    for listing, part in described:
+        lists_interfaces = part.kind is ListingKind.INTERFACES
+        for instance in part.instances:
+            if instance.whole or instance.instance not in instances:
+                instances[instance.instance] = instance
+        addresses |= part.addresses
+        for interface in part.interfaces:
+            known = interfaces.get(interface.eni)
+            if lists_interfaces or known is None or not known.instance_known:
                 interfaces[interface.eni] = _classified(interface)
-        if described.complete:
-            places = {(interface.account, interface.region) for interface in described.interfaces}
+        if part.complete:
+            places = {(interface.account, interface.region) for interface in part.interfaces}
             if listing.account is not None:
                 places = {(listing.account, listing.region)}
-            (whole if described.lists_interfaces else attached).update(places)
-    return Present(interfaces, instances, frozenset(whole), frozenset(attached))
+            (whole if lists_interfaces else attached).update(places)
+    gathered = Present(interfaces, instances, frozenset(whole), frozenset(attached))
+    queries = [part for _, part in described if part.kind is ListingKind.QUERY]
+    if not queries:
+        return gathered, None
+    lists_interfaces = any(part.interfaces or part.instances for part in queries)
+    return gathered, Queried(frozenset(addresses), lists_interfaces)
 
 
 def _classified(live: LiveInterface) -> LiveInterface:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="[FILE]",
     shell_complete=complete_files,
-    help="Compare with EC2 now, or as saved in FILE: JSON of aws ec2 describe-network-interfaces or "
-    "describe-instances. Repeatable.",
+    help="Compare with EC2 now, or as saved in FILE: JSON or YAML of aws ec2 describe-network-interfaces or "
+    "describe-instances, whole or taken from it by --query. Repeatable.",
 )
 @request_options(*PLACE_FILTERS, "since", "until")
 @output_option("state")
@@ -51,12 +51,18 @@ def state(request: Request, at: datetime | None, live: tuple[str, ...], output: 
     that the evidence covers, or that --region names, and only in the account of your
     credentials.
 
+    A saved FILE may be an AWS CLI command's whole output, which is taken to list everything of
+    its account and Region, or what --query took from it: nested lists of instances, of ENIs or
+    of addresses. Such a list may be of a few nodes only, so what it lacks is unchecked, unless
+    --instance or --eni names what it is of. A list of addresses names no ENI, no instance and
+    no Region, so only addresses are compared, as a set.
+
     \b
     Every ENI and address is
       same       in both
       missing    only in EC2: older than the trail, or not logged
       gone       only in CloudTrail
-      unchecked  not compared, because EC2 was not asked for it
+      unchecked  not compared, because EC2 was not asked for it, or the list may lack it
 
     \b
     Examples:
@@ -64,6 +70,7 @@ def state(request: Request, at: datetime | None, live: tuple[str, ...], output: 
       cnitrail state logs/ --at 30m --instance i-0abc… -o json
       cnitrail state logs/ --live
       cnitrail state logs/ --live interfaces.json --at 2022-10-05T14:00Z
+      cnitrail state logs/ --live addresses.json --instance i-0abc…
     """
     sys.exit(_compared(request, at, live, output) if live else _rebuilt(request, at, output))
 
@@ -94,9 +101,9 @@ def _compared(request: Request, at: datetime | None, live: tuple[str, ...], outp
     from cnitrail.workflows.live_state import present
 
     case = read_case(request)
-    described, skipped = present(live, request, case.evidence)
+    described, queried, skipped = present(live, request, case.evidence)
     at = at or datetime.now(UTC)
-    entries = compare(case.history, case.coverage, at, described, request.wanted)
+    entries = compare(case.history, case.coverage, at, described, request.wanted, queried)
     evidence = replace(case.evidence, skipped=(*case.evidence.skipped, *skipped))
     status = respond(request, output, evidence, entries, at=at, live=live)
     inform(f"compared with EC2: {_counts(entries)}")
