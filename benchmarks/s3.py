@@ -30,7 +30,7 @@ from write import files, zipped  # noqa: E402
 
 from cnitrail.decode import MARKERS, NAMES  # noqa: E402
 from cnitrail.model import Document, Scope  # noqa: E402
-from cnitrail.scan import Scanner, Tally  # noqa: E402
+from cnitrail.scan import Scanner  # noqa: E402
 from cnitrail.sources import open_source  # noqa: E402
 
 BUCKET = "benchmark-logs"
@@ -151,7 +151,11 @@ def ways(url: str, keys: list[str]) -> dict[str, Callable[[], Iterator[object]]]
 
     def scanned(bodies: Iterable[bytes]) -> Iterator[object]:
         for body in bodies:
-            yield sum(1 for _ in scanner.scan(Document("-", None, iter([body])), Tally()))
+            yield sum(
+                1
+                for part, tally in scanner.parts(Document(uri="-", chunks=iter([body])))
+                for _ in scanner.scan(part, tally)
+            )
 
     found: dict[str, Callable[[], Iterator[object]]] = {
         "boto3, bare, 1 thread": lambda: bare(1),

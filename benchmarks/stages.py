@@ -24,7 +24,7 @@ from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.history import Ledger, build, cover
 from cnitrail.model import Document, Origin, Record, Scope
 from cnitrail.render.json import line
-from cnitrail.scan import Scanner, Tally
+from cnitrail.scan import Scanner
 from cnitrail.sources import open_source
 from cnitrail.store.writer import StoreWriter
 from cnitrail.workflows.index_entry import index_entry
@@ -61,9 +61,10 @@ def found(source: str) -> Iterator[Record]:
     scanner = Scanner(NAMES, MARKERS)
     for delivered in open_source(source, Scope(event_names=NAMES)).documents():
         if isinstance(delivered, Document):
-            for record in scanner.scan(delivered, Tally()):
-                assert isinstance(record, Record)
-                yield record
+            for part, tally in scanner.parts(delivered):
+                for record in scanner.scan(part, tally):
+                    assert isinstance(record, Record)
+                    yield record
         elif isinstance(delivered, Record):
             yield delivered
 

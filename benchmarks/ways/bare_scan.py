@@ -10,7 +10,7 @@ import msgspec
 from cnitrail.decode import MARKERS, NAMES
 from cnitrail.model import Document, Record, Scope
 from cnitrail.prefetch import prefetch
-from cnitrail.scan import Scanner, Tally
+from cnitrail.scan import Scanner
 from cnitrail.sources import open_source
 
 TOGETHER = 8
@@ -45,9 +45,10 @@ def _records(scanner: Scanner, batch: list[object]) -> list[Record]:
     records = []
     for document in batch:
         assert isinstance(document, Document), document
-        for found in scanner.scan(document, Tally()):
-            assert isinstance(found, Record), found
-            records.append(found)
+        for part, tally in scanner.parts(document):
+            for found in scanner.scan(part, tally):
+                assert isinstance(found, Record), found
+                records.append(found)
     return records
 
 
