@@ -10,8 +10,9 @@ what differs, and exits with status 1 if anything does.
 - ``<!-- table: fields TYPE -->`` and ``<!-- end -->`` enclose a table of the fields of a type of
   cnitrail.model, ``<!-- table: words ENUM -->`` one of the values of an enum. Their last column is
   written by hand, and kept; a new row has an empty one, which ``tests/test_docs.py`` refuses.
-- ``<!-- table: reason-codes -->``, ``<!-- table: finding-rules -->`` and ``<!-- table: schemas -->`` come
-  from the code as a whole.
+- ``<!-- table: forms -->`` has a last column written by hand, too: where people get a form of CloudTrail's
+  records. ``<!-- table: envelopes -->``, ``<!-- table: reason-codes -->``, ``<!-- table: finding-rules -->``
+  and ``<!-- table: schemas -->`` come from the code as a whole.
 """
 
 from __future__ import annotations
@@ -222,6 +223,8 @@ def _table_of(found: re.Match[str], documented: Collection[str]) -> str:
         return reason_table()
     if kind == "finding-rules":
         return rule_table()
+    if kind == "envelopes":
+        return envelope_table()
     if kind == "schemas":
         files = sorted((ROOT / "docs" / "schemas").glob("*.json"))
         return "".join(f"- [{file.name}](schemas/{file.name})\n" for file in files)
@@ -229,6 +232,8 @@ def _table_of(found: re.Match[str], documented: Collection[str]) -> str:
         [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in found["body"].splitlines()
     ]
     meanings = {row[0]: row[-1] for row in rows[2:]}
+    if kind == "forms":
+        return form_table(meanings)
     named = _model_type(name)
     if kind == "words":
         return _table(("value", "meaning"), [(f"`{word}`", meanings.get(f"`{word}`", "")) for word in named])
@@ -300,6 +305,35 @@ def rule_table() -> str:
     lines = {rule: (function.__doc__ or "").split("\n")[0] for rule, function in RULES.items()}
     found = {rule: line.removeprefix("Yield ").removesuffix(".") for rule, line in lines.items()}
     return _table(("rule", "finds"), [(f"`{rule}`", _escaped(text)) for rule, text in found.items()])
+
+
+def form_table(sources: Mapping[str, str]) -> str:
+    """Return the forms of CloudTrail's records; ``sources`` says by the first cell where people get them."""
+    from cnitrail.model import FORMS
+
+    rows = [
+        (
+            f"`{name}`",
+            _escaped(form.title),
+            form.fidelity.name.lower(),
+            form.losses or "nothing",
+            sources.get(f"`{name}`", ""),
+        )
+        for name, form in FORMS.items()
+    ]
+    return _table(("form", "what it is", "kept as", "what it loses", "where you get it"), rows)
+
+
+def envelope_table() -> str:
+    """Return the paths to records in JSON, by form and by what is at their ends, without conversions."""
+    from cnitrail.scan.envelopes import ENVELOPES, Content
+
+    paths: dict[tuple[str, Content], dict[str, None]] = {}
+    for envelope in ENVELOPES:
+        path = re.sub(r"(?:\|[a-z0-9]+)+", "", envelope.path)
+        paths.setdefault((envelope.form, envelope.content), {})[f"`{path or '.'}`"] = None
+    rows = [(f"`{form}`", content.value, ", ".join(found)) for (form, content), found in paths.items()]
+    return _table(("form", "what is there", "paths"), rows)
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ from write import files
 
 import docs
 from cnitrail.model.reason import ReasonCode
+from cnitrail.scan.containers.compression import CODECS
+from cnitrail.scan.containers.unicode_text import ENCODINGS
 
 PAGES = [*docs.pages(), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 README = ROOT / "README.md"
@@ -127,6 +129,11 @@ class TestNames:
     def test_the_extras_that_a_page_installs_exist(self, page: Path) -> None:
         extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
         assert set(re.findall(r"\.\[(\w+)\]", page.read_text())) <= set(extras)
+
+    def test_the_page_on_sources_names_every_compression_and_encoding(self) -> None:
+        text = (ROOT / "docs" / "sources.md").read_text()
+        names = {codec.name for codec in CODECS} | {encoding.name for encoding in ENCODINGS} | {"zip", "tar"}
+        assert [name for name in names if not re.search(rf"\b{name}\b", text, re.IGNORECASE)] == []
 
     def test_the_json_reference_has_every_reason_code(self) -> None:
         text = (ROOT / "docs" / "json.md").read_text()

@@ -47,7 +47,7 @@ def main() -> None:
       cnitrail report logs/ -o html > incident.html    an incident report
       cnitrail collect logs/ --to trail.db             keep the events that matter
       cnitrail verify s3://audit-logs --since 7d       check log integrity
-      zcat *.json.gz | cnitrail timeline - -o jsonl    in a pipeline
+      aws logs tail LOG-GROUP | cnitrail timeline -    from CloudWatch Logs
 
     \b
     Exit status:

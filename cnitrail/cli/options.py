@@ -86,11 +86,11 @@ def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str
 
 
 LOG_SOURCES = {
-    "FILE, DIR": "CloudTrail log files, plain or gzip, in any subdirectory.",
-    "s3://BUCKET[/PREFIX]": "Log files in a trail's bucket.",
+    "FILE, DIR": "Files with CloudTrail records: log files or exports, also packed.",
+    "s3://BUCKET[/PREFIX]": "Such files in a bucket; the layout of a trail is detected.",
     "FILE.db": "A store written by cnitrail collect.",
     "lookup:": "CloudTrail event history of the last 90 days (default).",
-    "-": "Log files on standard input.",
+    "-": "One such file on standard input.",
 }
 """The kinds of SOURCE that hold events."""
 
@@ -125,9 +125,7 @@ _FILTERS = {
         help="Start of the range: ISO 8601, epoch seconds, or relative (2h, 3d).",
     ),
     "until": click.option("--until", type=Time(), help="End of the range, inclusive."),
-    "failed": click.option(
-        "--failed/--no-failed", default=None, help="Only failed calls / only successful calls."
-    ),
+    "failed": click.option("--failed/--no-failed", default=None, help="Only failed calls / no failed calls."),
 }
 ALL_FILTERS = tuple(_FILTERS)
 PLACE_FILTERS = ("instance", "eni", "ip", "vpc", "subnet", "cluster", "account", "region")
@@ -163,7 +161,7 @@ _ACCESS = {
         default=200,
         show_default=True,
         metavar="NUMBER",
-        help="Stop decompressing a gzip file (over 1 MB) at NUMBER times its size: gzip-bomb protection.",
+        help="Stop decompressing a file (over 1 MB) at NUMBER times its size: protection against bombs.",
     ),
     "lag": click.option(
         "--lag",

@@ -23,7 +23,8 @@ def timeline(request: Request, output: str) -> None:
 
     Every row is an API call: the caller, the ENI, the instance it was attached to, and the
     addresses that the call assigned or released. If you give several SOURCEs, they are read
-    as one body of evidence.
+    as one body of evidence. A file may be a trail's log file or an export of CloudWatch Logs,
+    EventBridge, Athena, Security Lake, a SIEM and others, also in a zip or tar archive.
 
     lookup: takes seconds with --instance or --eni, and minutes without.
 
@@ -31,6 +32,7 @@ def timeline(request: Request, output: str) -> None:
     Examples:
       cnitrail timeline --instance i-0abc… --region eu-west-1
       cnitrail timeline logs/ --eni eni-0abc…
+      cnitrail timeline export.csv case.zip --ip 10.0.1.25
       cnitrail timeline logs/ --ip 10.0.1.0/24 --since 2h
       cnitrail timeline logs/ --cluster prod --failed
       cnitrail timeline s3://audit-logs --eni eni-0abc… --since 2h
