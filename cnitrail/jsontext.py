@@ -20,19 +20,29 @@ def parse(text: bytes) -> object:
         return msgspec.json.decode(_repaired(text, str(error)))
 
 
-def object_of(value: object) -> dict[str, object] | None:
+def json_object(value: object) -> dict[str, object] | None:
     """Return an object, or the object in a JSON text; None for anything else.
 
     A text in which an object repeats a key can be read in two ways, so it counts as no object.
     """
-    if isinstance(value, dict):
-        return value
-    if not isinstance(value, str) or value.lstrip(" \t\r\n")[:1] != "{":
+    found = value if isinstance(value, dict) else _unambiguous(value, "{")
+    return found if isinstance(found, dict) else None
+
+
+def json_list(value: object) -> list[object] | None:
+    """Return a list, or the list in a JSON text, by the same rule; None for anything else."""
+    found = value if isinstance(value, list) else _unambiguous(value, "[")
+    return found if isinstance(found, list) else None
+
+
+def _unambiguous(value: object, opening: str) -> object:
+    """Return the value of a JSON text that begins with a bracket; None if it can be read in two ways."""
+    if not isinstance(value, str) or value.lstrip(" \t\r\n")[:1] != opening:
         return None
     text = value.encode("utf-8", "replace")
     try:
         found = parse(text)
-        return found if isinstance(found, dict) and repeated_key(text, found) is None else None
+        return None if repeated_key(text, found) else found
     except (ValueError, RecursionError):
         return None
 

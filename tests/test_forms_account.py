@@ -276,7 +276,7 @@ class TestStore:
 
     def test_a_kill_within_an_archive_leaves_it_unread(self, tmp_path: Path) -> None:
         members = [file("c.zip!/1.json", DELETE), file("c.zip!/2.json", CREATE)]
-        broken = replace(members[1], found=[("no record", None)])  # stands for a kill
+        broken = replace(members[1], found=[("no record", None)])  # as if killed here
         with pytest.raises(AttributeError):
             collected(tmp_path / "a.db", file("a.json", ASSIGN), archive("c.zip", members[0], broken))
         assert collected(tmp_path / "a.db", archive("c.zip", *members)) == ["c.zip"]

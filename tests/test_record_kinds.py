@@ -28,6 +28,7 @@ from records import (
     record,
 )
 
+from cnitrail.decode import _with_parsed_texts
 from cnitrail.model import CallOutcome
 
 DRY_RUN = ("Client.DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
@@ -472,3 +473,12 @@ class TestTextsOfObjects:
     def test_a_log_file_with_texts_has_the_same_timeline(self, run: Run, tmp_path: Path) -> None:
         texts = ASSIGN | {part: json.dumps(ASSIGN[part]) for part in self.PARTS}
         assert timeline(run, trail(tmp_path, texts)) == timeline(run, trail(tmp_path, ASSIGN))
+
+    def test_what_is_no_object_stays_as_it_is(self) -> None:
+        entry: Entry = {
+            "eventName": "x",
+            "requestParameters": "[1]",
+            "responseElements": "{a=b}",
+            "userIdentity": None,
+        }
+        assert _with_parsed_texts(entry) is entry

@@ -25,7 +25,6 @@ from cnitrail.scan.rows import (
     event_name_of,
     lake_row,
     rebuild,
-    with_parsed_texts,
 )
 from cnitrail.scan.rows.lake_map import parameters_of
 from cnitrail.scan.rows.struct_text import identity_of
@@ -416,16 +415,7 @@ class TestParsedTexts:
 
     def test_json_texts_become_objects(self) -> None:
         (row,) = forms.own_rows([ASSUMED])
-        assert with_parsed_texts(row) == ASSUMED
-
-    def test_what_is_no_object_stays_as_it_is(self) -> None:
-        record: Row = {
-            "eventName": "x",
-            "requestParameters": "[1]",
-            "responseElements": "{a=b}",
-            "userIdentity": None,
-        }
-        assert with_parsed_texts(record) is record
+        assert rebuilt(row).record == ASSUMED
 
 
 class TestLake:

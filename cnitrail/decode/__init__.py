@@ -19,7 +19,7 @@ from cnitrail.decode.events import EVENT_SOURCES, EVENTS
 from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, is_from_an_address, session_of
 from cnitrail.decode.shapes import Fields, Problems, text
 from cnitrail.decode.trail_events import TRAIL_EVENTS, TRAIL_SOURCES
-from cnitrail.jsontext import Pairs, object_of, parse, repeated_key
+from cnitrail.jsontext import Pairs, json_object, parse, repeated_key
 from cnitrail.model import (
     Effect,
     Event,
@@ -117,7 +117,7 @@ def _with_parsed_texts(entry: Fields) -> Fields:
     parsed = {
         name: found
         for name in _OBJECTS
-        if isinstance(entry.get(name), str) and (found := object_of(entry[name])) is not None
+        if isinstance(entry.get(name), str) and (found := json_object(entry[name])) is not None
     }
     return entry | parsed if parsed else entry
 

@@ -168,16 +168,16 @@ class Reading:
 
         ``is_table``: all rows have the same columns; rows that are objects may lack those without a value.
         """
-        if has_original(row):
-            yield from self._in_cells(row)
-            return
-        rebuilt = rebuild(row, is_table=is_table, head_only=not self._row_may_matter(row))
-        if isinstance(rebuilt, Refused):
-            yield from self._refused(row, rebuilt)
-        elif rebuilt is not None:
-            yield from self._rebuilt(rebuilt)
-        else:
-            yield from self._in_cells(row)
+        rebuilt = None
+        if not has_original(row):
+            rebuilt = rebuild(row, is_table=is_table, head_only=not self._row_may_matter(row))
+        match rebuilt:
+            case None:
+                yield from self._in_cells(row)
+            case Refused():
+                yield from self._refused(row, rebuilt)
+            case Rebuilt():
+                yield from self._rebuilt(rebuilt)
 
     def _in_cells(self, row: dict[str, object]) -> Iterator[Record | Skipped]:
         """Yield the records in the cells of a row, which is then an envelope."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import msgspec
 
 from cnitrail.decode import decode
-from cnitrail.jsontext import parse
+from cnitrail.jsontext import json_object, parse
 from cnitrail.model import FORMS, Origin, Record
 from cnitrail.scan.csv_text import csv_rows, looks_like_csv
 from cnitrail.scan.parquet import parquet_rows
-from cnitrail.scan.rows import Rebuilt, Refused, event_name_of, rebuild, with_parsed_texts
+from cnitrail.scan.rows import Rebuilt, Refused, event_name_of, rebuild
 from cnitrail.scan.rows.lake_map import parameters_of
 from cnitrail.scan.rows.names import IDENTITY, restored
 from cnitrail.scan.rows.struct_text import identity_of, resources_of
@@ -86,7 +86,8 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 def _check_row(row: dict[str, object]) -> None:
     event_name_of(row)
-    with_parsed_texts(row)
+    for value in row.values():
+        json_object(value)
     found = rebuild(row)
     if isinstance(found, Refused):
         assert found.reason

@@ -7,12 +7,13 @@ choose texts that look like further fields.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from cnitrail.jsontext import json_object
 from cnitrail.scan.rows.elastic import from_elastic, is_elastic
 from cnitrail.scan.rows.ocsf import from_ocsf, is_ocsf
 from cnitrail.scan.rows.result import Rebuilt, Refused
 from cnitrail.scan.rows.sentinel import from_sentinel, is_sentinel
-from cnitrail.scan.rows.tables import from_columns, with_parsed_texts
-from cnitrail.scan.rows.values import Columns, at, json_object
+from cnitrail.scan.rows.tables import from_columns
+from cnitrail.scan.rows.values import Columns, at
 
 __all__ = [
     "Rebuilt",
@@ -21,7 +22,6 @@ __all__ = [
     "event_name_of",
     "lake_row",
     "rebuild",
-    "with_parsed_texts",
 ]
 
 

@@ -7,8 +7,9 @@ packages/aws/data_stream/cloudtrail/elasticsearch/ingest_pipeline/default.yml), 
 
 from typing import Final
 
+from cnitrail.jsontext import json_object
 from cnitrail.scan.rows.result import HEAD, Rebuilt, Refused, checked
-from cnitrail.scan.rows.values import Columns, at, flag_of, json_object, put, time_text
+from cnitrail.scan.rows.values import Columns, at, flag_of, put, time_text
 
 _TRAIL: Final = "aws.cloudtrail"
 _SESSION: Final = f"{_TRAIL}.user_identity.session_context"

@@ -11,7 +11,8 @@ import json
 import re
 from typing import Final
 
-from cnitrail.scan.rows.values import Columns, json_list, json_object
+from cnitrail.jsontext import json_list, json_object
+from cnitrail.scan.rows.values import Columns
 
 _KEY = re.compile(r"([\w.:-]+)=")
 _NEXT = re.compile(r", (?=[\w.:-]+=)")

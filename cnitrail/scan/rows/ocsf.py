@@ -9,10 +9,11 @@ be put together again.
 from collections.abc import Iterator
 from typing import Final
 
+from cnitrail.jsontext import json_list, json_object
 from cnitrail.scan.rows.names import IDENTITY, OBJECTS, Shape
 from cnitrail.scan.rows.result import HEAD, Rebuilt, Refused, checked
 from cnitrail.scan.rows.tables import without_lone_mfa
-from cnitrail.scan.rows.values import Columns, at, flag_of, json_list, json_object, put, time_text
+from cnitrail.scan.rows.values import Columns, at, flag_of, put, time_text
 
 _FIELDS: Final = {
     "metadata.product.version": "eventVersion",

@@ -6,6 +6,7 @@ Their columns have CloudTrail's names, in lower case or with underscores.
 from collections.abc import Iterator
 from typing import Final
 
+from cnitrail.jsontext import json_list, json_object
 from cnitrail.scan.rows.lake_map import parameters_of
 from cnitrail.scan.rows.names import COLUMNS, FLAGS, OBJECTS, PARAMETERS, RESOURCE, folded, restored
 from cnitrail.scan.rows.result import HEAD, Rebuilt, Refused, checked
@@ -15,8 +16,6 @@ from cnitrail.scan.rows.values import (
     account_text,
     flag_of,
     is_empty,
-    json_list,
-    json_object,
     plain,
     time_text,
 )
@@ -127,17 +126,3 @@ _NO_SESSION: Final[tuple[Columns, ...]] = (
     {"attributes": {}},
     {},
 )
-
-
-def with_parsed_texts(record: Columns) -> Columns:
-    """Return a record with objects in place of their JSON texts, which exports of columns as JSON have.
-
-    A text that is not an object stays as it is.
-    """
-    parsed = {
-        name: found
-        for name in (*PARAMETERS, *OBJECTS, "resources")
-        if isinstance(text := record.get(name), str)
-        and (found := json_list(text) if name == "resources" else json_object(text)) is not None
-    }
-    return record | parsed if parsed else record

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from cnitrail.jsontext import parse, repeated_key
+from cnitrail.jsontext import json_object
 
 Columns = dict[str, object]
 """A row, or an object in it: values by column name."""
@@ -25,34 +25,6 @@ _UTC_ZONES: Final = (None, "Z", "UTC", "+00:00", "+0000")
 def is_empty(value: object) -> bool:
     """Whether a cell has no value; some engines write ``null`` as a text."""
     return value is None or value in ("", "null")
-
-
-def json_object(value: object) -> Columns | None:
-    """Return an object, or the object of a JSON text; None for anything else.
-
-    An object that repeats a key can be read in two ways, so it is not an object either.
-    """
-    if isinstance(value, dict):
-        return value
-    found = _json(value, "{")
-    return found if isinstance(found, dict) else None
-
-
-def json_list(value: object) -> list[object] | None:
-    """Return a list, or the list of a JSON text; None for anything else."""
-    found = value if isinstance(value, list) else _json(value, "[")
-    return found if isinstance(found, list) else None
-
-
-def _json(value: object, opening: str) -> object:
-    if not isinstance(value, str) or value.lstrip(" \t\r\n")[:1] != opening:
-        return None
-    text = value.encode("utf-8", "replace")
-    try:
-        found = parse(text)
-        return None if repeated_key(text, found) else found
-    except (ValueError, RecursionError):
-        return None
 
 
 def time_text(value: object) -> str | None:
