@@ -7,6 +7,8 @@
 Names are imported when they are used: ``import cnitrail`` alone costs nothing.
 """
 
+from cnitrail.version import __version__
+
 TYPE_CHECKING = False  # to import typing would take longer than everything else here
 if TYPE_CHECKING:
     from cnitrail.answers.pool import Settings
@@ -26,8 +28,6 @@ __all__ = [
     "read",
     "to_dicts",
 ]
-
-__version__ = "0.1.0"
 
 _MODULES = {
     "AccountingError": "cnitrail.errors",
