@@ -195,6 +195,16 @@ class TestTools:
             ("Python-urllib/3.9", "Python-urllib", "3.9"),
             (f"{V1} amazon-ssm-agent/", "amazon-ssm-agent", None),
             (f"{V1} packer", "packer", None),
+            (f"{V1} cluster-api-provider-aws-controller", "cluster-api-provider-aws-controller", None),
+            (f"{V1} cloud-network-config-controller", "cloud-network-config-controller", None),
+            (
+                "aws-sdk-go/1.44.204 (go1.19 X:boringcrypto; linux; amd64) cloud-network-config-controller",
+                "cloud-network-config-controller",
+                None,
+            ),
+            (f"{V1} ebs.csi.aws.com/v1", "ebs.csi.aws.com", "v1"),
+            (f"{V1} ebs.csi.aws.com", "ebs.csi.aws.com", None),
+            (f"{V2} cilium-operator", "cilium-operator", None),
             (
                 (
                     "aws-sdk-nodejs/2.1112.0 linux/v20.19.0 configure-aws-credentials-for-github-actions"

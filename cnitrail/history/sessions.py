@@ -28,6 +28,9 @@ from cnitrail.model.callers import CNI_ACCOUNT, CNI_AGENT, ON_NODES, may_be_the_
 
 _PODS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
 
+_PodRole = tuple[str | None, str | None]
+"""The ARN of a pod's role, and its OIDC provider (None with Pod Identity)."""
+
 _ROLE_DELIVERY_SINCE = 2021
 """CloudTrail has ec2RoleDelivery since this year; older calls do not show that an instance made them."""
 
@@ -66,7 +69,29 @@ def complete_actors(
         actor = clusters.complete(identified[event.key], event.time)
         rule = ipamd_rule(event, actor, interfaces, creators)
         completed[event.key] = replace(actor, ipamd=rule) if rule else actor
+    _complete_sign_ins(events, completed, witnesses)
     return completed
+
+
+def _complete_sign_ins(
+    events: Iterable[Event], completed: dict[str, Actor], witnesses: Iterable[Event]
+) -> None:
+    """Give failed sign-ins the cluster of their OIDC provider: each cluster has one of its own."""
+    failed = [event for event in events if event.effect is Effect.SIGN_IN]
+    named: dict[str, set[str]] = defaultdict(set)
+    others = (event for event in (witnesses if failed else ()) if event.effect is not Effect.SIGN_IN)
+    for actor in (completed[event.key] for event in others):
+        if actor.kind is ActorKind.IRSA and actor.oidc_provider and actor.cluster:
+            named[actor.oidc_provider].add(actor.cluster)
+    for event in failed:
+        actor, clusters = completed[event.key], named.get(completed[event.key].oidc_provider or "", set())
+        if len(clusters) == 1 and actor.kind is ActorKind.IRSA and actor.basis.cluster != "sts-event":
+            completed[event.key] = replace(
+                actor,
+                cluster=next(iter(clusters)),
+                basis=replace(actor.basis, cluster="provider"),
+                strength=replace(actor.strength, cluster=Strength.CLAIMED),
+            )
 
 
 class _SessionIndex:
@@ -154,7 +179,7 @@ def _identified(actor: Actor, session: IssuedSession | None, assumer: str | None
 class _Clusters:
     """The clusters of instances and roles, by tags."""
 
-    def __init__(self, by_role: Mapping[str, str], instances: Mapping[str, Instance]) -> None:
+    def __init__(self, by_role: Mapping[_PodRole, str], instances: Mapping[str, Instance]) -> None:
         self._by_role = by_role
         self._instances = instances
         self._completed: dict[tuple[int, Tagged | str], Actor] = {}
@@ -164,7 +189,7 @@ class _Clusters:
         if actor.basis.cluster == "sts-event":
             return actor
         instance = self._instances.get(actor.instance or "")
-        tagged = tagged_at(instance.tagged, time) if instance else self._by_role.get(actor.role_arn or "")
+        tagged = tagged_at(instance.tagged, time) if instance else self._by_role.get(_pod_role(actor))
         if tagged is None:
             return actor
         key = id(actor), tagged
@@ -190,11 +215,16 @@ def _in_cluster(actor: Actor, tagged: Tagged | str) -> Actor:
     )
 
 
+def _pod_role(actor: Actor) -> _PodRole:
+    """Return the role of a pod and its OIDC provider: clusters may share a role, but not a provider."""
+    return actor.role_arn, actor.oidc_provider
+
+
 def _clusters_by_role(
     events: Iterable[Event], identified: Mapping[str, Actor], interfaces: Mapping[str, Interface]
-) -> dict[str, str]:
+) -> dict[_PodRole, str]:
     """Return the cluster of each service account's role, from the tags on the ENIs that it creates."""
-    named: dict[str, set[str]] = defaultdict(set)
+    named: dict[_PodRole, set[str]] = defaultdict(set)
     for event in events:
         actor = identified[event.key]
         if event.effect is not Effect.CREATE or actor.role_arn is None or actor.kind not in _PODS:
@@ -202,7 +232,7 @@ def _clusters_by_role(
         for subject in event.subjects:
             interface = interfaces.get(subject.eni or "")
             if interface is not None:
-                named[actor.role_arn].update(*(tagged.clusters for tagged in interface.tagged[:1]))
+                named[_pod_role(actor)].update(*(tagged.clusters for tagged in interface.tagged[:1]))
     return {role: clusters.pop() for role, clusters in named.items() if len(clusters) == 1}
 
 
@@ -226,7 +256,9 @@ def ipamd_rule(
     (amazon-vpc-cni-k8s, pkg/awsutils/awsutils.go), so a call that does is not the CNI's, whatever its user
     agent says.
     """
-    if not may_be_the_cni(actor) or _names_addresses(event):
+    if not may_be_the_cni(actor) or _names_addresses(event) or event.effect is Effect.SIGN_IN:
+        return None
+    if _is_on_another_node(event, actor, interfaces):
         return None
     if actor.service_account == CNI_ACCOUNT:
         return "user-agent" if actor.agent.name == CNI_AGENT else "sts-event"
@@ -234,6 +266,20 @@ def ipamd_rule(
     if actor.agent.name == CNI_AGENT and (lineage or _is_from_a_node(event, actor)):
         return "user-agent"
     return "eni-lineage" if lineage else None
+
+
+def _is_on_another_node(event: Event, actor: Actor, interfaces: Mapping[str, Interface]) -> bool:
+    """Return whether a node's role changes addresses on another node: the CNI of a node never does."""
+    if actor.instance is None or event.effect not in (Effect.ASSIGN, Effect.UNASSIGN):
+        return False
+    for subject in event.subjects:
+        interface = interfaces.get(subject.eni or "")
+        attachment = interface.attachment_at(event.time) if interface is not None else None
+        if attachment is None or attachment.how not in ("attach", "launch"):
+            continue
+        if attachment.instance not in (None, actor.instance):
+            return True
+    return False
 
 
 def _names_addresses(event: Event) -> bool:
@@ -262,14 +308,14 @@ def _of_cni_lineage(
 ) -> bool:
     """Return whether the interface was created with the CNI's description, by a caller like this one.
 
-    A role session that AWS does not show to be a node's or a pod's must be of the role that created it.
+    A session that AWS does not show to be a node's must be of the role that created it: any pod may have one.
     """
     is_on_node = actor.kind in ON_NODES
     if event.effect is Effect.CREATE:
         mark = subject.mark if is_on_node and _is_for_itself(actor, subject.mark) else None
     else:
         interface = interfaces.get(subject.eni or "")
-        same_role = is_on_node or creators.get(subject.eni or "") == actor.role_arn
+        same_role = actor.kind is ActorKind.INSTANCE_ROLE or creators.get(subject.eni or "") == actor.role_arn
         mark = interface.mark_at(event.time) if interface is not None and same_role else None
     return mark is not None and mark[1] == "description"
 
