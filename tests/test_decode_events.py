@@ -46,6 +46,7 @@ from cnitrail.decode import NAMES, Decoded, decode
 from cnitrail.model import (
     BUCKET_CALLS,
     TRAIL_CALLS,
+    CallOutcome,
     Effect,
     Event,
     Failure,
@@ -86,7 +87,10 @@ def assigned(name: str, value: object) -> Entry:
 class TestAssignPrivateIpAddresses:
     def test_the_count_form_takes_the_addresses_from_the_response(self) -> None:
         assert subject_of(GOOD["AssignPrivateIpAddresses"]) == Subject(
-            eni=ENI, added=secondary("10.0.1.12", "10.0.1.13"), requested=2
+            eni=ENI,
+            added=secondary("10.0.1.12", "10.0.1.13"),
+            requested=2,
+            requested_kind=HoldingKind.SECONDARY,
         )
 
     def test_the_explicit_form_has_the_requested_and_the_assigned_addresses(self) -> None:
@@ -96,7 +100,10 @@ class TestAssignPrivateIpAddresses:
             assigned("assignedPrivateIpAddressesSet", {"assignedPrivateIpAddressSetType": given}),
         )
         assert subject_of(entry) == Subject(
-            eni=ENI, added=secondary("10.0.1.12"), requested_addresses=("10.0.1.12",)
+            eni=ENI,
+            added=secondary("10.0.1.12"),
+            requested_kind=HoldingKind.SECONDARY,
+            requested_addresses=("10.0.1.12",),
         )
 
     def test_an_address_may_be_taken_from_another_eni(self) -> None:
@@ -115,7 +122,12 @@ class TestAssignPrivateIpAddresses:
             assigned("assignedPrivateIpAddressesSet", {})
             | {"assignedIpv4PrefixSet": {wrapper: [{"ipv4Prefix": "10.0.1.16/28"}]}},
         )
-        assert subject_of(entry) == Subject(eni=ENI, added=(holding("prefix", "10.0.1.16/28"),), requested=1)
+        assert subject_of(entry) == Subject(
+            eni=ENI,
+            added=(holding("prefix", "10.0.1.16/28"),),
+            requested=1,
+            requested_kind=HoldingKind.PREFIX,
+        )
 
     def test_a_prefix_may_be_requested_by_name(self) -> None:
         entry = assign(
@@ -125,6 +137,7 @@ class TestAssignPrivateIpAddresses:
         assert subject_of(entry) == Subject(
             eni=ENI,
             added=(holding("prefix", "10.0.1.16/28"),),
+            requested_kind=HoldingKind.PREFIX,
             requested_addresses=("10.0.1.16/28",),
         )
 
@@ -233,7 +246,10 @@ class TestUnassignPrivateIpAddresses:
 class TestIpv6:
     def test_a_prefix_is_assigned(self) -> None:
         assert subject_of(GOOD["AssignIpv6Addresses"]) == Subject(
-            eni=ENI, added=(holding("ipv6-prefix", "2001:db8:0:1:a::/80"),), requested=1
+            eni=ENI,
+            added=(holding("ipv6-prefix", "2001:db8:0:1:a::/80"),),
+            requested=1,
+            requested_kind=HoldingKind.IPV6_PREFIX,
         )
 
     def test_a_prefix_is_released(self) -> None:
@@ -260,7 +276,9 @@ class TestIpv6:
             {"networkInterfaceId": ENI, "ipv6AddressCount": 1},
             {"networkInterfaceId": ENI, "assignedIpv6Addresses": shape},
         )
-        assert subject_of(entry) == Subject(eni=ENI, added=(holding("ipv6", "2001:db8::5"),), requested=1)
+        assert subject_of(entry) == Subject(
+            eni=ENI, added=(holding("ipv6", "2001:db8::5"),), requested=1, requested_kind=HoldingKind.IPV6
+        )
 
     def test_the_query_envelope_is_opened(self) -> None:
         entry = record(
@@ -274,7 +292,9 @@ class TestIpv6:
                 }
             },
         )
-        assert subject_of(entry) == Subject(eni=ENI, added=(holding("ipv6", "2001:db8::5"),), requested=1)
+        assert subject_of(entry) == Subject(
+            eni=ENI, added=(holding("ipv6", "2001:db8::5"),), requested=1, requested_kind=HoldingKind.IPV6
+        )
 
     def test_an_address_may_be_spelled_in_any_way(self) -> None:
         entry = record(
@@ -297,6 +317,7 @@ class TestCreateNetworkInterface:
             subnet=SUBNET,
             added=(holding("primary", "10.0.1.10"), holding("secondary", "10.0.1.11")),
             requested=1,
+            requested_kind=HoldingKind.SECONDARY,
             description=f"aws-K8S-{INSTANCE}",
             mark=(INSTANCE, "description"),
             interface_type="interface",
@@ -373,7 +394,11 @@ class TestCreateNetworkInterface:
             )
         )
         assert subject_of(entry) == Subject(
-            subnet=SUBNET, requested=4, requested_addresses=("not-an-ip",), description="<eni>"
+            subnet=SUBNET,
+            requested=4,
+            requested_kind=HoldingKind.SECONDARY,
+            requested_addresses=("not-an-ip",),
+            description="<eni>",
         )
 
     def test_an_eni_without_any_address_is_a_problem(self) -> None:
@@ -680,7 +705,13 @@ class TestEvents:
             ("launch", {"RunInstances", "CreateFleet"}),
             (
                 "create",
-                {"CreateNetworkInterface", "CreateNatGateway", "CreateVpcEndpoint", "CreateMountTarget"},
+                {
+                    "CreateNetworkInterface",
+                    "CreateNatGateway",
+                    "CreateSubnet",
+                    "CreateVpcEndpoint",
+                    "CreateMountTarget",
+                },
             ),
             ("attach", {"AttachNetworkInterface", "AssociateTrunkInterface"}),
             ("assign", {"AssignPrivateIpAddresses", "AssignIpv6Addresses"}),
@@ -772,7 +803,10 @@ class TestFailedCalls:
             )
         )
         assert subject_of(entry) == Subject(
-            eni=ENI, requested=-1, requested_addresses=("not-an-ip", "<eni>", "10.0.0.0/99")
+            eni=ENI,
+            requested=-1,
+            requested_kind=HoldingKind.SECONDARY,
+            requested_addresses=("not-an-ip", "<eni>", "10.0.0.0/99"),
         )
 
     @pytest.mark.parametrize(
@@ -972,7 +1006,9 @@ class TestIssuedSessions:
 
     @pytest.mark.parametrize("entry", [WEB_IDENTITY, POD_IDENTITY])
     def test_a_failed_call_issues_no_session(self, entry: Entry) -> None:
-        assert decoded(failed(entry, "AccessDenied")) == Decoded(None)
+        event = event_of(failed(entry, "AccessDenied"))
+        assert (event.effect, event.outcome) == (Effect.SIGN_IN, CallOutcome.FAILED)
+        assert event.actor.service_account == "kube-system/aws-node"
 
     def test_the_same_name_of_another_service_is_irrelevant(self) -> None:
         assert decoded(WEB_IDENTITY | {"eventSource": "ec2.amazonaws.com"}) == Decoded(None)

@@ -15,7 +15,7 @@ from records import Entry, compact, decoded, scanned, zipped
 
 from cnitrail.decode import NAMES, decode
 from cnitrail.decode.actor import actor_of
-from cnitrail.model import ActorKind, Event, IssuedSession, Record
+from cnitrail.model import ActorKind, CallOutcome, Effect, Event, IssuedSession, Record
 
 FOLDER = Path(__file__).parents[2] / "shared" / "events"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -105,6 +105,17 @@ class TestScan:
         assert (session.assumer, session.service_account) == ("774305579662", None)
 
 
+class TestFailedSignIns:
+    @for_files(FILES, "AssumeRoleWithWebIdentity-irsa-error")
+    def test_a_refused_service_account_is_a_failed_sign_in(self, path: Path) -> None:
+        event = decoded(entry_of(path)).fact
+        assert isinstance(event, Event)
+        assert (event.effect, event.outcome) == (Effect.SIGN_IN, CallOutcome.FAILED)
+        assert event.actor.service_account == "argo/awf-aws-executor-plugin"
+        role = "arn:aws:iam::100000000002:role/sm-pipelines-k8s-awf-aws-executor-plugin"
+        assert [subject.resource for subject in event.subjects] == [role]
+
+
 class TestIrrelevant:
     @pytest.mark.parametrize(
         "path",
@@ -115,7 +126,7 @@ class TestIrrelevant:
         assert decoded(entry_of(path)).fact is None
         assert decoded(entry_of(path)).problems == ()
 
-    @for_files(FILES, "AssumeRole-spotfleet", "AssumeRoleWithWebIdentity")
+    @for_files(FILES, "AssumeRole-spotfleet", "AssumeRoleWithWebIdentity-github")
     def test_a_session_outside_a_cluster_is_irrelevant(self, path: Path) -> None:
         assert decoded(entry_of(path)).fact is None
         assert decoded(entry_of(path)).problems == ()

@@ -18,6 +18,7 @@ from cnitrail.decode.common_fields import (
 from cnitrail.decode.events import EVENT_SOURCES, EVENTS
 from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, is_from_an_address, session_of
 from cnitrail.decode.shapes import Fields, Problems, text
+from cnitrail.decode.sign_ins import failed_sign_in
 from cnitrail.decode.trail_events import TRAIL_EVENTS, TRAIL_SOURCES
 from cnitrail.jsontext import Pairs, json_object, parse, repeated_key
 from cnitrail.model import (
@@ -106,9 +107,10 @@ def _decoded(record: Record, entry: Fields) -> Decoded:
         fact, subjects = _event(record, entry, name, problems)
         lost = _lost(entry, subjects) if problems else None
     elif name in SESSIONS and source in ("sts.amazonaws.com", None):
-        fact = session_of(record, entry, problems)
-        if fact is not None and (fidelity := _best_form(record).fidelity) is not Fidelity.RAW:
-            fact = replace(fact, fidelity=fidelity)
+        form = _best_form(record)
+        fact = session_of(record, entry, problems) or failed_sign_in(record, entry, form.identity_basis)
+        if fact is not None and form.fidelity is not Fidelity.RAW:
+            fact = replace(fact, fidelity=form.fidelity)
     return Decoded(fact, tuple(f"{name}: {problem}" for problem in problems), lost)
 
 

@@ -67,7 +67,7 @@ def _actor(
     )
     instance = session_instance if kind is ActorKind.INSTANCE_ROLE else None
     user = _user(identity, kind, session)
-    cluster = _eksctl_cluster(role)
+    cluster = eksctl_cluster(role)
     return Actor(
         kind=kind,
         label=_label(kind, identity, role, role_arn, session, user),
@@ -220,7 +220,7 @@ def _agent(user_agent: str | None, console: bool) -> Agent:
     return agent
 
 
-def _eksctl_cluster(role: str | None) -> str | None:
+def eksctl_cluster(role: str | None) -> str | None:
     """Return the cluster in a role name that eksctl made; None unless there is only one way to read it.
 
     https://github.com/eksctl-io/eksctl names its stacks ``eksctl-CLUSTER-addon-…``,

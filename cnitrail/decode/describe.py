@@ -1,12 +1,14 @@
-"""The output of ``aws ec2 describe-network-interfaces`` and ``describe-instances`` → typed values.
+"""The output of ``aws ec2 describe-network-interfaces``, ``describe-instances`` and ``describe-subnets``.
 
 It may be whole, or reduced by ``--query`` to lists of instances, ENIs or addresses, nested as the expression
 leaves them. Fields: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkInterface.html,
-API_Instance.html and API_InstanceNetworkInterface.html, which has no instance and no Availability Zone.
+API_Instance.html, API_Subnet.html and API_InstanceNetworkInterface.html, which has no instance and no
+Availability Zone.
 """
 
 import re
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 from typing import Any
 
 from cnitrail.decode.cli_output import values_of
@@ -19,6 +21,7 @@ from cnitrail.decode.shapes import (
     flag,
     holdings,
     number,
+    prefix,
     tags,
     text,
     time,
@@ -34,6 +37,7 @@ from cnitrail.model import (
     LiveInterface,
     held_of,
 )
+from cnitrail.model.subnet import LiveSubnet
 
 _ZONE = re.compile(r"(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)")
 _MAX_LISTS = 16
@@ -93,6 +97,7 @@ class _Found:
         self.interfaces: list[LiveInterface] = []
         self.instances: list[LiveInstance] = []
         self.addresses: set[Held] = set()
+        self.subnets: list[LiveSubnet] = []
         self.more = False
         self.unread = False
 
@@ -122,6 +127,7 @@ class _Reader:
                 interfaces=tuple(found.interfaces),
                 instances=tuple(found.instances),
                 addresses=frozenset(found.addresses),
+                subnets=tuple(found.subnets),
                 complete=complete and not (found.more or found.unread or kind is ListingKind.QUERY),
             )
 
@@ -153,12 +159,38 @@ class _Reader:
                 found.more = value.get("NextToken") is not None
                 for reservation in self._flat(reservations):
                     self._reservation(found, fields(reservation))
+            case {"Subnets": list(subnets)}:
+                self._of(ListingKind.SUBNETS)
+                for subnet in map(fields, self._flat(subnets)):
+                    self._subnet(subnet)
+            case {"SubnetId": str(), "AvailableIpAddressCount": _}:
+                self._subnet(value)
             case {"Instances": list()}:
                 self._reservation(self._of(ListingKind.QUERY), value)
             case {"InstanceId": str(), "NetworkInterfaces": list()}:
                 self._instance(self._of(ListingKind.QUERY), value, None)
             case _:
                 self._address(value)
+
+    def _subnet(self, subnet: Fields) -> None:
+        """Add a subnet."""
+        found, name = self._of(ListingKind.SUBNETS), text(subnet.get("SubnetId"))
+        if name is None:
+            found.unread = True
+            self.problems.unreadable("SubnetId", subnet.get("SubnetId"), "an ID")
+            return
+        block = prefix(text(subnet.get("CidrBlock")) or "")
+        zone = _ZONE.match(text(subnet.get("AvailabilityZone")) or "")
+        found.subnets.append(
+            LiveSubnet(
+                subnet=name,
+                account=text(subnet.get("OwnerId")) or self._listing.account,
+                region=self._listing.region or (zone["region"] if zone else None),
+                vpc=text(subnet.get("VpcId")),
+                cidr=block if isinstance(block, IPv4Network) else None,
+                available=number(subnet.get("AvailableIpAddressCount")),
+            )
+        )
 
     def _reservation(self, found: _Found, reservation: Fields) -> None:
         instances = reservation.get("Instances")

@@ -6,6 +6,7 @@ CloudTrail's lower camel case (https://docs.aws.amazon.com/AWSEC2/latest/APIRefe
 
 import re
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network
 from itertools import chain
 
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ from cnitrail.decode.shapes import (
     held,
     holdings,
     number,
+    prefix,
     tags,
     text,
     texts,
@@ -35,6 +37,9 @@ from cnitrail.model import Effect, Held, Holding, HoldingKind, Subject
 
 _INSTANCE = re.compile(r"i-[0-9a-f]+")
 _CNI_DESCRIPTION = re.compile(r"aws-K8S-(?P<instance>i-[0-9a-f]+)")
+_CILIUM_DESCRIPTION = re.compile(r"Cilium-CNI \((?P<instance>i-[0-9a-f]+)\)")
+"""The description of the Cilium operator's ENIs (pkg/aws/eni/node.go in Cilium)."""
+
 _CNI_TAG = "node.k8s.amazonaws.com/instance_id"
 """The tag with which the VPC CNI marks its ENIs (pkg/awsutils/awsutils.go in amazon-vpc-cni-k8s)."""
 
@@ -42,25 +47,42 @@ _CNI_TAG = "node.k8s.amazonaws.com/instance_id"
 Decoder = Callable[[CallBody], tuple[Subject, ...]]
 
 
-_REQUESTED = (
-    ("privateIpAddressesSet", "privateIpAddress"),
-    ("ipv4Prefixes", "ipv4Prefix"),
-    ("ipv6Addresses", "ipv6Address"),
-    ("ipv6Prefixes", "ipv6Prefix"),
-)
-_COUNTS = ("secondaryPrivateIpAddressCount", "ipv4PrefixCount", "ipv6AddressCount", "ipv6PrefixCount")
+_REQUESTED = {
+    HoldingKind.SECONDARY: ("privateIpAddressesSet", "privateIpAddress"),
+    HoldingKind.PREFIX: ("ipv4Prefixes", "ipv4Prefix"),
+    HoldingKind.IPV6: ("ipv6Addresses", "ipv6Address"),
+    HoldingKind.IPV6_PREFIX: ("ipv6Prefixes", "ipv6Prefix"),
+}
+_COUNTS = {
+    HoldingKind.SECONDARY: "secondaryPrivateIpAddressCount",
+    HoldingKind.PREFIX: "ipv4PrefixCount",
+    HoldingKind.IPV6: "ipv6AddressCount",
+    HoldingKind.IPV6_PREFIX: "ipv6PrefixCount",
+}
 
 
 def _requested_addresses(request: Fields) -> tuple[str, ...]:
     """Return the addresses and prefixes that a request names, exactly as written, even if invalid."""
-    named = [texts(request[name], key) for name, key in _REQUESTED if name in request]
+    named = [texts(request[name], key) for name, key in _REQUESTED.values() if name in request]
     return tuple(chain.from_iterable(named))
 
 
-def _requested_count(request: Fields) -> int | None:
-    """Return the number of addresses or prefixes that a request asks for; None if it gives no number."""
-    found = (number(request[count]) for count in _COUNTS if count in request)
-    return next((count for count in found if count is not None), None)
+def _requested(request: Fields) -> tuple[int | None, HoldingKind | None]:
+    """Return the number of addresses or prefixes that a request asks for, and their kind.
+
+    If the request names them, the number is None. If it asks for none, both are None. A record may have a
+    number for each kind, so zero counts only if there is no other.
+    """
+    counts = {
+        kind: count
+        for kind, name in _COUNTS.items()
+        if name in request and (count := number(request[name])) is not None
+    }
+    kind = next((kind for kind, count in counts.items() if count > 0), next(iter(counts), None))
+    if kind is not None:
+        return counts[kind], kind
+    named = (kind for kind, (name, key) in _REQUESTED.items() if texts(request.get(name), key))
+    return None, next(named, None)
 
 
 def _assign(call: CallBody) -> tuple[Subject, ...]:
@@ -92,10 +114,12 @@ def _assign_ipv6(call: CallBody) -> tuple[Subject, ...]:
 def _assigned(call: CallBody, added: tuple[Holding, ...], field: str) -> Subject:
     if not added and not call.problems:
         call.lacks(field, call.response.get(field), "a set of addresses")
+    requested, kind = _requested(call.request)
     return Subject(
         eni=call.need("networkInterfaceId", _eni_of(call)),
         added=added if call.ok else (),
-        requested=_requested_count(call.request),
+        requested=requested,
+        requested_kind=kind,
         requested_addresses=_requested_addresses(call.request),
         reassign=flag(call.request.get("allowReassignment")) is True,
     )
@@ -191,16 +215,23 @@ def _described_holdings(described: Fields, problems: Problems) -> Iterator[Holdi
 def _create_interface(call: CallBody) -> tuple[Subject, ...]:
     request = call.request
     described = fields(call.response.get("networkInterface"))
+    requested, kind = _requested(request)
     asked = Subject(
         subnet=text(request.get("subnetId")),
-        requested=_requested_count(request),
+        requested=requested,
+        requested_kind=kind,
         requested_addresses=_requested_addresses(request)
         or texts(request.get("privateIpAddress"), "privateIpAddress"),
         description=text(request.get("description")),
         interface_type=text(request.get("interfaceType")),
         tags=_tags_of(request, "network-interface"),
     )
-    asked = replace(asked, mark=mark_of(asked.description, asked.tags))
+    of_cilium = _CILIUM_DESCRIPTION.fullmatch(asked.description or "")
+    asked = replace(
+        asked,
+        mark=mark_of(asked.description, asked.tags),
+        served=of_cilium["instance"] if of_cilium else None,
+    )
     if not call.ok:
         return (asked,)
     call.need("networkInterface.networkInterfaceId", described.get("networkInterfaceId"))
@@ -213,9 +244,11 @@ def _create_interface(call: CallBody) -> tuple[Subject, ...]:
             made,
             subnet=made.subnet or asked.subnet,
             requested=asked.requested,
+            requested_kind=asked.requested_kind,
             requested_addresses=asked.requested_addresses,
             description=made.description or asked.description,
             mark=mark_of(made.description, made.tags) or asked.mark,
+            served=asked.served,
             interface_type=made.interface_type or asked.interface_type,
             tags=made.tags or asked.tags,
         ),
@@ -241,7 +274,12 @@ def _attach(call: CallBody) -> tuple[Subject, ...]:
 
 
 def _detach(call: CallBody) -> tuple[Subject, ...]:
-    return (Subject(attachment=call.need("attachmentId", call.request.get("attachmentId"))),)
+    return (
+        Subject(
+            attachment=call.need("attachmentId", call.request.get("attachmentId")),
+            force=flag(call.request.get("force")) is True,
+        ),
+    )
 
 
 def _delete(call: CallBody) -> tuple[Subject, ...]:
@@ -295,6 +333,7 @@ def _run_instances(call: CallBody) -> tuple[Subject, ...]:
             subnet=text(instance.get("subnetId")),
             instance_type=text(instance.get("instanceType")),
             tags=tags(instance.get("tagSet")),
+            platform=text(instance.get("platform")),
         )
         interfaces = list(map(fields, elements(instance.get("networkInterfaceSet"))))
         for interface in interfaces:
@@ -306,6 +345,7 @@ def _run_instances(call: CallBody) -> tuple[Subject, ...]:
                     instance=launched.instance,
                     instance_type=launched.instance_type,
                     tags=launched.tags,
+                    platform=launched.platform,
                     existing=made.eni in existing,
                 )
             )
@@ -440,6 +480,21 @@ def _disassociate_address(call: CallBody) -> tuple[Subject, ...]:
     )
 
 
+def _create_subnet(call: CallBody) -> tuple[Subject, ...]:
+    """CreateSubnet: its IPv4 block shows how many addresses the subnet has."""
+    made = fields(call.response.get("subnet"))
+    block = prefix(text(made.get("cidrBlock")) or text(call.request.get("cidrBlock")) or "")
+    subnet = call.need("subnet.subnetId", made.get("subnetId"))
+    return (
+        Subject(
+            resource=subnet,
+            subnet=subnet,
+            vpc=text(made.get("vpcId")) or text(call.request.get("vpcId")),
+            cidr=block if isinstance(block, IPv4Network) else None,
+        ),
+    )
+
+
 EVENTS: dict[str, tuple[Effect, Decoder]] = {
     "AssignIpv6Addresses": (Effect.ASSIGN, _assign_ipv6),
     "AssignPrivateIpAddresses": (Effect.ASSIGN, _assign),
@@ -451,6 +506,7 @@ EVENTS: dict[str, tuple[Effect, Decoder]] = {
     "CreateMountTarget": (Effect.CREATE, create_mount_target),
     "CreateNatGateway": (Effect.CREATE, create_nat_gateway),
     "CreateNetworkInterface": (Effect.CREATE, _create_interface),
+    "CreateSubnet": (Effect.CREATE, _create_subnet),
     "CreateTags": (Effect.MODIFY, _create_tags),
     "CreateVpcEndpoint": (Effect.CREATE, create_vpc_endpoint),
     "DeleteMountTarget": (Effect.DELETE, delete_mount_target),

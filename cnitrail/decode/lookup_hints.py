@@ -84,7 +84,7 @@ LOOKUP_HINTS: Final = LookupHints(
         "UnassignIpv6Addresses": "UnassignPrivateIpAddresses",
     },
     conditional=frozenset(_CONDITIONAL),
-    not_about_enis=frozenset({ASSUME_ROLE, WEB_IDENTITY, *TRAIL_CALLS, *BUCKET_CALLS}),
+    not_about_enis=frozenset({ASSUME_ROLE, WEB_IDENTITY, "CreateSubnet", *TRAIL_CALLS, *BUCKET_CALLS}),
     too_frequent=frozenset({ASSUME_ROLE}),
 )
 """Events ``indexed_like`` another one are too frequent to check, or too rare. Nodes and AWS services make

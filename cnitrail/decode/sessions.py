@@ -29,8 +29,8 @@ POD_IDENTITY = "pods.eks.amazonaws.com"
 _ADDRESS = re.compile(r"\d{1,3}\.|[0-9a-fA-F]*:")
 
 
-class _Issuance(Struct, frozen=True, kw_only=True):
-    """Who got credentials: a service account, or ``assumer``."""
+class Issuance(Struct, frozen=True, kw_only=True):
+    """Who asked for credentials: a service account, or ``assumer``."""
 
     service_account: str | None = None
     cluster: str | None = None
@@ -80,37 +80,42 @@ def session_of(record: Record, entry: Fields, problems: Problems) -> IssuedSessi
     )
 
 
-def _to_web_identity(entry: Fields, response: Fields, role_arn: str | None) -> _Issuance | None:
+def _to_web_identity(entry: Fields, response: Fields, role_arn: str | None) -> Issuance | None:
     """Return the service account if its cluster issued the token; other providers can choose any subject."""
     identity = fields(entry.get("userIdentity"))
     provider = text(response.get("provider")) or text(identity.get("identityProvider"))
-    service_account = _service_account(text(identity.get("userName"))) or _service_account(
+    service_account = service_account_of(text(identity.get("userName"))) or service_account_of(
         text(response.get("subjectFromWebIdentityToken"))
     )
     if service_account is None:
         return None
     if provider is not None and not is_of_eks(provider, account_of_role(role_arn)):
         return None
-    return _Issuance(service_account=service_account, provider=provider)
+    return Issuance(service_account=service_account, provider=provider)
 
 
-def _by_assume_role(entry: Fields, request: Fields) -> _Issuance | None:
+def _by_assume_role(entry: Fields, request: Fields) -> Issuance | None:
     """Return the pod's service account (EKS Pod Identity), or the caller if it is not an AWS service."""
     if fields(entry.get("userIdentity")).get("invokedBy") == POD_IDENTITY:
-        tagged = dict(tags(request.get("tags")))
-        namespace, name = tagged.get("kubernetes-namespace"), tagged.get("kubernetes-service-account")
-        return _Issuance(
-            service_account=f"{namespace}/{name}" if namespace and name else None,
-            cluster=tagged.get("eks-cluster-name"),
-            pod_identity=True,
-        )
+        return pod_of(request)
     if not is_from_an_address(text(entry.get("sourceIPAddress"))):
         return None
     caller = actor_of(entry)
-    return _Issuance(assumer=caller.arn or caller.label)
+    return Issuance(assumer=caller.arn or caller.label)
 
 
-def _service_account(user_name: str | None) -> str | None:
+def pod_of(request: Fields) -> Issuance:
+    """Return the service account and cluster for which EKS Pod Identity asks, from its request's tags."""
+    tagged = dict(tags(request.get("tags")))
+    namespace, name = tagged.get("kubernetes-namespace"), tagged.get("kubernetes-service-account")
+    return Issuance(
+        service_account=f"{namespace}/{name}" if namespace and name else None,
+        cluster=tagged.get("eks-cluster-name"),
+        pod_identity=True,
+    )
+
+
+def service_account_of(user_name: str | None) -> str | None:
     """Return ``namespace/name`` of ``system:serviceaccount:namespace:name``."""
     match (user_name or "").split(":"):
         case ["system", "serviceaccount", namespace, name] if namespace and name:

@@ -3,19 +3,21 @@
 This room knows effects and subjects, no event names and no JSON.
 """
 
-import gc
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
+from cnitrail.garbage import without_garbage_collection
 from cnitrail.history.coverage import cover
 from cnitrail.history.interfaces import Registry
 from cnitrail.history.leases import fold_holdings
 from cnitrail.history.ledger import Dispute, Ledger
 from cnitrail.history.managed_enis import with_deleted_enis
+from cnitrail.history.managers import managers_of
+from cnitrail.history.operators import operators_of
 from cnitrail.history.owners import owners_of
 from cnitrail.history.provenance import separate
 from cnitrail.history.recording import unrecorded, without_foreign_buckets
 from cnitrail.history.sessions import complete_actors, identify_actors
+from cnitrail.history.subnets import subnets_of
 from cnitrail.history.twins import without_twins
 from cnitrail.model import Event, History, IssuedSession, SetAside
 
@@ -30,7 +32,7 @@ def build(
     ``proven`` are the keys of the facts that CloudTrail's digests prove, if verification was asked for: then
     no other fact changes what these say.
     """
-    with _without_garbage_collection():
+    with without_garbage_collection():
         events = without_twins(without_foreign_buckets(events))
         reasons: dict[str, SetAside] = {}
         unproven: frozenset[str] = frozenset()
@@ -50,25 +52,32 @@ def build(
             effective = tuple(deletions.get(event.key, event) for event in effective)
             events = tuple(deletions.get(event.key, event) for event in events)
         identified = identify_actors(events, sessions)
-        registry = Registry(identified, owners.disputed)
+        operators = operators_of(effective, identified)
+        registry = Registry(identified, owners.disputed, operators)
         for event in effective:
             registry.read(event)
         interfaces = registry.interfaces()
         instances = registry.instances()
         leases, holders = fold_holdings(effective, interfaces, registry.deaths)
+        actors = complete_actors(events, identified, interfaces, instances, _witnesses(effective, proven))
+        managers = managers_of(effective, actors, interfaces, instances)
         return History(
             events=events,
             interfaces=interfaces,
             instances=instances,
             leases=leases,
             holders=holders,
-            actors=complete_actors(events, identified, interfaces, instances, _witnesses(effective, proven)),
+            actors=actors,
             attachments=registry.enis_by_attachment(),
             associations=registry.associations,
             set_aside=reasons,
             proven=proven,
             unproven=unproven,
             sessions_aside=sessions_aside,
+            eni_managers=managers.enis,
+            node_managers=managers.nodes,
+            operators=operators,
+            subnets=subnets_of(effective),
             unrecorded=tuple(unrecorded(effective)),
         )
 
@@ -76,15 +85,3 @@ def build(
 def _witnesses(events: tuple[Event, ...], proven: frozenset[str] | None) -> tuple[Event, ...]:
     """Return the events that may complete the callers of other events."""
     return events if proven is None else tuple(event for event in events if event.key in proven)
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Disable garbage collection: values form no cycles, and it would take a fifth of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

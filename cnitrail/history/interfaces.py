@@ -22,7 +22,8 @@ from cnitrail.model import (
     Subject,
     Tagged,
 )
-from cnitrail.model.callers import may_mark
+from cnitrail.model.callers import is_controller, is_of_eks, may_mark
+from cnitrail.model.ec2 import TRUNK_TAG
 from cnitrail.model.history import ALIVE
 from cnitrail.timeclamp import LAST
 
@@ -41,6 +42,8 @@ class _AttachmentDraft(Struct, kw_only=True):
     end: Bound = OPEN
     how: str = "attach"
     dies_with_instance: bool | None = None
+    branches: list["_AttachmentDraft"] = field(default_factory=list)
+    """The attachments of branches, if it is that of their trunk: they end with it."""
 
 
 class _Tags(Struct):
@@ -94,6 +97,7 @@ class _InstanceDraft(Struct, kw_only=True):
     vpc: str | None = None
     subnet: str | None = None
     type: str | None = None
+    platform: str | None = None
     launched: Bound = UNKNOWN
     ended: Bound = OPEN
     alive: datetime | None = None
@@ -105,15 +109,22 @@ class Registry:
     """Interfaces and instances, built from events in order.
 
     ``actors`` are the callers by event key, as far as STS events identify them; ``disputed`` are the
-    interfaces and instances whose owner is not certain.
+    interfaces and instances whose owner is not certain; ``operators`` are (instance, user agent) of callers
+    that call for other instances.
 
     ``deaths`` are the terminations that deleted an interface, by ENI: the logged termination of the instance
     that it was attached to with deleteOnTermination. ``associations`` are (ENI, instance) by association ID.
     """
 
-    def __init__(self, actors: Mapping[str, Actor], disputed: AbstractSet[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        actors: Mapping[str, Actor],
+        disputed: AbstractSet[str] = frozenset(),
+        operators: AbstractSet[tuple[str, str | None]] = frozenset(),
+    ) -> None:
         self._actors = actors
         self._disputed = disputed
+        self._operators = operators
         self.deaths: dict[str, Event] = {}
         self.associations: dict[str, tuple[str | None, str | None]] = {}
         self._interfaces: dict[str, _InterfaceDraft] = {}
@@ -164,6 +175,7 @@ class Registry:
                 vpc=instance.vpc,
                 subnet=instance.subnet,
                 instance_type=instance.type,
+                platform=instance.platform,
                 tagged=tuple(instance.tags.tagged),
                 launched=instance.launched,
                 ended=instance.ended,
@@ -197,6 +209,7 @@ class Registry:
         if subject.instance is not None:
             instance = self._instance(event, subject.instance)
             instance.type = instance.type or subject.instance_type
+            instance.platform = instance.platform or subject.platform
             if subject.eni is None:
                 instance.tags.write(subject.tags, event.time)
         if subject.eni is None:
@@ -233,12 +246,12 @@ class Registry:
         )
         if subject.instance is not None and is_running:
             self._instance(event, subject.instance).alive = event.time
-        caller = self._actors[
-            event.key
-        ].instance  # this does not show that it exists: its credentials outlive it by hours
+        actor = self._actors[event.key]
+        caller = actor.instance  # this does not show that it exists: its credentials outlive it by hours
         is_own = effect in OWN_INTERFACE_EFFECTS and subject.resource is None
         if caller is not None and eni is not None and is_own:
-            self._interface(event, eni).callers.add(caller)
+            is_operator = (caller, actor.agent.raw) in self._operators
+            self._interface(event, eni).callers.update(() if is_operator else (caller,))
 
     def _launch(self, event: Event, subject: Subject) -> None:
         if subject.instance is None:
@@ -265,6 +278,39 @@ class Registry:
             interface.created = Bound(event.time, Basis.OBSERVED, event)
             interface.creator = self._actors[event.key]
             interface.description = subject.description
+            trunk = dict(subject.tags).get(TRUNK_TAG)
+            creator = interface.creator
+            if trunk is not None and (is_controller(creator) or is_of_eks(creator)):
+                self._attach_by_tag(event, interface, trunk)
+
+    def _attach_by_tag(self, event: Event, interface: _InterfaceDraft, trunk: str) -> None:
+        """Attach a branch to the instance of the trunk that its tag names.
+
+        The VPC resource controller associates the two from an account of AWS, which the trail of the
+        customer's account may not record (pkg/aws/ec2/api/wrapper.go).
+        """
+        attachment = _AttachmentDraft(eni=interface.eni, attachment=None, how="tag")
+        on_instance = self._attachment_of_trunk(trunk) if self._is_by_one_role(interface, trunk) else None
+        if on_instance is not None:
+            attachment.instance = on_instance.instance
+            on_instance.branches.append(attachment)
+        attachment.start = Bound(event.time, Basis.IMPLIED, event)
+        interface.attachments.append(attachment)
+        if attachment.instance is not None:
+            self._instance(event, attachment.instance).attachments.append(attachment)
+
+    def _is_by_one_role(self, interface: _InterfaceDraft, trunk: str) -> bool:
+        """Return whether a branch and its trunk may have one creator: anybody can name a trunk in a tag."""
+        known = self._interfaces.get(trunk)
+        creator = known.creator if known is not None else None
+        return creator is None or (
+            interface.creator is not None and creator.role_arn == interface.creator.role_arn
+        )
+
+    def _attachment_of_trunk(self, trunk: str) -> _AttachmentDraft | None:
+        known = self._interfaces.get(trunk)
+        attachments = reversed(known.attachments) if known is not None else ()
+        return next((one for one in attachments if one.end is OPEN), None)
 
     def _attach(self, event: Event, subject: Subject) -> None:
         if subject.eni is None:
@@ -304,17 +350,21 @@ class Registry:
         assert subject.trunk is not None
         trunk, interface = self._interface(event, subject.trunk), self._interface(event, subject.eni)
         trunk.type, interface.type = trunk.type or "trunk", "branch"
-        carrier = next((known for known in reversed(trunk.attachments) if known.end is OPEN), None)
+        on_instance = self._attachment_of_trunk(subject.trunk)
+        instance = on_instance.instance if on_instance is not None else None
         if subject.association is not None:
-            instance = carrier.instance if carrier else None
             self.associations[subject.association] = (subject.eni, instance)
-        attachment = _AttachmentDraft(eni=subject.eni, attachment=subject.association)
-        attachment.instance = carrier.instance if carrier else None
+        attachment = next((one for one in interface.attachments if _is_inferred(one, instance)), None)
+        if attachment is None:
+            attachment = _AttachmentDraft(eni=subject.eni, attachment=None, instance=instance)
+            interface.attachments.append(attachment)
+            if instance is not None:
+                self._instance(event, instance).attachments.append(attachment)
+        if on_instance is not None:
+            on_instance.branches.append(attachment)
+        attachment.attachment, attachment.how = subject.association, "attach"
         attachment.start = Bound(event.time, Basis.OBSERVED, event)
         _end_earlier(interface, attachment, event)
-        interface.attachments.append(attachment)
-        if attachment.instance is not None:
-            self._instance(event, attachment.instance).attachments.append(attachment)
         if subject.association is not None:
             self._attachments[subject.association] = attachment
 
@@ -322,6 +372,7 @@ class Registry:
         attachment = self._attachments.get(subject.attachment or subject.association or "")
         if attachment is not None:
             attachment.end = Bound(event.time, Basis.OBSERVED, event)
+            _end_branches(attachment, event)
 
     def _modify(self, event: Event, subject: Subject) -> None:
         if subject.association is not None and (subject.eni or subject.instance):
@@ -345,6 +396,7 @@ class Registry:
         for attachment in interface.attachments:
             if attachment.end is OPEN:
                 attachment.end = Bound(event.time, Basis.IMPLIED, event)
+                _end_branches(attachment, event)
 
     def _terminate(self, event: Event, subject: Subject) -> None:
         if subject.instance is None:
@@ -383,6 +435,11 @@ class Registry:
         return [] if interface.attachments else attachments
 
 
+def _is_inferred(attachment: _AttachmentDraft, instance: str | None) -> bool:
+    """Return whether only a tag shows an attachment that a call on the same instance confirms."""
+    return attachment.how == "tag" and attachment.end is OPEN and attachment.instance == instance
+
+
 def _first_end(*bounds: Bound) -> Bound | None:
     """Return the earliest bound that has a time; None if none has."""
     known = [bound for bound in bounds if bound.time is not None]
@@ -394,6 +451,14 @@ def _end_earlier(interface: _InterfaceDraft, newer: _AttachmentDraft, event: Eve
     for attachment in interface.attachments:
         if attachment.end is OPEN and attachment is not newer:
             attachment.end = Bound(event.time, Basis.IMPLIED, event)
+            _end_branches(attachment, event)
+
+
+def _end_branches(trunk: _AttachmentDraft, event: Event) -> None:
+    """End the open attachments of branches that go through a trunk: it leaves its instance with them."""
+    for branch in trunk.branches:
+        if branch.end is OPEN:
+            branch.end = Bound(event.time, Basis.IMPLIED, event)
 
 
 def _finished(

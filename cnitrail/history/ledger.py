@@ -117,7 +117,7 @@ class Ledger:
 
 def _event_order(event: Event) -> tuple[datetime, int, str]:
     """Return the key that sorts events."""
-    return event.time, EFFECT_ORDER[event.effect], event.event_id or event.key
+    return event.time, EFFECT_ORDER[event.effect], event.shown_id
 
 
 def _event(versions: list[Event]) -> Event:

@@ -91,6 +91,7 @@ from cnitrail.model.history import (
     Interface,
     Lease,
     SetAside,
+    Subnet,
     Tagged,
     tagged_at,
 )
@@ -107,6 +108,7 @@ from cnitrail.model.live import (
     Present,
     Queried,
 )
+from cnitrail.model.manager import MANAGER_NAMES, UNKNOWN_MANAGEMENT, Management, ManagementBasis, Manager
 from cnitrail.model.recording import Unrecorded, Unrecording
 from cnitrail.model.report import (
     AddressHolder,
@@ -146,6 +148,7 @@ __all__ = [
     "DELIVERY_LAG",
     "EFFECT_ORDER",
     "FORMS",
+    "MANAGER_NAMES",
     "MAX_FILES",
     "OPEN",
     "OWN_INTERFACE_EFFECTS",
@@ -154,6 +157,7 @@ __all__ = [
     "TRAIL",
     "TRAIL_CALLS",
     "UNKNOWN",
+    "UNKNOWN_MANAGEMENT",
     "USUAL_LAG",
     "AccountRegion",
     "Actor",
@@ -226,6 +230,9 @@ __all__ = [
     "LogFile",
     "LookupEvent",
     "Lost",
+    "Management",
+    "ManagementBasis",
+    "Manager",
     "Match",
     "Metadata",
     "Moment",
@@ -253,6 +260,7 @@ __all__ = [
     "StoredFile",
     "Strength",
     "Subject",
+    "Subnet",
     "Swimlane",
     "Tagged",
     "TimelineEntry",

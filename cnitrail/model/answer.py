@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import IPv4Network
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from cnitrail.model.coverage import Ground
 from cnitrail.model.event import Actor, CallOutcome, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Evidence, Origin
 from cnitrail.model.history import Basis, SetAside
+from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
 from cnitrail.model.reason import Reason
 from cnitrail.model.trail import TrailChange
 
@@ -48,8 +50,11 @@ class TimelineEntry(Struct, frozen=True, gc=False, kw_only=True):
     here. ``proven`` is whether digests prove the record; None if verification was not asked for.
     ``correction_of`` is the eventID that the record replaces. ``trail`` is set if the call configured a trail
     or its bucket, and names no interface. ``omitted`` are the parts of the record (``request``,
-    ``response``) that CloudTrail left out because they are too large. ``resource`` is the NAT gateway, VPC
-    endpoint or EFS mount target that the interface belongs to.
+    ``response``) that CloudTrail left out because they are too large. ``requested_kind`` is what the call
+    asked for, whether by number or by name. ``resource`` is the NAT gateway, VPC endpoint or EFS mount target
+    that the interface belongs to, the role that a failed sign-in asked for, or the subnet that the call
+    created, with its ``cidr``. ``carried`` are the addresses that the interface held when the call attached
+    or detached it. ``force`` is a detachment that did not wait for the instance's operating system.
     """
 
     time: datetime
@@ -92,6 +97,10 @@ class TimelineEntry(Struct, frozen=True, gc=False, kw_only=True):
     trail: TrailChange | None = None
     omitted: tuple[str, ...] = ()
     resource: str | None = None
+    carried: tuple[Held, ...] = ()
+    force: bool = False
+    requested_kind: HoldingKind | None = None
+    cidr: IPv4Network | None = None
 
 
 class AttachmentEntry(Struct, frozen=True, gc=False, kw_only=True):
@@ -193,6 +202,7 @@ class StateEntry(Struct, frozen=True, gc=False, kw_only=True):
     clusters: tuple[str, ...] = ()
     instance_basis: str | None = None
     unproven: bool = False
+    management: Management = UNKNOWN_MANAGEMENT
 
 
 class Verdict(StrEnum):

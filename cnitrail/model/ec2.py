@@ -4,6 +4,7 @@ Prefixes: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-prefix-eni.htm
 Error codes: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html.
 """
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
 
@@ -15,6 +16,9 @@ PREFIX_HOST_BITS: Final = {4: 32 - PREFIX_LENGTH[4], 6: 128 - PREFIX_LENGTH[6]}
 
 PREFIX_SIZE: Final = 1 << PREFIX_HOST_BITS[4]
 """Number of addresses in a delegated IPv4 prefix."""
+
+TRUNK_TAG: Final = "vpcresources.k8s.aws/trunk-eni-id"
+"""The tag that names the trunk of a branch ENI (pkg/config/type.go in amazon-vpc-resource-controller-k8s)."""
 
 ADDRESS_LIMIT: Final = "PrivateIpAddressLimitExceeded"
 """The ENI has as many addresses as its instance type allows."""
@@ -29,7 +33,17 @@ NO_FREE_BLOCK: Final = "InsufficientCidrBlocks"
 REQUEST_LIMIT: Final = "RequestLimitExceeded"
 """EC2 throttled the call."""
 
-THROTTLED: Final = frozenset({REQUEST_LIMIT, "Throttling", "ThrottlingException", "RequestThrottled"})
+THROTTLED: Final = frozenset(
+    {
+        REQUEST_LIMIT,
+        "EC2ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "Throttling",
+        "ThrottledException",
+        "ThrottlingException",
+    }
+)
 """Every code that a throttled call fails with."""
 
 DRY_RUN: Final = "DryRunOperation"
@@ -44,6 +58,7 @@ def prefix_of(address: IPv4Address | IPv6Address) -> IPv4Network | IPv6Network:
     return ip_network((address, PREFIX_LENGTH[address.version]), strict=False)
 
 
+@lru_cache(maxsize=1024)
 def error_code(code: str) -> str:
     """Return EC2's own error code, without the ``Client.`` or ``Server.`` that CloudTrail puts before it."""
     return code.removeprefix("Client.").removeprefix("Server.")

@@ -51,7 +51,8 @@ def order_of(held: Held) -> tuple[int, int, int]:
 class Effect(StrEnum):
     """What a call does to addresses and interfaces, in the order of cause and effect.
 
-    ``record`` is a call that changes what CloudTrail records.
+    ``sign-in`` is a service account's failed request for credentials, which changes nothing. ``record`` is a
+    call that changes what CloudTrail records.
     """
 
     LAUNCH = "launch"
@@ -63,6 +64,7 @@ class Effect(StrEnum):
     DETACH = "detach"
     DELETE = "delete"
     TERMINATE = "terminate"
+    SIGN_IN = "sign-in"
     RECORD = "record"
 
 
@@ -207,10 +209,14 @@ class Subject(Struct, frozen=True, gc=False, kw_only=True):
     A call that names several (RunInstances, TerminateInstances) has one subject for each. Fields that the
     record does not have are None or empty. ``existing`` is an interface from before the call (RunInstances
     with a networkInterfaceId): the call shows that it has its addresses, not since when. ``mark`` is the
-    instance that the VPC CNI's description or tag names, and which of the two. ``previous_state`` is the
+    instance that the VPC CNI's description or tag names, and which of the two. ``served`` is the instance
+    that the description of another network plugin's request names. ``previous_state`` is the
     state of the instance before a termination (EC2's InstanceState name). ``requested`` is the number of
-    addresses asked for; of a launch whose response is missing, the number of instances. ``resource`` is the
-    NAT gateway, VPC endpoint or EFS mount target that AWS makes the interface for.
+    addresses or prefixes asked for, ``requested_kind`` which of them; of a launch whose response is missing,
+    the number of instances. ``resource`` is the NAT gateway, VPC endpoint or EFS mount target that AWS makes
+    the interface for, the role (its ARN) that a failed sign-in asked for, or the subnet that the call
+    created, with its ``cidr``. ``platform`` is ``windows`` for an instance with Windows (EC2's ``platform``).
+    ``force`` is a detachment that does not wait for the instance's operating system.
     """
 
     eni: str | None = None
@@ -222,12 +228,14 @@ class Subject(Struct, frozen=True, gc=False, kw_only=True):
     added: tuple[Holding, ...] = ()
     removed: tuple[Held, ...] = ()
     requested: int | None = None
+    requested_kind: HoldingKind | None = None
     requested_addresses: tuple[str, ...] = ()
     reassign: bool = False
     existing: bool = False
     delete_on_termination: bool | None = None
     description: str | None = None
     mark: tuple[str, str] | None = None
+    served: str | None = None
     interface_type: str | None = None
     requester: str | None = None
     instance_type: str | None = None
@@ -238,6 +246,9 @@ class Subject(Struct, frozen=True, gc=False, kw_only=True):
     public_address: str | None = None
     allocation: str | None = None
     resource: str | None = None
+    platform: str | None = None
+    force: bool = False
+    cidr: IPv4Network | None = None
 
     def addresses(self) -> Iterator[Held]:
         """Yield the addresses and prefixes that the call added, removed, or asked for by name."""
@@ -278,6 +289,11 @@ class Event(Struct, frozen=True, gc=False, kw_only=True):
     omitted: tuple[str, ...] = ()
     request_id: str | None = None
     fidelity: Fidelity = Fidelity.RAW
+
+    @property
+    def shown_id(self) -> str:
+        """Return what an answer calls the event: its eventID, or the key of a record without one."""
+        return self.event_id or self.key
 
     @property
     def outcome(self) -> CallOutcome:

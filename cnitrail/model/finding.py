@@ -7,18 +7,22 @@ from msgspec import Struct
 
 from cnitrail.model.event import Event, Held
 from cnitrail.model.reason import Reason
+from cnitrail.model.subnet import SubnetCensus
 
 
 class Severity(StrEnum):
     """How much a finding matters, the most severe first.
 
-    ``high``: pods get no IPs, or lose them. ``medium``: look at it today. ``low``: worth knowing, or
-    not certain.
+    ``critical``: act now, a whole cluster or its evidence is affected. ``high``: pods get no IPs, or lose
+    them. ``medium``: look at it today. ``low``: worth knowing, or not certain. ``info``: expected behavior,
+    for the record.
     """
 
+    CRITICAL = "critical"
     HIGH = "high"
     MEDIUM = "medium"
     LOW = "low"
+    INFO = "info"
 
 
 SEVERITY_ORDER = {severity: rank for rank, severity in enumerate(Severity)}
@@ -29,9 +33,12 @@ class Finding(Struct, frozen=True, kw_only=True):
     """A problem or a suspicious change: what happened, where, since when, and what to do.
 
     ``rule`` is its name in kebab-case. ``commands`` are shell commands that follow up the ``advice``.
+    ``techniques`` are the IDs of the MITRE ATT&CK techniques that the rule may show. ``fingerprint`` is
+    the same whenever the finding is found again from its first event on, whatever else was read.
     ``events`` are those that it rests on, by time; ``since`` (aware, UTC) is when it began, ``until``
     when it ended, None if it still goes on at the end of the evidence. ``doubts`` are what the
-    evidence leaves open. The resources and addresses are all that its events touch, sorted.
+    evidence leaves open. ``census`` is who held the addresses of a subnet when it ran out of them. The
+    resources and addresses are all that its events touch, sorted.
     """
 
     rule: str
@@ -51,3 +58,6 @@ class Finding(Struct, frozen=True, kw_only=True):
     enis: tuple[str, ...]
     addresses: tuple[Held, ...]
     events: tuple[Event, ...]
+    techniques: tuple[str, ...] = ()
+    census: SubnetCensus | None = None
+    fingerprint: str = ""

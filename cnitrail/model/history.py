@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import IPv4Network
 
 from msgspec import Struct
 
 from cnitrail.model.coverage import AccountRegion
 from cnitrail.model.event import Actor, Effect, Event, Held, HoldingKind, IssuedSession
+from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
 from cnitrail.model.recording import Unrecorded
 
 
@@ -59,7 +61,8 @@ class Attachment(Struct, frozen=True, gc=False, kw_only=True):
     end: Bound
     how: str
     """How it is known: by the call that attached it (``attach``, ``launch``), by the ``description`` or
-    ``tag`` with which the VPC CNI created the interface, or by the instance's own calls (``session``)."""
+    ``tag`` with which the VPC CNI created the interface, by the ``tag`` with which the VPC resource
+    controller named the trunk of a branch, or by the instance's own calls (``session``)."""
     dies_with_instance: bool = False
     """True if the interface is known to be deleted with the instance (deleteOnTermination)."""
 
@@ -118,6 +121,18 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
         for attachment in reversed(self.attachments):
             if attachment.covers(time):
                 return attachment
+        return None
+
+    def detached_before(self, time: datetime) -> Attachment | None:
+        """Return the attachment that a detachment ended before a second, unless another one followed.
+
+        The detachment of a trunk ends those of its branches.
+        """
+        for attachment in reversed(self.attachments):
+            if attachment.start.time is None or attachment.start.time <= time:
+                event = attachment.end.event
+                is_detached = event is not None and event.effect is Effect.DETACH
+                return attachment if is_detached and not attachment.covers(time) else None
         return None
 
 
@@ -182,6 +197,23 @@ class Instance(Struct, frozen=True, gc=False, kw_only=True):
     ended: Bound
     alive: datetime | None = None
     """Last time at which an event shows that it is not terminated."""
+    platform: str | None = None
+    """``windows`` for an instance with Windows (EC2's ``platform``, in the response of its launch)."""
+
+    @property
+    def is_windows(self) -> bool:
+        """Return whether it is known to run Windows."""
+        return self.platform is not None and self.platform.lower() == "windows"
+
+
+class Subnet(Struct, frozen=True, gc=False, kw_only=True):
+    """A subnet as the call that created it shows it; ``cidr`` is None if it has IPv6 addresses only."""
+
+    subnet: str
+    account: str | None
+    region: str | None
+    vpc: str | None
+    cidr: IPv4Network | None
 
 
 class Cluster(Struct, frozen=True, gc=False):
@@ -233,6 +265,14 @@ class History(Struct, frozen=True, gc=False, kw_only=True):
     caller."""
     unproven: frozenset[str] = frozenset()
     """Interfaces that only unproven records name; empty if verification was not asked for."""
+    eni_managers: Mapping[str, Management] = {}
+    """What manages the addresses of each ENI, if that is known."""
+    node_managers: Mapping[str, Management] = {}
+    """What manages the addresses for the pods of each instance, if that is known."""
+    operators: frozenset[tuple[str, str | None]] = frozenset()
+    """(instance, user agent) of the callers with the role of an instance that call for other instances."""
+    subnets: Mapping[str, Subnet] = {}
+    """The subnets whose creation is in the evidence, by ID."""
     unrecorded: tuple[Unrecorded, ...] = ()
     """The times in which trails did not record EC2's write calls, by start; also those known from
     LookupEvents alone, although it returns the calls of that time."""
@@ -246,7 +286,7 @@ class History(Struct, frozen=True, gc=False, kw_only=True):
         """Return the instance of an interface in a second, and how that is known; (None, None) if it is not.
 
         Every answer takes it from here. Without an attachment it is the instance that the VPC CNI created
-        the interface for, unless the interface was ever attached to another one.
+        the interface for, unless a call detached the interface before.
         """
         interface = self.interfaces.get(eni or "")
         if interface is None:
@@ -254,10 +294,32 @@ class History(Struct, frozen=True, gc=False, kw_only=True):
         attachment = interface.attachment_at(time)
         if attachment is not None and attachment.instance is not None:
             return attachment.instance, attachment.how
-        mark = interface.mark_at(time)
-        if mark is None or any(known.instance not in (None, mark[0]) for known in interface.attachments):
+        return (None, None) if interface.detached_before(time) is not None else self.made_for(eni, time)
+
+    def made_for(self, eni: str | None, time: datetime) -> tuple[str | None, str | None]:
+        """Return the instance that the VPC CNI created an interface for, and how that is known.
+
+        (None, None) if it is not known, or if the interface was ever attached to another instance.
+        """
+        interface = self.interfaces.get(eni or "")
+        mark = interface.mark_at(time) if interface is not None else None
+        if interface is None or mark is None:
             return None, None
-        return mark
+        is_there = all(known.instance in (None, mark[0]) for known in interface.attachments)
+        return mark if is_there else (None, None)
+
+    def calling_instance(self, actor: Actor) -> str | None:
+        """Return the instance that calls with its own role, for itself; None for an operator, or another."""
+        is_operator = actor.instance is not None and (actor.instance, actor.agent.raw) in self.operators
+        return None if is_operator else actor.instance
+
+    def manager_of(self, eni: str | None) -> Management:
+        """Return what manages the addresses of an ENI. Every answer takes it from here."""
+        return self.eni_managers.get(eni or "", UNKNOWN_MANAGEMENT)
+
+    def manager_of_node(self, instance: str | None) -> Management:
+        """Return what manages the addresses for the pods of an instance. Every answer takes it from here."""
+        return self.node_managers.get(instance or "", UNKNOWN_MANAGEMENT)
 
     def cluster_of(self, eni: str | None, instance: str | None, time: datetime | None) -> Cluster:
         """Return the EKS cluster of an interface at a time (None: at last), by its tags or its instance's.

@@ -10,10 +10,11 @@ from cnitrail.model.answer import HeldEntry, StateEntry
 from cnitrail.model.coverage import AccountRegion
 from cnitrail.model.event import Held, Holding, HoldingKind
 from cnitrail.model.reason import Reason
+from cnitrail.model.subnet import LiveSubnet
 
 
 class Listing(Struct, frozen=True):
-    """The output of DescribeNetworkInterfaces or DescribeInstances, in the AWS CLI's form.
+    """The output of DescribeNetworkInterfaces, DescribeInstances or DescribeSubnets, in the AWS CLI's form.
 
     ``account`` and ``region`` are where it was called; None for a file.
     """
@@ -72,6 +73,8 @@ class ListingKind(StrEnum):
     """An answer of DescribeNetworkInterfaces: all interfaces of an account and Region."""
     INSTANCES = "instances"
     """An answer of DescribeInstances: all instances of an account and Region, with their interfaces."""
+    SUBNETS = "subnets"
+    """Subnets, as DescribeSubnets answers."""
     QUERY = "query"
     """The result of a ``--query``: nothing shows which interfaces were left out."""
 
@@ -87,6 +90,7 @@ class Described(Struct, frozen=True, kw_only=True):
     instances: tuple[LiveInstance, ...]
     addresses: frozenset[Held]
     complete: bool
+    subnets: tuple[LiveSubnet, ...] = ()
 
 
 class Present(Struct, frozen=True):

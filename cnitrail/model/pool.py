@@ -6,6 +6,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from cnitrail.model.event import Held
+from cnitrail.model.manager import Management
 from cnitrail.model.reason import Reason
 
 
@@ -17,15 +18,39 @@ class EventRef(Struct, frozen=True):
     event_id: str | None
 
 
+class PodEnis(StrEnum):
+    """Which ENIs of a node may have addresses for pods."""
+
+    ALL = "all"
+    """The VPC CNI's default."""
+    SECONDARY = "secondary"
+    """All but the primary one: custom networking."""
+    PRIMARY = "primary"
+    """The only ENI of a Windows node."""
+
+
 class PoolLimits(Struct, frozen=True, kw_only=True):
-    """Limits of the instance type; ``pool`` and ``prefix_pool`` count addresses for pods."""
+    """Limits of the instance type, as far as whatever manages the node's addresses uses them.
+
+    ``pool`` and ``prefix_pool`` count addresses for pods, without and with prefixes. They, ``pod_enis`` and
+    ``max_pods`` are None if the manager is not known to assign a pool of IPv4 addresses to a node.
+    """
 
     enis: int
     ipv4_per_eni: int
     addresses: int
-    pool: int
-    prefix_pool: int
-    max_pods: int
+    pod_enis: PodEnis | None
+    pool: int | None
+    prefix_pool: int | None
+    max_pods: int | None
+
+
+class LogGap(Struct, frozen=True):
+    """A time of a node of which events may be missing (aware, UTC), and why."""
+
+    since: datetime
+    until: datetime
+    because: Reason
 
 
 class PoolSize(Struct, frozen=True, kw_only=True):
@@ -53,13 +78,17 @@ class ErrorCount(Struct, frozen=True):
 
 
 class CallCount(Struct, frozen=True, kw_only=True):
-    """How often an EC2 API was called; ``by_cni`` are the calls known to be the CNI's own."""
+    """How often an EC2 API was called; ``by_cni`` are the calls known to be the CNI's own.
+
+    ``claimed`` are the calls that name the node only in a description or tag which their caller chose.
+    """
 
     event: str
     calls: int
     by_cni: int
     failed: int
     errors: tuple[ErrorCount, ...]
+    claimed: int = 0
 
 
 class Mode(StrEnum):
@@ -281,13 +310,20 @@ class AgainstIpamd(Struct, frozen=True, kw_only=True):
 class PoolEntry(Struct, frozen=True, kw_only=True):
     """The address pool of one node, or of several together (``instance`` is then None).
 
-    ``until`` is its termination, ``known_until`` that or the end of the evidence. ``complete`` means that the
-    evidence covers the node since its launch; else sizes are minimums.
+    ``is_node`` is False for an instance that nothing shows to be a Kubernetes node. ``management`` is what
+    manages the addresses for its pods; None if several nodes differ. ``platform`` is ``windows`` if EC2 says
+    so. ``until`` is its termination, ``known_until`` that or the end of the evidence. ``complete`` means that
+    the evidence covers the node since its launch; else sizes are minimums. ``capacity`` is the maximum size
+    of the pool, with prefixes if the node has any. ``no_pool`` is why the pool is always empty. Events of
+    the ``gaps`` may be missing.
     """
 
     instance: str | None
     nodes: tuple[str, ...]
+    is_node: bool
+    management: Management | None
     instance_type: str | None
+    platform: str | None
     account: str | None
     region: str | None
     vpc: str | None
@@ -298,7 +334,10 @@ class PoolEntry(Struct, frozen=True, kw_only=True):
     known_until: datetime
     complete: bool
     limits: PoolLimits | None
+    capacity: int | None
     size: tuple[PoolSize, ...]
+    no_pool: Reason | None
+    gaps: tuple[LogGap, ...]
     calls: tuple[CallCount, ...]
     batches: tuple[PoolBatch, ...]
     settings: tuple[SettingsPeriod, ...]

@@ -40,6 +40,7 @@ class ReasonCode(StrEnum):
     RELEASED = "released"
     ENI_DELETED = "eni-deleted"
     INSTANCE_TERMINATED = "instance-terminated"
+    ENI_DETACHED = "eni-detached"
     SEEN_ELSEWHERE = "seen-elsewhere"
     NEXT_HOLDER = "next-holder"
     NEVER_SEEN = "never-seen"
@@ -76,7 +77,13 @@ class ReasonCode(StrEnum):
     NOT_ASKED = "not-asked"
     ADDRESS_ONLY = "address-only"
 
+    # pool: why there is no pool
+    ALL_REQUESTS_REFUSED = "all-requests-refused"
+    NO_POOL_ADDRESSES = "no-pool-addresses"
+
     # pool: why no settings are concluded
+    NOT_A_NODE = "not-a-node"
+    OTHER_MANAGER = "other-manager"
     LIMITS_UNKNOWN = "limits-unknown"
     TYPE_UNKNOWN = "type-unknown"
     IPV6_PODS = "ipv6-pods"
@@ -92,7 +99,10 @@ class ReasonCode(StrEnum):
     NO_SUCH_CALLS = "no-such-calls"
     SERVICE_MAY_USE_IT = "service-may-use-it"
     CLEANUP_PENDING = "cleanup-pending"
+    CALLER_MAY_BE_CNI = "caller-may-be-cni"
     OTHER_PROCESS = "other-process"
+    NO_CNI_SEEN = "no-cni-seen"
+    WARM_POOL_UNKNOWN = "warm-pool-unknown"
     OTHER_TRAIL = "other-trail"
     PARTLY_RECORDED = "partly-recorded"
 
@@ -139,6 +149,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.RELEASED: "The call that released the address.",
     ReasonCode.ENI_DELETED: "The call that deleted the ENI with the address.",
     ReasonCode.INSTANCE_TERMINATED: "The instance was terminated, and its ENIs may be deleted with it.",
+    ReasonCode.ENI_DETACHED: "The call that detached the ENI, which held the address on no instance then.",
     ReasonCode.SEEN_ELSEWHERE: "A call shows the address on another ENI, so it had left this one.",
     ReasonCode.NEXT_HOLDER: "The ENI that held the address next.",
     ReasonCode.NEVER_SEEN: "No event in the evidence shows the address on an ENI.",
@@ -166,6 +177,10 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.DELETED_IN_EVIDENCE: "EC2 lists an ENI that the evidence shows as deleted.",
     ReasonCode.NOT_ASKED: "EC2 was not asked about the account and Region, or its answer is not complete.",
     ReasonCode.ADDRESS_ONLY: "The saved list names no ENIs, so only addresses are compared.",
+    ReasonCode.ALL_REQUESTS_REFUSED: "EC2 refused every request for addresses of the node.",
+    ReasonCode.NO_POOL_ADDRESSES: "The evidence shows no address for pods on the node.",
+    ReasonCode.NOT_A_NODE: "Nothing in the evidence shows that the instance is a Kubernetes node.",
+    ReasonCode.OTHER_MANAGER: "The VPC CNI is not known to manage the addresses of the node.",
     ReasonCode.LIMITS_UNKNOWN: "The ENI and address limits of the instance type are not known.",
     ReasonCode.TYPE_UNKNOWN: "No event shows the instance type of the node.",
     ReasonCode.IPV6_PODS: "Pods have IPv6 addresses: one prefix, and no warm pool.",
@@ -179,7 +194,10 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.NO_SUCH_CALLS: "The evidence has no call of that kind, so they may be filtered out.",
     ReasonCode.SERVICE_MAY_USE_IT: "An AWS service may use the ENI from its own account, without an event.",
     ReasonCode.CLEANUP_PENDING: "The hourly leak cleanup of the VPC CNI may still delete the ENI.",
+    ReasonCode.CALLER_MAY_BE_CNI: "The caller names the VPC CNI or no program, so it may be the VPC CNI.",
     ReasonCode.OTHER_PROCESS: "Another process with the same credentials would look identical.",
+    ReasonCode.NO_CNI_SEEN: "No call of the VPC CNI is in the evidence of the node, or of its cluster.",
+    ReasonCode.WARM_POOL_UNKNOWN: "CloudTrail does not show which IPs of a node pods use.",
     ReasonCode.OTHER_TRAIL: "Another trail may have recorded the calls.",
     ReasonCode.PARTLY_RECORDED: "The trail still recorded some calls, or the event does not show which.",
 }

@@ -16,6 +16,7 @@ from cnitrail.model.evidence import Origin
 from cnitrail.model.finding import Finding
 from cnitrail.model.history import Basis
 from cnitrail.model.limits import Limits
+from cnitrail.model.manager import Management
 
 
 class Citation(Struct, frozen=True, gc=False, kw_only=True):
@@ -139,7 +140,7 @@ class InstanceReport(Struct, frozen=True, gc=False, kw_only=True):
     ``instance`` is None for ENIs without a known instance. ``steps`` count the IPv4 addresses and
     prefixes of the ENIs that were attached, as the limits of the instance type do; the first is the
     number just before the report begins. ``calls``, ``added`` and ``removed`` count what the calls
-    of the report did.
+    of the report did. ``management`` is what manages the addresses for pods.
     """
 
     instance: str | None
@@ -153,6 +154,7 @@ class InstanceReport(Struct, frozen=True, gc=False, kw_only=True):
     calls: int
     added: int
     removed: int
+    management: Management
 
     @property
     def most(self) -> int:

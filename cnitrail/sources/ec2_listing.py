@@ -1,8 +1,9 @@
-"""ENIs and instances as EC2 lists them: now, or in saved files."""
+"""ENIs, instances and subnets as EC2 lists them: now, or in saved files."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -22,6 +23,10 @@ _OPERATIONS: Final = {
     "describe_network_interfaces": "ec2:DescribeNetworkInterfaces",
     "describe_instances": "ec2:DescribeInstances",
 }
+_OF_SUBNETS: Final = {
+    "describe_subnets": "ec2:DescribeSubnets",
+    "describe_network_interfaces": "ec2:DescribeNetworkInterfaces",
+}
 _PAGE_SIZE: Final = 1000
 """The maximum. Calls without a page size have a smaller token bucket of their own."""
 
@@ -31,10 +36,11 @@ _MAX_BYTES: Final = 256 << 20
 _CONCURRENT_REGIONS: Final = 8
 
 
-def ask_ec2(scope: Scope) -> Iterator[Listing | Skipped]:
+def ask_ec2(scope: Scope, subnets: tuple[str, ...] = ()) -> Iterator[Listing | Skipped]:
     """Yield the listings of every Region that was asked for; Regions that do not answer are skipped.
 
-    Raises ``SourceError`` if no Region answers.
+    They list all ENIs and instances, or only ``subnets`` and their ENIs. Raises ``SourceError`` if no Region
+    answers.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -44,7 +50,8 @@ def ask_ec2(scope: Scope) -> Iterator[Listing | Skipped]:
     # boto3: clients may be shared between threads, sessions may not
     clients = [regional_client(session, scope, "ec2", region, _URI) for region in regions]
     with ThreadPoolExecutor(_CONCURRENT_REGIONS) as pool:
-        answers = [answer for region_answers in pool.map(_describe, clients) for answer in region_answers]
+        described = pool.map(partial(_describe, subnets=subnets), clients)
+        answers = [answer for region_answers in described for answer in region_answers]
     failures = [(uri, answer) for uri, answer in answers if isinstance(answer, AwsFailure)]
     if len(failures) == len(answers):
         uri, failure = failures[0]
@@ -97,8 +104,11 @@ def _account(session: boto3.Session, scope: Scope, region: str) -> str:
         raise failure_of(error, "sts:GetCallerIdentity").as_error("ec2") from None
 
 
-def _describe(client: Any) -> list[tuple[str, bytes | AwsFailure]]:
-    """Return a Region's answer to each operation, all pages together."""
+def _describe(client: Any, subnets: tuple[str, ...]) -> list[tuple[str, bytes | AwsFailure]]:
+    """Return a Region's answer to each operation, all pages together.
+
+    A filter takes a subnet of another Region for one that does not exist; an ID would be an error.
+    """
     import logging
 
     from botocore.exceptions import BotoCoreError, ClientError
@@ -107,12 +117,15 @@ def _describe(client: Any) -> list[tuple[str, bytes | AwsFailure]]:
 
     log = logging.getLogger(__name__)
     answers: list[tuple[str, bytes | AwsFailure]] = []
+    asked = {"Filters": [{"Name": "subnet-id", "Values": list(subnets)}]} if subnets else {}
     with closing(client):
-        for operation, action in _OPERATIONS.items():
+        for operation, action in (_OF_SUBNETS if subnets else _OPERATIONS).items():
             uri = f"{_URI}{client.meta.region_name}/{operation.replace('_', '-')}"
             log.debug("%s", uri)
             try:
-                pages = client.get_paginator(operation).paginate(PaginationConfig={"PageSize": _PAGE_SIZE})
+                pages = client.get_paginator(operation).paginate(
+                    PaginationConfig={"PageSize": _PAGE_SIZE}, **asked
+                )
                 with parser_errors_raised():
                     answers.append((uri, msgspec.json.encode(pages.build_full_result())))
             except (BotoCoreError, ClientError) as error:

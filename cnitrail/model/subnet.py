@@ -1,0 +1,184 @@
+"""A subnet census: who holds the IPv4 addresses of a subnet at a time."""
+
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Network
+
+from msgspec import Struct
+
+from cnitrail.model.manager import Manager
+from cnitrail.model.reason import Reason
+
+AWS_RESERVED = 5
+"""The addresses of a subnet that AWS reserves: the first four and the last
+(https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html)."""
+
+
+class AddressUse(StrEnum):
+    """What an address of a subnet is used for."""
+
+    NODE = "node"
+    """The primary address of an ENI on a Kubernetes node: pods cannot have it."""
+    POD = "pod"
+    """A secondary address, or an address of a prefix, on a node whose network plugin gives it to pods."""
+    BRANCH = "branch"
+    """The address of a branch ENI: one pod with its own security groups."""
+    NOT_ATTACHED = "not-attached"
+    """An address of a node's ENI that has been attached to nothing for five minutes or more."""
+    LOAD_BALANCER = "load-balancer"
+    LAMBDA = "lambda"
+    RDS = "rds"
+    VPC_ENDPOINT = "vpc-endpoint"
+    NAT_GATEWAY = "nat-gateway"
+    SERVICE = "service"
+    """An address of another AWS service."""
+    INSTANCE = "instance"
+    """Any other address of an EC2 instance."""
+    OTHER = "other"
+
+
+USE_NAMES = {
+    AddressUse.NODE: "nodes",
+    AddressUse.POD: "pods and warm pool",
+    AddressUse.BRANCH: "branch ENIs",
+    AddressUse.NOT_ATTACHED: "not attached",
+    AddressUse.LOAD_BALANCER: "load balancers",
+    AddressUse.LAMBDA: "Lambda",
+    AddressUse.RDS: "RDS",
+    AddressUse.VPC_ENDPOINT: "VPC endpoints",
+    AddressUse.NAT_GATEWAY: "NAT gateways",
+    AddressUse.SERVICE: "other AWS services",
+    AddressUse.INSTANCE: "other instances",
+    AddressUse.OTHER: "other ENIs",
+}
+"""What people call each use."""
+
+SERVICE_NAMES = {
+    "codebuild": "CodeBuild",
+    "directory": "Directory Service",
+    "dms": "DMS",
+    "ecs": "ECS tasks",
+    "efs": "EFS",
+    "eks-control-plane": "EKS control plane",
+    "elasticache": "ElastiCache",
+    "emr": "EMR",
+    "fargate": "Fargate pods",
+    "fsx": "FSx",
+    "glue": "Glue",
+    "memorydb": "MemoryDB",
+    "msk": "MSK",
+    "opensearch": "OpenSearch",
+    "redshift": "Redshift",
+    "sagemaker": "SageMaker",
+    "transit-gateway": "transit gateways",
+    "workspaces": "WorkSpaces",
+}
+"""What people call the users of other kinds of service ENIs (``Interface.kind``)."""
+
+
+class SubnetGroup(Struct, frozen=True, gc=False, kw_only=True):
+    """The addresses of a subnet with the same use, account, cluster and manager.
+
+    ``service`` is the kind of the ENIs of an AWS service. ``nodes`` and ``enis`` are how many hold them.
+    ``share`` is the percentage of the addresses seen. ``uncertain`` is the number of addresses that may not
+    have been held at the time.
+    """
+
+    use: AddressUse
+    account: str | None
+    cluster: str | None
+    manager: Manager
+    service: str | None
+    nodes: int
+    enis: int
+    addresses: int
+    share: float
+    uncertain: int
+
+    @property
+    def use_name(self) -> str:
+        """Return what people call the use; of another AWS service, its name."""
+        if self.use is AddressUse.SERVICE and self.service is not None:
+            return SERVICE_NAMES.get(self.service, self.service)
+        return USE_NAMES[self.use]
+
+
+class SubnetNode(Struct, frozen=True, gc=False, kw_only=True):
+    """The addresses of a subnet on one instance."""
+
+    instance: str
+    cluster: str | None
+    manager: Manager
+    enis: int
+    addresses: int
+
+
+class ReclaimableEni(Struct, frozen=True, gc=False, kw_only=True):
+    """An ENI of a node that has been attached to nothing since a time (aware, UTC), with its addresses.
+
+    ``instance`` is the one that it was created for, or was last attached to.
+    """
+
+    eni: str
+    eni_kind: str
+    cluster: str | None
+    instance: str | None
+    since: datetime | None
+    addresses: int
+
+
+class LiveSubnet(Struct, frozen=True, gc=False, kw_only=True):
+    """A subnet as EC2 describes it; ``available`` is its number of free IPv4 addresses."""
+
+    subnet: str
+    account: str | None
+    region: str | None
+    vpc: str | None
+    cidr: IPv4Network | None
+    available: int | None
+
+
+class SubnetLive(Struct, frozen=True, gc=False, kw_only=True):
+    """What EC2 lists of a subnet beside its census: its free addresses, and the ENIs that only one side has.
+
+    ``enis`` and ``addresses`` are None if EC2 listed no ENIs. ``only_in_ec2`` are the ENIs that hold
+    addresses there and are not in the census, ``only_in_cloudtrail`` those of the census that EC2 would list
+    if they still existed, with ``addresses_only_in_cloudtrail``. ``unaccounted`` is how many more addresses
+    are in use in EC2 than the census has on ENIs that EC2 has too: less than 0 if some of them are free, None
+    if EC2 does not say how many are free.
+    """
+
+    available: int | None
+    enis: int | None
+    addresses: int | None
+    only_in_ec2: tuple[str, ...]
+    only_in_cloudtrail: tuple[str, ...] = ()
+    addresses_only_in_cloudtrail: int = 0
+    unaccounted: int | None = None
+
+
+class SubnetCensus(Struct, frozen=True, gc=False, kw_only=True):
+    """Who holds the IPv4 addresses of a subnet at the end of a second, as far as the evidence shows.
+
+    Every address counts once, so ``seen`` is the sum of all groups. ``size`` is the number of addresses that
+    the subnet can assign: 0 if it was created with IPv6 addresses only, None if nothing shows its ``cidr``.
+    ``unaccounted`` is the part of it that was not seen: free, or held by what no event in the evidence
+    mentions. ``uncertain`` is the number of addresses that may not have been held at the time.
+    ``reclaimable`` has no ENI that ``live`` shows as attached or as gone.
+    """
+
+    subnet: str
+    account: str | None
+    region: str | None
+    vpc: str | None
+    cidr: IPv4Network | None
+    at: datetime
+    size: int | None
+    seen: int
+    uncertain: int
+    unaccounted: int | None
+    groups: tuple[SubnetGroup, ...]
+    nodes: tuple[SubnetNode, ...]
+    reclaimable: tuple[ReclaimableEni, ...]
+    reasons: tuple[Reason, ...]
+    live: SubnetLive | None = None
