@@ -6,6 +6,7 @@ from cnitrail.decode import Decoded
 from cnitrail.decode.sessions import ASSUME_ROLE, WEB_IDENTITY
 from cnitrail.history.kinds import cluster_of_tags
 from cnitrail.model import ActorKind, Effect, Event, IssuedSession, Record, Subject, held_of
+from cnitrail.model.ec2 import TRUNK_TAG
 from cnitrail.store.index_columns import IndexEntry, Mention
 
 _CREATORS = (ActorKind.IRSA, ActorKind.ASSUMED_ROLE)
@@ -68,7 +69,7 @@ def _mention(event: Event, subject: Subject) -> Mention:
         eni=subject.eni,
         instance=subject.instance,
         attachment=subject.attachment or subject.association or subject.resource,
-        trunk=subject.trunk,
+        trunk=subject.trunk or dict(subject.tags).get(TRUNK_TAG),
         mark=subject.mark[0] if subject.mark else None,
         maker=event.actor.role_arn if makes else None,
         cluster=_clusters(subject.tags) if event.effect is not Effect.LAUNCH else None,
