@@ -731,6 +731,7 @@ class TestPrinted:
         text = run("state", "ironman", *LATER, "--live", listing, "-o", "csv").stdout
         (row,) = csv.DictReader(io.StringIO(text))
         assert (row["match"], row["missing"], row["gone"]) == ("differs", "192.168.34.1", "192.168.62.119")
+        assert (row["attached"], row["unproven"]) == ("true", "false")
 
     def test_json_has_all_fields_of_a_state(self, run: Run, saved: Any) -> None:
         listing = saved(interface(FIRST, *SIX))

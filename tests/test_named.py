@@ -406,11 +406,13 @@ class TestFindings:
         caller = story.opened("10:50:00", OPERATOR.session(story.time("10:50:00"), 1))
         story.log("11:00:00", caller, assign(eni.id, "10.9.3.3"))
         (found,) = story.found("address-assigned-by-hand", "09:00:00", "12:00:00")
-        assert found.sentence.startswith("kube-system/cilium-operator (IRSA, aws-sdk-go-v2/1.39.2) assigned")
+        assert found.sentence.startswith(
+            "kube-system/cilium-operator (IRSA, cluster quay, aws-sdk-go-v2/1.39.2) assigned"
+        )
 
-    def test_no_finding_for_the_vpc_resource_controller_with_its_role(self) -> None:
+    def test_the_vpc_resource_controller_changes_no_addresses_of_the_cni(self) -> None:
         agent = "aws-sdk-go/1.44.0 (go1.20; linux; amd64) amazon-vpc-resource-controller-k8s/v1.7.0"
-        assert self.foreign(assumed(Role(ACCOUNT, "quay-cluster"), "vrc", agent)) == []
+        assert len(self.foreign(assumed(Role(ACCOUNT, "quay-cluster"), "vrc", agent))) == 1
 
     def test_no_finding_for_a_nameless_go_program_with_a_role(self) -> None:
         assert self.foreign(assumed(NODE_ROLE, "kiam-kiam", CNI_1_20)) == []
@@ -444,20 +446,20 @@ class TestNames:
 
     def test_service_accounts_of_two_clusters_differ_in_name(self) -> None:
         blue, green = irsa("blue-cni", "blue"), irsa("green-cni", "green")
-        names = Names([blue, green])
+        names = Names([(blue, None), (green, None)])
         assert names(blue) == "kube-system/aws-node (IRSA, cluster blue)"
         assert names(green) == "kube-system/aws-node (IRSA, cluster green)"
 
     def test_one_role_in_two_clusters_has_two_names(self) -> None:
-        names = Names([irsa("cni", "blue"), irsa("cni", "green")])
+        names = Names([(irsa("cni", "blue"), None), (irsa("cni", "green"), None)])
         assert names(irsa("cni", "blue")) == "kube-system/aws-node (IRSA, cluster blue)"
 
     def test_roles_that_claim_one_cluster_are_shown_with_their_arn(self) -> None:
-        names = Names([irsa("cni", "blue"), irsa("cni", "blue", "222222222222")])
+        names = Names([(irsa("cni", "blue"), None), (irsa("cni", "blue", "222222222222"), None)])
         assert names(irsa("cni", "blue")) == f"kube-system/aws-node (IRSA, arn:aws:iam::{ACCOUNT}:role/cni)"
 
     def test_a_single_principal_is_shown_with_only_its_kind(self) -> None:
-        names = Names([irsa("cni", "blue"), irsa("cni", None)])
+        names = Names([(irsa("cni", "blue"), None), (irsa("cni", None), None)])
         assert names(irsa("cni", "blue")) == "kube-system/aws-node (IRSA)"
 
 

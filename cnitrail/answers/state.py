@@ -26,12 +26,13 @@ def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry
     """
     held: dict[str, list[Lease]] = defaultdict(list)
     for lease in history.leases:
-        if _holds(lease, at):
+        if holds(lease, at):
             held[lease.eni].append(lease)
     entries = [
-        _entry(history, interface, held[eni], at)
+        entry
         for eni, interface in history.interfaces.items()
-        if _exists(interface, at, bool(held[eni])) and takes_interface(wanted, interface)
+        if takes_interface(wanted, interface)
+        and (entry := interface_state(history, interface, held[eni], at)) is not None
     ]
     entries.sort(key=lambda entry: (entry.instance or "~", entry.device_index or 0, entry.eni))
     for entry in entries:
@@ -49,7 +50,15 @@ def _before(bound: Bound, at: datetime) -> bool:
     return bound.time is not None and bound.time <= at
 
 
-def _holds(lease: Lease, at: datetime) -> bool:
+def interface_state(
+    history: History, interface: Interface, held: list[Lease], at: datetime
+) -> StateEntry | None:
+    """Return an interface at the end of a second, with its leases then; None if it does not exist then."""
+    return _entry(history, interface, held, at) if _exists(interface, at, bool(held)) else None
+
+
+def holds(lease: Lease, at: datetime) -> bool:
+    """Return whether a lease may cover the end of a second."""
     reach = lease.possible_start()
     return (reach is None or reach <= at) and not _before(lease.end, at)
 
@@ -103,6 +112,7 @@ def _entry(history: History, interface: Interface, held: list[Lease], at: dateti
         clusters=cluster.names,
         instance_basis=basis,
         unproven=interface.eni in history.unproven,
+        management=history.manager_of(interface.eni),
         attached=_is_attached(interface, attachment, at),
         instance=name,
         instance_type=instance.instance_type if instance else None,

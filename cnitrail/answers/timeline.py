@@ -27,6 +27,7 @@ from cnitrail.model import (
     order_of,
 )
 from cnitrail.model.callers import may_mark
+from cnitrail.timeclamp import FIRST
 
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]{8,17}")
 
@@ -41,17 +42,26 @@ def timeline(history: History, wanted: Filter) -> Iterator[TimelineEntry]:
 
 def calls(history: History, wanted: Filter) -> Iterator[tuple[Event, TimelineEntry]]:
     """Yield the same entries in the same order, each with its event."""
-    ended = _leases_by_ending_event(history)
+    ended, carried = _leases_by_ending_event(history), _carried(history)
+    is_everything = wanted == Filter()
     for event in history.events:
-        if not wanted.takes_time(event.time) or not wanted.takes_event(event.name):
-            continue
-        if wanted.failed not in (None, event.outcome is CallOutcome.FAILED):
-            continue
-        if not wanted.takes_actor(history.actors[event.key]):
+        if not (is_everything or _takes_call(wanted, history, event)):
             continue
         for entry in _entries(history, event, ended.get(event.key, [])):
-            if takes_place(wanted, entry):
+            if (held := carried.get((event.key, entry.eni))) is not None:
+                entry = replace(entry, carried=held)  # noqa: PLW2901 -- the same entry, completed
+            if is_everything or takes_place(wanted, entry):
                 yield event, entry
+
+
+def _takes_call(wanted: Filter, history: History, event: Event) -> bool:
+    """Return True if an event has the time, the name, the outcome and the caller that were asked for."""
+    return (
+        wanted.takes_time(event.time)
+        and wanted.takes_event(event.name)
+        and wanted.failed in (None, event.outcome is CallOutcome.FAILED)
+        and wanted.takes_actor(history.actors[event.key])
+    )
 
 
 def takes_place(wanted: Filter, entry: TimelineEntry) -> bool:
@@ -85,6 +95,7 @@ def _addresses(entry: TimelineEntry) -> Iterator[Held]:
     yield from entry.added
     yield from entry.shown
     yield from entry.removed
+    yield from entry.carried
     for requested in entry.requested_addresses:
         read = held_of(requested)
         if read is not None:
@@ -98,6 +109,44 @@ def _leases_by_ending_event(history: History) -> dict[str, list[Lease]]:
         if lease.end.event is not None and not lease.certainty.released:
             ended[lease.end.event.key].append(lease)
     return ended
+
+
+def _carried(history: History) -> dict[tuple[str, str | None], tuple[Held, ...]]:
+    """Return the addresses that ENIs held when a call attached or detached them, by event key and ENI."""
+    moves: dict[str, list[Event]] = defaultdict(list)
+    for event in history.events:
+        if event.effect not in _MOVES or event.failure is not None or event.key in history.set_aside:
+            continue
+        for eni in (subject.eni or _eni_of(history, subject) for subject in event.subjects):
+            if eni is not None:
+                moves[eni].append(event)
+    leases: dict[str, list[Lease]] = {eni: [] for eni in moves}
+    for lease in history.leases:
+        if lease.eni in leases:
+            leases[lease.eni].append(lease)
+    return {
+        (event.key, eni): held
+        for eni, events in moves.items()
+        for event, held in _held_at(events, leases[eni])
+    }
+
+
+_MOVES = (Effect.ATTACH, Effect.DETACH)
+
+
+def _held_at(events: list[Event], leases: list[Lease]) -> Iterator[tuple[Event, tuple[Held, ...]]]:
+    """Yield the addresses that one ENI held in the second of each event; the events are by time."""
+    waiting = sorted(leases, key=_start, reverse=True)
+    held: list[Lease] = []
+    for event in events:
+        while waiting and _start(waiting[-1]) <= event.time:
+            held.append(waiting.pop())
+        held = [lease for lease in held if lease.end.time is None or lease.end.time >= event.time]
+        yield event, tuple(sorted((lease.held for lease in held), key=order_of))
+
+
+def _start(lease: Lease) -> datetime:
+    return lease.possible_start() or FIRST
 
 
 def _entries(history: History, event: Event, ended: list[Lease]) -> Iterator[TimelineEntry]:
@@ -184,6 +233,7 @@ def _as_recorded(history: History, event: Event, subject: Subject) -> TimelineEn
         removed=(),
         shown=(),
         requested=subject.requested,
+        requested_kind=subject.requested_kind,
         requested_addresses=subject.requested_addresses,
         moved=(),
         trunk=subject.trunk,
@@ -197,6 +247,8 @@ def _as_recorded(history: History, event: Event, subject: Subject) -> TimelineEn
         trail=event.trail,
         omitted=event.omitted,
         resource=subject.resource,
+        force=subject.force,
+        cidr=subject.cidr,
     )
 
 
@@ -215,7 +267,8 @@ def _claimed(
     subject: Subject, interface: Interface | None, time: datetime, instance: str | None
 ) -> str | None:
     """Return the instance that a caller wrote on an interface which is not known to be on it; else None."""
-    marks = [(*subject.mark, time)] if subject.mark is not None else []
+    marks = [(subject.served, "description", time)] if subject.served is not None else []
+    marks += [(*subject.mark, time)] if subject.mark is not None else []
     marks += [claim for claim in interface.claimed if claim[2] <= time] if interface is not None else []
     named = [name for name, _, _ in marks if name != instance]
     return named[-1] if named else None
@@ -263,10 +316,10 @@ def _instance(
         if instance is not None:
             return instance, "attach"
     eni = interface.eni if interface is not None else None
-    made_for = history.instance_of(eni, event.time) if eni else _made_for(history, event, subject)
+    made_for = history.made_for(eni, event.time) if eni else _made_for(history, event, subject)
     if made_for[0] is not None:
         return made_for
-    caller = history.actors[event.key].instance
+    caller = history.calling_instance(history.actors[event.key])
     if (
         caller is not None
         and event.effect in OWN_INTERFACE_EFFECTS

@@ -7,6 +7,8 @@ _HOW = {
     "ec2-role-delivery": "by ec2RoleDelivery",
     "role-name": "inferred from the role name",
     "tag": "from a tag",
+    "token": "from its token",
+    "provider": "by its OIDC provider",
 }
 
 _IDENTITY = {

@@ -13,6 +13,7 @@ _ATTACHED = {
     None: "attachment unknown",
 }
 
+
 _COLUMNS: Columns = {
     "eni": lambda entry: entry.eni,
     "eni_kind": lambda entry: entry.eni_kind,
@@ -21,7 +22,7 @@ _COLUMNS: Columns = {
     "vpc": lambda entry: entry.vpc,
     "subnet": lambda entry: entry.subnet,
     "cluster": lambda entry: entry.cluster,
-    "attached": lambda entry: None if entry.attached is None else str(entry.attached).lower(),
+    "attached": lambda entry: entry.attached,
     "instance": lambda entry: entry.instance,
     "instance_basis": lambda entry: entry.instance_basis,
     "instance_type": lambda entry: entry.instance_type,
@@ -30,6 +31,8 @@ _COLUMNS: Columns = {
     "attached_since": lambda entry: entry.attached_since,
     "attached_basis": lambda entry: entry.attached_basis and entry.attached_basis.value,
     "unproven": lambda entry: entry.unproven,
+    "manager": lambda entry: entry.management.manager.value,
+    "manager_basis": lambda entry: entry.management.basis,
     "addresses": lambda entry: [address.ip for address in entry.addresses],
 }
 
@@ -94,8 +97,14 @@ def _row(entry: StateEntry) -> Row:
 def _where(entry: StateEntry) -> tuple[list[Part], list[Part]]:
     kind = entry.eni_kind + (f", device {entry.device_index}" if entry.device_index is not None else "")
     eni: list[Part] = [(entry.eni, ""), (kind, "dim"), (entry.vpc or "VPC unknown", "dim")]
+    instance: list[Part] = [
+        (entry.instance or _ATTACHED[entry.attached], "cyan"),
+        (entry.instance_type or "", "dim"),
+    ]
+    if entry.instance and entry.attached is False:
+        instance.append((f"({_ATTACHED[False]})", "yellow"))
     return (
-        [(entry.instance or _ATTACHED[entry.attached], "cyan"), (entry.instance_type or "", "dim")],
+        instance,
         eni if entry.eni else [("ENI unknown", "")],
     )
 

@@ -6,12 +6,13 @@ from typing import IO
 
 from msgspec import Struct, field
 
-from cnitrail.model import Actor, Answer, CallOutcome, Effect, Held, SetAside, TimelineEntry
+from cnitrail.model import Actor, Answer, CallOutcome, Effect, Held, HoldingKind, SetAside, TimelineEntry
 from cnitrail.model.callers import Names, Principal, named, principal_of
 from cnitrail.model.ec2 import error_code
 from cnitrail.render.actors import facts
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.text import Part, Row, Table, draw
+from cnitrail.text import counted
 
 BURST = timedelta(seconds=10)
 """Maximum pause between equal calls that are shown as one row."""
@@ -57,7 +58,10 @@ COLUMNS: Columns = {
     "removed": lambda entry: entry.removed,
     "shown": lambda entry: entry.shown,
     "requested": lambda entry: entry.requested,
+    "requested_kind": lambda entry: entry.requested_kind and entry.requested_kind.value,
     "requested_addresses": lambda entry: entry.requested_addresses,
+    "carried": lambda entry: entry.carried,
+    "force": lambda entry: entry.force,
     "moved": lambda entry: [f"{moved.ip}<{moved.from_eni}" for moved in entry.moved],
     "public_address": lambda entry: entry.public_address,
     "set_aside": lambda entry: entry.set_aside and entry.set_aside.value,
@@ -89,7 +93,7 @@ def write_csv(answer: Answer[TimelineEntry], out: IO[str]) -> None:
 
 def write_table(answer: Answer[TimelineEntry], out: IO[str]) -> None:
     """Write a table of the entries, and below it the details of their principals."""
-    names = Names(entry.actor for entry in answer.entries)
+    names = Names((entry.actor, entry.cluster) for entry in answer.entries)
     actors: dict[tuple[str, Principal], Actor] = {}
     rows: list[Row] = []
     for burst in _bursts(answer.entries):
@@ -146,9 +150,10 @@ def _alike(entry: TimelineEntry) -> tuple[object, ...]:
         entry.resource,
         entry.public_address,
         entry.allocation,
+        entry.force,
         tuple(_notes(entry)),
     )
-    asked = (entry.requested, entry.requested_addresses) if entry.error else None
+    asked = (entry.requested, entry.requested_kind, entry.requested_addresses) if entry.error else None
     actor = entry.actor
     caller = principal_of(actor), _credentials(actor), actor.agent
     return entry.event, entry.error, entry.trail, *target, asked, *caller
@@ -178,7 +183,7 @@ def _call(burst: _Burst) -> Iterator[Part]:
         if first.requested_addresses:
             yield "requested " + " ".join(first.requested_addresses), "dim"
         elif first.requested is not None:
-            yield f"requested {first.requested}", "dim"
+            yield f"requested {_number(first.requested, first.requested_kind)}", "dim"
         yield from _notes(first)
         return
     yield first.event + times, "bold"
@@ -187,16 +192,26 @@ def _call(burst: _Burst) -> Iterator[Part]:
     yield from _addresses("-", "yellow", (held for entry in burst.entries for held in entry.removed))
     for moved in (moved for entry in burst.entries for moved in entry.moved):
         yield f"{moved.ip} taken from {moved.from_eni}", "magenta"
+    if first.force:
+        yield "forced", "yellow"
     unnamed = _UNNAMED.get(first.effect)
     if unnamed is not None and first.requested is not None and not first.added:
         lacks = "" if "response" in first.omitted else f" the record does not name the {unnamed}"
-        yield f"requested {first.requested};{lacks}", "dim"
+        yield f"requested {_number(first.requested, first.requested_kind)};{lacks}", "dim"
     if first.trail is not None:
         yield f"{first.trail.trail or first.trail.bucket or 'a trail'} {first.trail.change}", "yellow"
+    if first.cidr is not None:
+        yield str(first.cidr), ""
     if first.public_address or first.allocation:
         address = first.public_address or f"of {first.allocation}"
         yield f"public address {address}", "dim"
     yield from _notes(first)
+
+
+def _number(count: int, kind: HoldingKind | None) -> str:
+    """Return how many were requested; what EC2 counts in whole prefixes is said to be prefixes."""
+    nouns = {HoldingKind.PREFIX: "prefix", HoldingKind.IPV6_PREFIX: "IPv6 prefix"}
+    return counted(count, nouns[kind]) if kind in nouns else str(count)
 
 
 _UNNAMED = {Effect.LAUNCH: "instances", Effect.CREATE: "addresses", Effect.ASSIGN: "addresses"}

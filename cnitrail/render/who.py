@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import IO
 
 from cnitrail.model import Answer, Basis, Holder, Verdict, WhoAnswer
+from cnitrail.model.reason import ReasonCode
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.leases import bound
 from cnitrail.render.text import Part, Row, Table, draw
@@ -73,7 +74,7 @@ def write_table(answer: Answer[WhoAnswer], out: IO[str]) -> None:
 
 def _row(answer: WhoAnswer) -> Row:
     at = f"at {answer.at:%Y-%m-%d %H:%M:%S}Z" if answer.at else ""
-    held_by = [part for holder in answer.holders for part in _holder(holder)]
+    held_by = [part for holder in answer.holders for part in _holder(answer, holder)]
     return (
         [(answer.ip, "bold"), (at, "dim")],
         [(answer.verdict.value, _STYLES[answer.verdict])],
@@ -93,14 +94,16 @@ def _nobody(answer: WhoAnswer) -> Iterator[Part]:
             yield f"until {clock(last.end)}{basis}, {duration(answer.at - last.end)} earlier", "dim"
 
 
-def _holder(holder: Holder) -> list[Part]:
+def _holder(answer: WhoAnswer, holder: Holder) -> list[Part]:
+    is_detached = any(reason.code is ReasonCode.ENI_DETACHED for reason in answer.reasons)
+    no_instance = "on no instance" if is_detached else "instance unknown"
     kind = holder.eni_kind + (f", device {holder.device_index}" if holder.device_index is not None else "")
     start = bound(holder.start, holder.start_basis, holder.assigned_by)
     end = bound(holder.end, holder.end_basis, None)
     return [
         (holder.eni, ""),
         (kind, "dim"),
-        (holder.instance or "instance unknown", "cyan"),
+        (holder.instance or no_instance, "cyan"),
         (holder.vpc or "VPC unknown", "dim"),
         *([(f"through {holder.prefix}", "dim")] if holder.prefix else []),
         (" ".join(["from", *(text for text, _ in start)]), "dim"),

@@ -59,7 +59,7 @@ class HolderIndex:
         verdict, reasons = judge(situation)
         if holders:
             last = None
-            story = [reason for lease in holders for reason in story_of(evidence.history, lease)]
+            story = [reason for lease in holders for reason in story_of(evidence.history, lease, second)]
         else:
             last = self._last_holder(groups, second, wanted)
             story = [outside_filter(evidence, lease) for lease in found]
@@ -79,8 +79,16 @@ class HolderIndex:
                 *unused_records(evidence, forms, {lease.eni for lease in holders}),
             ),
             rests_on=max((known.ground for known in grounds), key=WEAKER_LAST.index, default=None),
-            last_holder=self._holder(last, last.end.time) if last and last.end.time else None,
+            last_holder=self._holder(last, self._last_second(last)) if last is not None else None,
         )
+
+    def _last_second(self, lease: Lease) -> datetime:
+        """Return the last second of a lease in which its ENI was on an instance, or else its end."""
+        assert lease.end.time is not None
+        gone = self._evidence.interface(lease).detached_before(lease.end.time)
+        left = gone.end.time if gone is not None else None
+        is_during = left is not None and (lease.start.time is None or lease.start.time <= left)
+        return left if left is not None and is_during else lease.end.time
 
     def _candidates(self, groups: list[LeaseGroup], second: datetime) -> list[Lease]:
         """Return the leases that may cover a second, with the rivals of those that are contested."""

@@ -18,9 +18,11 @@ def instance_inferred(holder: HolderAt) -> Iterator[Reason]:
     else:
         instance, basis = attachment.instance, attachment.how
     if instance is not None and basis is not None and basis not in ("attach", "launch"):
+        is_branch = holder.interface.kind == "branch" and basis == "tag"
+        source = _TRUNK_TAG if is_branch else _INFERRED_FROM[basis]
         yield Reason(
             ReasonCode.INSTANCE_INFERRED,
-            f"no event attaches the ENI to {instance}: that is inferred from {_INFERRED_FROM[basis]}",
+            f"no event attaches the ENI to {instance}: that is inferred from {source}",
         )
 
 
@@ -29,6 +31,9 @@ _INFERRED_FROM = {
     "tag": "the tag that the VPC CNI gave it",
     "session": "the instance's own calls on it",
 }
+
+
+_TRUNK_TAG = "the tag by which the VPC resource controller names its trunk, which is attached there"
 
 
 def attachment_start(holder: HolderAt) -> Iterator[Reason]:

@@ -10,14 +10,16 @@ from cnitrail.model import Basis, Bound, Coverage, Effect, History, Lease, is_pr
 from cnitrail.model.callers import named
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import account_and_region, clock, duration
+from cnitrail.timeclamp import FIRST
 
 _SOON = timedelta(minutes=10)
 """How soon after a lease the next holder of its address is worth a sentence."""
 
 
-def story_of(history: History, lease: Lease) -> Iterator[Reason]:
-    """Yield how a lease began and how it ended, as far as events show it."""
+def story_of(history: History, lease: Lease, second: datetime) -> Iterator[Reason]:
+    """Yield how a lease began, how its ENI left its instance by a second, and how the lease ended."""
     yield _beginning(history, lease)
+    yield from _detachment(history, lease, second)
     yield from _ending(history, lease.end, released=lease.certainty.released)
 
 
@@ -51,7 +53,7 @@ def absence(
     for group in groups:
         last = group.before(second)
         if last is not None:
-            yield from story_of(history, last)
+            yield from story_of(history, last, second)
         following = group.after(second)
         if following is not None and following.start.time is not None:
             text = f"next assigned on {following.eni} at {_when_and_by_whom(history, following.start)}"
@@ -81,6 +83,21 @@ def _beginning(history: History, lease: Lease) -> Reason:
     return Reason(ReasonCode.NO_ASSIGNMENT_SEEN, f"seen {on}, with no event that assigned it")
 
 
+def _detachment(history: History, lease: Lease, second: datetime) -> Iterator[Reason]:
+    """Yield the call that detached the ENI during a lease, if it was not attached again by a second."""
+    last_second = min(second, lease.end.time or second)
+    gone = history.interfaces[lease.eni].detached_before(last_second)
+    if gone is None or gone.end.time is None or (lease.start.time or FIRST) > gone.end.time:
+        return
+    event = gone.end.event
+    forced = event is not None and any(subject.force for subject in event.subjects)
+    left = f"left {gone.instance}" if gone.instance is not None else "left its instance"
+    with_trunk = " with its trunk" if gone.end.basis is Basis.IMPLIED else ""
+    by = _call(history, gone.end, note="forced, " if forced else "")
+    text = f"its ENI {left}{with_trunk} at {clock(gone.end.time)}, detached by {by}"
+    yield Reason.citing(ReasonCode.ENI_DETACHED, text, event)
+
+
 def _ending(history: History, end: Bound, *, released: bool) -> Iterator[Reason]:
     event = end.event
     if end.basis is Basis.OBSERVED:
@@ -103,8 +120,8 @@ def _when_and_by_whom(history: History, bound: Bound) -> str:
     return f"{clock(bound.time)} by {_call(history, bound)}"
 
 
-def _call(history: History, bound: Bound) -> str:
+def _call(history: History, bound: Bound, note: str = "") -> str:
     event = bound.event
     assert event is not None
     corrected = f", which corrects event {event.key}" if event.corrects else ""
-    return f"{named(history.actors[event.key])} ({event.name}, event {event.event_id}{corrected})"
+    return f"{named(history.actors[event.key])} ({note}{event.name}, event {event.event_id}{corrected})"
