@@ -295,6 +295,11 @@ class TestReportedFindings:
             in run("report", "hand-assigned").stdout
         )
 
+    def test_a_finding_names_its_rule(self, run: Run) -> None:
+        assert " Rule: `address-assigned-by-hand`\n" in run("report", "hand-assigned").stdout
+        page = run("report", "hand-assigned", "-o", "html").stdout
+        assert "Rule: <code>address-assigned-by-hand</code>" in page
+
     def test_an_empty_list_of_findings_is_stated(self, run: Run) -> None:
         assert "## Findings\n\nNo findings.\n" in run("report", "ironman").stdout
 

@@ -1,5 +1,6 @@
 """An incident report: what happened to the addresses, by whom, and the events behind each statement."""
 
+from cnitrail.answers.address_limits import AddressRequests
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings import findings
 from cnitrail.answers.report.about import caveats, title
@@ -38,7 +39,7 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
         title=title(entries, instances, wanted),
         start=entries[0].time if entries else None,
         end=entries[-1].time if entries else None,
-        summary=tuple(summary(index, instances, evidence)),
+        summary=tuple(summary(index, instances, evidence, AddressRequests(history))),
         findings=tuple(CitedFinding(finding, index.numbers(finding.events)) for finding in found_problems)
         if whole
         else None,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from cnitrail.answers.filters import Filter
-from cnitrail.model import InstanceReport, TimelineEntry
+from cnitrail.model import InstanceReport, Manager, TimelineEntry
 from cnitrail.text import counted, quoted
 
 
@@ -54,3 +54,5 @@ def caveats(instances: Sequence[InstanceReport], wanted: Filter) -> Iterator[str
             "The limit of an instance type counts the IPv4 addresses of all ENIs on its default network "
             "card, primary ones included; a prefix counts as one address."
         )
+    if any(instance.management.manager is Manager.RESOURCE_CONTROLLER for instance in instances):
+        yield "The VPC resource controller uses one ENI of a Windows node: its limit is that of one ENI."

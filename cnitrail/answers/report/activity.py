@@ -115,8 +115,12 @@ def _type_and_cluster(entry: TimelineEntry) -> str:
 
 
 def _created(entries: _Entries) -> str:
-    added = [held for entry in entries for held in entry.added]
-    return f"created {_enis(entries)}" + (f" with {named_addresses(added)}" if added else "")
+    enis = [entry for entry in entries if entry.eni or not entry.resource]
+    others = distinct(entry.resource for entry in entries if not entry.eni)
+    added = [held for entry in enis for held in entry.added]
+    created = [_enis(enis) + (f" with {named_addresses(added)}" if added else "")] if enis else []
+    created += [_some(others, "other resource")] if others else []
+    return f"created {listed(created)}"
 
 
 def _attached(entries: _Entries) -> str:
@@ -182,6 +186,7 @@ _DESCRIBE: dict[Effect, Callable[[_Entries], str]] = {
     Effect.DETACH: lambda entries: f"detached {_enis(entries)}",
     Effect.DELETE: _deleted,
     Effect.TERMINATE: _terminated,
+    Effect.SIGN_IN: lambda _: "",
     Effect.RECORD: _configured,
 }
 

@@ -45,7 +45,12 @@ class CitationIndex:
         calls_of = defaultdict(list)
         for call in self.calls:
             calls_of[call.principal].append(call)
-        names = Names(actors.values())
+        names = Names(
+            (
+                *((actor, None) for actor in actors.values()),
+                *((call.entry.actor, call.entry.cluster) for call in self.calls),
+            )
+        )
         self.principals = tuple(
             _principal(actors[key], calls_of[position], names) for position, key in enumerate(ranked)
         )
@@ -78,8 +83,7 @@ def _key(actor: Actor) -> _Key:
     """Return what the calls of one principal share: the nodes of a node group use one role."""
     if actor.kind is ActorKind.INSTANCE_ROLE:
         return actor.kind, actor.role_arn or actor.role or actor.label
-    kind, label, arn, assumed_by = principal_of(actor)
-    return kind, label, arn, assumed_by or ""
+    return principal_of(actor)
 
 
 def _principal(actor: Actor, calls: Sequence[CitedCall], names: Names) -> ReportPrincipal:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from cnitrail.answers.pool.capacity import usable_limits
 from cnitrail.answers.report.citation_index import CitationIndex
 from cnitrail.answers.report.interface_segments import InterfaceSegment, changes, clip
 from cnitrail.intervals import Interval, through
@@ -59,13 +60,15 @@ def _instance(
 ) -> InstanceReport:
     known = history.instances.get(instance or "")
     first = segments[0].interface if segments else None
+    limits = limits_of(known.instance_type) if known and known.instance_type else None
+    management = history.manager_of_node(instance)
     return InstanceReport(
         instance=instance,
         instance_type=known.instance_type if known else None,
         cluster=history.cluster_of(first.eni if first and instance else None, instance, end).name,
         account=known.account if known else first.account if first else None,
         region=known.region if known else first.region if first else None,
-        limits=limits_of(known.instance_type) if known and known.instance_type else None,
+        limits=usable_limits(limits, management) if limits is not None else None,
         interfaces=tuple(
             _interface(segment, start, end, index) for segment in sorted(segments, key=_by_device)
         ),
@@ -73,6 +76,7 @@ def _instance(
         calls=len(entries),
         added=sum(len(entry.added) for entry in entries),
         removed=sum(len(entry.removed) for entry in entries),
+        management=management,
     )
 
 

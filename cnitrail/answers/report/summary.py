@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from operator import attrgetter
 
+from cnitrail.answers.address_limits import AddressRequests
 from cnitrail.answers.coverage_text import unread
 from cnitrail.answers.report.activity import Activity, activities, describe_calls, taken_from_others
 from cnitrail.answers.report.addresses import counted_addresses, named_addresses
@@ -44,7 +45,10 @@ _IPAMD = {
 
 
 def summary(
-    index: CitationIndex, instances: Sequence[InstanceReport], evidence: Evidence
+    index: CitationIndex,
+    instances: Sequence[InstanceReport],
+    evidence: Evidence,
+    requests: AddressRequests,
 ) -> Iterator[Statement]:
     """Yield the statements of a summary: totals, activities, failures, and what is missing."""
     if not index.calls:
@@ -61,7 +65,7 @@ def summary(
             yield _busiest_minute(index.calls)
             yield from _fullest(instances, index.calls)
         yield from _lost(index.calls, instances)
-        yield from failures(index)
+        yield from failures(index, requests)
     yield from _gaps(index, evidence)
     if evidence.verified and index.calls:
         yield from _proofs(index.calls, Coverage(evidence.coverage))
@@ -143,7 +147,12 @@ def _by_principal(index: CitationIndex) -> Iterator[Statement]:
 
 
 def _calls_by(who: str, calls: Sequence[CitedCall]) -> Statement:
-    return Statement(f"{who} made {counted(len(calls), 'call')}: {describe_calls(calls)}.", _events(calls))
+    made = f"{who} made {counted(len(calls), 'call')}"
+    if any(call.entry.outcome is not CallOutcome.FAILED for call in calls):
+        did = f": {describe_calls(calls)}"
+    else:
+        did = ", which failed" if len(calls) == 1 else "; all failed"
+    return Statement(f"{made}{did}.", _events(calls))
 
 
 def _busiest_minute(calls: Sequence[CitedCall]) -> Statement:
