@@ -22,15 +22,17 @@ from msgspec.structs import asdict, replace
 from cnitrail.answers.filters import Filter
 from cnitrail.errors import UsageError
 from cnitrail.model import Coverage
-from cnitrail.parse import parse_address, parse_duration, parse_network, parse_time
+from cnitrail.parse import not_an_id, parse_address, parse_duration, parse_id, parse_network, parse_time
 from cnitrail.sources import source_type, sources_or_default
 from cnitrail.workflows.observer import SILENT
 from cnitrail.workflows.request import Access, Request
 
 if TYPE_CHECKING:
     from cnitrail.answers.pool import Settings
+    from cnitrail.answers.subnet import SubnetIndex
     from cnitrail.answers.who import HolderIndex
     from cnitrail.model import (
+        AccountRegion,
         Evidence,
         Finding,
         History,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     )
     from cnitrail.model.ipamd import IpamdPool
     from cnitrail.model.pool import PoolEntry
+    from cnitrail.model.subnet import SubnetCensus
     from cnitrail.workflows.observer import Observer
 
 Time: TypeAlias = datetime | str
@@ -208,6 +211,19 @@ class Case:
 
         return list(state(self.history, _time(at), self._filter(filters)))
 
+    def subnet(self, subnets: Names, at: Time | None = None) -> list[SubnetCensus]:
+        """Return who holds the addresses of each subnet at a time: by default, when its evidence ends.
+
+        Subnets that no event mentions are left out. Raises ``UsageError`` for what is no subnet ID.
+        """
+        names = tuple(dict.fromkeys(_id("subnet", name) for name in _several(subnets)))
+        time = _time(at) if at is not None else None
+        return [
+            self._subnets.census(name, time or self._end_of(self._subnets.place(name)))
+            for name in names
+            if self._subnets.knows(name)
+        ]
+
     def findings(self, **filters: Unpack[Filters]) -> tuple[Finding, ...]:
         """Return problems and suspicious changes, the gravest first.
 
@@ -263,6 +279,16 @@ class Case:
         from cnitrail.answers.who import HolderIndex
 
         return HolderIndex(self.history, self.coverage, verified=self.evidence.verified)
+
+    @cached_property
+    def _subnets(self) -> SubnetIndex:
+        from cnitrail.answers.subnet import SubnetIndex
+
+        return SubnetIndex(self.history)
+
+    def _end_of(self, place: AccountRegion) -> datetime:
+        """Return when the evidence of an account and Region ends."""
+        return max(reach.last for reach in self.coverage.of(*place) or self.coverage.reaches)
 
     def _filter(self, filters: Filters) -> Filter:
         return _filter(self.wanted, filters)
@@ -329,6 +355,8 @@ def _value(name: str, value: Any) -> Any:
             return _time(value) if value is not None else None
         case "ip":
             return tuple(_block(block) for block in _several(value))
+        case "instance" | "eni" | "vpc" | "subnet" | "account":
+            return tuple(_id(name, text) for text in _several(value))
     return tuple(_text(name, text) for text in _several(value))
 
 
@@ -345,6 +373,16 @@ def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{name}: {value!r} is not text", f"try {str(value)!r}")
     return value
+
+
+def _id(kind: str, value: object) -> str:
+    """Return an ID as AWS writes it. Raises ``UsageError``."""
+    text = _text(kind, value)
+    try:
+        return parse_id(kind, text)
+    except ValueError:
+        mistake, hint = not_an_id(kind, text)
+        raise UsageError(f"{kind}: {mistake}", hint) from None
 
 
 def _settings(value: Settings) -> Settings:

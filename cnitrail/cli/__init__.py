@@ -19,6 +19,7 @@ _COMMANDS = {
     "pool": "Show a node's IP pool, and the VPC CNI settings that explain it.",
     "report": "Write an incident report as Markdown or HTML.",
     "state": "Show ENIs, attachments and addresses at a point in time.",
+    "subnet": "Show who holds a subnet's IPs, and what could be reclaimed.",
     "sync": "Copy a trail's logs and digests for offline verification.",
     "timeline": "Show who assigned, moved or released addresses, and when.",
     "verify": "Check log integrity against CloudTrail's signed digests.",

@@ -14,7 +14,7 @@ from cnitrail.cli.debug import log_to_stderr
 from cnitrail.cli.help import Sources
 from cnitrail.cli.quiet import be_quiet
 from cnitrail.errors import UsageError
-from cnitrail.parse import parse_duration, parse_network, parse_time
+from cnitrail.parse import not_an_id, parse_duration, parse_id, parse_network, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -62,6 +62,22 @@ class Network(click.ParamType["IPv4Network | IPv6Network"]):
             raise BadValue(message, "for example 10.0.1.25 or 10.0.1.0/24", param, ctx) from None
 
 
+class ResourceId(click.ParamType[str]):
+    """The ID of an instance, an ENI, a VPC, a subnet or an account: ``kind`` is the filter that takes it."""
+
+    name = "ID"
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the ID as AWS writes it."""
+        try:
+            return parse_id(self._kind, str(value))
+        except ValueError:
+            raise BadValue(*not_an_id(self._kind, str(value)), param, ctx) from None
+
+
 class Duration(click.ParamType[timedelta]):
     """A length of time on the command line."""
 
@@ -96,16 +112,30 @@ LOG_SOURCES = {
 
 _FILTERS = {
     "instance": click.option(
-        "--instance", multiple=True, metavar="ID", help="Only ENIs attached to this instance at that time."
+        "--instance",
+        multiple=True,
+        type=ResourceId("instance"),
+        metavar="ID",
+        help="Only ENIs attached to this instance at that time.",
     ),
-    "eni": click.option("--eni", multiple=True, metavar="ID", help="Only this ENI (network interface)."),
+    "eni": click.option(
+        "--eni",
+        multiple=True,
+        type=ResourceId("eni"),
+        metavar="ID",
+        help="Only this ENI (network interface).",
+    ),
     "ip": click.option("--ip", multiple=True, type=Network(), help="IP address or CIDR block."),
-    "vpc": click.option("--vpc", multiple=True, metavar="ID", help="VPC of the ENI."),
-    "subnet": click.option("--subnet", multiple=True, metavar="ID", help="Subnet of the ENI."),
+    "vpc": click.option("--vpc", multiple=True, type=ResourceId("vpc"), metavar="ID", help="VPC of the ENI."),
+    "subnet": click.option(
+        "--subnet", multiple=True, type=ResourceId("subnet"), metavar="ID", help="Subnet of the ENI."
+    ),
     "cluster": click.option(
         "--cluster", multiple=True, metavar="NAME", help="EKS cluster of the caller or the node."
     ),
-    "account": click.option("--account", multiple=True, metavar="ID", help="AWS account."),
+    "account": click.option(
+        "--account", multiple=True, type=ResourceId("account"), metavar="ID", help="AWS account."
+    ),
     "region": click.option(
         "--region", multiple=True, metavar="NAME", help="AWS Region, or all for every Region."
     ),

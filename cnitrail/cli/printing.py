@@ -26,15 +26,16 @@ def respond(
     entries: Sequence[object],
     *,
     nothing: str = NO_MATCH,
+    shown: int | None = None,
     **asked: object,
 ) -> int:
     """Print the entries of an answer, then what was read; return the exit status.
 
-    ``nothing`` is printed if there are no entries; ``asked`` is what the command was asked beside its
-    filters.
+    ``nothing`` is printed if there are no entries, ``shown`` as their number if some of them sum up others;
+    ``asked`` is what the command was asked beside its filters.
     """
     print_answer(request, output, evidence, entries, **asked)
-    return summarize(evidence, len(entries), nothing)
+    return summarize(evidence, len(entries) if shown is None else shown, nothing)
 
 
 def print_answer(

@@ -23,6 +23,7 @@ from cnitrail.model import (
 )
 from cnitrail.model.live import ComparedEntry
 from cnitrail.model.pool import PoolEntry
+from cnitrail.model.subnet import SubnetCensus
 from cnitrail.model.validation import Fault, Proven
 from cnitrail.render.findings import FindingEntry
 from cnitrail.render.verify import VerifyEvidence
@@ -36,6 +37,7 @@ ENTRIES: dict[str, tuple[type[Struct], ...]] = {
     "leases": (LeaseEntry,),
     "pool": (PoolEntry,),
     "state": (StateEntry, ComparedEntry),
+    "subnet": (SubnetCensus,),
     "timeline": (TimelineEntry,),
     "verify": (Fault,),
     "who": (WhoAnswer,),

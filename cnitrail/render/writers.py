@@ -44,12 +44,20 @@ OUTPUTS = {
         "json": "findings:write_document",
         "jsonl": "findings:write_lines",
         "csv": "findings:write_csv",
+        "sarif": "sarif:write",
+        "ocsf": "ocsf:write",
     },
     "state": {
         "table": "state:write_table",
         "json": "json:write_document",
         "jsonl": "json:write_lines",
         "csv": "state:write_csv",
+    },
+    "subnet": {
+        "table": "subnet:write_table",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "csv": "subnet:write_csv",
     },
     "pool": {
         "table": "pool:write_table",

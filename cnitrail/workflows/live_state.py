@@ -1,4 +1,4 @@
-"""``state --live``: the ENIs and instances that EC2 has, by its own account."""
+"""``--live``: the ENIs, instances and subnets that EC2 has, by its own account."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cnitrail.model import Described, Evidence, Listing
+    from cnitrail.model.subnet import LiveSubnet
     from cnitrail.workflows.request import Request
 
 
@@ -34,7 +35,8 @@ EC2 = "ec2:"
 """What ``--live`` is if no file is named: ask EC2."""
 
 _HOW_TO_SAVE = (
-    "save it with aws ec2 describe-network-interfaces --output json, or describe-instances; "
+    "save it with aws ec2 describe-network-interfaces --output json, or describe-instances "
+    "(for cnitrail subnet: describe-subnets); "
     "--query may take lists of instances, ENIs or addresses from it"
 )
 
@@ -50,11 +52,33 @@ def present(
     """
     skipped: list[Skipped] = []
     described = list(_described(_listings(names, request, evidence, skipped), skipped))
+    if described and all(part.kind is ListingKind.SUBNETS for _, part in described):
+        raise SourceError(f"--live {' '.join(names)}: only subnets, neither ENIs nor instances", _HOW_TO_SAVE)
     return *_gathered(described), skipped
 
 
+def present_subnets(
+    names: tuple[str, ...], request: Request, evidence: Evidence, subnets: tuple[str, ...]
+) -> tuple[dict[str, LiveSubnet], Present | None, list[Skipped]]:
+    """Return subnets by ID as EC2 describes them now, or in saved files, and the ENIs that it lists.
+
+    The latter are None if only subnets were listed. What could not be listed comes last. Raises as
+    ``present`` does.
+    """
+    skipped: list[Skipped] = []
+    described = list(_described(_listings(names, request, evidence, skipped, subnets), skipped))
+    found = {subnet.subnet: subnet for _, part in described for subnet in part.subnets}
+    if all(part.kind is ListingKind.SUBNETS for _, part in described):
+        return found, None, skipped
+    return found, _gathered(described)[0], skipped
+
+
 def _listings(
-    names: tuple[str, ...], request: Request, evidence: Evidence, skipped: list[Skipped]
+    names: tuple[str, ...],
+    request: Request,
+    evidence: Evidence,
+    skipped: list[Skipped],
+    subnets: tuple[str, ...] = (),
 ) -> Iterator[Listing]:
     if EC2 not in names:
         yield from read_saved(names)
@@ -63,7 +87,7 @@ def _listings(
         raise UsageError("--live takes either EC2 or files, not both")
     scope = scope_of(request.wanted, request.access)
     covered = sorted({reach.region for reach in evidence.coverage if reach.region})
-    for listing in ask_ec2(replace(scope, regions=scope.regions or tuple(covered))):
+    for listing in ask_ec2(replace(scope, regions=scope.regions or tuple(covered)), subnets):
         if isinstance(listing, Skipped):
             skipped.append(listing)
         else:

@@ -21,7 +21,7 @@ _FOUND = 5
 @click.command(cls=Command)
 @click.option(
     "--fail-on",
-    type=click.Choice(["high", "medium", "low"]),
+    type=click.Choice(["critical", "high", "medium", "low", "info"]),
     help="Exit with status 5 if a finding has this severity or a higher one.",
 )
 @request_options(*PLACE_FILTERS, "actor", "agent", "event", "since", "until")
@@ -31,15 +31,20 @@ def findings(request: Request, fail_on: str | None, output: str) -> None:
 
     \b
     Looks for
-      addresses assigned, released or reassigned by hand
-      subnets without free addresses, and throttled calls with their callers
-      addresses assigned and released all the time
-      leaked ENIs, and attachments that fail again and again
-      nodes that call EC2 with their own role
+      IPs assigned, released or reassigned by hand
+      subnets without free IPs, and who holds the IPs
+      throttled calls, and who drained the token bucket
+      nodes that assign and release IPs all the time
+      leaked ENIs, and ENIs of a network plugin that somebody else removed
+      calls that keep failing: denied, over a limit, or in a loop
+      service accounts that cannot sign in, and nodes that use the node role instead
       callers, programs and networks never seen before
       different versions of the VPC CNI in one cluster
+      trails that were stopped, narrowed, or lost their bucket
 
-    Each finding has a severity, a place, a start, its events, and a remediation.
+    Each finding has a severity (critical, high, medium, low, info), a sentence, the ENIs and nodes
+    concerned, its events, and a remediation. docs/findings.md describes every rule. Pipelines take
+    -o sarif (SARIF 2.1.0) and -o ocsf (OCSF Detection Findings, one JSON object a line).
 
     Filters select findings. The findings themselves are judged against all evidence of the
     account and Region, so all of it is read within --since and --until. If logs are missing,
@@ -53,6 +58,7 @@ def findings(request: Request, fail_on: str | None, output: str) -> None:
     Examples:
       cnitrail findings s3://audit-logs --since 1d
       cnitrail findings logs/ --cluster prod -o json
+      cnitrail findings logs/ -o sarif > findings.sarif
       cnitrail findings logs/ --since 1d --fail-on high || page-oncall
     """
     from msgspec.structs import asdict, replace

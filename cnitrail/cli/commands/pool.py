@@ -13,12 +13,13 @@ from cnitrail.cli.options import complete_files, request_options
 from cnitrail.cli.outputs import output_option
 from cnitrail.cli.stderr import warn
 from cnitrail.errors import SourceError, UsageError
+from cnitrail.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from cnitrail.answers.pool import Settings
+    from cnitrail.answers.pool import InstanceCount, Settings
     from cnitrail.workflows.request import Request
 
 T = TypeVar("T")
@@ -116,12 +117,14 @@ def pool(
 ) -> None:
     """Show a node's IP pool, and the VPC CNI settings that explain it.
 
-    Shows how many addresses the ENIs of a node held over time, how many its instance type
-    can hold, and every call of the VPC CNI. Then lists the settings (WARM_ENI_TARGET,
-    WARM_IP_TARGET, MINIMUM_IP_TARGET, WARM_PREFIX_TARGET, prefix mode) and versions that
-    explain all calls, and names the event that rules out each of the others.
+    Shows how many addresses the ENIs of a Kubernetes node held over time, what manages them,
+    how many its instance type can hold, and every call of the VPC CNI. Then lists the settings
+    (WARM_ENI_TARGET, WARM_IP_TARGET, MINIMUM_IP_TARGET, WARM_PREFIX_TARGET, prefix mode) and
+    versions that explain all calls, and names the event that rules out each of the others.
+    On nodes whose addresses the VPC CNI does not manage there is nothing to explain.
 
     CloudTrail does not record pods, so each candidate setting lists the pod count it assumes.
+    An instance that is not a Kubernetes node is shown only with --instance.
 
     \b
     Examples:
@@ -130,7 +133,7 @@ def pool(
       cnitrail pool logs/ --instance i-0abc… --what-if WARM_IP_TARGET=2,MINIMUM_IP_TARGET=10
       cnitrail pool logs/ --instance i-0abc… --metrics http://localhost:61678/metrics
     """
-    from cnitrail.answers.pool import nodes
+    from cnitrail.answers.pool import count_instances, nodes
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
     from cnitrail.decode.ipamd import read_enis, read_metrics
@@ -158,15 +161,27 @@ def pool(
         output,
         case.evidence,
         entries,
+        nothing="" if entries else _nothing(count_instances(case.history)),
+        shown=sum(entry.instance is not None for entry in entries),
         what_if=what_if,
         pods=pods,
         metrics=metrics,
         ipamd=ipamd,
         instance_types=instance_types,
     )
+    if what_if and entries and not any(entry.what_if for entry in entries):
+        warn("--what-if simulates the VPC CNI: no node that is shown has a pool of it, with known limits")
     if dump is not None and not any(entry.ipamd for entry in entries):
         warn(f"{ipamd}: none of its ENIs is on a node that is shown")
     sys.exit(status)
+
+
+def _nothing(count: InstanceCount) -> str:
+    """Return why no node is shown."""
+    others = f"; {counted(count.others, 'other instance')} (--instance shows one)" if count.others else ""
+    if count.nodes:
+        return f"no matching Kubernetes nodes, of {counted(count.nodes, 'node')} in the evidence{others}"
+    return f"no Kubernetes nodes in the evidence{others}"
 
 
 def _counts(uri: str) -> Sequence[tuple[datetime, int]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cnitrail.errors import UsageError
-from cnitrail.parse import parse_address, parse_time
+from cnitrail.parse import not_an_id, parse_address, parse_id, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,15 +121,23 @@ class _KeyValues(list[tuple[str, object]]):
 
 def _question(fields: dict[str, object], number: int) -> Question | UnreadableLine:
     ip, at = (str(fields.get(name) or "").strip() for name in ("ip", "at"))
-    vpc, account = (_given(fields.get(name)) for name in ("vpc", "account"))
     try:
         address = parse_address(ip)
     except ValueError:
         return UnreadableLine(ip, f"line {number}: ip is {ip[:60]!r}, not an address")
     try:
-        return Question(address, parse_time(at, datetime.now(UTC)), vpc, account)
+        time = parse_time(at, datetime.now(UTC))
     except (ValueError, OverflowError, OSError):
         return UnreadableLine(ip, f"line {number}: at is {at[:60]!r}, not a time")
+    ids: list[str | None] = []
+    for kind in ("vpc", "account"):
+        text = _given(fields.get(kind))
+        try:
+            ids.append(parse_id(kind, text) if text is not None else None)
+        except ValueError:
+            mistake, _ = not_an_id(kind, str(text)[:60])
+            return UnreadableLine(ip, f"line {number}: {kind}: {mistake}")
+    return Question(address, time, *ids)
 
 
 def _given(value: object) -> str | None:

@@ -1,0 +1,173 @@
+"""``cnitrail subnet``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from cnitrail.cli.help import Command
+from cnitrail.cli.options import Time, complete_files, request_options
+from cnitrail.cli.outputs import output_option
+from cnitrail.cli.stderr import warn
+from cnitrail.cli.summary import INCOMPLETE
+from cnitrail.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from cnitrail.api import Case
+    from cnitrail.model import Skipped
+    from cnitrail.model.subnet import SubnetCensus
+    from cnitrail.workflows.request import Request
+
+_SUBNET = re.compile(r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})", re.ASCII)
+_EXAMPLE = "cnitrail subnet subnet-0a1b2c3d4e5f60718 logs/"
+
+
+@click.command(cls=Command)
+@click.option(
+    "--at",
+    type=Time(),
+    help="Point in time: ISO 8601, epoch seconds, or relative (2h, 3d).  [end of the evidence; now with "
+    "lookup: or --live]",
+)
+@click.option(
+    "--live",
+    is_flag=False,
+    flag_value="ec2:",
+    multiple=True,
+    metavar="[FILE]",
+    shell_complete=complete_files,
+    help="Ask EC2 for the free IPs and the ENIs of the subnets now, or read FILE: JSON or YAML of aws ec2 "
+    "describe-subnets or describe-network-interfaces. Repeatable.",
+)
+@request_options("account", "region", "since", "until", metavar="SUBNET... [SOURCE]...")
+@output_option("subnet")
+def subnet(request: Request, at: datetime | None, live: tuple[str, ...], output: str) -> None:
+    """Show who holds a subnet's IPs, and what could be reclaimed.
+
+    Counts every IPv4 address once, by cluster, manager and use: nodes, pods and their warm
+    pool, branch ENIs, load balancers, Lambda, RDS, VPC endpoints, NAT gateways, other AWS
+    services, and ENIs of nodes that are attached to nothing. IPv6 addresses are left out.
+
+    The size of the subnet comes from CreateSubnet, or from EC2 with --live. UNACCOUNTED are
+    addresses that were not seen: they are free, or belong to ENIs that no event mentions,
+    because they are older than the evidence. -o json also has each node.
+
+    CloudTrail does not show pods: which IPs of a warm pool are unused is not known.
+    --account, --region, --since and --until limit what is read, not the answer.
+
+    \b
+    Examples:
+      cnitrail subnet subnet-0a1b2c3d4e5f60718 logs/
+      cnitrail subnet subnet-0a1b2c3d4e5f60718 logs/ --at 2022-10-05T14:00Z -o csv
+      cnitrail subnet subnet-0a1b2c3d4e5f60718 s3://audit-logs --since 7d --live
+    """
+    from msgspec.structs import replace
+
+    from cnitrail.cli.printing import respond
+    from cnitrail.cli.reading import read_case
+    from cnitrail.sources import LOOKUP, sources_or_default
+
+    subnets, sources = _arguments(request.sources)
+    request = replace(request, sources=sources)
+    case = read_case(request)
+    is_now = bool(live) or LOOKUP in sources_or_default(sources)
+    entries, skipped = _censuses(case, request, subnets, at or (_now() if is_now else None), live)
+    evidence = replace(case.evidence, skipped=(*case.evidence.skipped, *skipped))
+    status = respond(
+        request,
+        output,
+        evidence,
+        entries,
+        nothing="no event shows these subnets",
+        subnets=subnets,
+        at=at,
+        live=live,
+    )
+    _warn_of_unknown(subnets, entries, live)
+    is_listed = not live or _warn_of_unlisted(entries)
+    for time in sorted({census.at for census in entries}):
+        _warn_of_gaps(case, time)
+    sys.exit(status if is_listed else INCOMPLETE)
+
+
+def _arguments(given: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the subnets and the sources among the arguments. Raises ``UsageError``."""
+    named = {argument: argument.strip().lower() for argument in given}
+    subnets = tuple(dict.fromkeys(filter(_SUBNET.fullmatch, named.values())))
+    sources = tuple(argument for argument in given if named[argument] not in subnets)
+    for source in filter(lambda source: named[source].startswith("subnet-"), sources):
+        from pathlib import Path
+
+        if not Path(source).exists():
+            raise UsageError(f"{source!r} is not a subnet ID", f"for example {_EXAMPLE}")
+    if not subnets:
+        raise UsageError("SUBNET is required", _EXAMPLE)
+    return subnets, sources
+
+
+def _now() -> datetime:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _censuses(
+    case: Case, request: Request, subnets: tuple[str, ...], at: datetime | None, live: tuple[str, ...]
+) -> tuple[list[SubnetCensus], list[Skipped]]:
+    """Return the census of each subnet that is known, and what EC2 could not list."""
+    if not live:
+        return case.subnet(subnets, at), []
+    from cnitrail.answers.subnet import SubnetIndex
+    from cnitrail.workflows.live_state import present_subnets
+
+    described, present, skipped = present_subnets(live, request, case.evidence, subnets)
+    index = SubnetIndex(case.history)
+    enis = present.interfaces.values() if present is not None else ()
+    listed = {*described, *(eni.subnet for eni in enis)}
+    return [
+        index.census(name, at or _now(), described.get(name), present if name in listed else None)
+        for name in subnets
+        if index.knows(name) or name in listed
+    ], skipped
+
+
+def _warn_of_unknown(
+    subnets: tuple[str, ...], entries: Sequence[SubnetCensus], live: tuple[str, ...]
+) -> None:
+    """Warn of the subnets that have no answer."""
+    from cnitrail.cli.quiet import inform
+
+    unknown = [name for name in subnets if name not in {census.subnet for census in entries}]
+    for name in unknown:
+        warn(f"nothing known of {name}: no event shows it, or an ENI in it{', nor does EC2' if live else ''}")
+    if unknown:
+        check = "check the ID, the account and the Region"
+        inform(f"hint: {check} (--profile, --region)" if live else f"hint: {check}, or add --live to ask EC2")
+
+
+def _warn_of_unlisted(entries: Sequence[SubnetCensus]) -> bool:
+    """Warn of the subnets of which EC2 lists nothing; return whether there are none."""
+    from cnitrail.cli.quiet import inform
+    from cnitrail.text import account_and_region
+
+    unlisted = [census for census in entries if census.live is None]
+    for census in unlisted:
+        place = account_and_region(census.account, census.region)
+        warn(f"EC2 lists nothing of {census.subnet}, which CloudTrail shows in {place}")
+    if unlisted:
+        inform("hint: --live needs credentials of that account (--profile) and its Region (--region)")
+    return not unlisted
+
+
+def _warn_of_gaps(case: Case, at: datetime) -> None:
+    """Warn if the evidence does not cover a time."""
+    from cnitrail.answers.coverage_text import uncovered
+
+    for gap in uncovered(case.coverage, at, case.wanted):
+        warn(gap.text)
