@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from callers import Caller, Irsa, Role, node_session
+import calls
+from callers import Caller, Irsa, Role, iam_user, node_session, resource_controller
 from calls import Call, Eni, Instance, Subnet, assign, create_network_interface, failed
 from calls import Record as Entry
-from cni import CNI_1_18, launch, node_tags, sdk_of
+from cni import CNI_1_18, go_sdk_v2, launch, node_tags, sdk_of, signs_in
 from simulator import Delivery
 from trail import Trail
 
@@ -40,6 +41,12 @@ AWS_NODE = Irsa(
     sdk_of(CNI_1_18),
     "203.0.113.9",
 )
+GO = f"{go_sdk_v2('1.24.1', '1.36.3', 'ec2#1.215.0')} m/E,e"
+"""A user agent that names no program, only the Go SDK."""
+
+CILIUM = Irsa(
+    Role(ACCOUNT, "cilium-operator-quay"), PROVIDER, GO, GO, "203.0.113.9", "kube-system:cilium-operator"
+)
 CLI = (
     "aws-cli/2.27.31 md/awscrt#0.26.1 ua/2.1 os/linux#6.1 md/arch#x86_64 lang/python#3.13.3 md/pyimpl#CPython"
 )
@@ -49,7 +56,12 @@ FULL = (
     "Client.InsufficientFreeAddressesInSubnet",
     "The specified subnet does not have enough free addresses.",
 )
+DENIED = ("Client.UnauthorizedOperation", "You are not authorized to perform this operation.")
 THROTTLED = ("Client.RequestLimitExceeded", "Request limit exceeded.")
+LIMIT = ("Client.PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit.")
+
+ADA = iam_user(ACCOUNT, "ada", "198.51.100.7", CLI)
+"""A person with the AWS CLI."""
 
 
 class Incident(Trail):
@@ -63,16 +75,24 @@ class Incident(Trail):
         """Add a record."""
         self._records.append(self.record(self.time(clock), caller, call, request_id))
 
-    def findings(
-        self, since: str, until: str, *, hole: tuple[str, str] | None = None, wanted: Filter | None = None
-    ) -> list[Finding]:
-        """Return the findings in log files that cover a time, except for a log gap."""
+    def add(self, *records: Entry) -> None:
+        """Add records of another trail."""
+        self._records.extend(records)
+
+    def history(self) -> History:
+        """Return the history of the records so far."""
         ledger = Ledger()
         for index, entry in enumerate(self._records):
             fact = decode(Record((Origin("log.json.gz", index),), json.dumps(entry).encode())).fact
             if fact is not None:
                 ledger.add(fact)
-        history = build(ledger.events(), ledger.sessions())
+        return build(ledger.events(), ledger.sessions())
+
+    def findings(
+        self, since: str, until: str, *, hole: tuple[str, str] | None = None, wanted: Filter | None = None
+    ) -> list[Finding]:
+        """Return the findings in log files that cover a time, except for a log gap."""
+        history = self.history()
         coverage = cover(self._signs(since, until, hole), history.events)
         return list(findings(history, coverage, wanted or Filter()))
 
@@ -109,6 +129,26 @@ def node(
 def cni(incident: Incident, instance: str = NODE, agent: str = CNI_1_18) -> Caller:
     """The CNI of a node as a caller with the node's role."""
     return node_session(NODE_ROLE, instance, incident.time("00:00:00"), "203.0.113.7", agent).caller
+
+
+def create_subnet(subnet: Subnet = SUBNET, cidr: str = "10.9.0.0/24") -> Call:
+    """The creation of a subnet without tags."""
+    return calls.create_subnet(subnet, cidr, {})
+
+
+def controller(incident: Incident, role: str = "quay-ClusterRole") -> Caller:
+    """The VPC resource controller, with the role of the cluster."""
+    return resource_controller(Role(ACCOUNT, role), incident.time("00:00:00"))
+
+
+def cilium(incident: Incident) -> Caller:
+    """The Cilium operator, which signed in a minute before 10 o'clock."""
+    return signs_in(incident, "09:59:00", CILIUM, 5)
+
+
+def of_cilium(eni: Eni, instance: str = NODE) -> Eni:
+    """An ENI as the Cilium operator creates it for a node."""
+    return replace(eni, description=f"Cilium-CNI ({instance})", tags={"io.cilium/cilium-managed": "true"})
 
 
 def second(instance: str = NODE, number: int = 1) -> Eni:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from pipelines import ocsf_of, sarif_of
 
 from cnitrail.cli import main
 from cnitrail.sources.layout import digest_name
@@ -331,7 +332,7 @@ class TestClusters:
         found = entries("timeline", place, "--since", "2026-03-02T10:00Z")
         assert [entry["actor"]["service_account"] for entry in found] == ["kube-system/cilium-operator"] * 2
         assert [entry["actor"]["ipamd"] for entry in found] == [None, None]
-        assert "WARM_IP_TARGET=4..7" not in run("pool", place, "-q").stdout
+        assert "WARM_IP_TARGET 4 to 7" not in run("pool", place, "-q").stdout
 
     def test_02_an_operators_node_is_not_the_node_that_it_works_for(self) -> None:
         place = CASES / "02-operator-node-role-blamed" / "records.json"
@@ -344,3 +345,289 @@ class TestClusters:
     def test_08_a_customer_role_is_foreign_even_through_a_service(self) -> None:
         found = rules(CASES / "08-service-driven-automation" / "records.json")
         assert {"address-released-by-hand", "address-assigned-by-hand"} <= set(found)
+
+
+class TestPools17:
+    def test_01_the_calls_of_cilium_are_not_the_cni_s(self) -> None:
+        (entry,) = entries("pool", CASES / "01-lineage-against-sts" / "records.json")
+        calls = {call["event"]: (call["calls"], call["by_cni"]) for call in entry["calls"]}
+        assert calls["AssignPrivateIpAddresses"] == (1, 0)
+        assert calls["UnassignPrivateIpAddresses"] == (1, 0)
+        assert [period["pool_after"] for period in entry["settings"]] == [4]
+        (unsettled,) = entry["unsettled"]
+        assert unsettled["because"]["code"] == "changed-by-others"
+        assert "kube-system/cilium-operator" in unsettled["because"]["text"]
+
+    def test_02_failed_creations_of_cilium_are_the_claimed_node_s(self) -> None:
+        found = entries("pool", CASES / "02-operator-node-role-blamed" / "records.json")
+        claimed = {
+            entry["instance"]: [call["claimed"] for call in entry["calls"] if call["failed"]]
+            for entry in found
+        }
+        assert claimed["i-09b93137cde10695b"] == [4]
+        assert claimed["i-043aed7ad5151bd8d"] == []
+
+    def test_09_hosts_with_a_floating_address_are_no_nodes(self) -> None:
+        result = run("pool", CASES / "09-failover-vip-cries-wolf" / "records.json")
+        assert result.stdout == ""
+        assert "no Kubernetes nodes in the evidence; 2 other instances" in result.stderr
+
+    def test_12_ec2_refused_every_request(self) -> None:
+        place = CASES / "12-limit-exceeded-wrong-sentence" / "records.json"
+        (entry,) = entries("pool", place)
+        assert entry["no_pool"]["code"] == "all-requests-refused"
+        assert "each asked for 49 addresses" in entry["no_pool"]["text"]
+        (assigns,) = (call for call in entry["calls"] if call["event"] == "AssignPrivateIpAddresses")
+        assert (assigns["calls"], assigns["by_cni"], assigns["failed"]) == (12, 12, 12)
+        assert (
+            "EC2 refused all 12 requests (PrivateIpAddressLimitExceeded)" in run("pool", place, "-q").stdout
+        )
+
+    def test_13_a_windows_node_has_nine_addresses_for_pods(self) -> None:
+        place = CASES / "13-windows-pool" / "records.json"
+        (entry,) = entries("pool", place)
+        assert entry["management"]["manager"] == "vpc-resource-controller"
+        assert (entry["limits"]["enis"], entry["limits"]["pool"], entry["capacity"]) == (1, 9, 9)
+        assert (entry["limits"]["prefix_pool"], entry["limits"]["max_pods"]) == (144, 9)
+        text = run("pool", place, "-q").stdout
+        assert "1 ENI with 10 addresses, 9 for pods" in text
+        assert "addresses given by the VPC resource controller: a Windows node" in text
+        assert "not known to be the CNI" not in text
+
+
+class TestOutputs17:
+    @pytest.mark.parametrize(
+        "case", sorted(CASES.glob("[0-9]*/records.json")), ids=lambda path: path.parent.name
+    )
+    def test_findings_of_every_case_conform_to_sarif_and_ocsf(self, case: Path) -> None:
+        found = [entry["fingerprint"] for entry in entries("findings", case)]
+        results = sarif_of(run("findings", case, "-o", "sarif", "-q").stdout)["results"]
+        assert [result["partialFingerprints"]["firstEvent/v1"] for result in results] == found
+        lines = ocsf_of(run("findings", case, "-o", "ocsf", "-q").stdout)
+        assert [line["finding_info"]["uid"] for line in lines] == found
+
+
+class TestFindings17Culprit:
+    """Throttling, virtual IPs, and changes by others."""
+
+    def findings(self, case: str) -> list[Entry]:
+        (folder,) = CASES.glob(f"{case}-*")
+        return entries("findings", folder / "records.json")
+
+    def test_01_two_plugins_on_one_eni(self) -> None:
+        (finding,) = self.findings("01")
+        assert finding["rule"] == "address-assigned-by-hand"
+        assert finding["sentence"].startswith("kube-system/cilium-operator (IRSA")
+        assert "(an ENI managed by the VPC CNI)" in finding["sentence"]
+        assert finding["advice"].startswith("Two network plugins manage one ENI")
+
+    def test_03_the_cluster_that_drained_the_bucket_is_named(self) -> None:
+        (finding,) = self.findings("03")
+        drainer = "kube-system/aws-node of cluster batch (role AmazonEKSVPCCNIRole-batch) 160 (100%)"
+        assert drainer in finding["sentence"]
+        assert "by kube-system/aws-node of cluster prod" in finding["sentence"]
+        assert finding["clusters"] == ["batch", "prod"]
+        (folder,) = CASES.glob("03-*")
+        report = run("report", folder / "records.json", "-q").stdout
+        assert "kube-system/aws-node (IRSA, cluster batch" in report
+        assert "kube-system/aws-node (IRSA, cluster prod" in report
+
+    def test_08_a_customers_role_used_through_a_service_is_a_stranger(self) -> None:
+        found = [(finding["rule"], finding["severity"]) for finding in self.findings("08")]
+        assert found == [("address-released-by-hand", "high"), ("address-assigned-by-hand", "high")]
+
+    def test_09_a_failover_is_one_finding_for_information(self) -> None:
+        (finding,) = self.findings("09")
+        assert finding["severity"] == "info"
+        assert (
+            "10.50.0.100 moved 5 times between i-078324857e8d9bfa7 and i-0a6bfd1b0879090e8"
+            in (finding["sentence"])
+        )
+        text = json.dumps(finding)
+        assert not any(word in text for word in ("pod", "CNI", "no_manage"))
+
+    def test_17_egress_ips_of_openshift_are_silent(self) -> None:
+        assert self.findings("17") == []
+
+
+class TestLeaksAndStrangers:
+    """Cases 04, 05, 15, 16 and 18."""
+
+    def place(self, number: str) -> Path:
+        (folder,) = CASES.glob(f"{number}-*")
+        return folder / "records.json"
+
+    def test_04_branch_enis_are_no_leaks_and_their_tag_names_the_node(self) -> None:
+        assert run("findings", self.place("04"), "--fail-on", "medium", "-q").exit_code == 0
+        assert rules(self.place("04")) == []
+        (holder,) = who("10.30.0.101", "2026-03-03T09:00Z", self.place("04"))["holders"]
+        assert (holder["eni_kind"], holder["instance"]) == ("branch", "i-04dbe675a33257d1b")
+        assert holder["instance_basis"] == "tag"
+
+    def test_05_a_job_that_deletes_new_enis_is_found(self) -> None:
+        (found,) = entries("findings", self.place("05"))
+        assert (found["severity"], found["rule"]) == ("high", "cni-eni-removed")
+        assert "eni-janitor-lambda" in found["sentence"]
+        assert "3 ENIs of the VPC CNI" in found["sentence"]
+        assert "InvalidNetworkInterfaceID.NotFound" in found["sentence"]
+
+    def test_15_a_leak_has_its_cause(self) -> None:
+        (found,) = entries("findings", self.place("15"))
+        assert "its delete was refused once (still in use)" in found["sentence"]
+        assert "terminated i-0a70f0750c1b50a2c 1 s later" in found["sentence"]
+        assert len(found["events"]) == 3
+
+    def test_16_enis_of_services_are_known_and_are_no_leaks(self) -> None:
+        assert rules(self.place("16")) == []
+        kinds = {
+            entry["eni_kind"] for entry in entries("state", self.place("16"), "--at", "2026-03-06T02:00Z")
+        }
+        assert {"glue", "sagemaker", "dms", "elasticache", "fargate", "lambda", "rds"} <= kinds
+        assert "other" not in kinds
+
+    def test_18_an_address_follows_its_eni(self) -> None:
+        found = entries("timeline", self.place("18"), "--ip", "10.112.1.25")
+        assert [entry["event"] for entry in found] == [
+            *("CreateNetworkInterface", "AttachNetworkInterface"),
+            *("DetachNetworkInterface", "DeleteNetworkInterface"),
+        ]
+        answer = who("10.112.1.25", "2026-03-14T18:15:01Z", self.place("18"))
+        (left,) = [reason["text"] for reason in answer["reasons"] if reason["code"] == "eni-detached"]
+        assert left.startswith(
+            "its ENI left i-0f3436f50b2f7f161 at 2026-03-14 18:15:00Z, detached by kube-sys"
+        )
+
+
+class TestSubnets:
+    def found(self, place: Path) -> list[Entry]:
+        return [entry for entry in entries("findings", place) if entry["rule"] == "subnet-exhausted"]
+
+    def test_02_the_calls_failed_for_the_node_in_the_description(self) -> None:
+        place = CASES / "02-operator-node-role-blamed" / "records.json"
+        (finding,) = self.found(place)
+        assert (
+            "4 calls failed for i-09b93137cde10695b (by the description in the requests), made by the Cilium "
+            "operator on i-043aed7ad5151bd8d."
+        ) in finding["sentence"]
+        assert "WARM_IP_TARGET" not in finding["advice"]
+
+    def test_10_the_calls_requested_prefixes(self) -> None:
+        place = CASES / "10-prefix-told-as-addresses" / "records.json"
+        (finding,) = self.found(place)
+        assert finding["sentence"].startswith(
+            "subnet-0b1b2c3d4e5f60718 had too few free /28 blocks (or addresses): the calls requested "
+            "prefixes."
+        )
+        assert "create-subnet-cidr-reservation" in finding["advice"]
+        assert "requested 1 prefix" in run("timeline", place, "-q").stdout
+
+    def test_11_the_holders_of_the_subnet_are_counted(self) -> None:
+        place = CASES / "11-subnet-exhausted-by-whom" / "records.json"
+        (finding,) = self.found(place)
+        assert (
+            "Of the 116 addresses seen in it: cluster batch 60, cluster prod 40, not attached 10, Lambda 6."
+        ) in finding["sentence"]
+        assert finding["census"]["seen"] == 116
+        (census,) = entries("subnet", place, "subnet-0a1b2c3d4e5f60718")
+        assert [(eni["eni"], eni["addresses"]) for eni in census["reclaimable"]] == [
+            ("eni-059b25a9afaa8eddc", 10)
+        ]
+
+
+class TestFailingCalls17:
+    def only(self, case: str, *more: str) -> Entry:
+        """Return the only finding of a case."""
+        (finding,) = entries("findings", CASES / case / "records.json", *more)
+        return finding
+
+    def test_06_a_denied_cni_is_a_finding(self) -> None:
+        finding = self.only("06-cni-unauthorized")
+        assert (finding["rule"], finding["severity"], finding["until"]) == ("cni-call-denied", "high", None)
+        assert len(finding["events"]) == 30
+        assert "ec2:CreateNetworkInterface: 30 calls for i-0ea31b6a524d57a64" in finding["sentence"]
+        assert "AmazonEKS_CNI_Policy" in finding["advice"]
+        assert "service control policy" in finding["advice"]
+        place = CASES / "06-cni-unauthorized" / "records.json"
+        assert run("findings", place, "-q", "--fail-on", "high").exit_code == 5
+
+    def test_07_a_node_is_refused_with_the_node_role(self) -> None:
+        finding = self.only("07-node-role-beside-irsa-failing")
+        assert finding["rule"] == "node-role-beside-irsa"
+        assert finding["sentence"].startswith(
+            "i-0a6946f99b9572bfd of cluster prod made 20 calls with the node "
+        )
+        assert "all refused (UnauthorizedOperation)" in finding["sentence"]
+        assert "AmazonEKSVPCCNIRole-prod (IRSA) since 2026-03-04 08:01:36Z" in finding["sentence"]
+
+    def test_12_a_wrong_limit_is_told_from_a_full_eni(self) -> None:
+        finding = self.only("12-limit-exceeded-wrong-sentence")
+        assert (finding["rule"], finding["severity"]) == ("address-limit-exceeded", "high")
+        assert "12 calls for 49 addresses each" in finding["sentence"]
+        assert "more than g4dn.16xlarge allows (15 per ENI); the ENI had 1." in finding["sentence"]
+        text = run("report", CASES / "12-limit-exceeded-wrong-sentence" / "records.json", "-q").stdout
+        assert "asked for 49 more; the ENI had 1 of 15" in text
+        assert "has as many addresses as the instance type allows" not in text
+
+    def test_14_an_operator_serves_a_node_that_is_gone(self) -> None:
+        finding = self.only("14-create-attach-delete-loop")
+        assert finding["rule"] == "create-attach-delete-loop"
+        assert (
+            "created 30 ENIs for i-0de06c9d39cb29076, which was terminated at 2026-03-09 09:00:00Z"
+            in (finding["sentence"])
+        )
+        assert (
+            "could not attach any of them (InvalidInstanceID.NotFound), and deleted them."
+            in (finding["sentence"])
+        )
+
+
+class TestFindings17Attack:
+    """Strangers and false alarms in the other partitions of AWS."""
+
+    @pytest.mark.parametrize(
+        ("partition", "region"), [("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1")]
+    )
+    @pytest.mark.parametrize("case", ["01", "04", "05", "08", "09", "16", "17"])
+    def test_the_findings_are_the_same_there(
+        self, case: str, partition: str, region: str, tmp_path: Path
+    ) -> None:
+        (folder,) = CASES.glob(f"{case}-*")
+        text = (folder / "records.json").read_text()
+        moved = tmp_path / "records.json"
+        moved.write_text(text.replace("arn:aws:", f"arn:{partition}:").replace("eu-west-1", region))
+        found, there = entries("findings", folder / "records.json"), entries("findings", moved)
+        assert [(one["rule"], one["severity"]) for one in there] == [
+            (one["rule"], one["severity"]) for one in found
+        ]
+
+
+class TestSubnetsAndPools17:
+    def place(self, case: str) -> Path:
+        return next(CASES.glob(f"{case}-*")) / "records.json"
+
+    def test_02_the_operator_is_not_taken_for_the_node_it_serves(self) -> None:
+        failed = entries("timeline", self.place("02"), "--failed")
+        assert {entry["instance"] for entry in failed} == {None}
+        assert {entry["claimed_instance"] for entry in failed} == {"i-09b93137cde10695b"}
+
+    def test_03_the_cluster_that_drained_the_bucket_is_named(self) -> None:
+        (finding,) = entries("findings", self.place("03"))
+        name = "kube-system/aws-node of cluster batch (role AmazonEKSVPCCNIRole-batch)"
+        assert (
+            f"160 calls drained the token bucket (100 tokens, 5 per second): {name} 160 (100%)"
+            in (finding["sentence"])
+        )
+        assert "Cluster batch slowed cluster prod" in finding["sentence"]
+
+    def test_11_the_census_says_what_it_does_not_count(self) -> None:
+        found = [one for one in entries("findings", self.place("11")) if one["rule"] == "subnet-exhausted"]
+        assert found[0]["sentence"].endswith(
+            "IPs that were assigned before the evidence begins are not among them."
+        )
+
+    def test_13_pool_and_report_have_the_limit_of_a_windows_node(self) -> None:
+        (entry,) = entries("pool", self.place("13"))
+        assert (entry["capacity"], entry["limits"]["enis"], entry["limits"]["prefix_pool"]) == (9, 1, 144)
+        text = run("report", self.place("13"), "-q").stdout
+        assert "of 10 IPs" in text
+        assert "of 30 IPs" not in text

@@ -40,6 +40,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from incidents import (
     ACCOUNT,
+    ADA,
     AWS_NODE,
     BOTO,
     CLI,
@@ -69,11 +70,10 @@ from cnitrail.answers.findings.commands import (
     enis_of_instance,
     leaked_enis_of_subnet,
     pods_with,
+    reservations_of_subnet,
     trail_status,
 )
 from cnitrail.model import SEVERITY_ORDER, Finding, Severity
-
-ADA = iam_user(ACCOUNT, "ada", "198.51.100.7", CLI)
 
 
 def grown(incident: Incident, at: tuple[str, str, str] = ("10:01:00", "10:01:01", "10:01:02")) -> Eni:
@@ -97,8 +97,8 @@ class TestAssignedByHand:
         (finding,) = incident.found("address-assigned-by-hand", "09:00:00", "12:00:00")
         assert finding.severity is Severity.HIGH
         assert finding.sentence == (
-            f"ada (IAM user, aws-cli 2.27.31) assigned 10.9.3.3 and 10.9.3.4 to {eni.id} of {NODE}, which "
-            "the VPC CNI manages. The IPs were requested by name, which the VPC CNI never does."
+            f"ada (IAM user, aws-cli 2.27.31) assigned 10.9.3.3 and 10.9.3.4 to {eni.id} of {NODE} (an "
+            "ENI managed by the VPC CNI). The IPs were requested by name, which the VPC CNI never does."
         )
         assert (finding.since, finding.until) == (incident.time("11:00:00"), None)
         assert (finding.instances, finding.enis, finding.clusters) == ((NODE,), (eni.id,), (CLUSTER,))
@@ -118,8 +118,8 @@ class TestAssignedByHand:
         (finding,) = incident.found("address-assigned-by-hand", "09:00:00", "12:00:00")
         assert finding.severity is Severity.MEDIUM
         assert finding.sentence == (
-            f"ops (IAM user, Boto3/1.34.20) assigned 10.9.3.3 to {eni.id} of {NODE}, which "
-            "the VPC CNI manages."
+            f"ops (IAM user, Boto3/1.34.20) assigned 10.9.3.3 to {eni.id} of {NODE} (an "
+            "ENI managed by the VPC CNI)."
         )
 
     def test_a_call_with_a_copied_user_agent_is_found(self) -> None:
@@ -182,8 +182,8 @@ class TestReleasedByHand:
         (finding,) = incident.found("address-released-by-hand", "09:00:00", "12:00:00")
         assert finding.severity is Severity.HIGH
         assert finding.sentence == (
-            f"ada (IAM user, aws-cli 2.27.31) released 10.9.1.50 from {eni.id} of {NODE}, "
-            "which the VPC CNI manages."
+            f"ada (IAM user, aws-cli 2.27.31) released 10.9.1.50 from {eni.id} of {NODE} "
+            "(an ENI managed by the VPC CNI)."
         )
 
     def test_no_finding_if_the_address_was_assigned_by_hand(self) -> None:
@@ -217,11 +217,11 @@ class TestReassigned:
         incident.log("10:50:00", ADA, create_network_interface(winner))
         incident.log("11:00:00", ADA, assign_named(winner.id, "10.9.1.50", reassign=True))
         incident.log("11:10:00", cni(incident), unassign(eni.id, "10.9.1.51"))
-        (finding,) = incident.found("address-stolen", "09:00:00", "12:00:00")
+        (finding,) = incident.found("address-reassigned", "09:00:00", "12:00:00")
         assert finding.severity is Severity.HIGH
-        assert (
-            finding.sentence
-            == f"ada (IAM user, aws-cli 2.27.31) reassigned 10.9.1.50 from {eni.id} to {winner.id}."
+        assert finding.sentence == (
+            f"ada (IAM user, aws-cli 2.27.31) reassigned 10.9.1.50 from {eni.id} of {NODE} (cluster quay, "
+            f"managed by the VPC CNI) to {winner.id}."
         )
         assert (
             f"Traffic to 10.9.1.50 on {eni.id} of {NODE} stopped at 2026-03-02 11:00:00Z; CloudTrail logs no "
@@ -236,7 +236,7 @@ class TestReassigned:
         winner = Eni("eni-0dddddddddddddddd", SUBNET, "10.9.4.4")
         incident.log("10:50:00", ADA, create_network_interface(winner))
         incident.log("11:00:00", ADA, assign_named(winner.id, "10.9.1.50", reassign=True))
-        (finding,) = incident.found("address-stolen", "09:00:00", "12:00:00")
+        (finding,) = incident.found("address-reassigned", "09:00:00", "12:00:00")
         assert finding.severity is Severity.MEDIUM
         text = f"{eni.id} had it, unless its instance ended before: no later event shows the ENI."
         assert doubts(finding) == {"loser-not-seen-again": text}
@@ -245,7 +245,7 @@ class TestReassigned:
         incident = Incident()
         eni = grown(incident)
         incident.log("11:00:00", ADA, assign_named("eni-0dddddddddddddddd", "10.9.1.50", reassign=True))
-        (finding,) = incident.found("address-stolen", "09:00:00", "12:00:00")
+        (finding,) = incident.found("address-reassigned", "09:00:00", "12:00:00")
         assert finding.severity is Severity.MEDIUM
         assert doubts(finding) == {
             "vpc-unknown": f"{eni.id} had the same IP until then; the evidence does not show if in the same "
@@ -259,8 +259,8 @@ class TestReassigned:
             incident.log("10:00:00", ADA, create_network_interface(eni))
         incident.log("10:10:00", ADA, assign_named(one.id, "10.9.5.50"))
         incident.log("10:20:00", ADA, assign_named(other.id, "10.9.5.50", reassign=True))
-        (finding,) = incident.found("address-stolen", "09:00:00", "12:00:00")
-        assert finding.severity is Severity.MEDIUM
+        (finding,) = incident.found("address-reassigned", "09:00:00", "12:00:00")
+        assert finding.severity is Severity.LOW
 
     def test_a_tool_that_moves_an_address_back_and_forth_is_one_finding(self) -> None:
         incident = Incident()
@@ -272,11 +272,12 @@ class TestReassigned:
             taker = (other, one)[minute % 2]
             incident.log(f"10:{minute}:00", ADA, assign_named(taker.id, "10.9.5.50", reassign=True))
         incident.log("10:30:00", ADA, assign_named(other.id, "10.9.5.51"))
-        (finding,) = incident.found("address-stolen", "09:00:00", "12:00:00")
+        (finding,) = incident.found("address-reassigned", "09:00:00", "12:00:00")
         assert finding.sentence == (
-            f"ada (IAM user, aws-cli 2.27.31) reassigned 10.9.5.50 from {one.id} and {other.id} to {one.id} "
-            f"and {other.id}, 6 times."
+            f"A virtual IP: 10.9.5.50 moved 6 times between {one.id} and {other.id}, each time by ada (IAM "
+            "user, aws-cli 2.27.31), last at 2026-03-02 10:25:00Z."
         )
+        assert finding.severity is Severity.INFO
 
     def test_no_loser_is_named_if_the_order_within_a_second_is_unknown(self) -> None:
         incident = Incident()
@@ -285,7 +286,7 @@ class TestReassigned:
         incident.log("10:50:00", ADA, create_network_interface(winner))
         incident.log("11:00:00", cni(incident), unassign(eni.id, "10.9.1.50"))
         incident.log("11:00:00", ADA, assign_named(winner.id, "10.9.1.50", reassign=True))
-        (finding,) = incident.found("address-stolen", "09:00:00", "12:00:00")
+        (finding,) = incident.found("address-reassigned", "09:00:00", "12:00:00")
         assert finding.severity is not Severity.HIGH
         assert finding.sentence.endswith("with AllowReassignment: any other ENI that had it lost it.")
         assert list(doubts(finding)) == ["previous-holder-unknown"]
@@ -294,8 +295,12 @@ class TestReassigned:
         incident = Incident()
         eni = grown(incident)
         incident.log("11:00:00", ADA, assign_named(eni.id, "10.9.3.3", reassign=True))
-        (finding,) = incident.found("address-stolen", "09:00:00", "12:00:00")
-        assert finding.severity is Severity.LOW
+        (finding,) = incident.found("address-reassigned", "09:00:00", "12:00:00")
+        assert finding.severity is Severity.HIGH
+        assert finding.sentence == (
+            f"ada (IAM user, aws-cli 2.27.31) assigned 10.9.3.3 to {eni.id} of {NODE} (an ENI managed by the "
+            "VPC CNI), with AllowReassignment: any other ENI that had it lost it."
+        )
         assert doubts(finding) == {"previous-holder-unknown": "No event shows which ENI had it before."}
 
     def test_no_finding_if_an_address_is_released_and_assigned_again(self) -> None:
@@ -319,8 +324,9 @@ class TestThrottled:
         (finding,) = incident.found("api-throttled", "09:00:00", "12:00:00")
         assert finding.severity is Severity.MEDIUM
         assert finding.sentence == (
-            "EC2 throttled 6 AssignPrivateIpAddresses calls on 1 instance within 2 s. 120 calls drained the "
-            "token bucket (100 tokens, 5 per second): rotator (IAM user, Boto3/1.34.20) 120."
+            "EC2 throttled 6 AssignPrivateIpAddresses calls by node role quay-NodeInstanceRole of cluster "
+            "quay (1 node) within 2 s. 120 calls drained the token bucket (100 tokens, 5 per second): "
+            "rotator (IAM user) 120 (100%): assigning IPs on 1 instance with Boto3/1.34.20."
         )
         assert [event.name for event in finding.events] == ["AssignPrivateIpAddresses"] * 6
         assert finding.until == incident.time("10:10:02")
@@ -331,7 +337,10 @@ class TestThrottled:
         incident.log("10:10:00", cni(incident), refused(asks(first, 9), THROTTLED))
         (finding,) = incident.found("api-throttled", "09:00:00", "12:00:00")
         assert finding.severity is Severity.LOW
-        assert finding.sentence == "EC2 throttled 1 AssignPrivateIpAddresses call on 1 instance."
+        assert finding.sentence == (
+            "EC2 throttled 1 AssignPrivateIpAddresses call by node role quay-NodeInstanceRole of cluster "
+            "quay (1 node)."
+        )
         assert doubts(finding) == {
             "bucket-not-drained": "The calls in the evidence would not drain the token bucket (100 tokens, 5 "
             "per second): other calls are not in the evidence, or the account has a lower limit."
@@ -382,7 +391,8 @@ class TestSubnetExhausted:
         assert (finding.rule, finding.severity) == ("subnet-exhausted", Severity.HIGH)
         assert finding.sentence == (
             f"{SUBNET.id} did not have enough free IPs: 2 calls failed for {NODE}. The VPC CNI requested a "
-            "batch, then a single IP, once; both failed."
+            "batch, then a single IP, once; both failed. Of the 1 address seen in it: cluster quay 1. IPs "
+            "that were assigned before the evidence begins are not among them."
         )
         leaked = f"--filters Name=subnet-id,Values={SUBNET.id} Name=status,Values=available"
         assert finding.commands == (
@@ -439,10 +449,10 @@ class TestSubnetExhausted:
         incident.log("10:01:01", cni(incident), assign(first.id, "10.9.9.9"))
         (finding,) = incident.findings("09:00:00", "12:00:00")
         assert finding.severity is Severity.MEDIUM
-        assert finding.sentence.endswith(
+        assert (
             "The VPC CNI requested a batch, then a single IP, once; the single IP was assigned once. "
             "It had free IPs again at 2026-03-02 10:01:01Z."
-        )
+        ) in finding.sentence
         assert finding.until == incident.time("10:01:00")
 
     def test_every_subnet_has_its_own_finding(self) -> None:
@@ -469,15 +479,26 @@ class TestSeveralThenOne:
     def test_a_pair_of_calls_with_another_error(self) -> None:
         incident = Incident()
         first = node(incident, "10:00:00")
+        error = ("Server.InternalError", "An internal error has occurred")
+        incident.log("10:01:00", cni(incident), refused(asks(first, 9), error))
+        incident.log("10:01:01", cni(incident), asks(first, 1))
+        incident.log("10:02:00", cni(incident), refused(asks(first, 9), error))
+        incident.log("10:02:01", cni(incident), refused(asks(first, 1), error))
+        (finding,) = incident.findings("09:00:00", "12:00:00")
+        assert (finding.rule, finding.severity) == ("several-then-one", Severity.HIGH)
+        assert finding.sentence == (
+            f"Requests for a batch of IPs for {NODE} failed (InternalError). The VPC CNI requested a "
+            "batch, then a single IP, 2 times; the single IP was assigned once."
+        )
+
+    def test_denied_calls_are_another_finding(self) -> None:
+        incident = Incident()
+        first = node(incident, "10:00:00")
         for minute in (1, 2):
             incident.log(f"10:0{minute}:00", cni(incident), refused(asks(first, 9), self.DENIED))
             incident.log(f"10:0{minute}:00", cni(incident), refused(asks(first, 1), self.DENIED))
         (finding,) = incident.findings("09:00:00", "12:00:00")
-        assert (finding.rule, finding.severity) == ("several-then-one", Severity.HIGH)
-        assert finding.sentence == (
-            f"Requests for a batch of IPs for {NODE} failed (UnauthorizedOperation). The VPC CNI requested a "
-            "batch, then a single IP, 2 times; all failed."
-        )
+        assert (finding.rule, finding.severity) == ("cni-call-denied", Severity.HIGH)
 
     def test_no_finding_for_a_single_failure(self) -> None:
         incident = Incident()
@@ -559,7 +580,8 @@ class TestNeverAttached:
         (finding,) = incident.findings("09:00:00", "12:00:00")
         assert (finding.rule, finding.severity) == ("interface-never-attached", Severity.MEDIUM)
         assert finding.sentence == (
-            f"{eni.id} was created by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) and never attached."
+            f"{eni.id} was created by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) and never attached: "
+            "nobody tried to attach it."
         )
         assert (finding.since, finding.until) == (incident.time("10:00:00"), None)
 
@@ -603,7 +625,7 @@ class TestNeverAttached:
         assert finding.sentence.startswith("7 ENIs (eni-1")
         assert finding.sentence.endswith(
             f" and 4 more) were created by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) and "
-            "never attached."
+            "never attached: nobody tried to attach them."
         )
 
     def test_no_finding_ten_seconds_before_the_evidence_ends(self) -> None:
@@ -639,7 +661,10 @@ class TestNeverDeleted:
         incident.log("10:20:00", cni(incident), detach(eni))
         (finding,) = incident.findings("09:00:00", "12:00:00")
         assert (finding.rule, finding.severity) == ("interface-never-deleted", Severity.MEDIUM)
-        assert finding.sentence == f"{eni.id} was detached and never deleted."
+        assert finding.sentence == (
+            f"{eni.id} was detached by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) at "
+            "2026-03-02 10:20:00Z and never deleted: nobody tried to delete it."
+        )
         assert (finding.since, finding.until) == (incident.time("10:20:00"), None)
 
     def test_failed_deletions_are_part_of_the_finding(self) -> None:
@@ -651,7 +676,9 @@ class TestNeverDeleted:
         incident.log("10:20:03", cni(incident), refused(delete(eni), denied))
         (finding,) = incident.findings("09:00:00", "12:00:00")
         assert finding.sentence == (
-            f"{eni.id} was detached and never deleted (1 call failed: UnauthorizedOperation)."
+            f"{eni.id} was detached by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) at "
+            "2026-03-02 10:20:00Z and never deleted: its delete failed once with UnauthorizedOperation (role "
+            "quay-NodeInstanceRole lacks ec2:DeleteNetworkInterface)."
         )
 
     def test_an_eni_is_left_behind_if_the_instance_ends_before_delete_on_termination_is_set(self) -> None:
@@ -664,7 +691,9 @@ class TestNeverDeleted:
         incident.log("10:20:00", ADA, terminate(NODE))
         (finding,) = incident.findings("09:00:00", "12:00:00")
         assert finding.sentence == (
-            f"{eni.id} was left behind when its instance was terminated, and never deleted."
+            f"{eni.id} was left behind when ada (IAM user, aws-cli 2.27.31) terminated {NODE} at "
+            "2026-03-02 10:20:00Z and never deleted: deleteOnTermination was off, and nobody tried to delete "
+            "it."
         )
 
     def test_no_finding_if_delete_on_termination_is_set(self) -> None:
@@ -767,7 +796,7 @@ class TestAttachLimit:
             incident.log(
                 f"10:1{number}:00", cni(incident), refused(attach(second(number=number), NODE, 1), gone)
             )
-        assert incident.findings("09:00:00", "12:00:00") == []
+        assert incident.found("attach-limit-loop", "09:00:00", "12:00:00") == []
 
 
 class TestNodeRoleBesideIrsa:
@@ -1056,6 +1085,7 @@ class TestCommands:
         assert describe_enis(self.PLACE, (hostile,)) == ()
         assert enis_of_instance(self.PLACE, hostile) == ()
         assert leaked_enis_of_subnet(self.PLACE, hostile) == ()
+        assert reservations_of_subnet(self.PLACE, hostile) == ()
         assert trail_status(self.PLACE, hostile) == ()
         assert bucket_policy(self.PLACE, hostile) == ()
         assert enis_of_instance(("111111111111", hostile), NODE) == (
@@ -1069,6 +1099,7 @@ class TestCommands:
             *describe_enis(place, (text,)),
             *enis_of_instance(place, text),
             *leaked_enis_of_subnet(place, text),
+            *reservations_of_subnet(place, text),
             *trail_status(place, text),
             *bucket_policy(place, text),
         ):
@@ -1129,7 +1160,7 @@ class TestAgainstTheTruth:
                 attached = {attachment.eni.id for attachment in world.attachments}
                 alive = {eni.id for eni in world.enis if eni.alive}
                 assert set(finding.enis) <= alive - attached
-            if finding.rule == "address-stolen" and not finding.doubts:
+            if finding.rule == "address-reassigned" and not finding.doubts:
                 stolen = [holding for holding in world.holdings if holding.ending == STOLEN]
                 lost = {(holding.end or 0) // 1000 for holding in stolen if holding.eni.id in finding.enis}
                 assert {int(event.time.timestamp()) for event in finding.events} <= lost
@@ -1288,7 +1319,11 @@ class TestCommand:
 
     def test_csv_has_a_line_per_finding(self, run: Run) -> None:
         (row,) = csv.DictReader(io.StringIO(run("findings", "stolen-address", "-o", "csv").stdout))
-        assert (row["severity"], row["rule"], row["addresses"]) == ("high", "address-stolen", "10.60.12.50")
+        assert (row["severity"], row["rule"], row["addresses"]) == (
+            "high",
+            "address-reassigned",
+            "10.60.12.50",
+        )
         assert row["enis"] == "eni-0a72f4d6c8e1b3950 eni-0b85e1c7d3a9f4620"
 
     def test_a_piped_table_has_one_uncut_line_per_finding(self, run: Run) -> None:
@@ -1298,7 +1333,7 @@ class TestCommand:
             "dana.reyes@example.com (Identity Center, aws-cli 2.27.31) reassigned 10.60.12.50 from "
             "eni-0a72f4d6c8e1b3950" in line
         )
-        assert "address-stolen, events a1ab0d93-0cdc-5b46-a995-643cf9693a28" in line
+        assert "address-reassigned, events a1ab0d93-0cdc-5b46-a995-643cf9693a28" in line
 
     @pytest.mark.parametrize(
         ("story", "grave", "status"),

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from cnitrail.answers.findings.calls import ResourceCall, grouped
 from cnitrail.answers.findings.commands import AWS_NODE_PODS, AWS_NODE_ROLLOUT
-from cnitrail.answers.findings.context import FindingContext, ResourceCall, RuleMatch, grouped
+from cnitrail.answers.findings.context import FindingContext, RuleMatch
 from cnitrail.model import Severity
 from cnitrail.text import duration, short_list
 
@@ -26,8 +27,8 @@ def mixed_versions(case: FindingContext) -> Iterator[RuleMatch]:
 
     A build is the version in the user agent, or that of the SDK if there is none: two SDKs are two builds.
     """
-    own = [call for call in case.calls if _cluster(call) and call.entry.instance and _is_the_cni(call)]
-    for (_, cluster), calls in grouped(own, lambda call: (call.place, _cluster(call))).items():
+    own = [call for call in case.calls if call.cluster and call.entry.instance and _is_the_cni(call)]
+    for (_, cluster), calls in grouped(own, lambda call: (call.place, call.cluster)).items():
         stints = list(_stints(calls))
         overlap, together = _overlap(stints)
         if overlap < _ROLLOUT:
@@ -52,10 +53,6 @@ def _is_the_cni(call: ResourceCall) -> bool:
 def _build(call: ResourceCall) -> str | None:
     agent = call.entry.actor.agent
     return agent.version or agent.sdk
-
-
-def _cluster(call: ResourceCall) -> str | None:
-    return call.entry.cluster or call.entry.actor.cluster
 
 
 def _nodes(stints: Iterable[list[ResourceCall]]) -> set[str]:

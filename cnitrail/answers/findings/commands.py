@@ -19,12 +19,15 @@ _RESOURCE = re.compile(r"(?:eni|i|subnet)-[0-9a-f]{8,40}", re.ASCII)
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]{2,10}){1,3}-[0-9]{1,2}", re.ASCII)
 _TRAIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,127}", re.ASCII)
 _ADDRESS = re.compile(r"[0-9a-f.:]+", re.ASCII)
+_ROLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+=,.@_-]{0,63}", re.ASCII)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 
 AWS_NODE_PODS = "kubectl -n kube-system get pods -l k8s-app=aws-node -o wide"
 AWS_NODE_ROLLOUT = "kubectl -n kube-system rollout status daemonset aws-node"
 AWS_NODE_SERVICE_ACCOUNT = "kubectl -n kube-system get serviceaccount aws-node -o yaml"
 AWS_NODE_SETTINGS = "kubectl -n kube-system get daemonset aws-node -o yaml"
+CILIUM_NODES = "kubectl get ciliumnodes -o wide"
+OIDC_PROVIDERS = "aws iam list-open-id-connect-providers"
 
 
 def describe_enis(place: AccountRegion, enis: Iterable[str | None]) -> tuple[str, ...]:
@@ -50,6 +53,15 @@ def leaked_enis_of_subnet(place: AccountRegion, subnet: str | None) -> tuple[str
     )
 
 
+def reservations_of_subnet(place: AccountRegion, subnet: str | None) -> tuple[str, ...]:
+    """Return the commands that show the blocks reserved for prefixes in a subnet, and its free IPs."""
+    ids = _well_formed([subnet], _RESOURCE)
+    return (
+        *_aws(place, "ec2 get-subnet-cidr-reservations", f"--subnet-id {' '.join(ids)}", ids),
+        *_aws(place, "ec2 describe-subnets", f"--subnet-ids {' '.join(ids)}", ids),
+    )
+
+
 def pods_with(addresses: Iterable[Held]) -> tuple[str, ...]:
     """Return the commands that show which pod has each of a few addresses now; prefixes are left out."""
     single = sorted({address for address in addresses if not is_prefix(address)}, key=order_of)
@@ -57,6 +69,29 @@ def pods_with(addresses: Iterable[Held]) -> tuple[str, ...]:
     return tuple(
         f"kubectl get pods -A -o wide --field-selector status.podIP={name}" for name in names[:_PODS]
     )
+
+
+def role_with_policies(role: str | None) -> tuple[str, ...]:
+    """Return the commands that show the trust policy of a role, by its name or ARN, and its policies."""
+    names = _well_formed([(role or "").rpartition("/")[2]], _ROLE)
+    if not names:
+        return ()
+    return (
+        f"aws iam get-role --role-name {names[0]}",
+        f"aws iam list-attached-role-policies --role-name {names[0]}",
+    )
+
+
+def quota_of_enis(place: AccountRegion) -> tuple[str, ...]:
+    """Return the command that shows the quota of ENIs per Region (L-DF5E4CA3 of service vpc)."""
+    arguments = "--service-code vpc --quota-code L-DF5E4CA3"
+    return _aws(place, "service-quotas get-service-quota", arguments, ["L-DF5E4CA3"])
+
+
+def describe_subnets(place: AccountRegion, subnets: Iterable[str | None]) -> tuple[str, ...]:
+    """Return the command that shows subnets as they are now."""
+    ids = _well_formed(subnets, _RESOURCE)
+    return _aws(place, "ec2 describe-subnets", f"--subnet-ids {' '.join(ids)}", ids)
 
 
 def trail_status(place: AccountRegion, trail: str | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""ENIs that were created and never used, or left behind and never deleted, and who cleaned up.
+"""ENIs that were created and never used, or left behind and never deleted.
 
 The VPC CNI attaches an ENI seconds after it created it, and deletes one seconds after it detached
 it. What a node leaves behind, the CNI of any node deletes when it finds it more than five minutes
@@ -6,37 +6,43 @@ old: it looks within five minutes of its start, and then every hour (cleanUpLeak
 pkg/awsutils/awsutils.go of amazon-vpc-cni-k8s).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from cnitrail.answers.findings.calls import ResourceCall, grouped
 from cnitrail.answers.findings.commands import describe_enis
-from cnitrail.answers.findings.context import (
-    FindingContext,
-    ResourceCall,
-    RuleMatch,
-    grouped,
-    is_controller,
-)
-from cnitrail.model import USUAL_LAG, ActorKind, Bound, Effect, Interface, Severity
+from cnitrail.answers.findings.context import FindingContext, RuleMatch
+from cnitrail.answers.findings.removals import last_detachment
+from cnitrail.answers.findings.wording import enis_were, when
+from cnitrail.model import USUAL_LAG, Effect, Interface, Manager, Severity
+from cnitrail.model.callers import service_of
+from cnitrail.model.ec2 import TRUNK_TAG
 from cnitrail.model.reason import Reason, ReasonCode
-from cnitrail.text import counted, duration, short_list
+from cnitrail.text import duration, quoted, short_list, times
 
-_OF_NODES = ("cni", "trunk", "branch")
-_LEAK_AGE = timedelta(minutes=5)
-"""Age at which the CNI's cleanup takes a detached ENI for a leak."""
-
+_OF_NODES = ("cni", "trunk", "branch", "cilium")
+_WITH_OWN_ENIS = (Manager.VPC_CNI, Manager.RESOURCE_CONTROLLER, Manager.CILIUM)
 _CLEANUP_DUE = timedelta(minutes=70)
 """Age by which a cleanup should have come, if any node runs the CNI."""
 
+_AT_ONCE = timedelta(minutes=5)
+"""Time in which a plugin attaches an ENI after its creation, or deletes it after its detachment: what
+happens to the node within it may be the reason why it did not."""
+
+_DENIED = ("UnauthorizedOperation", "AccessDenied")
+_IN_USE = "currently in use"
+_KEEP = re.compile(r"do.?not.?delete", re.IGNORECASE)
 _DELETE = (
     "A leaked ENI uses up IPs, and blocks the deletion of its subnet and security groups. Check that its "
     "status is still available, then delete it (aws ec2 delete-network-interface)."
 )
-_CLEANED_UP = (
-    "Already cleaned up; until then it wasted IPs. Find out why its own node did not delete it: the node may "
-    "have ended first, or its aws-node restarted."
+_ASK = (
+    "Ask its creator whether it is still needed. An ENI that nothing uses takes up an IP, and blocks the "
+    "deletion of its subnet and security groups."
 )
 _SERVICE_MAY_USE_IT = Reason(
     ReasonCode.SERVICE_MAY_USE_IT,
@@ -45,15 +51,43 @@ _SERVICE_MAY_USE_IT = Reason(
 _CLEANUP_PENDING = Reason(
     ReasonCode.CLEANUP_PENDING, "The hourly leak cleanup of the VPC CNI may still delete it."
 )
+_BY_TAG = Reason(
+    ReasonCode.INSTANCE_INFERRED, "No event attaches it to that instance: only the tag of its trunk names it."
+)
+_WHAT = {
+    "AttachNetworkInterface": "attach any ENI",
+    "AssociateTrunkInterface": "attach any branch ENI",
+    "DeleteNetworkInterface": "delete any ENI",
+}
+"""The calls that make an ENI no leak, and what they do."""
 
 
-class _Leak(Struct, frozen=True):
-    """An ENI that has been attached to nothing since a time, and the calls that show it."""
+class _Leak(Struct, frozen=True, kw_only=True):
+    """An ENI that has been attached to nothing since a time, and why.
+
+    ``left`` is the call that created it, detached it, or ended its instance. ``attempts`` are the failed
+    calls to attach it, ``deletions`` those to delete it. ``ended`` is the call that ended its instance soon
+    after ``last``, the last of these calls.
+    """
 
     interface: Interface
-    since: datetime
-    calls: Sequence[ResourceCall]
+    left: ResourceCall
+    node: str | None
+    attempts: Sequence[ResourceCall]
+    deletions: Sequence[ResourceCall]
+    last: ResourceCall
+    ended: ResourceCall | None
     doubts: tuple[Reason, ...]
+
+    @property
+    def since(self) -> datetime:
+        """Return since when it has been attached to nothing."""
+        return self.left.time
+
+    @property
+    def calls(self) -> Sequence[ResourceCall]:
+        """Return the calls that show it."""
+        return [self.left, *self.attempts, *self.deletions, *([self.ended] if self.ended else [])]
 
 
 def never_attached(case: FindingContext) -> Iterator[RuleMatch]:
@@ -62,128 +96,266 @@ def never_attached(case: FindingContext) -> Iterator[RuleMatch]:
     for call in case.calls:
         interface = case.history.interfaces.get(call.entry.eni or "")
         created = interface is not None and interface.created.event is call.event
-        if interface is None or not created or interface.attachments or _is_for_a_service(call, interface):
+        if interface is None or not created or interface.attachments or _is_for_others(case, call, interface):
             continue
-        leaks += _leak(case, interface, call.time, [call], Effect.ATTACH)
-    for (_, creator, *_), group in grouped(
-        leaks, lambda leak: (leak.calls[0].place, case.who(leak.calls[0].entry.actor), leak.doubts)
-    ).items():
-        yield _match(group, f"created by {creator} and never attached")
+        is_branch = interface.kind == "branch"
+        if is_branch and (_names_trunk(call) or not _has(case, call, "AssociateTrunkInterface")):
+            continue
+        node, _ = case.history.made_for(interface.eni, call.time)
+        missed = "AssociateTrunkInterface" if is_branch else "AttachNetworkInterface"
+        leaks += _leak(case, interface, call, node, missed)
+    for group in _alike(case, leaks):
+        creator, nodes = case.who(group[0].left.entry.actor), _nodes(group)
+        owners = f" for {short_list(nodes)}" if nodes - {group[0].left.entry.actor.instance} else ""
+        tried = _tried(group, "attach")
+        was = "it was" if len(group) == 1 else "they were"
+        ended = _ended(case, group, f" after {was} created")
+        cause = [*tried, *ended] or [_nobody(group, "attach")]
+        cause += _tried(group, "delete") or ([_nobody(group, "delete")] if tried else [])
+        yield _match(case, group, f"created by {creator}{owners} and never attached: {', and '.join(cause)}")
 
 
 def never_deleted(case: FindingContext) -> Iterator[RuleMatch]:
     """Yield ENIs of nodes that were detached, or outlived their instance, and still exist."""
     leaks: list[_Leak] = []
     for eni, interface in case.history.interfaces.items():
-        left = _last_detachment(interface)
-        if left is None or left.event is None or interface.kind not in _OF_NODES:
+        left = last_detachment(interface)
+        if left is None or left.event is None or not _is_of_plugin(case, interface):
             continue
         touched = case.by_event[left.event.key]
-        ending = [call for call in touched if call.entry.eni == eni] or touched[:1]
-        tried = [call for call in case.by_eni.get(eni, ()) if _failed_to_delete(call, left.event.time)]
-        leaks += _leak(case, interface, left.event.time, [*ending, *tried], Effect.DELETE)
-    for (_, effect, *_), group in grouped(
-        leaks, lambda leak: (leak.calls[0].place, leak.calls[0].event.effect, leak.doubts)
-    ).items():
-        tried = [call for leak in group for call in leak.calls[1:]]
-        codes = (
-            f" ({counted(len(tried), 'call')} failed: {short_list(call.code or '' for call in tried)})"
-            if tried
-            else ""
+        node = interface.attachments[-1].instance
+        ending = next((call for call in touched if call.entry.eni == eni), None) or _about(
+            next((call for call in touched if call.entry.instance == node), touched[0]), interface
         )
-        left_by = (
-            "left behind when its instance was terminated," if effect is Effect.TERMINATE else "detached"
-        )
-        yield _match(group, f"{left_by} and never deleted{codes}")
-
-
-def deleted_by_others(case: FindingContext) -> Iterator[RuleMatch]:
-    """Yield ENIs of the CNI that were cleaned up, and not by the node that they were created for."""
-    found = [(call, how) for call in case.calls if (how := _cleaned_up(case, call)) is not None]
-    for (_, how), group in grouped(found, lambda pair: (pair[0].place, pair[1])).items():
-        calls = [call for call, _ in group]
-        enis = [call.entry.eni or "" for call in calls]
-        marks = (case.history.interfaces[eni].mark for eni in enis)
-        owners = short_list(mark[0] for mark in marks if mark is not None)
-        yield RuleMatch(
-            severity=Severity.LOW,
-            sentence=f"{_were(enis)} created for {owners}, and deleted {how}.",
-            advice=_CLEANED_UP,
-            calls=calls,
-        )
+        leaks += _leak(case, interface, ending, node, "DeleteNetworkInterface")
+    for group in _alike(case, leaks):
+        who, nodes = case.who(group[0].left.entry.actor), short_list(_nodes(group))
+        at = when(group[0].since, group[-1].since)
+        if group[0].left.event.effect is Effect.TERMINATE:
+            left_by = f"left behind when {who} terminated {nodes or 'its instance'} {at}"
+            reason = [] if group[0].interface.kind == "branch" else [_survived(group)]
+        else:
+            left_by, reason = f"detached by {who} {at}", []
+        tried = _tried(group, "delete") or [_nobody(group, "delete")]
+        cause = [*reason, *tried, *_ended(case, group, " later")]
+        yield _match(case, group, f"{left_by} and never deleted: {', and '.join(cause)}")
 
 
 def _leak(
-    case: FindingContext, interface: Interface, since: datetime, calls: list[ResourceCall], missed: Effect
+    case: FindingContext, interface: Interface, left: ResourceCall, node: str | None, missed: str
 ) -> list[_Leak]:
     """Return a leak, if the ENI is not deleted and the evidence goes on long enough to show it.
 
-    Evidence without any call of the kind that is ``missed`` may have been selected without them.
+    Evidence without any call of the name that is ``missed`` may have been selected without them.
     """
+    since = left.time
     place = (interface.account, interface.region)
     age = case.evidence_end(place) - since
     if interface.deleted.event is not None or age < USUAL_LAG:
         return []
     doubts = list(case.hole(place, since, since + age))
-    if (place, missed) not in case.kinds:
-        text = f"The evidence has no call to {missed} any ENI: such calls may have been filtered out."
+    if (place, missed) not in case.event_names:
+        text = f"The evidence has no call to {_WHAT[missed]}: such calls may have been filtered out."
         doubts.append(Reason(ReasonCode.NO_SUCH_CALLS, text))
-    if interface.kind not in _OF_NODES:
+    if not _is_of_plugin(case, interface):
         doubts.append(_SERVICE_MAY_USE_IT)
-    elif age < _CLEANUP_DUE:
+    elif age < _CLEANUP_DUE and interface.kind != "cilium":
         doubts.append(_CLEANUP_PENDING)
-    return [_Leak(interface, since, calls, tuple(doubts))]
+    if any(attachment.how == "tag" for attachment in interface.attachments):
+        doubts.append(_BY_TAG)
+    failed = [
+        call for call in case.by_eni.get(interface.eni, ()) if call.event.failure and call.time >= since
+    ]
+    deletions = [call for call in failed if call.event.effect is Effect.DELETE]
+    last = deletions[-1] if deletions and left.event.effect is not Effect.CREATE else left
+    return [
+        _Leak(
+            interface=interface,
+            left=left,
+            node=node,
+            attempts=[call for call in failed if call.event.effect is Effect.ATTACH],
+            deletions=deletions,
+            last=last,
+            ended=_end_of(case, node, left, last),
+            doubts=tuple(doubts),
+        )
+    ]
 
 
-def _match(group: Sequence[_Leak], what: str) -> RuleMatch:
-    group = sorted(group, key=lambda leak: leak.since)
+def _end_of(
+    case: FindingContext, node: str | None, left: ResourceCall, last: ResourceCall
+) -> ResourceCall | None:
+    """Return the call that ended an instance between two calls, or right after them; None if none did."""
+    instance = case.history.instances.get(node or "")
+    event = instance.ended.event if instance is not None else None
+    if event is None or event is left.event:
+        return None
+    if event.time < left.time or event.time - last.time > _AT_ONCE:
+        return None
+    touched = (call for call in case.by_event.get(event.key, ()) if call.entry.instance == node)
+    return next((_about(call, None) for call in touched), None)
+
+
+def _about(call: ResourceCall, interface: Interface | None) -> ResourceCall:
+    """Return a termination as a call on the instance and one ENI, without those that went with it."""
+    entry = replace(
+        call.entry,
+        eni=interface.eni if interface is not None else None,
+        eni_kind=interface.kind if interface is not None else None,
+        attachment=None,
+        device_index=None,
+        removed=(),
+    )
+    return call._replace(entry=entry)
+
+
+def _alike(case: FindingContext, leaks: Sequence[_Leak]) -> Iterator[Sequence[_Leak]]:
+    """Yield the leaks that have one cause: the same callers did the same, and the same calls failed."""
+
+    def key(leak: _Leak) -> tuple[object, ...]:
+        ended = case.who(leak.ended.entry.actor) if leak.ended is not None else None
+        manager = case.history.manager_of(leak.interface.eni).manager
+        failed = (*leak.attempts, *leak.deletions)
+        return (
+            leak.left.place,
+            leak.left.event.effect,
+            case.who(leak.left.entry.actor),
+            leak.left.entry.cluster,
+            manager,
+            frozenset((call.event.effect, _failure(call)) for call in failed),
+            ended,
+            _kept(leak),
+            leak.doubts,
+        )
+
+    for group in grouped(leaks, key).values():
+        yield sorted(group, key=lambda leak: leak.since)
+
+
+def _match(case: FindingContext, group: Sequence[_Leak], what: str) -> RuleMatch:
     enis = [leak.interface.eni for leak in group]
+    calls = {id(call): call for leak in group for call in leak.calls}
+    kept = _kept(group[0])
+    says = f" Its description says {quoted(kept)}." if kept is not None else ""
     return RuleMatch(
         severity=Severity.LOW if group[0].doubts else Severity.MEDIUM,
-        sentence=f"{_were(enis)} {what}.",
-        advice=_DELETE,
-        commands=describe_enis(group[0].calls[0].place, enis),
-        calls=sorted((call for leak in group for call in leak.calls), key=lambda call: call.time),
+        sentence=f"{enis_were(enis)} {what}.{says}",
+        advice=_advice(case, group),
+        commands=describe_enis(group[0].left.place, enis),
+        calls=sorted(calls.values(), key=lambda call: call.time),
         doubts=group[0].doubts,
         ongoing=True,
     )
 
 
-def _were(enis: Sequence[str]) -> str:
-    names, number = short_list(enis), len(set(enis))
-    return f"{names} was" if number == 1 else f"{counted(number, 'ENI')} ({names}) were"
+def _advice(case: FindingContext, group: Sequence[_Leak]) -> str:
+    """Return what to do: only what a network plugin left, or what failed to be used, is safe to delete."""
+    leak = group[0]
+    is_evident = _is_of_plugin(case, leak.interface) or bool(leak.attempts)
+    if _kept(leak) is not None or not is_evident:
+        return _ASK
+    roles = {call.entry.actor.role for call in leak.deletions if call.code in _DENIED}
+    denied = short_list(role for role in roles if role is not None)
+    return f"Allow ec2:DeleteNetworkInterface for role {denied}. {_DELETE}" if denied else _DELETE
 
 
-def _is_for_a_service(call: ResourceCall, interface: Interface) -> bool:
+def _kept(leak: _Leak) -> str | None:
+    """Return the description of an ENI if it asks not to delete it; else None."""
+    event = leak.interface.created.event
+    subjects = event.subjects if event is not None else ()
+    texts = (subject.description for subject in subjects if subject.eni == leak.interface.eni)
+    return next((text for text in texts if text is not None and _KEEP.search(text)), None)
+
+
+def _tried(group: Sequence[_Leak], what: str) -> list[str]:
+    """Return how the calls to attach or delete the ENIs failed; nothing if there were none."""
+    calls = [call for leak in group for call in (leak.attempts if what == "attach" else leak.deletions)]
+    if not calls:
+        return []
+    noun = {"attach": "attachment", "delete": "delete"}[what]
+    its = f"its {noun}" if len(group) == 1 else f"their {noun}s"
+    parts = []
+    for failure, alike in grouped(calls, _failure).items():
+        if failure == _IN_USE:
+            was = "was" if len(group) == 1 else "were"
+            parts.append(f"{was} refused {times(len(alike))} (still in use)")
+        else:
+            parts.append(f"failed {times(len(alike))} with {failure}{_lacking(alike, what)}")
+    return [f"{its} {' and '.join(parts)}"]
+
+
+def _failure(call: ResourceCall) -> str:
+    """Return why a call failed: its error code, or that the ENI was in use."""
+    return _IN_USE if _IN_USE in call.message else call.code or ""
+
+
+def _lacking(calls: Sequence[ResourceCall], what: str) -> str:
+    """Return which roles may not make calls that EC2 refused for that reason."""
+    roles = {call.entry.actor.role for call in calls if call.code in _DENIED} - {None}
+    action = {"attach": "AttachNetworkInterface", "delete": "DeleteNetworkInterface"}[what]
+    names = short_list(role for role in roles if role is not None)
+    return f" (role {names} lacks ec2:{action})" if names else ""
+
+
+def _nobody(group: Sequence[_Leak], what: str) -> str:
+    """Return that no call tried to attach or delete the ENIs, as far as the evidence shows."""
+    it = "it" if len(group) == 1 else "them"
+    sure = f"nobody tried to {what} {it}"
+    return f"no event shows an attempt to {what} {it}" if _may_lack_calls(group) else sure
+
+
+def _survived(group: Sequence[_Leak]) -> str:
+    """Return why EC2 did not delete the ENIs with their instance."""
+    unsure = _may_lack_calls(group)
+    return "no event sets deleteOnTermination" if unsure else "deleteOnTermination was off"
+
+
+def _may_lack_calls(group: Sequence[_Leak]) -> bool:
+    """Return whether the evidence may lack calls on the ENIs."""
+    return any(doubt.code in (ReasonCode.NO_SUCH_CALLS, ReasonCode.LOG_GAP) for doubt in group[0].doubts)
+
+
+def _ended(case: FindingContext, group: Sequence[_Leak], after: str) -> list[str]:
+    """Return who ended the instances of the ENIs, and how soon; nothing if nobody did."""
+    pairs = [(leak, leak.ended) for leak in group if leak.ended is not None]
+    if not pairs:
+        return []
+    waits = sorted(ended.time - _call_before(leak, ended).time for leak, ended in pairs)
+    longest = ("at most " if waits[0] != waits[-1] else "") + duration(waits[-1])
+    nodes = short_list(leak.node or "" for leak, _ in pairs)
+    first = pairs[0][1]
+    ended = "evicted" if first.event.name == "BidEvictedEvent" else "terminated"
+    return [f"{case.who(first.entry.actor)} {ended} {nodes} {longest}{after}"]
+
+
+def _call_before(leak: _Leak, ended: ResourceCall) -> ResourceCall:
+    """Return the last call on the ENI before its instance ended: the instance may end between two of them."""
+    return leak.last if leak.last.time <= ended.time else leak.left
+
+
+def _nodes(group: Sequence[_Leak]) -> set[str]:
+    return {leak.node for leak in group if leak.node is not None}
+
+
+def _is_of_plugin(case: FindingContext, interface: Interface) -> bool:
+    """Return whether a network plugin of nodes created an ENI, or changes its addresses."""
+    if interface.kind in _OF_NODES:
+        return True
+    managed = case.history.manager_of(interface.eni)
+    return managed.manager in _WITH_OWN_ENIS and interface.kind == "other"
+
+
+def _is_for_others(case: FindingContext, call: ResourceCall, interface: Interface) -> bool:
     """Return whether an AWS service created the ENI or uses it: services attach ENIs without an event."""
-    actor = call.entry.actor
-    by_service = actor.kind is ActorKind.AWS_SERVICE or actor.invoked_by is not None
-    return by_service or interface.kind not in (*_OF_NODES, "other")
+    if service_of(call.entry.actor) is not None or interface.kind not in (*_OF_NODES, "other"):
+        return True
+    return case.history.manager_of(interface.eni).manager in (Manager.AWS_SERVICE, Manager.AUTO_MODE)
 
 
-def _last_detachment(interface: Interface) -> Bound | None:
-    """Return how the ENI left the instance that it was last attached to; None if no event shows that."""
-    if not interface.attachments:
-        return None
-    last = interface.attachments[-1]
-    return last.end if last.start.event is not None and last.end.event is not None else None
+def _names_trunk(call: ResourceCall) -> bool:
+    """Return whether the tags of a new branch name its trunk: its association may not be in the trail."""
+    return any(key == TRUNK_TAG for subject in call.event.subjects for key, _ in subject.tags)
 
 
-def _failed_to_delete(call: ResourceCall, since: datetime) -> bool:
-    return call.event.effect is Effect.DELETE and call.event.failure is not None and call.time >= since
-
-
-def _cleaned_up(case: FindingContext, call: ResourceCall) -> str | None:
-    """Return how a deletion is known to be a cleanup; None if the node itself may have made it."""
-    interface = case.history.interfaces.get(call.entry.eni or "")
-    if not call.did(Effect.DELETE) or interface is None or interface.kind != "cni" or interface.mark is None:
-        return None
-    actor = call.entry.actor
-    if actor.instance not in (None, interface.mark[0]):
-        return f"by {actor.instance}"
-    if is_controller(call):
-        return "by the VPC resource controller"
-    left = _last_detachment(interface) or interface.created
-    if actor.ipamd and left.event is not None and call.time - left.event.time >= _LEAK_AGE:
-        return f"more than {duration(_LEAK_AGE)} after its last use, as the CNI's leak cleanup does"
-    return None
+def _has(case: FindingContext, call: ResourceCall, name: str) -> bool:
+    return (call.place, name) in case.event_names

@@ -6,20 +6,21 @@ Only what follows at least a day of evidence can be new.
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import ip_address
 
 import msgspec
 from msgspec import Struct
 
-from cnitrail.answers.findings.context import (
-    FindingContext,
+from cnitrail.answers.findings.calls import (
+    UNNAMED_PROGRAM,
     ResourceCall,
-    RuleMatch,
     grouped,
     is_own_launch,
-    program_of,
+    named_program,
 )
-from cnitrail.model import AccountRegion, Actor, ActorKind, Severity
+from cnitrail.answers.findings.context import FindingContext, RuleMatch
+from cnitrail.model import AccountRegion, Actor, ActorKind, Effect, Severity
 from cnitrail.model.callers import ON_NODES, named
 from cnitrail.text import clock, counted, duration, short_list
 
@@ -55,17 +56,22 @@ class _Habits(Struct):
 
 def never_seen_before(case: FindingContext) -> Iterator[RuleMatch]:
     """Yield roles and users that are new in the evidence, and new programs and source addresses of others."""
-    identified = [calls[0] for calls in case.by_event.values() if _identity(calls[0].entry.actor)]
+    others = (calls[0] for calls in case.by_event.values() if calls[0].event.effect is not Effect.SIGN_IN)
+    identified = [call for call in others if _identity(call.entry.actor)]
     times = {place: [call.time for call in calls] for place, calls in grouped(identified, _place).items()}
     for calls in grouped(identified, lambda call: (call.event.account, _identity(call.entry.actor))).values():
         first = calls[0]
         before = bisect_left(times[first.place], first.time)
         if before >= _HABITUAL and first.time - case.evidence_start(first.place) >= _BASELINE:
             yield _new_caller(case, calls)
-    first_from = {source: calls[0] for source, calls in grouped(identified, _source).items()}
-    for calls in grouped(
+    by_holder = grouped(
         identified, lambda call: (call.event.account, _credential_holder(call.entry.actor))
-    ).values():
+    ).values()
+    habitual = [calls for calls in by_holder if _may_have_habits(calls)]
+    first_from = {
+        source: calls[0] for source, calls in grouped(identified if habitual else (), _source).items()
+    }
+    for calls in habitual:
         yield from _broken_habits(calls, first_from)
 
 
@@ -73,7 +79,7 @@ def _new_caller(case: FindingContext, calls: list[ResourceCall]) -> RuleMatch:
     actor, first = calls[0].entry.actor, calls[0]
     begin = case.evidence_start(first.place)
     enis = {call.entry.eni for call in calls}
-    programs = short_list(program_of(call.entry.actor) or "an unnamed program" for call in calls)
+    programs = short_list(named_program(call.entry.actor) for call in calls)
     addresses = short_list(call.entry.actor.source_ip or "an unknown address" for call in calls)
     return RuleMatch(
         severity=Severity.MEDIUM if enis & case.cni_enis and actor.kind not in ON_NODES else Severity.LOW,
@@ -83,6 +89,11 @@ def _new_caller(case: FindingContext, calls: list[ResourceCall]) -> RuleMatch:
         calls=calls,
         doubts=case.hole(first.place, begin, first.time),
     )
+
+
+def _may_have_habits(calls: list[ResourceCall]) -> bool:
+    """Return whether a caller called often and long enough to break habits; most nodes do not."""
+    return len(calls) > _HABITUAL and calls[-1].time - calls[0].time >= _BASELINE
 
 
 def _broken_habits(
@@ -95,7 +106,7 @@ def _broken_habits(
             yield from _broken_by(call, habits, from_new_address=first_from[_source(call)] is call)
         habits.calls += 1
         habits.programs.add(_program(call.entry.actor))
-        habits.addresses.update(filter(None, [_address(call.entry.actor)]))
+        habits.addresses.update(filter(None, [_address(call.entry.actor.source_ip)]))
 
 
 def _broken_by(call: ResourceCall, habits: _Habits, *, from_new_address: bool) -> Iterator[RuleMatch]:
@@ -104,14 +115,14 @@ def _broken_by(call: ResourceCall, habits: _Habits, *, from_new_address: bool) -
     caller = f"{actor.instance} with its role" if actor.kind is ActorKind.INSTANCE_ROLE else _caller(actor)
     before = f"for the first time; its {counted(habits.calls, 'call')} since {clock(habits.since)}"
     if not actor.ipamd and not is_own_launch(call) and _program(actor) not in habits.programs:
-        program = program_of(actor) or "an unnamed program"
+        program = named_program(actor)
         yield RuleMatch(
             severity=Severity.LOW,
             sentence=f"{caller} used {program} {before} used {short_list(habits.programs)}.",
             advice=_PROGRAM_ADVICE,
             calls=[call],
         )
-    address = _address(actor)
+    address = _address(actor.source_ip)
     if from_new_address and address and 0 < len(habits.addresses) <= _FEW:
         yield RuleMatch(
             severity=Severity.MEDIUM if actor.kind is ActorKind.INSTANCE_ROLE else Severity.LOW,
@@ -147,16 +158,17 @@ def _caller(actor: Actor) -> str:
 def _program(actor: Actor) -> str:
     """Return the program, or its SDK, without the version, which changes over time."""
     sdk = (actor.agent.sdk or "").partition("/")[0].removesuffix("-v2")
-    return actor.agent.name or sdk or "an unnamed program"
+    return actor.agent.name or sdk or UNNAMED_PROGRAM
 
 
 def _source(call: ResourceCall) -> _AccountAddress:
-    return call.event.account, _address(call.entry.actor)
+    return call.event.account, _address(call.entry.actor.source_ip)
 
 
-def _address(actor: Actor) -> str | None:
-    """Return the source address if it is one: for AWS services it is a name."""
+@lru_cache(maxsize=4096)  # callers have few addresses
+def _address(source: str | None) -> str | None:
+    """Return the source of a call if it is an address: for AWS services it is a name."""
     try:
-        return str(ip_address(actor.source_ip or ""))
+        return str(ip_address(source or ""))
     except ValueError:
         return None

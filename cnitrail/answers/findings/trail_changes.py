@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from cnitrail.answers.findings.calls import ResourceCall, grouped
 from cnitrail.answers.findings.commands import bucket_policy, trail_status
-from cnitrail.answers.findings.context import FindingContext, ResourceCall, RuleMatch, grouped
+from cnitrail.answers.findings.context import FindingContext, RuleMatch
 from cnitrail.model import Severity, TrailAction, Unrecorded, Unrecording
 from cnitrail.model.callers import Principal, principal_of
 from cnitrail.model.reason import Reason, ReasonCode
