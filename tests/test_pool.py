@@ -63,6 +63,7 @@ class TestIronman:
             "enis": 3,
             "ipv4_per_eni": 10,
             "addresses": 30,
+            "pod_enis": "all",
             "pool": 27,
             "prefix_pool": 432,
             "max_pods": 29,
@@ -215,6 +216,18 @@ class TestFormats:
         ]
         assert rows[1]["events"] == "AssignPrivateIpAddresses#38ba8051-01e3-5c75-ac89-c3c6865d2d68"
 
+    def test_settings_that_fit_are_joined_by_or(self, run: Run) -> None:
+        fitting = (
+            "WARM_ENI_TARGET=0 or WARM_ENI_TARGET=1 (default) or WARM_IP_TARGET=9, MINIMUM_IP_TARGET 0 to 9"
+        )
+        assert f"0 of 3  {fitting}\n" in run("pool", "full-subnet").stdout
+
+    def test_the_number_shown_is_that_of_the_nodes(self, run: Run) -> None:
+        result = run("pool", "full-subnet")
+        assert result.stdout.startswith("5 nodes\n")
+        assert result.stderr.startswith("5 shown; read")
+        assert run("pool", "hostile", "--instance", "i-0ff1a2b3c4d5e6f70").stderr.startswith("1 shown; read")
+
     def test_json_has_its_schema_and_the_query(self, run: Run) -> None:
         answer = json.loads(run("pool", "ironman", "--what-if", "warm_ip_target=2", "-o", "json").stdout)
         assert answer["schema"] == "cnitrail/pool/v1"
@@ -232,7 +245,8 @@ class TestFormats:
         assert done.stdout.isascii()
 
     def test_no_text_in_a_record_controls_the_terminal(self, run: Run) -> None:
-        text = run("pool", "hostile").stdout
+        text = run("pool", "hostile", "--instance", "i-0ff1a2b3c4d5e6f70").stdout
+        assert "secondary addresses" in text
         assert not [sign for sign in text if sign != "\n" and not sign.isprintable()]
 
 

@@ -1,9 +1,10 @@
 """The IP pools of nodes: size over time, the VPC CNI settings that explain it, and what others would do.
 
-``nodes`` and ``size`` have what a node held, ``log`` what the CNI did, in ``batches``. ``settings`` draws
-conclusions from both: ``constraints`` has the CNI's ``arithmetic`` read backwards, and ``candidates`` the
-settings that fit. ``whatif`` runs the same arithmetic forward, in a ``simulation``. ``compare`` compares
-all of this with what ipamd reports.
+``nodes`` and ``size`` have what a node held, ``log`` what the CNI did, in ``batches``; ``capacity`` is what
+it can hold. ``settings`` draws conclusions from all of it: ``constraints`` has the CNI's ``arithmetic`` read
+backwards, and ``candidates`` the settings that fit. ``unexplained`` is why a pool is empty, or not the CNI's.
+``whatif`` runs the same arithmetic forward, in a ``simulation``. ``compare`` compares all of this with what
+ipamd reports.
 """
 
 from collections import Counter, defaultdict
@@ -12,34 +13,39 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from cnitrail.answers.coverage_text import gap_reason
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import meets_time
 from cnitrail.answers.pool.arithmetic import Settings
 from cnitrail.answers.pool.batches import BatchKind, CniLog, meaning_of
+from cnitrail.answers.pool.capacity import capacity, pool_limits, usable_limits
 from cnitrail.answers.pool.compare import against
 from cnitrail.answers.pool.generations import LATEST, Generation, generations_of
 from cnitrail.answers.pool.log import by_the_cni, read_batches
-from cnitrail.answers.pool.nodes import Node, nodes
+from cnitrail.answers.pool.nodes import InstanceCount, Node, count_instances, nodes
 from cnitrail.answers.pool.pods import PodCounts
 from cnitrail.answers.pool.settings import Explanation, SettingsQuestion, explain
 from cnitrail.answers.pool.size import sizes, together, within
+from cnitrail.answers.pool.unexplained import IPV6, has_ipv6_pods, not_of_the_cni, why_empty
 from cnitrail.answers.pool.whatif import Demand, Outcome, Trial, attempt, summarize
-from cnitrail.model import Coverage, History, Limits
+from cnitrail.intervals import Interval, between
+from cnitrail.model import AccountRegion, Coverage, History, Limits, Management, Manager
 from cnitrail.model.ipamd import IpamdPool
 from cnitrail.model.pool import (
     AgainstIpamd,
     CallCount,
     ErrorCount,
     EventRef,
+    LogGap,
+    PodEnis,
     PoolBatch,
     PoolEntry,
-    PoolLimits,
     Unsettled,
     WhatIf,
 )
 from cnitrail.model.reason import Reason, ReasonCode
 
-__all__ = ["Node", "PoolOptions", "Settings", "nodes", "pool"]
+__all__ = ["InstanceCount", "Node", "PoolOptions", "Settings", "count_instances", "nodes", "pool"]
 
 
 class PoolOptions(Struct, frozen=True, kw_only=True):
@@ -59,7 +65,8 @@ class PoolOptions(Struct, frozen=True, kw_only=True):
 def pool(history: History, coverage: Coverage, wanted: Filter, options: PoolOptions) -> list[PoolEntry]:
     """Return an entry for each node that a filter keeps; several of one account and Region also share one.
 
-    The shared entry comes before its nodes, which are in the order of their first events.
+    The shared entry comes before its nodes, which are in the order of their first events. An instance that is
+    not known to be a node has an entry only if the filter names it.
     """
     groups: dict[tuple[str | None, str | None], list[_Pool]] = defaultdict(list)
     for node in nodes(history, wanted):
@@ -69,8 +76,10 @@ def pool(history: History, coverage: Coverage, wanted: Filter, options: PoolOpti
     entries = []
     for members in groups.values():
         of_nodes = [member.entry() for member in members]
-        if len(members) > 1:
-            entries.append(_group(members, of_nodes, wanted, options))
+        kubernetes = [member for member in members if member.node.is_kubernetes]
+        if len(kubernetes) > 1:
+            shared = [entry for entry in of_nodes if entry.is_node]
+            entries.append(_group(kubernetes, shared, coverage, wanted, options))
         entries += of_nodes
     return entries
 
@@ -86,14 +95,18 @@ class _Pool:
         self._wanted = wanted
         self._options = options
         instance = node.instance
-        self._limits = options.limits_of(instance.instance_type or "")
+        known = options.limits_of(instance.instance_type or "")
+        self._limits = usable_limits(known, node.management) if known is not None else None
         self.sizes = sizes(node, wanted)
         reached = [reach.last for reach in coverage.of(instance.account, instance.region)]
         self._last = max([*reached, *(call.event.time for call in node.calls)], default=node.since)
         self.own = by_the_cni(node, history.actors)
         self.calls = _calls([node], self.own)
+        self._is_cni = node.management.manager is Manager.VPC_CNI
+        self._ipv6 = self._is_cni and has_ipv6_pods(node, self.own)
         self._log = self._read(coverage)
         self._explanation = self._explain()
+        self._gaps = _gaps(coverage, (instance.account, instance.region), node.since, self._until, wanted)
         self.outcomes = self._outcomes()
 
     @property
@@ -105,10 +118,15 @@ class _Pool:
         node, wanted, options = self.node, self._wanted, self._options
         instance, interfaces = node.instance, [stay.interface for stay in node.stays]
         explanation = self._explanation
+        shown = within(self.sizes, wanted)
+        limits = pool_limits(self._limits, self._pod_enis()) if self._limits is not None else None
         return PoolEntry(
             instance=instance.instance,
             nodes=(instance.instance,),
+            is_node=node.is_kubernetes,
+            management=node.management,
             instance_type=instance.instance_type,
+            platform=instance.platform,
             account=instance.account,
             region=instance.region,
             vpc=instance.vpc or next((interface.vpc for interface in interfaces if interface.vpc), None),
@@ -118,8 +136,11 @@ class _Pool:
             until=node.until,
             known_until=self._until,
             complete=node.complete,
-            limits=_shown_limits(self._limits),
-            size=within(self.sizes, wanted),
+            limits=limits,
+            capacity=capacity(limits, self.sizes),
+            size=shown,
+            no_pool=why_empty(node.calls, self.sizes, shown, self._limits, ipv6=self._ipv6),
+            gaps=self._gaps,
             calls=self.calls,
             batches=tuple(self._batches()),
             settings=tuple(
@@ -134,9 +155,18 @@ class _Pool:
             ipamd=self._against(options.ipamd) if self._is_its_own(options.ipamd) else None,
         )
 
+    def _pod_enis(self) -> PodEnis | None:
+        """Return which ENIs may have addresses for pods; None if no pool of IPv4 addresses is known."""
+        if self.node.management.manager is Manager.RESOURCE_CONTROLLER:
+            return PodEnis.PRIMARY
+        if not self._is_cni or self._ipv6:
+            return None
+        is_custom = self._log is not None and self._log.custom_networking
+        return PodEnis.SECONDARY if is_custom else PodEnis.ALL
+
     def _read(self, coverage: Coverage) -> CniLog | None:
-        """Return what the CNI did; None if the limits are unknown, which all conclusions need."""
-        if self._limits is None:
+        """Return what the CNI did; None if it has no pool, or if the limits are unknown."""
+        if self._limits is None or not self._is_cni:
             return None
         return read_batches(self.node, self.own, self._history.actors, self._limits, coverage)
 
@@ -156,6 +186,9 @@ class _Pool:
 
     def _explain(self) -> Explanation:
         node = self.node
+        reason = not_of_the_cni(node) or (IPV6 if self._ipv6 else None)
+        if reason is not None:
+            return Explanation((), (Unsettled(node.since, None, reason),), (), ())
         if self._log is None or self._limits is None:
             name = node.instance.instance_type
             reason = (
@@ -180,7 +213,7 @@ class _Pool:
         """Return the result of each of the settings to try."""
         own = [call.event.time for call in self.node.calls if call.event.key in self.own]
         since = min(own, default=self.node.since)
-        if self._limits is None or since >= self._until:
+        if self._limits is None or not self._is_cni or self._ipv6 or since >= self._until:
             return []
         trial = Trial(
             instance=self.node.instance.instance,
@@ -219,28 +252,43 @@ class _Pool:
 
 
 def _group(
-    members: Sequence[_Pool], entries: Sequence[PoolEntry], wanted: Filter, options: PoolOptions
+    members: Sequence[_Pool],
+    entries: Sequence[PoolEntry],
+    coverage: Coverage,
+    wanted: Filter,
+    options: PoolOptions,
 ) -> PoolEntry:
-    """Return the shared entry of several nodes of one account and Region."""
+    """Return the shared entry of several nodes of one account and Region, each with its own entry."""
     own = frozenset(key for member in members for key in member.own)
     clusters = {entry.cluster for entry in entries}
     vpcs = {entry.vpc for entry in entries}
     ends = [entry.until for entry in entries]
+    since = min(entry.since for entry in entries)
+    known_until = max(entry.known_until for entry in entries)
+    account, region = entries[0].account, entries[0].region
+    sizes = together([member.sizes for member in members])
+    size = within(sizes, wanted)
     return PoolEntry(
         instance=None,
         nodes=tuple(node for entry in entries for node in entry.nodes),
+        is_node=True,
+        management=_shared_management([member.node.management for member in members]),
         instance_type=None,
-        account=entries[0].account,
-        region=entries[0].region,
+        platform=None,
+        account=account,
+        region=region,
         vpc=vpcs.pop() if len(vpcs) == 1 else None,
         subnets=_distinct(subnet for entry in entries for subnet in entry.subnets),
         cluster=clusters.pop() if len(clusters) == 1 else None,
-        since=min(entry.since for entry in entries),
+        since=since,
         until=None if None in ends else max(end for end in ends if end is not None),
-        known_until=max(entry.known_until for entry in entries),
+        known_until=known_until,
         complete=all(entry.complete for entry in entries),
         limits=None,
-        size=within(together([member.sizes for member in members]), wanted),
+        capacity=None,
+        size=size,
+        no_pool=why_empty((call for member in members for call in member.node.calls), sizes, size),
+        gaps=_gaps(coverage, (account, region), since, known_until, wanted),
         calls=_calls([member.node for member in members], own),
         batches=(),
         settings=(),
@@ -250,6 +298,14 @@ def _group(
         metrics=None,
         ipamd=None,
     )
+
+
+def _shared_management(of_nodes: Sequence[Management]) -> Management | None:
+    """Return what manages all of several nodes, with the basis that they share; None if managers differ."""
+    first = of_nodes[0]
+    if any(management.manager is not first.manager for management in of_nodes):
+        return None
+    return first if len(set(of_nodes)) == 1 else Management(first.manager)
 
 
 def _what_if(members: Sequence[_Pool], options: PoolOptions) -> Iterator[WhatIf]:
@@ -265,24 +321,22 @@ def _distinct(names: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
-def _shown_limits(limits: Limits | None) -> PoolLimits | None:
-    if limits is None:
-        return None
-    return PoolLimits(
-        enis=limits.enis,
-        ipv4_per_eni=limits.ipv4_per_eni,
-        addresses=limits.addresses,
-        pool=limits.secondary,
-        prefix_pool=limits.in_prefixes,
-        max_pods=limits.max_pods,
-    )
+def _gaps(
+    coverage: Coverage, place: AccountRegion, since: datetime, until: datetime, wanted: Filter
+) -> tuple[LogGap, ...]:
+    """Return the times of an account and Region, in a range and as far as asked for, that may lack events."""
+    whole = Interval(since, until).intersection(between(wanted.since, wanted.until))
+    holes = sorted({hole for reach in coverage.of(*place) for hole in reach.holes})
+    parts = ((hole, hole.intersection(whole)) for hole in holes if whole is not None)
+    return tuple(LogGap(part.start, part.end, gap_reason(hole)) for hole, part in parts if part is not None)
 
 
 def _calls(nodes: Iterable[Node], own: frozenset[str]) -> tuple[CallCount, ...]:
     """Return how often each API was called about nodes; a call about several of them counts once."""
-    events = {call.event.key: call.event for node in nodes for call in node.calls}.values()
+    about = {(call.event.key, call.claimed): call.event for node in nodes for call in node.calls}
+    only_claimed = {key for key, claimed in about if claimed and (key, False) not in about}
     by_name = defaultdict(list)
-    for event in events:
+    for event in {event.key: event for event in about.values()}.values():
         by_name[event.name].append(event)
     return tuple(
         CallCount(
@@ -291,6 +345,7 @@ def _calls(nodes: Iterable[Node], own: frozenset[str]) -> tuple[CallCount, ...]:
             by_cni=sum(event.key in own for event in calls),
             failed=sum(event.failure is not None for event in calls),
             errors=_errors(event.failure.code for event in calls if event.failure is not None),
+            claimed=sum(event.key in only_claimed for event in calls),
         )
         for name, calls in sorted(by_name.items())
     )

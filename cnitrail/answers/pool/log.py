@@ -5,7 +5,7 @@ holds, or if the evidence may not have all that the node holds, a ``Doubt`` begi
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
@@ -31,6 +31,7 @@ from cnitrail.model import (
     Effect,
     Event,
     HoldingKind,
+    Hole,
     Limits,
     Subject,
     is_prefix,
@@ -61,7 +62,8 @@ def by_the_cni(node: Node, actors: Mapping[str, Actor]) -> frozenset[str]:
     known = {call.event.key for call in node.calls if actors[call.event.key].ipamd}
     callers = {_caller(actors[key]) for key in known} - {None}
     more = {call.event.key for call in node.calls if _caller(actors[call.event.key]) in callers}
-    return frozenset(known | (more - {call.event.key for call in node.calls if _names_addresses(call)}))
+    others = {call.event.key for call in node.calls if _names_addresses(call) or call.subject.served}
+    return frozenset(known | (more - others))
 
 
 def _caller(actor: Actor) -> tuple[str | None, ...] | None:
@@ -163,23 +165,50 @@ class _LogReader:
             yield AwsNodeRun(of_session[0].time, last, because, from_start=False)
 
     def _is_first_left_out(self, batches: tuple[Batch, ...]) -> bool:
-        first = {stay.interface.eni for stay in self._node.stays if stay.attachment.device_index == 0}
+        """Return True if the CNI fills other ENIs and never even tries the primary one.
+
+        No call may be missing from the launch to the last batch. If nothing shows that, the other ENIs must
+        also be in another subnet than the primary one, as an ENIConfig says.
+        """
+        node = self._node
+        if not batches or not node.complete or self._hole(batches[-1].event.time) is not None:
+            return False
         filled = {batch.eni for batch in batches if batch.kind is BatchKind.GROW}
-        return bool(filled) and filled.isdisjoint(first)
+        tried = {call.eni for call in node.calls if call.event.effect is Effect.ASSIGN}
+        stays = [stay for stay in node.stays if stay.attachment.device_index == 0]
+        first = {stay.interface.eni for stay in stays}
+        is_empty = all(lease.kind not in _POOL_KINDS for stay in stays for lease in stay.leases)
+        is_unused = bool(filled and first) and is_empty and (filled | tried).isdisjoint(first)
+        return is_unused and (self._is_covered() or self._are_elsewhere(filled, first))
+
+    def _is_covered(self) -> bool:
+        instance = self._node.instance
+        return self._coverage.is_known(instance.account, instance.region)
+
+    def _are_elsewhere(self, enis: Collection[str], first: Collection[str]) -> bool:
+        """Return True if all of some ENIs are in other subnets than the first ones."""
+        subnets = {stay.interface.eni: stay.interface.subnet for stay in self._node.stays}
+        known = {subnets.get(eni) for eni in enis}
+        return None not in known and known.isdisjoint(subnets.get(eni) for eni in first)
 
     def _doubt_beginning(self) -> None:
         """Note why no settings of the node can be concluded at all, or none after a hole."""
-        node, place = self._node, (self._node.instance.account, self._node.instance.region)
+        node = self._node
         if not node.complete:
             text = "the node is older than the evidence"
             self._doubt(node.since, Reason(ReasonCode.BEFORE_EVIDENCE, text), lasting=True)
         if self._limits.cards > 1:
             text = "the instance type has several network cards, and the CNI may keep a pool on each"
             self._doubt(node.since, Reason(ReasonCode.NETWORK_CARDS, text), lasting=True)
-        hole = self._coverage.hole_between(*place, node.since, node.until or LAST)
+        hole = self._hole(node.until or LAST)
         if hole is not None:
             reason = gap_reason(hole, so="the addresses held then are not known")
             self._doubt(max(hole.start, node.since), reason, lasting=True)
+
+    def _hole(self, until: datetime) -> Hole | None:
+        """Return a hole in the evidence of the node up to a time; None if there is none."""
+        instance = self._node.instance
+        return self._coverage.hole_between(instance.account, instance.region, self._node.since, until)
 
     def _doubt(self, since: datetime, because: Reason, *, lasting: bool = False) -> None:
         self._notes.doubts.append(Doubt(since, because, lasting))

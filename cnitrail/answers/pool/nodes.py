@@ -1,4 +1,4 @@
-"""Nodes: the instances of a history, with the ENIs on each and the calls about them."""
+"""Nodes: the Kubernetes nodes among the instances, with the ENIs on each and the calls about them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,6 +9,9 @@ from msgspec import Struct
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import takes_interface
 from cnitrail.model import (
+    OPEN,
+    OWN_INTERFACE_EFFECTS,
+    UNKNOWN,
     Attachment,
     Basis,
     CallOutcome,
@@ -18,10 +21,16 @@ from cnitrail.model import (
     Instance,
     Interface,
     Lease,
+    Management,
+    Manager,
     Subject,
+    Tagged,
 )
 from cnitrail.model.callers import may_mark
 from cnitrail.timeclamp import FIRST
+
+_MARKED_KINDS = ("cni", "cilium", "trunk")
+"""Kinds of ENIs that only Kubernetes nodes have."""
 
 
 class InterfaceStay(Struct, frozen=True):
@@ -33,17 +42,34 @@ class InterfaceStay(Struct, frozen=True):
 
 
 class InterfaceCall(Struct, frozen=True):
-    """What one call did, or tried to do, to one ENI of a node."""
+    """What one call did, or tried to do, to one ENI of a node.
+
+    ``claimed`` means that only a description or tag names the node, which the caller may have chosen.
+    """
 
     event: Event
     subject: Subject
     eni: str | None
+    claimed: bool = False
+
+
+class InstanceCount(Struct, frozen=True):
+    """How many instances with ENIs are Kubernetes nodes, and how many are not known to be."""
+
+    nodes: int
+    others: int
 
 
 class Node(Struct, frozen=True, kw_only=True):
-    """An instance, with the stays of ENIs on it and the calls about it, both in time order."""
+    """An instance, with the stays of ENIs on it and the calls about it, both in time order.
+
+    ``is_kubernetes`` is whether anything shows that it is a node of a cluster: a tag of it, what manages its
+    addresses, an ENI that only nodes have, or a call of the VPC CNI.
+    """
 
     instance: Instance
+    management: Management
+    is_kubernetes: bool
     stays: tuple[InterfaceStay, ...]
     calls: tuple[InterfaceCall, ...]
     since: datetime
@@ -67,7 +93,22 @@ class Node(Struct, frozen=True, kw_only=True):
 
 
 def nodes(history: History, wanted: Filter) -> Iterator[Node]:
-    """Yield the instances with ENIs that a filter keeps: by first event, then by ID."""
+    """Yield the Kubernetes nodes that a filter keeps: by first event, then by ID.
+
+    An instance that is not known to be a node is yielded only if the filter names it.
+    """
+    found = [node for node in _instances(history) if _takes(wanted, node)]
+    return iter(sorted(found, key=lambda node: (node.since, node.instance.instance)))
+
+
+def count_instances(history: History) -> InstanceCount:
+    """Return how many instances are nodes."""
+    kinds = [node.is_kubernetes for node in _instances(history)]
+    return InstanceCount(sum(kinds), len(kinds) - sum(kinds))
+
+
+def _instances(history: History) -> Iterator[Node]:
+    """Yield every instance with an ENI, or for which an ENI or addresses were requested."""
     leases: dict[str, list[Lease]] = defaultdict(list)
     for lease in history.leases:
         leases[lease.eni].append(lease)
@@ -78,47 +119,91 @@ def nodes(history: History, wanted: Filter) -> Iterator[Node]:
             if attachment.instance is not None and interface.kind != "branch":
                 stays[attachment.instance].append(InterfaceStay(interface, attachment, held))
     calls = _calls(history)
-    found = [
-        node
-        for name, of_node in stays.items()
-        if _takes(wanted, node := _node(history, history.instances[name], of_node, calls[name]))
-    ]
-    return iter(sorted(found, key=lambda node: (node.since, node.instance.instance)))
+    requested = [name for name, of_instance in calls.items() if _requests(of_instance)]
+    for name in dict.fromkeys((*stays, *requested)):
+        yield _node(history, name, stays[name], calls[name])
 
 
-def _node(
-    history: History, instance: Instance, stays: list[InterfaceStay], calls: list[InterfaceCall]
-) -> Node:
+def _requests(calls: Iterable[InterfaceCall]) -> bool:
+    """Return whether an ENI or addresses were requested for an instance, by more than a claim."""
+    return any(call.event.effect in (Effect.CREATE, Effect.ASSIGN) and not call.claimed for call in calls)
+
+
+def _node(history: History, name: str, stays: list[InterfaceStay], calls: list[InterfaceCall]) -> Node:
+    instance = history.instances.get(name) or _unseen(name, calls[0].event)
     starts = [stay.attachment.start.time for stay in stays if stay.attachment.start.time is not None]
     signs = [*starts, *(call.event.time for call in calls[:1])]
     first = min(signs, default=FIRST)
     stays.sort(key=lambda stay: (stay.attachment.start.time or first, stay.interface.eni))
-    clusters = {
-        name
-        for stay in stays
-        for time in (*_tagging(instance, stay), None)
-        for name in history.cluster_of(stay.interface.eni, instance.instance, time).names
-    }
-    since = instance.launched.time or first
+    clusters = _clusters(history, instance, stays)
+    management = history.manager_of_node(name)
+    is_kubernetes = (
+        bool(clusters)
+        or management.manager not in (Manager.UNKNOWN, Manager.NOT_KUBERNETES, Manager.AWS_SERVICE)
+        or any(stay.interface.kind in _MARKED_KINDS for stay in stays)
+        or any(history.actors[call.event.key].ipamd for call in calls if not call.claimed)
+    )
     return Node(
         instance=instance,
+        management=management,
+        is_kubernetes=is_kubernetes,
         stays=tuple(stays),
         calls=tuple(calls),
-        since=since,
+        since=instance.launched.time or first,
         clusters=tuple(sorted(clusters)),
     )
 
 
-def _tagging(instance: Instance, stay: InterfaceStay) -> Iterator[datetime]:
-    """Yield the times at which tags were written that name a cluster."""
-    return (tagged.since for tagged in (*instance.tagged, *stay.interface.tagged))
+def _unseen(name: str, event: Event) -> Instance:
+    """Return an instance that only failed calls name."""
+    return Instance(
+        instance=name,
+        account=event.account,
+        region=event.region,
+        vpc=None,
+        subnet=None,
+        instance_type=None,
+        tagged=(),
+        launched=UNKNOWN,
+        ended=OPEN,
+    )
+
+
+def _clusters(history: History, instance: Instance, stays: Iterable[InterfaceStay]) -> set[str]:
+    """Return the clusters that the tags of an instance or its ENIs ever named."""
+    enis: list[tuple[str | None, tuple[Tagged, ...]]] = [
+        (stay.interface.eni, stay.interface.tagged) for stay in stays
+    ]
+    return {
+        name
+        for eni, tagged in enis or [(None, ())]
+        for time in (*(one.since for one in (*instance.tagged, *tagged)), None)
+        for name in history.cluster_of(eni, instance.instance, time).names
+    }
 
 
 def _takes(wanted: Filter, node: Node) -> bool:
+    instance = node.instance
     return (
-        wanted.takes_value("instance", node.instance.instance)
+        (node.is_kubernetes or instance.instance in wanted.instance)
+        and wanted.takes_value("instance", instance.instance)
         and wanted.takes_value("cluster", *node.clusters)
-        and any(takes_interface(wanted, stay.interface) for stay in node.stays)
+        and (
+            any(takes_interface(wanted, stay.interface) for stay in node.stays)
+            if node.stays
+            else _takes_without_eni(wanted, node)
+        )
+    )
+
+
+def _takes_without_eni(wanted: Filter, node: Node) -> bool:
+    """Return True if a node without a known ENI has what was asked for."""
+    return (
+        not wanted.eni
+        and wanted.takes_value("vpc", node.instance.vpc)
+        and wanted.takes_value("subnet", *(call.subject.subnet for call in node.calls))
+        and wanted.takes_value("account", node.instance.account)
+        and wanted.takes_value("region", node.instance.region)
     )
 
 
@@ -133,17 +218,39 @@ def _calls(history: History) -> dict[str, list[InterfaceCall]]:
             instance = subject.instance or _carrier(history, eni, subject, event)
             if instance is not None:
                 calls[instance].append(InterfaceCall(event, subject, eni))
+            elif (claimed := _claimed(history, eni, subject)) is not None:
+                calls[claimed].append(InterfaceCall(event, subject, eni, claimed=True))
     return calls
 
 
 def _carrier(history: History, eni: str | None, subject: Subject, event: Event) -> str | None:
-    """Return the instance that an ENI is on at a call, or was on last, or was created for."""
+    """Return the instance that an ENI is on at a call, or was on last, or was created for.
+
+    The VPC CNI of a node calls for that node only: a failed call on an ENI of which nothing is known is the
+    caller's.
+    """
     interface = history.interfaces.get(eni or "")
     if interface is not None:
         mark = interface.mark_at(event.time)
         return _last(interface.attachments, event.time) or (mark[0] if mark is not None else None)
-    mark = subject.mark if event.effect is Effect.CREATE else None
-    return mark[0] if mark is not None and may_mark(history.actors[event.key], mark[0]) else None
+    if event.effect not in OWN_INTERFACE_EFFECTS:
+        return None
+    actor = history.actors[event.key]
+    if subject.mark is not None:
+        return subject.mark[0] if may_mark(actor, subject.mark[0]) else None
+    return history.calling_instance(actor) if actor.ipamd is not None else None
+
+
+def _claimed(history: History, eni: str | None, subject: Subject) -> str | None:
+    """Return the known instance that a caller wrote on an ENI that was never attached; else None."""
+    interface = history.interfaces.get(eni or "")
+    named = subject.served or (subject.mark[0] if subject.mark is not None else None)
+    if interface is not None and named is None:
+        created = interface.created.event.subjects if interface.created.event is not None else ()
+        served = (one.served for one in created if one.eni == interface.eni)
+        claims = (instance for instance, _, _ in interface.claimed)
+        named = next(served, None) or next(claims, None)
+    return named if named in history.instances else None
 
 
 def _last(attachments: Iterable[Attachment], time: datetime) -> str | None:

@@ -18,6 +18,7 @@ from cnitrail.answers.pool.candidates import FittingSettings
 from cnitrail.answers.pool.constraints import Range, Silence
 from cnitrail.answers.pool.generations import GENERATIONS, Generation, generations_of, spans
 from cnitrail.answers.pool.pods import PodCounts
+from cnitrail.answers.pool.unexplained import IPV6
 from cnitrail.intervals import between
 from cnitrail.model import Actor, Effect, Event, Limits
 from cnitrail.model.pool import (
@@ -70,9 +71,7 @@ def explain(question: SettingsQuestion) -> Explanation:
     """Return the settings that explain a node's pool."""
     log = question.log
     if log.ipv6:
-        text = "its pods have IPv6 addresses: one prefix, and no warm pool"
-        reason = Reason(ReasonCode.IPV6_PODS, text)
-        return Explanation((), (Unsettled(question.since, None, reason),), (), ())
+        return Explanation((), (Unsettled(question.since, None, IPV6),), (), ())
     unsettled = list(_unsettled(log.doubts, log.runs))
     periods = list(_periods(question, unsettled))
     fitting = [period for period in periods if period.misfit is None]

@@ -135,7 +135,9 @@ def within(sizes: tuple[PoolSize, ...], wanted: Filter) -> tuple[PoolSize, ...]:
 
 
 def mean(sizes: Sequence[PoolSize], since: datetime, until: datetime) -> float:
-    """Return the average of ``pool`` over a span of time."""
+    """Return the average of ``pool`` over a span of time; 0 if nothing is known to be held."""
+    if not sizes:
+        return 0.0
     whole = Interval(since, until)
     parts = [
         (size.pool, Interval(size.time, later).intersection(whole))

@@ -25,6 +25,7 @@ _COLUMNS: Columns = {
     "held": lambda line: line[1].held,
     "pool_limit": lambda line: limit_of(line[0], line[1]),
     "enis_limit": lambda line: line[0].limits and line[0].limits.enis,
+    "manager": lambda line: line[0].management and line[0].management.manager,
     "events": lambda line: [f"{event.event}#{event.event_id}" for event in line[1].events],
 }
 

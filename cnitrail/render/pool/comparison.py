@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from cnitrail.model.pool import AgainstIpamd, PoolEntry, WhatIf
-from cnitrail.render.pool.words import draw_below, many_pods
-from cnitrail.render.safe import printable
+from cnitrail.render.pool.words import draw_below, many_pods, write_wrapped
 from cnitrail.render.text import Row, Table
 from cnitrail.text import clock, counted
 
@@ -16,7 +15,7 @@ def write_what_if(entry: PoolEntry, out: IO[str]) -> None:
     """Write the result of each what-if."""
     for what_if in entry.what_if:
         for text in _assumed(what_if):
-            out.write(text + "\n")
+            write_wrapped(text, out)
         rows: list[Row] = [
             (
                 [(call.event, "")],
@@ -66,7 +65,7 @@ def write_against(entry: PoolEntry, out: IO[str]) -> None:
 
 def _write_comparison(comparison: AgainstIpamd, out: IO[str]) -> None:
     until = clock(comparison.trail_until) if comparison.trail_until else "its end"
-    out.write(f"ipamd ({printable(comparison.source)}) compared with CloudTrail up to {until}\n")
+    write_wrapped(f"ipamd ({comparison.source}) compared with CloudTrail up to {until}", out)
     rows: list[Row] = [
         (
             [(number.what, "")],
@@ -90,4 +89,5 @@ def _write_comparison(comparison: AgainstIpamd, out: IO[str]) -> None:
     ]
     draw_below(Table(("ADDRESS", "ENI", "POD", "SINCE", ""), addresses, shares={"POD": 1}), out)
     if comparison.only_in_trail:
-        out.write(f"only in CloudTrail: {' '.join(map(str, comparison.only_in_trail))}\n\n")
+        write_wrapped(f"only in CloudTrail: {' '.join(map(str, comparison.only_in_trail))}", out)
+        out.write("\n")

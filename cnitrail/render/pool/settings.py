@@ -1,14 +1,25 @@
 """Tables of the settings that fit, and of the events that rule out the others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import IO
 
-from cnitrail.model.pool import Candidate, Mode, PoolEntry, RuledOut, SettingsPeriod, Values, Versions
-from cnitrail.render.pool.words import draw_below, many_pods
-from cnitrail.render.safe import printable
+from msgspec.structs import replace
+
+from cnitrail.model.pool import (
+    Candidate,
+    Mode,
+    PoolEntry,
+    RuledOut,
+    SettingsPeriod,
+    Unsettled,
+    Values,
+    Versions,
+)
+from cnitrail.model.reason import ReasonCode
+from cnitrail.render.pool.words import draw_below, many_pods, write_wrapped
 from cnitrail.render.text import Row, Table
 from cnitrail.text import clock
 
@@ -16,8 +27,9 @@ from cnitrail.text import clock
 def write_settings(entry: PoolEntry, out: IO[str]) -> None:
     """Write the settings of each period, then what each event rules out."""
     for period in entry.settings:
-        out.write("\n".join(map(printable, _about(period))) + "\n")
-        candidates = sorted(period.candidates, key=lambda candidate: candidate.held_back is not None)
+        for text in _about(period):
+            write_wrapped(text, out)
+        candidates = sorted(joined(period.candidates), key=lambda candidate: candidate.held_back is not None)
         rows: list[Row] = [
             (
                 [(candidate_text(candidate), "dim" if candidate.held_back else "bold")],
@@ -27,11 +39,20 @@ def write_settings(entry: PoolEntry, out: IO[str]) -> None:
         ]
         draw_below(Table(("SETTINGS THAT FIT", "IF"), rows, shares={"SETTINGS THAT FIT": 1, "IF": 1}), out)
     for unsettled in entry.unsettled:
-        since = clock(unsettled.since)
-        when = f"from {since} to {clock(unsettled.until)}" if unsettled.until else f"after {since}"
-        out.write(f"settings unknown {when}: {printable(unsettled.because.text)}\n\n")
+        if entry.is_node and (entry.no_pool is None or unsettled.because.code is not entry.no_pool.code):
+            write_wrapped(_unknown(unsettled), out)
+            out.write("\n")
     rows = list(_ruled_out_rows(entry))
     draw_below(Table(("TIME (UTC)", "EVENT", "RULED OUT"), rows, shares={"EVENT": 1, "RULED OUT": 1}), out)
+
+
+def _unknown(unsettled: Unsettled) -> str:
+    because = unsettled.because
+    if because.code is ReasonCode.OTHER_MANAGER:
+        return because.text
+    since = clock(unsettled.since)
+    when = f"from {since} to {clock(unsettled.until)}" if unsettled.until else f"after {since}"
+    return f"settings unknown {when}: {because.text}"
 
 
 def _ruled_out_rows(entry: PoolEntry) -> Iterator[Row]:
@@ -92,10 +113,40 @@ def _ruled_out(ruled_out: RuledOut) -> str:
     return _settings(ruled_out) or f"{ruled_out.mode} mode"
 
 
+def joined(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return candidates, those with adjacent values of one target and the same condition as one.
+
+    The CNI's default keeps a line of its own.
+    """
+    lines: list[Candidate] = []
+    for candidate in candidates:
+        if lines and (both := _together(lines[-1], candidate)) is not None:
+            lines[-1] = both
+        else:
+            lines.append(candidate)
+    return lines
+
+
+def _together(one: Candidate, other: Candidate) -> Candidate | None:
+    """Return two candidates as one if they differ only in adjacent values of one target; else None."""
+    for name in ("warm_eni_target", "warm_prefix_target"):
+        first, second = getattr(one, name), getattr(other, name)
+        if first is None or second is None or _is_default(one) or _is_default(other):
+            continue
+        values = Values(first.least, second.most)
+        is_next = first.most is not None and first.most + 1 == second.least
+        if is_next and replace(one, **{name: values}) == replace(other, **{name: values}):
+            return replace(one, **{name: values})
+    return None
+
+
+def _is_default(candidate: Candidate) -> bool:
+    return Values(1, 1) in (candidate.warm_eni_target, candidate.warm_prefix_target)
+
+
 def candidate_text(candidate: Candidate) -> str:
     """Return the settings of a candidate, marked if they are the CNI's default."""
-    default = Values(1, 1) in (candidate.warm_eni_target, candidate.warm_prefix_target)
-    return _settings(candidate) + (" (default)" if default else "")
+    return _settings(candidate) + (" (default)" if _is_default(candidate) else "")
 
 
 def _settings(named: Candidate | RuledOut) -> str:
@@ -105,13 +156,16 @@ def _settings(named: Candidate | RuledOut) -> str:
         ("WARM_IP_TARGET", named.warm_ip_target),
         ("MINIMUM_IP_TARGET", named.minimum_ip_target),
     )
-    texts = [f"{name}={_values(values)}" for name, values in targets if values is not None]
+    texts = [_setting(name, values) for name, values in targets if values is not None]
     if texts and named.mode is Mode.PREFIX:
         texts.insert(0, "ENABLE_PREFIX_DELEGATION=true")
-    return " ".join(texts)
+    return ", ".join(texts)
 
 
-def _values(values: Values) -> str:
+def _setting(name: str, values: Values) -> str:
+    """Return a setting with its values: ``NAME=4``, ``NAME 0 to 3``, ``NAME 4 or more``."""
     if values.most is None:
-        return f"{values.least}+"
-    return str(values.least) if values.least == values.most else f"{values.least}..{values.most}"
+        return f"{name} {values.least} or more"
+    return (
+        f"{name}={values.least}" if values.least == values.most else f"{name} {values.least} to {values.most}"
+    )

@@ -4,54 +4,100 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import IO
 
-from cnitrail.model.pool import Candidate, PoolEntry, PoolSize
-from cnitrail.render.chart import accepts_unicode, chart
-from cnitrail.render.pool.settings import candidate_text
-from cnitrail.render.pool.words import draw_below
-from cnitrail.render.safe import printable
+from cnitrail.model import MANAGER_NAMES, Manager
+from cnitrail.model.pool import Candidate, LogGap, PodEnis, PoolEntry, PoolLimits, PoolSize
+from cnitrail.model.reason import Reason, ReasonCode
+from cnitrail.render.chart import accepts_unicode, chart, gap_sign
+from cnitrail.render.pool.settings import candidate_text, joined
+from cnitrail.render.pool.words import draw_below, managed_by, write_wrapped
 from cnitrail.render.text import Part, Row, Table, width_of
-from cnitrail.text import account_and_region, clock
+from cnitrail.text import account_and_region, clock, counted
+
+_PRIMARY_LEFT_OUT = "; the primary ENI has no addresses for pods (custom networking)"
 
 _MAX_SETTINGS = 3
 """Maximum number of settings in a node's cell: more would hide the nodes."""
 
 
+_POD_MANAGERS = (Manager.VPC_CNI, Manager.RESOURCE_CONTROLLER, Manager.CILIUM, Manager.AUTO_MODE)
+"""What assigns addresses of the VPC to pods."""
+
+_MAX_GAPS = 5
+"""Maximum number of log gaps that are named one by one below a chart."""
+
+
 def limit_of(entry: PoolEntry, size: PoolSize) -> int | None:
-    """Return the maximum size of the pool in its mode; None if the limits are unknown."""
+    """Return the maximum size of the pool in the mode of a size; None if it is unknown."""
     if entry.limits is None:
         return None
     return entry.limits.prefix_pool if size.prefixes else entry.limits.pool
 
 
+def is_of_the_cni(entry: PoolEntry) -> bool:
+    """Return whether the VPC CNI manages a node, or at least one of several."""
+    return entry.management is None or entry.management.manager is Manager.VPC_CNI
+
+
 def write_size(entry: PoolEntry, out: IO[str]) -> None:
-    """Write the node's type and limits, and a chart of its pool over time."""
+    """Write the node's type, limits and manager, and a chart of its pool over time."""
     for text in _heading(entry):
-        out.write(printable(text) + "\n")
-    if entry.size:
-        last = entry.size[-1]
-        end = max(entry.known_until, last.time)
+        write_wrapped(text, out)
+    unicode = accepts_unicode(out)
+    out.write("\n")
+    if entry.no_pool is not None:
+        write_wrapped(entry.no_pool.text, out)
+    elif entry.size:
+        end = max(entry.known_until, entry.size[-1].time)
         points = [(size.time, size.pool) for size in entry.size]
-        out.write("\naddresses for pods\n")
-        drawn = chart(points, end, limit_of(entry, last), width_of(out), unicode=accepts_unicode(out))
+        gaps = [(gap.since, gap.until) for gap in entry.gaps]
+        is_pool = entry.management is None or entry.management.manager in _POD_MANAGERS
+        out.write("addresses for pods\n" if is_pool else "secondary addresses\n")
+        drawn = chart(points, end, entry.capacity, width_of(out), gaps=gaps, unicode=unicode)
         out.writelines(f"{line}\n" for line in drawn)
+    for text in _gaps(entry.gaps):
+        write_wrapped(f"{gap_sign(unicode=unicode)} {text}", out)
     out.write("\n")
 
 
+def _gaps(gaps: Sequence[LogGap]) -> Iterator[str]:
+    """Yield a sentence for each of the first log gaps, and one for all others."""
+    for gap in gaps[:_MAX_GAPS]:
+        is_silence = gap.because.code is ReasonCode.LOG_GAP
+        yield f"no logs from {clock(gap.since)} to {clock(gap.until)}" if is_silence else gap.because.text
+    if gaps[_MAX_GAPS:]:
+        yield f"and {counted(len(gaps) - _MAX_GAPS, 'more gap')} in the logs until {clock(gaps[-1].until)}"
+
+
 def _heading(entry: PoolEntry) -> Iterator[str]:
-    name = entry.instance or f"{len(entry.nodes)} nodes"
+    name = entry.instance or counted(len(entry.nodes), "node")
+    platform = f" ({entry.platform.capitalize()})" if entry.platform else ""
+    kind = f"{name}  {entry.instance_type or ''}{platform}".rstrip()
     limits = entry.limits
-    if limits is not None:
-        yield (
-            f"{name}  {entry.instance_type}: {limits.enis} ENIs with {limits.ipv4_per_eni} addresses each, "
-            f"{limits.pool} for pods ({limits.prefix_pool} with prefixes), max-pods {limits.max_pods}"
-        )
-    else:
-        yield f"{name}  {entry.instance_type or ''}".rstrip()
+    yield f"{kind}: {_limits(limits, entry.capacity)}" if limits is not None else kind
     until = f" to {clock(entry.until)}" if entry.until else ""
     cluster = f"cluster {entry.cluster}, " if entry.cluster else ""
     incomplete = "" if entry.complete else "; older than the evidence, so sizes are minimums"
     place = account_and_region(entry.account, entry.region)
     yield f"{cluster}{place}, from {clock(entry.since)}{until}{incomplete}"
+    if not entry.is_node:
+        yield from (unsettled.because.text for unsettled in entry.unsettled)
+    elif entry.management is not None:
+        yield managed_by(entry.management)
+    else:
+        yield "different managers assign the addresses of these nodes: --instance shows one node"
+
+
+def _limits(limits: PoolLimits, capacity: int | None) -> str:
+    """Return the limits of a node in one line: those that apply to its mode first."""
+    of_each = " each" if limits.enis > 1 else ""
+    enis = f"{counted(limits.enis, 'ENI')} with {counted(limits.ipv4_per_eni, 'address')}{of_each}"
+    if limits.pool is None or limits.max_pods is None:
+        return enis
+    note = _PRIMARY_LEFT_OUT if limits.pod_enis is PodEnis.SECONDARY else ""
+    if limits.prefix_pool and capacity == limits.prefix_pool:
+        return f"{enis}, {capacity} for pods in prefixes ({limits.pool} without){note}"
+    prefixes = f" ({limits.prefix_pool} with prefixes)" if limits.prefix_pool else ""
+    return f"{enis}, {limits.pool} for pods{prefixes}, max-pods {limits.max_pods}{note}"
 
 
 def write_steps(entry: PoolEntry, out: IO[str]) -> None:
@@ -59,6 +105,7 @@ def write_steps(entry: PoolEntry, out: IO[str]) -> None:
     sizes = {size.time: size for size in entry.size}
     by_time = groupby(entry.batches, key=lambda batch: batch.by.time)
     batches = {time: list(of_time) for time, of_time in by_time}
+    is_cni = is_of_the_cni(entry)
     rows: list[Row] = []
     last: PoolSize | None = None
     for time in sorted({*sizes, *batches}):
@@ -66,31 +113,41 @@ def write_steps(entry: PoolEntry, out: IO[str]) -> None:
         events = [(event.event, "bold") for event in sizes[time].events] if time in sizes else []
         of_time = batches.get(time, [])
         calls = events or [(batch.by.event, "bold") for batch in of_time]
+        meanings = [[(batch.meaning, "") for batch in of_time]] if is_cni else []
         rows.append(
             (
                 [(f"{time:%Y-%m-%d}", "dim"), (f"{time:%H:%M:%S}", "")],
                 [(str(last.pool if last else 0), "cyan")],
                 [(str(last.enis if last else 0), "")],
                 calls,
-                [(batch.meaning, "") for batch in of_time],
+                *meanings,
             )
         )
-    headings = ("TIME (UTC)", "POOL", "ENIS", "API CALL", "VPC CNI")
-    draw_below(Table(headings, rows, shares={"VPC CNI": 1}), out)
+    headings = ("TIME (UTC)", "POOL", "ENIS", "API CALL", *(["VPC CNI"] if is_cni else []))
+    draw_below(Table(headings, rows, shares={"VPC CNI": 1} if is_cni else {}), out)
 
 
 def write_calls(entry: PoolEntry, out: IO[str]) -> None:
-    """Write how often each API was called, and how often calls failed."""
-    rows = [
+    """Write how often each API was called, by whom, and with which errors."""
+    is_cni = is_of_the_cni(entry) or any(count.by_cni for count in entry.calls)
+    rows: list[Row] = [
         (
             [(count.event, "")],
             [(str(count.calls), "")],
-            [(str(count.by_cni), "dim")],
+            *([[(str(count.by_cni), "dim")]] if is_cni else []),
             [(", ".join(f"{error.code} {error.count}" for error in count.errors), "red")],
         )
         for count in entry.calls
     ]
-    draw_below(Table(("API CALL", "CALLS", "BY VPC CNI", "FAILED"), rows, shares={"FAILED": 1}), out)
+    headings = ("API CALL", "CALLS", *(["BY VPC CNI"] if is_cni else []), "FAILED")
+    draw_below(Table(headings, rows, shares={"FAILED": 1}), out)
+    claimed = sum(count.claimed for count in entry.calls)
+    if claimed:
+        node = "the node" if entry.instance is not None else "a node"
+        names = "names" if claimed == 1 else "name"
+        text = f"{claimed:,} of these calls {names} {node} only in a description or tag"
+        write_wrapped(f"{text}, which a caller can choose", out)
+        out.write("\n")
 
 
 def write_nodes(entries: Sequence[PoolEntry], out: IO[str]) -> None:
@@ -102,11 +159,12 @@ def write_nodes(entries: Sequence[PoolEntry], out: IO[str]) -> None:
 
 def _node(entry: PoolEntry) -> Row:
     last = entry.size[-1] if entry.size else None
-    limit = limit_of(entry, last) if last else None
+    limit = entry.capacity
     limits = entry.limits
     candidates = entry.settings[-1].candidates if entry.settings else ()
-    fitting = [candidate for candidate in candidates if candidate.held_back is None]
-    unsettled = [(unsettled.because.text, "dim") for unsettled in entry.unsettled[-1:]]
+    fitting = joined(candidate for candidate in candidates if candidate.held_back is None)
+    because = entry.unsettled[-1].because if entry.unsettled else entry.no_pool
+    unsettled = [(_unsettled(entry, because), "dim")] if because is not None else []
     return (
         [(entry.instance or "", "cyan"), (entry.instance_type or "", "dim")],
         [(f"{entry.since:%Y-%m-%d}", ""), (f"{entry.since:%H:%M:%S}", "")],
@@ -119,8 +177,17 @@ def _node(entry: PoolEntry) -> Row:
     )
 
 
+def _unsettled(entry: PoolEntry, because: Reason) -> str:
+    """Return why there are no settings, in a few words if something else manages the addresses."""
+    if because.code is not ReasonCode.OTHER_MANAGER or entry.management is None:
+        return because.text
+    name = MANAGER_NAMES[entry.management.manager]
+    return f"not managed by the VPC CNI: {name}" if name != "unknown" else "manager unknown"
+
+
 def _shown_settings(candidates: Sequence[Candidate]) -> list[Part]:
-    """Return the settings, or how many there are if they are too many for a cell."""
+    """Return the settings, any of which may be the right ones, or their number if they fill a cell."""
     if len(candidates) > _MAX_SETTINGS:
         return [(f"{len(candidates)} candidates; --instance shows them", "dim")]
-    return [(candidate_text(candidate), "") for candidate in candidates]
+    texts = [candidate_text(candidate) for candidate in candidates]
+    return [(f"or {text}" if number else text, "") for number, text in enumerate(texts)]
