@@ -28,6 +28,8 @@ def _cell(value: Cell) -> str:
         return ""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, (str, int)):
         return spreadsheet(str(value)) if isinstance(value, str) else str(value)
     return spreadsheet(" ".join(map(str, value)))

@@ -12,7 +12,13 @@ from cnitrail.render.csv import Columns, table
 from cnitrail.render.text import Part, Row, Table, draw
 from cnitrail.text import counted
 
-_STYLES = {Severity.HIGH: "bold red", Severity.MEDIUM: "bold yellow", Severity.LOW: "bold"}
+_STYLES = {
+    Severity.CRITICAL: "bold white on red",
+    Severity.HIGH: "bold red",
+    Severity.MEDIUM: "bold yellow",
+    Severity.LOW: "bold",
+    Severity.INFO: "dim",
+}
 _CITED = 3
 """Event IDs that a terminal shows for a finding; piped output has all of them."""
 
@@ -22,9 +28,9 @@ _COLUMNS: Columns = {
     "severity": lambda finding: finding.severity.value,
     "rule": lambda finding: finding.rule,
     "sentence": lambda finding: finding.sentence,
-    "doubts": lambda finding: [doubt.text for doubt in finding.doubts],
+    "doubts": lambda finding: " ".join(doubt.text for doubt in finding.doubts),
     "advice": lambda finding: finding.advice,
-    "commands": lambda finding: finding.commands,
+    "commands": lambda finding: "; ".join(finding.commands),
     "since": lambda finding: finding.since,
     "until": lambda finding: finding.until,
     "account": lambda finding: finding.account,
@@ -35,7 +41,9 @@ _COLUMNS: Columns = {
     "instances": lambda finding: finding.instances,
     "enis": lambda finding: finding.enis,
     "addresses": lambda finding: finding.addresses,
-    "events": lambda finding: map(_id, finding.events),
+    "events": lambda finding: (event.shown_id for event in finding.events),
+    "techniques": lambda finding: finding.techniques,
+    "fingerprint": lambda finding: finding.fingerprint,
 }
 
 
@@ -122,14 +130,10 @@ def _what(finding: Finding, cited: int | None) -> Iterator[Part]:
     yield f"→ {finding.advice}", "cyan"
     for command in finding.commands:
         yield f"$ {command}", "cyan"
-    ids = [_id(event) for event in finding.events]
+    ids = [event.shown_id for event in finding.events]
     is_cut = cited is not None and len(ids) > cited
     more = f" and {len(ids) - (cited or 0):,} more (-o json has all)" if is_cut else ""
     yield f"{finding.rule}, events {' '.join(ids[:cited])}{more}", "dim"
-
-
-def _id(event: Event) -> str:
-    return event.event_id or event.key
 
 
 def _shown(answer: Answer[Finding]) -> Answer[Any]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from cnitrail.intervals import Interval
 from cnitrail.model import (
+    MANAGER_NAMES,
     AddressHolder,
     Answer,
     CallOutcome,
@@ -22,6 +23,7 @@ from cnitrail.model import (
     InstanceReport,
     InterfaceReport,
     Limits,
+    Manager,
     Reach,
     Report,
     ReportPrincipal,
@@ -224,7 +226,10 @@ class ReportPage:
     def about(self, instance: InstanceReport) -> list[str]:
         """Return what is known about an instance."""
         cluster = f"cluster {instance.cluster}" if instance.cluster else None
-        return [fact for fact in (instance.instance_type, cluster, instance.account, instance.region) if fact]
+        manager = instance.management.manager
+        managed = f"IPs managed by {MANAGER_NAMES[manager]}" if manager is not Manager.UNKNOWN else None
+        facts = (instance.instance_type, cluster, managed, instance.account, instance.region)
+        return [fact for fact in facts if fact]
 
     def fullness(self, instance: InstanceReport) -> str:
         """Return the highest number of addresses of an instance, its limit, and the number at the end."""
@@ -251,7 +256,10 @@ class ReportPage:
 
     def limit(self, limits: Limits) -> str:
         """Return the limits of an instance type: ``m5.large: 3 ENIs with 10 IPs each``."""
-        return f"{limits.instance_type}: {counted(limits.enis, 'ENI')} with {limits.ipv4_per_eni} IPs each"
+        of_each = " each" if limits.enis > 1 else ""
+        return (
+            f"{limits.instance_type}: {counted(limits.enis, 'ENI')} with {limits.ipv4_per_eni} IPs{of_each}"
+        )
 
     # --- citations -------------------------------------------------------------------------------
 

@@ -1,0 +1,57 @@
+"""The parts of a finding that SARIF and OCSF share: its AWS resources, and its doubts."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from cnitrail.model import Finding
+from cnitrail.render.safe import printable
+
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+"""ARN partitions by the start of a Region, as far as they differ from ``aws``."""
+
+
+class NamedDoubt(Struct, frozen=True, gc=False):
+    """What the evidence of a finding leaves open."""
+
+    code: str
+    text: str
+
+
+class NamedResource(Struct, frozen=True, gc=False):
+    """A resource of a finding: its ID, its ARN (None if it has none here), and its CloudFormation type."""
+
+    name: str
+    arn: str | None
+    kind: str
+
+
+def doubts(finding: Finding) -> tuple[NamedDoubt, ...]:
+    """Return the doubts of a finding."""
+    return tuple(NamedDoubt(doubt.code.value, printable(doubt.text)) for doubt in finding.doubts)
+
+
+def partition(region: str | None) -> str:
+    """Return the partition of AWS that a Region is in."""
+    names = (name for start, name in _PARTITIONS.items() if (region or "").startswith(start))
+    return next(names, "aws")
+
+
+def resources(finding: Finding) -> Iterator[NamedResource]:
+    """Yield the resources of a finding, the smallest first. Clusters have no ARN: only names are known."""
+    for names, noun, kind in (
+        (finding.enis, "network-interface", "AWS::EC2::NetworkInterface"),
+        (finding.instances, "instance", "AWS::EC2::Instance"),
+        (finding.subnets, "subnet", "AWS::EC2::Subnet"),
+        (finding.vpcs, "vpc", "AWS::EC2::VPC"),
+    ):
+        for name in names:
+            yield NamedResource(name, _arn(finding, noun, name), kind)
+    for name in finding.clusters:
+        yield NamedResource(name, None, "AWS::EKS::Cluster")
+
+
+def _arn(finding: Finding, noun: str, name: str) -> str | None:
+    if finding.account is None or finding.region is None:
+        return None
+    return f"arn:{partition(finding.region)}:ec2:{finding.region}:{finding.account}:{noun}/{name}"
