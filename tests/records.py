@@ -106,6 +106,18 @@ _NAT_MADE = {
         }
     }
 }
+_SUBNET_MADE = {
+    "requestId": "0f3c7b52-5f6d-4b60-9d0c-54d0f2a7c111",
+    "subnet": {
+        "subnetId": SUBNET,
+        "state": "available",
+        "vpcId": VPC,
+        "cidrBlock": "10.0.1.0/24",
+        "ipv6CidrBlockAssociationSet": {},
+        "availableIpAddressCount": 251,
+        "availabilityZone": "eu-west-1a",
+    },
+}
 _ENDPOINT = {
     "CreateVpcEndpointRequest": {
         "VpcEndpointType": "Interface",
@@ -357,6 +369,7 @@ GOOD: dict[str, Entry] = {
             {"DeleteNatGatewayRequest": {"NatGatewayId": NAT_GATEWAY}},
             {"DeleteNatGatewayResponse": {"natGatewayId": NAT_GATEWAY}},
         ),
+        record("CreateSubnet", {"vpcId": VPC, "cidrBlock": "10.0.1.0/24"}, _SUBNET_MADE),
         record("CreateVpcEndpoint", _ENDPOINT, _ENDPOINT_MADE),
         record(
             "CreateMountTarget",

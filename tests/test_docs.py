@@ -142,12 +142,12 @@ class TestNames:
 
 
 class TestReadme:
-    def test_it_has_at_most_150_lines(self) -> None:
-        assert len(README.read_text().splitlines()) <= 150
+    def test_it_has_at_most_160_lines(self) -> None:
+        assert len(README.read_text().splitlines()) <= 160
 
     def test_its_two_commands_are_those_that_ci_runs(self) -> None:
         first, second = re.findall(r"^python3 -m venv .*$", README.read_text(), re.MULTILINE)
-        assert first.endswith("cnitrail timeline fixtures/ironman")
+        assert first.endswith("cnitrail findings fixtures/subnet-exhausted")
         assert second.endswith(".venv/bin/nox")
         assert "pip install -q nox\n.venv/bin/nox\n" in (ROOT / ".ci" / "run").read_text()
 

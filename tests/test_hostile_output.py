@@ -28,7 +28,9 @@ OF_RECORDS = [command for command in OUTPUTS if command != "verify"]
 
 EVERY_OUTPUT = [(command, output) for command in OF_RECORDS for output in OUTPUTS[command]]
 ARGUMENTS = {
+    "pool": ("--instance", "i-0ff1a2b3c4d5e6f70"),
     "state": ("--at", "2026-04-15T02:10:00Z"),
+    "subnet": ("subnet-0ff4d5e6f7a8b9ca3",),
     "who": ("10.200.0.104", "--at", "2026-04-15T02:10:00Z"),
 }
 """What a command must be asked beside the sources."""

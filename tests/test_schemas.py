@@ -22,6 +22,7 @@ COMMANDS = [
     ["findings"],
     ["pool"],
     ["state", "--at", "2022-10-05T15:45Z"],
+    ["subnet", "subnet-0a1d7e59c4b2f8603", "subnet-0e1d5b9a3c7f28460"],
     ["state", "--at", "2022-10-05T15:45Z", "--live", str(FIXTURES / "ironman-interfaces.json")],
     ["who", "192.168.53.76", "--at", "2022-10-05T14:00Z"],
 ]

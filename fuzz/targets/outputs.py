@@ -14,6 +14,7 @@ from cnitrail.answers.leases import leases
 from cnitrail.answers.pool import PoolOptions, Settings, pool
 from cnitrail.answers.report import report
 from cnitrail.answers.state import state
+from cnitrail.answers.subnet import SubnetIndex
 from cnitrail.answers.swimlanes import lanes
 from cnitrail.answers.timeline import timeline
 from cnitrail.limits import limits_of
@@ -77,6 +78,13 @@ def _pool(case: FuzzCase) -> Sequence[object]:
     return pool(case.history, Coverage(case.evidence.coverage), Filter(), pool_options)
 
 
+def _subnet(case: FuzzCase) -> list[object]:
+    index = SubnetIndex(case.history)
+    named = {interface.subnet for interface in case.history.interfaces.values() if interface.subnet}
+    subnets = sorted(named | set(case.history.subnets))[:3]
+    return [index.census(subnet, at) for at in list(times(case.history))[:2] for subnet in subnets]
+
+
 ANSWERS: Final[dict[str, Callable[[FuzzCase], Any]]] = {
     "timeline": lambda case: timeline(case.history, Filter()),
     "timeline perfetto": lambda case: lanes(case.history, Filter()),
@@ -85,6 +93,7 @@ ANSWERS: Final[dict[str, Callable[[FuzzCase], Any]]] = {
     "state": _state,
     "findings": _findings,
     "pool": _pool,
+    "subnet": _subnet,
     "report": lambda case: [report(case.history, case.evidence, Filter())],
 }
 """The answer from records, by command; by command and output if that output has its own answer."""
@@ -122,6 +131,17 @@ def _is_trace(_command: str, text: str, _entries: object) -> None:
         assert event.get("dur", 0) >= 0, event
 
 
+def _is_sarif(_command: str, text: str, entries: Sequence[Any]) -> None:
+    runs = invariants.is_document(text)["runs"]
+    assert isinstance(runs, list)
+    assert [len(run["results"]) for run in runs] == [len(entries)]
+
+
+def _are_detections(_command: str, text: str, entries: Sequence[Any]) -> None:
+    lines = invariants.are_lines(text)
+    assert [line["class_uid"] for line in lines] == [2004] * len(entries)
+
+
 def _is_page(_command: str, text: str, _entries: object) -> None:
     strange = invariants.tags_of(text) - _tags_of_stories()
     assert not strange, strange
@@ -141,6 +161,8 @@ _INVARIANTS: Final[dict[str, Callable[[str, str, Sequence[Any]], None]]] = {
     "table": lambda _command, _text, _entries: None,
     "json": _is_document,
     "jsonl": _are_lines,
+    "sarif": _is_sarif,
+    "ocsf": _are_detections,
     "csv": lambda _command, text, _entries: invariants.is_table_of_cells(text),
     "timesketch": _are_events_of_a_timeline,
     "perfetto": _is_trace,
