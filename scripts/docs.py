@@ -13,6 +13,8 @@ what differs, and exits with status 1 if anything does.
 - ``<!-- table: forms -->`` has a last column written by hand, too: where people get a form of CloudTrail's
   records. ``<!-- table: envelopes -->``, ``<!-- table: reason-codes -->``, ``<!-- table: finding-rules -->``
   and ``<!-- table: schemas -->`` come from the code as a whole.
+- ``<!-- example: RULE -->`` and ``<!-- end -->`` enclose a sentence of a finding of that rule, in the
+  incident of ``tests/rule_examples.py``.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from pkgutil import iter_modules
 from tempfile import TemporaryDirectory
+from textwrap import fill
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
@@ -49,11 +52,17 @@ ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = ROOT / "fixtures"
 COMMANDS = ROOT / "docs" / "commands.md"
 COLUMNS = 100
+LINE = 120
+"""Maximum length of a line of Markdown."""
 
 _CONSOLE = re.compile(r"(?P<open>^```console\n)(?P<body>.*?)(?P<close>^```$)", re.DOTALL | re.MULTILINE)
 _TABLE = re.compile(
     r"(?P<open>^<!-- table: (?P<kind>[a-z-]+)(?: (?P<name>\w+))? -->\n)(?P<body>.*?)"
     r"(?P<close>^<!-- end -->$)",
+    re.DOTALL | re.MULTILINE,
+)
+_EXAMPLE = re.compile(
+    r"(?P<open>^<!-- example: (?P<rule>[a-z-]+) -->\n)(?P<body>.*?)(?P<close>^<!-- end -->$)",
     re.DOTALL | re.MULTILINE,
 )
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -71,6 +80,9 @@ def regenerated(page: Path) -> str:
     text = page.read_text()
     documented = {table["name"] for table in _TABLE.finditer(text)}
     text = _TABLE.sub(lambda table: table["open"] + _table_of(table, documented) + table["close"], text)
+    text = _EXAMPLE.sub(
+        lambda example: example["open"] + example_of(example["rule"]) + example["close"], text
+    )
     with story_directory() as directory:
         return _CONSOLE.sub(
             lambda block: block["open"] + _transcript(block["body"], directory) + block["close"], text
@@ -299,12 +311,38 @@ def reason_table() -> str:
 
 
 def rule_table() -> str:
-    """Return the rules of ``cnitrail findings`` with what they find, from their docstrings."""
-    from cnitrail.answers.findings import RULES
+    """Return the rules of ``cnitrail findings``: what each finds, how severe it can be, ATT&CK techniques."""
+    from cnitrail.model.rules import RULE_DESCRIPTIONS
+    from cnitrail.model.techniques import TECHNIQUES
 
-    lines = {rule: (function.__doc__ or "").split("\n")[0] for rule, function in RULES.items()}
-    found = {rule: line.removeprefix("Yield ").removesuffix(".") for rule, line in lines.items()}
-    return _table(("rule", "finds"), [(f"`{rule}`", _escaped(text)) for rule, text in found.items()])
+    rows = [
+        (
+            f"[`{name}`](findings.md#{name})",
+            _escaped(rule.title),
+            rule.severity.value,
+            ", ".join(f"[{uid}]({TECHNIQUES[uid].url})" for uid in rule.techniques) or "–",
+        )
+        for name, rule in RULE_DESCRIPTIONS.items()
+    ]
+    return _table(("rule", "finds", "up to", "ATT&CK"), rows)
+
+
+def example_of(rule: str) -> str:
+    """Return the sentence of a finding of a rule, as a quotation with lines of at most 120 characters."""
+    sys.path[:0] = [name for name in (str(ROOT / "tests"), str(FIXTURES)) if name not in sys.path]
+    from rule_examples import example
+
+    return (
+        fill(
+            _escaped(example(rule)),
+            LINE,
+            initial_indent="> ",
+            subsequent_indent="> ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        + "\n"
+    )
 
 
 def form_table(sources: Mapping[str, str]) -> str:
