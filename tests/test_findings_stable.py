@@ -11,7 +11,7 @@ Unrelated records are, by design:
   callers share EC2's token buckets; and the evidence covers less than a day, after which callers can be new;
 * **other records**: calls that change no addresses, and the same records again, in any order.
 
-A finding is the same if all that it says is the same. Only how a caller is told apart may differ: if another
+A finding is the same if all that it says is the same. Only what distinguishes a caller may differ: if another
 caller has the same name, each has its cluster or ARN beside it.
 """
 

@@ -59,9 +59,10 @@ _NAMED = 6
 
 
 class _HolderEni(Struct, frozen=True, kw_only=True):
-    """An ENI of the subnet at the time, and since when it is attached to nothing, if it is idle."""
+    """An ENI of the subnet at the time, what it holds, and since when it is idle (attached to nothing)."""
 
     entry: StateEntry
+    leases: tuple[Lease, ...]
     node: str | None
     cluster: str | None
     manager: Manager
@@ -171,7 +172,7 @@ class SubnetIndex:
         described = self._described(subnet)
         cidr = described.cidr or (live.cidr if live is not None else None)
         holders = list(self._holders(subnet, at))
-        claims = self._claims(holders, at)
+        claims = _claims(holders, at)
         seen, uncertain = len(claims), sum(claim.uncertain for claim in claims.values())
         is_ipv6_only = cidr is None and not seen and subnet in self._history.subnets
         size = cidr.num_addresses - AWS_RESERVED if cidr is not None else 0 if is_ipv6_only else None
@@ -228,6 +229,7 @@ class SubnetIndex:
             is_idle = is_node and since is not None and at - since >= _IDLE
             yield _HolderEni(
                 entry=entry,
+                leases=tuple(held),
                 node=node,
                 cluster=cluster,
                 manager=manager,
@@ -235,22 +237,18 @@ class SubnetIndex:
                 idle_since=since if is_idle else None,
             )
 
-    def _claims(self, holders: list[_HolderEni], at: datetime) -> dict[int, _Claim]:
-        """Return the holder of each IPv4 address. Of several, it is the one that got the address last."""
-        held = [
-            (lease, holder)
-            for holder in holders
-            for lease in self._leases[holder.entry.eni]
-            if holds(lease, at)
-        ]
-        held.sort(key=lambda pair: _start_order(pair[0]))
-        claims: dict[int, _Claim] = {}
-        for lease, holder in held:
-            for address in _numbers(lease.held):
-                before = claims.get(address)
-                contested = before is not None and before.holder is not holder
-                claims[address] = _Claim(holder, lease.kind, contested or _is_uncertain(lease, at))
-        return claims
+
+def _claims(holders: Iterable[_HolderEni], at: datetime) -> dict[int, _Claim]:
+    """Return the holder of each IPv4 address. Of several, it is the one that got the address last."""
+    held = [(lease, holder) for holder in holders for lease in holder.leases]
+    held.sort(key=lambda pair: _start_order(pair[0]))
+    claims: dict[int, _Claim] = {}
+    for lease, holder in held:
+        for address in _numbers(lease.held):
+            before = claims.get(address)
+            contested = before is not None and before.holder is not holder
+            claims[address] = _Claim(holder, lease.kind, contested or _is_uncertain(lease, at))
+    return claims
 
 
 def summary(census: SubnetCensus) -> str:

@@ -7,11 +7,9 @@ from cnitrail.decode.actor import actor_of
 from cnitrail.decode.call_body import CallBody, call_body
 from cnitrail.decode.common_fields import (
     account_of,
-    corrected_by,
     describes_other_calls,
-    digest_of,
     failure_of,
-    id_of,
+    identity_of,
     region_of,
     time_of,
 )
@@ -158,10 +156,10 @@ def _event(
         return None, subjects
     if failure is not None:
         problems.clear()  # a failed call may name anything
-    event_id, corrected = id_of(entry), corrected_by(entry)
+    key, event_id, is_correction = identity_of(entry)
     event = Event(
         time=time,
-        key=corrected or event_id or digest_of(entry),
+        key=key,
         event_id=event_id,
         name=name,
         effect=effect,
@@ -171,7 +169,7 @@ def _event(
         actor=actor_of(entry, form.identity_basis),
         subjects=subjects,
         origins=record.origins,
-        corrects=corrected is not None,
+        corrects=is_correction,
         trail=trail,
         omitted=call.omitted,
         request_id=text(entry.get("requestID")) if failure is not None else None,

@@ -65,18 +65,26 @@ def region_of(entry: Fields) -> str | None:
     return text(entry.get("awsRegion"))
 
 
-def id_of(entry: Fields) -> str | None:
+def _id_of(entry: Fields) -> str | None:
     """Return the record's own eventID."""
     return text(entry.get("eventID"))
 
 
-def corrected_by(entry: Fields) -> str | None:
+def _corrected_by(entry: Fields) -> str | None:
     """Return the eventID of the record that this one corrects: a correction has a new ID."""
     return text(fields(entry.get("addendum")).get("originalEventID"))
 
 
-def digest_of(entry: Fields) -> str:
-    """Return what identifies an event without an ID among its copies."""
+def identity_of(entry: Fields) -> tuple[str, str | None, bool]:
+    """Return the key of an event among its copies, the eventID, and whether the record is a correction.
+
+    A correction has the key of the record that it corrects; a record without an ID has a digest.
+    """
+    event_id, corrected = _id_of(entry), _corrected_by(entry)
+    return corrected or event_id or _digest_of(entry), event_id, corrected is not None
+
+
+def _digest_of(entry: Fields) -> str:
     from hashlib import sha256
 
     return "sha256:" + sha256(msgspec.json.encode(entry, order="deterministic")).hexdigest()

@@ -7,9 +7,7 @@ from msgspec import Struct
 from cnitrail.decode.actor import actor_of
 from cnitrail.decode.common_fields import (
     account_of,
-    corrected_by,
-    digest_of,
-    id_of,
+    identity_of,
     region_of,
     succeeded,
     time_of,
@@ -60,10 +58,10 @@ def session_of(record: Record, entry: Fields, problems: Problems) -> IssuedSessi
     time = time_of(entry, problems) if issued is not None else None
     if issued is None or time is None:
         return None
-    event_id, corrected = id_of(entry), corrected_by(entry)
+    key, event_id, is_correction = identity_of(entry)
     return IssuedSession(
         time=time,
-        key=corrected or event_id or digest_of(entry),
+        key=key,
         event_id=event_id,
         account=account_of(entry),
         region=region_of(entry),
@@ -75,7 +73,7 @@ def session_of(record: Record, entry: Fields, problems: Problems) -> IssuedSessi
         oidc_provider=issued.provider,
         pod_identity=issued.pod_identity,
         origins=record.origins,
-        corrects=corrected is not None,
+        corrects=is_correction,
         assumer=issued.assumer,
     )
 

@@ -11,10 +11,8 @@ from msgspec.structs import replace
 from cnitrail.decode.actor import actor_of, eksctl_cluster
 from cnitrail.decode.common_fields import (
     account_of,
-    corrected_by,
-    digest_of,
     failure_of,
-    id_of,
+    identity_of,
     region_of,
     time_of,
 )
@@ -44,10 +42,10 @@ def failed_sign_in(record: Record, entry: Fields, identity_basis: str | None) ->
     time = time_of(entry, Problems()) if actor is not None else None
     if actor is None or time is None:
         return None
-    event_id, corrected = id_of(entry), corrected_by(entry)
+    key, event_id, is_correction = identity_of(entry)
     return Event(
         time=time,
-        key=corrected or event_id or digest_of(entry),
+        key=key,
         event_id=event_id,
         name=text(entry.get("eventName")) or WEB_IDENTITY,
         effect=Effect.SIGN_IN,
@@ -57,7 +55,7 @@ def failed_sign_in(record: Record, entry: Fields, identity_basis: str | None) ->
         actor=actor,
         subjects=(Subject(resource=role_arn),),
         origins=record.origins,
-        corrects=corrected is not None,
+        corrects=is_correction,
         request_id=text(entry.get("requestID")),
     )
 

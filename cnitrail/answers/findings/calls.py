@@ -17,6 +17,7 @@ from cnitrail.model import (
 )
 from cnitrail.model.callers import is_another_program, is_of_eks
 from cnitrail.model.ec2 import error_code
+from cnitrail.model.reason import Reason, ReasonCode
 
 _AT_ONCE = timedelta(seconds=5)
 
@@ -65,6 +66,11 @@ class ResourceCall(NamedTuple):
         return own or self.entry.cluster or actor.cluster
 
     @property
+    def vpc(self) -> str | None:
+        """Return the VPC of the ENI; if that is not known, of an ENI that lost an address to it."""
+        return self.entry.vpc or next((moved.from_vpc for moved in self.entry.moved), None)
+
+    @property
     def may_reassign(self) -> bool:
         """Return whether the call may take addresses from other ENIs, which is a finding of its own."""
         return any(subject.reassign for subject in self.event.subjects)
@@ -84,6 +90,10 @@ Fallback = tuple[ResourceCall, ResourceCall]
 
 
 UNNAMED_PROGRAM = "an unnamed program"
+MAY_BE_THE_CNI = Reason(
+    ReasonCode.CALLER_MAY_BE_CNI,
+    "The caller has the user agent of the VPC CNI or of no program, and may be the VPC CNI.",
+)
 
 
 def program_of(actor: Actor) -> str | None:

@@ -8,6 +8,7 @@ amazon-vpc-cni-k8s). What another manager of an ENI does with it, by its own rul
 from collections.abc import Collection, Iterator
 
 from cnitrail.answers.findings.calls import (
+    MAY_BE_THE_CNI,
     ResourceCall,
     grouped,
     is_controller,
@@ -270,8 +271,7 @@ def _advice(case: FindingContext, group: list[ResourceCall], of_cni: str) -> str
 def _doubts(case: FindingContext, group: list[ResourceCall]) -> tuple[Reason, ...]:
     """Return a doubt if nothing shows a plugin on the nodes, or the caller may be the VPC CNI itself."""
     if _may_be_the_cni(case, group):
-        text = "The caller has the user agent of the VPC CNI or of no program, and may be the VPC CNI."
-        return (Reason(ReasonCode.CALLER_MAY_BE_CNI, text),)
+        return (MAY_BE_THE_CNI,)
     if case.manager_of(group[0]).manager not in NO_PLUGIN:
         return ()
     clusters = short_list({call.entry.cluster for call in group if call.entry.cluster})

@@ -83,8 +83,7 @@ def reassigned_address(case: FindingContext) -> Iterator[RuleMatch]:
 
 def _caller_and_vpc(call: ResourceCall) -> tuple[object, ...]:
     actor = call.entry.actor
-    vpc = call.entry.vpc or next((moved.from_vpc for moved in call.entry.moved), None)
-    return call.place, principal_of(actor), program_of(actor), vpc
+    return call.place, principal_of(actor), program_of(actor), call.vpc
 
 
 def _virtual_ip(case: FindingContext, virtual: VirtualIp) -> RuleMatch:
@@ -95,7 +94,7 @@ def _virtual_ip(case: FindingContext, virtual: VirtualIp) -> RuleMatch:
         for doubt in _loss(case, call).doubts
         if doubt.code in (ReasonCode.ORDER_UNKNOWN, ReasonCode.VPC_UNKNOWN)
     ]
-    addresses = listed([str(address) for address in sorted(virtual.addresses, key=order_of)])
+    addresses = _addresses(virtual)
     noun = "A virtual IP" if len(virtual.addresses) == 1 else "Virtual IPs"
     by = _usual_caller(case, virtual)
     places = _instances(virtual) or virtual.enis
@@ -114,6 +113,10 @@ def _virtual_ip(case: FindingContext, virtual: VirtualIp) -> RuleMatch:
         calls=virtual.calls,
         doubts=tuple(dict.fromkeys(doubts)),
     )
+
+
+def _addresses(virtual: VirtualIp) -> str:
+    return listed([str(address) for address in sorted(virtual.addresses, key=order_of)])
 
 
 def _from(calls: Sequence[ResourceCall]) -> str:
@@ -138,7 +141,7 @@ def _taken(case: FindingContext, virtual: VirtualIp, calls: Sequence[ResourceCal
     severities = [_severity(calls, losses, gains)] if losses else []
     severities.append(Severity.MEDIUM if is_elsewhere else Severity.LOW)
     last = calls[-1]
-    addresses = listed([str(address) for address in sorted(virtual.addresses, key=order_of)])
+    addresses = _addresses(virtual)
     noun = "the virtual IP" if len(virtual.addresses) == 1 else "the virtual IPs"
     by = _usual_caller(case, virtual)
     pronoun = "it moved" if len(virtual.addresses) == 1 else "they moved"

@@ -7,7 +7,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from cnitrail.answers.findings.calls import ResourceCall, is_controller, is_of_another_node
+from cnitrail.answers.findings.calls import MAY_BE_THE_CNI, ResourceCall, is_controller, is_of_another_node
 from cnitrail.answers.findings.context import FindingContext
 from cnitrail.model import ActorKind, Bound, Effect, Event, Interface, Manager, Strength
 from cnitrail.model.callers import (
@@ -115,8 +115,7 @@ def removal_of(case: FindingContext, call: ResourceCall) -> Removal | None:
     doubts: list[Reason] = []
     is_known = is_of_another_node(call) and call.entry.actor.kind is ActorKind.INSTANCE_ROLE
     if managed.manager is Manager.VPC_CNI and may_be_the_cni(call.entry.actor) and not is_known:
-        text = "The caller has the user agent of the VPC CNI or of no program, and may be the VPC CNI."
-        doubts.append(Reason(ReasonCode.CALLER_MAY_BE_CNI, text))
+        doubts.append(MAY_BE_THE_CNI)
     detached = _unnamed_detachment(case, call) if harm is Harm.UNKNOWN else None
     if detached is not None:
         text = "The call that detached it does not name the ENI: it may have been another one."

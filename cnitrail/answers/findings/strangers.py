@@ -12,16 +12,8 @@ from cnitrail.answers.findings.commands import describe_enis, pods_with
 from cnitrail.answers.findings.context import FindingContext, RuleMatch
 from cnitrail.answers.findings.removals import SOON, TAG_OF_MANAGER, Harm, Removal, last_end, removal_of
 from cnitrail.answers.findings.wording import when
-from cnitrail.model import (
-    MANAGER_NAMES,
-    Effect,
-    Held,
-    Severity,
-    is_prefix,
-)
-from cnitrail.model.callers import (
-    principal_of,
-)
+from cnitrail.model import MANAGER_NAMES, Effect, Held, Severity, is_prefix
+from cnitrail.model.callers import principal_of
 from cnitrail.text import capitalized, counted, distinct, duration, short_list, times
 
 _LEFT_ALONE = (

@@ -99,13 +99,13 @@ def _in_order(calls: Iterable[ResourceCall]) -> list[ResourceCall]:
 def _by_others(virtual: VirtualIp, calls: Iterable[ResourceCall]) -> list[ResourceCall]:
     """Return the calls that assigned a virtual IP to other ENIs, by callers that do not usually move it."""
     callers = {_credentials(call) for call in virtual.calls}
-    vpc = next((vpc for call in virtual.calls if (vpc := _vpc(call)) is not None), None)
+    vpc = next((vpc for call in virtual.calls if (vpc := call.vpc) is not None), None)
     return [
         call
         for call in calls
         if call.entry.eni not in virtual.enis
         and _credentials(call) not in callers
-        and (vpc is None or _vpc(call) in (None, vpc))
+        and (vpc is None or call.vpc in (None, vpc))
     ]
 
 
@@ -114,13 +114,9 @@ def _by_address(allowed: Iterable[ResourceCall]) -> Iterator[tuple[Held, list[Re
     pairs = [(address, call) for call in allowed for address in call.entry.added]
     for (_, address), of_address in grouped(pairs, lambda pair: (pair[1].place, pair[0])).items():
         calls = [call for _, call in of_address]
-        by_vpc = grouped(calls, _vpc)
+        by_vpc = grouped(calls, lambda call: call.vpc)
         of_vpcs = by_vpc.values() if len(by_vpc.keys() - {None}) > 1 else [calls]
         yield from ((address, of_vpc) for of_vpc in of_vpcs)
-
-
-def _vpc(call: ResourceCall) -> str | None:
-    return call.entry.vpc or next((moved.from_vpc for moved in call.entry.moved), None)
 
 
 def _virtual_ip(case: FindingContext, address: Held, calls: list[ResourceCall]) -> VirtualIp | None:
