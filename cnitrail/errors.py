@@ -3,6 +3,7 @@
     CnitrailError           base class: catch this one to catch them all
     ├── UsageError          the request is invalid: a wrong value, a range that ends before it begins
     ├── SourceError         a source cannot be read at all: no such path, no credentials, access denied
+    │   ├── EmptySourceError  a source can be read, and has no log file of the time asked for
     │   └── StoreError      a local store cannot be opened, read or written, or is damaged
     └── AccountingError     a bug in cnitrail: the counts of what was read do not add up, so no result is safe
 
@@ -28,6 +29,10 @@ class UsageError(CnitrailError):
 
 class SourceError(CnitrailError):
     """Raised if a source cannot be read at all: no such path, no credentials, access denied."""
+
+
+class EmptySourceError(SourceError):
+    """Raised if a source can be read, and has no log file of what was asked for."""
 
 
 class StoreError(SourceError):

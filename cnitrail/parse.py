@@ -9,21 +9,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-_AGE = re.compile(r"^(?P<number>\d+)(?P<unit>[smhdw])$")
+# Patterns are compiled when they are used: every command imports this module.
+_AGE = r"^(?P<number>\d+)(?P<unit>[smhdw])$"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _FIRST_DAY = {len("2022"): "-01-01", len("2022-10"): "-01"}
 """Suffix that completes a year or a month to its first day."""
-_EPOCH = re.compile(r"^-?\d{9,11}(?:\.\d+)?$")
+_EPOCH = r"^-?\d{9,11}(?:\.\d+)?$"
 _IDS = {
-    "instance": ("an instance ID", re.compile(r"i-[0-9a-f]{1,17}"), "i-0abc1def2a3b4c5d6"),
-    "eni": ("an ENI ID", re.compile(r"eni-[0-9a-f]{1,17}"), "eni-0abc1def2a3b4c5d6"),
-    "vpc": ("a VPC ID", re.compile(r"vpc-[0-9a-f]{1,17}"), "vpc-0abc1def2a3b4c5d6"),
-    "subnet": ("a subnet ID", re.compile(r"subnet-[0-9a-f]{1,17}"), "subnet-0abc1def2a3b4c5d6"),
-    "account": ("an account ID", re.compile(r"[0-9]{12}"), "111111111111"),
+    "instance": ("an instance ID", r"i-[0-9a-f]{1,17}", "i-0abc1def2a3b4c5d6"),
+    "eni": ("an ENI ID", r"eni-[0-9a-f]{1,17}", "eni-0abc1def2a3b4c5d6"),
+    "vpc": ("a VPC ID", r"vpc-[0-9a-f]{1,17}", "vpc-0abc1def2a3b4c5d6"),
+    "subnet": ("a subnet ID", r"subnet-[0-9a-f]{1,17}", "subnet-0abc1def2a3b4c5d6"),
+    "account": ("an account ID", r"[0-9]{12}", "111111111111"),
+    "access_key": ("an access key ID", r"a[ks]ia[a-z0-9]{12,124}", "ASIAIOSFODNN7EXAMPLE"),
+    "event_id": (
+        "an event ID",
+        r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        "8ba6cfa0-4d1b-4d9b-a2e4-5f1d6f3c2b1a",
+    ),
 }
 """By filter: what its IDs are called, their form, and an example. EC2's have 8 or 17 digits, but those in
-logs that someone made anonymous may be shorter."""
-_CONSOLE_ACCOUNT = re.compile(r"([0-9]{4})-([0-9]{4})-([0-9]{4})")
+logs that someone made anonymous may be shorter. Access keys of users begin with AKIA, those of sessions with
+ASIA (IAM User Guide, "IAM identifiers"), and have 16 to 128 characters (API reference, AccessKey)."""
+_NODE_ADDRESS = r"(?:fargate-)?ip-(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})(?:\..+)?"
+_NODE_INSTANCE = r"(?:aws:///[a-z0-9-]*/)?(i-[0-9a-f]{1,17})(?:\..+)?"
+_CONSOLE_ACCOUNT = r"([0-9]{4})-([0-9]{4})-([0-9]{4})"
 
 
 def parse_time(text: str, now: datetime) -> datetime:
@@ -31,9 +41,9 @@ def parse_time(text: str, now: datetime) -> datetime:
 
     Without an offset, a time is UTC. Raises ``ValueError``, ``OverflowError`` or ``OSError``.
     """
-    if _AGE.match(text):
+    if re.match(_AGE, text):
         return now - parse_duration(text)
-    if _EPOCH.match(text):
+    if re.match(_EPOCH, text):
         return datetime.fromtimestamp(float(text), UTC)
     time = datetime.fromisoformat(text + _FIRST_DAY.get(len(text), ""))
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -44,7 +54,7 @@ def parse_duration(text: str) -> timedelta:
 
     Raises ``ValueError`` or ``OverflowError``.
     """
-    age = _AGE.match(text)
+    age = re.match(_AGE, text)
     if age is None:
         raise ValueError(text)
     return timedelta(**{_UNITS[age["unit"]]: int(age["number"])})
@@ -65,24 +75,57 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
     return ip_network(_unzoned(text), strict=False)
 
 
+def parse_node(text: str) -> str | IPv4Address:
+    """Return the instance ID in a node's name or providerID, or else the primary address of the instance.
+
+    A node is named by its private DNS name: ``ip-10-0-1-25.eu-west-1.compute.internal`` (IP name),
+    ``i-0abc….eu-west-1.compute.internal`` (resource name), or ``i-0abc…`` alone (EKS Auto Mode); its
+    providerID is ``aws:///eu-west-1a/i-0abc…``
+    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/hostname-types.html).
+    Raises ``ValueError`` for any other text: a host name of its own says nothing about the instance.
+    """
+    found = text.strip().lower()
+    if instance := re.fullmatch(_NODE_INSTANCE, found):
+        return instance[1]
+    if address := re.fullmatch(_NODE_ADDRESS, found):
+        from ipaddress import IPv4Address
+
+        return IPv4Address(".".join(address.groups()))
+    raise ValueError(text)
+
+
+def node_name(text: str) -> str:
+    """Return the name of a node as Kubernetes writes it. Raises ``ValueError`` as ``parse_node`` does."""
+    parse_node(text)
+    return text.strip().lower()
+
+
+def not_a_node(text: str) -> tuple[str, str]:
+    """Return what is wrong with a text that ``parse_node`` refuses, and a hint."""
+    hint = "for example ip-10-0-1-25.eu-west-1.compute.internal or aws:///eu-west-1a/i-0abc1def2a3b4c5d6"
+    return f"{text!r} is not the name or providerID of an EC2 node", hint
+
+
 def parse_id(kind: str, text: str) -> str:
     """Return the ID that a text names, as AWS writes it.
 
-    ``kind`` is ``instance``, ``eni``, ``vpc``, ``subnet`` or ``account``.
+    ``kind`` is ``instance``, ``eni``, ``vpc``, ``subnet``, ``account``, ``access_key`` or ``event_id``.
     Capitals and spaces around it do not matter, nor do the hyphens of an account ID in the AWS console.
     Raises ``ValueError`` for what cannot be such an ID.
     """
-    found = _CONSOLE_ACCOUNT.sub(r"\1\2\3", text.strip().lower())
-    if not _IDS[kind][1].fullmatch(found):
+    found = text.strip().lower()
+    if kind == "account":
+        found = re.sub(_CONSOLE_ACCOUNT, r"\1\2\3", found)
+    if not re.fullmatch(_IDS[kind][1], found):
         raise ValueError(text)
-    return found
+    return found.upper() if kind == "access_key" else found
 
 
 def not_an_id(kind: str, text: str) -> tuple[str, str]:
     """Return what is wrong with a text that ``parse_id`` refuses, and a hint."""
     name, _, example = _IDS[kind]
     found = text.strip().lower()
-    other = next((other for other, form, _ in _IDS.values() if form.fullmatch(found)), None)
+    other = next((other for other, form, _ in _IDS.values() if re.fullmatch(form, found)), None)
     return f"{text!r} is not {name}", f"it is {other}" if other else f"for example {example}"
 
 

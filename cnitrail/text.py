@@ -1,6 +1,5 @@
 """How counts, names and times read in a sentence: one function for each, for every room."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -10,12 +9,14 @@ _NAMED = 3
 _QUOTED = 120
 """Maximum length of a text from a record inside a sentence."""
 
-_SIBILANT = re.compile(r"(?:s|x|z|ch|sh)$")
+_SIBILANTS = ("s", "x", "z", "ch", "sh")
 
 
 def plural(noun: str) -> str:
-    """Return the plural of a noun, or of the last word of several: ``addresses``, ``log files``."""
-    return f"{noun}es" if _SIBILANT.search(noun) else f"{noun}s"
+    """Return the plural of a noun, or of the last word of several: ``addresses``, ``entries``."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(_SIBILANTS) else f"{noun}s"
 
 
 def counted(number: int, noun: str) -> str:
@@ -53,10 +54,24 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}… ({len(text):,} characters)"
 
 
+def opening(text: str, length: int) -> str:
+    """Return as many whole sentences from the start of a text as fit, or else as many words, with ``…``."""
+    if len(text) <= length:
+        return text
+    kept = text[:length]
+    end = kept.rfind(". ")
+    return f"{kept[: end + 1]} …" if end > 0 else f"{kept.rpartition(' ')[0] or kept} …"
+
+
 def quoted(text: str) -> str:
     """Return a text from a record as part of a sentence: shortened, and in quotes if it has spaces."""
     short = shortened(text, _QUOTED)
     return f'"{short}"' if any(map(str.isspace, short)) else short
+
+
+def at_source(source: str, what: str) -> str:
+    """Return what is to be said about a source: ``logs/a.gz: not JSON``, ``lookup: access denied``."""
+    return f"{source.removesuffix(':')}: {what}"
 
 
 def capitalized(text: str) -> str:
@@ -66,12 +81,13 @@ def capitalized(text: str) -> str:
 
 def clock(time: datetime) -> str:
     """Return a UTC time with its date: ``2022-10-05 13:15:46Z``."""
-    return f"{time:%Y-%m-%d %H:%M:%SZ}"
+    return f"{time.date()} {time:%H:%M:%SZ}"
 
 
 def iso(time: datetime) -> str:
     """Return a time as CloudTrail writes it: ``2022-10-05T13:15:46Z``."""
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    utc = time.astimezone(UTC)
+    return f"{utc.date()}T{utc:%H:%M:%SZ}"
 
 
 def time_range(start: datetime, end: datetime) -> str:
@@ -79,7 +95,7 @@ def time_range(start: datetime, end: datetime) -> str:
     if start == end:
         return clock(start)
     later = f"{end:%H:%M:%SZ}" if start.date() == end.date() else clock(end)
-    return f"{start:%Y-%m-%d %H:%M:%S} to {later}"
+    return f"{start.date()} {start:%H:%M:%S} to {later}"
 
 
 def duration(length: timedelta) -> str:
@@ -95,6 +111,14 @@ def duration(length: timedelta) -> str:
     largest = next((place for place, unit in enumerate(units) if parts[unit]), len(units) - 1)
     shown = [f"{parts[unit]} {unit}" for unit in units[largest : largest + 2] if parts[unit]]
     return " ".join(shown) or "0 s"
+
+
+def age(time: datetime) -> str:
+    """Return how long ago a time was: ``12 min 5 s ago``; empty if that is more than a week, or not past."""
+    length = datetime.now(UTC) - time
+    if timedelta() <= length < timedelta(seconds=1):
+        return "now"
+    return f"{duration(length)} ago" if timedelta() < length < timedelta(days=7) else ""
 
 
 def account_and_region(account: str | None, region: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from cnitrail.model.coverage import Ground
-from cnitrail.model.event import Actor, CallOutcome, Effect, Failure, Held, HoldingKind
+from cnitrail.model.event import Actor, AttributeChange, CallOutcome, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Evidence, Origin
 from cnitrail.model.history import Basis, SetAside
 from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
@@ -19,13 +19,17 @@ from cnitrail.model.trail import TrailChange
 Entry = TypeVar("Entry")
 
 
-class Answer(Struct, Generic[Entry], frozen=True, gc=False):
-    """The answer of a command: its query, the evidence that was read, and the entries."""
+class Answer(Struct, Generic[Entry], frozen=True, gc=False, kw_only=True):
+    """The answer of a command: its query, the evidence that was read, and the entries.
+
+    ``limitations`` are what of the time that was asked for the evidence does not cover.
+    """
 
     command: str
     query: Mapping[str, object]
     evidence: Evidence
     entries: Sequence[Entry]
+    limitations: Sequence[Reason] = ()
 
 
 class Moved(Struct, frozen=True, gc=False, kw_only=True):
@@ -55,6 +59,7 @@ class TimelineEntry(Struct, frozen=True, gc=False, kw_only=True):
     that the interface belongs to, the role that a failed sign-in asked for, or the subnet that the call
     created, with its ``cidr``. ``carried`` are the addresses that the interface held when the call attached
     or detached it. ``force`` is a detachment that did not wait for the instance's operating system.
+    ``changes`` are the attributes that the call set, or tried to.
     """
 
     time: datetime
@@ -101,6 +106,7 @@ class TimelineEntry(Struct, frozen=True, gc=False, kw_only=True):
     force: bool = False
     requested_kind: HoldingKind | None = None
     cidr: IPv4Network | None = None
+    changes: tuple[AttributeChange, ...] = ()
 
 
 class AttachmentEntry(Struct, frozen=True, gc=False, kw_only=True):
@@ -211,11 +217,16 @@ class Verdict(StrEnum):
     CERTAIN = "certain"
     LIKELY = "likely"
     AMBIGUOUS = "ambiguous"
+    FREE = "free"
+    """Nobody: an event released the address, and the logs since then are complete and assign it to no ENI."""
     UNKNOWN = "unknown"
 
 
 class Holder(Struct, frozen=True, gc=False, kw_only=True):
-    """An interface that held an address, by itself or as part of a prefix."""
+    """An interface that held an address, by itself or as part of a prefix.
+
+    ``cluster`` is the cluster of the interface then, by its tags or its instance's; None if not known.
+    """
 
     eni: str
     eni_kind: str
@@ -234,15 +245,17 @@ class Holder(Struct, frozen=True, gc=False, kw_only=True):
     assigned_by: Actor | None
     assign_event: str | None
     instance_basis: str | None = None
+    cluster: str | None = None
 
 
 class WhoAnswer(Struct, frozen=True, gc=False, kw_only=True):
     """Who held an address at a second, how sure that is, and why.
 
     ``rests_on`` is how well the evidence covers the time of the holders: from the start of the lease (or of
-    the attachment to the instance, if later) to its end, or to the time asked for if that is later; None
-    without a holder. ``last_holder`` is the last one before the second; None if there is a holder, or if no
-    earlier one is known.
+    the attachment to the instance, if later) to its end, or to the time asked for if that is later. For a
+    free address it is the time from its release to the time asked for; it is None if the verdict is unknown.
+    ``last_holder`` is the last one before the second; None if there is a holder, or if no earlier one is
+    known.
     """
 
     ip: str

@@ -97,7 +97,7 @@ class Names:
         return described(actor.label, self.facts(actor))
 
     def facts(self, actor: Actor) -> tuple[str, ...]:
-        """Return what tells a caller apart: its kind, and its cluster or ARN if others share its name."""
+        """Return what distinguishes a caller: its kind, and its cluster or ARN if others share its name."""
         by_arn = self._clusters.get(named(actor), {})
         clusters = [cluster for found in by_arn.values() for cluster in found]
         is_one = len(by_arn) <= 1 and len(clusters) <= 1
@@ -112,7 +112,7 @@ class Names:
 
 
 def distinguishing_facts(actor: Actor) -> tuple[str, ...]:
-    """Return what tells a caller apart from all others in its account, whichever these are.
+    """Return what distinguishes a caller from all others in its account, whichever these are.
 
     That is its kind, and of a pod its cluster; its role if the cluster is not known.
     """

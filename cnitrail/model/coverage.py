@@ -33,6 +33,8 @@ class HoleReason(StrEnum):
     """A log file or a record could not be read."""
     ALTERED = "altered-file"
     """A log file was changed after delivery, so its records are not used."""
+    NOT_READ = "not-read"
+    """A lookup ended before it had read the events of that time."""
     STOPPED = "trail-stopped"
     NARROWED = "trail-narrowed"
     DELETED = "trail-deleted"
@@ -116,6 +118,8 @@ class Coverage(Struct, frozen=True, gc=False):
     reaches: tuple[Reach, ...]
     lost: tuple[Lost, ...] = ()
     """What could not be read, if it names interfaces or addresses."""
+    assumed_complete: bool = False
+    """True if the user says that no event is missing, except those that could not be read."""
 
     def is_known(self, account: str | None, region: str | None) -> bool:
         """Return whether anything shows which times of an account and Region were read."""

@@ -55,7 +55,8 @@ DENIED_BY_ENDPOINT: Final = "VpceAccessDenied"
 
 def prefix_of(address: IPv4Address | IPv6Address) -> IPv4Network | IPv6Network:
     """Return the prefix that an address is in if it is held through a delegated prefix."""
-    return ip_network((address, PREFIX_LENGTH[address.version]), strict=False)
+    # Bytes: the text of an address would be parsed again.
+    return ip_network((address.packed, PREFIX_LENGTH[address.version]), strict=False)
 
 
 @lru_cache(maxsize=1024)

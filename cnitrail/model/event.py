@@ -74,6 +74,9 @@ EFFECT_ORDER = {effect: rank for rank, effect in enumerate(Effect)}
 OWN_INTERFACE_EFFECTS = (Effect.ASSIGN, Effect.UNASSIGN, Effect.CREATE)
 """What a node does to its own interfaces only; it also deletes interfaces that others left behind."""
 
+ASSIGNING_EFFECTS = (Effect.LAUNCH, Effect.CREATE, Effect.ASSIGN)
+"""What gives addresses to ENIs."""
+
 
 class HoldingKind(StrEnum):
     """Kinds of addresses on an interface."""
@@ -203,6 +206,17 @@ class Failure(Struct, frozen=True, gc=False):
     message: str | None
 
 
+class AttributeChange(Struct, frozen=True, gc=False):
+    """An attribute of an ENI that a ModifyNetworkInterfaceAttribute call set, and its new value.
+
+    ``attribute`` is the name in the request (``groupSet``, ``sourceDestCheck``, ``description``,
+    ``deleteOnTermination``, …), ``value`` what the caller wrote; None if the value is not read.
+    """
+
+    attribute: str
+    value: bool | str | tuple[str, ...] | None
+
+
 class Subject(Struct, frozen=True, gc=False, kw_only=True):
     """One interface or instance that a call names, and everything that the record says about it.
 
@@ -216,7 +230,8 @@ class Subject(Struct, frozen=True, gc=False, kw_only=True):
     the number of instances. ``resource`` is the NAT gateway, VPC endpoint or EFS mount target that AWS makes
     the interface for, the role (its ARN) that a failed sign-in asked for, or the subnet that the call
     created, with its ``cidr``. ``platform`` is ``windows`` for an instance with Windows (EC2's ``platform``).
-    ``force`` is a detachment that does not wait for the instance's operating system.
+    ``force`` is a detachment that does not wait for the instance's operating system. ``changes`` are the
+    attributes that the call sets.
     """
 
     eni: str | None = None
@@ -249,6 +264,7 @@ class Subject(Struct, frozen=True, gc=False, kw_only=True):
     platform: str | None = None
     force: bool = False
     cidr: IPv4Network | None = None
+    changes: tuple[AttributeChange, ...] = ()
 
     def addresses(self) -> Iterator[Held]:
         """Yield the addresses and prefixes that the call added, removed, or asked for by name."""
@@ -289,6 +305,24 @@ class Event(Struct, frozen=True, gc=False, kw_only=True):
     omitted: tuple[str, ...] = ()
     request_id: str | None = None
     fidelity: Fidelity = Fidelity.RAW
+
+    def leaves_out_addresses(self, subject: Subject) -> bool:
+        """Return whether the call, if it succeeded, gave ``subject`` addresses that its record does not name.
+
+        That is so for most records of CreateNatGateway, for all of CreateVpcEndpoint, and for every record
+        whose response CloudTrail left out.
+        """
+        match self.effect:
+            case Effect.ASSIGN:
+                return len(subject.added) < (subject.requested or 1)
+            case Effect.CREATE:
+                is_eni = subject.resource is None or subject.interface_type is not None
+                given = sum(holding.kind is subject.requested_kind for holding in subject.added)
+                return is_eni and (not subject.added or given < (subject.requested or 0))
+            case Effect.LAUNCH:
+                return not (subject.added or subject.existing) or subject.requested is not None
+            case _:
+                return False
 
     @property
     def shown_id(self) -> str:

@@ -57,12 +57,58 @@ class Faulty(Struct, frozen=True, gc=False):
 class Note(Struct, frozen=True, gc=False):
     """A note of a source about its reading: how it asked, and what it cannot show.
 
-    ``documents`` is about how many more documents will come, if the source knows.
+    ``source`` is empty if the text names it.
     """
 
     source: str
     text: str
-    documents: int | None = None
+
+
+class CutShort(Struct, frozen=True, gc=False, kw_only=True):
+    """A lookup that ended before all was read: every event since ``complete_since`` was.
+
+    None if events of any time may be missing. ``is_wanted`` if the user asked for no more (``Scope.newest``).
+    """
+
+    source: str
+    region: str
+    reason: str
+    complete_since: datetime | None
+    is_wanted: bool = False
+
+
+class LookedUp(Struct, frozen=True, gc=False, kw_only=True):
+    """The time of which a lookup returned every event of an account and Region that was asked for."""
+
+    account: str
+    region: str
+    start: datetime
+    end: datetime
+
+
+class SeenCall(Struct, frozen=True, gc=False):
+    """A call that a lookup has just found: its time, event name, and the resources that it names."""
+
+    time: datetime
+    event_name: str
+    resources: tuple[str, ...]
+
+
+class LookupProgress(Struct, frozen=True, gc=False, kw_only=True):
+    """How far the lookup of a Region is: ``calls`` of at most ``max_calls``, ``events`` that they returned.
+
+    Of the time from ``since`` to ``until`` everything from ``reached`` on was read; None if that is not known
+    yet. ``since`` is None if no start was asked for. ``newest`` are the newest calls so far, newest first.
+    """
+
+    region: str
+    calls: int
+    max_calls: int
+    events: int
+    since: datetime | None
+    until: datetime
+    reached: datetime | None
+    newest: tuple[SeenCall, ...]
 
 
 class Document(Struct, frozen=True, kw_only=True):
@@ -115,7 +161,8 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     Times are aware, both included, and are those of events. ``event_names`` are the relevant events.
     ``profile``, ``endpoint_url`` and ``request_payer`` are the AWS CLI's options; a Region may be ``all``.
     ``lag`` is the delay of LookupEvents, ``max_calls`` the maximum number of its calls per Region;
-    ``delivery_lag`` is how long after an event its log file on S3 is still looked for. ``seen`` has
+    ``newest`` is how many of the newest events are enough: a lookup by event name may stop once it has read
+    them. ``delivery_lag`` is how long after an event its log file on S3 is still looked for. ``seen`` has
     (URI, etag) of documents that need not be delivered again. ``into`` is the path of the store that is being
     written, which is not evidence. ``growth`` limits the expansion of compressed files.
     """
@@ -132,6 +179,7 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     event_names: tuple[str, ...] = ()
     lag: timedelta = timedelta(minutes=15)
     max_calls: int = 3600
+    newest: int | None = None
     request_payer: str | None = None
     delivery_lag: timedelta = DELIVERY_LAG
     seen: Collection[tuple[str, str]] = frozenset()

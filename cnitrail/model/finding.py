@@ -1,5 +1,7 @@
 """Findings: problems and suspicious changes, each with the events that it rests on."""
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -27,6 +29,12 @@ class Severity(StrEnum):
 
 SEVERITY_ORDER = {severity: rank for rank, severity in enumerate(Severity)}
 """Rank of each severity, for sorting: the most severe first."""
+
+
+def severity_counts(severities: Iterable[Severity]) -> list[str]:
+    """Return how many there are of each, the most severe first: ``["1 high", "2 medium"]``."""
+    numbers = Counter(severities)
+    return [f"{numbers[severity]:,} {severity}" for severity in Severity if numbers[severity]]
 
 
 class Finding(Struct, frozen=True, kw_only=True):

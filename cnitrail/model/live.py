@@ -30,7 +30,8 @@ class LiveInterface(Struct, frozen=True, kw_only=True):
 
     ``mark`` is the instance that the VPC CNI's description or tag names, and which of the two.
     ``instance_known`` is False if it is attached and the listing does not name the instance. ``whole`` is
-    False if some of its addresses may be missing from the listing.
+    False if some of its addresses may be missing from the listing. ``attachment_status`` is EC2's own, such
+    as ``attaching``.
     """
 
     eni: str
@@ -42,6 +43,7 @@ class LiveInterface(Struct, frozen=True, kw_only=True):
     device_index: int | None
     attachment: str | None
     attached: datetime | None
+    attachment_status: str | None = None
     addresses: tuple[Holding, ...]
     description: str | None
     mark: tuple[str, str] | None
@@ -54,7 +56,7 @@ class LiveInterface(Struct, frozen=True, kw_only=True):
     whole: bool = True
 
 
-class LiveInstance(Struct, frozen=True):
+class LiveInstance(Struct, frozen=True, kw_only=True):
     """An instance as EC2 describes it; ``state`` is EC2's own, such as ``running``.
 
     ``whole`` means that all of its interfaces are described.
@@ -64,6 +66,7 @@ class LiveInstance(Struct, frozen=True):
     state: str | None
     instance_type: str | None
     whole: bool = True
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 class ListingKind(StrEnum):

@@ -15,6 +15,7 @@ class ReasonCode(StrEnum):
     MISSING_FILE = "missing-file"
     UNREAD_FILE = "unread-file"
     ALTERED_FILE = "altered-file"
+    NOT_READ = "not-read"
     TRAIL_STOPPED = "trail-stopped"
     TRAIL_NARROWED = "trail-narrowed"
     TRAIL_DELETED = "trail-deleted"
@@ -22,6 +23,7 @@ class ReasonCode(StrEnum):
     AFTER_EVIDENCE = "after-evidence"
     NO_EVIDENCE = "no-evidence"
     COVERAGE_UNKNOWN = "coverage-unknown"
+    NOT_IN_EVIDENCE = "not-in-evidence"
     UNREAD_RECORD = "unread-record"
     RECORDS_DISAGREE = "records-disagree"
     DAMAGED_FILE = "damaged-file"
@@ -43,6 +45,7 @@ class ReasonCode(StrEnum):
     ENI_DETACHED = "eni-detached"
     SEEN_ELSEWHERE = "seen-elsewhere"
     NEXT_HOLDER = "next-holder"
+    NOT_ASSIGNED_SINCE = "not-assigned-since"
     NEVER_SEEN = "never-seen"
     NO_ENI_NAMED = "no-eni-named"
     OUTSIDE_FILTER = "outside-filter"
@@ -57,6 +60,10 @@ class ReasonCode(StrEnum):
     NO_RELEASE_SEEN = "no-release-seen"
     IMPLIED_END = "implied-end"
     MAY_BE_TAKEN = "may-be-taken"
+
+    # who: what leaves in doubt that a released address is free
+    SHARED_VPC = "shared-vpc"
+    UNNAMED_ADDRESSES = "unnamed-addresses"
 
     # who: what leaves its instance in doubt
     INSTANCE_INFERRED = "instance-inferred"
@@ -126,6 +133,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.MISSING_FILE: "A digest lists a log file that was not found.",
     ReasonCode.UNREAD_FILE: "A log file or record of that time could not be read.",
     ReasonCode.ALTERED_FILE: "A log file was changed after delivery, so its records are not used.",
+    ReasonCode.NOT_READ: "A lookup ended before it had read the events of that time.",
     ReasonCode.TRAIL_STOPPED: "The trail was stopped (StopLogging) for a time.",
     ReasonCode.TRAIL_NARROWED: "The trail's event selectors left out write events for a time.",
     ReasonCode.TRAIL_DELETED: "The trail was deleted.",
@@ -133,6 +141,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.AFTER_EVIDENCE: "The time, or the change, is later than the end of the evidence.",
     ReasonCode.NO_EVIDENCE: "The evidence has nothing of the account and Region.",
     ReasonCode.COVERAGE_UNKNOWN: "Nothing shows which other events of that time were logged.",
+    ReasonCode.NOT_IN_EVIDENCE: "No event in the evidence mentions what a filter asks for.",
     ReasonCode.UNREAD_RECORD: "A record that names the address could not be read.",
     ReasonCode.RECORDS_DISAGREE: "Records of one event differ, and nothing shows which is true.",
     ReasonCode.DAMAGED_FILE: "An event that the answer rests on comes from a damaged file.",
@@ -152,6 +161,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.ENI_DETACHED: "The call that detached the ENI, which held the address on no instance then.",
     ReasonCode.SEEN_ELSEWHERE: "A call shows the address on another ENI, so it had left this one.",
     ReasonCode.NEXT_HOLDER: "The ENI that held the address next.",
+    ReasonCode.NOT_ASSIGNED_SINCE: "No event assigns the released address again, and the logs have no gap.",
     ReasonCode.NEVER_SEEN: "No event in the evidence shows the address on an ENI.",
     ReasonCode.NO_ENI_NAMED: "A call shows the address, and its record does not name the ENI.",
     ReasonCode.OUTSIDE_FILTER: "The address was on an ENI that the filter leaves out.",
@@ -164,6 +174,8 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.NO_RELEASE_SEEN: "No event releases the address, and none shows it on the ENI later.",
     ReasonCode.IMPLIED_END: "The end of the interval is inferred from another event.",
     ReasonCode.MAY_BE_TAKEN: "An ENI of unknown VPC got the address, perhaps from this one.",
+    ReasonCode.SHARED_VPC: "Other accounts use the VPC, or may: one that was not read may have the address.",
+    ReasonCode.UNNAMED_ADDRESSES: "A call gave addresses to an ENI, and its record does not name them.",
     ReasonCode.INSTANCE_INFERRED: "No event attaches the ENI to the instance; something else names it.",
     ReasonCode.ATTACHED_SAME_SECOND: "The ENI was attached or detached within the second asked for.",
     ReasonCode.ATTACH_TIME_UNKNOWN: "No event shows since when the ENI was on the instance.",

@@ -20,13 +20,14 @@ from cnitrail.model.manager import Management
 
 
 class Citation(Struct, frozen=True, gc=False, kw_only=True):
-    """An event that the report cites: the files that have it, and the principal behind it."""
+    """An event that the report cites: the files that have it, the principal behind it, and its Region."""
 
     time: datetime
     event: str
     event_id: str | None
     origins: tuple[Origin, ...]
     principal: int
+    region: str | None = None
 
 
 class Statement(Struct, frozen=True, gc=False):
@@ -188,14 +189,16 @@ class Report(Struct, frozen=True, gc=False, kw_only=True):
     """An incident report about what a filter keeps of a history.
 
     ``start`` and ``end`` (aware, UTC) are the times of its first and last call, None if there are no
-    calls. Instances are sorted by activity, principals by their number of calls. ``findings`` is None
-    if too little was read to evaluate the rules, ``holders`` if the filter has no address.
+    calls. ``quality`` is what the evidence covers, what it lacks, and how far it is verified. Instances
+    are sorted by activity, principals by their number of calls. ``findings`` is None if too little was
+    read to evaluate the rules, ``holders`` if the filter has no address.
     """
 
     title: str
     start: datetime | None
     end: datetime | None
     summary: tuple[Statement, ...]
+    quality: tuple[Statement, ...]
     findings: tuple[CitedFinding, ...] | None
     calls: tuple[CitedCall, ...]
     instances: tuple[InstanceReport, ...]
