@@ -46,6 +46,7 @@ from cnitrail.decode import NAMES, Decoded, decode
 from cnitrail.model import (
     BUCKET_CALLS,
     TRAIL_CALLS,
+    AttributeChange,
     CallOutcome,
     Effect,
     Event,
@@ -429,7 +430,10 @@ def modified(**attribute: object) -> Entry:
 class TestModifyNetworkInterfaceAttribute:
     def test_it_may_set_delete_on_termination(self) -> None:
         assert subject_of(GOOD["ModifyNetworkInterfaceAttribute"]) == Subject(
-            eni=ENI, attachment=ATTACHMENT, delete_on_termination=True
+            eni=ENI,
+            attachment=ATTACHMENT,
+            delete_on_termination=True,
+            changes=(AttributeChange("deleteOnTermination", value=True),),
         )
 
     @pytest.mark.parametrize(("written", "meant"), [(False, False), ("true", True), ("false", False)])
@@ -439,7 +443,7 @@ class TestModifyNetworkInterfaceAttribute:
 
     def test_it_may_set_a_description(self) -> None:
         assert subject_of(modified(description={"value": "mine now"})) == Subject(
-            eni=ENI, description="mine now"
+            eni=ENI, description="mine now", changes=(AttributeChange("description", "mine now"),)
         )
 
     def test_it_may_remove_the_description(self) -> None:
@@ -450,10 +454,14 @@ class TestModifyNetworkInterfaceAttribute:
         assert subject_of(entry).mark == (INSTANCE, "description")
 
     @pytest.mark.parametrize(
-        "attribute", [{"groupSet": items({"groupId": "sg-1"})}, {"sourceDestCheck": {"value": False}}]
+        ("attribute", "change"),
+        [
+            ({"groupSet": items({"groupId": "sg-1"})}, AttributeChange("groupSet", ("sg-1",))),
+            ({"sourceDestCheck": {"value": False}}, AttributeChange("sourceDestCheck", value=False)),
+        ],
     )
-    def test_other_attributes_are_ignored(self, attribute: Entry) -> None:
-        assert subject_of(modified(**attribute)) == Subject(eni=ENI)
+    def test_other_attributes_are_only_named(self, attribute: Entry, change: AttributeChange) -> None:
+        assert subject_of(modified(**attribute)) == Subject(eni=ENI, changes=(change,))
 
     @pytest.mark.parametrize(
         "attribute",

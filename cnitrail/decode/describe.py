@@ -221,6 +221,7 @@ class _Reader:
                     state=text(fields(instance.get("State")).get("Name")),
                     instance_type=text(instance.get("InstanceType")),
                     whole=isinstance(instance.get("NetworkInterfaces"), list) and all(were_read),
+                    tags=tags(instance.get("Tags")),
                 )
             )
 
@@ -268,6 +269,7 @@ def _interface(eni: str, described: Fields, listing: Listing, problems: Problems
         device_index=number(attachment.get("DeviceIndex")),
         attachment=text(attachment.get("AttachmentId")),
         attached=time(attachment.get("AttachTime")),
+        attachment_status=text(attachment.get("Status")),
         addresses=addresses,
         whole=len(problems) == unread and (asked or isinstance(described.get("PrivateIpAddresses"), list)),
         description=description,

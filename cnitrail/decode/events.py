@@ -33,7 +33,7 @@ from cnitrail.decode.shapes import (
     text,
     texts,
 )
-from cnitrail.model import Effect, Held, Holding, HoldingKind, Subject
+from cnitrail.model import AttributeChange, Effect, Held, Holding, HoldingKind, Subject
 
 _INSTANCE = re.compile(r"i-[0-9a-f]+")
 _CNI_DESCRIPTION = re.compile(r"aws-K8S-(?P<instance>i-[0-9a-f]+)")
@@ -290,12 +290,11 @@ def _modify(call: CallBody) -> tuple[Subject, ...]:
     """ModifyNetworkInterfaceAttribute: one attribute per call, wrapped as ``{"value": …}``."""
     changed, description = call.request.get("attachment"), call.request.get("description")
     attachment = fields(changed)
-    on_termination = attachment.get("deleteOnTermination")
+    on_termination = _value(attachment.get("deleteOnTermination"))
     if (changed and not attachment) or (on_termination is not None and flag(on_termination) is None):
         call.lacks("attachment", changed, "an attachment")
-    if isinstance(description, dict):
-        description = description.get("value")
-    if not isinstance(description, str | None):
+    description = _value(description)
+    if not isinstance(description, str | None) and description != {}:
         call.lacks("description", description, "a text")
     return (
         Subject(
@@ -304,8 +303,51 @@ def _modify(call: CallBody) -> tuple[Subject, ...]:
             delete_on_termination=flag(on_termination),
             description=description if isinstance(description, str) else None,
             mark=mark_of(text(description), ()),
+            changes=tuple(_changes(call.request)),
         ),
     )
+
+
+_NOT_CHANGED = ("networkInterfaceId", "dryRun")
+"""What a request to change an attribute has beside the attribute."""
+
+
+def _changes(request: Fields) -> Iterator[AttributeChange]:
+    """Yield the attributes that a request sets, by name; of structures, only the name.
+
+    EC2 refuses more than one attribute, but the record of such a call names them all. An attribute that is
+    null or empty is not set: an ENI has at least one security group, and a description is removed by ``""``.
+    """
+    for name in sorted(request.keys() - {*_NOT_CHANGED}):
+        asked = request[name]
+        value = _value(asked)
+        if value is None or value in ({}, []) or (value == "" and name != "description"):
+            continue
+        match name:
+            case "attachment":
+                yield from _attachment_changes(fields(asked))
+            case "groupSet":
+                groups = texts(asked, "groupId")
+                if groups or elements(asked):
+                    known = all(group.startswith("sg-") for group in groups)
+                    yield AttributeChange(name, groups if groups and known else None)
+            case "description":
+                yield AttributeChange(name, value if isinstance(value, str) else None)
+            case _:
+                yield AttributeChange(name, flag(value))
+
+
+def _attachment_changes(attachment: Fields) -> Iterator[AttributeChange]:
+    on_termination = flag(_value(attachment.get("deleteOnTermination")))
+    if on_termination is not None:
+        yield AttributeChange("deleteOnTermination", on_termination)
+    if attachment.keys() - {"attachmentId", "deleteOnTermination"}:
+        yield AttributeChange("attachment", None)
+
+
+def _value(asked: object) -> object:
+    """Return the value of an attribute, bare or as ``{"value": …}``."""
+    return asked["value"] if isinstance(asked, dict) and "value" in asked else asked
 
 
 def _run_instances(call: CallBody) -> tuple[Subject, ...]:
