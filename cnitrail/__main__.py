@@ -1,6 +1,9 @@
 """``cnitrail``, and ``python -m cnitrail``."""
 
+import os
 import sys
+
+_ENDED_BY_SIGNAL = (130, 143)
 
 
 def run() -> None:
@@ -10,7 +13,12 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")
         sys.exit(130)
-    main(prog_name="cnitrail")
+    try:
+        main(prog_name="cnitrail")
+    except SystemExit as end:
+        if end.code in _ENDED_BY_SIGNAL:
+            os._exit(int(end.code))  # at once: threads may still wait a minute for an answer of AWS
+        raise
 
 
 if __name__ == "__main__":

@@ -63,10 +63,14 @@ class CloudTrail:
     A fault is an error code, or ``reset`` for a connection that is cut. ``limit`` is how many calls
     a second are answered in each Region, by this machine's clock. ``asked`` is the Region and the
     value of the current call, for use by a fault. ``portal`` maps an answer to what arrives
-    instead, None for the answer itself; ``message`` is what an error says.
+    instead, None for the answer itself; ``message`` is what an error says. ``caller`` is the ARN that STS
+    answers with, None if it does not answer; ``delay`` is how many seconds an answer takes.
     """
 
     fault: Callable[[int], str | None] = lambda _: None
+    account: str = "111111111111"
+    caller: str | None = "arn:aws:sts::111111111111:assumed-role/Admin/ada"
+    delay: float = 0.0
     limit: int | None = None
     portal: Callable[[dict[str, Any]], bytes | None] = lambda _: None
     message: str = "a test asked for this error"
@@ -161,13 +165,18 @@ def serve(trail: CloudTrail) -> ThreadingHTTPServer:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            request = self.rfile.read(int(self.headers["Content-Length"]))
+            if b"Action=GetCallerIdentity" in request:
+                self._identify()
+                return
+            asked = json.loads(request)
             region = re.search(r"Credential=[^/]+/\d+/([^/]+)/", self.headers["Authorization"])
             assert self.headers["X-Amz-Target"].endswith(".LookupEvents"), self.headers["X-Amz-Target"]
             assert region is not None
             with turn:  # so that a portal knows the current call
                 answer = trail.answer(region[1], asked)
                 instead = trail.portal(answer[1]) if answer and answer[0] == 200 else None
+            time.sleep(trail.delay)
             if answer is None:
                 self.close_connection = True
                 return
@@ -175,6 +184,26 @@ def serve(trail: CloudTrail) -> ThreadingHTTPServer:
             text = json.dumps(body).encode() if instead is None else instead
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def _identify(self) -> None:
+            """Answer STS; with an error if the account has no identity."""
+            caller = (
+                f"<Arn>{trail.caller}</Arn><UserId>AROA:ada</UserId><Account>{trail.account}</Account>"
+                if trail.caller is not None
+                else None
+            )
+            text = (
+                f"<GetCallerIdentityResponse><GetCallerIdentityResult>{caller}</GetCallerIdentityResult>"
+                "</GetCallerIdentityResponse>"
+                if caller is not None
+                else "<ErrorResponse><Error><Code>NoSuchService</Code><Message>no</Message></Error>"
+                "</ErrorResponse>"
+            ).encode()
+            self.send_response(200 if caller is not None else 404)
+            self.send_header("Content-Type", "text/xml")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

@@ -7,7 +7,6 @@ import json
 import re
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import boto3
-from moto.server import ThreadedMotoServer
+from moto_loopback import client, moto, running
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -103,29 +101,16 @@ class Endpoint:
 @contextmanager
 def endpoint() -> Iterator[Endpoint]:
     """An endpoint; its client uses moto itself, without the proxy."""
-    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://{host}:{port}",
-        region_name="us-east-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-    )
+    host, port = moto()
+    s3 = client("s3", f"http://{host}:{port}", "us-east-1")
     proxy = _Proxy(("127.0.0.1", 0), _Handler)
     proxy.behind = (host, port)
-    proxy.endpoint = Endpoint(f"http://127.0.0.1:{proxy.server_address[1]}", client)
-    thread = threading.Thread(target=proxy.serve_forever, args=(0.05,))
-    thread.start()
+    proxy.endpoint = Endpoint(f"http://127.0.0.1:{proxy.server_address[1]}", s3)
     try:
-        yield proxy.endpoint
+        with running(proxy):
+            yield proxy.endpoint
     finally:
-        proxy.shutdown()
-        thread.join()
-        proxy.server_close()
-        client.close()
-        moto.stop()
+        s3.close()
 
 
 class _Proxy(ThreadingHTTPServer):

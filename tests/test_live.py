@@ -715,7 +715,7 @@ class TestPrinted:
     def test_a_piped_table_has_match_reasons_and_addresses(self, run: Run, saved: Any) -> None:
         result = run("state", "ironman", *LATER, "--live", saved(interface(FIRST, *SIX[:5], "192.168.34.1")))
         _, line = result.stdout.splitlines()
-        assert line.startswith(f"differs  {NODE} m5.large  {FIRST} node-primary, device 0")
+        assert line.startswith(f"differs  {NODE}  m5.large  {FIRST}  node-primary, device 0  ")
         assert "1 only in CloudTrail: 192.168.62.119 released after" in line
         assert "1 only in EC2: 192.168.34.1 assigned after" in line
         assert "5 same: 192.168.41.36" in line

@@ -32,7 +32,17 @@ from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.decode.lookup_hints import LOOKUP_HINTS
 from cnitrail.errors import SourceError
 from cnitrail.history import Ledger, build
-from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS, Document, Note, Scope, Skipped, TimelineEntry
+from cnitrail.model import (
+    BUCKET_CALLS,
+    TRAIL_CALLS,
+    CutShort,
+    Document,
+    LookupProgress,
+    Note,
+    Scope,
+    Skipped,
+    TimelineEntry,
+)
 from cnitrail.scan import Scanner
 from cnitrail.sources import lookup
 from cnitrail.sources.lookup import LookupSource
@@ -66,6 +76,8 @@ class Reading:
         self.documents: dict[str, bytes] = {}
         self.notes: list[Note] = []
         self.skipped: list[Skipped] = []
+        self.cuts: list[CutShort] = []
+        self.progress: list[LookupProgress] = []
         self.ledger = Ledger()
         self.records = 0
         scanner = Scanner(NAMES, MARKERS)
@@ -85,8 +97,13 @@ class Reading:
                 self.records += tally.records
             elif isinstance(delivered, Note):
                 self.notes.append(delivered)
-            else:
+            elif isinstance(delivered, Skipped):
                 self.skipped.append(delivered)
+            elif isinstance(delivered, CutShort):
+                self.cuts.append(delivered)
+                self.skipped.append(Skipped(delivered.source, delivered.reason))
+            elif isinstance(delivered, LookupProgress):
+                self.progress.append(delivered)
         self.calls = trail.calls[before:]
 
     def entries(self, **wanted: Any) -> list[TimelineEntry]:
@@ -366,22 +383,20 @@ class TestPace:
         assert {call.region for call in reading.calls} == {"eu-west-1", "us-east-1"}
         assert reading.entries() == Reading(scope(), account).entries()
 
-    def test_a_long_scan_states_beforehand_how_long_it_will_take(self, account: CloudTrail) -> None:
-        account.add(other_nodes(5_000))
-        reading = Reading(scope(since=TODAY - timedelta(days=61), max_calls=40), account)
-        expected = [note.documents for note in reading.notes if note.documents]
-        assert "stops after 40 calls (0 min, --max-calls)" in reading.notes_text
-        assert "about 100 calls (1 min at 2 calls/s)" in reading.notes_text
-        assert expected == [40]
+    def test_a_scan_without_a_start_states_beforehand_where_it_ends(self, account: CloudTrail) -> None:
+        account.add(other_nodes(500))
+        reading = Reading(scope(max_calls=3600), account)
+        assert "no time range given: reading back 90 days" in reading.notes_text
+        assert "Stops after 3,600 calls (30 min, --max-calls). Use --since 6h." in reading.notes_text
 
     def test_a_scan_that_is_cut_short_states_how_far_back_it_read(self, account: CloudTrail) -> None:
         account.add(other_nodes(5_000))
         reading = Reading(scope(max_calls=53), account)
         (skip,) = reading.skipped
         assert len(reading.calls) == 53
-        assert "--max-calls" in skip.reason
-        reached = skip.reason.partition("before ")[2][:20]
-        complete = [event for event in other_nodes(5_000) if event["eventTime"] > reached]
+        assert "stopped after 53 calls (--max-calls); complete from " in skip.reason
+        since = skip.reason.partition("complete from ")[2][:20]
+        complete = [event for event in other_nodes(5_000) if event["eventTime"] >= since]
         assert len(complete) > 450
         read = {event.event_id for event in reading.ledger.events()}
         assert {event["eventID"] for event in complete} <= read
@@ -486,7 +501,8 @@ class TestFaults:
         reached = min(
             entry["time"] for entry in answer["entries"] if entry["event"] == "AssignPrivateIpAddresses"
         )
-        assert f"events before {reached} were not read" in skip["reason"]
+        after = datetime.fromisoformat(reached) + timedelta(seconds=1)
+        assert f"events before {after:%Y-%m-%dT%H:%M:%SZ} were not read" in skip["reason"]
         assert added_up(answer["evidence"]["sources"][0])["files_skipped"] == 1
 
     def test_only_malformed_answers_are_a_one_line_error(self, run: Run) -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
+from cnitrail.cli.interrupt import Interruption
 from cnitrail.cli.stderr import say
 from cnitrail.sources import Measured
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from cnitrail.model import Note
+    from cnitrail.cli.lookup_progress import LookupView
+    from cnitrail.model import LookupProgress, Note
     from cnitrail.sources import Source
 
 _PROGRESS_DELAY = 1.0
@@ -26,21 +28,23 @@ _PROGRESS_DELAY = 1.0
 class Progress:
     """A line that appears after a second, on a terminal only, and leaves nothing behind.
 
-    It is the observer of the workflows (``cnitrail.workflows.observer``).
+    It is the observer of the workflows (``cnitrail.workflows.observer``). A lookup has a view of its own.
     """
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._counted = "relevant"
         self._silent = quiet or sys.stderr is None or not sys.stderr.isatty()
-        self._expected = 0
         self._begun = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._measure: Callable[[], int] | None = None
         self._base = 0
+        self._lookup: LookupView | None = None
+        self._interruption = Interruption(self._say_always)
 
     def __enter__(self) -> Self:
+        self._interruption.__enter__()
         return self
 
     def __exit__(
@@ -49,19 +53,21 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._interruption.__exit__(kind, error, trace)
         self._close()
 
     def stage(self, counted: str) -> None:
         """Begin a stage of the work, with a line of its own."""
         self._close()
         self._counted = counted
-        self._expected = 0
         self._begun = time.monotonic()
 
     def _close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
-        self._bar = self._task = None
+        if self._lookup is not None:
+            self._lookup.close()
+        self._bar = self._task = self._lookup = None
 
     def wait(self, reason: str) -> None:
         """Say that the work waits for another process, and why."""
@@ -69,50 +75,53 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line above the progress, unless ``--quiet`` was given."""
+        if not self._quiet:
+            self._say_always(text)
+
+    def _say_always(self, text: str) -> None:
+        """Print a line above the progress."""
         from cnitrail.render.safe import printable
 
-        if self._quiet:
-            return
-        if self._bar is not None:
-            self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        console = self._bar.console if self._bar is not None else self._lookup and self._lookup.console
+        if console:
+            console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
         else:
             say(text)
 
-    def note(self, note: Note, files: int) -> None:
-        """Print a note of a source; the time left is shown once it is known."""
-        self.say(f"{note.source}: {note.text}")
-        if note.documents is not None:
-            self.expect(files + note.documents)
-
-    def expect(self, files: int) -> None:
-        """Set about how many files there will be, so that the time left can be shown."""
-        self._expected = files
+    def note(self, note: Note) -> None:
+        """Print a note of a source."""
+        self.say(f"{note.source}: {note.text}" if note.source else note.text)
 
     def begin(self, source: Source, size: int) -> None:
         """Begin a source, after ``size`` bytes of others; its size is measured only if it is shown."""
+        self._interruption.watch(source)
+        if self._lookup is not None:
+            self._close()
         self._measure = source.total_bytes if isinstance(source, Measured) else None
         self._base = size
         if self._bar is not None:
             self._show_total()
 
+    def reached(self, progress: LookupProgress) -> None:
+        """Show the progress of a lookup instead of files and bytes."""
+        if self._silent:
+            return
+        if self._lookup is None:
+            from cnitrail.cli.lookup_progress import LookupView
+
+            self._close()
+            self._lookup = LookupView(self._begun + _PROGRESS_DELAY)
+        self._lookup.update(progress)
+
     def advance(self, files: int, size: int, events: int) -> None:
         """Show the totals of this stage."""
-        if self._silent or time.monotonic() - self._begun < _PROGRESS_DELAY:
+        if self._silent or self._lookup is not None or time.monotonic() - self._begun < _PROGRESS_DELAY:
             return
         if self._bar is None:
             self._bar, self._task = _bar(self._counted)
             self._show_total()
         assert self._task is not None
-        left = self._left(files)
-        self._bar.update(self._task, files=files, completed=size, events=events, left=left)
-
-    def _left(self, files: int) -> str:
-        """Return the time left, if the number of files is known."""
-        if not 0 < files < self._expected:
-            return ""
-        passed = time.monotonic() - self._begun
-        seconds = round(passed / files * (self._expected - files))
-        return f"of about {self._expected:,} ({seconds // 60}:{seconds % 60:02} left)"
+        self._bar.update(self._task, files=files, completed=size, events=events)
 
     def _show_total(self) -> None:
         assert self._bar is not None
@@ -133,13 +142,13 @@ def _bar(counted: str) -> tuple[Bar, TaskID]:
 
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.fields[files]} files {task.fields[left]}"),
+        TextColumn("{task.fields[files]} files"),
         DownloadColumn(),
         TransferSpeedColumn(),
         TextColumn(f"{{task.fields[events]}} {counted}"),
         TimeRemainingColumn(),
     )
     bar = Bar(*columns, console=Console(stderr=True), transient=True)
-    task = bar.add_task("reading", total=None, files=0, events=0, left="")
+    task = bar.add_task("reading", total=None, files=0, events=0)
     bar.start()
     return bar, task

@@ -89,7 +89,12 @@ def cover(
             )
             for place in places
         ),
-        tuple(unread for unread in lost if unread.enis or unread.addresses),
+        tuple(
+            unread
+            for unread in lost
+            if unread.enis or unread.addresses or unread.reason is HoleReason.NOT_READ
+        ),
+        assumed_complete=assume_complete,
     )
 
 
@@ -153,7 +158,10 @@ def _reach(
     *,
     is_complete: bool,
 ) -> Reach:
+    unread = tuple(unread)
     known = [*seen[:1], *seen[-1:], *moments, *_ends(proven)]
+    if is_complete:
+        known += [time for lost in unread if (time := _complete_since(lost)) is not None]
     whole = Interval(min(known), max(known))
     gaps = [] if is_complete else difference([*_before(seen, moments), *_gaps(seen, proven)], proven)
     absent = union(_within(whole, (Interval(shifted(time, -USUAL_LAG), time) for time in missing)))
@@ -176,6 +184,11 @@ def _reach(
         merely_read=tuple(difference([whole], [*proven, *holes])),
         known=is_complete or bool(seen or proven),
     )
+
+
+def _complete_since(lost: Lost) -> datetime | None:
+    """Return the time from which on a lookup that ended early is complete; None for anything else."""
+    return lost.end if lost.reason is HoleReason.NOT_READ else None
 
 
 def _within(whole: Interval, periods: Iterable[Interval]) -> Iterator[Interval]:

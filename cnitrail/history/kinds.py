@@ -111,7 +111,7 @@ _SEVERAL_KINDS = {
     "ec2": ("nat-gateway", "vpc-endpoint", "transit-gateway", "instance-connect-endpoint"),
     "eks": ("eks-control-plane",),
 }
-"""Services whose interfaces only a description tells apart, from each other or from those of nodes."""
+"""Services whose interfaces only a description distinguishes, from each other or from those of nodes."""
 
 _CLUSTER_TAGS = (
     "cluster.k8s.amazonaws.com/name",
@@ -201,6 +201,14 @@ def cluster_tags(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {
         key: value for key, value in tags if (key in _CLUSTER_TAGS and value) or key.startswith(_OWNED_BY)
     }
+
+
+def cluster_tag_filters(cluster: str) -> tuple[tuple[str, str], ...]:
+    """Return the EC2 filters, each a name and a value, that find what is tagged with a cluster."""
+    return (
+        *((f"tag:{key}", cluster) for key in _CLUSTER_TAGS),
+        ("tag-key", f"{_OWNED_BY}{cluster}"),
+    )
 
 
 def clusters_of_tags(tags: Mapping[str, str]) -> tuple[tuple[str, ...], bool]:

@@ -15,7 +15,7 @@ from cnitrail.scan.unwrap import ROOT
 _DELIMITERS: Final = ",;\t|"
 _QUOTED = re.compile(r'"[^"]*+"?')
 _SEPARATOR = re.compile(rb"sep=[,;\t|]\r?\n")
-"""The first line that tells Excel what separates the cells."""
+"""The first line that names the separator of the cells, for Excel."""
 
 _MOST_COLUMNS: Final = 2000
 """Maximum number of columns; the widest known table, Kibana's, has a few hundred."""

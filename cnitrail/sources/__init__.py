@@ -3,18 +3,33 @@
 A source may deliver too much, never too little. A new source is one file here and one row in ``_SCHEMES``.
 """
 
+import os
+import stat
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from cnitrail.errors import SourceError
-from cnitrail.model import Document, Note, Record, Scope, Skipped, StoredCounts
+from cnitrail.model import (
+    CutShort,
+    Document,
+    LookedUp,
+    LookupProgress,
+    Note,
+    Record,
+    Scope,
+    Skipped,
+    StoredCounts,
+)
 from cnitrail.sources.files import FileSource, StandardInput
 from cnitrail.store.file_header import is_sqlite
 
 LOOKUP: Final = "lookup:"
 """CloudTrail's event history (LookupEvents): the source used if none is given."""
+
+Delivered = Document | Record | Skipped | CutShort | LookedUp | Note | LookupProgress | StoredCounts
+"""What a source may deliver."""
 
 
 class Source(Protocol):
@@ -28,7 +43,7 @@ class Source(Protocol):
     def found(self) -> int:
         """Number of files, objects or pages found so far; each is delivered or yielded as ``Skipped``."""
 
-    def documents(self) -> Iterator[Document | Record | Skipped | Note | StoredCounts]:
+    def documents(self) -> Iterator[Delivered]:
         """Yield every document, in an order that is always the same.
 
         A source that keeps single records, and knows where each came from, delivers them as such.
@@ -42,6 +57,14 @@ class Measured(Protocol):
 
     def total_bytes(self) -> int:
         """Return the stored bytes of all documents that it will deliver."""
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A source that can end early, with an answer of what it has read: the newest events."""
+
+    def stop(self) -> bool:
+        """End soon, and return True; False if nothing was read yet. A signal handler may call this."""
 
 
 class SourceType(Struct, frozen=True, kw_only=True):
@@ -111,6 +134,11 @@ def source_type(uri: str) -> SourceType:
     if "://" in uri:
         return _UNKNOWN
     return _STORE if is_sqlite(uri) else _FILES
+
+
+def is_pipe(uri: str) -> bool:
+    """Whether a source can be read only once: standard input, or a named pipe (``<(zcat FILE)``)."""
+    return uri == _STANDARD_INPUT or (os.path.exists(uri) and stat.S_ISFIFO(os.stat(uri).st_mode))
 
 
 def open_source(uri: str, scope: Scope) -> Source:

@@ -46,6 +46,7 @@ _STALE_SIGNATURE = re.compile(
     r"Signature (?:expired|not yet current)(?:: (?P<ours>\w+) is .* \((?P<aws>\w+) [-+])?"
 )
 _SET_CLOCK = "set the clock (timedatectl status shows whether NTP does), then try again"
+_TRY_AGAIN = "check the network and the proxy, then try again"
 _TOLERATED_SKEW = timedelta(minutes=4, seconds=30)
 """Slightly less than the five minutes that AWS tolerates: a smaller skew is not the cause of an error."""
 
@@ -53,12 +54,14 @@ _TOLERATED_SKEW = timedelta(minutes=4, seconds=30)
 class AwsFailure(Struct, frozen=True):
     """Why a call to AWS failed, in one sentence, and what to do.
 
-    ``fatal`` if every further call would fail in the same way.
+    ``fatal`` if every further call would fail in the same way; ``no_credentials`` if no call was made, as
+    there are no credentials.
     """
 
     reason: str
     hint: str | None
     fatal: bool = True
+    no_credentials: bool = False
 
     def as_error(self, uri: str) -> SourceError:
         """Return the error that ends the reading of a source."""
@@ -80,12 +83,38 @@ def open_session(profile: str | None) -> boto3.Session:
     try:
         # the AWS CLI reads AWS_REGION first, boto3 does not read it
         session = boto3.Session(profile_name=profile, region_name=os.environ.get("AWS_REGION") or None)
+        name, region = session.profile_name, session.region_name
     except BotoCoreError as error:
-        raise SourceError(
-            f"AWS configuration: {error}", "aws configure list-profiles lists your profiles"
-        ) from None
-    logging.getLogger(__name__).debug("AWS profile %s, Region %s", session.profile_name, session.region_name)
+        raise _configuration_error(error).as_error("AWS configuration") from None
+    logging.getLogger(__name__).debug("AWS profile %s, Region %s", name, region)
     return with_response_check(session)
+
+
+def _configuration_error(error: Exception) -> AwsFailure:
+    """Return what is wrong with the AWS configuration files or variables."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.ProfileNotFound):
+        return AwsFailure(str(error), "aws configure list-profiles lists your profiles")
+    if isinstance(error, (boto.ConfigParseError, boto.ConfigNotFound)):
+        return AwsFailure(str(error), "correct this file; AWS_CONFIG_FILE names another one")
+    return AwsFailure(shown(error), "aws configure list shows where each setting comes from")
+
+
+_PASSWORD = re.compile(r"(?<=://)[^/\s]+@|(?<!\S)[^/@\s:]+:[^/\s]+@")
+
+
+def shown(error: object) -> str:
+    """Return an error's text without the user name and password of a URL in it."""
+    return _PASSWORD.sub("***@", str(error))
+
+
+def _with_profile(command: str, profile: str | None) -> str:
+    """Return a command of the AWS CLI for the profile in use."""
+    import shlex
+
+    name = profile or os.environ.get("AWS_PROFILE")
+    return f"{command} --profile {shlex.quote(name)}" if name else command
 
 
 def regional_client(session: boto3.Session, scope: Scope, service: str, region: str, uri: str) -> Any:
@@ -104,8 +133,26 @@ def regional_client(session: boto3.Session, scope: Scope, service: str, region: 
             config=config,
         )
     except (BotoCoreError, ValueError) as error:
-        hint = "check --region and --endpoint-url"
-        raise SourceError(f"{uri}{region}: no endpoint for this Region: {error}", hint) from None
+        raise client_failure(error, scope).as_error(f"{uri}{region}") from None
+
+
+def client_failure(error: Exception, scope: Scope) -> AwsFailure:
+    """Return why a client could not be made: no call was made yet."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.InvalidRegionError):
+        return AwsFailure(str(error), "use the name of a Region, such as --region eu-west-1")
+    if isinstance(error, ValueError):
+        return AwsFailure(shown(error), "--endpoint-url is a URL, such as https://HOST:PORT")
+    if isinstance(error, boto.NoRegionError):
+        return NO_REGION
+    return fatal_failure(error, scope.profile) or _configuration_error(error)
+
+
+NO_REGION: Final = AwsFailure(
+    "no AWS Region is set",
+    "use --region REGION, or --region all; or set AWS_REGION, or region in the profile",
+)
 
 
 def regions_of(session: boto3.Session, scope: Scope, uri: str) -> tuple[str, ...]:
@@ -117,7 +164,7 @@ def regions_of(session: boto3.Session, scope: Scope, uri: str) -> tuple[str, ...
         return _enabled_regions(session, scope)
     regions = scope.regions or ((session.region_name,) if session.region_name else ())
     if not regions:
-        raise SourceError(f"{uri} no AWS Region is set", "use --region REGION, or --region all")
+        raise SourceError(f"{uri} {NO_REGION.reason}", NO_REGION.hint)
     return tuple(dict.fromkeys(regions))
 
 
@@ -144,10 +191,10 @@ def code_of(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
-def fatal_failure(error: Exception) -> AwsFailure | None:
+def fatal_failure(error: Exception, profile: str | None = None) -> AwsFailure | None:
     """Return the cause of an error that affects every call (credentials, clock, network).
 
-    None if the error is only about the resource that was asked for.
+    None if the error is only about the resource that was asked for. ``profile`` is the profile in use.
     """
     from botocore import exceptions as boto
 
@@ -157,32 +204,52 @@ def fatal_failure(error: Exception) -> AwsFailure | None:
             f"this machine's clock is wrong{_by(skew)}, so AWS rejected the call ({code})", _SET_CLOCK
         )
     if code in _EXPIRED:
-        return AwsFailure(f"the AWS session token has expired ({code})", "sign in again (aws sso login)")
+        sign_in = _with_profile("aws sso login", profile)
+        hint = f"sign in again: {sign_in}, or however you obtained these credentials"
+        return AwsFailure(f"the AWS session token has expired ({code})", hint)
     if code in _UNKNOWN_KEY:
         return AwsFailure(
             f"AWS does not know these credentials ({code})",
-            "aws sts get-caller-identity shows whose they are; --profile selects others",
+            "they were deleted, or belong to another partition; --profile NAME selects others "
+            "(aws configure list-profiles)",
         )
     if code in _WRONG_SECRET:
         return AwsFailure(
             f"the AWS secret key does not match the access key ({code})", "set both again with aws configure"
         )
-    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
+    if isinstance(error, boto.PartialCredentialsError):
+        hint = _with_profile("aws configure list", profile) + " shows where each value comes from"
+        return AwsFailure(f"the AWS credentials are incomplete ({error})", hint, no_credentials=True)
+    if isinstance(error, boto.NoCredentialsError):
         return AwsFailure(
-            f"there are no AWS credentials ({error})", "use --profile NAME, or run aws configure"
+            f"there are no AWS credentials ({error})",
+            "use --profile NAME (aws configure list-profiles), or run aws configure",
+            no_credentials=True,
         )
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError)):
-        return AwsFailure(f"the AWS sign-in has expired ({error})", "sign in again (aws sso login)")
+        reason = f"you are not signed in to AWS, or the sign-in has expired ({error})"
+        hint = f"sign in: {_with_profile('aws sso login', profile)}"
+        return AwsFailure(reason, hint, no_credentials=True)
+    if isinstance(error, getattr(boto, "LoginError", ())):  # of botocore 1.41 or later
+        reason = f"you are not signed in to AWS, or the sign-in has expired ({error})"
+        return AwsFailure(reason, f"sign in: {_with_profile('aws login', profile)}", no_credentials=True)
+    if isinstance(error, (boto.ProfileNotFound, boto.ConfigParseError, boto.InvalidConfigError)):
+        failure = _configuration_error(error)
+        return AwsFailure(f"AWS configuration: {failure.reason}", failure.hint, no_credentials=True)
     sign_in_failed = isinstance(error, boto.ClientError) and error.operation_name in _SIGN_IN_CALLS
     if sign_in_failed or isinstance(error, boto.CredentialRetrievalError):
-        return AwsFailure(f"no AWS credentials could be obtained ({error})", "check the profile's settings")
-    if isinstance(error, (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)):
-        return AwsFailure(
-            f"AWS cannot be reached ({error})", "check the network, the proxy and --endpoint-url"
-        )
+        check = _with_profile("aws sts get-caller-identity", profile)
+        hint = f"correct the profile until {check} succeeds"
+        return AwsFailure(f"no AWS credentials could be obtained ({shown(error)})", hint, no_credentials=True)
+    if isinstance(error, boto.ProxyConnectionError):
+        hint = "check HTTPS_PROXY; NO_PROXY=amazonaws.com bypasses the proxy"
+        return AwsFailure(f"AWS cannot be reached through the proxy ({shown(error)})", hint)
+    if isinstance(error, (boto.EndpointConnectionError, boto.ConnectTimeoutError)):
+        hint = "check the Region's name, the network, HTTPS_PROXY and --endpoint-url"
+        return AwsFailure(f"AWS cannot be reached ({shown(error)})", hint)
     if isinstance(error, boto.SSLError):
         return AwsFailure(
-            f"the server's certificate is not trusted ({error})",
+            f"the server's certificate is not trusted ({shown(error)})",
             "set AWS_CA_BUNDLE to a file with your organization's certificate authorities",
         )
     return None
@@ -237,19 +304,23 @@ def _by(skew: timedelta) -> str:
     return f" by about {counted(minutes, 'minute')} ({direction})"
 
 
-def failure_of(error: Exception, action: str) -> AwsFailure:
-    """Return what any botocore error means; ``action`` is the IAM action of the call."""
+def failure_of(error: Exception, action: str, profile: str | None = None) -> AwsFailure:
+    """Return what any botocore error means; ``action`` is the IAM action, ``profile`` the profile in use."""
     from botocore import exceptions as boto
 
     from cnitrail.sources.response_check import UnexpectedResponseError
 
-    fatal = fatal_failure(error)
+    fatal = fatal_failure(error, profile)
     if fatal is not None:
         return fatal
     if isinstance(error, UnexpectedResponseError):
-        return AwsFailure(f"{action}: {error}", "check the proxy and --endpoint-url", fatal=False)
+        return AwsFailure(f"{action}: {shown(error)}", "check the proxy and --endpoint-url", fatal=False)
+    if isinstance(error, boto.ReadTimeoutError):
+        return AwsFailure(f"{action}: AWS did not answer in time ({shown(error)})", _TRY_AGAIN)
+    if isinstance(error, boto.HTTPClientError):
+        return AwsFailure(f"{action}: the connection to AWS broke off ({shown(error)})", _TRY_AGAIN)
     if not isinstance(error, boto.ClientError):
-        return AwsFailure(str(error), None)
+        return AwsFailure(f"{action}: {shown(error)}", "aws configure list shows the settings in use")
     code = code_of(error)
     message = error.response.get("Error", {}).get("Message", "no reason given")
     if code in _ACCESS_DENIED:

@@ -101,7 +101,7 @@ def _account(session: boto3.Session, scope: Scope, region: str) -> str:
         with closing(client), parser_errors_raised():
             return str(client.get_caller_identity()["Account"])
     except (BotoCoreError, ClientError) as error:
-        raise failure_of(error, "sts:GetCallerIdentity").as_error("ec2") from None
+        raise failure_of(error, "sts:GetCallerIdentity", scope.profile).as_error("ec2") from None
 
 
 def _describe(client: Any, subnets: tuple[str, ...]) -> list[tuple[str, bytes | AwsFailure]]:

@@ -40,5 +40,5 @@ def describe(
         with parser_errors_raised():
             found = [described(instance_type) for page in pages for instance_type in page["InstanceTypes"]]
     except (BotoCoreError, ClientError) as error:
-        raise failure_of(error, "ec2:DescribeInstanceTypes").as_error("EC2") from None
+        raise failure_of(error, "ec2:DescribeInstanceTypes", profile).as_error("EC2") from None
     return {limits.instance_type: limits for limits in found}

@@ -9,10 +9,12 @@ _TIMEOUT_SECONDS: Final = 10
 _MAX_BYTES: Final = 16 << 20
 """More than the metrics of any node have, or any other file that is given beside the evidence."""
 
-_HINT = (
-    "ipamd only listens on the node itself; save its output with kubectl -n kube-system exec ds/aws-node -- "
-    "curl -s http://localhost:61678/metrics > FILE, then use FILE"
+_HINT: Final = (
+    "metrics: kubectl get --raw /api/v1/nodes/NODE:61678/proxy/metrics > FILE, then use FILE; "
+    "introspection (port 61679) listens on the node only: curl -s http://localhost:61679/v1/enis"
 )
+"""``:61678`` and ``127.0.0.1:61679`` are the defaults of amazon-vpc-cni-k8s (METRICS_PORT in
+pkg/utils/prometheusmetrics, INTROSPECTION_BIND_ADDRESS in its README)."""
 
 
 class _Readable(Protocol):

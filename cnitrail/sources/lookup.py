@@ -6,51 +6,26 @@ first, in pages of 50, at two calls a second in each account and Region.
 
 from __future__ import annotations
 
-import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+import time
 from datetime import UTC, datetime
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
-from msgspec import Struct
-from msgspec.structs import replace
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final
 
 from cnitrail.errors import SourceError
-from cnitrail.model import Document, Extent, Note, Scope, Skipped
-from cnitrail.sources.aws import AwsFailure, failure_of, open_session, regional_client, regions_of
-from cnitrail.sources.lookup_index import FoundEvent
-from cnitrail.sources.lookup_plan import (
-    CALLS_PER_SECOND,
-    CONCURRENT_QUERIES,
-    LookupPage,
-    LookupPlan,
-    Query,
-    QueryFailed,
-)
-from cnitrail.sources.rate_limit import Clock, RateLimiter, SystemClock
-from cnitrail.text import counted, iso
+from cnitrail.model import CutShort, Document, Extent, LookedUp, LookupProgress, Note, Scope, Skipped
+from cnitrail.sources.aws import AwsFailure, open_session, regional_client, regions_of
+from cnitrail.sources.caller import announcement, caller_of
+from cnitrail.sources.lookup_plan import CALLS_PER_SECOND, RETENTION
+from cnitrail.sources.lookup_region import INTERRUPTED, Delivered, RegionEnd, RegionReader
+from cnitrail.sources.rate_limit import Clock, SystemClock
+from cnitrail.text import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
-    from mypy_boto3_cloudtrail import CloudTrailClient
-    from mypy_boto3_cloudtrail.type_defs import EventTypeDef
-
-_LOG = logging.getLogger(__name__)
-
-_ACTION: Final = "cloudtrail:LookupEvents"
-_BURST: Final = 2
-
-MAX_UNREACHABLE: Final = 6
-"""Failed calls after which an endpoint that has never answered is given up."""
-
-MAX_FRUITLESS: Final = 3
-"""Max retries of a query without new events."""
-
-Delivered = Document | Skipped | Note
+_GRACE_SECONDS: Final = 2.0
+"""How long answers that are on their way are waited for after an interruption."""
 
 
 class LookupSource:
@@ -66,241 +41,165 @@ class LookupSource:
             raise SourceError(f"{uri}: nothing may follow lookup:", "name the Region with --region")
         self._scope = scope
         self._clock = clock or SystemClock()
-        self._readers: list[_RegionReader] = []
+        self._queue: SimpleQueue[Delivered | RegionEnd | None] = SimpleQueue()
+        self._stopped = threading.Event()
+        self.found = 0
+        """Number of pages that came, and of queries and Regions that failed."""
 
-    @property
-    def found(self) -> int:
-        """Number of pages that came, and of queries that failed."""
-        return sum(reader.found for reader in self._readers)
+    def stop(self) -> bool:
+        """End soon with what was read, and return True; False if nothing was read yet."""
+        if not self.found:
+            return False
+        self._stopped.set()
+        self._queue.put(None)  # SimpleQueue.put is reentrant: this may be a signal handler
+        return True
 
     def documents(self) -> Iterator[Delivered]:
-        """Yield a document for each page."""
+        """Yield a document for each page, and how far the lookup is after it."""
+        now = datetime.now(UTC)
         session = open_session(self._scope.profile)
         regions = regions_of(session, self._scope, "lookup:")
         # boto3: clients may be shared between threads, sessions may not
         clients = [
             regional_client(session, self._scope, "cloudtrail", region, "lookup:") for region in regions
         ]
-        queue: SimpleQueue[Delivered | _RegionEnd] = SimpleQueue()
-        stopped = threading.Event()
-        self._readers = [_RegionReader(client, self._scope, self._clock, stopped) for client in clients]
-        for reader in self._readers:
-            threading.Thread(target=reader.run, args=(queue.put,), daemon=True).start()
-        pages, skipped, ended = 0, list[Skipped](), list[_RegionEnd]()
+        caller = caller_of(session, self._scope, regions[0], "lookup:")
+        yield Note("", announcement(session, self._scope, regions, caller))
+        yield from _what_is_read(self._scope)
+        for client in clients:
+            reader = RegionReader(client, self._scope, self._clock, self._stopped)
+            threading.Thread(target=reader.run, args=(self._queue.put,), daemon=True).start()
+        result = _LookupResult()
         try:
-            while len(ended) < len(regions):
-                match queue.get():
-                    case _RegionEnd() as end:
-                        ended.append(end)
-                        if end.bug is not None:
-                            raise end.bug
-                    case Skipped() as skip:
-                        skipped.append(skip)
-                    case other:
-                        pages += isinstance(other, Document)
-                        yield other
+            for item in self._delivered(len(regions)):
+                self.found += _is_counted(item)
+                delivered = result.take(item)
+                if delivered is not None:
+                    yield delivered
         finally:
-            stopped.set()
-        failures = sorted((end.region, end.failure) for end in ended if end.failure is not None)
-        if not pages:
-            raise _nothing_read(failures, skipped)
-        yield from skipped
-        for region, failure in failures:
-            yield Skipped(f"lookup:{region}", failure.reason)
+            self._stopped.set()
+        result.end(regions)
+        if not result.pages:
+            raise result.error()
+        self.found += len(result.failures)
+        yield from result.problems
+        for region, failure in result.failures.items():
+            yield _cut_short(region, failure, result.reached.get(region))
+        if caller is not None:
+            yield from _looked_up(self._scope, now, caller.account, result)
 
-
-def _nothing_read(failures: list[tuple[str, AwsFailure]], skipped: list[Skipped]) -> SourceError:
-    """Return the error for a lookup that brought no page."""
-    for region, failure in failures:
-        return failure.as_error(f"lookup:{region}")
-    return SourceError(f"{skipped[0].source}: {skipped[0].reason}", "try again later")
-
-
-class _RegionEnd(Struct, frozen=True):
-    """The end of a Region; ``failure`` if it was cut short, ``bug`` if cnitrail itself failed."""
-
-    region: str
-    failure: AwsFailure | None = None
-    bug: Exception | None = None
-
-
-class _RegionReader:
-    """Reads LookupEvents of one Region."""
-
-    def __init__(
-        self, client: CloudTrailClient, scope: Scope, clock: Clock, stopped: threading.Event
-    ) -> None:
-        self._client = client
-        self._scope = scope
-        self._region = client.meta.region_name
-        self._limiter = RateLimiter(CALLS_PER_SECOND, _BURST, clock)
-        self._stopped = stopped
-        self.found = 0
-        self._calls = 0
-        self._has_answered = False
-        self._failed_calls = 0
-        self._lock = threading.Lock()
-        # botocore's own retries count as calls, too
-        client.meta.events.register("before-send.cloudtrail.LookupEvents", self._before_call)
-        client.meta.events.register("response-received.cloudtrail.LookupEvents", self._after_call)
-
-    def run(self, deliver: Callable[[Delivered | _RegionEnd], None]) -> None:
-        """Deliver everything that the Region has, then its end."""
-        try:
-            for delivered in self._read():
-                deliver(delivered)
-        except QueryFailed as failed:
-            self.found += 1
-            _LOG.debug("lookup:%s: ended: %s", self._region, failed.failure.reason)
-            deliver(_RegionEnd(self._region, failed.failure))
-        except Exception as bug:  # noqa: BLE001  # raised again by the thread that reads the queue
-            deliver(_RegionEnd(self._region, bug=bug))
-        else:
-            deliver(_RegionEnd(self._region))
-
-    def _read(self) -> Iterator[Delivered]:
-        uri, hints = f"lookup:{self._region}", self._scope.lookup_hints
-        assert hints is not None, "a scope for lookup: needs lookup_hints"
-        with closing(self._client), ThreadPoolExecutor(CONCURRENT_QUERIES) as pool:
-            plan = LookupPlan(self._scope, hints, datetime.now(UTC), self._pages, pool)
-            for item in plan.read():
-                match item:
-                    case LookupPage():
-                        self.found += 1
-                        yield _document(self._region, item)
-                        for skip in _incomplete(item):
-                            yield replace(skip, source=f"{uri}/{skip.source}")
-                    case Skipped():
-                        self.found += 1
-                        yield replace(item, source=f"{uri}/{item.source}")
-                    case Note():
-                        yield replace(item, source=uri)
-            yield Note(uri, f"made {counted(self._calls, 'call')}")
-
-    def _before_call(self, **_: object) -> None:
-        """Wait for the rate limit; raises ``QueryFailed`` if no further call is allowed."""
-        if self._stopped.is_set():
-            raise QueryFailed(AwsFailure("interrupted", None, fatal=True))
-        with self._lock:
-            if self._calls >= self._scope.max_calls:
-                reason = f"stopped after {counted(self._calls, 'call')} (--max-calls)"
-                hint = "narrow the time range with --since and --until, or raise --max-calls"
-                raise QueryFailed(AwsFailure(reason, hint, fatal=True))
-            self._calls += 1
-        self._limiter.wait()
-
-    def _after_call(
-        self, exception: Exception | None, parsed_response: dict[str, Any] | None = None, **_: object
-    ) -> None:
-        """Give up early on an endpoint that has never answered."""
-        if exception is None:
-            self._has_answered = True
-            if error := (parsed_response or {}).get("Error"):
-                _LOG.debug("lookup:%s: call failed: %s", self._region, error.get("Code"))
-            return
-        _LOG.debug("lookup:%s: call failed: %s", self._region, exception)
-        if not self._has_answered:
-            self._failed_calls += 1
-            if self._failed_calls >= MAX_UNREACHABLE:
-                raise QueryFailed(failure_of(exception, _ACTION))
-
-    def _pages(self, query: Query) -> Iterator[LookupPage]:
-        """Yield the pages of a query; if its token has expired, query again for what is left."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        from cnitrail.sources.response_check import UnexpectedResponseError, parser_errors_raised
-
-        seen: set[str] = set()
-        number, fruitless = 0, 0
-        until = reached = query.until
-        token: str | None = None
-        while True:
+    def _delivered(self, regions: int) -> Iterator[Delivered | RegionEnd]:
+        """Yield what all Regions deliver, until they end, or some time after ``stop``."""
+        ends = 0
+        deadline: float | None = None
+        while ends < regions:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
             try:
-                with parser_errors_raised():
-                    answer = self._client.lookup_events(**_parameters(query, until, token))
-            except UnexpectedResponseError as error:
-                fruitless += 1
-                if fruitless > MAX_FRUITLESS:
-                    raise QueryFailed(failure_of(error, _ACTION)) from None
-                continue
-            except self._client.exceptions.InvalidNextTokenException as error:
-                fruitless += 1
-                if token is None or fruitless > MAX_FRUITLESS:
-                    raise QueryFailed(failure_of(error, _ACTION)) from None
-                _LOG.debug("lookup:%s: %s: token expired, query again", self._region, query.label)
-                until, token = reached, None
-                continue
-            except (BotoCoreError, ClientError) as error:
-                raise QueryFailed(failure_of(error, _ACTION)) from None
-            token = answer.get("NextToken")
-            new = [event for event in answer["Events"] if _key(event) not in seen]
-            events = tuple(map(self._found_event, new))
-            if events:
-                fruitless = 0
-                seen.update(map(_key, new))
-                reached = min([reached, *(event.time for event in events if event.time is not None)])
-            if events or token is None:
-                number += 1
-                _LOG.debug(
-                    "lookup:%s: %s: page %d, %d events, back to %s",
-                    *(self._region, query.label, number, len(events), iso(reached)),
-                )
-                yield LookupPage(query, number, events, last=token is None)
-            if token is None:
+                item = self._queue.get(timeout=left)
+            except Empty:
                 return
+            if item is None:
+                deadline = deadline or time.monotonic() + _GRACE_SECONDS
+                continue
+            if isinstance(item, RegionEnd):
+                ends += 1
+                if item.bug is not None:
+                    raise item.bug
+            yield item
 
-    def _found_event(self, event: EventTypeDef) -> FoundEvent:
-        """Return an event as LookupEvents shows it, with its time in UTC: botocore uses the local zone."""
-        hints, time = self._scope.lookup_hints, event.get("EventTime")
-        in_utc = {} if time is None else {"EventTime": time.astimezone(UTC)}
-        return FoundEvent(
-            answer=msgspec.Raw(msgspec.json.encode({**event, **in_utc})),
-            event_id=event.get("EventId"),
-            time=in_utc.get("EventTime"),
-            username=event.get("Username"),
-            resources=frozenset(
-                resource.get("ResourceName", "") for resource in event.get("Resources") or ()
-            ),
-            hints=hints.read_event(str(event.get("CloudTrailEvent"))) if hints else None,
+
+def _what_is_read(scope: Scope) -> Iterator[Note]:
+    """Yield how far back a lookup by event name reads if no start was asked for."""
+    if scope.since is None and not (scope.instances or scope.enis):
+        limit = f"{scope.max_calls:,} calls ({_minutes(scope.max_calls)}, --max-calls)"
+        text = f"no time range given: reading back 90 days. Stops after {limit}. Use --since 6h."
+        yield Note("", text)
+
+
+def _minutes(calls: int) -> str:
+    """Return how long a number of calls takes."""
+    return f"{max(calls / CALLS_PER_SECOND / 60, 1):,.0f} min"
+
+
+def _cut_short(region: str, failure: AwsFailure, since: datetime | None) -> CutShort:
+    """Return that a Region was not read to its end, and from when on it is complete."""
+    if since is None:
+        unread = "not complete for any time"
+    else:
+        unread = f"complete from {iso(since)} on, older events were not all read"
+    reason = f"{failure.reason}: {unread}" if failure is INTERRUPTED else f"{failure.reason}; {unread}"
+    return CutShort(source=f"lookup:{region}", region=region, reason=reason, complete_since=since)
+
+
+class _LookupResult:
+    """What came of the lookup of all Regions, beside its pages."""
+
+    def __init__(self) -> None:
+        self.pages = 0
+        self.problems: list[Skipped | CutShort] = []
+        """What could not be read, which is delivered at the end."""
+        self.failures: dict[str, AwsFailure] = {}
+        """Why Regions were not read to their end."""
+        self.reached: dict[str, datetime | None] = {}
+        """By Region, the time from which on everything was read so far."""
+        self._ended: list[RegionEnd] = []
+
+    def take(self, delivered: Delivered | RegionEnd) -> Delivered | None:
+        """Note what came; return it, unless it has to wait for the end."""
+        match delivered:
+            case RegionEnd():
+                self._ended.append(delivered)
+                return None
+            case Skipped() | CutShort():
+                self.problems.append(delivered)
+                return None
+            case Document():
+                self.pages += 1
+            case LookupProgress():
+                self.reached[delivered.region] = delivered.reached
+        return delivered
+
+    def end(self, regions: Iterable[str]) -> None:
+        """Note the failures of Regions; those that have not ended were interrupted."""
+        ended = {end.region: end.failure for end in self._ended}
+        failures = {region: ended.get(region, INTERRUPTED) for region in sorted(regions)}
+        self.failures = {region: failure for region, failure in failures.items() if failure is not None}
+
+    def complete_since(self, region: str, earliest: datetime) -> datetime | None:
+        """Return the time from which on a Region is complete; None if there is none."""
+        wanted = (
+            problem.complete_since
+            for problem in self.problems
+            if isinstance(problem, CutShort) and problem.is_wanted and problem.region == region
         )
+        whole = self.reached.get(region) if region in self.failures else earliest
+        return next(wanted, whole)
+
+    def error(self) -> SourceError:
+        """Return the error for a lookup that brought no page; raises ``KeyboardInterrupt`` if stopped."""
+        for region, failure in self.failures.items():
+            if failure is INTERRUPTED:
+                raise KeyboardInterrupt
+            return failure.as_error(f"lookup:{region}")
+        problem = self.problems[0]
+        return SourceError(f"{problem.source}: {problem.reason}", "try again later")
 
 
-def _parameters(query: Query, until: datetime, token: str | None) -> dict[str, Any]:
-    """Return the parameters of one call; with a token, all others must stay the same."""
-    parameters: dict[str, Any] = {
-        "LookupAttributes": [{"AttributeKey": query.attribute, "AttributeValue": query.value}],
-        "EndTime": until,
-        "MaxResults": 50,
-    }
-    if query.since is not None:
-        parameters["StartTime"] = query.since
-    if token is not None:
-        parameters["NextToken"] = token
-    return parameters
+def _is_counted(delivered: Delivered | RegionEnd) -> bool:
+    """Return whether something counts as a page, or as one that could not be read."""
+    match delivered:
+        case Skipped():
+            return delivered.extent is Extent.FILE
+        case CutShort():
+            return not delivered.is_wanted
+    return isinstance(delivered, Document)
 
 
-def _key(event: EventTypeDef) -> str:
-    """Return what identifies an event: its ID, or its record if it has none."""
-    return str(event.get("EventId") or event.get("CloudTrailEvent") or event)
-
-
-def _incomplete(page: LookupPage) -> Iterator[Skipped]:
-    """Yield what is missing in events that are not as LookupEvents returns them; their records are read."""
-    without_id = sum(not event.event_id for event in page.events)
-    without_time = sum(event.time is None for event in page.events)
-    for number, member in ((without_id, "EventId"), (without_time, "EventTime")):
-        if number:
-            yield Skipped(
-                f"{page.query.label}/page-{page.number}",
-                f"{counted(number, 'event')} without {member}, which LookupEvents always returns",
-                Extent.PART,
-            )
-
-
-def _document(region: str, page: LookupPage) -> Document:
-    """Return a page as LookupEvents' own JSON, named by account, Region and query."""
-    account = next((event.hints.account for event in page.events if event.hints is not None), None)
-    place = f"{account}/{region}" if account else region
-    text = msgspec.json.encode({"Events": [event.answer for event in page.events]})
-    uri = f"lookup:{place}/{page.query.label}/page-{page.number}"
-    return Document(uri=uri, size=len(text), chunks=iter((text,)))
+def _looked_up(scope: Scope, now: datetime, account: str, result: _LookupResult) -> Iterator[LookedUp]:
+    """Yield the times that the Regions are complete for. Events of the last minutes may still be missing."""
+    earliest = max(scope.since or now - RETENTION, now - RETENTION)
+    end = min(scope.until or now, now - scope.lag)
+    for region in result.reached:
+        start = result.complete_since(region, earliest)
+        if start is not None and start < end:
+            yield LookedUp(account=account, region=region, start=start, end=end)

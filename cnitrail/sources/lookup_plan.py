@@ -8,16 +8,16 @@ second in which the session began, that of a pod by its access key.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from heapq import nlargest
 from itertools import islice
 
 from msgspec import Struct
 
-from cnitrail.model import Note, Scope, Skipped
+from cnitrail.model import CutShort, Note, Scope, Skipped
 from cnitrail.model.lookup import LookupHints
 from cnitrail.sources.aws import AwsFailure
+from cnitrail.sources.daemon_pool import DaemonPool
 from cnitrail.sources.lookup_index import FoundEvent, LookupIndex, resource_type
 from cnitrail.text import counted, iso
 from cnitrail.timeclamp import shifted
@@ -28,12 +28,14 @@ CALLS_PER_SECOND = 2.0
 CONCURRENT_QUERIES = 4
 """An answer takes about a second, so two calls a second need queries in parallel."""
 
-_RETENTION = timedelta(days=90)
-_LONG_LOOKUP = 60
-"""Calls from which on a lookup is announced before it begins: half a minute."""
+RETENTION = timedelta(days=90)
+"""How long LookupEvents keeps events."""
 
 _MAX_USERNAME_PAGES = 20
 """A node's agents make many unrelated calls, so only its newest 1,000 calls are read."""
+
+_MAX_CONTEXT = 24
+"""Resources of the newest events that are looked up, which takes 12 s, if older events are not read."""
 
 _SECOND = timedelta(seconds=1)
 
@@ -80,7 +82,6 @@ class _EventNameScan(Struct, kw_only=True):
     pages: Iterator[LookupPage]
     reached: datetime
     ended: bool = False
-    expected_calls: float = 0.0
 
     def next_page(self) -> LookupPage | QueryFailed | None:
         """Return the next page, None at the end."""
@@ -103,7 +104,7 @@ class LookupPlan:
         hints: LookupHints,
         now: datetime,
         run_query: Callable[[Query], Iterator[LookupPage]],
-        pool: Executor,
+        pool: DaemonPool,
     ) -> None:
         self._scope = scope
         self._hints = hints
@@ -117,8 +118,30 @@ class LookupPlan:
         self._sessions: dict[Query, None] = {}
         self._index = LookupIndex(hints)
         self._names_read: list[str] = []
+        self._scans: list[_EventNameScan] | None = None
+        self._waiting_for_resources = bool(scope.instances or scope.enis)
+        self._failed_since: list[datetime] = []
+        self._answers: list[FoundEvent] = []
+        """The events that were asked for, if only the newest of them are wanted."""
 
-    def read(self) -> Iterator[LookupPage | Skipped | Note]:
+    @property
+    def until(self) -> datetime:
+        """The end of the time range."""
+        return self._until
+
+    @property
+    def complete_since(self) -> datetime | None:
+        """The time from which on every event of the range was read; None if there is none yet.
+
+        A lookup by resource is complete only at its end: the last answer may lead to another ENI.
+        """
+        if self._scans is None or self._waiting_for_resources:
+            return None
+        reached = [scan.reached for scan in self._scans]
+        since = max([*reached, *self._failed_since], default=self._earliest)
+        return since if since < self._until else None
+
+    def read(self) -> Iterator[LookupPage | Skipped | CutShort | Note]:
         """Yield every page, what could not be read, and notes about the lookup.
 
         Raises ``QueryFailed`` if every further query would fail, too.
@@ -138,6 +161,8 @@ class LookupPlan:
             names = [name for name in scope.event_names if name not in left_out]
             yield from self._scan_names(names, stop_if_indexed=False)
             yield from self._look_up_resources()
+        self._waiting_for_resources = False
+        self._scans = self._scans or []
         for _, item in self._read(self._sessions):
             yield item
         yield from self._notes()
@@ -152,10 +177,12 @@ class LookupPlan:
             self._waiting.append(Query(attribute="ResourceName", value=resource, since=None, until=self._now))
         self._levels[resource] = min(level, self._levels.get(resource, level))
 
-    def _look_up_resources(self) -> Iterator[LookupPage | Skipped | Note]:
-        """Look up all queued resources, and those that the answers lead to."""
-        while self._waiting:
-            queries, self._waiting = self._waiting, []
+    def _look_up_resources(self, most: int | None = None) -> Iterator[LookupPage | Skipped | Note]:
+        """Look up all queued resources, and those that the answers lead to: ``most`` in all."""
+        left = most
+        while self._waiting and left != 0:
+            queries, self._waiting = self._waiting[:left], []
+            left = left - len(queries) if left is not None else None
             for query, item in self._read(queries):
                 yield item
                 for event in item.events if isinstance(item, LookupPage) else ():
@@ -209,7 +236,7 @@ class LookupPlan:
 
     def _scan_names(
         self, names: Iterable[str], *, stop_if_indexed: bool
-    ) -> Iterator[LookupPage | Skipped | Note]:
+    ) -> Iterator[LookupPage | Skipped | CutShort | Note]:
         """Read event names back in time; the one that is least far back comes first.
 
         ``stop_if_indexed`` ends a name as soon as its events are seen to be found by resource.
@@ -220,66 +247,103 @@ class LookupPlan:
             pages = self._run_query(query)
             scans.append(_EventNameScan(query=query, pages=pages, reached=self._until))
             self._names_read.append(name)
-        turn, begun = scans, False
+        self._scans = scans
+        turn = scans
         while turn:
-            try:
-                yield from self._advance(turn)
-            except QueryFailed as failed:
-                raise _cut_short(failed, scans) if begun else failed from None
-            scans = [
+            yield from self._advance(turn)
+            scans[:] = [
                 scan
                 for scan in scans
                 if not (scan.ended or (stop_if_indexed and self._index.is_indexed(scan.query.value)))
             ]
-            if not begun:
-                begun = True
-                yield from self._announce(scans)
+            if scans and self._has_newest():
+                yield from self._newest_read()
+                return
             turn = nlargest(CONCURRENT_QUERIES, scans, key=lambda scan: scan.reached)
 
-    def _advance(self, scans: list[_EventNameScan]) -> Iterator[LookupPage | Skipped]:
+    def _advance(self, scans: list[_EventNameScan]) -> Iterator[LookupPage | CutShort]:
         """Yield the next page of each scan."""
         pages = self._pool.map(_EventNameScan.next_page, scans)
-        for scan, page in zip(scans, pages, strict=True):
+        for scan, page in zip(tuple(scans), pages, strict=True):
             if isinstance(page, LookupPage):
                 self._update(scan, page)
-                yield page
                 for event in page.events:
                     self._index.learn(event)
                     self._connect(event)
+                yield page
+            elif page is None:
+                scan.ended, scan.reached = True, self._earliest
             else:
-                scan.ended = True
-                if page is not None:
-                    yield _skipped(scan.query, page, scan.reached)
+                yield self._failed(scan, page)
 
     def _update(self, scan: _EventNameScan, page: LookupPage) -> None:
-        """Note how far back a scan is, and estimate its calls from its first page."""
+        """Note how far back a scan is: the page after this one may have more events of its last second."""
         times = [event.time for event in page.events if event.time is not None]
-        scan.ended, scan.reached = page.last, min(times, default=scan.reached)
-        if page.number == 1 and times:
-            covered = max(max(times) - scan.reached, _SECOND)
-            scan.expected_calls = max((scan.reached - self._earliest) / covered, 1.0)
+        if page.last:
+            scan.ended, scan.reached = True, self._earliest
+        elif times:
+            scan.reached = min(min(times) + _SECOND, scan.reached)
+        if self._scope.newest is not None:
+            self._answers += filter(self._is_answer, page.events)
+
+    def _failed(self, scan: _EventNameScan, failed: QueryFailed) -> CutShort:
+        """Return what a failed scan leaves unread; raises if every other query would fail, too."""
+        if failed.failure.fatal:
+            raise failed
+        scan.ended = True
+        self._failed_since.append(scan.reached)
+        return CutShort(
+            source=scan.query.label,
+            region="",
+            reason=f"{failed.failure.reason}; {_before(scan.reached)}",
+            complete_since=scan.reached,
+        )
+
+    def _is_answer(self, event: FoundEvent) -> bool:
+        """Return whether an event is about ENIs or instances, and about addresses that were asked for."""
+        hints, addresses = event.hints, self._scope.addresses
+        return (
+            hints is not None
+            and event.time is not None
+            and not hints.read_only
+            and bool(hints.ids)
+            and hints.event_name not in self._hints.not_about_enis
+            and (not addresses or hints.names_any(addresses))
+        )
+
+    def _has_newest(self) -> bool:
+        """Return whether enough of the newest events were read."""
+        newest = self._scope.newest
+        return newest is not None and self.complete_since is not None and len(self._complete()) >= newest
+
+    def _complete(self) -> list[FoundEvent]:
+        """Return the events that were asked for, of the time of which every event was read."""
+        since = self.complete_since
+        return [event for event in self._answers if event.time and since and event.time >= since]
+
+    def _newest_read(self) -> Iterator[LookupPage | Skipped | CutShort | Note]:
+        """Yield where the newest events happened, and that no older ones were read."""
+        self._sessions.clear()
+        for event in sorted(self._complete(), key=_time_of, reverse=True)[: self._scope.newest]:
+            self._look_up_session(event)
+            for resource in sorted(event.hints.ids if event.hints is not None else ()):
+                self._add_resource(resource, level=1)
+        yield from self._look_up_resources(most=_MAX_CONTEXT)
+        since = self.complete_since
+        assert since is not None
+        yield CutShort(
+            source="",
+            region="",
+            reason=f"read only the newest events, as --limit asks; {_before(since)}",
+            complete_since=since,
+            is_wanted=True,
+        )
 
     @property
     def _earliest(self) -> datetime:
         """The earliest time that an answer can reach back to."""
-        kept_since = self._now - _RETENTION
+        kept_since = self._now - RETENTION
         return max(self._scope.since or kept_since, kept_since)
-
-    def _announce(self, scans: list[_EventNameScan]) -> Iterator[Note]:
-        """Yield a note of what a long scan will take."""
-        calls = round(sum(scan.expected_calls for scan in scans))
-        if calls < _LONG_LOOKUP:
-            return
-        scope, limit = self._scope, self._scope.max_calls
-        text = (
-            f"reading {counted(len(scans), 'event name')} back to {iso(self._earliest)}: "
-            f"about {calls:,} calls ({_minutes(calls)} at {CALLS_PER_SECOND:g} calls/s)"
-        )
-        if calls > limit:
-            text += f"; stops after {limit:,} calls ({_minutes(limit)}, --max-calls)"
-        if scope.since is None:
-            text = f"no start time given: {text}; --since limits it, for example --since 6h"
-        yield Note("", text, documents=min(calls, limit))
 
     def _connect(self, event: FoundEvent) -> None:
         """Queue what belongs to an event that was read by its name, if it is about what was asked for."""
@@ -344,7 +408,7 @@ class LookupPlan:
             )
         elif scope.since is not None:
             yield Note("", f"attachments made before {iso(scope.since)} may be unknown")
-        if scope.since is not None and scope.since < self._now - _RETENTION:
+        if scope.since is not None and scope.since < self._now - RETENTION:
             yield Note(
                 "", "LookupEvents keeps 90 days; for older events, read the trail's bucket (s3://BUCKET)"
             )
@@ -366,23 +430,18 @@ class LookupPlan:
         return f"{text} and {counted(len(names), 'event name')} ({', '.join(names)})" if names else text
 
 
-def _skipped(query: Query, failed: QueryFailed, reached: datetime | None = None) -> Skipped:
+def _skipped(query: Query, failed: QueryFailed) -> Skipped:
     """Return what a failed query leaves unread; raises if every other query would fail, too."""
     if failed.failure.fatal:
         raise failed
-    reason = failed.failure.reason
-    if reached is not None:
-        reason = f"{reason}; events before {iso(reached)} were not read"
-    return Skipped(query.label, reason)
+    return Skipped(query.label, failed.failure.reason)
 
 
-def _cut_short(failed: QueryFailed, scans: list[_EventNameScan]) -> QueryFailed:
-    """Return the failure that ended all scans, with how far back they came."""
-    reached = max(scan.reached for scan in scans)
-    failure = failed.failure
-    reason = f"{failure.reason}; events before {iso(reached)} were not all read"
-    return QueryFailed(AwsFailure(reason, failure.hint, failure.fatal))
+def _time_of(event: FoundEvent) -> datetime:
+    """Return the time of an event that has one."""
+    assert event.time is not None
+    return event.time
 
 
-def _minutes(calls: int) -> str:
-    return f"{calls / CALLS_PER_SECOND / 60:,.0f} min"
+def _before(since: datetime) -> str:
+    return f"events before {iso(since)} were not read"

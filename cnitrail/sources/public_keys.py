@@ -50,5 +50,5 @@ class PublicKeys:
                     for key in page["PublicKeyList"]
                 )
         except (BotoCoreError, ClientError, ValueError) as error:
-            failure = aws.failure_of(error, "cloudtrail:ListPublicKeys")
+            failure = aws.failure_of(error, "cloudtrail:ListPublicKeys", self._scope.profile)
             raise SourceError(f"no CloudTrail public keys for {region}: {failure.reason}", _HINT) from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from cnitrail.errors import SourceError
+from cnitrail.errors import EmptySourceError, SourceError
 from cnitrail.model import Document, Scope, Skipped
 from cnitrail.prefetch import prefetch
 from cnitrail.sources import layout
@@ -140,7 +140,7 @@ class S3Source:
     def _uri_of(self, object_: S3Object) -> str:
         return f"s3://{self._name}/{object_.key}"
 
-    def _no_log_files(self) -> SourceError:
+    def _no_log_files(self) -> EmptySourceError:
         """Return the error for a bucket without a log file in scope."""
         scope = self._scope
         filters = [
@@ -150,7 +150,7 @@ class S3Source:
             f"until {scope.until:%Y-%m-%d %H:%M:%S%z}" if scope.until else "",
         ]
         which = "".join(f" {text}" for text in filters if text)
-        return SourceError(
+        return EmptySourceError(
             f"{self.uri}: no log files{which}",
             f"aws s3 ls {self.uri.rstrip('/')}/ lists what is there; a trail's folder is AWSLogs/",
         )

@@ -93,7 +93,8 @@ class S3Bucket:
         self._name = name
         self._payer = scope.request_payer
         self._session = aws.open_session(scope.profile)
-        self._client = _client(uri, self._session, scope.endpoint_url, connections)
+        self._profile = scope.profile
+        self._client = _client(uri, self._session, scope, connections)
         self._client.meta.events.register("before-sign.s3.ListObjectsV2", self._note_address)
         self._address = ("", "")
         self._obstore: ObstoreReader | None = None
@@ -275,7 +276,7 @@ class S3Bucket:
 
     def _fatal_error(self, error: Exception) -> SourceError | None:
         """Return the cause of an error that affects every call, or None."""
-        failure = aws.fatal_failure(error)
+        failure = aws.fatal_failure(error, self._profile)
         return failure.as_error(self._uri) if failure is not None else None
 
     def _listing_error(self, error: Exception) -> SourceError:
@@ -336,7 +337,7 @@ def _contradiction(request: ListObjectsV2RequestTypeDef, answer: ListObjectsV2Ou
     return None
 
 
-def _client(uri: str, session: Session, endpoint_url: str | None, connections: int) -> S3Client:
+def _client(uri: str, session: Session, scope: Scope, connections: int) -> S3Client:
     """Return an S3 client. Raises ``SourceError``."""
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
@@ -347,10 +348,9 @@ def _client(uri: str, session: Session, endpoint_url: str | None, connections: i
         read_timeout=READ_SECONDS,
     )
     try:
-        return session.client("s3", endpoint_url=endpoint_url, config=config)
+        return session.client("s3", endpoint_url=scope.endpoint_url, config=config)
     except (BotoCoreError, ValueError) as error:  # a ValueError if the endpoint is not a URL
-        failure = aws.fatal_failure(error) or aws.AwsFailure(f"AWS configuration: {error}", None)
-        raise failure.as_error(uri) from None
+        raise aws.client_failure(error, scope).as_error(uri) from None
 
 
 class _TornError(OSError):

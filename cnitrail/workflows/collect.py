@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cnitrail.decode import Decoded
-    from cnitrail.model import Document, Growth, Record, Scope, StoredCounts
+    from cnitrail.model import CutShort, Document, Growth, LookedUp, Record, Scope, StoredCounts
     from cnitrail.sources import Source
     from cnitrail.workflows.observer import Observer
     from cnitrail.workflows.scan_pool import Scanned, ScannedDocument
@@ -130,6 +130,13 @@ class _StoreSink:
     def skip(self, skipped: Skipped) -> None:
         self.skipped.add(skipped)
         self._store.skip(skipped, self._source)
+
+    def cut_short(self, cut: CutShort) -> None:
+        """Note it as something that was skipped: the next run reads it again."""
+        self.skip(Skipped(cut.source, cut.reason))
+
+    def looked_up(self, looked_up: LookedUp) -> None:
+        """Do nothing: a store knows only events and files."""
 
     def take_over(self, counts: StoredCounts) -> None:
         """Take over what another store has counted."""

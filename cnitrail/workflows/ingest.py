@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cnitrail.debuglog import debug
 from cnitrail.decode import decode
-from cnitrail.model import Note, Record, Skipped, StoredCounts
+from cnitrail.model import CutShort, LookedUp, LookupProgress, Note, Record, Skipped, StoredCounts
 from cnitrail.workflows.scan_pool import ScannedDocument, problems, scan_source
 
 if TYPE_CHECKING:
@@ -50,6 +50,12 @@ class Sink(Protocol):
     def skip(self, skipped: Skipped) -> None:
         """Take what the source could not deliver."""
 
+    def cut_short(self, cut: CutShort) -> None:
+        """Record that a lookup ended early."""
+
+    def looked_up(self, looked_up: LookedUp) -> None:
+        """Record a time range of which a lookup returned every event."""
+
     def take_over(self, counts: StoredCounts) -> None:
         """Take what the source itself has counted."""
 
@@ -88,8 +94,17 @@ def ingest(
             case StoredCounts():
                 counts.take_over(delivered)
                 sink.take_over(delivered)
+            case CutShort():
+                debug(__name__, "%s: %s", delivered.source, delivered.reason)
+                if not delivered.is_wanted:
+                    counts.not_delivered(Skipped(delivered.source, delivered.reason))
+                sink.cut_short(delivered)
+            case LookedUp():
+                sink.looked_up(delivered)
             case Note():
-                observer.note(delivered, counts.files)
+                observer.note(delivered)
+            case LookupProgress():
+                observer.reached(delivered)
         observer.advance(counts.files, counts.bytes, counts.relevant)
         sink.checkpoint()
     counts.found += source.found

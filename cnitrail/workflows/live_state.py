@@ -73,6 +73,19 @@ def present_subnets(
     return found, _gathered(described)[0], skipped
 
 
+def described_resources(
+    listings: Iterable[Listing],
+) -> tuple[Present, dict[str, LiveSubnet], list[Skipped]]:
+    """Return the instances, ENIs and subnets of listings, and what cannot be read of them.
+
+    Raises ``SourceError`` if one is no listing.
+    """
+    skipped: list[Skipped] = []
+    described = list(_described(listings, skipped))
+    subnets = {subnet.subnet: subnet for _, part in described for subnet in part.subnets}
+    return _gathered(described)[0], subnets, skipped
+
+
 def _listings(
     names: tuple[str, ...],
     request: Request,

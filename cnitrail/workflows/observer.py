@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from cnitrail.model import Note
+    from cnitrail.model import LookupProgress, Note
     from cnitrail.sources import Source
 
 
@@ -21,8 +21,11 @@ class Observer(Protocol):
     def advance(self, files: int, size: int, counted: int) -> None:
         """Take the totals of this stage so far: files, stored bytes, and what the stage counts."""
 
-    def note(self, note: Note, files: int) -> None:
-        """Take a note from a source, after ``files`` files."""
+    def note(self, note: Note) -> None:
+        """Take a note from a source."""
+
+    def reached(self, progress: LookupProgress) -> None:
+        """Update the progress of the lookup of a Region."""
 
     def wait(self, reason: str) -> None:
         """Learn that the work waits for another process, and why."""
@@ -40,8 +43,11 @@ class Silent:
     def advance(self, files: int, size: int, counted: int) -> None:
         """Ignore totals."""
 
-    def note(self, note: Note, files: int) -> None:
+    def note(self, note: Note) -> None:
         """Ignore a note."""
+
+    def reached(self, progress: LookupProgress) -> None:
+        """Ignore the progress of a lookup."""
 
     def wait(self, reason: str) -> None:
         """Ignore a wait."""

@@ -34,15 +34,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from cnitrail.decode import Decoded
-    from cnitrail.model import Document, Event, History, Record, StoredCounts
+    from cnitrail.model import CutShort, Document, Event, History, LookedUp, Record, StoredCounts
     from cnitrail.workflows.observer import Observer
     from cnitrail.workflows.proof import Proof
+    from cnitrail.workflows.raw_records import RawRecords
     from cnitrail.workflows.request import Request
     from cnitrail.workflows.scan_pool import Scanned, ScannedDocument
 
 
-def read(request: Request, observer: Observer = SILENT) -> tuple[History, Evidence]:
+def read(
+    request: Request, observer: Observer = SILENT, raw: RawRecords | None = None
+) -> tuple[History, Evidence]:
     """Return the history that the sources of a request hold, and the account of what was read.
+
+    The records of its events go to ``raw``.
 
     Raises as ``read_evidence`` does, and ``UsageError`` if ``verify`` is asked of sources without digests.
     """
@@ -50,7 +55,7 @@ def read(request: Request, observer: Observer = SILENT) -> tuple[History, Eviden
     proof = _prove(request, scope, observer) if request.verify else None
     observer.stage("relevant")
     ledger, evidence = read_evidence(
-        request.sources, scope, observer, proof, assume_complete=request.access.assume_complete
+        request.sources, scope, observer, proof, raw, assume_complete=request.access.assume_complete
     )
     history = build(ledger.events(), ledger.sessions(), ledger.proven() if proof is not None else None)
     debug(__name__, "history: %d events, %d leases", len(history.events), len(history.leases))
@@ -68,6 +73,7 @@ def read_evidence(
     scope: Scope,
     observer: Observer = SILENT,
     proof: Proof | None = None,
+    raw: RawRecords | None = None,
     *,
     assume_complete: bool = False,
 ) -> tuple[Ledger, Evidence]:
@@ -79,7 +85,7 @@ def read_evidence(
     Raises ``SourceError`` if a source cannot be read at all, and ``AccountingError`` if what was read of one
     does not add up.
     """
-    sink = _LedgerSink(Ledger(), proof)
+    sink = LedgerSink(Ledger(), proof, raw)
     reports: list[SourceReport] = []
     files: list[FileReport] = []
     skipped: list[Skipped] = []
@@ -99,25 +105,43 @@ def read_evidence(
         skipped += counts.skipped
     if not has_files:
         raise no_files(", ".join(uri for uri, _ in kinds), others)
+    evidence = evidence_in(sink, skipped, reports, files, proof, assume_complete=assume_complete)
+    return sink.ledger, evidence
+
+
+def evidence_in(
+    sink: LedgerSink,
+    skipped: Iterable[Skipped],
+    reports: Iterable[SourceReport] = (),
+    files: Iterable[FileReport] = (),
+    proof: Proof | None = None,
+    *,
+    assume_complete: bool = False,
+) -> Evidence:
+    """Return the account of what a sink has taken: ``reports`` and ``files`` are of its sources.
+
+    ``skipped`` is what could not be read of them.
+    """
     ledger = sink.ledger
-    skipped += map(_disputed, ledger.disputes())
+    skipped = [*skipped, *map(_disputed, ledger.disputes())]
     events = ledger.events()
     moments: list[Event | Moment] = [*events, *sink.ends]
     times = [moment.time for moment in moments]
+    covered_moments = [*moments, *sink.bounds]
     places = {(moment.account, moment.region) for moment in moments}
-    lost = [*map(lost_file, dict.fromkeys(sink.unread)), *sink.lost]
+    lost = [*map(lost_file, sink.unread), *sink.lost]
     lost += _unrecorded(events, ledger, places, proof)
     if proof is None:
         covered = cover(
-            sink.signs, moments, lost=lost, answered=sink.answered, assume_complete=assume_complete
+            sink.signs, covered_moments, lost=lost, answered=sink.answered, assume_complete=assume_complete
         )
     else:
         unread = {skip.source for skip in skipped}
         covered = proof.cover(
-            sink.signs, moments, lost, sink.answered, unread, assume_complete=assume_complete
+            sink.signs, covered_moments, lost, sink.answered, unread, assume_complete=assume_complete
         )
         skipped += [skip for skip in proof.skipped if skip.source not in unread]
-    return ledger, Evidence(
+    return Evidence(
         sources=tuple(reports),
         first_event=min(times, default=None),
         last_event=max(times, default=None),
@@ -130,21 +154,24 @@ def read_evidence(
     )
 
 
-class _LedgerSink:
+class LedgerSink:
     """Enters facts into a ledger, and notes what times the evidence covers and what it lacks."""
 
-    def __init__(self, ledger: Ledger, proof: Proof | None) -> None:
+    def __init__(self, ledger: Ledger, proof: Proof | None, raw: RawRecords | None) -> None:
         self.ledger = ledger
         self.signs: set[Sign] = set()
-        self.ends: list[Moment] = []
+        self.ends: dict[Moment, None] = {}
+        self.bounds: list[Moment] = []
+        """The ends of times that lookups cover, whether or not anything happened there."""
         self.lost: list[Lost] = []
-        self.unread: list[str] = []
+        self.unread: dict[str, None] = {}
         """The files of which something could not be read."""
         self.answered: set[AccountRegion] = set()
         """The accounts and Regions for which a source itself answered with all events."""
         self._damaged: set[str] = set()
         """The files whose contents may be altered where they could be read."""
         self._proof = proof
+        self._raw = raw
         self._is_proven = False
         self._source = ""
         self._answers_completely = False
@@ -157,6 +184,7 @@ class _LedgerSink:
 
     @property
     def kept(self) -> int:
+        """Number of different facts in the ledger."""
         return len(self.ledger)
 
     def open_document(self, document: Document) -> None:
@@ -175,16 +203,20 @@ class _LedgerSink:
                 proof.wrote(uri)
 
     def end(self, scanned: Scanned) -> None:  # noqa: ARG002  a store needs it
+        """End a file."""
         self._is_proven = False
 
     def close_document(self, scanned: ScannedDocument) -> None:
         """Do nothing: a ledger keeps no list of what was read."""
 
     def add(self, record: Record, decoded: Decoded) -> int:
+        """Enter the fact of a record; return 1 if it is new."""
         self.lost += lost_of(record, decoded)
         fact = decoded.fact
         if fact is None:
             return 0
+        if self._raw is not None:
+            self._raw.add(record, fact)
         if all(origin.source in self._damaged for origin in record.origins):
             fact = replace(fact, damaged=True)
         if self._answers_completely:
@@ -192,17 +224,38 @@ class _LedgerSink:
         return self.ledger.add(fact, proven=self._is_proven)
 
     def lose(self, skipped: Skipped) -> None:
-        self.unread.append(skipped.source)
+        """Note a document that could not be read, or only in part."""
+        self.unread[skipped.source] = None
 
     def skip(self, skipped: Skipped) -> None:
-        self.unread.append(skipped.source)
+        """Note what the source could not deliver."""
+        self.unread[skipped.source] = None
         if skipped.extent is Extent.PART:
             self._damaged.add(skipped.source)
+
+    def cut_short(self, cut: CutShort) -> None:
+        """Note the time that a lookup did not reach."""
+        self.lost.append(
+            Lost(
+                account=None,
+                region=cut.region,
+                start=None,
+                end=cut.complete_since,
+                reason=HoleReason.NOT_READ,
+                what=f"{cut.source}: {cut.reason}",
+            )
+        )
+
+    def looked_up(self, looked_up: LookedUp) -> None:
+        """Note the time of which AWS itself returned all events."""
+        account, region = looked_up.account, looked_up.region
+        self.answered.add((account, region))
+        self.bounds += (Moment(account, region, time) for time in (looked_up.start, looked_up.end))
 
     def take_over(self, counts: StoredCounts) -> None:
         """Take over the times that a store covers."""
         self.signs |= counts.signs
-        self.ends += counts.ends
+        self.ends.update(dict.fromkeys(counts.ends))
 
     def checkpoint(self) -> None:
         """Do nothing: nothing is kept on disk."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 from cnitrail.decode import NAMES
 from cnitrail.decode.lookup_hints import LOOKUP_HINTS
 from cnitrail.model import DELIVERY_LAG, Growth, Scope
+from cnitrail.parse import parse_node
 
 if TYPE_CHECKING:
     from cnitrail.answers.filters import Filter
@@ -19,6 +20,8 @@ class Access(Struct, frozen=True, kw_only=True):
     """How AWS is called, and how far files are trusted.
 
     ``lag`` is the delay of LookupEvents, ``max_calls`` the number of its calls in each Region at most.
+    ``newest`` is how many of the newest events a lookup by event name has to read; None for all. It is for a
+    request whose filters are only Regions and times: others keep fewer (``api.open_newest``).
     ``delivery_lag`` is how late an event's log file may be delivered. ``max_ratio`` bounds the text of
     a compressed file by its size. ``assume_complete`` is the user's statement that no event is missing
     except those that could not be read.
@@ -28,6 +31,7 @@ class Access(Struct, frozen=True, kw_only=True):
     endpoint_url: str | None = None
     lag: timedelta = timedelta(minutes=15)
     max_calls: int = 3600
+    newest: int | None = None
     request_payer: str | None = None
     delivery_lag: timedelta = DELIVERY_LAG
     max_ratio: int = Growth().most
@@ -48,21 +52,29 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 def scope_of(wanted: Filter, access: Access) -> Scope:
-    """Return what sources are asked for, given what will be kept."""
+    """Return what sources are asked for, given what will be kept.
+
+    A node that is named by its address may be any instance, and its other ENIs are found only by the ID of
+    that instance: everything is read.
+    """
+    nodes = tuple(map(parse_node, wanted.node))
+    instances = tuple(node for node in nodes if isinstance(node, str))
+    is_narrow = len(instances) == len(nodes)
     return Scope(
         since=wanted.since,
         until=wanted.until,
         regions=wanted.region,
         accounts=wanted.account,
-        instances=wanted.instance,
-        enis=wanted.eni,
-        addresses=wanted.ip,
+        instances=(wanted.instance or instances) if is_narrow else (),
+        enis=wanted.eni if is_narrow else (),
+        addresses=wanted.ip if is_narrow else (),
         event_names=NAMES,
         lookup_hints=LOOKUP_HINTS,
         profile=access.profile,
         endpoint_url=access.endpoint_url,
         lag=access.lag,
         max_calls=access.max_calls,
+        newest=access.newest,
         request_payer=access.request_payer,
         delivery_lag=access.delivery_lag,
         growth=Growth(access.max_ratio),

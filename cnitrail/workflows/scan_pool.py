@@ -20,8 +20,8 @@ from cnitrail.sources.layout import log_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from cnitrail.model import Growth, Note, StoredCounts
-    from cnitrail.sources import Source
+    from cnitrail.model import Growth
+    from cnitrail.sources import Delivered, Source
 
 _BATCH: Final = 64
 _BATCH_BYTES: Final = 512 * 1024
@@ -63,7 +63,7 @@ class ScannedDocument(Struct, frozen=True):
 
 def scan_source(
     source: Source, growth: Growth, *, hashing: bool = False
-) -> Iterator[ScannedDocument | Record | Skipped | Note | StoredCounts]:
+) -> Iterator[ScannedDocument | Delivered]:
     """Yield what a source delivers, in its order: documents scanned, everything else as it is.
 
     If ``hashing``, the stored bytes of documents are hashed as they are read.

@@ -82,7 +82,7 @@ def unread(error: OSError) -> TornStream:
 
 
 def peeked(pieces: Iterator[Bytes], size: int) -> tuple[Bytes, Iterator[Bytes]]:
-    """Return at least so many bytes of a stream, if it has them, and the stream after them."""
+    """Return at least ``size`` bytes of a stream, if it has them, and the stream after them."""
     head: Bytes = b""
     try:
         while len(head) < size and (piece := next(pieces, b"")):
