@@ -327,7 +327,7 @@ class TestReport:
         return report(*read("stolen-address", spans), wanted or Filter())
 
     def test_a_report_with_only_proven_events_states_that(self) -> None:
-        last = self.report_of(("10:00", "13:00")).summary[-1]
+        last = self.report_of(("10:00", "13:00")).quality[-1]
         assert last.sentence == (
             "2025-06-17 10:30:02 to 12:20:11Z: CloudTrail's digests prove that nothing of 111111111111 in "
             "eu-west-1 is missing or changed."
@@ -335,7 +335,7 @@ class TestReport:
         assert last.events == tuple(range(1, 15))
 
     def test_the_events_that_are_not_verified_are_listed(self) -> None:
-        last = self.report_of(("10:00", "12:20:10")).summary[-1]
+        last = self.report_of(("10:00", "12:20:10")).quality[-1]
         assert last.sentence == (
             "2025-06-17 10:30:02 to 12:20:11Z: CloudTrail's digests do not cover all of 111111111111 in "
             "eu-west-1, and 1 call listed here is not verified. See Evidence."
@@ -345,7 +345,7 @@ class TestReport:
     def test_calls_may_be_missing_between_proven_ones(self) -> None:
         assert (
             self.report_of(("10:00", "10:40"), ("11:45", "13:00"))
-            .summary[-1]
+            .quality[-1]
             .sentence.endswith(", and calls may be missing between those listed here. See Evidence.")
         )
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from cnitrail.answers.filters import Filter
-from cnitrail.intervals import through, total_length
-from cnitrail.model import Coverage, Hole, HoleReason
+from cnitrail.intervals import between, through, total_length
+from cnitrail.model import Coverage, Hole, HoleReason, Reach
 from cnitrail.model.reason import Reason, ReasonCode
-from cnitrail.text import account_and_region, clock, duration
+from cnitrail.text import account_and_region, clock, duration, short_list
 
 
 def uncovered(coverage: Coverage, second: datetime, wanted: Filter) -> Iterator[Reason]:
@@ -28,6 +28,72 @@ def uncovered(coverage: Coverage, second: datetime, wanted: Filter) -> Iterator[
                 yield gap_reason(hole, *place)
 
 
+def limitations(coverage: Coverage, wanted: Filter, at: datetime | None = None) -> Iterator[Reason]:
+    """Yield what of the time that was asked for the evidence does not cover: every answer states it.
+
+    The time is the range of a filter, or ``at`` alone. Only accounts and Regions that the filter keeps count.
+    """
+    places = [
+        reach
+        for reach in coverage.reaches
+        if wanted.takes_value("account", reach.account) and wanted.takes_value("region", reach.region)
+    ]
+    yield from _without_evidence(coverage, wanted)
+    if at is not None:
+        yield from uncovered(coverage, at, wanted)
+    else:
+        yield from _cut_short(coverage, wanted)
+        for reach in places:
+            yield from _uncovered_range(reach, wanted)
+    for reach in places:
+        if not reach.known:
+            place = account_and_region(reach.account, reach.region)
+            text = f"nothing shows whether the evidence of {place} has all events of its time"
+            yield Reason(ReasonCode.COVERAGE_UNKNOWN, text)
+
+
+def _without_evidence(coverage: Coverage, wanted: Filter) -> Iterator[Reason]:
+    """Yield the accounts and Regions that were asked for and that nothing in the evidence is about."""
+    for field, noun in (("account", "account"), ("region", "Region")):
+        seen = {getattr(reach, field) for reach in coverage.reaches}
+        for name in getattr(wanted, field):
+            if name != "all" and name not in seen and None not in seen:
+                known = f"; it has {short_list(seen)}" if seen else ""
+                yield Reason(ReasonCode.NO_EVIDENCE, f"the evidence has nothing of {noun} {name}{known}")
+
+
+def _uncovered_range(reach: Reach, wanted: Filter) -> Iterator[Reason]:
+    """Yield what of a range the evidence of one account and Region does not cover."""
+    place = (reach.account, reach.region)
+    of, start, end = account_and_region(*place), clock(reach.first), clock(reach.last)
+    if wanted.until is not None and wanted.until < reach.first:
+        yield Reason(
+            ReasonCode.BEFORE_EVIDENCE, f"the evidence of {of} begins only at {start}, after the range"
+        )
+        return
+    if wanted.since is not None and wanted.since > reach.last:
+        yield Reason(ReasonCode.AFTER_EVIDENCE, f"the evidence of {of} ends at {end}, before the range")
+        return
+    if wanted.since is not None and wanted.since < reach.first:
+        text = f"the evidence of {of} begins at {start}, so the first part of the range is missing"
+        yield Reason(ReasonCode.BEFORE_EVIDENCE, text)
+    if wanted.until is not None and wanted.until > reach.last:
+        text = f"the evidence of {of} ends at {end}, so the last part of the range is missing"
+        yield Reason(ReasonCode.AFTER_EVIDENCE, text)
+    asked = between(wanted.since, wanted.until)
+    for hole in reach.holes:
+        if hole.overlaps(asked) and hole.reason is not HoleReason.NOT_READ:
+            yield gap_reason(hole, *place)
+
+
+def _cut_short(coverage: Coverage, wanted: Filter) -> Iterator[Reason]:
+    """Yield the lookups that ended before they had read all of a range."""
+    for lost in coverage.lost:
+        is_asked = lost.end is None or wanted.since is None or wanted.since < lost.end
+        if lost.reason is HoleReason.NOT_READ and is_asked and wanted.takes_value("region", lost.region):
+            yield Reason(ReasonCode.NOT_READ, lost.what)
+
+
 def after_evidence(last: datetime, account: str | None, region: str | None) -> Reason:
     """Return the reason that the evidence of an account and Region ends before the time asked for."""
     text = f"the evidence of {account_and_region(account, region)} ends at {clock(last)}"
@@ -38,15 +104,6 @@ def gap_reason(hole: Hole, *place: str | None, so: str | None = None) -> Reason:
     """Return a hole as a reason; ``place`` is its account and Region, ``so`` what follows from it."""
     text = unread(hole, account_and_region(*place) if place else None)
     return Reason(_CODES[hole.reason], f"{text}: {so}" if so else text)
-
-
-def holes(coverage: Coverage, wanted: Filter) -> Iterator[str]:
-    """Yield a sentence for each hole in the evidence of the accounts and Regions that a filter keeps."""
-    for reach in coverage.reaches:
-        if wanted.takes_value("account", reach.account) and wanted.takes_value("region", reach.region):
-            place = account_and_region(reach.account, reach.region)
-            for hole in reach.holes:
-                yield unread(hole, place)
 
 
 def unread(hole: Hole, place: str | None = None) -> str:
@@ -60,6 +117,7 @@ _SENTENCES = {
     HoleReason.MISSING: "a log file{where} is missing (events {when})",
     HoleReason.UNREAD: "a log file or record{where} could not be read (events {when})",
     HoleReason.ALTERED: "a log file{where} was changed after delivery and is not used (events {when})",
+    HoleReason.NOT_READ: "the lookup{where} ended early (events {when} were not all read)",
     HoleReason.STOPPED: "the trail{where} was stopped {when} and recorded nothing",
     HoleReason.NARROWED: "the trail{where} did not record all write events {when}",
     HoleReason.DELETED: "the trail{where} was deleted and recorded nothing {when}",
@@ -69,6 +127,7 @@ _CODES = {
     HoleReason.MISSING: ReasonCode.MISSING_FILE,
     HoleReason.UNREAD: ReasonCode.UNREAD_FILE,
     HoleReason.ALTERED: ReasonCode.ALTERED_FILE,
+    HoleReason.NOT_READ: ReasonCode.NOT_READ,
     HoleReason.STOPPED: ReasonCode.TRAIL_STOPPED,
     HoleReason.NARROWED: ReasonCode.TRAIL_NARROWED,
     HoleReason.DELETED: ReasonCode.TRAIL_DELETED,

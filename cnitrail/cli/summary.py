@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cnitrail.cli.quiet import inform, is_quiet
 from cnitrail.cli.stderr import say
 from cnitrail.model import Coverage
-from cnitrail.text import clock, counted
+from cnitrail.text import at_source, clock, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ def _print_proven(evidence: Evidence) -> bool:
 def _print_each(what: str, entries: Sequence[Skipped | Faulty], where: str) -> bool:
     """Print the first entries, and where all of them are listed; return whether there are any."""
     for entry in entries[:_MAX_SHOWN]:
-        say(f"{what}: {entry.source}: {entry.reason}")
+        say(f"{what}: {at_source(entry.source, entry.reason)}")
     more = len(entries) - _MAX_SHOWN
     if more > 0:
         say(f"{what}: {more:,} more; {where}")

@@ -11,11 +11,12 @@ _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
 def write_document(answer: Answer[Any], out: IO[str]) -> None:
-    """Write one object with ``schema``, ``query``, ``evidence`` and ``entries``."""
+    """Write one object with ``schema``, ``query``, ``evidence``, ``limitations`` and ``entries``."""
     whole = {
         "schema": f"cnitrail/{answer.command}/v1",
         "query": answer.query,
         "evidence": answer.evidence,
+        "limitations": answer.limitations,
         "entries": answer.entries,
     }
     out.write(document(whole))

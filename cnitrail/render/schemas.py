@@ -21,8 +21,11 @@ from cnitrail.model import (
     TimelineEntry,
     WhoAnswer,
 )
+from cnitrail.model.checkup import Check, Checkup
+from cnitrail.model.explanation import Explanation
 from cnitrail.model.live import ComparedEntry
 from cnitrail.model.pool import PoolEntry
+from cnitrail.model.reason import Reason
 from cnitrail.model.subnet import SubnetCensus
 from cnitrail.model.validation import Fault, Proven
 from cnitrail.render.findings import FindingEntry
@@ -33,6 +36,8 @@ _Time = Annotated[datetime, Meta(tz=True)]
 _Address = Annotated[str, Meta(description="An IP address, or a prefix in CIDR notation.")]
 
 ENTRIES: dict[str, tuple[type[Struct], ...]] = {
+    "doctor": (Check,),
+    "explain": (Explanation,),
     "findings": (FindingEntry,),
     "leases": (LeaseEntry,),
     "pool": (PoolEntry,),
@@ -55,7 +60,11 @@ def schema_of(command: str, *, strict: bool = False) -> dict[str, Any]:
     evidence = mirrored(VerifyEvidence if command == "verify" else Evidence)
     proven = [mirrored(Proven)] if command == "verify" else []
     entries = [mirrored(entry) for entry in ENTRIES[command]]
-    (evidence_ref, *refs), definitions = msgspec.json.schema_components([evidence, *proven, *entries])
+    limitations = [mirrored(Reason)] if command != "verify" else []
+    checkup = [mirrored(Checkup)] if command == "doctor" else []
+    (evidence_ref, *refs), definitions = msgspec.json.schema_components(
+        [evidence, *proven, *limitations, *checkup, *entries]
+    )
     properties: dict[str, Any] = {
         "schema": {"const": f"cnitrail/{command}/v1"},
         "query": {
@@ -67,6 +76,10 @@ def schema_of(command: str, *, strict: bool = False) -> dict[str, Any]:
     }
     if proven:
         properties["proven"] = _array(refs.pop(0))
+    if limitations:
+        properties["limitations"] = _array(refs.pop(0))
+    if checkup:
+        properties["checkup"] = refs.pop(0)
     properties["entries"] = _array(refs[0] if len(refs) == 1 else {"anyOf": refs})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
