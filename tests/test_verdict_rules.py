@@ -67,6 +67,11 @@ class TestRules:
     def test_without_a_holder_the_answer_is_unknown(self) -> None:
         assert verdict(situation(50)) == ("unknown", [])
 
+    def test_without_a_holder_since_a_release_it_is_free_unless_that_is_in_doubt_or_unproven(self) -> None:
+        assert verdict(situation(50, released=at(40))) == ("free", ["not-assigned-since"])
+        assert verdict(situation(50, released=at(40), doubts=(DOUBT,))) == ("unknown", ["log-gap"])
+        assert verdict(situation(50, released=at(40), unproven=True)) == ("unknown", [])
+
     @pytest.mark.parametrize("second", [0, 100])
     def test_a_change_in_the_second_itself_is_ambiguous(self, second: int) -> None:
         assert verdict(situation(second, self.A)) == ("ambiguous", ["same-second"])
@@ -111,8 +116,8 @@ class TestRules:
     def test_otherwise_it_is_certain_and_names_the_next_holder(self) -> None:
         assert verdict(situation(50, self.A, next_holders=(NEXT,))) == ("certain", ["next-holder"])
 
-    def test_a_weaker_verdict_comes_before_a_stronger_one(self) -> None:
-        strength = (Verdict.UNKNOWN, Verdict.AMBIGUOUS, Verdict.LIKELY, Verdict.CERTAIN)
+    def test_a_weaker_verdict_comes_before_a_stronger_one_after_those_without_a_holder(self) -> None:
+        strength = (Verdict.FREE, Verdict.UNKNOWN, Verdict.AMBIGUOUS, Verdict.LIKELY, Verdict.CERTAIN)
         ranks = [strength.index(rule.verdict) for rule in RULES]
         assert ranks == sorted(ranks)
 

@@ -38,7 +38,8 @@ class IndexEntry(Struct, frozen=True, kw_only=True):
     Records with the same ``key`` are versions of one event. ``time`` (aware, UTC) is None if the record
     contains no fact that can be used; ``effect`` is None also for issued credentials. ``access_key``, or
     ``role`` and ``session``, join a call with the credentials that it used. ``unclear`` records are
-    delivered to every query, because a part of them could not be read.
+    delivered to every query: a part of them could not be read, or they made ENIs with addresses that they do
+    not name.
     """
 
     key: str

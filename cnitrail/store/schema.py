@@ -11,7 +11,7 @@ from cnitrail.errors import StoreError
 from cnitrail.model import Extent, Skipped
 from cnitrail.store.file_header import APPLICATION_ID, is_sqlite, is_store
 
-VERSION = 5
+VERSION = 6
 _BUSY_TIMEOUT = 60.0
 """How long to wait for another process's transaction, in seconds."""
 

@@ -8,7 +8,7 @@ Selected are:
    requested address.
 2. The life of each of these ENIs: every record that names it, its trunk, an attachment of either, or an
    instance that either was attached to (a termination names only the instance), and one record of each
-   account that has ENIs in its VPC.
+   account and Region that has ENIs in its VPC, or in no known one.
 3. Other holders of its addresses, and their lives: a lease ends when another one begins. In a block with
    delegated prefixes, the holders of the whole block. If a call reassigned several addresses, all of them.
 4. What trails recorded: every call that configured a trail affects which times are covered.
@@ -68,7 +68,11 @@ INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE attachment IN att
 
 _SHARED_VPCS = """
 INSERT OR IGNORE INTO chosen SELECT min(record) FROM subjects JOIN records ON records.id = record
-    WHERE vpc IN (SELECT vpc FROM subjects WHERE eni IN enis AND vpc IS NOT NULL) GROUP BY vpc, account
+    WHERE vpc IN (SELECT vpc FROM subjects WHERE eni IN enis AND vpc IS NOT NULL)
+    GROUP BY vpc, account, region;
+INSERT OR IGNORE INTO chosen SELECT min(record) FROM subjects JOIN records ON records.id = record
+    WHERE eni IS NOT NULL AND eni NOT IN (SELECT eni FROM subjects WHERE vpc IS NOT NULL AND eni IS NOT NULL)
+    GROUP BY account, region
 """
 
 _HELD = """

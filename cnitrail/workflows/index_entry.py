@@ -5,8 +5,9 @@ from hashlib import sha256
 from cnitrail.decode import Decoded
 from cnitrail.decode.sessions import ASSUME_ROLE, WEB_IDENTITY
 from cnitrail.history.kinds import cluster_of_tags
-from cnitrail.model import ActorKind, Effect, Event, IssuedSession, Record, Subject, held_of
+from cnitrail.model import ActorKind, Effect, Event, Fidelity, IssuedSession, Record, Subject, held_of
 from cnitrail.model.ec2 import TRUNK_TAG
+from cnitrail.model.event import ASSIGNING_EFFECTS
 from cnitrail.store.index_columns import IndexEntry, Mention
 
 _CREATORS = (ActorKind.IRSA, ActorKind.ASSUMED_ROLE)
@@ -21,12 +22,23 @@ def index_entry(record: Record, decoded: Decoded) -> IndexEntry | None:
     unclear = bool(decoded.problems)
     match decoded.fact:
         case Event() as event:
-            return _event(event, unclear)
+            return _event(event, unclear or _may_assign_any(event))
         case IssuedSession() as session:
             return _session(session, unclear)
     if not unclear:
         return None
     return IndexEntry(key="sha256:" + sha256(record.payload).hexdigest(), unclear=True)
+
+
+def _may_assign_any(event: Event) -> bool:
+    """Return whether the call may have given addresses that its record does not name: any may be one."""
+    if event.failure is not None:
+        return False
+    is_whole = event.fidelity is not Fidelity.PARTIAL and not event.damaged
+    return any(
+        event.leaves_out_addresses(subject) or (event.effect in ASSIGNING_EFFECTS and not is_whole)
+        for subject in event.subjects
+    )
 
 
 def _event(event: Event, unclear: bool) -> IndexEntry:

@@ -15,8 +15,9 @@ from cnitrail.answers.who.grounds import (
     without_eni,
 )
 from cnitrail.answers.who.indexes import HolderAt, IndexedEvidence, LeaseGroup, address_and_prefix
+from cnitrail.answers.who.released import ReleasedLease, doubts_of_free, released_leases, shared_vpc
 from cnitrail.answers.who.story import absence, never_seen, next_holders, outside_filter, story_of
-from cnitrail.answers.who.verdict_rules import Situation, judge
+from cnitrail.answers.who.verdict_rules import Situation, judge, order_unknown
 from cnitrail.model import (
     Address,
     Basis,
@@ -26,9 +27,14 @@ from cnitrail.model import (
     History,
     Holder,
     Lease,
+    Verdict,
     WhoAnswer,
     is_prefix,
 )
+
+
+def _weakest(grounds: list[LeaseGround]) -> Ground | None:
+    return max((known.ground for known in grounds), key=WEAKER_LAST.index, default=None)
 
 
 class HolderIndex:
@@ -50,12 +56,18 @@ class HolderIndex:
         evidence, second = self._evidence, at.astimezone(UTC).replace(microsecond=0)
         forms = address_and_prefix(ip)
         everywhere = [group for held in forms for group in self._groups_of(held)]
-        groups = [group for group in everywhere if self._takes(wanted, group)]
+        kept_vpcs = {vpc for group in everywhere if self._takes(wanted, group) for vpc in group.vpcs}
+        groups = [group for group in everywhere if not kept_vpcs.isdisjoint(group.vpcs)]
         found = self._candidates(groups, second)
         kept = [lease for lease in found if takes_interface(wanted, evidence.interface(lease))]
         holders = tuple(found if kept else ())
         grounds = [ground_of(evidence, lease, second) for lease in holders]
-        situation = self._situation(ip, second, groups, holders, grounds)
+        released = self._released(groups, second, wanted) if not found else []
+        if holders:
+            situation = self._situation(ip, second, groups, holders, grounds)
+        else:
+            grounds = [one.ground() for one in released]
+            situation = self._without_holder(forms, second, released, everywhere, grounds)
         verdict, reasons = judge(situation)
         if holders:
             last = None
@@ -66,19 +78,25 @@ class HolderIndex:
             story += never_seen(everywhere, groups)
             story += without_eni(evidence, ip, second)
             story += absence(evidence.history, evidence.coverage, groups, second, wanted)
+            if verdict is Verdict.FREE:
+                story += [reason for one in released for reason in shared_vpc(one, wanted)]
         return WhoAnswer(
             ip=str(ip),
             at=second,
             verdict=verdict,
             holders=tuple(self._holder(lease, second) for lease in holders),
-            reasons=(
-                *story,
-                *reasons,
-                *(dict.fromkeys(map(proof, grounds)) if self._verified else ()),
-                *unread_records(evidence, forms, second),
-                *unused_records(evidence, forms, {lease.eni for lease in holders}),
+            reasons=tuple(
+                dict.fromkeys(
+                    (
+                        *story,
+                        *reasons,
+                        *(map(proof, grounds) if self._verified else ()),
+                        *unread_records(evidence, forms, second),
+                        *unused_records(evidence, forms, {lease.eni for lease in holders}),
+                    )
+                )
             ),
-            rests_on=max((known.ground for known in grounds), key=WEAKER_LAST.index, default=None),
+            rests_on=_weakest(grounds) if verdict is not Verdict.UNKNOWN else None,
             last_holder=self._holder(last, self._last_second(last)) if last is not None else None,
         )
 
@@ -125,6 +143,40 @@ class HolderIndex:
             unproven=self._verified and any(known.ground is not Ground.PROVEN for known in grounds),
         )
 
+    def _without_holder(
+        self,
+        forms: tuple[Address, Held],
+        second: datetime,
+        released: list[ReleasedLease],
+        everywhere: list[LeaseGroup],
+        grounds: list[LeaseGround],
+    ) -> Situation:
+        """Return what the verdict rules judge if no lease covers a second."""
+        return Situation(
+            ip=forms[0],
+            second=second,
+            holders=(),
+            vpcs=frozenset(one.lease.vpc for one in released),
+            contested=False,
+            doubts=(
+                *(
+                    order_unknown()
+                    for one in released
+                    if one.is_order_unknown or self._is_contested(one.lease)
+                ),
+                *(doubt for one in released for doubt in doubts_of_free(one, everywhere, forms)),
+                *(unread_records(self._evidence, forms, second) if released else ()),
+            ),
+            released=max((one.released for one in released), default=None),
+            unproven=self._verified and _weakest(grounds) is not Ground.PROVEN,
+        )
+
+    def _released(self, groups: list[LeaseGroup], second: datetime, wanted: Filter) -> list[ReleasedLease]:
+        """Return the last lease before a second in each VPC; none if the filter leaves one of them out."""
+        last = released_leases(self._evidence, groups, second)
+        is_kept = all(takes_interface(wanted, self._evidence.interface(one.lease)) for one in last)
+        return last if is_kept else []
+
     def _is_contested(self, lease: Lease) -> bool:
         """Return True if another interface may have got the address last, in the first second of a lease.
 
@@ -144,7 +196,7 @@ class HolderIndex:
         return known
 
     def _takes(self, wanted: Filter, group: LeaseGroup) -> bool:
-        """Return True if a filter keeps any interface of a group: its leases are rivals and stay together."""
+        """Return True if a filter keeps any interface of a group: the leases of a VPC are rivals."""
         interfaces = self._evidence.history.interfaces
         return any(takes_interface(wanted, interfaces[eni]) for eni in group.enis)
 
@@ -170,6 +222,7 @@ class HolderIndex:
             eni_kind=interface.kind,
             instance=instance,
             instance_basis=basis,
+            cluster=history.cluster_of(lease.eni, instance, second).name,
             vpc=interface.vpc,
             subnet=interface.subnet,
             account=interface.account,

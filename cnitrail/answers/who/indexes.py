@@ -2,13 +2,14 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import accumulate
 
 from msgspec import Struct
 
 from cnitrail.model import (
+    AccountRegion,
     Address,
     Attachment,
     Coverage,
@@ -79,10 +80,16 @@ class IndexedEvidence(Struct, frozen=True, kw_only=True):
     """Events from damaged files."""
     partial: EventsByName
     """Events known only from a form that does not keep all fields."""
+    imperfect: tuple[Event, ...]
+    """Events from damaged files, or known only from such a form."""
     unused: tuple[Event, ...]
     """Events that the history leaves out; ``history.set_aside`` says why."""
     without_eni: "AddressesWithoutEni"
     """Events that show addresses and do not name their ENI."""
+    unnamed: tuple[tuple[Event, str | None], ...]
+    """Calls that gave addresses which their records do not name, and the VPC (None: not known)."""
+    places: Mapping[str | None, frozenset[AccountRegion]]
+    """The accounts and Regions that use each VPC; under None, those with ENIs of unknown VPC."""
 
     @classmethod
     def of(cls, history: History, coverage: Coverage) -> "IndexedEvidence":
@@ -98,7 +105,12 @@ class IndexedEvidence(Struct, frozen=True, kw_only=True):
                 if event.failure is None and event.key not in history.set_aside
             ),
             partial=EventsByName(event for event in history.events if event.fidelity is Fidelity.PARTIAL),
+            imperfect=tuple(
+                event for event in history.events if event.damaged or event.fidelity is Fidelity.PARTIAL
+            ),
             unused=tuple(event for event in history.events if event.key in history.set_aside),
+            unnamed=tuple(_unnamed(history)),
+            places=_places_by_vpc(history),
         )
 
     def interface(self, lease: Lease) -> Interface:
@@ -112,6 +124,50 @@ class IndexedEvidence(Struct, frozen=True, kw_only=True):
     def hole(self, lease: Lease, start: datetime, end: datetime) -> Hole | None:
         """Return a hole between two times in the evidence of a lease's account and Region."""
         return self.coverage.hole_between(*self.interface(lease).place, start, end)
+
+
+def _places_by_vpc(history: History) -> dict[str | None, frozenset[AccountRegion]]:
+    """Return the accounts and Regions with ENIs in a VPC, or with calls that name it."""
+    places: dict[str | None, set[AccountRegion]] = defaultdict(set)
+    for interface in history.interfaces.values():
+        places[interface.vpc].add(interface.place)
+    for event in history.events:
+        for subject in event.subjects:
+            if subject.vpc is not None:
+                places[subject.vpc].add((event.account, event.region))
+    return {vpc: frozenset(names) for vpc, names in places.items()}
+
+
+class _VpcNames:
+    """The VPCs of ENIs and subnets."""
+
+    def __init__(self, history: History) -> None:
+        self._interfaces = history.interfaces
+        pairs = [(interface.subnet, interface.vpc) for interface in history.interfaces.values()]
+        pairs += [(subnet.subnet, subnet.vpc) for subnet in history.subnets.values()]
+        self._subnets = {subnet: vpc for subnet, vpc in pairs if subnet is not None and vpc is not None}
+
+    def of(self, subject: Subject) -> str | None:
+        """Return the VPC that a call is about; None if it is not known."""
+        if subject.vpc is not None:
+            return subject.vpc
+        interface = self._interfaces.get(subject.eni or "")
+        known = interface.vpc if interface is not None else None
+        return known or (self._subnets.get(subject.subnet) if subject.subnet else None)
+
+
+def _unnamed(history: History) -> Iterator[tuple[Event, str | None]]:
+    """Yield the calls that gave addresses which their records do not name, with the VPC."""
+    vpcs = _VpcNames(history)
+    described = {
+        attachment.instance
+        for interface in history.interfaces.values()
+        for attachment in interface.attachments
+    }
+    for event in history.events:
+        for subject in event.subjects if event.failure is None else ():
+            if event.leaves_out_addresses(subject) and (subject.instance or "") not in described:
+                yield event, vpcs.of(subject)
 
 
 class HolderAt(Struct, frozen=True, kw_only=True):
@@ -137,11 +193,15 @@ class HolderAt(Struct, frozen=True, kw_only=True):
 
 
 class LeaseGroup:
-    """The leases of one address in one VPC, one after the other."""
+    """The leases of one address in one VPC, one after the other.
+
+    ``vpcs`` is that VPC, or the ENI if its VPC is not known.
+    """
 
     def __init__(self, leases: tuple[Lease, ...]) -> None:
         self.enis = {lease.eni for lease in leases}
-        self._leases = leases
+        self.vpcs = {lease.vpc or lease.eni for lease in leases}
+        self.leases = leases
         self._begins = [lease.possible_start() or FIRST for lease in leases]
         self._latest_ends = list(accumulate((lease.end.time or LAST for lease in leases), max))
 
@@ -151,28 +211,39 @@ class LeaseGroup:
         place = bisect_right(self._begins, second)
         while place > 0 and self._latest_ends[place - 1] >= second:
             place -= 1
-            lease = self._leases[place]
+            lease = self.leases[place]
             if lease.end.time is None or lease.end.time >= second:
                 found.append(lease)
         return found[::-1]
 
     def rivals_of(self, lease: Lease) -> Iterator[Lease]:
         """Yield the leases that may hold the address in place of one whose first second is contested."""
-        for rival in self._leases:
+        for rival in self.leases:
             if rival.eni in lease.certainty.rivals and rival.end.time == lease.start.time:
                 yield rival
+
+    def ended_last(self, second: datetime) -> list[Lease]:
+        """Return the leases that ended last, of those that begin before a second: several if they tie.
+
+        None of the leases may cover the second.
+        """
+        place = bisect_left(self._begins, second)
+        if not place:
+            return []
+        end = self._latest_ends[place - 1]
+        return [lease for lease in self.leases[:place] if (lease.end.time or LAST) == end]
 
     def before(self, second: datetime) -> Lease | None:
         """Return the last lease that begins before a second."""
         place = bisect_left(self._begins, second)
-        return self._leases[place - 1] if place else None
+        return self.leases[place - 1] if place else None
 
     def after(self, second: datetime) -> Lease | None:
         """Return the first lease that begins at a second or later."""
         place = bisect_left(self._begins, second)
-        return self._leases[place] if place < len(self._leases) else None
+        return self.leases[place] if place < len(self.leases) else None
 
 
-def address_and_prefix(ip: Address) -> tuple[Held, Held]:
+def address_and_prefix(ip: Address) -> tuple[Address, Held]:
     """Return an address, and the prefix that it would be held through."""
     return ip, prefix_of(ip)

@@ -10,13 +10,15 @@ from msgspec import Struct
 
 from cnitrail.model import Address, Effect, Lease, Verdict
 from cnitrail.model.reason import Reason, ReasonCode
+from cnitrail.text import clock
 
 
 class Situation(Struct, frozen=True, kw_only=True):
     """What the evidence shows of one address at one second.
 
     ``holders`` are the leases that may cover the second, ``vpcs`` those of their interfaces (None: not
-    known). ``doubts`` are about a single holder; ``next_holders`` say where the address went soon after.
+    known). ``doubts`` are about a single holder, or without one about whether the address is free;
+    ``next_holders`` say where the address went soon after.
     """
 
     ip: Address
@@ -27,6 +29,8 @@ class Situation(Struct, frozen=True, kw_only=True):
     """True if the order of the calls that gave a holder the address is not known."""
     doubts: tuple[Reason, ...] = ()
     next_holders: tuple[Reason, ...] = ()
+    released: datetime | None = None
+    """Without a holder: when the last one lost the address, if an event shows the release; else None."""
     unproven: bool = False
     """True if digests were asked, and do not prove all that the answer rests on."""
 
@@ -44,6 +48,15 @@ def judge(situation: Situation) -> tuple[Verdict, Sequence[Reason]]:
     """Return the verdict of the first rule that applies, and its reasons."""
     rule = next(rule for rule in RULES if rule.applies(situation))
     return rule.verdict, rule.reasons(situation)
+
+
+def is_free(situation: Situation) -> bool:
+    """Return True if the last holder lost the address before, and nothing may have assigned it since.
+
+    There is no weaker form of it: with any doubt, or without the proof that was asked for, it is not known.
+    """
+    is_released = not situation.holders and situation.released is not None
+    return is_released and not situation.doubts and not situation.unproven
 
 
 def has_no_holder(situation: Situation) -> bool:
@@ -90,8 +103,15 @@ def is_changed_at(lease: Lease, second: datetime) -> bool:
     return lease.start.time == second or (lease.end.time == second and not terminated)
 
 
-def _no_reasons(_situation: Situation) -> Sequence[Reason]:
-    return ()
+def _not_assigned_since(situation: Situation) -> Sequence[Reason]:
+    assert situation.released is not None
+    span = f"from {clock(situation.released)} to {clock(situation.second)}"
+    text = f"no event assigns it {span}, and the logs of that time have no gap"
+    return (Reason(ReasonCode.NOT_ASSIGNED_SINCE, text),)
+
+
+def _doubts_of_free(situation: Situation) -> Sequence[Reason]:
+    return situation.doubts
 
 
 def _same_second(_situation: Situation) -> Sequence[Reason]:
@@ -99,9 +119,14 @@ def _same_second(_situation: Situation) -> Sequence[Reason]:
     return (Reason(ReasonCode.SAME_SECOND, text),)
 
 
-def _order_unknown(_situation: Situation) -> Sequence[Reason]:
+def order_unknown() -> Reason:
+    """Return that the last of several calls of one second is not known."""
     text = "several calls moved the address in one second, and CloudTrail does not record their order"
-    return (Reason(ReasonCode.ORDER_UNKNOWN, text),)
+    return Reason(ReasonCode.ORDER_UNKNOWN, text)
+
+
+def _order_unknown(_situation: Situation) -> Sequence[Reason]:
+    return (order_unknown(),)
 
 
 def _several_holders(situation: Situation) -> Sequence[Reason]:
@@ -125,7 +150,8 @@ def _next_holders(situation: Situation) -> Sequence[Reason]:
 
 
 RULES = (
-    VerdictRule("no-holder", has_no_holder, Verdict.UNKNOWN, _no_reasons),
+    VerdictRule("free", is_free, Verdict.FREE, _not_assigned_since),
+    VerdictRule("no-holder", has_no_holder, Verdict.UNKNOWN, _doubts_of_free),
     VerdictRule("same-second", changes_in_second, Verdict.AMBIGUOUS, _same_second),
     VerdictRule("order-unknown", is_contested, Verdict.AMBIGUOUS, _order_unknown),
     VerdictRule("several-holders", has_several_holders, Verdict.AMBIGUOUS, _several_holders),
