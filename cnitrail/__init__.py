@@ -12,7 +12,8 @@ from cnitrail.version import __version__
 TYPE_CHECKING = False  # to import typing would take longer than everything else here
 if TYPE_CHECKING:
     from cnitrail.answers.pool import Settings
-    from cnitrail.api import Case, Filters, read, to_dicts
+    from cnitrail.api import Case, read, to_dicts
+    from cnitrail.arguments import Filters
     from cnitrail.errors import AccountingError, CnitrailError, SourceError, StoreError, UsageError
 
 __all__ = [
@@ -33,7 +34,7 @@ _MODULES = {
     "AccountingError": "cnitrail.errors",
     "Case": "cnitrail.api",
     "CnitrailError": "cnitrail.errors",
-    "Filters": "cnitrail.api",
+    "Filters": "cnitrail.arguments",
     "Settings": "cnitrail.answers.pool",
     "SourceError": "cnitrail.errors",
     "StoreError": "cnitrail.errors",

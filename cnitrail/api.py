@@ -10,29 +10,49 @@ The command line asks the same questions through this module. Values are frozen 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
+from cnitrail.answers.nodes import with_nodes
+from cnitrail.arguments import (
+    Address,
+    Block,
+    Filters,
+    Length,
+    Names,
+    Time,
+    as_address,
+    as_count,
+    as_filter,
+    as_length,
+    as_name,
+    as_path,
+    as_settings,
+    as_text,
+    as_time,
+    as_values,
+)
 from cnitrail.errors import UsageError
-from cnitrail.model import Coverage
-from cnitrail.parse import not_an_id, parse_address, parse_duration, parse_id, parse_network, parse_time
-from cnitrail.sources import source_type, sources_or_default
+from cnitrail.model import Coverage, HoleReason
+from cnitrail.sources import LOOKUP, source_type, sources_or_default
 from cnitrail.workflows.observer import SILENT
-from cnitrail.workflows.request import Access, Request
+from cnitrail.workflows.request import Access, Request, scope_of
 
 if TYPE_CHECKING:
+    import os
+    from datetime import datetime
+
+    from cnitrail.answers.explain import Rerun, Target
     from cnitrail.answers.pool import Settings
     from cnitrail.answers.subnet import SubnetIndex
     from cnitrail.answers.who import HolderIndex
     from cnitrail.model import (
         AccountRegion,
+        Event,
         Evidence,
         Finding,
         History,
@@ -44,41 +64,15 @@ if TYPE_CHECKING:
         TimelineEntry,
         WhoAnswer,
     )
+    from cnitrail.model.explanation import Explanation
     from cnitrail.model.ipamd import IpamdPool
     from cnitrail.model.pool import PoolEntry
+    from cnitrail.model.reason import Reason
     from cnitrail.model.subnet import SubnetCensus
     from cnitrail.workflows.observer import Observer
-
-Time: TypeAlias = datetime | str
-"""An aware datetime, or what ``--at`` takes: ISO 8601, a date, epoch seconds, an age (``2h``)."""
-Length: TypeAlias = timedelta | str
-"""A timedelta, or what ``--lag`` takes: ``90s``, ``15m``, ``2h``."""
-Address: TypeAlias = IPv4Address | IPv6Address | str
-Block: TypeAlias = Address | IPv4Network | IPv6Network
-"""An address, or a CIDR block."""
-Names: TypeAlias = str | Iterable[str]
-"""One value, or several of which any may match."""
+    from cnitrail.workflows.raw_records import RawRecords
 
 _DEFAULT = Access()
-
-
-class Filters(TypedDict, total=False):
-    """The filters of a question: those of the command line, by the same names."""
-
-    instance: Names
-    eni: Names
-    ip: Block | Iterable[Block]
-    vpc: Names
-    subnet: Names
-    cluster: Names
-    account: Names
-    region: Names
-    actor: Names
-    agent: Names
-    event: Names
-    since: Time | None
-    until: Time | None
-    failed: bool | None
 
 
 def read(
@@ -86,6 +80,7 @@ def read(
     since: Time | None = None,
     until: Time | None = None,
     instance: Names = (),
+    node: Names = (),
     eni: Names = (),
     ip: Block | Iterable[Block] = (),
     account: Names = (),
@@ -109,10 +104,11 @@ def read(
     ``case.evidence.skipped``, and raises nothing. Raises ``UsageError`` for a value that makes no sense, and
     ``SourceError`` if a source cannot be read at all.
     """
-    wanted = _filter(
+    wanted = as_filter(
         Filter(),
         {
             "instance": instance,
+            "node": node,
             "eni": eni,
             "ip": ip,
             "account": account,
@@ -124,28 +120,54 @@ def read(
     access = Access(
         profile=profile,
         endpoint_url=endpoint_url,
-        lag=_length(lag),
-        max_calls=_count("max_calls", max_calls, 1),
+        lag=as_length(lag),
+        max_calls=as_count("max_calls", max_calls, 1),
         request_payer=request_payer,
-        delivery_lag=_length(delivery_lag),
-        max_ratio=_count("max_ratio", max_ratio, 1),
+        delivery_lag=as_length(delivery_lag),
+        max_ratio=as_count("max_ratio", max_ratio, 1),
         assume_complete=assume_complete,
     )
-    keys = _path(public_keys) if public_keys is not None else None
+    keys = as_path(public_keys) if public_keys is not None else None
     if keys is not None and not verify:
         raise UsageError("public_keys is for verify=True", "add verify=True")
     request = Request(
-        sources=tuple(map(_path, sources)), wanted=wanted, access=access, verify=verify, public_keys=keys
+        sources=tuple(map(as_path, sources)), wanted=wanted, access=access, verify=verify, public_keys=keys
     )
     return open_case(request, observer)
 
 
-def open_case(request: Request, observer: Observer = SILENT) -> Case:
-    """Read the sources of a request. Raises as ``read`` does."""
+def open_case(request: Request, observer: Observer = SILENT, raw: RawRecords | None = None) -> Case:
+    """Read the sources of a request; ``raw`` takes the records of its events. Raises as ``read`` does."""
     from cnitrail.workflows.read import read as read_sources
 
-    history, evidence = read_sources(request, observer)
-    return Case(history, evidence, request.wanted, is_narrowed=_is_narrowed(request))
+    history, evidence = read_sources(request, observer, raw)
+    case = Case(history, evidence, request.wanted, is_narrowed=_is_narrowed(request))
+    _check_regions(case)
+    return case
+
+
+def open_newest(request: Request, limit: int, observer: Observer = SILENT) -> Case:
+    """Read a request of whose timeline only the newest ``limit`` entries are wanted.
+
+    ``lookup:`` may stop once it has read them. It counts events, before it is known what they did, so it is
+    asked again if they make too few entries. Filters that it does not apply itself keep fewer: for these,
+    everything is read. So it is for addresses, as a deletion does not name those that it released.
+    """
+    wanted = request.wanted
+    is_countable = wanted == Filter(region=wanted.region, since=wanted.since, until=wanted.until)
+    if LOOKUP not in sources_or_default(request.sources) or not is_countable:
+        return open_case(request, observer)
+    case = open_case(replace(request, access=replace(request.access, newest=limit)), observer)
+    return case if _has_newest(case, limit) else open_case(request, observer)
+
+
+def _has_newest(case: Case, limit: int) -> bool:
+    """Return whether the newest entries of a timeline are all of times of which every event was read."""
+    unread = [lost.end for lost in case.evidence.lost if lost.reason is HoleReason.NOT_READ]
+    if not unread or case.evidence.skipped:
+        return True
+    entries = case.timeline(limit=limit)
+    return len(entries) == limit and all(end is not None and entries[0].time >= end for end in unread)
 
 
 class Case:
@@ -162,8 +184,8 @@ class Case:
         """All events, ENIs, instances and leases, as rebuilt from the evidence."""
         self.evidence = evidence
         """What was read, what could not be read, and what times that covers."""
-        self.wanted = wanted or Filter()
-        """The filters of questions that have none of their own."""
+        self.wanted = with_nodes(history, wanted or Filter())
+        """The filters of questions that have none of their own; nodes are named by their instances."""
         self.is_narrowed = is_narrowed
         """Whether a source delivered only the events of the places that were asked for."""
 
@@ -172,11 +194,37 @@ class Case:
         """The times of which the evidence is known to have all events, or not."""
         return Coverage(self.evidence.coverage, self.evidence.lost)
 
-    def timeline(self, **filters: Unpack[Filters]) -> list[TimelineEntry]:
-        """Return who assigned, moved or released which addresses, by time."""
-        from cnitrail.answers.timeline import timeline
+    def limitations(self, at: Time | None = None, **filters: Unpack[Filters]) -> list[Reason]:
+        """Return what the evidence does not cover of a range (``since``, ``until``), or of a time.
 
-        return list(timeline(self.history, self._filter(filters)))
+        The first are the values of filters that nothing in the evidence mentions.
+        """
+        from cnitrail.answers.coverage_text import limitations
+
+        time = as_time(at) if at is not None else None
+        wanted = self._filter(filters)
+        found = list(limitations(self.coverage, wanted, time))
+        if wanted == Filter():
+            return found
+        from cnitrail.answers.absent import absent
+
+        return [*absent(self.history, wanted, narrowed=self.is_narrowed), *found]
+
+    def timeline(
+        self, *, newest_first: bool = False, limit: int | None = None, **filters: Unpack[Filters]
+    ) -> list[TimelineEntry]:
+        """Return who assigned, moved or released which addresses, by time; the newest ``limit`` entries."""
+        from cnitrail.answers.timeline import newest, timeline
+
+        entries = list(timeline(self.history, self._filter(filters)))
+        most = as_count("limit", limit, 1) if limit is not None else None
+        return list(newest(entries, most, first=newest_first))
+
+    def calls(self, **filters: Unpack[Filters]) -> list[tuple[Event, TimelineEntry]]:
+        """Return the entries of the timeline, each with its event."""
+        from cnitrail.answers.timeline import calls
+
+        return list(calls(self.history, self._filter(filters)))
 
     def swimlanes(self, **filters: Unpack[Filters]) -> list[Swimlane]:
         """Return the timeline and the leases of each ENI, for drawing."""
@@ -199,25 +247,30 @@ class Case:
         account: Names | None = None,
         region: Names | None = None,
     ) -> WhoAnswer:
-        """Return who held an address at a time, how certain that is, and why."""
+        """Return who held an address at a time, how certain that is, and why.
+
+        The verdict is ``free`` if an event released the address before and the logs since are complete and
+        assign it to no ENI: there are no ``holders``, and ``last_holder`` is who had it. ``unknown`` says
+        nothing about that.
+        """
         given = {"vpc": vpc, "account": account, "region": region}
         own = {name: value for name, value in given.items() if value is not None}
         wanted = Filter(vpc=self.wanted.vpc, account=self.wanted.account, region=self.wanted.region)
-        return self._holders.who(_address(ip), _time(at), _filter(wanted, own))
+        return self._holders.who(as_address(ip), as_time(at), as_filter(wanted, own))
 
     def state(self, at: Time, **filters: Unpack[Filters]) -> list[StateEntry]:
         """Return the ENIs, their attachments and addresses at a time."""
         from cnitrail.answers.state import state
 
-        return list(state(self.history, _time(at), self._filter(filters)))
+        return list(state(self.history, as_time(at), self._filter(filters)))
 
     def subnet(self, subnets: Names, at: Time | None = None) -> list[SubnetCensus]:
         """Return who holds the addresses of each subnet at a time: by default, when its evidence ends.
 
         Subnets that no event mentions are left out. Raises ``UsageError`` for what is no subnet ID.
         """
-        names = tuple(dict.fromkeys(_id("subnet", name) for name in _several(subnets)))
-        time = _time(at) if at is not None else None
+        names = tuple(dict.fromkeys(as_name("subnet", name) for name in as_values(subnets)))
+        time = as_time(at) if at is not None else None
         return [
             self._subnets.census(name, time or self._end_of(self._subnets.place(name)))
             for name in names
@@ -238,6 +291,45 @@ class Case:
                 "read without instance, eni and ip, and give them to findings()",
             )
         return findings(self.history, self.coverage, self._filter(filters))
+
+    def explain(
+        self,
+        target: str | Target,
+        at: Time | None = None,
+        *,
+        vpc: Names | None = None,
+        account: Names | None = None,
+        region: Names | None = None,
+        rerun: Rerun | None = None,
+    ) -> Explanation:
+        """Return an address, ENI, instance, node, subnet or cluster in a few sentences.
+
+        ``target`` is what ``cnitrail explain`` takes. ``at`` is by default when the evidence of the target
+        ends. ``rerun`` has the sources and options of the command that the last sentence suggests: by
+        default, the sources of the evidence. Raises ``UsageError`` for what cannot be explained, and
+        ``CnitrailError`` if no event mentions the target.
+        """
+        from cnitrail.answers.explain import Known, Rerun, Target, explain, parse_target
+        from cnitrail.limits import limits_of
+
+        asked = target if isinstance(target, Target) else parse_target(as_text("target", target))
+        own = {"vpc": vpc, "account": account, "region": region}
+        of_arn = {"account": asked.account, "region": asked.region}
+        given = of_arn | {name: value for name, value in own.items() if value is not None}
+        wanted = Filter(vpc=self.wanted.vpc, account=self.wanted.account, region=self.wanted.region)
+        known = Known(
+            history=self.history,
+            coverage=self.coverage,
+            holders=self._holders,
+            subnets=self._subnets,
+            limits_of=limits_of,
+            wanted=as_filter(wanted, {name: value for name, value in given.items() if value is not None}),
+            rerun=rerun or Rerun(tuple(source.uri for source in self.evidence.sources)),
+            is_narrowed=self.is_narrowed,
+            skipped=len(self.evidence.skipped),
+            is_end=at is None,
+        )
+        return explain(known, asked, as_time(at) if at is not None else None)
 
     def pool(
         self,
@@ -261,8 +353,8 @@ class Case:
         given = limits or {}
         options = PoolOptions(
             limits_of=lambda name: given.get(name) or limits_of(name),
-            what_if=tuple(_settings(settings) for settings in _several(what_if)),
-            pods=sorted((_time(time), _count("pods", number)) for time, number in pods),
+            what_if=tuple(as_settings(settings) for settings in as_values(what_if)),
+            pods=sorted((as_time(time), as_count("pods", number)) for time, number in pods),
             metrics=metrics,
             ipamd=ipamd,
         )
@@ -291,7 +383,7 @@ class Case:
         return max(reach.last for reach in self.coverage.of(*place) or self.coverage.reaches)
 
     def _filter(self, filters: Filters) -> Filter:
-        return _filter(self.wanted, filters)
+        return with_nodes(self.history, as_filter(self.wanted, filters))
 
 
 def to_dicts(entries: object, *, flat: bool = False) -> list[dict[str, Any]]:
@@ -327,124 +419,23 @@ def _columns(entry: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, A
             yield above + name, value
 
 
+def _check_regions(case: Case) -> None:
+    """Raise ``UsageError`` for a Region that botocore does not know, unless the evidence has it.
+
+    It may be newer than botocore's list, so only the evidence can tell.
+    """
+    if not case.wanted.region:
+        return
+    from cnitrail.sources.regions import ALL, known_regions, not_a_region
+
+    seen = {reach.region for reach in case.coverage.reaches} | {event.region for event in case.history.events}
+    for region in case.wanted.region:
+        if region != ALL and region not in seen and region not in known_regions():
+            raise UsageError(*not_a_region(region))
+
+
 def _is_narrowed(request: Request) -> bool:
     """Whether a source delivers only the events of the places that were asked for."""
-    wanted = request.wanted
-    is_narrow = bool(wanted.instance or wanted.eni or wanted.ip)
+    scope = scope_of(request.wanted, request.access)
+    is_narrow = bool(scope.instances or scope.enis or scope.addresses)
     return is_narrow and any(source_type(uri).narrows for uri in sources_or_default(request.sources))
-
-
-def _filter(base: Filter, given: Mapping[str, Any]) -> Filter:
-    """Return a filter with some of its fields replaced. Raises ``UsageError``, ``TypeError`` for a name."""
-    unknown = given.keys() - set(Filter.__struct_fields__)
-    if unknown:
-        raise TypeError(f"no filter is named {', '.join(sorted(unknown))}")
-    wanted = replace(base, **{name: _value(name, value) for name, value in given.items()})
-    if wanted.since is not None and wanted.until is not None and wanted.since > wanted.until:
-        raise UsageError("since must be before until")
-    return wanted
-
-
-def _value(name: str, value: Any) -> Any:
-    match name:
-        case "failed":
-            if value is not None and not isinstance(value, bool):
-                raise UsageError(f"failed: {value!r} is not True, False or None")
-            return value
-        case "since" | "until":
-            return _time(value) if value is not None else None
-        case "ip":
-            return tuple(_block(block) for block in _several(value))
-        case "instance" | "eni" | "vpc" | "subnet" | "account":
-            return tuple(_id(name, text) for text in _several(value))
-    return tuple(_text(name, text) for text in _several(value))
-
-
-def _several(value: Any) -> Iterable[Any]:
-    """Return the values of a filter, which may be one alone, or None."""
-    if value is None:
-        return ()
-    is_several = isinstance(value, Iterable) and not isinstance(value, (str, bytes, IPv4Network, IPv6Network))
-    return value if is_several else (value,)
-
-
-def _text(name: str, value: object) -> str:
-    """Return a value of a filter. A number would match nothing: account IDs are text."""
-    if not isinstance(value, str):
-        raise UsageError(f"{name}: {value!r} is not text", f"try {str(value)!r}")
-    return value
-
-
-def _id(kind: str, value: object) -> str:
-    """Return an ID as AWS writes it. Raises ``UsageError``."""
-    text = _text(kind, value)
-    try:
-        return parse_id(kind, text)
-    except ValueError:
-        mistake, hint = not_an_id(kind, text)
-        raise UsageError(f"{kind}: {mistake}", hint) from None
-
-
-def _settings(value: Settings) -> Settings:
-    """Return settings to simulate. Raises ``UsageError`` if they are none, or negative."""
-    from cnitrail.answers.pool import Settings
-
-    if not isinstance(value, Settings):
-        raise UsageError(f"{value!r} is not a Settings", "use cnitrail.Settings(warm_ip_target=2)")
-    for name, number in asdict(value).items():
-        if number is not None:
-            _count(name, number)
-    return value
-
-
-def _path(value: str | os.PathLike[str]) -> str:
-    """Return the path or URI of a source."""
-    path = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not isinstance(path, str):
-        raise UsageError(f"{value!r} is not a path or URI", "give several as arguments: read(*paths)")
-    return path
-
-
-def _count(name: str, value: int, least: int = 0) -> int:
-    if not isinstance(value, int) or value < least:
-        raise UsageError(f"{name}: {value!r} is not a number of at least {least}")
-    return value
-
-
-def _time(value: Time) -> datetime:
-    if isinstance(value, datetime) and value.tzinfo is None:
-        raise UsageError(f"{value.isoformat()} has no time zone", "use an aware datetime, or a text: UTC")
-    try:
-        if isinstance(value, datetime):
-            return value.astimezone(UTC)
-        return parse_time(str(value).strip(), datetime.now(UTC))
-    except (ValueError, OverflowError, OSError):
-        raise UsageError(
-            f"{value!r} is not a time", "try 2022-10-05T13:16:06Z, 2022-10-05, epoch seconds, or an age: 2h"
-        ) from None
-
-
-def _length(value: Length) -> timedelta:
-    try:
-        length = value if isinstance(value, timedelta) else parse_duration(str(value))
-    except (ValueError, OverflowError):
-        raise UsageError(f"{value!r} is not a length of time", "try 90s, 15m or 2h") from None
-    if length < timedelta():
-        raise UsageError(f"{value!r} is not a length of time: it is negative")
-    return length
-
-
-def _address(value: Address) -> IPv4Address | IPv6Address:
-    try:
-        return parse_address(str(value))
-    except ValueError:
-        raise UsageError(f"{value!r} is not an IP address") from None
-
-
-def _block(value: Block) -> IPv4Network | IPv6Network:
-    try:
-        return parse_network(str(value))
-    except ValueError:
-        raise UsageError(
-            f"{value!r} is not an IP address or CIDR block", "try 10.0.1.25 or 10.0.1.0/24"
-        ) from None

@@ -22,7 +22,8 @@ def leases(history: History, wanted: Filter) -> Iterator[LeaseEntry]:
     """Yield the leases that a filter keeps, by address and start.
 
     A lease is kept if it overlaps the time range, and if any of its attachments in that range was to an
-    instance that was asked for. ``--actor`` and ``--agent`` match who assigned or released the address.
+    instance that was asked for. Filters of
+    callers and events match the calls that assigned or released the address.
     """
     for lease in history.leases:
         interface = history.interfaces[lease.eni]
@@ -71,7 +72,8 @@ def attachment_entry(attachment: Attachment) -> AttachmentEntry:
 
 def _takes(wanted: Filter, lease: Lease) -> bool:
     events = (lease.start.event, lease.end.event)
-    named = not wanted.event or any(event and wanted.takes_event(event.name) for event in events)
+    is_asked = bool(wanted.event or wanted.event_id)
+    named = not is_asked or any(event and wanted.takes_event(event) for event in events)
     return (
         named
         and wanted.takes_addresses((lease.held,))
@@ -80,7 +82,7 @@ def _takes(wanted: Filter, lease: Lease) -> bool:
 
 
 def _takes_callers(wanted: Filter, entry: LeaseEntry) -> bool:
-    if not wanted.actor and not wanted.agent:
+    if not wanted.names_callers:
         return True
     callers = (entry.assigned_by, entry.released_by)
     return any(caller is not None and wanted.takes_actor(caller) for caller in callers)
@@ -103,7 +105,7 @@ def _takes_instances(history: History, wanted: Filter, entry: LeaseEntry, interf
     caller = entry.assigned_by
     if caller is not None and (not clusters or caller.basis.cluster != "role-name"):
         clusters.update(filter(None, (caller.cluster,)))
-    return wanted.takes_value("instance", *instances) and wanted.takes_value("cluster", *clusters)
+    return wanted.takes_instance(*instances) and wanted.takes_value("cluster", *clusters)
 
 
 def _tagging_times(

@@ -77,7 +77,7 @@ class _Comparison:
         self._present = present
         self._wanted = wanted
         self._queried = queried
-        self._scoped = queried is not None and bool(wanted.instance or wanted.eni)
+        self._scoped = queried is not None and (wanted.names_instances or bool(wanted.eni))
         """Whether the filter names the instances or ENIs of which the result of a query has everything."""
         self._reasons = DifferenceReasons(history, coverage, at)
         self._known = {entry.eni: entry for entry in state(history, at, Filter())}
@@ -126,7 +126,7 @@ class _Comparison:
             cluster for instance in names for cluster in self._history.cluster_of(None, instance, None).names
         )
         sides = (entry, live) if live is not None else (entry,)
-        is_of_instance = wanted.takes_value("instance", *names) or (
+        is_of_instance = wanted.takes_instance(*names) or (
             self._scoped and live is not None and not live.instance_known and entry.eni not in self._known
         )
         return (

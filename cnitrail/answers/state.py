@@ -64,9 +64,12 @@ def holds(lease: Lease, at: datetime) -> bool:
 
 
 def _exists(interface: Interface, at: datetime, holds: bool) -> bool:
+    """Return whether an ENI exists: one that holds an address outlived the termination of its instance."""
+    if holds:
+        return True
     if _after(interface.created, at) or _before(interface.deleted, at):
         return False
-    return holds or interface.created.time is not None or _attachment(interface, at) is not None
+    return interface.created.time is not None or _attachment(interface, at) is not None
 
 
 def _attachment(interface: Interface, at: datetime) -> Attachment | None:
@@ -86,7 +89,7 @@ def _is_attached(interface: Interface, attachment: Attachment | None, at: dateti
 
 def _takes(wanted: Filter, entry: StateEntry) -> bool:
     return (
-        wanted.takes_value("instance", entry.instance)
+        wanted.takes_instance(entry.instance)
         and wanted.takes_value("cluster", *entry.clusters)
         and wanted.takes_addresses(address.ip for address in entry.addresses)
     )

@@ -19,6 +19,11 @@ _Key = tuple[str | None, str | None]
 """An instance and an interface."""
 
 
+_ANY_CALL: dict[str, tuple[()]] = dict.fromkeys(
+    ("actor", "agent", "access_key", "source_ip", "event", "event_id"), ()
+)
+
+
 class _Draft(Struct):
     """A swimlane that is being filled."""
 
@@ -35,7 +40,7 @@ def lanes(history: History, wanted: Filter) -> Iterator[Swimlane]:
     drafts: dict[_Key, _Draft] = defaultdict(_Draft)
     for entry in timeline(history, wanted):
         drafts[entry.instance, entry.eni].calls.append(entry)
-    for lease in leases(history, replace(wanted, actor=(), agent=(), event=())):
+    for lease in leases(history, replace(wanted, **_ANY_CALL)):
         for instance, start, end in _instances(history.interfaces[lease.eni].attachments):
             segment = _segment(lease, start, end)
             if segment is not None:
@@ -45,8 +50,9 @@ def lanes(history: History, wanted: Filter) -> Iterator[Swimlane]:
         for attachment in interface.attachments if interface else ():
             drafts[attachment.instance, name].attachments.append(attachment)
     for instance, eni in sorted(drafts, key=_order):
-        if instance is None or wanted.takes_value("instance", instance):
-            yield _lane(history, instance, eni, drafts[instance, eni])
+        draft = drafts[instance, eni]
+        if instance is None or draft.calls or wanted.takes_instance(instance):
+            yield _lane(history, instance, eni, draft)
 
 
 def _order(key: _Key) -> tuple[bool, str, bool, str]:

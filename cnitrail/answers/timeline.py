@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -40,6 +40,14 @@ def timeline(history: History, wanted: Filter) -> Iterator[TimelineEntry]:
     return (entry for _, entry in calls(history, wanted))
 
 
+def newest(
+    entries: Sequence[TimelineEntry], limit: int | None, *, first: bool = False
+) -> Sequence[TimelineEntry]:
+    """Return the newest entries, ``limit`` at most: by time as they are, or the newest ``first``."""
+    kept = entries if limit is None else entries[max(len(entries) - limit, 0) :]
+    return kept[::-1] if first else kept
+
+
 def calls(history: History, wanted: Filter) -> Iterator[tuple[Event, TimelineEntry]]:
     """Yield the same entries in the same order, each with its event."""
     ended, carried = _leases_by_ending_event(history), _carried(history)
@@ -58,7 +66,7 @@ def _takes_call(wanted: Filter, history: History, event: Event) -> bool:
     """Return True if an event has the time, the name, the outcome and the caller that were asked for."""
     return (
         wanted.takes_time(event.time)
-        and wanted.takes_event(event.name)
+        and wanted.takes_event(event)
         and wanted.failed in (None, event.outcome is CallOutcome.FAILED)
         and wanted.takes_actor(history.actors[event.key])
     )
@@ -68,7 +76,7 @@ def takes_place(wanted: Filter, entry: TimelineEntry) -> bool:
     """Return True if an entry is about the resources and addresses that were asked for."""
     losers = entry.moved
     return (
-        wanted.takes_value("instance", entry.instance, *(loser.from_instance for loser in losers))
+        wanted.takes_instance(entry.instance, *(loser.from_instance for loser in losers))
         and wanted.takes_value("eni", entry.eni, *(loser.from_eni for loser in losers))
         and wanted.takes_value("vpc", entry.vpc, *(loser.from_vpc for loser in losers))
         and wanted.takes_value("subnet", entry.subnet, *(loser.from_subnet for loser in losers))
@@ -249,6 +257,7 @@ def _as_recorded(history: History, event: Event, subject: Subject) -> TimelineEn
         resource=subject.resource,
         force=subject.force,
         cidr=subject.cidr,
+        changes=subject.changes,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,10 +15,24 @@ if TYPE_CHECKING:
 _GROUPS = {
     "Source": ("pods", "metrics", "ipamd", "instance_types"),
     "Filter": (
-        *("instance", "eni", "ip", "vpc", "subnet", "cluster", "account", "region"),
-        *("actor", "agent", "event", "since", "until", "failed"),
+        *("instance", "node", "eni", "ip", "vpc", "subnet", "cluster", "account", "region"),
+        *("actor", "agent", "access_key", "source_ip", "event", "event_id"),
+        *("since", "until", "last", "failed"),
     ),
-    "Output": ("to", "export", "output", "fail_on", "quiet", "help"),
+    "Output": (
+        "to",
+        "export",
+        "output",
+        "query",
+        "raw",
+        "watch",
+        "newest_first",
+        "limit",
+        "fail_on",
+        "color",
+        "quiet",
+        "help",
+    ),
     "AWS": ("profile", "endpoint_url", "request_payer"),
     "Integrity": ("verify", "public_keys", "assume_complete"),
     "Advanced": ("lag", "delivery_lag", "max_calls", "max_ratio", "debug"),
@@ -27,6 +42,7 @@ _GROUPS = {
 _FIRST_COLUMN = 25
 """The width of the names of options, which leaves most of 80 columns to what they mean."""
 
+_INDENT = 4
 _HYPHEN = "\u2011"
 """Replaces hyphens while text is wrapped, so that names of commands and options are not broken."""
 
@@ -35,13 +51,33 @@ class _Formatter(click.HelpFormatter):
     """A formatter that does not break lines at hyphens."""
 
     def write(self, string: str) -> None:
-        super().write(string.replace(_HYPHEN, "-"))
+        lines = string.replace(_HYPHEN, "-").split("\n")
+        super().write("\n".join(_fitted(line, self.width) for line in lines))
 
     def write_text(self, text: str) -> None:
         super().write_text(text.replace("-", _HYPHEN))
 
     def write_dl(self, rows: Iterable[tuple[str, str]], *args: Any, **widths: Any) -> None:
         super().write_dl([(term, text.replace("-", _HYPHEN)) for term, text in rows], *args, **widths)
+
+
+def _fitted(line: str, width: int) -> str:
+    """Return a line of examples or of a list as lines that fit; its second column stays one if it can."""
+    if len(line) <= width:
+        return line
+    from textwrap import TextWrapper
+
+    columns = re.match(r"\s*\S.*?\s{2,}(?=\S)", line)
+    margin = len(line) - len(line.lstrip())
+    is_narrow = columns is not None and columns.end() > width // 2
+    indent = margin + _INDENT if columns is None or is_narrow else columns.end()
+    wrapper = TextWrapper(
+        width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+    if columns is None or not is_narrow:
+        return wrapper.fill(line)
+    wrapper.initial_indent = wrapper.subsequent_indent
+    return f"{columns[0].rstrip()}\n{wrapper.fill(line[columns.end() :])}"
 
 
 class HelpContext(click.Context):

@@ -1,24 +1,24 @@
-"""Options that commands share, and how their values are read."""
+"""Options that commands share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cnitrail.cli.click_errors import BadValue
+from cnitrail.cli.color import COLOR
 from cnitrail.cli.debug import log_to_stderr
-from cnitrail.cli.help import Sources
+from cnitrail.cli.help import Command, Sources
+from cnitrail.cli.param_types import Duration, FilterName, Network, Time
 from cnitrail.cli.quiet import be_quiet
 from cnitrail.errors import UsageError
-from cnitrail.parse import not_an_id, parse_duration, parse_id, parse_network, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
-    from ipaddress import IPv4Network, IPv6Network
+    from datetime import timedelta
 
     from click.shell_completion import CompletionItem
 
@@ -27,78 +27,24 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Time(click.ParamType[datetime]):
-    """A time on the command line: ISO 8601, a date, epoch seconds, or an age."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the aware UTC time that a text means; without an offset it is UTC."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            return parse_time(str(value).strip(), datetime.now(UTC))
-        except (ValueError, OverflowError, OSError):
-            hint = (
-                "use ISO 8601 (2022-10-05T13:16:06Z, 2022-10-05), epoch seconds (1664975766) "
-                "or an age (90s, 15m, 2h, 3d, 1w)"
-            )
-            raise BadValue(f"{value!r} is not a time", hint, param, ctx) from None
-
-
-class Network(click.ParamType["IPv4Network | IPv6Network"]):
-    """An IP address or a CIDR block."""
-
-    name = "ADDRESS"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> IPv4Network | IPv6Network:
-        """Return the block; an address is a block of one."""
-        try:
-            return parse_network(str(value))
-        except ValueError:
-            message = f"{value!r} is not an IP address or CIDR block"
-            raise BadValue(message, "for example 10.0.1.25 or 10.0.1.0/24", param, ctx) from None
-
-
-class ResourceId(click.ParamType[str]):
-    """The ID of an instance, an ENI, a VPC, a subnet or an account: ``kind`` is the filter that takes it."""
-
-    name = "ID"
-
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the ID as AWS writes it."""
-        try:
-            return parse_id(self._kind, str(value))
-        except ValueError:
-            raise BadValue(*not_an_id(self._kind, str(value)), param, ctx) from None
-
-
-class Duration(click.ParamType[timedelta]):
-    """A length of time on the command line."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Return the length that a text means."""
-        if isinstance(value, timedelta):
-            return value
-        try:
-            return parse_duration(str(value))
-        except (ValueError, OverflowError):
-            hint = "for example 90s, 15m or 2h"
-            raise BadValue(f"{value!r} is not a length of time", hint, param, ctx) from None
-
-
 def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Let the shell complete a value as the name of a file or directory."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
+
+
+def live_option(purpose: str) -> Callable[[F], F]:
+    """Return the option ``--live``: EC2 as it is now, or as files have it. ``purpose`` is its help."""
+    return click.option(
+        "--live",
+        is_flag=False,
+        flag_value="ec2:",  # workflows.live_state.EC2, which commands import only if they need it
+        multiple=True,
+        metavar="[FILE]",
+        shell_complete=complete_files,
+        help=f"{purpose} Repeatable.",
+    )
 
 
 LOG_SOURCES = {
@@ -114,30 +60,43 @@ _FILTERS = {
     "instance": click.option(
         "--instance",
         multiple=True,
-        type=ResourceId("instance"),
+        type=FilterName("instance"),
         metavar="ID",
         help="Only ENIs attached to this instance at that time.",
+    ),
+    "node": click.option(
+        "--node",
+        multiple=True,
+        type=FilterName("node", "NODE"),
+        help="Like --instance, by the name or providerID of a Kubernetes node.",
     ),
     "eni": click.option(
         "--eni",
         multiple=True,
-        type=ResourceId("eni"),
+        type=FilterName("eni"),
         metavar="ID",
         help="Only this ENI (network interface).",
     ),
     "ip": click.option("--ip", multiple=True, type=Network(), help="IP address or CIDR block."),
-    "vpc": click.option("--vpc", multiple=True, type=ResourceId("vpc"), metavar="ID", help="VPC of the ENI."),
+    "vpc": click.option("--vpc", multiple=True, type=FilterName("vpc"), metavar="ID", help="VPC of the ENI."),
     "subnet": click.option(
-        "--subnet", multiple=True, type=ResourceId("subnet"), metavar="ID", help="Subnet of the ENI."
+        "--subnet", multiple=True, type=FilterName("subnet"), metavar="ID", help="Subnet of the ENI."
     ),
     "cluster": click.option(
         "--cluster", multiple=True, metavar="NAME", help="EKS cluster of the caller or the node."
     ),
     "account": click.option(
-        "--account", multiple=True, type=ResourceId("account"), metavar="ID", help="AWS account."
+        "--account",
+        multiple=True,
+        type=FilterName("account"),
+        metavar="ID",
+        help="AWS account.",
     ),
     "region": click.option(
-        "--region", multiple=True, metavar="NAME", help="AWS Region, or all for every Region."
+        "--region",
+        multiple=True,
+        type=FilterName("region", "NAME"),
+        help="AWS Region, or all for every Region.",
     ),
     "actor": click.option(
         "--actor",
@@ -148,7 +107,29 @@ _FILTERS = {
     "agent": click.option(
         "--agent", multiple=True, metavar="TEXT", help="User agent: substring or glob, case-insensitive."
     ),
-    "event": click.option("--event", multiple=True, metavar="NAME", help="Event name or glob: 'Assign*'."),
+    "access_key": click.option(
+        "--access-key",
+        multiple=True,
+        type=FilterName("access_key"),
+        metavar="ID",
+        help="Access key ID that signed the call: AKIA… or ASIA….",
+    ),
+    "source_ip": click.option(
+        "--source-ip",
+        multiple=True,
+        type=Network(),
+        help="Address or CIDR block that the call came from.",
+    ),
+    "event": click.option(
+        "--event", multiple=True, type=FilterName("event", "NAME"), help="Event name or glob: 'Assign*'."
+    ),
+    "event_id": click.option(
+        "--event-id",
+        multiple=True,
+        type=FilterName("event_id"),
+        metavar="ID",
+        help="The event with this eventID.",
+    ),
     "since": click.option(
         "--since",
         type=Time(),
@@ -158,8 +139,13 @@ _FILTERS = {
     "failed": click.option("--failed/--no-failed", default=None, help="Only failed calls / no failed calls."),
 }
 ALL_FILTERS = tuple(_FILTERS)
-PLACE_FILTERS = ("instance", "eni", "ip", "vpc", "subnet", "cluster", "account", "region")
+CALL_FILTERS = ("actor", "agent", "access_key", "source_ip", "event", "event_id")
+PLACE_FILTERS = ("instance", "node", "eni", "ip", "vpc", "subnet", "cluster", "account", "region")
 
+
+_LAST = click.option(
+    "--last", type=Duration(), help="Same as --since with a length of time before now: 2h, 3d."
+)
 
 _ACCESS = {
     "profile": click.option("--profile", metavar="NAME", help="Use a named profile from your AWS config."),
@@ -243,6 +229,33 @@ DEBUG = click.option(
 )
 
 
+WATCH_DEFAULT = "30s"
+WATCH = click.option(
+    "--watch",
+    is_flag=False,
+    flag_value=WATCH_DEFAULT,
+    type=Duration(),
+    metavar="[TIME]",
+    help="Go on until Ctrl-C: poll every TIME (30s by default) and print what is new.",
+)
+"""For commands of the class ``Watchable``."""
+
+
+class Watchable(Command):
+    """A command with ``--watch``, whose value may be left out before a SOURCE."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; what follows ``--watch`` is its value only if it begins like a number."""
+        ends = args.index("--") if "--" in args else len(args)
+        given = [
+            f"--watch={WATCH_DEFAULT}"
+            if arg == "--watch" and number < ends and not "".join(args[number + 1 : number + 2])[:1].isdigit()
+            else arg
+            for number, arg in enumerate(args)
+        ]
+        return super().parse_args(ctx, given)
+
+
 def request_options(
     *filters: str,
     metavar: str = "[SOURCE]...",
@@ -266,7 +279,8 @@ def request_options(
             if [*sources, *files, *options.get("live", ())].count("-") > 1:
                 raise UsageError("standard input can be read only once", "give - once")
             access = Access(**{name: options.pop(name) for name in _ACCESS if name in options})
-            wanted = _filter({name: options.pop(name) for name in filters})
+            last = options.pop("last", None)
+            wanted = _filter({name: options.pop(name) for name in filters}, last)
             proof = {name: options.pop(name) for name in ("verify", "public_keys")} if verifiable else {}
             if proof.get("public_keys") and not proof["verify"]:
                 raise UsageError("--public-keys needs --verify", "add --verify")
@@ -282,8 +296,10 @@ def request_options(
                 shell_complete=complete_files,
             ),
             *(_FILTERS[name] for name in filters),
+            *((_LAST,) if "since" in filters else ()),
             *(option for name, option in _ACCESS.items() if name not in without),
             *(_VERIFY if verifiable else ()),
+            COLOR,
             QUIET,
             DEBUG,
         )
@@ -294,11 +310,21 @@ def request_options(
     return decorate
 
 
-def _filter(options: dict[str, Any]) -> Filter:
-    """Return the filter that the options of a command ask for."""
+def _filter(options: dict[str, Any], last: timedelta | None) -> Filter:
+    """Return the filter that the options of a command ask for; ``last`` is a range that ends now."""
     from cnitrail.answers.filters import Filter
+    from cnitrail.text import iso
 
+    if last is not None:
+        if options["since"] is not None or options.get("until") is not None:
+            raise UsageError(
+                "--last cannot be used with --since or --until", "--since 2h is the same as --last 2h"
+            )
+        if not last:
+            raise UsageError("--last must be longer than 0", "for example --last 2h")
+        options["since"] = datetime.now(UTC) - last
     wanted = Filter(**options)
     if wanted.since is not None and wanted.until is not None and wanted.since > wanted.until:
-        raise UsageError("--since must be before --until")
+        swapped = f"--since {iso(wanted.until)} --until {iso(wanted.since)}"
+        raise UsageError("--since must be before --until", f"did you mean {swapped}?")
     return wanted
