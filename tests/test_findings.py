@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import string
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -1160,7 +1161,24 @@ class TestAgainstTheTruth:
                 attached = {attachment.eni.id for attachment in world.attachments}
                 alive = {eni.id for eni in world.enis if eni.alive}
                 assert set(finding.enis) <= alive - attached
-            if finding.rule == "address-reassigned" and not finding.doubts:
+            if "virtual IP" in finding.sentence and not finding.doubts:
+                words = finding.sentence.replace(",", "").split()
+                held = [
+                    holding
+                    for holding in world.holdings
+                    if holding.eni.id in finding.enis and holding.text in words
+                ]
+                for event in finding.events:  # it gave the address to an ENI, or left it there
+                    second = int(event.time.timestamp())
+                    assert any(
+                        holding.start // 1000 <= second
+                        and (holding.end is None or second <= holding.end // 1000)
+                        for holding in held
+                    )
+                if last := re.search(r"moved .* last at (.*Z)\.", finding.sentence):
+                    starts = {datetime.fromtimestamp(holding.start // 1000, UTC) for holding in held}
+                    assert datetime.fromisoformat(last[1]) in starts
+            elif finding.rule == "address-reassigned" and not finding.doubts:
                 stolen = [holding for holding in world.holdings if holding.ending == STOLEN]
                 lost = {(holding.end or 0) // 1000 for holding in stolen if holding.eni.id in finding.enis}
                 assert {int(event.time.timestamp()) for event in finding.events} <= lost

@@ -40,7 +40,7 @@ class TestCsv:
 
 class TestReport:
     def summary(self, run: Run) -> str:
-        return run("report", "subnet-exhausted").stdout.partition("## Findings")[0]
+        return run("report", "subnet-exhausted").stdout.partition("## Summary")[2].partition("\n## ")[0]
 
     def test_a_caller_whose_calls_all_failed_did_nothing_else(self, run: Run) -> None:
         who = "reports-NodeInstanceRole (node role, the VPC CNI by its user agent)"
@@ -56,7 +56,7 @@ class TestState:
         """Its description names the instance that it was created for, which is gone."""
         at = "2026-10-13T14:00Z"
         shown = run("state", "subnet-exhausted", "--at", at, "--eni", "eni-0c97e2a8d4f1b5360", "-q").stdout
-        assert "i-0cba102c435d61e2b m5.large (not attached)" in shown
+        assert "i-0cba102c435d61e2b (not attached)  m5.large  eni-0c97e2a8d4f1b5360" in shown
         shown = run("state", "subnet-exhausted", "--at", at, "--eni", "eni-0fcb213d546e72f3c", "-q").stdout
         assert "not attached" not in shown
 

@@ -65,8 +65,8 @@ RULES: dict[str, Callable[[FindingContext], Iterator[RuleMatch]]] = {
 }
 
 
-def findings(history: History, coverage: Coverage, wanted: Filter) -> tuple[Finding, ...]:
-    """Return the findings of all rules that a filter keeps, by severity, then by time.
+def findings(history: History, coverage: Coverage, *wanted: Filter) -> tuple[Finding, ...]:
+    """Return the findings of all rules that any of some filters keeps, by severity, then by time.
 
     Rules see the whole history. A finding is kept if it overlaps the time range, and if the filter
     keeps at least one of its calls, or of those that caused it.
@@ -79,7 +79,7 @@ def findings(history: History, coverage: Coverage, wanted: Filter) -> tuple[Find
             for match in rule(case):
                 first = _first_call(name, match)
                 begun[first] += 1
-                if _takes(wanted, match):
+                if any(_takes(one, match) for one in wanted):
                     found.append(_finding(name, _fingerprint(first, begun[first]), match))
         return tuple(sorted(found, key=_severity_and_time))
 
@@ -104,12 +104,12 @@ def _severity_and_time(finding: Finding) -> tuple[object, ...]:
 
 def _takes(wanted: Filter, match: RuleMatch) -> bool:
     """Return whether a filter keeps a match: by its time, and one of its calls or of the nodes it is for."""
-    is_for_node = bool(wanted.instance) and wanted.takes_value("instance", *match.nodes)
-    place = replace(wanted, instance=()) if is_for_node else wanted
+    is_for_node = wanted.names_instances and wanted.takes_instance(*match.nodes)
+    place = replace(wanted, instance=(), node=()) if is_for_node else wanted
     return meets_time(match.since, match.until, wanted) and any(
         takes_place(place, call.entry)
         and wanted.takes_actor(call.entry.actor)
-        and wanted.takes_event(call.event.name)
+        and wanted.takes_event(call.event)
         for call in (*match.calls, *match.causes)
     )
 

@@ -1,7 +1,7 @@
 """Shell commands that follow up a finding; all of them only read.
 
 People paste them, and whoever made a call may have chosen what its record says. So a command holds
-an ID or a name from a record only if it is well-formed, and there is no command if none is.
+an ID or a name from a record only if it is well-formed; otherwise there is no command.
 """
 
 import re

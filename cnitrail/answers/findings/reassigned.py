@@ -1,6 +1,7 @@
 """Addresses that a call took from another ENI (AllowReassignment), and virtual IPs that move by design."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -101,7 +102,7 @@ def _virtual_ip(case: FindingContext, virtual: VirtualIp) -> RuleMatch:
     sentence = (
         f"{noun}: {addresses} moved {times(virtual.moves)} between {listed(places)}, each time by {by}, "
     )
-    sentence += f"last at {clock(last.time)}."
+    sentence += f"last at {clock(_last_move(case, virtual))}."
     sentence += f" The ENIs are {listed(virtual.enis)}." if places != virtual.enis else ""
     sentence += f" {_roles_and_programs(virtual)}" if virtual.by_own_role else ""
     is_expected = virtual.is_habitual and not any(_is_on_a_node(case, eni, last) for eni in virtual.enis)
@@ -113,6 +114,19 @@ def _virtual_ip(case: FindingContext, virtual: VirtualIp) -> RuleMatch:
         calls=virtual.calls,
         doubts=tuple(dict.fromkeys(doubts)),
     )
+
+
+def _last_move(case: FindingContext, virtual: VirtualIp) -> datetime:
+    """Return when an ENI last got a virtual IP: later calls may assign it to the ENI that has it."""
+    last = virtual.calls[-1].time
+    starts = (
+        lease.start.time
+        for address in virtual.addresses
+        for group in case.history.holders.get(address, ())
+        for lease in group
+        if lease.eni in virtual.enis
+    )
+    return max((start for start in starts if start is not None and start <= last), default=last)
 
 
 def _addresses(virtual: VirtualIp) -> str:

@@ -24,7 +24,7 @@ from cnitrail.answers.pool.generations import LATEST, Generation, generations_of
 from cnitrail.answers.pool.log import by_the_cni, read_batches
 from cnitrail.answers.pool.nodes import InstanceCount, Node, count_instances, nodes
 from cnitrail.answers.pool.pods import PodCounts
-from cnitrail.answers.pool.settings import Explanation, SettingsQuestion, explain
+from cnitrail.answers.pool.settings import SettingsExplanation, SettingsQuestion, explain
 from cnitrail.answers.pool.size import sizes, together, within
 from cnitrail.answers.pool.unexplained import IPV6, has_ipv6_pods, not_of_the_cni, why_empty
 from cnitrail.answers.pool.whatif import Demand, Outcome, Trial, attempt, summarize
@@ -184,11 +184,11 @@ class _Pool:
                     meaning=meaning_of(batch, self._limits),
                 )
 
-    def _explain(self) -> Explanation:
+    def _explain(self) -> SettingsExplanation:
         node = self.node
         reason = not_of_the_cni(node) or (IPV6 if self._ipv6 else None)
         if reason is not None:
-            return Explanation((), (Unsettled(node.since, None, reason),), (), ())
+            return SettingsExplanation((), (Unsettled(node.since, None, reason),), (), ())
         if self._log is None or self._limits is None:
             name = node.instance.instance_type
             reason = (
@@ -196,7 +196,7 @@ class _Pool:
                 if name
                 else Reason(ReasonCode.TYPE_UNKNOWN, "the node's instance type is not known")
             )
-            return Explanation((), (Unsettled(node.since, None, reason),), (), ())
+            return SettingsExplanation((), (Unsettled(node.since, None, reason),), (), ())
         return explain(
             SettingsQuestion(
                 log=self._log,

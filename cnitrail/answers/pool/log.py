@@ -33,7 +33,6 @@ from cnitrail.model import (
     HoldingKind,
     Hole,
     Limits,
-    Subject,
     is_prefix,
 )
 from cnitrail.model.callers import named
@@ -354,9 +353,10 @@ class _LogReader:
     def _modify(self, call: InterfaceCall) -> None:
         """Read a start of aws-node: it then sets the security groups of each ENI (RefreshSGIDs).
 
-        Such a call names nothing but the ENI; any other modification names more.
+        Such a call sets nothing else.
         """
-        if call.event.failure is None and call.subject == Subject(eni=call.eni):
+        attributes = [change.attribute for change in call.subject.changes]
+        if call.event.failure is None and attributes == ["groupSet"]:
             self._notes.starts.append(call.event.time)
 
     def _foreign(self, call: InterfaceCall) -> None:

@@ -185,8 +185,8 @@ def _clusters(history: History, instance: Instance, stays: Iterable[InterfaceSta
 def _takes(wanted: Filter, node: Node) -> bool:
     instance = node.instance
     return (
-        (node.is_kubernetes or instance.instance in wanted.instance)
-        and wanted.takes_value("instance", instance.instance)
+        (node.is_kubernetes or wanted.names_instances)
+        and wanted.takes_instance(instance.instance)
         and wanted.takes_value("cluster", *node.clusters)
         and (
             any(takes_interface(wanted, stay.interface) for stay in node.stays)

@@ -55,7 +55,7 @@ class SettingsQuestion(Struct, frozen=True, kw_only=True):
     pods: PodCounts
 
 
-class Explanation(Struct, frozen=True):
+class SettingsExplanation(Struct, frozen=True):
     """Periods with their settings, times of unknown settings, and the pods that candidates need.
 
     ``demand`` are the pods that the CNI's defaults need, in the periods in which these fit.
@@ -67,11 +67,11 @@ class Explanation(Struct, frozen=True):
     demand: tuple[PodRange, ...]
 
 
-def explain(question: SettingsQuestion) -> Explanation:
+def explain(question: SettingsQuestion) -> SettingsExplanation:
     """Return the settings that explain a node's pool."""
     log = question.log
     if log.ipv6:
-        return Explanation((), (Unsettled(question.since, None, IPV6),), (), ())
+        return SettingsExplanation((), (Unsettled(question.since, None, IPV6),), (), ())
     unsettled = list(_unsettled(log.doubts, log.runs))
     periods = list(_periods(question, unsettled))
     fitting = [period for period in periods if period.misfit is None]
@@ -80,7 +80,7 @@ def explain(question: SettingsQuestion) -> Explanation:
         for period in periods
         if period.misfit is not None
     ]
-    return Explanation(
+    return SettingsExplanation(
         periods=tuple(period.as_shown() for period in fitting),
         unsettled=tuple(sorted(unsettled, key=attrgetter("since"))),
         pods=tuple(needed for period in fitting for needed in period.pods()),
