@@ -1,18 +1,15 @@
 """EC2 on loopback: moto's server behind a proxy that logs calls, paginates and returns errors."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 from xml.etree import ElementTree as ET
 
-import boto3
-from moto.server import ThreadedMotoServer
+from moto_loopback import client, empty_moto, passed_on, running
 
 _ACTION = "DescribeNetworkInterfaces"
 _SET = "networkInterfaceSet"
@@ -44,13 +41,7 @@ class Ec2:
 
     def client(self, region: str) -> Any:
         """Return a client for moto itself, without the proxy."""
-        return boto3.client(
-            "ec2",
-            endpoint_url=self.behind,
-            region_name=region,
-            aws_access_key_id="any",
-            aws_secret_access_key="any",
-        )
+        return client("ec2", self.behind, region)
 
     def asked(self, region: str) -> list[str]:
         """Return the actions that were called in a Region."""
@@ -60,25 +51,12 @@ class Ec2:
 @contextmanager
 def ec2() -> Iterator[Ec2]:
     """EC2 and STS without resources."""
-    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    forget = HTTPConnection(host, port)
-    forget.request("POST", "/moto-api/reset")  # resources of earlier tests
-    forget.getresponse().read()
-    forget.close()
+    host, port = empty_moto()
     proxy = _Proxy(("127.0.0.1", 0), _Handler)
     proxy.ec2 = Ec2(f"http://127.0.0.1:{proxy.server_address[1]}", f"http://{host}:{port}")
     proxy.behind = (host, port)
-    thread = threading.Thread(target=proxy.serve_forever, args=(0.05,))
-    thread.start()
-    try:
+    with running(proxy):
         yield proxy.ec2
-    finally:
-        proxy.shutdown()
-        thread.join()
-        proxy.server_close()
-        moto.stop()
 
 
 class _Proxy(ThreadingHTTPServer):
@@ -89,6 +67,7 @@ class _Proxy(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Proxy
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
@@ -109,13 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
             error = f"<Code>{code}</Code><Message>as the test asks</Message>"
             self._answer(403, f"<Response><Errors><Error>{error}</Error></Errors></Response>".encode())
             return
-        connection = HTTPConnection(*self.server.behind)
-        connection.request("POST", self.path, body, dict(self.headers.items()))
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
+        status, _, text = passed_on(self, self.server.behind, body)
         paged = call.action == _ACTION and "MaxResults" in asked
-        self._answer(answer.status, self._page(text, asked) if paged else text)
+        self._answer(status, self._page(text, asked) if paged else text)
 
     def _page(self, text: bytes, asked: dict[str, str]) -> bytes:
         root = ET.fromstring(text)
