@@ -58,7 +58,9 @@ def measure(size: int, folder: str | None) -> dict[str, float]:
     start = time.process_time()
     summary = report(history, evidence, Filter())
     end = time.process_time()
-    answer: Answer[Report] = Answer("report", {"sources": ("logs",)}, evidence, [summary])
+    answer: Answer[Report] = Answer(
+        command="report", query={"sources": ("logs",)}, evidence=evidence, entries=[summary]
+    )
     row: dict[str, float] = {"answer s": end - start}
     for name, write in (("md", markdown.write), ("html", html.write)):
         start = time.process_time()

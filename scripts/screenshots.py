@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTHS = (1280, 400)
-README = {"width": 1120, "height": 1130}
+README = {"width": 1120, "height": 1500}
 
 
 def report(story: str, folder: Path) -> Path:

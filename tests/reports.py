@@ -31,5 +31,5 @@ def written(found: Report, output: str) -> str:
     """Return a report as the command prints it."""
     out = StringIO()
     query = {"command": "report", "sources": ("logs",)}
-    writer("report", output)(Answer("report", query, EVIDENCE, [found]), out)
+    writer("report", output)(Answer(command="report", query=query, evidence=EVIDENCE, entries=[found]), out)
     return out.getvalue()

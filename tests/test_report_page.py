@@ -50,7 +50,7 @@ class Opened:
         """The visible calls of the timeline."""
         return [
             row.locator("td").nth(1).inner_text()
-            for row in self.page.locator(".calls tbody tr:visible").all()
+            for row in self.page.locator(".calls .rows tr:visible").all()
         ]
 
     def lane(self, title: str) -> Locator:
@@ -124,9 +124,29 @@ class TestOpening:
         assert page.locator("#tools, #theme").first.is_hidden()
 
     def test_a_narrow_screen_scrolls_in_one_direction_only(self, opened: Open) -> None:
-        for story in ("ironman", "hostile"):
+        for story in ("ironman", "stolen-address", "hostile"):
             page = opened(story, viewport={"width": 400, "height": 800}).page
             assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+    @pytest.mark.parametrize("story", ["hostile", "subnet-exhausted"])
+    @pytest.mark.parametrize("width", [690, 900])
+    def test_no_printed_table_is_cut_at_the_right_edge(self, story: str, width: int, opened: Open) -> None:
+        page = opened(story, viewport={"width": width, "height": 1000}).page
+        page.emulate_media(media="print")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        tables = page.locator("table").all()
+        assert all((box := table.bounding_box()) is None or box["width"] <= width for table in tables)
+
+    @pytest.mark.parametrize("story", ["hostile", "subnet-exhausted"])
+    def test_a_phone_scrolls_down_only(self, story: str, opened: Open) -> None:
+        page = opened(story, viewport={"width": 390, "height": 844}).page
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+    def test_changed_attributes_are_in_the_rows_and_in_the_tooltip_data(self, opened: Open) -> None:
+        page = opened("node-life").page
+        rows = page.locator(".calls .rows tr", has_text="ModifyNetworkInterfaceAttribute").all()
+        changes = [row.locator("td").nth(4).inner_text() for row in rows]
+        assert "deleteOnTermination on" in changes
 
     def test_the_theme_follows_the_system_and_the_button(self, opened: Open) -> None:
         page = opened(color_scheme="dark").page
@@ -230,9 +250,23 @@ class TestPicture:
         assert opened("hole-in-the-logs").page.locator(".pool .hole").count() == 2
         assert opened("ironman").page.locator(".bar.soft, .hole").count() == 0
 
+    def test_the_line_does_not_fall_to_zero_at_the_edges_of_the_chart(self, opened: Open) -> None:
+        page = opened().page
+        path = page.locator(".pool path:not(.limit)").first.get_attribute("d") or ""
+        width = page.locator(".pool svg").first.evaluate("(svg) => svg.viewBox.baseVal.width")
+        before, after = re.match(r"M(-\d+) ", path), re.search(r"H(\d+)V\d+$", path)
+        assert before
+        assert after
+        assert int(before[1]) < 0
+        assert int(after[1]) > width
+
+    def test_what_the_bars_mean_is_in_the_legend(self, opened: Open) -> None:
+        legend = opened("silent-death").page.locator(".legend li").all_inner_texts()
+        assert legend[-3:] == ["start or end inferred", "log gap", "×failed call"]
+
     def test_hovering_over_a_row_shows_its_time_in_the_chart(self, opened: Open) -> None:
         found = opened()
-        found.page.locator(".calls tbody tr").nth(9).hover()
+        found.page.locator(".calls .rows tr").nth(9).hover()
         assert found.page.locator(".cross b").inner_text() == "15:21:23"
 
 
@@ -252,6 +286,13 @@ class TestFilters:
         assert found.rows() == ["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
         found.page.get_by_role("textbox", name="IP").fill("192.168.5")
         assert found.page.locator("#shown").inner_text() == "5 of 14 calls"
+
+    def test_a_filter_that_keeps_nothing_says_so(self, opened: Open) -> None:
+        found = opened("stolen-address")
+        found.page.get_by_label("IP", exact=True).fill("10.99.")
+        assert found.rows() == []
+        assert found.page.get_by_text("No calls match.").is_visible()
+        assert found.page.locator("#shown").inner_text() == "no calls match"
 
     def test_the_page_filters_by_instance(self, opened: Open) -> None:
         found = opened("stolen-address")
@@ -285,6 +326,16 @@ class TestFolding:
         last.scroll_into_view_if_needed()
         found.page.wait_for_function("document.querySelector('.instance:last-of-type .bar')")
         assert found.said == []
+
+
+class TestNodes:
+    def test_the_search_finds_nodes_among_those_that_are_folded(self, opened: Open, crowd: str) -> None:
+        page = opened(text=crowd).page
+        assert page.locator("#nodes tbody tr:visible").count() == 25
+        name = page.locator("#nodes tbody tr").nth(40).locator("td").first.text_content() or ""
+        page.get_by_label("Find").fill(name)
+        assert page.locator("#nodes tbody tr:visible").count() == 1
+        assert page.locator("#found-nodes").inner_text() == "1 of 46 nodes"
 
 
 class TestHostile:

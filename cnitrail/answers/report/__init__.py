@@ -8,6 +8,7 @@ from cnitrail.answers.report.citation_index import CitationIndex
 from cnitrail.answers.report.holders import filtered_leases, holders
 from cnitrail.answers.report.instances import instance_reports
 from cnitrail.answers.report.interface_segments import segments
+from cnitrail.answers.report.quality import quality
 from cnitrail.answers.report.summary import summary
 from cnitrail.answers.timeline import calls
 from cnitrail.model import CitedFinding, Coverage, Evidence, History, Report
@@ -39,7 +40,8 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
         title=title(entries, instances, wanted),
         start=entries[0].time if entries else None,
         end=entries[-1].time if entries else None,
-        summary=tuple(summary(index, instances, evidence, AddressRequests(history))),
+        summary=tuple(summary(index, instances, AddressRequests(history))),
+        quality=tuple(quality(index.calls, evidence, wanted)),
         findings=tuple(CitedFinding(finding, index.numbers(finding.events)) for finding in found_problems)
         if whole
         else None,

@@ -26,7 +26,7 @@ def title(entries: Sequence[TimelineEntry], instances: Sequence[InstanceReport],
 
 def _dates(entries: Sequence[TimelineEntry]) -> str:
     first, last = entries[0].time, entries[-1].time
-    return f"{first:%Y-%m-%d}" + (f" to {last:%Y-%m-%d}" if first.date() != last.date() else "")
+    return f"{first.date()}" + (f" to {last.date()}" if first.date() != last.date() else "")
 
 
 def caveats(instances: Sequence[InstanceReport], wanted: Filter) -> Iterator[str]:

@@ -73,6 +73,7 @@ class CitationIndex:
             event_id=event.event_id,
             origins=event.origins,
             principal=self._position(event),
+            region=event.region,
         )
 
     def _position(self, event: Event) -> int:

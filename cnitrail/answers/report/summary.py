@@ -7,20 +7,15 @@ from datetime import datetime
 from operator import attrgetter
 
 from cnitrail.answers.address_limits import AddressRequests
-from cnitrail.answers.coverage_text import unread
 from cnitrail.answers.report.activity import Activity, activities, describe_calls, taken_from_others
 from cnitrail.answers.report.addresses import counted_addresses, named_addresses
 from cnitrail.answers.report.citation_index import CitationIndex
 from cnitrail.answers.report.failures import failures
 from cnitrail.model import (
-    AccountRegion,
     Basis,
     CallOutcome,
     CitedCall,
-    Coverage,
     Effect,
-    Evidence,
-    Ground,
     Held,
     HoldingKind,
     InstanceReport,
@@ -28,7 +23,7 @@ from cnitrail.model import (
     Statement,
 )
 from cnitrail.model.callers import described
-from cnitrail.text import account_and_region, capitalized, clock, counted, plural, quoted, time_range
+from cnitrail.text import clock, counted, plural, quoted, time_range
 
 _DESCRIBED = 12
 """Maximum number of activities with a sentence each; if there are more, each principal has one."""
@@ -47,12 +42,11 @@ _IPAMD = {
 def summary(
     index: CitationIndex,
     instances: Sequence[InstanceReport],
-    evidence: Evidence,
     requests: AddressRequests,
 ) -> Iterator[Statement]:
-    """Yield the statements of a summary: totals, activities, failures, and what is missing."""
+    """Yield the statements of a summary: totals, activities, and failures."""
     if not index.calls:
-        yield Statement("No call in the evidence matches the filter.")
+        yield Statement("No calls match.")
     else:
         yield _totals(index)
         found = activities(index.calls)
@@ -66,9 +60,6 @@ def summary(
             yield from _fullest(instances, index.calls)
         yield from _lost(index.calls, instances)
         yield from failures(index, requests)
-    yield from _gaps(index, evidence)
-    if evidence.verified and index.calls:
-        yield from _proofs(index.calls, Coverage(evidence.coverage))
 
 
 def _totals(index: CitationIndex) -> Statement:
@@ -207,51 +198,6 @@ def _lost(calls: Sequence[CitedCall], instances: Sequence[InstanceReport]) -> It
         addresses = counted_addresses([address for _, held in rest for address in held])
         events = tuple(sorted({event for (_, event), _ in rest}))
         yield Statement(f"{addresses} more left their ENIs without a call that released them.", events)
-
-
-def _gaps(index: CitationIndex, evidence: Evidence) -> Iterator[Statement]:
-    """Yield what is missing from the evidence, and may have happened."""
-    calls = index.calls
-    for reach in evidence.coverage:
-        for hole in reach.holes:
-            if calls and hole.start < calls[-1].entry.time and calls[0].entry.time < hole.end:
-                unread_time = capitalized(unread(hole, _where(reach.account, reach.region)))
-                yield Statement(f"{unread_time}: calls of that time may be missing here.")
-    if evidence.skipped:
-        skipped = counted(len(evidence.skipped), "piece")
-        yield Statement(
-            f"{skipped} of the evidence could not be read, and may have more calls: see Evidence."
-        )
-
-
-def _proofs(calls: Sequence[CitedCall], coverage: Coverage) -> Iterator[Statement]:
-    """Yield what digests prove about the time of the calls, for each account and Region."""
-    by_place: dict[AccountRegion, list[CitedCall]] = defaultdict(list)
-    for call in calls:
-        by_place[call.entry.account, call.entry.region].append(call)
-    start, end = calls[0].entry.time, calls[-1].entry.time
-    for place, made in by_place.items():
-        when, where = time_range(start, end), _where(*place)
-        if coverage.ground(*place, start, end) is Ground.PROVEN:
-            proven = f"CloudTrail's digests prove that nothing of {where} is missing or changed"
-            yield Statement(f"{when}: {proven}.", _events(made))
-            continue
-        rest = [
-            call
-            for call in made
-            if coverage.ground(*place, call.entry.time, call.entry.time) is not Ground.PROVEN
-        ]
-        not_proven = f"CloudTrail's digests do not cover all of {where}"
-        effect = (
-            f"{counted(len(rest), 'call')} listed here {'is' if len(rest) == 1 else 'are'} not verified"
-            if rest
-            else "calls may be missing between those listed here"
-        )
-        yield Statement(f"{when}: {not_proven}, and {effect}. See Evidence.", _events(rest))
-
-
-def _where(account: str | None, region: str | None) -> str:
-    return account_and_region(account and quoted(account), region and quoted(region))
 
 
 def _events(calls: Sequence[CitedCall]) -> tuple[int, ...]:

@@ -18,26 +18,36 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @request_options(*ALL_FILTERS)
 @output_option("report")
-def report(request: Request, output: str) -> None:
-    """Write an incident report as Markdown or HTML.
+@click.option(
+    "--console-links",
+    is_flag=True,
+    help="Link instances, ENIs and events to the AWS console (md and html).",
+)
+def report(request: Request, output: str, console_links: bool) -> None:
+    """Write an incident report as Markdown or HTML, or its summary.
 
     The report shows what happened, who did it, and the evidence for it.
 
     \b
-    md    Markdown, to paste into a ticket
-    html  one self-contained page without network requests, to attach to an email;
-          with filters and a chart of the addresses of each ENI over time
+    md       Markdown, to paste into a ticket
+    html     one self-contained page without network requests, to attach to an email;
+             with filters and a chart of the addresses of each ENI over time
+    summary  at most 10 lines for Slack, PagerDuty or Jira
 
     \b
     Examples:
       cnitrail report logs/ --instance i-0abc… > ticket.md
       cnitrail report logs/ --cluster prod --since 2h -o html > incident.html
+      cnitrail report s3://audit-logs --since 2h -o summary
     """
-    from cnitrail.cli.printing import print_answer
+    from cnitrail.cli.printing import print_answer, warn_of
     from cnitrail.cli.reading import read_case
     from cnitrail.cli.summary import summarize
 
     case = read_case(request)
-    told = case.report()
-    print_answer(request, output, case.evidence, [told])
-    sys.exit(summarize(case.evidence, len(told.calls)))
+    incident = case.report()
+    limitations = case.limitations()
+    print_answer(request, output, case.evidence, [incident], limitations, console_links=console_links)
+    status = summarize(case.evidence, len(incident.calls))
+    warn_of(limitations, case.evidence, is_empty=not incident.calls)
+    sys.exit(status)

@@ -25,6 +25,7 @@ from cnitrail.model import (
 )
 from cnitrail.render.report.row_folding import FoldedRow
 from cnitrail.render.safe import printable
+from cnitrail.render.timeline_parts import changes_of
 from cnitrail.timeclamp import shifted
 
 _MARGIN = 0.02
@@ -58,7 +59,10 @@ def chart_range(report: Report) -> ChartRange:
 
 
 class CountLine(Struct, frozen=True):
-    """The number of addresses of an instance: an SVG path over seconds (with y downwards), and its limit."""
+    """The number of addresses of an instance: an SVG path over seconds (with y downwards), and its limit.
+
+    The path begins and ends outside of the chart, which would else show a count of zero at its edges.
+    """
 
     height: int
     path: str
@@ -75,9 +79,9 @@ def line(instance: InstanceReport, evidence: Evidence, shown: ChartRange) -> Cou
     """Return the number of addresses of an instance as steps, with room above for its limit."""
     limit = instance.limits.addresses if instance.limits else None
     height = max(instance.most, limit or 0, 1) + 1
-    path = [f"M0 {height}V{height - instance.steps[0].number}"]
+    path = [f"M{-shown.width} {height}V{height - instance.steps[0].number}"]
     path += [f"H{shown.x(step.time)}V{height - step.number}" for step in instance.steps[1:]]
-    path.append(f"H{shown.width}V{height}")
+    path.append(f"H{2 * shown.width}V{height}")
     holes = tuple(_holes(instance, evidence, shown))
     return CountLine(height, "".join(path), None if limit is None else height - limit, holes)
 
@@ -104,8 +108,9 @@ def _failure(entry: TimelineEntry, names: "_TextTable") -> int:
 def data(report: Report, rows: Sequence[FoldedRow], evidence: Evidence) -> dict[str, object]:
     """Return what the script draws from, as lists, so that ten thousand calls fit into a mail.
 
-    ``calls``: event, instance, ENI, failure (0: none), added, removed, row; added and removed
-    addresses as how far back they first appeared, 0 for one that is new;
+    ``calls``: event, instance, ENI, failure (0: none), added, removed, row, and the changes of
+    attributes if there are any; added and removed addresses as how far back they first appeared, 0 for one
+    that is new;
     ``events``: time, name, principal, ID (a UUID without its dashes), then for each file its number and
     the record's number;
     ``instances``: ID, holes, ENIs, each with ID, kind, attachments, holdings, and the time it belonged
@@ -126,6 +131,7 @@ def data(report: Report, rows: Sequence[FoldedRow], evidence: Evidence) -> dict[
             [ips.back(str(held)) for held in (*call.entry.added, *call.entry.shown)],
             [ips.back(str(held)) for held in call.entry.removed],
             row_of[id(call)],
+            *([[names[change] for change in changes_of(call.entry)]] if call.entry.changes else ()),
         ]
         for call in report.calls
     ]

@@ -41,11 +41,14 @@ class CitedFiles(Struct, frozen=True):
 
 
 class CitationCollector:
-    """Makes citations, and remembers which events and files were cited."""
+    """Makes citations, and remembers which events and files were cited.
 
-    def __init__(self, events: Sequence[Citation]) -> None:
+    ``most`` is the number of events up to which all are listed: of E2 to E6, a reader looks for E4, too.
+    """
+
+    def __init__(self, events: Sequence[Citation], most: int) -> None:
         self._events = events
-        self._cited: set[int] = set()
+        self._cited: set[int] = set(range(1, len(events) + 1)) if len(events) <= most else set()
 
     def cite(self, numbers: Sequence[int | None]) -> CitedRanges:
         """Return events as they are cited behind a statement; None is no event."""
@@ -60,7 +63,7 @@ class CitationCollector:
         return CitedRanges(tuple(CitationRange(*bounds) for bounds in ranges[:_RANGES]), more)
 
     def listed(self) -> tuple[list[ListedEvent], CitedFiles]:
-        """Return every event that was cited, by its number, and the files that have them, by theirs."""
+        """Return the events to list, by number, and the files that have them, by theirs."""
         files: dict[str, int] = {}
         events = []
         for number in sorted(self._cited):

@@ -23,6 +23,7 @@ from cnitrail.render.safe import printable
 
 _SIZES = Sizes(
     rows=200,
+    events=1_000,
     findings=40,
     instances=10,
     holdings=12,
@@ -31,12 +32,18 @@ _SIZES = Sizes(
     addresses=64,
     steps=24,
     skipped=50,
+    nodes=25,
 )
 
 _PACKED_FROM = 100_000
 """Length of the script's data, in characters, from which it is compressed to fit into a mail."""
 
-_ID = re.compile(r"\b(?:i|eni|eni-attach|vpc|subnet)-[0-9a-f]{8,17}\b|\b\d+(?:\.\d+){3}(?:/\d+)?\b")
+_ID = re.compile(
+    r"""\b(?:i|eni|eni-attach|vpc|subnet|sg)-[0-9a-f]{8,17}\b
+    |\b\d+(?:\.\d+){3}(?:/\d+)?\b
+    |\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b""",
+    re.VERBOSE,
+)
 
 
 def write(answer: Answer[Report], out: IO[str]) -> None:
@@ -50,7 +57,7 @@ def write(answer: Answer[Report], out: IO[str]) -> None:
 
 
 def _chart(page: ReportPage, templates: Environment) -> dict[str, object]:
-    """Return what the templates draw from, and the script's data, which has the HTML of folded instances."""
+    """Return what the templates draw from, and the script's data, which has the HTML of what is folded."""
     shown = chart_range(page.report)
     lines = [line(instance, page.evidence, shown) for instance in page.report.instances]
     template = templates.get_template("instance.html.j2")
@@ -58,7 +65,9 @@ def _chart(page: ReportPage, templates: Environment) -> dict[str, object]:
         template.render(page=page, shown=shown, instance=instance, line=own_line, listed=False)
         for instance, own_line in zip(page.folded_instances, lines[len(page.instances) :], strict=True)
     ]
-    known = data(page.report, page.timeline.rows, page.evidence) | {"folded": "".join(folded)}
+    nodes = templates.get_template("nodes.html.j2").render(page=page, nodes=page.nodes[page.sizes.nodes :])
+    known = data(page.report, page.timeline.rows, page.evidence)
+    known |= {"folded": "".join(folded), "nodes": nodes}
     return {"shown": shown, "lines": lines, "packing": _packed(known)}
 
 

@@ -17,8 +17,9 @@ from cnitrail.render.report.page import ReportPage, Sizes, environment
 from cnitrail.render.safe import printable
 from cnitrail.text import shortened
 
-_SIZES = Sizes(
+SIZES = Sizes(
     rows=80,
+    events=150,
     findings=15,
     instances=12,
     holdings=0,
@@ -27,12 +28,13 @@ _SIZES = Sizes(
     addresses=12,
     steps=10,
     skipped=20,
+    nodes=40,
 )
 
 _LONGEST = 300
 """Maximum length of a value from a record."""
 
-_PLAIN = re.compile(r"""["(]?[A-Za-z0-9]+(?:[-./:+,'%][A-Za-z0-9]+)*[.,;:)"'%]*|[-–→×+]""")
+_PLAIN = re.compile(r"""["(]?[A-Za-z0-9]+(?:[-./:+,'%][A-Za-z0-9]+)*[.,;:)"'%]*|[-–→×+…]""")
 _MEANING = re.compile(
     r"""://|www\.|:(?:[a-z+_-][\w+-]*|100|1234):  # links, emoji
     |\b[A-Z][A-Z0-9]*-\d  # issues: GH-1, OPS-12
@@ -48,7 +50,7 @@ _BARE = re.compile(r"""(["(]?)([^"()]+?)([.,;:")]*)""")
 def write(answer: Answer[Report], out: IO[str]) -> None:
     """Write the report as Markdown."""
     template = environment(harmless, prose=prose, code=code).get_template("report.md.j2")
-    out.writelines(template.stream(page=ReportPage(answer, _SIZES)))
+    out.writelines(template.stream(page=ReportPage(answer, SIZES)))
 
 
 def harmless(value: object) -> Markup:

@@ -1,7 +1,9 @@
 """What both forms of a report show: the report, cut to a size, with its citations."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -29,8 +31,10 @@ from cnitrail.model import (
     ReportPrincipal,
     Skipped,
 )
+from cnitrail.model.rules import RULE_DESCRIPTIONS
 from cnitrail.render.actors import facts
 from cnitrail.render.report.citations import CitationCollector, CitedFiles, CitedRanges, ListedEvent
+from cnitrail.render.report.console_links import ConsoleLinks
 from cnitrail.render.report.row_folding import FoldedRow, FoldedTimeline, fold
 from cnitrail.text import counted, iso, shortened
 
@@ -38,14 +42,20 @@ _LONGEST = 300
 """Maximum length of a text from a record in a table cell."""
 
 
+_FILTER_NAMES = {"access_key": "access key", "source_ip": "source IP", "event_id": "event ID"}
+"""What filters are called, if not by their name."""
+
+
 class Sizes(Struct, frozen=True, kw_only=True):
     """Maximum numbers that are written out; of more, the page gives the number of the rest.
 
-    ``instances`` are those whose ENIs are listed, ``holdings`` are of one ENI, ``addresses`` are in
-    one cell, ``steps`` are the changes of one number.
+    ``events`` are listed whether they are cited one by one or not; of more, only those that are.
+    ``instances`` are those whose ENIs are listed, ``nodes`` the rows of the table of instances,
+    ``holdings`` are of one ENI, ``addresses`` are in one cell, ``steps`` are the changes of one number.
     """
 
     rows: int
+    events: int
     findings: int
     instances: int
     holdings: int
@@ -54,6 +64,15 @@ class Sizes(Struct, frozen=True, kw_only=True):
     addresses: int
     steps: int
     skipped: int
+    nodes: int
+
+
+class NodeRow(Struct, frozen=True):
+    """An instance in the table of nodes, with the numbers of its failed calls and of findings about it."""
+
+    instance: InstanceReport
+    failed: int
+    findings: int
 
 
 class ReportPage:
@@ -63,8 +82,9 @@ class ReportPage:
         (self.report,) = answer.entries
         self.query = answer.query
         self.evidence: Evidence = answer.evidence
-        self._sizes = sizes
-        self._citations = CitationCollector(self.report.events)
+        self.sizes = sizes
+        self.console = ConsoleLinks(enabled=bool(answer.query.get("console_links")))
+        self._citations = CitationCollector(self.report.events, sizes.events)
         self.timeline: FoldedTimeline = fold(self.report.calls, sizes.rows)
         start, end = self.report.start, self.report.end
         self._day = start.date() if start and end and start.date() == end.date() else None
@@ -75,9 +95,12 @@ class ReportPage:
     def filters(self) -> list[tuple[str, list[str]]]:
         """Return the filters that were set, with their values as the command line takes them."""
         return [
-            (name, [_option(item) for item in (value if isinstance(value, (list, tuple)) else [value])])
+            (
+                _FILTER_NAMES.get(name, name),
+                [_option(item) for item in (value if isinstance(value, (list, tuple)) else [value])],
+            )
             for name, value in self.query.items()
-            if name not in ("command", "sources") and value not in (None, (), [])
+            if name not in ("command", "sources", "console_links") and value not in (None, (), [])
         ]
 
     @property
@@ -106,12 +129,24 @@ class ReportPage:
     @property
     def instances(self) -> Sequence[InstanceReport]:
         """Return the instances whose ENIs are listed."""
-        return self.report.instances[: self._sizes.instances]
+        return self.report.instances[: self.sizes.instances]
 
     @property
     def folded_instances(self) -> Sequence[InstanceReport]:
         """Return the other instances."""
-        return self.report.instances[self._sizes.instances :]
+        return self.report.instances[self.sizes.instances :]
+
+    @cached_property
+    def nodes(self) -> list[NodeRow]:
+        """Return a row for each instance, the busiest first."""
+        failed = Counter(
+            call.entry.instance for call in self.report.calls if call.entry.outcome is CallOutcome.FAILED
+        )
+        findings = Counter(name for cited in self.report.findings or () for name in cited.finding.instances)
+        return [
+            NodeRow(instance, failed[instance.instance], findings[instance.instance or ""])
+            for instance in self.report.instances
+        ]
 
     @property
     def callers(self) -> list[ReportPrincipal]:
@@ -121,41 +156,41 @@ class ReportPage:
     @property
     def listed_callers(self) -> list[ReportPrincipal]:
         """Return the busiest of them."""
-        return self.callers[: self._sizes.principals]
+        return self.callers[: self.sizes.principals]
 
     @property
     def findings(self) -> Sequence[CitedFinding]:
         """Return the findings that are listed."""
-        return (self.report.findings or ())[: self._sizes.findings]
+        return (self.report.findings or ())[: self.sizes.findings]
 
     @property
     def holders(self) -> Sequence[AddressHolder]:
         """Return the holders of the addresses in the filter that are listed."""
-        return (self.report.holders or ())[: self._sizes.holders]
+        return (self.report.holders or ())[: self.sizes.holders]
 
     @property
     def skipped(self) -> Sequence[Skipped]:
         """Return the unreadable files and records that are listed."""
-        return self.evidence.skipped[: self._sizes.skipped]
+        return self.evidence.skipped[: self.sizes.skipped]
 
     @property
     def faults(self) -> Sequence[Faulty]:
         """Return the integrity faults that are listed."""
-        return self.evidence.faults[: self._sizes.skipped]
+        return self.evidence.faults[: self.sizes.skipped]
 
     def proven(self, reach: Reach) -> Sequence[Interval]:
         """Return the times of an account and Region that digests prove, as far as they are listed."""
-        return reach.proven[: self._sizes.skipped]
+        return reach.proven[: self.sizes.skipped]
 
     def addresses(self, held: Sequence[object]) -> str:
         """Return the addresses of a cell: the first ones, and how many more there are."""
-        most = self._sizes.addresses
+        most = self.sizes.addresses
         named, more = held[:most], len(held) - most
         return " ".join(map(str, named)) + (f" and {more:,} more" if more > 0 else "")
 
     def holdings(self, interface: InterfaceReport) -> Sequence[CitedHolding]:
         """Return the holdings of an ENI that are listed."""
-        return interface.holdings[: self._sizes.holdings]
+        return interface.holdings[: self.sizes.holdings]
 
     def short(self, text: str) -> str:
         """Return a text from a record, shortened for a cell."""
@@ -163,7 +198,7 @@ class ReportPage:
 
     def steps(self, steps: Sequence[CountStep]) -> list[CountStep | int]:
         """Return the changes of a number: the first and the last ones, and how many are in between."""
-        changes, most = steps[1:], self._sizes.steps
+        changes, most = steps[1:], self.sizes.steps
         if len(changes) <= most:
             return list(changes)
         half = most // 2
@@ -173,7 +208,7 @@ class ReportPage:
 
     def when(self, time: datetime) -> str:
         """Return a time, without its date if the report is about a single day."""
-        return f"{time:%H:%M:%S}" if time.date() == self._day else f"{time:%Y-%m-%d %H:%M:%S}"
+        return f"{time:%H:%M:%S}" if time.date() == self._day else self.clock(time)
 
     def between(self, start: datetime, end: datetime) -> str:
         """Return a range of time; a single time if both are equal."""
@@ -210,9 +245,13 @@ class ReportPage:
             Ground.MISSING: "log gap",
         }[holder.rests_on]
 
+    def title_of(self, cited: CitedFinding) -> str:
+        """Return the title of a finding's rule."""
+        return RULE_DESCRIPTIONS[cited.finding.rule].title
+
     def clock(self, time: datetime) -> str:
         """Return a time with its date."""
-        return f"{time:%Y-%m-%d %H:%M:%S}"
+        return f"{time.date()} {time:%H:%M:%S}"
 
     def who(self, row: FoldedRow) -> str:
         """Return the principal of a row."""
@@ -285,6 +324,7 @@ def environment(harmless: Callable[[object], object], **filters: Callable[..., o
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        optimized=False,  # it takes longer than it saves: a template is compiled for one report
     )
     made.filters.update(filters, thousands=thousands, counted=counted)
     return made

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from cnitrail.model import CitedCall, Held, TimelineEntry
-from cnitrail.render.timeline import BURST
+from cnitrail.render.folded_calls import BURST
+from cnitrail.render.timeline_parts import changes_of
 
 _Key = Callable[[CitedCall], tuple[object, ...]]
 
@@ -50,6 +51,11 @@ class FoldedRow(Struct, frozen=True):
     def moved(self) -> list[str]:
         """Return the addresses that the calls took from other ENIs."""
         return [f"{moved.ip} from {moved.from_eni}" for call in self.calls for moved in call.entry.moved]
+
+    @property
+    def changes(self) -> list[str]:
+        """Return the distinct changes of attributes that the calls made, or requested."""
+        return list(dict.fromkeys(change for call in self.calls for change in changes_of(call.entry)))
 
     @property
     def instances(self) -> list[str]:

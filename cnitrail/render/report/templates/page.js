@@ -37,8 +37,9 @@
   };
   let newest = 0;
   const address = (back) => (back ? newest - back : newest++);
-  const calls = data.calls.map(([number, instance, eni, error, added, removed, row]) => ({
+  const calls = data.calls.map(([number, instance, eni, error, added, removed, row, changes = []]) => ({
     ...event(number), instance, eni: data.enis[eni], error: error ? data.names[error - 1] : "", added: added.map(address), removed: removed.map(address), row,
+    changes: changes.map((place) => data.names[place]).join("; "),
   }));
   const edge = (coded) => {
     if (typeof coded === "number") return { time: event(coded).time, basis: 0, event: event(coded) };
@@ -96,6 +97,7 @@
     call.error,
     call.added.length ? `+${call.added.length}: ${addresses(call.added)}` : "",
     call.removed.length ? `−${call.removed.length}: ${addresses(call.removed)}` : "",
+    call.changes,
     cited(call), found(call),
   ];
   const aboutHolding = (lane, holding) => [
@@ -163,6 +165,7 @@
       const day = step >= 86400 || (data.start + time) % 86400 === 0;
       const tick = make("span", {}, day ? stamp(time).slice(0, 10) : step < 60 ? clock(time) : clock(time).slice(0, 5));
       tick.style.left = `${placeOf(time, 100)}%`;
+      tick.classList.toggle("late", placeOf(time, 100) > 90);
       ticks.push(tick);
     }
     axis.className = "axis ticks";
@@ -308,7 +311,7 @@
   const watcher = new IntersectionObserver((changes) => {
     for (const { target, isIntersecting } of changes) seen[isIntersecting ? "add" : "delete"](target);
     paint();
-  }, { rootMargin: "200px" });
+  }, { rootMargin: "1500px" });
   sections.forEach((section) => watcher.observe(section));
   new ResizeObserver(redraw).observe(lanes);
 
@@ -426,7 +429,7 @@
 
   // --- the timeline ----------------------------------------------------------------------------
 
-  const table = document.querySelector(".calls tbody");
+  const table = document.querySelector(".calls .rows");
   const rows = [...table.rows];
   const parts = rows.map(() => []);
   for (const call of calls) parts[call.row].push(call);
@@ -434,7 +437,7 @@
   const CHUNK = 200;
   const partRow = (call) => {
     const row = make("tr", { className: "part" });
-    const moved = [call.added.length ? `+${addresses(call.added)}` : "", call.removed.length ? `−${addresses(call.removed)}` : "", call.error];
+    const moved = [call.added.length ? `+${addresses(call.added)}` : "", call.removed.length ? `−${addresses(call.removed)}` : "", call.changes, call.error];
     const cells = [stamp(call.time), call.name, "", `${call.eni} ${instances[call.instance]?.id ?? ""}`, moved.filter(Boolean).join(" "), `${cited(call)} ${found(call)}`];
     row.append(...cells.map((text) => make("td", {}, text)));
     return row;
@@ -509,13 +512,33 @@
       const holds = all || keptInstances.has(place) || instance.interfaces.some((lane) => lane.holdings.some(wantsHolding));
       section.hidden = !(named && holds);
     });
-    $("shown").textContent = kept.length === calls.length ? "" : `${kept.length.toLocaleString("en")} of ${counted(calls.length, "call")}`;
+    document.querySelector(".calls .empty").hidden = kept.length > 0;
+    $("shown").textContent = kept.length === calls.length ? "" : kept.length ? `${kept.length.toLocaleString("en")} of ${counted(calls.length, "call")}` : "no calls match";
     redraw();
   };
   tools.addEventListener("input", applyFilter);
   tools.addEventListener("reset", () => setTimeout(() => { $("address").value = ""; applyFilter(); }));
   tools.addEventListener("submit", (sent) => sent.preventDefault());
   tools.hidden = false;
+
+  // --- nodes -----------------------------------------------------------------------------------
+
+  document.querySelector("#nodes details tbody")?.insertAdjacentHTML("beforeend", data.nodes); // as the template made it
+  const nodes = [...document.querySelectorAll("#nodes tbody tr")];
+  const findNodes = () => {
+    const wanted = $("node").value.trim().toLowerCase();
+    const found = nodes.filter((row) => [...row.cells].slice(0, 3).some((cell) => cell.textContent.toLowerCase().includes(wanted)));
+    for (const row of nodes) row.hidden = !found.includes(row);
+    const rest = document.querySelector("#nodes details");
+    if (rest && wanted) rest.open = true;
+    $("found-nodes").textContent = wanted ? `${found.length.toLocaleString("en")} of ${counted(nodes.length, "node")}` : "";
+  };
+  if (nodes.length) {
+    $("node").addEventListener("input", findNodes);
+    $("find-node").hidden = false;
+    const rest = document.querySelector("#nodes details");
+    if (rest) rest.hidden = false;
+  }
   applyFilter();
   root.dataset.ready = "true";
 })();
