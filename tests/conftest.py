@@ -3,18 +3,22 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import settings
+from rich.console import Console
 
 from cnitrail.cli import main
+from cnitrail.cli.terminal import Terminal
 
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "fixtures"
 GOLDEN = Path(__file__).parent / "golden"
 
 Run = Callable[..., Result]
+Show = Callable[..., str]
 
 sys.path.append(str(ROOT))  # fuzz/ is not installed; the installed package comes first
 
@@ -56,6 +60,24 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
         return result
 
     return invoke
+
+
+@pytest.fixture
+def show(run: Run, monkeypatch: pytest.MonkeyPatch) -> Show:
+    """Return what a command shows in a terminal of some width: ``show(80, "leases", "ironman")``."""
+
+    def shown(width: int, *arguments: object, colors: str | None = None, status: int = 0) -> str:
+        def terminal(out: IO[str]) -> Terminal:
+            console = Console(file=out, width=width, force_terminal=True, color_system=colors)  # type: ignore[arg-type]
+            return Terminal(out, console)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("cnitrail.cli.writing.screen", terminal)
+            result = run(*map(str, arguments))
+        assert result.exit_code == status, result.stderr
+        return result.stdout
+
+    return shown
 
 
 @pytest.fixture

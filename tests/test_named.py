@@ -474,6 +474,7 @@ class TestTable:
         log = tmp_path / "log.json"
         log.write_text(json.dumps({"Records": story._records}))
         shown = run("timeline", log, "--event", "Assign*", "-q", env={"COLUMNS": "200"}).stdout
-        assert "kube-system/aws-node (IRSA) via amazon-vpc-cni-k8s" in shown
-        assert "kube-system/aws-node (assumed role) via amazon-vpc-cni-k8s" in shown
-        assert "×2" not in shown
+        rows = [" ".join(line.split()) for line in shown.splitlines() if "AssignPrivateIpAddresses" in line]
+        assert len(rows) == 2
+        assert "kube-system/aws-node (IRSA) amazon-vpc-cni-k8s" in rows[0]
+        assert "kube-system/aws-node (assumed role) amazon-vpc-cni-k8s" in rows[1]

@@ -131,6 +131,11 @@ class TestTimes:
         stated = sum(int(number) * units[unit] for number, unit in zip(words[::2], words[1::2], strict=True))
         assert 0 <= round(length.total_seconds()) - stated < (3600 if length.days else 60)
 
+    def test_a_year_has_four_digits(self) -> None:
+        first = datetime(1, 1, 1, tzinfo=UTC)
+        assert clock(first) == "0001-01-01 00:00:00Z"
+        assert iso(first) == "0001-01-01T00:00:00Z"
+
 
 class TestAccountsAndRegions:
     def test_an_unknown_account_or_region_is_any(self) -> None:

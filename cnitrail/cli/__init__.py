@@ -6,6 +6,7 @@ Everything else is imported inside the commands, because start-up time is felt a
 import click
 
 from cnitrail import __version__
+from cnitrail.cli.color import COLOR
 from cnitrail.cli.group import CommandGroup
 
 __all__ = ["main"]
@@ -14,10 +15,12 @@ __all__ = ["main"]
 _COMMANDS = {
     "collect": "Keep the events that matter in a local store.",
     "completion": "Print a completion script for bash, zsh or fish.",
+    "doctor": "Check access, a node, its subnets and the last two hours.",
+    "explain": "Explain an IP, node, ENI, subnet or cluster in a few sentences.",
     "findings": "Find problems and suspicious changes.",
     "leases": "List every interval in which an ENI held an address.",
     "pool": "Show a node's IP pool, and the VPC CNI settings that explain it.",
-    "report": "Write an incident report as Markdown or HTML.",
+    "report": "Write an incident report as Markdown or HTML, or its summary.",
     "state": "Show ENIs, attachments and addresses at a point in time.",
     "subnet": "Show who holds a subnet's IPs, and what could be reclaimed.",
     "sync": "Copy a trail's logs and digests for offline verification.",
@@ -33,6 +36,7 @@ _COMMANDS = {
     summaries=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@COLOR
 @click.version_option(__version__, "-V", "--version", prog_name="cnitrail")
 def main() -> None:
     """Find out who held which private IP address on AWS, and who assigned it.
@@ -42,13 +46,14 @@ def main() -> None:
 
     \b
     Examples:
-      cnitrail timeline --instance i-0abc…             the life of one node
-      cnitrail who 10.0.1.25 logs/ --at 2h             who held this address?
-      cnitrail findings logs/ --since 1d               problems and suspicious changes
-      cnitrail report logs/ -o html > incident.html    an incident report
-      cnitrail collect logs/ --to trail.db             keep the events that matter
-      cnitrail verify s3://audit-logs --since 7d       check log integrity
-      aws logs tail LOG-GROUP | cnitrail timeline -    from CloudWatch Logs
+      cnitrail explain 10.0.1.25 logs/               what it is, what is wrong
+      cnitrail timeline --instance i-0abc…           the life of one node
+      cnitrail who 10.0.1.25 logs/ --at 2h           who held this address?
+      cnitrail findings logs/ --since 1d             problems, and what to do
+      cnitrail report logs/ -o html > incident.html  an incident report
+      cnitrail collect logs/ --to trail.db           keep the events that matter
+      cnitrail verify s3://audit-logs --since 7d     check log integrity
+      aws logs tail LOG-GROUP | cnitrail timeline -  from CloudWatch Logs
 
     \b
     Exit status:

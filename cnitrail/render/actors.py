@@ -21,17 +21,19 @@ _IDENTITY = {
 """What a caller's identity was put together from, by ``basis.identity``."""
 
 
-def facts(actor: Actor, instance: str | None = None) -> list[str]:
+def facts(actor: Actor, instance: str | None = None, *, brief: bool = False) -> list[str]:
     """Return the facts about a principal; facts that the caller could choose are marked ``claimed``.
 
-    ``instance`` replaces the actor's own instance if the principal is a group of nodes.
+    ``instance`` replaces the actor's own instance if the principal is a group of nodes. ``brief`` leaves out
+    the ARN of an OIDC provider, which is longer than many screens, if account and cluster are known.
     """
     basis, strength = actor.basis, actor.strength
+    provider = None if brief and actor.account and actor.cluster else actor.oidc_provider
     found = (
         actor.kind.value,
         f"identity rebuilt from {_IDENTITY.get(basis.identity, basis.identity)}" if basis.identity else None,
         _fact("role", actor.role),
-        _fact("OIDC provider", actor.oidc_provider),
+        _fact("OIDC provider", provider),
         _fact("service account", actor.service_account, basis.service_account, strength.service_account),
         _fact("cluster", actor.cluster, basis.cluster, strength.cluster),
         instance or _fact("instance", actor.instance, basis.instance, strength.instance),
@@ -42,6 +44,12 @@ def facts(actor: Actor, instance: str | None = None) -> list[str]:
         _fact("account", actor.account),
     )
     return [fact for fact in found if fact]
+
+
+def shared_facts(actor: Actor) -> list[str]:
+    """Return the facts that the nodes of one role share: each has an instance of its own."""
+    own = _fact("its own", "instance", actor.basis.instance, actor.strength.instance)
+    return facts(actor, own)
 
 
 def _fact(

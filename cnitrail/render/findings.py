@@ -1,23 +1,26 @@
-"""Findings as a table, as JSON and as CSV."""
+"""Findings as blocks, as a table, as JSON and as CSV."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import IO, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnitrail.model import ActorKind, Answer, CallOutcome, Event, Failure, Finding, Origin, Severity
+from cnitrail.model.finding import severity_counts
+from cnitrail.model.rules import RULE_DESCRIPTIONS
 from cnitrail.render import json
 from cnitrail.render.csv import Columns, table
-from cnitrail.render.text import Part, Row, Table, draw
-from cnitrail.text import counted
+from cnitrail.render.text import Block, Paragraph, Part, Row, Screen, Table, draw, draw_blocks
+from cnitrail.text import account_and_region, age, clock, counted, duration, plural, short_list
 
 _STYLES = {
     Severity.CRITICAL: "bold white on red",
     Severity.HIGH: "bold red",
-    Severity.MEDIUM: "bold yellow",
+    Severity.MEDIUM: "bold magenta",
     Severity.LOW: "bold",
-    Severity.INFO: "dim",
+    Severity.INFO: "",
 }
 _CITED = 3
 """Event IDs that a terminal shows for a finding; piped output has all of them."""
@@ -82,19 +85,84 @@ def write_lines(answer: Answer[Finding], out: IO[str]) -> None:
 
 
 def write_table(answer: Answer[Finding], out: IO[str]) -> None:
-    """Write a table of the findings: severity, time, place, and what happened with its remediation."""
-    if answer.entries:
-        cited = _CITED if out.isatty() else None
-        rows = [_row(finding, cited) for finding in answer.entries]
+    """Write the findings: a block for each on a screen, or else a row for each."""
+    if isinstance(out, Screen):
+        several = [_summary(answer.entries)] if len(answer.entries) > 1 else []
+        draw_blocks([*several, *map(_block, answer.entries)], out)
+    elif answer.entries:
+        rows = [_row(finding) for finding in answer.entries]
         draw(Table(("SEVERITY", "SINCE (UTC)", "WHERE", _FINDING), rows, {_FINDING: 1}), out)
 
 
-def _row(finding: Finding, cited: int | None) -> Row:
+# --- blocks --------------------------------------------------------------------------------------
+
+
+def _summary(findings: Sequence[Finding]) -> Block:
+    """Return how many findings there are, by severity: ``3 findings: 1 high, 2 medium``."""
+    by_severity = ", ".join(severity_counts(finding.severity for finding in findings))
+    return [Paragraph([(f"{counted(len(findings), 'finding')}: {by_severity}", "bold")])]
+
+
+def _block(finding: Finding) -> Block:
+    """Return a finding as its title, what happened, the evidence, and what to do."""
+    style = _STYLES[finding.severity]
+    title = RULE_DESCRIPTIONS[finding.rule].title
+    return [
+        Paragraph([(finding.severity.value.upper(), style), (f"  {title}", "bold")]),
+        Paragraph([(_when(finding), "")], 2),
+        Paragraph([(finding.sentence, "")], 2),
+        *_headed("Evidence", _evidence(finding)),
+        *_headed("Doubts", (doubt.text for doubt in finding.doubts)),
+        *_headed("Remedy", (finding.advice,)),
+        *(Paragraph([(f"$ {command}", "bold")], 4, as_is=True) for command in finding.commands),
+    ]
+
+
+def _headed(heading: str, texts: Iterable[str]) -> Iterator[Paragraph]:
+    """Yield texts below a heading; nothing if there are none."""
+    for number, text in enumerate(texts):
+        if not number:
+            yield Paragraph([(heading, "bold")], 2)
+        yield Paragraph([(text, "")], 4)
+
+
+def _when(finding: Finding) -> str:
+    """Return since when, until when and for how long a finding lasted."""
+    ago = age(finding.since)
+    since = f"{clock(finding.since)} ({ago})" if ago else clock(finding.since)
+    if finding.until is None:
+        return f"Ongoing since {since}"
+    if finding.until == finding.since:
+        return f"At {since}"
+    return f"From {since} to {clock(finding.until)}, for {duration(finding.until - finding.since)}"
+
+
+def _evidence(finding: Finding) -> Iterator[str]:
+    """Yield the resources, the smallest first, the account and Region, and the rule with its events."""
+    for noun, names in (
+        ("ENI", finding.enis),
+        ("instance", finding.instances),
+        ("subnet", finding.subnets),
+        ("cluster", finding.clusters),
+    ):
+        if names:
+            yield f"{noun if len(names) == 1 else plural(noun)} {short_list(names)}"
+    yield account_and_region(finding.account, finding.region)
+    ids = [event.shown_id for event in finding.events]
+    more = f" and {len(ids) - _CITED:,} more (-o json has all)" if len(ids) > _CITED else ""
+    noun = "event" if len(ids) == 1 else "events"
+    yield f"Rule {finding.rule}, {noun} {' '.join(ids[:_CITED])}{more}"
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def _row(finding: Finding) -> Row:
     return (
         [(finding.severity.value, _STYLES[finding.severity])],
         list(_times(finding)),
         list(_where(finding)),
-        list(_what(finding, cited)),
+        list(_what(finding)),
     )
 
 
@@ -102,7 +170,7 @@ def _times(finding: Finding) -> Iterator[Part]:
     yield f"{finding.since:%Y-%m-%d}", ""
     yield f"{finding.since:%H:%M:%S}", ""
     if finding.until is None:
-        yield "ongoing", "yellow"
+        yield "ongoing", "magenta"
     elif finding.until.date() != finding.since.date():
         yield f"to {finding.until:%Y-%m-%d %H:%M:%S}", "dim"
     elif finding.until != finding.since:
@@ -123,17 +191,14 @@ def _where(finding: Finding) -> Iterator[Part]:
     yield " in ".join(filter(None, (finding.account, finding.region))), "dim"
 
 
-def _what(finding: Finding, cited: int | None) -> Iterator[Part]:
+def _what(finding: Finding) -> Iterator[Part]:
     yield finding.sentence, ""
     for doubt in finding.doubts:
-        yield doubt.text, "dim"
-    yield f"→ {finding.advice}", "cyan"
+        yield doubt.text, "magenta"
+    yield f"→ {finding.advice}", ""
     for command in finding.commands:
-        yield f"$ {command}", "cyan"
-    ids = [event.shown_id for event in finding.events]
-    is_cut = cited is not None and len(ids) > cited
-    more = f" and {len(ids) - (cited or 0):,} more (-o json has all)" if is_cut else ""
-    yield f"{finding.rule}, events {' '.join(ids[:cited])}{more}", "dim"
+        yield f"$ {command}", "bold"
+    yield f"{finding.rule}, events {' '.join(event.shown_id for event in finding.events)}", "dim"
 
 
 def _shown(answer: Answer[Finding]) -> Answer[Any]:
@@ -143,7 +208,7 @@ def _shown(answer: Answer[Finding]) -> Answer[Any]:
         FindingEntry(**{name: getattr(finding, name) for name in names} | {"events": _cited(finding.events)})
         for finding in answer.entries
     ]
-    return Answer(answer.command, answer.query, answer.evidence, entries)
+    return replace(answer, entries=entries)
 
 
 def _cited(events: Iterable[Event]) -> tuple[FindingEvent, ...]:

@@ -1,12 +1,16 @@
 """Leases as a table and as CSV."""
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import IO
 
-from cnitrail.model import Actor, Answer, Basis, LeaseEntry
+from msgspec import Struct
+
+from cnitrail.model import Actor, Answer, Basis, HoldingKind, LeaseEntry
 from cnitrail.model.callers import named
 from cnitrail.render.csv import Columns, table
-from cnitrail.render.text import Part, Row, Table, draw
+from cnitrail.render.shared import TimeStyle, context, shared, time_style
+from cnitrail.render.text import Part, Screen, Table, draw_blocks, draw_fitting, draw_wide
 
 COLUMNS: Columns = {
     "ip": lambda entry: str(entry.ip),
@@ -40,29 +44,147 @@ def write_csv(answer: Answer[LeaseEntry], out: IO[str]) -> None:
 
 
 def write_table(answer: Answer[LeaseEntry], out: IO[str]) -> None:
-    """Write a table of the leases."""
+    """Write a table of the leases: fitted to a screen, or with everything in one line each."""
+    if not isinstance(out, Screen):
+        write_wide(answer, out)
+    elif answer.entries:
+        rows = [_row(entry) for entry in answer.entries]
+        common = shared(rows, ("account", "region", "vpc", *(["instance"] if len(rows) > 1 else [])))
+        times = time_style(time for entry in answer.entries for time in (entry.start, entry.end))
+        draw_blocks([context(common, times.heading)], out)
+        draw_fitting(_layouts(rows, times, common), out)
+
+
+def write_wide(answer: Answer[LeaseEntry], out: IO[str]) -> None:
+    """Write a table of the leases with everything in one line each."""
     if answer.entries:
-        headings = ("ADDRESS", "START (UTC)", "END (UTC)", "ENI", "INSTANCE")
-        draw(
-            Table(
-                headings, [_row(entry) for entry in answer.entries], shares={"START (UTC)": 1, "END (UTC)": 1}
-            ),
-            out,
-        )
+        rows = [_row(entry) for entry in answer.entries]
+        columns = [*_WIDE, *([_NOTE] if any(entry.unproven for entry in answer.entries) else [])]
+        draw_wide(_table(columns, rows, TimeStyle(None)), out)
 
 
-def _row(entry: LeaseEntry) -> Row:
-    return (
-        [(str(entry.ip), "bold"), (entry.kind.value, "dim")],
-        bound(entry.start, entry.start_basis, entry.assigned_by),
-        bound(entry.end, entry.end_basis, entry.released_by),
-        [
-            (entry.eni, ""),
-            (entry.vpc or "VPC unknown", "dim"),
-            *([("not verified: no valid digest covers it", "yellow")] if entry.unproven else []),
-        ],
-        [(attachment.instance, "cyan") for attachment in entry.attachments if attachment.instance],
+class _LeaseRow(Struct, frozen=True, kw_only=True):
+    """A lease with the texts that are shared or not."""
+
+    entry: LeaseEntry
+    account: str | None
+    region: str | None
+    vpc: str
+    instance: str
+
+
+def _row(entry: LeaseEntry) -> _LeaseRow:
+    instances = " ".join(attachment.instance for attachment in entry.attachments if attachment.instance)
+    return _LeaseRow(
+        entry=entry,
+        account=entry.account,
+        region=entry.region,
+        vpc=entry.vpc or "VPC unknown",
+        instance=instances,
     )
+
+
+_Cell = Callable[[_LeaseRow, TimeStyle], Iterable[Part]]
+_Column = tuple[str, _Cell]
+
+
+def _start(row: _LeaseRow, times: TimeStyle) -> Iterator[Part]:
+    yield _time(row.entry.start, row.entry.start_basis, times), ""
+
+
+def _end(row: _LeaseRow, times: TimeStyle) -> Iterator[Part]:
+    style = "green" if row.entry.end_basis is Basis.OPEN else ""
+    yield _time(row.entry.end, row.entry.end_basis, times), style
+
+
+def _time(time: datetime | None, basis: Basis, times: TimeStyle) -> str:
+    """Return a bound with its basis unless it is observed."""
+    if time is None:
+        return "still held" if basis is Basis.OPEN else f"({basis.value})"
+    return times.show(time) + ("" if basis is Basis.OBSERVED else f" ({basis.value})")
+
+
+def _held(row: _LeaseRow, times: TimeStyle) -> Iterator[Part]:
+    (start, _), (end, style) = *_start(row, times), *_end(row, times)
+    is_over = row.entry.end_basis is not Basis.OPEN
+    yield (start if is_over else f"{start},"), ""
+    yield (f"to {end}" if is_over else end), style
+
+
+def _principal(actor: Actor | None) -> Iterator[Part]:
+    if actor is not None:
+        yield named(actor), ""
+
+
+def _address(row: _LeaseRow, _: TimeStyle) -> Iterator[Part]:
+    yield str(row.entry.ip), "bold"
+
+
+def _address_and_kind(row: _LeaseRow, times: TimeStyle) -> Iterator[Part]:
+    yield from _address(row, times)
+    if row.entry.kind is not HoldingKind.SECONDARY:
+        yield row.entry.kind.value, "dim"
+    if row.entry.unproven:
+        yield "not verified", "magenta"
+
+
+_ADDRESS: _Column = ("ADDRESS", _address)
+_KIND: _Column = ("KIND", lambda row, _: [(row.entry.kind.value, "")])
+_START: _Column = ("START", _start)
+_END: _Column = ("END", _end)
+_ENI: _Column = ("ENI", lambda row, _: [(row.entry.eni, "")])
+_INSTANCE: _Column = ("INSTANCE", lambda row, _: [(name, "") for name in row.instance.split()])
+_ASSIGNED: _Column = ("ASSIGNED BY", lambda row, _: _principal(row.entry.assigned_by))
+_RELEASED: _Column = ("RELEASED BY", lambda row, _: _principal(row.entry.released_by))
+_VPC: _Column = ("VPC", lambda row, _: [(row.vpc, "")])
+_ACCOUNT: _Column = ("ACCOUNT", lambda row, _: [(row.account or "account unknown", "")])
+_REGION: _Column = ("REGION", lambda row, _: [(row.region or "Region unknown", "")])
+_NOTE: _Column = (
+    "NOTE",
+    lambda row, _: [("not verified: no valid digest covers it", "magenta")] if row.entry.unproven else [],
+)
+_SHORT_ADDRESS: _Column = ("ADDRESS", _address_and_kind)
+_HELD: _Column = ("HELD", _held)
+_WIDE = (
+    *(_ADDRESS, _KIND, ("START (UTC)", _start), ("END (UTC)", _end), _ENI, _INSTANCE),
+    *(_ASSIGNED, _RELEASED, _VPC, _ACCOUNT, _REGION),
+)
+
+
+def _layouts(rows: Sequence[_LeaseRow], times: TimeStyle, common: Collection[str]) -> Iterator[Table]:
+    """Yield the layouts for a screen, from the widest to the narrowest: the last is one for blocks.
+
+    What all rows have in common is left out.
+    """
+    instance = [] if "instance" in common else [_INSTANCE]
+    places = {"vpc": _VPC, "account": _ACCOUNT, "region": _REGION}
+    place = [column for name, column in places.items() if name not in common]
+    on = _joined((_ENI, *instance, *place))
+    one_line = (_ADDRESS, _KIND, _START, _END, _ENI, *instance, *place, _ASSIGNED, _RELEASED)
+    yield _table(one_line, rows, times)
+    yield _table(one_line[:-1], rows, times)
+    yield _table((_SHORT_ADDRESS, _START, _END, _ENI, *instance, *place, _ASSIGNED), rows, times)
+    yield _table((_SHORT_ADDRESS, _START, _END, on, _ASSIGNED), rows, times)
+    yield _table((_SHORT_ADDRESS, _HELD, on, _ASSIGNED), rows, times, {"ASSIGNED BY": 1})
+    yield _table((_SHORT_ADDRESS, _joined((_HELD, _ASSIGNED)), on), rows, times)
+    yield _table((_SHORT_ADDRESS, _HELD, _ENI, *instance, *place, _ASSIGNED), rows, times)
+
+
+def _joined(columns: Sequence[_Column]) -> _Column:
+    """Return several columns as one, with their texts below each other."""
+    heading = ", ".join(name for name, _ in columns)
+    return heading, lambda row, times: [part for _, cell in columns for part in cell(row, times)]
+
+
+def _table(
+    columns: Iterable[_Column],
+    rows: Sequence[_LeaseRow],
+    times: TimeStyle,
+    shares: Mapping[str, int] | None = None,
+) -> Table:
+    columns = list(columns)
+    drawn = [[list(cell(row, times)) for _, cell in columns] for row in rows]
+    return Table(tuple(heading for heading, _ in columns), drawn, shares or {})
 
 
 def bound(time: datetime | None, basis: Basis, actor: Actor | None) -> list[Part]:
@@ -71,7 +193,7 @@ def bound(time: datetime | None, basis: Basis, actor: Actor | None) -> list[Part
     if time is not None:
         parts += [(f"{time:%Y-%m-%d}", ""), (f"{time:%H:%M:%S}", "")]
     if basis is not Basis.OBSERVED:
-        parts.append((f"({basis.value})", "yellow"))
+        parts.append((f"({basis.value})", "magenta"))
     if actor is not None:
         parts.append((f"by {named(actor)}", "dim"))
     return parts

@@ -28,6 +28,7 @@ from cnitrail.render import leases, timeline
 from cnitrail.render.csv import Cell, Columns, fields
 from cnitrail.render.json import line
 from cnitrail.render.safe import printable
+from cnitrail.render.timeline_parts import outcome_mark
 
 _NO_INSTANCE = "not attached, or instance unknown"
 
@@ -152,7 +153,7 @@ def _call(pid: int, tid: int, entry: TimelineEntry) -> _Event:
         "tid": tid,
         "ts": _microseconds(entry.time),
         "cat": "failed call" if failed else "call",
-        "name": printable(entry.event) + timeline.outcome_mark(entry),
+        "name": printable(entry.event) + outcome_mark(entry),
         "args": {"call": printable(timeline.sentence(entry)), **_arguments(timeline.COLUMNS, entry)},
     }
 

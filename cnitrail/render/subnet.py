@@ -8,8 +8,8 @@ from msgspec import Struct
 from cnitrail.model import MANAGER_NAMES, Answer, Manager
 from cnitrail.model.subnet import SubnetCensus, SubnetGroup
 from cnitrail.render.csv import Columns, table
-from cnitrail.render.safe import printable
-from cnitrail.render.text import Row, Table, draw
+from cnitrail.render.shared import context, shared
+from cnitrail.render.text import Paragraph, Row, Screen, Table, draw, draw_blocks
 from cnitrail.text import clock, counted, short_list
 
 _UNKNOWN = "unknown"
@@ -66,7 +66,11 @@ def write_table(answer: Answer[SubnetCensus], out: IO[str]) -> None:
     entries = answer.entries
     if not entries:
         return
-    draw(_subnets(entries), out)
+    common = shared(entries, ("account", "region", "vpc")) if isinstance(out, Screen) else {}
+    times = {clock(census.at) for census in entries}
+    at = next(iter(times)) if isinstance(out, Screen) and len(times) == 1 else None
+    draw_blocks([context(common, f"at {at}")] if at is not None else [], out)
+    draw(_subnets(entries, with_time=at is None), out)
     for shown in (_groups(entries), _reclaimable(entries)):
         if shown.rows:
             out.write("\n")
@@ -74,27 +78,25 @@ def write_table(answer: Answer[SubnetCensus], out: IO[str]) -> None:
     notes = list(dict.fromkeys(_notes(entries)))
     if notes:
         out.write("\n")
-        out.writelines(f"{printable(note)}\n" for note in notes)
+        draw_blocks([[Paragraph([(note, "")]) for note in notes]], out)
 
 
-def _subnets(entries: Sequence[SubnetCensus]) -> Table:
+def _subnets(entries: Sequence[SubnetCensus], *, with_time: bool) -> Table:
     is_live = any(census.live is not None for census in entries)
     rows: list[Row] = []
     for census in entries:
         numbers = [census.size, census.seen, _unaccounted(census)]
         if is_live:
             numbers.append(census.live.available if census.live is not None else None)
-        place = census.cidr or _UNKNOWN
-        rows.append(
-            [
-                [(census.subnet, "bold")],
-                [(str(place), "")],
-                [(clock(census.at), "")],
-                *([(_UNKNOWN if number is None else f"{number:,}", "")] for number in numbers),
-            ]
+        texts = (
+            str(census.cidr or _UNKNOWN),
+            *([clock(census.at)] if with_time else []),
+            *(_UNKNOWN if number is None else f"{number:,}" for number in numbers),
         )
-    free = ("FREE IN EC2",) if is_live else ()
-    return Table(("SUBNET", "CIDR", "AT", "SIZE", "SEEN", "UNACCOUNTED", *free), rows, {"CIDR": 1})
+        rows.append([[(census.subnet, "bold")], *([(text, "")] for text in texts)])
+    counts = ("SIZE", "SEEN", "UNACCOUNTED", *(("FREE IN EC2",) if is_live else ()))
+    headings = ("SUBNET", "CIDR", *(("AT",) if with_time else ()), *counts)
+    return Table(headings, rows, {}, right=counts)
 
 
 def _unaccounted(census: SubnetCensus) -> int | None:
@@ -113,7 +115,7 @@ def _groups(entries: Sequence[SubnetCensus]) -> Table:
         names = (census.subnet, group.account or _UNKNOWN)
         known = [[(name, "")] for name, shown in zip(names, before, strict=True) if shown]
         rows.append([*known, *_group_row(group)])
-    return Table((*headings, *_GROUP), rows, _FOLDING)
+    return Table((*headings, *_GROUP), rows, _FOLDING, right=("IPS", "%", "ENIS", "NODES"))
 
 
 def _group_row(group: SubnetGroup) -> Row:
@@ -132,16 +134,17 @@ def _group_row(group: SubnetGroup) -> Row:
 def _reclaimable(entries: Sequence[SubnetCensus]) -> Table:
     rows: list[Row] = [
         [
-            [(eni.eni, "yellow")],
+            [(eni.eni, "bold")],
             [(f"{eni.addresses:,}", "")],
             [(eni.cluster or "-", "")],
-            [(eni.instance or "-", "cyan")],
+            [(eni.instance or "-", "")],
             [(clock(eni.since) if eni.since is not None else _UNKNOWN, "")],
         ]
         for census in entries
         for eni in census.reclaimable
     ]
-    return Table(("COULD BE RECLAIMED", "IPS", "CLUSTER", "NODE", "NOT ATTACHED SINCE"), rows, {"CLUSTER": 1})
+    headings = ("COULD BE RECLAIMED", "IPS", "CLUSTER", "NODE", "NOT ATTACHED SINCE")
+    return Table(headings, rows, {"CLUSTER": 1}, right=("IPS",))
 
 
 def _notes(entries: Sequence[SubnetCensus]) -> Iterator[str]:

@@ -1,21 +1,29 @@
 """The timeline as a table and as CSV."""
 
-from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Iterable
 from typing import IO
 
-from msgspec import Struct, field
-
-from cnitrail.model import Actor, Answer, CallOutcome, Effect, Held, HoldingKind, SetAside, TimelineEntry
+from cnitrail.model import Actor, ActorKind, Answer, TimelineEntry
 from cnitrail.model.callers import Names, Principal, named, principal_of
-from cnitrail.model.ec2 import error_code
-from cnitrail.render.actors import facts
+from cnitrail.render.actors import facts, shared_facts
 from cnitrail.render.csv import Columns, table
-from cnitrail.render.text import Part, Row, Table, draw
-from cnitrail.text import counted
-
-BURST = timedelta(seconds=10)
-"""Maximum pause between equal calls that are shown as one row."""
+from cnitrail.render.folded_calls import FoldedCalls, folded
+from cnitrail.render.text import Row, Screen, Table, draw_wide
+from cnitrail.render.timeline_groups import grouped
+from cnitrail.render.timeline_parts import (
+    agent_of,
+    call_of,
+    claims,
+    clusters_of,
+    details,
+    eni_kind_of,
+    result,
+    running,
+    target_of,
+    value_of,
+    via,
+)
+from cnitrail.text import iso
 
 COLUMNS: Columns = {
     "time": lambda entry: entry.time,
@@ -62,6 +70,7 @@ COLUMNS: Columns = {
     "requested_addresses": lambda entry: entry.requested_addresses,
     "carried": lambda entry: entry.carried,
     "force": lambda entry: entry.force,
+    "changes": lambda entry: [f"{change.attribute}={value_of(change)}" for change in entry.changes],
     "moved": lambda entry: [f"{moved.ip}<{moved.from_eni}" for moved in entry.moved],
     "public_address": lambda entry: entry.public_address,
     "set_aside": lambda entry: entry.set_aside and entry.set_aside.value,
@@ -75,207 +84,120 @@ COLUMNS: Columns = {
 }
 
 
-class _Burst(Struct):
-    """Equal calls in quick succession, shown as one row."""
-
-    entries: list[TimelineEntry] = field(default_factory=list)
-
-    def takes(self, entry: TimelineEntry) -> bool:
-        """Return whether an entry continues the burst."""
-        last = self.entries[-1]
-        return _alike(last) == _alike(entry) and entry.time - last.time <= BURST
-
-
 def write_csv(answer: Answer[TimelineEntry], out: IO[str]) -> None:
     """Write one CSV line per entry."""
     out.writelines(table(COLUMNS, answer.entries))
 
 
 def write_table(answer: Answer[TimelineEntry], out: IO[str]) -> None:
-    """Write a table of the entries, and below it the details of their principals."""
-    names = Names((entry.actor, entry.cluster) for entry in answer.entries)
-    actors: dict[tuple[str, Principal], Actor] = {}
-    rows: list[Row] = []
-    for burst in _bursts(answer.entries):
-        actor = burst.entries[0].actor
-        actors.setdefault((names(actor), principal_of(actor)), actor)
-        rows.append(_row(burst, names))
-    if not rows:
+    """Draw the entries on a screen, grouped by what they share, or write each with all of it on one line.
+
+    The details of their principals follow.
+    """
+    if not answer.entries:
         return
-    headings = ("TIME (UTC)", "API CALL", "PRINCIPAL", "ENI")
-    draw(Table(headings, rows, shares={"API CALL": 3, "PRINCIPAL": 2}), out)
+    names = _names(answer)
+    rows = folded(answer.entries)
+    if isinstance(out, Screen):
+        out.draw_groups(grouped(rows, names))
+        out.write("\n")
+        out.draw(_short_legend(answer, names))
+    else:
+        headings = tuple(heading for heading in _HEADINGS if heading not in _ONLY_WIDE)
+        draw_wide(Table(headings, [_line(row, names, headings) for row in rows], {}), out)
+        out.write("\n")
+        draw_wide(_legend(answer, names), out)
+
+
+def write_wide(answer: Answer[TimelineEntry], out: IO[str]) -> None:
+    """Write every entry with all of its context on one line, whatever the width of the screen."""
+    if not answer.entries:
+        return
+    names = _names(answer)
+    rows = [_line(FoldedCalls([entry]), names, _HEADINGS) for entry in answer.entries]
+    draw_wide(Table(_HEADINGS, rows, {}), out)
     out.write("\n")
-    legend: list[Row] = [
-        ([(names(actor), "")], [("; ".join(facts(actor)), "dim")]) for actor in actors.values()
-    ]
-    draw(Table(("PRINCIPAL", "DETAILS"), legend, shares={"PRINCIPAL": 1, "DETAILS": 3}), out)
+    draw_wide(_legend(answer, names), out)
 
 
 def sentence(entry: TimelineEntry) -> str:
     """Return an entry as one sentence: the call, its principal, its target and its result."""
-    (call, _), *result = _call(_Burst([entry]))
-    principal, target, outcome = (
-        " ".join(text for text, _ in parts)
-        for parts in (_principal(entry.actor, named), _target(entry), result)
-    )
+    call = call_of(entry)
+    principal = " ".join(filter(None, (named(entry.actor), via(entry.actor))))
+    target = " ".join(_target(entry))
+    outcome = running([*result(FoldedCalls([entry]))])
     return (
         f"{call} by {principal}" + (f" on {target}" if target else "") + (f": {outcome}" if outcome else "")
     )
 
 
-def outcome_mark(entry: TimelineEntry) -> str:
-    """Return what follows the name of a call that changed nothing; empty for any other."""
-    return _OUTCOME_MARKS[entry.outcome]
+_HEADINGS = (
+    *("TIME (UTC)", "API CALL", "ENI", "KIND", "INSTANCE", "TYPE", "CLUSTER", "ACCOUNT", "REGION"),
+    *("VPC", "SUBNET", "PRINCIPAL", "AGENT", "SOURCE IP", "EVENT ID", "DETAILS"),
+)
+_ONLY_WIDE = ("VPC", "SUBNET", "SOURCE IP", "EVENT ID")
 
 
-_OUTCOME_MARKS = {CallOutcome.OK: "", CallOutcome.FAILED: " FAILED", CallOutcome.DRY_RUN: " (dry run)"}
+def _line(row: FoldedCalls, names: Names, headings: Iterable[str]) -> Row:
+    """Return a row with all of its context, so that ``grep`` finds it by any of that."""
+    entry = row.first
+    cells = {
+        "TIME (UTC)": iso(entry.time),
+        "API CALL": call_of(entry),
+        "ENI": target_of(entry),
+        "KIND": eni_kind_of(entry),
+        "INSTANCE": entry.instance,
+        "TYPE": entry.instance_type,
+        "CLUSTER": clusters_of(entry),
+        "ACCOUNT": entry.account,
+        "REGION": entry.region,
+        "VPC": entry.vpc,
+        "SUBNET": entry.subnet,
+        "PRINCIPAL": names(entry.actor),
+        "AGENT": agent_of(entry.actor),
+        "SOURCE IP": entry.actor.source_ip,
+        "EVENT ID": entry.event_id,
+        "DETAILS": running([*details(row)]),
+    }
+    return [[(cells[heading] or "", "")] for heading in headings]
 
 
-def _bursts(entries: Iterable[TimelineEntry]) -> Iterator[_Burst]:
-    burst = _Burst()
-    for entry in entries:
-        if burst.entries and not burst.takes(entry):
-            yield burst
-            burst = _Burst()
-        burst.entries.append(entry)
-    if burst.entries:
-        yield burst
+def _target(entry: TimelineEntry) -> Iterable[str]:
+    parts = (target_of(entry), eni_kind_of(entry), entry.instance, entry.instance_type, *claims(entry))
+    return filter(None, parts)
 
 
-def _alike(entry: TimelineEntry) -> tuple[object, ...]:
-    """Return what entries must share to be shown as one row."""
-    target = (
-        entry.eni,
-        entry.instance,
-        entry.resource,
-        entry.public_address,
-        entry.allocation,
-        entry.force,
-        tuple(_notes(entry)),
+def _names(answer: Answer[TimelineEntry]) -> Names:
+    return Names((entry.actor, entry.cluster) for entry in answer.entries)
+
+
+def _legend(answer: Answer[TimelineEntry], names: Names) -> Table:
+    """Return the table of what is known about each principal."""
+    return _facts_table([(names(actor), facts(actor)) for actor in _actors(answer, names)])
+
+
+def _short_legend(answer: Answer[TimelineEntry], names: Names) -> Table:
+    """Return the table with one row for the nodes that share a role, and differ in nothing else."""
+    alike: dict[tuple[str, ...], list[Actor]] = {}
+    for actor in _actors(answer, names):
+        is_node = actor.kind is ActorKind.INSTANCE_ROLE and actor.instance == actor.label
+        key = shared_facts(actor) if is_node else (names(actor), *principal_of(actor))
+        alike.setdefault(tuple(key), []).append(actor)
+    return _facts_table(
+        (names(actor), facts(actor, brief=True))
+        if not others
+        else (f"{len(others) + 1:,} instances (instance role)", shared_facts(actor))
+        for actor, *others in alike.values()
     )
-    asked = (entry.requested, entry.requested_kind, entry.requested_addresses) if entry.error else None
-    actor = entry.actor
-    caller = principal_of(actor), _credentials(actor), actor.agent
-    return entry.event, entry.error, entry.trail, *target, asked, *caller
 
 
-def _credentials(actor: Actor) -> tuple[str | None, ...]:
-    return actor.arn, actor.access_key_id
+def _actors(answer: Answer[TimelineEntry], names: Names) -> Iterable[Actor]:
+    actors: dict[tuple[str, Principal], Actor] = {}
+    for entry in answer.entries:
+        actors.setdefault((names(entry.actor), principal_of(entry.actor)), entry.actor)
+    return actors.values()
 
 
-def _row(burst: _Burst, names: Names) -> Row:
-    first, last = burst.entries[0], burst.entries[-1]
-    time: list[Part] = [(f"{first.time:%Y-%m-%d}", "dim"), (f"{first.time:%H:%M:%S}", "")]
-    if last.time != first.time:
-        time.append((f"to {last.time:%H:%M:%S}", "dim"))
-    return time, list(_call(burst)), list(_principal(first.actor, names)), list(_target(first))
-
-
-def _call(burst: _Burst) -> Iterator[Part]:
-    first, count = burst.entries[0], len(burst.entries)
-    times = f" ×{count}" if count > 1 else ""
-    if first.error is not None:
-        failed = first.outcome is CallOutcome.FAILED
-        yield f"{first.event}{times}{outcome_mark(first)}", "bold red" if failed else "bold"
-        if failed:
-            message = f": {first.error.message}" if first.error.message else ""
-            yield error_code(first.error.code) + message, "red"
-        if first.requested_addresses:
-            yield "requested " + " ".join(first.requested_addresses), "dim"
-        elif first.requested is not None:
-            yield f"requested {_number(first.requested, first.requested_kind)}", "dim"
-        yield from _notes(first)
-        return
-    yield first.event + times, "bold"
-    yield from _addresses("+", "green", (held for entry in burst.entries for held in entry.added))
-    yield from _addresses("has ", "dim", (held for entry in burst.entries for held in entry.shown))
-    yield from _addresses("-", "yellow", (held for entry in burst.entries for held in entry.removed))
-    for moved in (moved for entry in burst.entries for moved in entry.moved):
-        yield f"{moved.ip} taken from {moved.from_eni}", "magenta"
-    if first.force:
-        yield "forced", "yellow"
-    unnamed = _UNNAMED.get(first.effect)
-    if unnamed is not None and first.requested is not None and not first.added:
-        lacks = "" if "response" in first.omitted else f" the record does not name the {unnamed}"
-        yield f"requested {_number(first.requested, first.requested_kind)};{lacks}", "dim"
-    if first.trail is not None:
-        yield f"{first.trail.trail or first.trail.bucket or 'a trail'} {first.trail.change}", "yellow"
-    if first.cidr is not None:
-        yield str(first.cidr), ""
-    if first.public_address or first.allocation:
-        address = first.public_address or f"of {first.allocation}"
-        yield f"public address {address}", "dim"
-    yield from _notes(first)
-
-
-def _number(count: int, kind: HoldingKind | None) -> str:
-    """Return how many were requested; what EC2 counts in whole prefixes is said to be prefixes."""
-    nouns = {HoldingKind.PREFIX: "prefix", HoldingKind.IPV6_PREFIX: "IPv6 prefix"}
-    return counted(count, nouns[kind]) if kind in nouns else str(count)
-
-
-_UNNAMED = {Effect.LAUNCH: "instances", Effect.CREATE: "addresses", Effect.ASSIGN: "addresses"}
-"""What a record without a response does not name, by what its call did."""
-
-_ASIDE = {
-    SetAside.FOREIGN: "set aside: the ENI or instance belongs to another account or Region",
-    SetAside.UNPROVEN: "set aside: no valid digest covers it",
-}
-
-
-def _notes(entry: TimelineEntry) -> Iterator[Part]:
-    """Yield the reasons to doubt a record."""
-    if entry.set_aside is not None:
-        yield _ASIDE[entry.set_aside], "bold yellow"
-        if entry.requested_addresses:
-            yield "names " + " ".join(entry.requested_addresses), "dim"
-    elif entry.proven is False:
-        yield "not verified: no valid digest covers it", "yellow"
-    if entry.omitted:
-        parts = " and ".join(entry.omitted)
-        yield f"{parts} omitted by CloudTrail (over 100 KB)", "yellow"
-    if entry.disputed:
-        yield "records of this event disagree", "yellow"
-    if entry.damaged:
-        yield "from a damaged file: may be altered", "yellow"
-    if entry.correction_of is not None:
-        yield f"corrects event {entry.correction_of}", "dim"
-
-
-def _addresses(sign: str, style: str, held: Iterable[Held]) -> Iterator[Part]:
-    """Yield the distinct addresses of a burst: its calls may name the same address again and again."""
-    distinct = dict.fromkeys(held)
-    if distinct:
-        yield f"{sign}{len(distinct)}: " + " ".join(map(str, distinct)), style
-
-
-def _principal(actor: Actor, names: Callable[[Actor], str]) -> Iterator[Part]:
-    yield names(actor), ""
-    agent = actor.agent.name or actor.agent.sdk or actor.agent.raw
-    if agent and agent != actor.label:
-        version = f" {actor.agent.version}" if actor.agent.version else ""
-        yield f"via {agent}{version}", "dim"
-    if actor.ipamd not in (None, "user-agent"):
-        yield f"ipamd by {actor.ipamd}", "dim"
-
-
-def _target(entry: TimelineEntry) -> Iterator[Part]:
-    if entry.eni:
-        yield entry.eni, ""
-    kind = [entry.eni_kind] if entry.eni_kind else []
-    if entry.device_index is not None:
-        kind.append(f"device {entry.device_index}")
-    if kind:
-        yield ", ".join(kind), "dim"
-    if entry.instance:
-        yield entry.instance, "cyan"
-    if entry.instance_type:
-        yield entry.instance_type, "dim"
-    if entry.claimed_instance:
-        yield f"claimed for {entry.claimed_instance}", "dim"
-    if entry.resource:
-        yield entry.resource, ""
-    if entry.trunk:
-        yield f"trunk {entry.trunk}", "dim"
-    if not entry.eni and entry.attachment:
-        yield entry.attachment, "dim"
+def _facts_table(principals: Iterable[tuple[str, list[str]]]) -> Table:
+    rows: list[Row] = [([(name, "")], [("; ".join(found), "")]) for name, found in principals]
+    return Table(("PRINCIPAL", "DETAILS"), rows, shares={"PRINCIPAL": 1, "DETAILS": 3})

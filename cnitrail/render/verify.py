@@ -1,6 +1,6 @@
 """Results of ``verify``: faults first, then what is proven; as tables, JSON and JSON lines."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import IO
 
@@ -9,9 +9,9 @@ from msgspec import Struct
 from cnitrail.model import Charge, Checked, Fault, Proven, Skipped, Verification, VerifyAnswer
 from cnitrail.render.json import document, line
 from cnitrail.render.safe import printable
-from cnitrail.render.text import Part, Row, Table, draw
+from cnitrail.render.text import Block, Paragraph, Part, Row, Screen, Table, draw, draw_blocks
 
-_STYLES = {Charge.INVALID: "bold red", Charge.MISSING: "bold red", Charge.UNPROVEN: "yellow"}
+_STYLES = {Charge.INVALID: "bold red", Charge.MISSING: "bold red", Charge.UNPROVEN: "magenta"}
 _BY_SEVERITY = [Charge.INVALID, Charge.MISSING, Charge.UNPROVEN]
 
 
@@ -64,13 +64,16 @@ def write_lines(answer: VerifyAnswer, out: IO[str]) -> None:
 def write_table(answer: VerifyAnswer, out: IO[str]) -> None:
     """Write the faults, most severe first, then the proven spans and the counts.
 
-    In a terminal, files are shown by name only; the name contains account and Region.
+    A screen shows each fault as a block, and files by name only; the name contains account and Region.
     """
-    found, is_terminal = answer.verification, out.isatty()
+    found = answer.verification
     if found.faults:
         faults = sorted(found.faults, key=lambda fault: _BY_SEVERITY.index(fault.charge))
-        rows = [_row(fault, is_terminal) for fault in faults]
-        draw(Table(("DELIVERED (UTC)", "FILE AND FAULT"), rows, {"FILE AND FAULT": 1}), out)
+        if isinstance(out, Screen):
+            draw_blocks(map(_block, faults), out)
+        else:
+            rows = [_row(fault) for fault in faults]
+            draw(Table(("DELIVERED (UTC)", "FILE AND FAULT"), rows, {}), out)
         out.write("\n")
     if found.proven:
         proven = [_proven(span) for span in found.proven]
@@ -81,10 +84,20 @@ def write_table(answer: VerifyAnswer, out: IO[str]) -> None:
     out.writelines(f"{text}\n" for text in _summary(found))
 
 
-def _row(fault: Fault, is_terminal: bool) -> Row:
+def _block(fault: Fault) -> Block:
+    """Return a fault as a block: what it is and when, the file, and why."""
+    span = " ".join(text for text, _ in _span(fault.start, fault.end))
+    charge = (fault.charge.value.upper(), _STYLES[fault.charge])
+    return [
+        Paragraph([charge, (f"  delivered {span} UTC" if span else "", "")]),
+        *(Paragraph([part], 2) for part in _fault(fault, _name)),
+    ]
+
+
+def _row(fault: Fault) -> Row:
     return (
         [(fault.charge.value, _STYLES[fault.charge]), *_span(fault.start, fault.end)],
-        list(_fault(fault, is_terminal)),
+        list(_fault(fault, str)),
     )
 
 
@@ -98,15 +111,16 @@ def _span(start: datetime | None, end: datetime | None) -> Iterator[Part]:
         yield f"to {end:%H:%M:%S}", ""
 
 
-def _fault(fault: Fault, is_terminal: bool) -> Iterator[Part]:
-    yield _shown_name(fault.uri, is_terminal), ""
+def _fault(fault: Fault, shown: Callable[[str], str]) -> Iterator[Part]:
+    yield shown(fault.uri), ""
     yield f"{fault.kind}: {fault.reason}", "bold" if fault.charge is not Charge.UNPROVEN else ""
     if fault.digest is not None:
-        yield f"according to {_shown_name(fault.digest, is_terminal)}", "dim"
+        yield f"according to {shown(fault.digest)}", ""
 
 
-def _shown_name(uri: str, is_terminal: bool) -> str:
-    return uri.rpartition("/")[2] or uri if is_terminal else uri
+def _name(uri: str) -> str:
+    """Return the name of a file without its folder."""
+    return uri.rpartition("/")[2] or uri
 
 
 def _proven(span: Proven) -> Row:

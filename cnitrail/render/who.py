@@ -1,15 +1,16 @@
-"""Answers to ``who`` as a table and as CSV."""
+"""Answers to ``who`` as blocks, as a table and as CSV."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import IO
 
 from cnitrail.model import Answer, Basis, Holder, Verdict, WhoAnswer
+from cnitrail.model.callers import named
 from cnitrail.model.reason import ReasonCode
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.leases import bound
-from cnitrail.render.text import Part, Row, Table, draw
-from cnitrail.text import clock, duration, iso
+from cnitrail.render.text import Block, Paragraph, Part, Row, Screen, Table, draw, draw_blocks
+from cnitrail.text import account_and_region, age, capitalized, clock, duration, iso, short_list
 
 
 def _of_holders(answer: WhoAnswer, field: Callable[[Holder], object]) -> list[str]:
@@ -50,14 +51,21 @@ _COLUMNS: Columns = {
     "assign_event": lambda answer: _of_holders(answer, lambda holder: holder.assign_event),
     "rests_on": lambda answer: answer.rests_on.value if answer.rests_on else None,
     "reasons": lambda answer: "; ".join(reason.text for reason in answer.reasons),
+    "cluster": lambda answer: _of_holders(answer, lambda holder: holder.cluster),
+    "last_eni": lambda answer: answer.last_holder.eni if answer.last_holder else None,
+    "last_instance": lambda answer: answer.last_holder.instance if answer.last_holder else None,
+    "last_end": lambda answer: answer.last_holder.end if answer.last_holder else None,
 }
 
 _STYLES = {
     Verdict.CERTAIN: "bold green",
     Verdict.LIKELY: "bold",
-    Verdict.AMBIGUOUS: "bold yellow",
+    Verdict.AMBIGUOUS: "bold magenta",
+    Verdict.FREE: "bold green",
     Verdict.UNKNOWN: "bold red",
 }
+_MAX_BLOCKS = 5
+"""Answers that a terminal shows as blocks; more are a table, with a row for each."""
 
 
 def write_csv(answer: Answer[WhoAnswer], out: IO[str]) -> None:
@@ -66,17 +74,108 @@ def write_csv(answer: Answer[WhoAnswer], out: IO[str]) -> None:
 
 
 def write_table(answer: Answer[WhoAnswer], out: IO[str]) -> None:
-    """Write a table of the answers: the verdict, the holders, and the reasons."""
+    """Write the answers: a block for each on a screen, if they are few, or else a row for each."""
+    if isinstance(out, Screen) and len(answer.entries) <= _MAX_BLOCKS:
+        draw_blocks(map(_block, answer.entries), out)
+        return
     headings = ("ADDRESS", "VERDICT", "HELD BY", "REASONS")
     shares = {"HELD BY": 2, "REASONS": 3}
     draw(Table(headings, [_row(entry) for entry in answer.entries], shares), out)
 
 
+# --- blocks --------------------------------------------------------------------------------------
+
+
+def _block(answer: WhoAnswer) -> Block:
+    """Return an answer as a headline, from when to when each holder had the address, and why."""
+    asked = f"At {clock(answer.at)}{_in_parentheses(age(answer.at))}" if answer.at else ""
+    at = [Paragraph([(asked, "")], 2)] if asked else []
+    why = [Paragraph([(f"{capitalized(reason.text)}.", "")], 4) for reason in answer.reasons]
+    return [
+        Paragraph(list(_headline(answer))),
+        *at,
+        *(paragraph for holder in answer.holders for paragraph in _interval(answer, holder)),
+        *([Paragraph([("Why", "bold")], 2)] if why else []),
+        *why,
+    ]
+
+
+def _headline(answer: WhoAnswer) -> Iterator[Part]:
+    """Yield the answer to the question in one line."""
+    verdict = (answer.verdict.value, _STYLES[answer.verdict])
+    yield answer.ip or "(no address)", "bold"
+    if len(answer.holders) == 1:
+        yield " may have been held by " if answer.verdict is Verdict.AMBIGUOUS else " was held by ", ""
+        yield from _named(answer, answer.holders[0])
+        yield " — ", ""
+        yield verdict
+    elif answer.holders:
+        enis = short_list(holder.eni for holder in answer.holders).replace(" and ", " or ")
+        yield f" may have been held by {enis} — ", ""
+        yield verdict
+    else:
+        yield " was " if answer.verdict is Verdict.FREE else ": holder ", ""
+        yield verdict
+        last = _last_held(answer)
+        if last:
+            yield f" — {'unassigned; ' if answer.verdict is Verdict.FREE else ''}{last}", ""
+
+
+def _named(answer: WhoAnswer, holder: Holder) -> Iterator[Part]:
+    """Yield the ENI of a holder, its instance and its cluster."""
+    yield holder.eni, "bold"
+    yield f" {_on_instance(answer, holder)}", ""
+    yield _in_parentheses(f"cluster {holder.cluster}" if holder.cluster else ""), ""
+
+
+def _on_instance(answer: WhoAnswer, holder: Holder) -> str:
+    if holder.instance is not None:
+        return f"on {holder.instance}"
+    is_detached = any(reason.code is ReasonCode.ENI_DETACHED for reason in answer.reasons)
+    return "on no instance" if is_detached else "on an unknown instance"
+
+
+def _interval(answer: WhoAnswer, holder: Holder) -> Iterator[Paragraph]:
+    """Yield from when to when a holder had the address, with who assigned it; and where the ENI is."""
+    if len(answer.holders) > 1:
+        yield Paragraph(list(_named(answer, holder)), 2)
+    margin = 4 if len(answer.holders) > 1 else 2
+    by = f", assigned by {named(holder.assigned_by)}" if holder.assigned_by else ""
+    yield Paragraph([(f"From {_bound(holder.start, holder.start_basis)}{by}", "")], margin)
+    is_open = holder.end_basis is Basis.OPEN
+    end = "No release seen" if is_open else f"Until {_bound(holder.end, holder.end_basis)}"
+    yield Paragraph([(end, "")], margin)
+    device = f"device {holder.device_index}" if holder.device_index is not None else ""
+    place = (
+        holder.vpc or "VPC unknown",
+        holder.subnet,
+        account_and_region(holder.account, holder.region),
+        f"ENI kind {holder.eni_kind}",
+        device,
+        f"through {holder.prefix}" if holder.prefix else "",
+    )
+    yield Paragraph([(f"In {', '.join(filter(None, place))}", "")], margin)
+
+
+def _bound(time: datetime | None, basis: Basis) -> str:
+    """Return a start or end with its basis: ``observed`` is left out."""
+    if time is None:
+        return "an unknown time"
+    return clock(time) + _in_parentheses("" if basis is Basis.OBSERVED else basis.value)
+
+
+def _in_parentheses(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
 def _row(answer: WhoAnswer) -> Row:
-    at = f"at {answer.at:%Y-%m-%d %H:%M:%S}Z" if answer.at else ""
+    at = f"at {clock(answer.at)}" if answer.at else ""
     held_by = [part for holder in answer.holders for part in _holder(answer, holder)]
     return (
-        [(answer.ip, "bold"), (at, "dim")],
+        [(answer.ip, "bold"), (at, "")],
         [(answer.verdict.value, _STYLES[answer.verdict])],
         held_by or list(_nobody(answer)),
         [(f"{reason.text}.", "") for reason in answer.reasons],
@@ -84,14 +183,24 @@ def _row(answer: WhoAnswer) -> Row:
 
 
 def _nobody(answer: WhoAnswer) -> Iterator[Part]:
-    """Yield that no holder is known, and who held the address last."""
+    """Yield that nobody held the address, or no holder is known, and who held it last."""
+    last = _last_held(answer)
+    nobody = "unassigned" if answer.verdict is Verdict.FREE else "no known holder"
+    yield f"{nobody};" if last else nobody, ""
+    if last:
+        yield last, ""
+
+
+def _last_held(answer: WhoAnswer) -> str:
+    """Return who held the address last, and until when; empty if that is not known."""
     last = answer.last_holder
-    yield "no known holder" if last is None else "no known holder;", "dim"
-    if last is not None:
-        yield f"last held by {last.instance or 'an unknown instance'} ({last.eni})", "cyan"
-        if last.end is not None and answer.at is not None:
-            basis = "" if last.end_basis is Basis.OBSERVED else f" ({last.end_basis.value})"
-            yield f"until {clock(last.end)}{basis}, {duration(answer.at - last.end)} earlier", "dim"
+    if last is None:
+        return ""
+    text = f"last held by {last.instance or 'an unknown instance'} ({last.eni})"
+    if last.end is None or answer.at is None:
+        return text
+    basis = _in_parentheses("" if last.end_basis is Basis.OBSERVED else last.end_basis.value)
+    return f"{text} until {clock(last.end)}{basis}, {duration(answer.at - last.end)} earlier"
 
 
 def _holder(answer: WhoAnswer, holder: Holder) -> list[Part]:
@@ -103,9 +212,9 @@ def _holder(answer: WhoAnswer, holder: Holder) -> list[Part]:
     return [
         (holder.eni, ""),
         (kind, "dim"),
-        (holder.instance or no_instance, "cyan"),
-        (holder.vpc or "VPC unknown", "dim"),
-        *([(f"through {holder.prefix}", "dim")] if holder.prefix else []),
-        (" ".join(["from", *(text for text, _ in start)]), "dim"),
-        (" ".join(["to", *(text for text, _ in end)]), "dim"),
+        (holder.instance or no_instance, ""),
+        (holder.vpc or "VPC unknown", ""),
+        *([(f"through {holder.prefix}", "")] if holder.prefix else []),
+        (" ".join(["from", *(text for text, _ in start)]), ""),
+        (" ".join(["to", *(text for text, _ in end)]), ""),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cnitrail.cli.color import COLOR
 from cnitrail.cli.help import Command
 from cnitrail.cli.options import DEBUG
 from cnitrail.cli.writing import writing
@@ -11,6 +12,7 @@ from cnitrail.cli.writing import writing
 
 @click.command(cls=Command)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@COLOR
 @DEBUG
 def completion(shell: str) -> None:
     """Print a completion script for bash, zsh or fish.

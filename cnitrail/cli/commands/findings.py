@@ -7,26 +7,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.help import Command
-from cnitrail.cli.options import PLACE_FILTERS, request_options
+from cnitrail.cli.fail_on import FAIL_ON, exit_status
+from cnitrail.cli.options import CALL_FILTERS, PLACE_FILTERS, WATCH, Watchable, request_options
 from cnitrail.cli.outputs import output_option
-from cnitrail.cli.stderr import say, warn
+from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from cnitrail.workflows.request import Request
 
-_FOUND = 5
 
-
-@click.command(cls=Command)
-@click.option(
-    "--fail-on",
-    type=click.Choice(["critical", "high", "medium", "low", "info"]),
-    help="Exit with status 5 if a finding has this severity or a higher one.",
-)
-@request_options(*PLACE_FILTERS, "actor", "agent", "event", "since", "until")
+@click.command(cls=Watchable)
+@WATCH
+@FAIL_ON
+@request_options(*PLACE_FILTERS, *CALL_FILTERS, "since", "until")
 @output_option("findings")
-def findings(request: Request, fail_on: str | None, output: str) -> None:
+def findings(request: Request, watch: timedelta | None, fail_on: str | None, output: str) -> None:
     """Find problems and suspicious changes.
 
     \b
@@ -50,6 +47,9 @@ def findings(request: Request, fail_on: str | None, output: str) -> None:
     account and Region, so all of it is read within --since and --until. If logs are missing,
     findings may be missing too.
 
+    --watch prints the findings (of lookup: and s3://, of the last 15 minutes unless --since is
+    given), then each new one as it arrives, and one that has changed again, marked "updated".
+
     Exit status: as for every command, and 5 if --fail-on finds something, even if some
     evidence could not be read. With --fail-on, 3 means that nothing was found in the
     evidence that could be read.
@@ -58,32 +58,36 @@ def findings(request: Request, fail_on: str | None, output: str) -> None:
     Examples:
       cnitrail findings s3://audit-logs --since 1d
       cnitrail findings logs/ --cluster prod -o json
+      cnitrail findings s3://audit-logs --watch 1m -o jsonl
       cnitrail findings logs/ -o sarif > findings.sarif
       cnitrail findings logs/ --since 1d --fail-on high || page-oncall
     """
     from msgspec.structs import asdict, replace
 
-    from cnitrail.answers.coverage_text import holes
     from cnitrail.answers.filters import Filter
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
-    from cnitrail.model import SEVERITY_ORDER, Severity
-    from cnitrail.text import counted
 
-    everywhere = replace(request.wanted, instance=(), eni=(), ip=())
+    if watch is not None:
+        from cnitrail.cli.watching import watch as watch_sources
+
+        if fail_on is not None:
+            raise UsageError("--fail-on cannot be used with --watch", "leave out one of them")
+        sys.exit(watch_sources(request, "findings", output, watch))
+    everywhere = replace(request.wanted, instance=(), node=(), eni=(), ip=())
     case = read_case(replace(request, wanted=everywhere))
     found = case.findings(**asdict(request.wanted))
     nothing = "no findings"
     if not found and request.wanted != Filter():
         others = case.findings(**asdict(Filter()))
         nothing = f"no matching findings ({len(others):,} without filters)" if others else nothing
-    status = respond(request, output, case.evidence, found, nothing=nothing, fail_on=fail_on)
-    for hole in holes(case.coverage, request.wanted):
-        warn(hole)
-    if fail_on is not None:
-        worst = SEVERITY_ORDER[Severity(fail_on)]
-        failing = sum(SEVERITY_ORDER[finding.severity] <= worst for finding in found)
-        if failing:
-            say(f"--fail-on {fail_on}: {counted(failing, 'finding')}")
-            sys.exit(_FOUND)
-    sys.exit(status)
+    status = respond(
+        request,
+        output,
+        case.evidence,
+        found,
+        nothing=nothing,
+        limitations=case.limitations(**asdict(request.wanted)),
+        fail_on=fail_on,
+    )
+    sys.exit(exit_status(found, fail_on, otherwise=status))

@@ -84,7 +84,7 @@ class SettingsList(click.ParamType["Settings"]):
     "--metrics",
     metavar="URL|FILE",
     shell_complete=complete_files,
-    help="Compare with ipamd's metrics (port 61678, /metrics).",
+    help="Compare with ipamd's metrics: kubectl get --raw /api/v1/nodes/NODE:61678/proxy/metrics.",
 )
 @click.option(
     "--ipamd",
@@ -103,7 +103,7 @@ class SettingsList(click.ParamType["Settings"]):
     is_flag=True,
     help="Ask EC2 for the limits of unknown instance types.  [default with lookup: and s3://]",
 )
-@request_options("instance", "cluster", "vpc", "subnet", "account", "region", "since", "until")
+@request_options("instance", "node", "cluster", "vpc", "subnet", "account", "region", "since", "until")
 @output_option("pool")
 def pool(
     request: Request,
@@ -130,8 +130,9 @@ def pool(
     Examples:
       cnitrail pool logs/ --instance i-0abc…
       cnitrail pool logs/ --cluster prod -o json
-      cnitrail pool logs/ --instance i-0abc… --what-if WARM_IP_TARGET=2,MINIMUM_IP_TARGET=10
-      cnitrail pool logs/ --instance i-0abc… --metrics http://localhost:61678/metrics
+      cnitrail pool logs/ --instance i-0abc… --what-if WARM_IP_TARGET=2
+      kubectl get --raw /api/v1/nodes/NODE:61678/proxy/metrics > metrics.txt
+      cnitrail pool logs/ --instance i-0abc… --metrics metrics.txt
     """
     from cnitrail.answers.pool import count_instances, nodes
     from cnitrail.cli.printing import respond
@@ -146,10 +147,12 @@ def pool(
     dump = (ipamd, _read(ipamd, read_enis)) if ipamd is not None else None
     given = _read(instance_types, read_described) if instance_types is not None else {}
     case = read_case(request)
-    selected = list(nodes(case.history, request.wanted))
+    selected = list(nodes(case.history, case.wanted))
     for option, file in (("--pods", pods), ("--metrics", metrics)):
         if file is not None and len(selected) > 1:
-            raise UsageError(f"{option} is about one node: {len(selected)} match", "name it (--instance)")
+            raise UsageError(
+                f"{option} is about one node: {len(selected)} match", "name it (--instance or --node)"
+            )
     is_remote = any(source_type(uri).is_remote for uri in sources_or_default(request.sources))
     ask_aws = is_remote or describe_types
     limits, problems = complete_limits(given, selected, request.access, ask_aws=ask_aws)
@@ -162,6 +165,7 @@ def pool(
         case.evidence,
         entries,
         nothing="" if entries else _nothing(count_instances(case.history)),
+        limitations=case.limitations(),
         shown=sum(entry.instance is not None for entry in entries),
         what_if=what_if,
         pods=pods,

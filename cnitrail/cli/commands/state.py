@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from cnitrail.cli.help import Command
-from cnitrail.cli.options import PLACE_FILTERS, Time, complete_files, request_options
+from cnitrail.cli.options import PLACE_FILTERS, live_option, request_options
 from cnitrail.cli.outputs import output_option
-from cnitrail.cli.stderr import warn
+from cnitrail.cli.param_types import Time
 from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from cnitrail.api import Case
     from cnitrail.model import ComparedEntry
     from cnitrail.workflows.request import Request
 
@@ -28,15 +27,9 @@ if TYPE_CHECKING:
     type=Time(),
     help="Point in time: ISO 8601, epoch seconds, or relative (2h, 3d).  [now with --live]",
 )
-@click.option(
-    "--live",
-    is_flag=False,
-    flag_value="ec2:",
-    multiple=True,
-    metavar="[FILE]",
-    shell_complete=complete_files,
-    help="Compare with EC2 now, or as saved in FILE: JSON or YAML of aws ec2 describe-network-interfaces or "
-    "describe-instances, whole or taken from it by --query. Repeatable.",
+@live_option(
+    "Compare with EC2 now, or as saved in FILE: JSON or YAML of aws ec2 describe-network-interfaces or "
+    "describe-instances, whole or taken from it by --query."
 )
 @request_options(*PLACE_FILTERS, "since", "until")
 @output_option("state")
@@ -62,7 +55,7 @@ def state(request: Request, at: datetime | None, live: tuple[str, ...], output: 
       same       in both
       missing    only in EC2: older than the trail, or not logged
       gone       only in CloudTrail
-      unchecked  not compared, because EC2 was not asked for it, or the list may lack it
+      unchecked  not compared: EC2 was not asked, or the list may lack it
 
     \b
     Examples:
@@ -81,11 +74,19 @@ def _rebuilt(request: Request, at: datetime | None, output: str) -> int:
     from cnitrail.cli.reading import read_case
 
     if at is None:
-        raise UsageError("--at is required", "for example --at 2h or --at 2022-10-05T14:00Z")
+        raise UsageError("--at is required", _example_of_a_time(request))
     case = read_case(request)
-    status = respond(request, output, case.evidence, case.state(at), at=at, live=())
-    _warn_of_gaps(case, at)
-    return status
+    limitations = case.limitations(at)
+    return respond(request, output, case.evidence, case.state(at), limitations=limitations, at=at, live=())
+
+
+def _example_of_a_time(request: Request) -> str:
+    """Return what to ask for instead of nothing: saved evidence may be too old for an age."""
+    from cnitrail.sources import source_type, sources_or_default
+
+    if any(source_type(uri).is_remote for uri in sources_or_default(request.sources)):
+        return "for example --at 2h or --at 2022-10-05T14:00Z"
+    return "a time that the evidence covers, for example --at 2022-10-05T14:00Z"
 
 
 def _compared(request: Request, at: datetime | None, live: tuple[str, ...], output: str) -> int:
@@ -103,20 +104,12 @@ def _compared(request: Request, at: datetime | None, live: tuple[str, ...], outp
     case = read_case(request)
     described, queried, skipped = present(live, request, case.evidence)
     at = at or datetime.now(UTC)
-    entries = compare(case.history, case.coverage, at, described, request.wanted, queried)
+    entries = compare(case.history, case.coverage, at, described, case.wanted, queried)
     evidence = replace(case.evidence, skipped=(*case.evidence.skipped, *skipped))
-    status = respond(request, output, evidence, entries, at=at, live=live)
+    limitations = case.limitations(at)
+    status = respond(request, output, evidence, entries, limitations=limitations, at=at, live=live)
     inform(f"compared with EC2: {_counts(entries)}")
-    _warn_of_gaps(case, at)
     return status
-
-
-def _warn_of_gaps(case: Case, at: datetime) -> None:
-    """Warn if the evidence does not cover a time."""
-    from cnitrail.answers.coverage_text import uncovered
-
-    for gap in uncovered(case.coverage, at, case.wanted):
-        warn(gap.text)
 
 
 def _counts(entries: Sequence[ComparedEntry]) -> str:

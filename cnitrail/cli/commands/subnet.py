@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cnitrail.cli.help import Command
-from cnitrail.cli.options import Time, complete_files, request_options
+from cnitrail.cli.options import live_option, request_options
 from cnitrail.cli.outputs import output_option
+from cnitrail.cli.param_types import Time
 from cnitrail.cli.stderr import warn
 from cnitrail.cli.summary import INCOMPLETE
 from cnitrail.errors import UsageError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from cnitrail.api import Case
     from cnitrail.model import Skipped
+    from cnitrail.model.reason import Reason
     from cnitrail.model.subnet import SubnetCensus
     from cnitrail.workflows.request import Request
 
@@ -35,15 +37,9 @@ _EXAMPLE = "cnitrail subnet subnet-0a1b2c3d4e5f60718 logs/"
     help="Point in time: ISO 8601, epoch seconds, or relative (2h, 3d).  [end of the evidence; now with "
     "lookup: or --live]",
 )
-@click.option(
-    "--live",
-    is_flag=False,
-    flag_value="ec2:",
-    multiple=True,
-    metavar="[FILE]",
-    shell_complete=complete_files,
-    help="Ask EC2 for the free IPs and the ENIs of the subnets now, or read FILE: JSON or YAML of aws ec2 "
-    "describe-subnets or describe-network-interfaces. Repeatable.",
+@live_option(
+    "Ask EC2 for the free IPs and the ENIs of the subnets now, or read FILE: JSON or YAML of aws ec2 "
+    "describe-subnets or describe-network-interfaces."
 )
 @request_options("account", "region", "since", "until", metavar="SUBNET... [SOURCE]...")
 @output_option("subnet")
@@ -64,12 +60,13 @@ def subnet(request: Request, at: datetime | None, live: tuple[str, ...], output:
     \b
     Examples:
       cnitrail subnet subnet-0a1b2c3d4e5f60718 logs/
-      cnitrail subnet subnet-0a1b2c3d4e5f60718 logs/ --at 2022-10-05T14:00Z -o csv
+      cnitrail subnet subnet-0a1b2c3d4e5f60718 logs/ --at 2h -o csv
       cnitrail subnet subnet-0a1b2c3d4e5f60718 s3://audit-logs --since 7d --live
     """
     from msgspec.structs import replace
 
     from cnitrail.cli.printing import respond
+    from cnitrail.cli.quiet import inform
     from cnitrail.cli.reading import read_case
     from cnitrail.sources import LOOKUP, sources_or_default
 
@@ -79,20 +76,24 @@ def subnet(request: Request, at: datetime | None, live: tuple[str, ...], output:
     is_now = bool(live) or LOOKUP in sources_or_default(sources)
     entries, skipped = _censuses(case, request, subnets, at or (_now() if is_now else None), live)
     evidence = replace(case.evidence, skipped=(*case.evidence.skipped, *skipped))
+    moments = sorted({census.at for census in entries})
+    unknown = _unknown(case, subnets, entries, live)
+    gaps = dict.fromkeys(gap for time in moments for gap in case.limitations(time))
     status = respond(
         request,
         output,
         evidence,
         entries,
         nothing="no event shows these subnets",
+        limitations=(*unknown, *gaps),
         subnets=subnets,
         at=at,
         live=live,
     )
-    _warn_of_unknown(subnets, entries, live)
+    if unknown:
+        check = "check the ID, the account and the Region"
+        inform(f"hint: {check} (--profile, --region)" if live else f"hint: {check}, or add --live to ask EC2")
     is_listed = not live or _warn_of_unlisted(entries)
-    for time in sorted({census.at for census in entries}):
-        _warn_of_gaps(case, time)
     sys.exit(status if is_listed else INCOMPLETE)
 
 
@@ -137,18 +138,24 @@ def _censuses(
     ], skipped
 
 
-def _warn_of_unknown(
-    subnets: tuple[str, ...], entries: Sequence[SubnetCensus], live: tuple[str, ...]
-) -> None:
-    """Warn of the subnets that have no answer."""
-    from cnitrail.cli.quiet import inform
+def _unknown(
+    case: Case, subnets: tuple[str, ...], entries: Sequence[SubnetCensus], live: tuple[str, ...]
+) -> list[Reason]:
+    """Return a reason for each subnet that has no answer."""
+    from cnitrail.answers.absent import others_like
+    from cnitrail.model.reason import Reason, ReasonCode
 
     unknown = [name for name in subnets if name not in {census.subnet for census in entries}]
-    for name in unknown:
-        warn(f"nothing known of {name}: no event shows it, or an ENI in it{', nor does EC2' if live else ''}")
-    if unknown:
-        check = "check the ID, the account and the Region"
-        inform(f"hint: {check} (--profile, --region)" if live else f"hint: {check}, or add --live to ask EC2")
+    known = {interface.subnet for interface in case.history.interfaces.values()} if unknown else set()
+    known |= case.history.subnets.keys() if unknown else set()
+    return [
+        Reason(
+            ReasonCode.NOT_IN_EVIDENCE,
+            f"nothing known of {name}: no event shows it, or an ENI in it"
+            + (", nor does EC2" if live else others_like(name, filter(None, known), "subnets")),
+        )
+        for name in unknown
+    ]
 
 
 def _warn_of_unlisted(entries: Sequence[SubnetCensus]) -> bool:
@@ -163,11 +170,3 @@ def _warn_of_unlisted(entries: Sequence[SubnetCensus]) -> bool:
     if unlisted:
         inform("hint: --live needs credentials of that account (--profile) and its Region (--region)")
     return not unlisted
-
-
-def _warn_of_gaps(case: Case, at: datetime) -> None:
-    """Warn if the evidence does not cover a time."""
-    from cnitrail.answers.coverage_text import uncovered
-
-    for gap in uncovered(case.coverage, at, case.wanted):
-        warn(gap.text)

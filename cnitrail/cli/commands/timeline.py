@@ -7,18 +7,40 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.help import Command
-from cnitrail.cli.options import ALL_FILTERS, request_options
-from cnitrail.cli.outputs import output_option
+from cnitrail.cli.options import ALL_FILTERS, WATCH, Watchable, request_options
+from cnitrail.cli.outputs import chosen_output, is_queried, output_option
+from cnitrail.cli.quiet import inform
+from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from cnitrail.workflows.request import Request
 
 
-@click.command(cls=Command)
+@click.command(cls=Watchable)
+@WATCH
+@click.option(
+    "--raw", is_flag=True, help="Print the original CloudTrail records instead, one a line (JSON lines)."
+)
 @request_options(*ALL_FILTERS)
+@click.option("--newest-first", is_flag=True, help="Newest events first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    help="Show only the newest NUMBER entries.",
+)
 @output_option("timeline")
-def timeline(request: Request, output: str) -> None:
+def timeline(
+    request: Request,
+    watch: timedelta | None,
+    output: str,
+    *,
+    raw: bool,
+    newest_first: bool,
+    limit: int | None,
+) -> None:
     """Show who assigned, moved or released addresses, and when.
 
     Every row is an API call: the caller, the ENI, the instance it was attached to, and the
@@ -26,7 +48,10 @@ def timeline(request: Request, output: str) -> None:
     as one body of evidence. A file may be a trail's log file or an export of CloudWatch Logs,
     EventBridge, Athena, Security Lake, a SIEM and others, also in a zip or tar archive.
 
-    lookup: takes seconds with --instance or --eni, and minutes without.
+    --watch first prints what the filters select (of lookup: and s3://, the last 15 minutes
+    unless --since is given), then every new entry once, as it arrives.
+
+    lookup: takes seconds with --instance, --eni or --limit, and minutes without.
 
     \b
     Examples:
@@ -34,14 +59,93 @@ def timeline(request: Request, output: str) -> None:
       cnitrail timeline logs/ --eni eni-0abc…
       cnitrail timeline export.csv case.zip --ip 10.0.1.25
       cnitrail timeline logs/ --ip 10.0.1.0/24 --since 2h
-      cnitrail timeline logs/ --cluster prod --failed
+      cnitrail timeline logs/ --cluster prod --failed --newest-first --limit 20
       cnitrail timeline s3://audit-logs --eni eni-0abc… --since 2h
       cnitrail timeline logs/ --actor '*/admin*' --event 'Assign*' -o json
-      cnitrail timeline logs/ -o perfetto > trace.json    # opens in ui.perfetto.dev
+      cnitrail timeline --cluster prod --watch 1m
+      cnitrail timeline s3://audit-logs --watch -o jsonl | jq .event
+      cnitrail timeline logs/ --event-id 8ba6cfa0-4d1b-… --raw | jq
+      cnitrail timeline logs/ -o perfetto > trace.json  # for ui.perfetto.dev
     """
+    from cnitrail.answers.timeline import newest
     from cnitrail.cli.printing import respond
-    from cnitrail.cli.reading import read_case
+    from cnitrail.cli.reading import read_case, read_newest
+    from cnitrail.model.reason import ReasonCode
 
-    case = read_case(request)
-    entries = case.swimlanes() if output == "perfetto" else case.timeline()
-    sys.exit(respond(request, output, case.evidence, entries))
+    _check_options(output, watch=watch is not None, raw=raw, newest_first=newest_first, limit=limit)
+    if watch is not None:
+        from cnitrail.cli.watching import watch as watch_sources
+
+        sys.exit(watch_sources(request, "timeline", output, watch))
+    if raw:
+        sys.exit(_print_raw(request))
+    case = read_case(request) if limit is None else read_newest(request, limit)
+    limitations = case.limitations()
+    if output == "perfetto":
+        sys.exit(respond(request, output, case.evidence, case.swimlanes(), limitations=limitations))
+    entries = case.timeline()
+    shown = newest(entries, limit, first=newest_first)
+    status = respond(
+        request,
+        output,
+        case.evidence,
+        shown,
+        limitations=limitations,
+        newest_first=newest_first,
+        limit=limit,
+    )
+    is_counted = all(limitation.code is not ReasonCode.NOT_READ for limitation in limitations)
+    if len(shown) < len(entries) and is_counted:
+        from cnitrail.text import counted
+
+        earlier = counted(len(entries) - len(shown), "earlier entry")
+        inform(f"{earlier} not shown (--limit {limit})")
+    sys.exit(status)
+
+
+def _check_options(output: str, *, watch: bool, raw: bool, newest_first: bool, limit: int | None) -> None:
+    """Refuse options that do not go together. Raises ``UsageError``."""
+    cuts = {"--newest-first": newest_first, "--limit": limit is not None}
+    refused = next((name for name, is_given in {"--raw": raw, **cuts}.items() if is_given), None)
+    if watch and refused:
+        raise UsageError(f"{refused} cannot be used with --watch", "leave out one of them")
+    cut = next((name for name, is_given in cuts.items() if is_given), None)
+    if output == "perfetto" and cut:
+        hint = "it draws the whole time range: narrow it with --since and --until"
+        raise UsageError(f"{cut} cannot be used with -o perfetto", hint)
+    if raw and cut:
+        hint = "--raw prints every record of the range: narrow it with --since and --until"
+        raise UsageError(f"{cut} cannot be used with --raw", hint)
+    if raw and chosen_output() not in (None, "jsonl"):
+        raise UsageError("--raw prints JSON lines", "leave out -o, or use -o jsonl")
+    if raw and is_queried():
+        raise UsageError(
+            "--query takes from the JSON of an answer, not from --raw records", "use jq for these"
+        )
+
+
+def _print_raw(request: Request) -> int:
+    """Print the records of the calls that the filter keeps; return the exit status."""
+    from cnitrail.answers.timeline import calls
+    from cnitrail.cli.printing import warn_of
+    from cnitrail.cli.reading import read_case
+    from cnitrail.cli.stderr import warn
+    from cnitrail.cli.summary import summarize
+    from cnitrail.cli.writing import writing
+    from cnitrail.render.safe import printable_json
+    from cnitrail.text import counted
+    from cnitrail.workflows.raw_records import RawRecords
+
+    with RawRecords() as raw:
+        case = read_case(request, raw)
+        events = {event.key: event for event, _ in calls(case.history, case.wanted)}.values()
+        rebuilt = 0
+        with writing() as stdout:
+            for record in raw.of(events):
+                stdout.write(printable_json(record.line) + "\n")
+                rebuilt += not record.whole
+    status = summarize(case.evidence, len(events))
+    warn_of(case.limitations(), case.evidence, is_empty=not events)
+    if rebuilt:
+        warn(f"{counted(rebuilt, 'record')} rebuilt: the source does not have what CloudTrail wrote")
+    return status

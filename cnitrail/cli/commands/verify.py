@@ -10,7 +10,7 @@ import click
 
 from cnitrail.cli.help import Command
 from cnitrail.cli.options import complete_files, request_options
-from cnitrail.cli.outputs import output_option
+from cnitrail.cli.outputs import answer_writer, output_option
 from cnitrail.cli.writing import writing
 from cnitrail.errors import UsageError
 
@@ -63,7 +63,7 @@ def verify(request: Request, public_keys: str | None, output: str) -> None:
     \b
     Examples:
       cnitrail verify s3://audit-logs --since 7d
-      cnitrail verify s3://audit-logs --account 111111111111 --region eu-west-1 -o json
+      cnitrail verify s3://audit-logs --region eu-west-1 -o json
       cnitrail verify copy/ --public-keys keys.json
     """
     from msgspec.structs import asdict
@@ -72,7 +72,6 @@ def verify(request: Request, public_keys: str | None, output: str) -> None:
     from cnitrail.cli.quiet import is_quiet
     from cnitrail.cli.summary import print_skipped
     from cnitrail.model import VerifyAnswer
-    from cnitrail.render.writers import writer
     from cnitrail.workflows.request import scope_of
     from cnitrail.workflows.verify import verify_sources
 
@@ -86,7 +85,7 @@ def verify(request: Request, public_keys: str | None, output: str) -> None:
     wanted = asdict(request.wanted)
     asked = {name: wanted[name] for name in ("account", "region", "since", "until")}
     query = {"command": "verify", "sources": request.sources, **asked, "public_keys": public_keys}
-    write = writer("verify", output)
+    write = answer_writer("verify", output)
     with writing() as stdout:
         write(VerifyAnswer(query, found), stdout)
     print_skipped(found.skipped, "-o json lists all under evidence.skipped")

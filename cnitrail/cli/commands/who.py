@@ -8,8 +8,9 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from cnitrail.cli.help import Command
-from cnitrail.cli.options import Time, complete_files, request_options
+from cnitrail.cli.options import complete_files, request_options
 from cnitrail.cli.outputs import output_option
+from cnitrail.cli.param_types import Time
 from cnitrail.cli.stderr import say
 from cnitrail.cli.summary import INCOMPLETE
 from cnitrail.errors import UsageError
@@ -39,7 +40,9 @@ class QuestionFile(click.File):
 
 
 @click.command(cls=Command)
-@click.option("--at", type=Time(), help="Point in time: ISO 8601, epoch seconds, or relative (2h, 3d).")
+@click.option(
+    "--at", type=Time(), help="Point in time: ISO 8601, epoch seconds, relative (2h, 3d); default: now."
+)
 @click.option(
     "--batch",
     type=QuestionFile("r", encoding="utf-8", errors="replace"),
@@ -57,7 +60,11 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
       certain    one holder; its start and end are both logged, around that time
       likely     one holder, but a start or end is inferred, unknown or still open
       ambiguous  more than one holder is possible: two VPCs, or a change in that second
+      free       released before, and complete logs since then assign it to no ENI
       unknown    no holder in the evidence at that time
+
+    Without --at, the time is now. Logs that end earlier cannot show who holds an address now:
+    name a time that they cover.
 
     --since and --until limit what is read from a bucket or from lookup:, not the answer.
 
@@ -67,10 +74,12 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
       cnitrail who 192.168.53.76 s3://audit-logs --at 2h --since 1d --verify
       cnitrail who --batch flows.csv logs/ -o jsonl
     """
+    from datetime import UTC, datetime
     from ipaddress import ip_network
 
     from msgspec.structs import replace
 
+    from cnitrail.answers.absent import absent
     from cnitrail.cli.inputs.questions import Question, UnreadableLine, read_questions
     from cnitrail.cli.printing import respond
     from cnitrail.cli.quiet import inform
@@ -80,17 +89,21 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     questions: list[Question | UnreadableLine]
     asked: dict[str, Any]
     if batch is None:
-        questions = [_single(request.sources, at)]
+        question = _single(request.sources, at or datetime.now(UTC).replace(microsecond=0))
+        questions = [question]
         request = replace(request, sources=request.sources[1:])
-        asked = {"ip": questions[0].ip, "at": at}
+        asked = {"ip": question.ip, "at": question.at}
     else:
         _check_batch(request.sources, batch, at)
         questions = list(read_questions(batch))
         asked = {"questions": len(questions)}
-    addresses = {ip_network(question.ip) for question in questions if isinstance(question, Question)}
-    case = read_case(replace(request, wanted=replace(request.wanted, ip=tuple(addresses))))
+    addresses = {question.ip for question in questions if isinstance(question, Question)}
+    case = read_case(replace(request, wanted=replace(request.wanted, ip=tuple(map(ip_network, addresses)))))
     answers = [_answer(case, question) for question in questions]
-    status = respond(request, output, case.evidence, answers, **asked)
+    missing = absent(case.history, case.wanted, narrowed=case.is_narrowed) if batch is None else ()
+    status = respond(request, output, case.evidence, answers, limitations=tuple(missing), **asked)
+    if batch is None and at is None:
+        _hint_end(case, answers[0])
     if not request.verify and any(source_type(uri).has_digests for uri in request.sources):
         inform("log integrity not verified (add --verify)")
     unreadable = [line for line in questions if isinstance(line, UnreadableLine)]
@@ -102,32 +115,55 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
 
 
 def _check_batch(sources: tuple[str, ...], batch: IO[str], at: datetime | None) -> None:
-    """Refuse what does not go with ``--batch``. Raises ``UsageError``."""
-    from contextlib import suppress
-
+    """Refuse what cannot be used with ``--batch``. Raises ``UsageError``."""
     if at is not None:
-        raise UsageError("--at does not go with --batch: each question has its own time")
+        raise UsageError("--at cannot be used with --batch: each question has its own time")
     is_stdin = getattr(batch, "name", "<stdin>") == "<stdin>"
     if "-" in sources and is_stdin:
         raise UsageError("--batch and a source cannot both be standard input", "put one of them in a file")
-    with suppress(ValueError):
-        parse_address(sources[0] if sources else "")
-        raise UsageError(f"{sources[0]}: an address does not go with --batch: the questions name theirs")
+    if sources and _is_address(sources[0]):
+        raise UsageError(f"{sources[0]}: an address cannot be used with --batch: the questions name theirs")
 
 
-def _single(arguments: tuple[str, ...], at: datetime | None) -> Question:
+def _hint_end(case: Case, answer: WhoAnswer) -> None:
+    """Print when the evidence ends, if it says nothing of the present."""
+    from cnitrail.cli.quiet import inform
+    from cnitrail.model import Verdict
+    from cnitrail.text import clock, iso
+
+    end = max((reach.last for reach in case.coverage.reaches), default=None)
+    is_settled = answer.verdict in (Verdict.CERTAIN, Verdict.FREE)
+    if end is not None and answer.at is not None and end < answer.at and not is_settled:
+        inform(f"the time asked for is now, and the evidence ends at {clock(end)}")
+        inform(f"hint: --at {iso(end)} asks for its end")
+
+
+def _single(arguments: tuple[str, ...], at: datetime) -> Question:
     from cnitrail.cli.inputs.questions import Question
 
     if not arguments:
         raise UsageError("IP is required", "cnitrail who 192.168.53.76 logs/ --at 2022-10-05T14:00Z")
-    if at is None:
-        raise UsageError("--at is required", "for example --at 2h or --at 2022-10-05T14:00Z")
+    first, *others = arguments
+    if _is_address(first):
+        if another := next(filter(_is_address, others), None):
+            raise UsageError(
+                f"{first} and {another}: one address at a time", "--batch FILE answers many questions"
+            )
+        return Question(parse_address(first), at, None, None)
+    if ip := next(filter(_is_address, others), None):
+        from shlex import join
+
+        words = [ip, *(word for word in arguments if word != ip)]
+        raise UsageError(f"{first!r} is a source: IP comes first", f"cnitrail who {join(words)}")
+    raise UsageError(f"{first!r} is not an IP address", "give the address first, then the sources")
+
+
+def _is_address(text: str) -> bool:
     try:
-        return Question(parse_address(arguments[0]), at, None, None)
+        parse_address(text)
     except ValueError:
-        raise UsageError(
-            f"{arguments[0]!r} is not an IP address", "give the address first, then the sources"
-        ) from None
+        return False
+    return True
 
 
 def _answer(case: Case, asked: Question | UnreadableLine) -> WhoAnswer:

@@ -8,7 +8,7 @@ from cnitrail.render.pool.words import draw_below, many_pods, write_wrapped
 from cnitrail.render.text import Row, Table
 from cnitrail.text import clock, counted
 
-_SAME = {True: ("same", "green"), False: ("differs", "bold yellow"), None: ("", "")}
+_SAME = {True: ("same", "green"), False: ("differs", "bold magenta"), None: ("", "")}
 
 
 def write_what_if(entry: PoolEntry, out: IO[str]) -> None:
@@ -19,26 +19,26 @@ def write_what_if(entry: PoolEntry, out: IO[str]) -> None:
         rows: list[Row] = [
             (
                 [(call.event, "")],
-                [("" if call.observed is None else str(call.observed), "dim")],
+                [("" if call.observed is None else str(call.observed), "")],
                 [(str(call.calls), "bold")],
                 [(str(call.most_per_second), "")],
-                [(f"{call.least_tokens:g} of {call.capacity}, refill {call.refill}/s", "dim")],
+                [(f"{call.least_tokens:g} of {call.capacity}, refill {call.refill}/s", "")],
                 [(str(call.throttled) if call.throttled else "", "red")],
             )
             for call in what_if.calls
         ]
         headings = ("EC2 API CALL", "IN CLOUDTRAIL", "WHAT IF", "PEAK PER SECOND", "TOKENS LEFT", "THROTTLED")
-        draw_below(Table(headings, rows, shares={}), out)
+        draw_below([Table(headings, rows, {}, right=headings[1:4])], out)
         waits: list[Row] = [
             (
                 [(clock(wait.since), "")],
                 [(clock(wait.until), "")],
-                [(str(wait.pods), "yellow")],
-                [(wait.instance, "cyan")],
+                [(str(wait.pods), "bold")],
+                [(wait.instance, "")],
             )
             for wait in what_if.waits
         ]
-        draw_below(Table(("PODS WAITED FROM", "TO", "PODS", "NODE"), waits, shares={}), out)
+        draw_below([Table(("PODS WAITED FROM", "TO", "PODS", "NODE"), waits, {}, right=["PODS"])], out)
 
 
 def _assumed(what_if: WhatIf) -> Iterator[str]:
@@ -76,18 +76,18 @@ def _write_comparison(comparison: AgainstIpamd, out: IO[str]) -> None:
         for number in comparison.compared
         if number.ipamd is not None
     ]
-    draw_below(Table(("", "IPAMD", "CLOUDTRAIL", ""), rows, shares={}), out)
+    draw_below([Table(("", "IPAMD", "CLOUDTRAIL", " "), rows, {}, right=["IPAMD", "CLOUDTRAIL"])], out)
     addresses: list[Row] = [
         (
             [(str(address.ip), "bold")],
             [(address.eni, "")],
-            [(address.pod or "", "cyan")],
-            [(clock(address.assigned) if address.assigned else "", "dim")],
-            [("" if address.in_trail else "not in CloudTrail", "yellow")],
+            [(address.pod or "", "")],
+            [(clock(address.assigned) if address.assigned else "", "")],
+            [("" if address.in_trail else "not in CloudTrail", "magenta")],
         )
         for address in comparison.addresses
     ]
-    draw_below(Table(("ADDRESS", "ENI", "POD", "SINCE", ""), addresses, shares={"POD": 1}), out)
+    draw_below([Table(("ADDRESS", "ENI", "POD", "SINCE", ""), addresses, shares={"POD": 1})], out)
     if comparison.only_in_trail:
         write_wrapped(f"only in CloudTrail: {' '.join(map(str, comparison.only_in_trail))}", out)
         out.write("\n")

@@ -19,7 +19,8 @@ from cnitrail.model.pool import (
     Versions,
 )
 from cnitrail.model.reason import ReasonCode
-from cnitrail.render.pool.words import draw_below, many_pods, write_wrapped
+from cnitrail.render.pool.words import draw_below, many_pods, time_heading, times_on, write_wrapped
+from cnitrail.render.shared import TimeStyle
 from cnitrail.render.text import Row, Table
 from cnitrail.text import clock
 
@@ -32,18 +33,19 @@ def write_settings(entry: PoolEntry, out: IO[str]) -> None:
         candidates = sorted(joined(period.candidates), key=lambda candidate: candidate.held_back is not None)
         rows: list[Row] = [
             (
-                [(candidate_text(candidate), "dim" if candidate.held_back else "bold")],
-                [(_condition(candidate), "dim")],
+                [(candidate_text(candidate), "" if candidate.held_back else "bold")],
+                [(_condition(candidate), "")],
             )
             for candidate in candidates
         ]
-        draw_below(Table(("SETTINGS THAT FIT", "IF"), rows, shares={"SETTINGS THAT FIT": 1, "IF": 1}), out)
+        draw_below([Table(("SETTINGS THAT FIT", "IF"), rows, {"SETTINGS THAT FIT": 1, "IF": 1})], out)
     for unsettled in entry.unsettled:
         if entry.is_node and (entry.no_pool is None or unsettled.because.code is not entry.no_pool.code):
             write_wrapped(_unknown(unsettled), out)
             out.write("\n")
-    rows = list(_ruled_out_rows(entry))
-    draw_below(Table(("TIME (UTC)", "EVENT", "RULED OUT"), rows, shares={"EVENT": 1, "RULED OUT": 1}), out)
+    times = times_on(out, (ruled_out.by.time for period in entry.settings for ruled_out in period.ruled_out))
+    headings = (time_heading(times), "EVENT", "RULED OUT")
+    draw_below([Table(headings, list(_ruled_out_rows(entry, times)), {"EVENT": 1, "RULED OUT": 1})], out)
 
 
 def _unknown(unsettled: Unsettled) -> str:
@@ -55,14 +57,14 @@ def _unknown(unsettled: Unsettled) -> str:
     return f"settings unknown {when}: {because.text}"
 
 
-def _ruled_out_rows(entry: PoolEntry) -> Iterator[Row]:
+def _ruled_out_rows(entry: PoolEntry, times: TimeStyle) -> Iterator[Row]:
     """Yield a row for each event that rules out settings or versions."""
     everything = (ruled_out for period in entry.settings for ruled_out in period.ruled_out)
     for (by, because), group in groupby(everything, key=attrgetter("by", "because")):
         texts = [_ruled_out(ruled_out) for ruled_out in group]
         yield (
-            [(f"{by.time:%Y-%m-%d}", "dim"), (f"{by.time:%H:%M:%S}", "")],
-            [(by.event, "bold"), (by.event_id or "", "dim"), (because, "")],
+            [(times.show(by.time), "")],
+            [(by.event, "bold"), (by.event_id or "", ""), (because, "")],
             [*((f"{text};", "") for text in texts[:-1]), (texts[-1], "")],
         )
 

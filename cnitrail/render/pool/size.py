@@ -9,7 +9,8 @@ from cnitrail.model.pool import Candidate, LogGap, PodEnis, PoolEntry, PoolLimit
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.render.chart import accepts_unicode, chart, gap_sign
 from cnitrail.render.pool.settings import candidate_text, joined
-from cnitrail.render.pool.words import draw_below, managed_by, write_wrapped
+from cnitrail.render.pool.words import draw_below, managed_by, time_heading, times_on, write_wrapped
+from cnitrail.render.shared import TimeStyle
 from cnitrail.render.text import Part, Row, Table, width_of
 from cnitrail.text import account_and_region, clock, counted
 
@@ -108,23 +109,31 @@ def write_steps(entry: PoolEntry, out: IO[str]) -> None:
     is_cni = is_of_the_cni(entry)
     rows: list[Row] = []
     last: PoolSize | None = None
-    for time in sorted({*sizes, *batches}):
+    times = sorted({*sizes, *batches})
+    shown = times_on(out, times)
+    for time in times:
         last = sizes.get(time, last)
-        events = [(event.event, "bold") for event in sizes[time].events] if time in sizes else []
+        events = [(event.event, "") for event in sizes[time].events] if time in sizes else []
         of_time = batches.get(time, [])
-        calls = events or [(batch.by.event, "bold") for batch in of_time]
+        calls = events or [(batch.by.event, "") for batch in of_time]
         meanings = [[(batch.meaning, "") for batch in of_time]] if is_cni else []
         rows.append(
             (
-                [(f"{time:%Y-%m-%d}", "dim"), (f"{time:%H:%M:%S}", "")],
-                [(str(last.pool if last else 0), "cyan")],
+                [(shown.show(time), "")],
+                [(str(last.pool if last else 0), "bold")],
                 [(str(last.enis if last else 0), "")],
                 calls,
                 *meanings,
             )
         )
-    headings = ("TIME (UTC)", "POOL", "ENIS", "API CALL", *(["VPC CNI"] if is_cni else []))
-    draw_below(Table(headings, rows, shares={"VPC CNI": 1} if is_cni else {}), out)
+    numbers = ("POOL", "ENIS")
+    headings = (time_heading(shown), *numbers, "API CALL", *(["VPC CNI"] if is_cni else []))
+    short = [[*row[:3], [part for cell in row[3:] for part in cell]] for row in rows]
+    layouts = (
+        Table(headings, rows, {"VPC CNI": 1}, right=numbers),
+        Table(headings[:4], short, {"API CALL": 1}, right=numbers),
+    )
+    draw_below(layouts, out)
 
 
 def write_calls(entry: PoolEntry, out: IO[str]) -> None:
@@ -134,13 +143,18 @@ def write_calls(entry: PoolEntry, out: IO[str]) -> None:
         (
             [(count.event, "")],
             [(str(count.calls), "")],
-            *([[(str(count.by_cni), "dim")]] if is_cni else []),
-            [(", ".join(f"{error.code} {error.count}" for error in count.errors), "red")],
+            *([[(str(count.by_cni), "")]] if is_cni else []),
+            [(f"{error.code} {error.count}", "red") for error in count.errors],
         )
         for count in entry.calls
     ]
-    headings = ("API CALL", "CALLS", *(["BY VPC CNI"] if is_cni else []), "FAILED")
-    draw_below(Table(headings, rows, shares={"FAILED": 1}), out)
+    numbers = ("CALLS", *(["BY VPC CNI"] if is_cni else []))
+    short = [[[*row[0], *((f"  {text}", style) for text, style in row[-1])], *row[1:-1]] for row in rows]
+    layouts = (
+        Table(("API CALL", *numbers, "FAILED"), rows, {}, right=numbers),
+        Table(("API CALL, FAILED", *numbers), short, {"API CALL, FAILED": 1}, right=numbers),
+    )
+    draw_below(layouts, out)
     claimed = sum(count.claimed for count in entry.calls)
     if claimed:
         node = "the node" if entry.instance is not None else "a node"
@@ -152,12 +166,28 @@ def write_calls(entry: PoolEntry, out: IO[str]) -> None:
 
 def write_nodes(entries: Sequence[PoolEntry], out: IO[str]) -> None:
     """Write a line for each of several nodes."""
-    rows = [_node(entry) for entry in entries]
-    headings = ("NODE", "START (UTC)", "END (UTC)", "PEAK", "LAST", "LIMIT", "ENIS", "LAST SETTINGS")
-    draw_below(Table(headings, rows, shares={"LAST SETTINGS": 1}), out)
+    times = times_on(out, (time for entry in entries for time in (entry.since, entry.until)))
+    rows = [_node(entry, times) for entry in entries]
+    numbers = ("PEAK", "LAST", "LIMIT", "ENIS")
+    headings = ("NODE", "START (UTC)", "END (UTC)", *numbers, "LAST SETTINGS")
+    short = [
+        [row[0], [*row[1], *(("to " + text, style) for text, style in row[2])], *row[3:]] for row in rows
+    ]
+    shortest = [[[*row[0], *_period(row)], *row[3:]] for row in rows]
+    layouts = (
+        Table(headings, rows, {"LAST SETTINGS": 1}, right=numbers),
+        Table(("NODE", "SINCE (UTC)", *headings[3:]), short, {"LAST SETTINGS": 1}, right=numbers),
+        Table(("NODE, SINCE (UTC)", *headings[3:]), shortest, {"LAST SETTINGS": 1}, right=numbers),
+    )
+    draw_below(layouts, out)
 
 
-def _node(entry: PoolEntry) -> Row:
+def _period(row: Row) -> Iterator[Part]:
+    """Yield the period of a node as one text."""
+    yield " to ".join(text for cell in row[1:3] for text, _ in cell), ""
+
+
+def _node(entry: PoolEntry, times: TimeStyle) -> Row:
     last = entry.size[-1] if entry.size else None
     limit = entry.capacity
     limits = entry.limits
@@ -166,12 +196,12 @@ def _node(entry: PoolEntry) -> Row:
     because = entry.unsettled[-1].because if entry.unsettled else entry.no_pool
     unsettled = [(_unsettled(entry, because), "dim")] if because is not None else []
     return (
-        [(entry.instance or "", "cyan"), (entry.instance_type or "", "dim")],
-        [(f"{entry.since:%Y-%m-%d}", ""), (f"{entry.since:%H:%M:%S}", "")],
-        [(f"{entry.until:%Y-%m-%d}", ""), (f"{entry.until:%H:%M:%S}", "")] if entry.until else [],
+        [(entry.instance or "", ""), (entry.instance_type or "", "")],
+        [(times.show(entry.since), "")],
+        [(times.show(entry.until), "")] if entry.until else [],
         [(str(max((size.pool for size in entry.size), default=0)), "")],
         [(str(last.pool if last else 0), "bold")],
-        [("" if limit is None else str(limit), "dim")],
+        [("" if limit is None else str(limit), "")],
         [(f"{last.enis if last else 0} of {limits.enis}" if limits else str(last.enis if last else 0), "")],
         _shown_settings(fitting) or unsettled,
     )

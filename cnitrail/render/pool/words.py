@@ -1,11 +1,14 @@
 """Helpers that the tables of a pool share."""
 
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from textwrap import wrap
 from typing import IO
 
 from cnitrail.model import MANAGER_NAMES, Management, Manager, Strength
 from cnitrail.render.safe import printable
-from cnitrail.render.text import Screen, Table, draw
+from cnitrail.render.shared import TimeStyle, time_style
+from cnitrail.render.text import Screen, Table, draw_fitting
 from cnitrail.text import counted
 
 _INDENT = "  "
@@ -21,11 +24,21 @@ _BASIS = {
 }
 
 
-def draw_below(drawn: Table, out: IO[str]) -> None:
-    """Write a table and an empty line below it; nothing if it has no rows."""
-    if drawn.rows:
-        draw(drawn, out)
+def draw_below(layouts: Sequence[Table], out: IO[str]) -> None:
+    """Write a table, in the first layout that fits, and an empty line below it; nothing if it has no rows."""
+    if layouts[0].rows:
+        draw_fitting(layouts, out)
         out.write("\n")
+
+
+def times_on(out: IO[str], times: Iterable[datetime | None]) -> TimeStyle:
+    """Return how a table shows its times: on a screen, the date once if they share it."""
+    return time_style(times) if isinstance(out, Screen) else TimeStyle(None)
+
+
+def time_heading(times: TimeStyle) -> str:
+    """Return the heading of a column of times: their date if all share it."""
+    return f"{times.day} UTC" if times.day is not None else "TIME (UTC)"
 
 
 def write_wrapped(text: str, out: IO[str]) -> None:
