@@ -33,7 +33,7 @@ def ocsf_schema() -> Draft202012Validator:
 def written(output: str, found: Sequence[Finding], evidence: Evidence = NOTHING_READ) -> str:
     """Return findings in a format."""
     out = io.StringIO()
-    writer("findings", output)(Answer("findings", {}, evidence, found), out)
+    writer("findings", output)(Answer(command="findings", query={}, evidence=evidence, entries=found), out)
     return out.getvalue()
 
 

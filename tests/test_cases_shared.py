@@ -511,6 +511,15 @@ class TestSubnets:
         ) in finding["sentence"]
         assert "WARM_IP_TARGET" not in finding["advice"]
 
+    def test_02_the_node_of_the_failed_calls_is_explained(self) -> None:
+        place = CASES / "02-operator-node-role-blamed" / "records.json"
+        text = run("explain", "i-09b93137cde10695b", place, "-q").stdout
+        assert (
+            "4 calls failed (InsufficientFreeAddressesInSubnet), the last one at 2026-03-02 09:03:00Z; that "
+            "they were for it is only what the caller wrote (description or tag)."
+        ) in text
+        assert "cnitrail findings --event-id 717d0288-61ee-5691-ab04-a643ae832e66 " in text
+
     def test_10_the_calls_requested_prefixes(self) -> None:
         place = CASES / "10-prefix-told-as-addresses" / "records.json"
         (finding,) = self.found(place)

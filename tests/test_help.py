@@ -36,10 +36,13 @@ class TestHelp:
             "Options": ["--at TIME", "--live [FILE]"],
             "Source": ["FILE, DIR", "s3://BUCKET[/PREFIX]", "FILE.db", "lookup:", "-"],
             "Filter": [
-                *("--instance ID", "--eni ID", "--ip ADDRESS", "--vpc ID", "--subnet ID"),
+                *("--instance ID", "--node NODE", "--eni ID", "--ip ADDRESS", "--vpc ID", "--subnet ID"),
                 *("--cluster NAME", "--account ID", "--region NAME", "--since TIME", "--until TIME"),
+                "--last TIME",
             ],
-            "Output": ["-o, --output FORMAT", "-q, --quiet", "-h, --help"],
+            "Output": [
+                *("-o, --output FORMAT", "--query JMESPATH", "--color WHEN", "-q, --quiet", "-h, --help"),
+            ],
             "AWS": ["--profile NAME", "--endpoint-url URL", "--request-payer requester"],
             "Integrity": ["--verify", "--public-keys FILE", "--assume-complete"],
             "Advanced": [

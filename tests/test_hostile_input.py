@@ -23,8 +23,9 @@ import pytest
 import write as fixtures
 from accounts import added_up
 from conftest import FIXTURES, Run
-from records import GOOD, compact, scanned, zipped
+from records import ENI, GOOD, compact, scanned, zipped
 
+from cnitrail import read
 from cnitrail.model import Growth
 from cnitrail.scan.reading import MAX_ERRORS
 
@@ -400,6 +401,20 @@ class TestEndsOfTheCalendar:
         result = run(command[0], tmp_path, *command[1:], *at)
         assert result.exit_code in (0, 3)
         assert " IP-related" in result.stderr
+
+    @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+    @pytest.mark.parametrize(
+        "command",
+        [["timeline"], ["leases"], ["report"], ["report", "-o", "html"], ["explain", ENI], ["doctor"]],
+    )
+    def test_every_command_answers(self, command: list[str], time: str, run: Run, tmp_path: Path) -> None:
+        modify = GOOD["ModifyNetworkInterfaceAttribute"]
+        calls = [modify, modify | {"eventTime": time}]
+        calls[1]["eventID"] = "00000000-0000-4000-8000-000000000009"
+        (tmp_path / "events.json").write_text(json.dumps({"Records": calls}))
+        result = run(*command, tmp_path)
+        assert result.exit_code == 0, result.stderr
+        assert read(tmp_path).evidence.skipped == ()
 
 
 class TestOtherInputs:

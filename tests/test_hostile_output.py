@@ -14,7 +14,7 @@ from unicodedata import category
 
 import pytest
 from click.testing import Result
-from conftest import FIXTURES, Run
+from conftest import FIXTURES, Run, Show
 from stories import hostile
 from test_render_safe import ACTS_OR_HIDES, begins_a_formula
 
@@ -28,6 +28,7 @@ OF_RECORDS = [command for command in OUTPUTS if command != "verify"]
 
 EVERY_OUTPUT = [(command, output) for command in OF_RECORDS for output in OUTPUTS[command]]
 ARGUMENTS = {
+    "explain": ("10.200.0.104",),
     "pool": ("--instance", "i-0ff1a2b3c4d5e6f70"),
     "state": ("--at", "2026-04-15T02:10:00Z"),
     "subnet": ("subnet-0ff4d5e6f7a8b9ca3",),
@@ -62,7 +63,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ask(run: Run, logs: Path) -> Ask:
-    """Return the answer of a command in an output; ``FORCE_COLOR`` simulates a terminal."""
+    """Return the answer of a command in an output."""
 
     def asked(command: str, output: str, **more: object) -> Result:
         result = run(command, *ARGUMENTS.get(command, ()), logs, "-o", output, **more)
@@ -105,14 +106,23 @@ def outputs(*wanted: str) -> pytest.MarkDecorator:
 
 class TestTable:
     @outputs("table")
-    def test_a_terminal_gets_only_our_own_color_escapes(self, ask: Ask, command: str, output: str) -> None:
-        for columns in ("40", "100", "30000"):
-            text = ask(command, output, env={"FORCE_COLOR": "1", "COLUMNS": columns}).stdout
+    def test_a_terminal_gets_only_our_own_color_escapes(
+        self, show: Show, logs: Path, command: str, output: str
+    ) -> None:
+        for width in (40, 100, 30000):
+            arguments = (command, *ARGUMENTS.get(command, ()), logs, "-o", output)
+            text = show(width, *arguments, colors="standard", status=3)
             assert "\x1b[" in text
             assert active_characters(re.sub(r"\x1b\[[0-9;]*m", "", text)) == []
 
-    def test_escapes_and_markup_are_shown_as_they_were_written(self, ask: Ask) -> None:
-        text = ask("timeline", "table", env={"FORCE_COLOR": "1", "COLUMNS": "60000"}).stdout
+    @outputs("table", "wide")
+    def test_a_pipe_gets_only_our_own_color_escapes(self, ask: Ask, command: str, output: str) -> None:
+        text = ask(command, output, env={"FORCE_COLOR": "1"}).stdout
+        assert "\x1b[" in text
+        assert active_characters(re.sub(r"\x1b\[[0-9;]*m", "", text)) == []
+
+    def test_escapes_and_markup_are_shown_as_they_were_written(self, show: Show, logs: Path) -> None:
+        text = show(60000, "timeline", logs, status=3)
         assert r"\x1b[2J\x1b[1;31mall clear\x1b[0m\x1b]0;title\x07\x1b]8;;https://example.com\x07link" in text
         assert "[bold red]not an error[/bold red] [link=https://example.com]click[/link] [/]" in text
         assert r"\u202egnp.exe\u202c \u2066isolated\u2069 zero\u200bwidth \ufeff" in text
@@ -240,9 +250,9 @@ class TestAccountAndRegion:
         stderr = run("state", "--at", "2025-03-04T08:00:00Z", elsewhere).stderr
         assert r"\x1b]0;OWNED\x07\x1b[2J\x1b]8;;https://evil.example\x07here\x1b]8;;\x07\u202e" in stderr
 
-    def test_only_one_function_and_the_progress_bar_write_to_stderr(self) -> None:
+    def test_only_one_function_and_the_views_of_progress_write_to_stderr(self) -> None:
         rooms = Path(stderr_module.__file__).parent
         ways = {
             path.name for path in rooms.rglob("*.py") if re.search(r"err=True|sys\.stderr", path.read_text())
         }
-        assert ways == {"progress.py", "stderr.py"}
+        assert ways == {"lookup_progress.py", "progress.py", "stderr.py"}

@@ -50,6 +50,9 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("state", STORY, *AT), READ),
     (("state", STORY, *AT, "--live", LISTING), READ),
     (("subnet", "subnet-0a1d7e59c4b2f8603", STORY), READ),
+    (("doctor", STORY), (*READ, *PAGE, "shlex")),
+    (("explain", "192.168.53.76", STORY), (*READ, "shlex")),
+    (("explain", "192.168.53.76", STORY, "-o", "md"), (*READ, *PAGE, "shlex")),
     (("findings", STORY), READ),
     (("findings", STORY, "-o", "ocsf"), READ),
     (("findings", STORY, "-o", "sarif"), (*READ, "urllib.parse")),
@@ -159,10 +162,14 @@ class TestSources:
 
 COMMAND_LINE_TESTS = {
     "fuzz/targets/texts.py",  # values and files of options
+    "tests/conftest.py",
+    "tests/test_blocks.py",
     "tests/test_collect.py",
     "tests/test_hostile_output.py",
     "tests/test_imports.py",
+    "tests/test_lookup_friendly.py",
     "tests/test_terminal.py",
+    "tests/test_timeline.py",
 }
 """Files that import more of the command line than ``main``, because they test it."""
 

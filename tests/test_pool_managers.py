@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,7 @@ from calls import (
     run_instances,
 )
 from cni import adds_eni, launch, node_tags, of_cni, signs_in
-from conftest import Run
+from conftest import Run, Show
 from incidents import (
     ACCOUNT,
     ADA,
@@ -93,7 +92,7 @@ def only(incident: Incident, *holes: Hole, known: bool = True) -> PoolEntry:
 def table(*entries: PoolEntry) -> str:
     """The table of some entries, as it is piped."""
     out = io.StringIO()
-    write_table(Answer("pool", {}, None, entries), out)  # type: ignore[arg-type]
+    write_table(Answer(command="pool", query={}, evidence=None, entries=entries), out)  # type: ignore[arg-type]
     return out.getvalue()
 
 
@@ -618,10 +617,8 @@ class TestWords:
 
     @pytest.mark.parametrize("width", [80, 120])
     @pytest.mark.parametrize("story", STORIES)
-    def test_no_line_is_longer_than_its_terminal(self, run: Run, story: str, width: int) -> None:
-        terminal = {"FORCE_COLOR": "1", "COLUMNS": str(width)}
-        result = run("pool", story, "-q", "--what-if", "WARM_IP_TARGET=2", env=terminal)
-        lines = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout).splitlines()
+    def test_no_line_is_longer_than_its_terminal(self, show: Show, story: str, width: int) -> None:
+        lines = show(width, "pool", story, "-q", "--what-if", "WARM_IP_TARGET=2").splitlines()
         assert max(map(len, lines), default=0) <= width
 
     def test_a_piped_sentence_is_one_line(self) -> None:

@@ -19,6 +19,7 @@ STORIES = sorted(
 COMMANDS = [
     ["timeline"],
     ["leases"],
+    ["doctor"],
     ["findings"],
     ["pool"],
     ["state", "--at", "2022-10-05T15:45Z"],

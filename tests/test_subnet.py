@@ -377,15 +377,15 @@ class TestCommand:
         assert result.exit_code == 0
         assert result.stdout.splitlines() == [
             "SUBNET                    CIDR         AT                    SIZE  SEEN  UNACCOUNTED",
-            f"{SUBNET.id}  10.9.0.0/24  2026-03-02 11:00:00Z  251   22    229",
+            f"{SUBNET.id}  10.9.0.0/24  2026-03-02 11:00:00Z   251    22          229",
             "",
-            "CLUSTER  USE                 MANAGER  IPS  %     ENIS  NODES",
-            "quay     not attached        VPC CNI  19   86.4  1     1",
-            "quay     nodes               VPC CNI  2    9.1   2     2",
-            "quay     pods and warm pool  VPC CNI  1    4.5   1     1",
+            "CLUSTER  USE                 MANAGER  IPS     %  ENIS  NODES",
+            "quay     not attached        VPC CNI   19  86.4     1      1",
+            "quay     nodes               VPC CNI    2   9.1     2      2",
+            "quay     pods and warm pool  VPC CNI    1   4.5     1      1",
             "",
             "COULD BE RECLAIMED     IPS  CLUSTER  NODE                 NOT ATTACHED SINCE",
-            f"{second().id}  19   quay     {NODE}  2026-03-02 10:30:00Z",
+            f"{second().id}   19  quay     {NODE}  2026-03-02 10:30:00Z",
             "",
             "229 of its 251 addresses are free, or held by ENIs that no event in the evidence mentions.",
             "CloudTrail does not show pods: warm IPs cannot be distinguished from those of pods.",
@@ -499,7 +499,7 @@ class TestCommand:
     def test_the_timeline_shows_the_creation_with_its_block(self, run: Run, tmp_path: Path) -> None:
         text = run("timeline", two_nodes().written(tmp_path), "-q").stdout
         (line,) = [line for line in text.splitlines() if "CreateSubnet" in line]
-        assert "CreateSubnet 10.9.0.0/24" in line
+        assert line.endswith("  10.9.0.0/24")
         assert SUBNET.id in line
 
 

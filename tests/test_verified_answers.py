@@ -216,7 +216,7 @@ class TestInvalidTrail:
         result = copy.ask("timeline", "--quiet")
         assert result.exit_code == 3
         assert result.stdout.startswith("TIME (UTC)")
-        assert beginnings(result.stderr) == {"at fault"}
+        assert beginnings(result.stderr) == {"at fault", "warning"}
         assert f"/{LATEST}: a digest lists it, but it is not there\n" in result.stderr
 
     def test_a_missing_digest_splits_the_proven_time(self, copy: Copy, trail: SignedTrail) -> None:

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import random
-import re
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -16,7 +15,7 @@ from pathlib import Path
 from unicodedata import category
 
 import pytest
-from conftest import FIXTURES, Run
+from conftest import FIXTURES, Run, Show
 from hypothesis import given
 from hypothesis import strategies as st
 from memory_trail import MemoryTrail
@@ -619,18 +618,20 @@ class TestDigest:
         assert verify_sources((str(tmp_path / "copy"),), scope, None).faults == ()
 
     @pytest.mark.parametrize("output", ["table", "json", "jsonl"])
-    def test_is_shown_without_control_characters(self, tmp_path: Path, run: Run, output: str) -> None:
+    def test_is_shown_without_control_characters(
+        self, tmp_path: Path, run: Run, show: Show, output: str
+    ) -> None:
         trail = SignedTrail()
         trail.hour(records("A"))
         fields = trail.fields(trail.digests[0])
         fields["logFiles"][0] |= {"s3Bucket": "\x1b[2J[bold]", "s3Object": "\u202e=cmd()\n../../etc"}
         write_copy(rewritten(trail, trail.digests[0], json.dumps(fields).encode()), tmp_path)
-        for more in ({}, {"FORCE_COLOR": "1", "COLUMNS": "40"}):
-            result = run("verify", tmp_path, "-o", output, env=more)
-            assert result.exit_code == 1
-            shown = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout).replace("\n", "")
+        result = run("verify", tmp_path, "-o", output)
+        assert result.exit_code == 1
+        for text in (result.stdout, show(40, "verify", tmp_path, "-o", output, status=1)):
+            shown = text.replace("\n", "")
             assert [character for character in shown if category(character) in ACTS_OR_HIDES] == []
-            assert "2J[bold]" in shown
+        assert "2J[bold]" in result.stdout
 
 
 class TestAccount:

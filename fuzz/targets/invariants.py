@@ -74,10 +74,10 @@ _MARKDOWN = MarkdownIt("commonmark").enable("table")
 _PLAIN = {"text", "code_inline", "strong_open", "strong_close", "softbreak"}
 
 
-def is_plain_markdown(page: str) -> None:
-    """Assert that Markdown has no HTML, links or images, and exactly one title."""
+def is_plain_markdown(page: str, titles: int = 1) -> None:
+    """Assert that Markdown has no HTML, links or images, and this number of titles."""
     tokens = _MARKDOWN.parse(page)
     inline = {child.type for token in tokens for child in token.children or []}
     assert inline <= _PLAIN, inline - _PLAIN
     assert "html_block" not in {token.type for token in tokens}
-    assert [token.tag for token in tokens if token.type == "heading_open"].count("h1") == 1
+    assert [token.tag for token in tokens if token.type == "heading_open"].count("h1") == titles

@@ -1,13 +1,17 @@
 """Every output of every command, from arbitrary records."""
 
 import io
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from typing import Any, Final
 from unittest.mock import patch
 
+import yaml
 from msgspec.structs import asdict
 
+from cnitrail.answers.explain import Known, NotMentioned, Rerun, Target, explain
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings import findings
 from cnitrail.answers.leases import leases
@@ -17,8 +21,10 @@ from cnitrail.answers.state import state
 from cnitrail.answers.subnet import SubnetIndex
 from cnitrail.answers.swimlanes import lanes
 from cnitrail.answers.timeline import timeline
+from cnitrail.errors import UsageError
 from cnitrail.limits import limits_of
 from cnitrail.model import Answer, Coverage
+from cnitrail.model.explanation import Explanation, TargetKind
 from cnitrail.render.report.page import environment
 from cnitrail.render.writers import writer
 from fuzz.seeds import seeds_in
@@ -44,9 +50,10 @@ def written(command: str, output: str, case: FuzzCase, entries: Sequence[object]
     out = io.StringIO()
     query = {"command": command, "sources": ("logs",), **asdict(Filter()), "live": (), **asked}
     write = writer(command, output)
+    answer = Answer(command=command, query=query, evidence=case.evidence, entries=entries)
     environments = (f"cnitrail.render.report.{module}.environment" for module in ("html", "markdown"))
     with patch(next(environments), _environment), patch(next(environments), _environment):
-        write(Answer(command, query, case.evidence, entries), out)
+        write(answer, out)
     text = out.getvalue()
     text.encode()
     return text
@@ -85,6 +92,39 @@ def _subnet(case: FuzzCase) -> list[object]:
     return [index.census(subnet, at) for at in list(times(case.history))[:2] for subnet in subnets]
 
 
+def _explain(case: FuzzCase) -> list[Explanation]:
+    known = Known(
+        history=case.history,
+        coverage=Coverage(case.evidence.coverage),
+        holders=case.holders,
+        subnets=SubnetIndex(case.history),
+        limits_of=limits_of,
+        wanted=Filter(),
+        rerun=Rerun(("logs",)),
+    )
+    return [explanation for target in _targets(case) for explanation in _explained(known, target)]
+
+
+def _targets(case: FuzzCase) -> Iterator[Target]:
+    """Yield one target of each kind, as far as the records have one."""
+    past = case.history
+    named: dict[TargetKind, Iterable[str | None]] = {
+        TargetKind.ADDRESS: (str(ip) for ip, _ in questions(past)),
+        TargetKind.ENI: past.interfaces,
+        TargetKind.INSTANCE: past.instances,
+        TargetKind.SUBNET: past.subnets,
+        TargetKind.CLUSTER: (past.cluster_of(eni, None, None).name for eni in past.interfaces),
+    }
+    for kind, names in named.items():
+        yield from (Target(text=name, kind=kind, name=name) for name in sorted(filter(None, names))[:1])
+
+
+def _explained(known: Known, target: Target) -> Iterator[Explanation]:
+    """Yield the explanation of a target; none if no event mentions it."""
+    with suppress(NotMentioned, UsageError):
+        yield explain(known, target, None)
+
+
 ANSWERS: Final[dict[str, Callable[[FuzzCase], Any]]] = {
     "timeline": lambda case: timeline(case.history, Filter()),
     "timeline perfetto": lambda case: lanes(case.history, Filter()),
@@ -92,6 +132,7 @@ ANSWERS: Final[dict[str, Callable[[FuzzCase], Any]]] = {
     "leases": lambda case: leases(case.history, Filter()),
     "state": _state,
     "findings": _findings,
+    "explain": _explain,
     "pool": _pool,
     "subnet": _subnet,
     "report": lambda case: [report(case.history, case.evidence, Filter())],
@@ -105,10 +146,14 @@ ANSWERS: Final[dict[str, Callable[[FuzzCase], Any]]] = {
 def _is_document(command: str, text: str, entries: Sequence[Any]) -> None:
     document = invariants.is_document(text)
     assert document["schema"] == f"cnitrail/{command}/v1"
-    assert list(document) == ["schema", "query", "evidence", "entries"]
+    assert list(document) == ["schema", "query", "evidence", "limitations", "entries"]
     shown = document["entries"]
     assert isinstance(shown, list)
     _have_fields(shown, entries)
+
+
+def _is_yaml(command: str, text: str, entries: Sequence[Any]) -> None:
+    _is_document(command, json.dumps(yaml.safe_load(text)), entries)
 
 
 def _are_lines(_command: str, text: str, entries: Sequence[Any]) -> None:
@@ -142,6 +187,14 @@ def _are_detections(_command: str, text: str, entries: Sequence[Any]) -> None:
     assert [line["class_uid"] for line in lines] == [2004] * len(entries)
 
 
+def _is_markdown(command: str, text: str, _entries: object) -> None:
+    invariants.is_plain_markdown(text, titles=int(command == "report"))
+
+
+def _is_summary(_command: str, text: str, _entries: object) -> None:
+    assert 3 <= len(text.splitlines()) <= 10
+
+
 def _is_page(_command: str, text: str, _entries: object) -> None:
     strange = invariants.tags_of(text) - _tags_of_stories()
     assert not strange, strange
@@ -159,13 +212,16 @@ def _tags_of_stories() -> set[tuple[str, str]]:
 
 _INVARIANTS: Final[dict[str, Callable[[str, str, Sequence[Any]], None]]] = {
     "table": lambda _command, _text, _entries: None,
+    "wide": lambda _command, _text, _entries: None,
     "json": _is_document,
+    "yaml": _is_yaml,
     "jsonl": _are_lines,
     "sarif": _is_sarif,
     "ocsf": _are_detections,
     "csv": lambda _command, text, _entries: invariants.is_table_of_cells(text),
     "timesketch": _are_events_of_a_timeline,
     "perfetto": _is_trace,
-    "md": lambda _command, text, _entries: invariants.is_plain_markdown(text),
+    "md": _is_markdown,
+    "summary": _is_summary,
     "html": _is_page,
 }

@@ -24,7 +24,7 @@ from cnitrail.answers.timeline import timeline
 from cnitrail.cli.commands.pool import SettingsList
 from cnitrail.cli.inputs.pod_counts import read_counts
 from cnitrail.cli.inputs.questions import Question, read_questions
-from cnitrail.cli.options import Duration, Network, Time
+from cnitrail.cli.param_types import Duration, Network, Time
 from cnitrail.decode.agent import agent_of
 from cnitrail.decode.ipamd import read_enis, read_metrics
 from cnitrail.errors import CnitrailError

@@ -1,0 +1,260 @@
+"""All commands give the same answers about the same evidence: over every story, and the shared cases."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from conftest import FIXTURES, ROOT
+from jsonschema import Draft202012Validator
+
+import cnitrail
+from cnitrail.api import Case
+from cnitrail.cli import main
+from cnitrail.model import Finding, StateEntry, Verdict
+from cnitrail.text import iso
+
+SHARED = ROOT.parent / "shared" / "cases"
+STORIES = sorted(path for path in FIXTURES.iterdir() if path.is_dir() and any(path.rglob("*.gz")))
+CASES = [
+    *STORIES,
+    *sorted(SHARED.glob("[0-9]*/records.json")),
+    *sorted(SHARED.glob("trust/*/input")),
+    *sorted(path for path in SHARED.glob("truth/*") if path.is_dir()),
+]
+
+each_case = pytest.mark.parametrize("path", CASES, ids=lambda path: "/".join(path.parts[-2:]))
+each_story = pytest.mark.parametrize("path", STORIES, ids=lambda path: path.name)
+
+_MAX_ADDRESSES = 25
+"""Addresses of a case that are asked for: a fixed choice of them, if there are more."""
+
+Held = IPv4Address | IPv6Address | IPv4Network | IPv6Network
+
+
+@cache
+def case_of(path: Path) -> Case:
+    return cnitrail.read(path)
+
+
+def times(case: Case) -> Iterator[datetime]:
+    """Yield the end of the evidence, its middle, and a time just before the end."""
+    reaches = case.coverage.reaches
+    if reaches:
+        first, last = min(reach.first for reach in reaches), max(reach.last for reach in reaches)
+        yield last
+        yield (first + (last - first) / 2).replace(microsecond=0)
+        yield last - timedelta(seconds=17)
+
+
+def addresses(case: Case) -> list[str]:
+    """Return addresses that were held, and the first of each prefix."""
+    found = sorted({str(ip_network(lease.ip)[0]) for lease in case.leases()})
+    return found[:: len(found) // _MAX_ADDRESSES + 1]
+
+
+def includes(held: Held, ip: str) -> bool:
+    return ip_network(ip)[0] in ip_network(held)
+
+
+def by_eni(case: Case, at: datetime) -> dict[str, StateEntry]:
+    return {entry.eni: entry for entry in case.state(at)}
+
+
+def questions(case: Case) -> Iterator[tuple[datetime, str]]:
+    ips = addresses(case)
+    return ((at, ip) for at in times(case) for ip in ips)
+
+
+@each_case
+class TestHolders:
+    def test_state_has_the_holders_that_who_names(self, path: Path) -> None:
+        case = case_of(path)
+        for at, ip in questions(case):
+            answer, present = case.who(ip, at), by_eni(case, at)
+            named = {holder.eni for holder in answer.holders}
+            shown = {
+                eni
+                for eni, entry in present.items()
+                if any(includes(address.ip, ip) for address in entry.addresses)
+            }
+            assert shown <= named, (ip, at, answer.verdict)
+            # who answers for a whole second, state for its end
+            ended = {
+                lease.eni
+                for lease in case.history.leases
+                if includes(lease.held, ip) and lease.end.time == at
+            }
+            assert named - ended <= shown, (ip, at, answer.verdict)
+
+    def test_a_holder_has_the_instance_and_cluster_that_state_shows(self, path: Path) -> None:
+        case = case_of(path)
+        for at, ip in questions(case):
+            present = by_eni(case, at)
+            for holder in case.who(ip, at).holders:
+                entry = present.get(holder.eni)
+                if entry is None:
+                    continue
+                assert (holder.instance, holder.cluster) == (entry.instance, entry.cluster), (ip, at)
+                assert (holder.account, holder.region, holder.vpc, holder.subnet) == (
+                    entry.account,
+                    entry.region,
+                    entry.vpc,
+                    entry.subnet,
+                )
+
+    def test_an_address_with_a_lease_at_that_time_is_neither_free_nor_unknown(self, path: Path) -> None:
+        case = case_of(path)
+        leases = case.leases()
+        for at, ip in questions(case):
+            answer = case.who(ip, at)
+            during = [
+                lease
+                for lease in leases
+                if includes(lease.ip, ip)
+                and (lease.start is not None and lease.start <= at)
+                and (at < lease.end if lease.end is not None else lease.end_basis == "open")
+            ]
+            assert {lease.eni for lease in during} <= {holder.eni for holder in answer.holders}, (ip, at)
+            if answer.verdict in (Verdict.FREE, Verdict.UNKNOWN):
+                assert during == [], (ip, at)
+
+    def test_an_address_is_explained_as_who_answers(self, path: Path) -> None:
+        case = case_of(path)
+        for at, ip in questions(case):
+            answer, explained = case.who(ip, at), case.explain(ip, at)
+            assert explained.verdict == answer.verdict, (ip, at)
+            assert explained.enis == tuple(holder.eni for holder in answer.holders)
+            assert set(explained.instances) == {holder.instance for holder in answer.holders} - {None}
+            assert set(explained.clusters) == {holder.cluster for holder in answer.holders} - {None}
+
+    def test_an_eni_is_explained_as_state_shows_it(self, path: Path) -> None:
+        case = case_of(path)
+        for at in times(case):
+            for entry in case.state(at):
+                explained = case.explain(entry.eni, at)
+                assert (explained.account, explained.clusters) == (entry.account, entry.clusters)
+                assert set(explained.instances) == {entry.instance} - {None}
+                assert set(explained.subnets) == {entry.subnet} - {None}
+                assert explained.addresses == len(entry.addresses)
+
+    def test_an_instance_is_explained_as_state_shows_its_enis(self, path: Path) -> None:
+        case = case_of(path)
+        for at in times(case):
+            state = case.state(at)
+            for name in {entry.instance for entry in state if entry.instance is not None}:
+                enis = [entry for entry in state if entry.instance == name]
+                explained = case.explain(name, at)
+                assert set(explained.enis) == {entry.eni for entry in enis}
+                assert explained.addresses == sum(len(entry.addresses) for entry in enis)
+                assert set(explained.clusters) == {cluster for entry in enis for cluster in entry.clusters}
+
+    def test_a_subnet_has_the_addresses_that_state_shows_in_it(self, path: Path) -> None:
+        case = case_of(path)
+        for at in times(case):
+            state = case.state(at)
+            for subnet in {entry.subnet for entry in state if entry.subnet is not None}:
+                networks = [
+                    ip_network(address.ip)
+                    for entry in state
+                    if entry.subnet == subnet
+                    for address in entry.addresses
+                ]
+                held = {ip for network in networks if network.version == 4 for ip in network}
+                (census,) = case.subnet(subnet, at)
+                assert census.seen == len(held), (subnet, at)
+
+
+def documents(path: Path) -> Iterator[tuple[str, ...]]:
+    """Yield a command line of each command with JSON, about the end of the evidence."""
+    case = case_of(path)
+    end = next(times(case))
+    ip = addresses(case)[0]
+    state = case.state(end)
+    source = str(path)
+    for command in ("timeline", "leases", "findings", "pool", "doctor"):
+        yield command, source
+    yield "who", ip, source, "--at", iso(end)
+    yield "state", source, "--at", iso(end)
+    subnets = {lease.subnet for lease in case.leases() if lease.subnet is not None}
+    yield from (("subnet", name, source) for name in sorted(subnets)[:1])
+    targets = (ip, state[0].eni, state[0].instance) if state else (ip,)
+    yield from (("explain", target, source) for target in targets if target is not None)
+
+
+def printed(arguments: tuple[str, ...], output: str) -> str:
+    result = CliRunner().invoke(main, [*arguments, "-o", output, "-q"])
+    assert result.exit_code in (0, 3), result.stderr
+    return result.stdout
+
+
+@cache
+def validator(command: str) -> Draft202012Validator:
+    schema = json.loads((ROOT / "docs" / "schemas" / f"{command}.v1.json").read_text(encoding="utf-8"))
+    return Draft202012Validator(schema)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads times as text, as JSON has them."""
+
+
+_LOADED_AS_TEXT = "tag:yaml.org,2002:timestamp"
+_Loader.yaml_implicit_resolvers = {
+    first: [pair for pair in pairs if pair[0] != _LOADED_AS_TEXT]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@each_story
+class TestDocuments:
+    def test_every_document_conforms_to_its_schema_and_is_the_same_as_yaml(self, path: Path) -> None:
+        for arguments in documents(path):
+            document = json.loads(printed(arguments, "json"))
+            errors = [error.message for error in validator(arguments[0]).iter_errors(document)]
+            assert errors == [], arguments
+            assert isinstance(document["limitations"], list)
+            loaded = yaml.load(printed(arguments, "yaml"), Loader=_Loader)
+            assert _timeless(loaded) == _timeless(document), arguments
+
+    def test_the_document_of_one_row_says_the_same_as_that_of_all(self, path: Path) -> None:
+        for arguments in documents(path):
+            if arguments[0] == "doctor":
+                continue
+            rows = [json.loads(line) for line in printed(arguments, "jsonl").splitlines()]
+            assert rows == json.loads(printed(arguments, "json"))["entries"], arguments
+
+
+def _timeless(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without the time at which a checkup was made."""
+    checkup = document.get("checkup")
+    return document | {"checkup": checkup | {"at": None}} if checkup else document
+
+
+def by_rule(findings: Iterable[Finding]) -> Counter[tuple[str, tuple[str, ...]]]:
+    return Counter((finding.rule, tuple(event.shown_id for event in finding.events)) for finding in findings)
+
+
+@each_story
+class TestFindings:
+    def test_report_and_doctor_show_the_findings_of_findings(self, path: Path) -> None:
+        case = case_of(path)
+        found = by_rule(case.findings())
+        assert by_rule(cited.finding for cited in case.report().findings or ()) == found
+        checks = json.loads(printed(("doctor", str(path)), "json"))["entries"]
+        assert Counter((check["rule"], tuple(check["events"])) for check in checks if check["rule"]) == found
+
+    def test_an_explanation_counts_the_findings_of_findings(self, path: Path) -> None:
+        case = case_of(path)
+        end = next(times(case))
+        for entry in case.state(end):
+            assert case.explain(entry.eni, end).findings == len(case.findings(eni=entry.eni))
+            if entry.instance is not None:
+                own = case.findings(instance=entry.instance)
+                assert case.explain(entry.instance, end).findings == len(own)
