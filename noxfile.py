@@ -1,5 +1,6 @@
 """All checks: ``nox`` runs style checks, and the tests on every installed Python from 3.11 to 3.13."""
 
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -20,6 +21,10 @@ _COVERAGE = 98
 """Minimum percent of lines that the tests run: today's value, without the processes that tests start."""
 
 
+_WORKERS = str((os.cpu_count() or 1) + 1)
+"""Processes that run tests: one more than processors, because some wait for the pace of LookupEvents."""
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and import contracts."""
@@ -36,7 +41,7 @@ def tests(session: nox.Session) -> None:
     session.install("-q", ".[dev]")
     is_measured = session.python == _MEASURED and not session.posargs
     coverage = ("--cov", f"--cov-fail-under={_COVERAGE}") if is_measured else ()
-    session.run("python", "-m", "pytest", *coverage, *session.posargs)
+    session.run("python", "-m", "pytest", "-n", _WORKERS, *coverage, *session.posargs)
 
 
 @nox.session
