@@ -10,7 +10,7 @@ from cnitrail.model import Actor, Answer, Basis, HoldingKind, LeaseEntry
 from cnitrail.model.callers import named
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.shared import TimeStyle, context, shared, time_style
-from cnitrail.render.text import Part, Screen, Table, draw_blocks, draw_fitting, draw_wide
+from cnitrail.render.text import Part, Row, Screen, Table, draw_blocks, draw_fitting, draw_lines
 
 COLUMNS: Columns = {
     "ip": lambda entry: str(entry.ip),
@@ -58,9 +58,10 @@ def write_table(answer: Answer[LeaseEntry], out: IO[str]) -> None:
 def write_wide(answer: Answer[LeaseEntry], out: IO[str]) -> None:
     """Write a table of the leases with everything in one line each."""
     if answer.entries:
-        rows = [_row(entry) for entry in answer.entries]
         columns = [*_WIDE, *([_NOTE] if any(entry.unproven for entry in answer.entries) else [])]
-        draw_wide(_table(columns, rows, TimeStyle(None)), out)
+        times = TimeStyle(None)
+        rows = (_cells(columns, _row(entry), times) for entry in answer.entries)
+        draw_lines([heading for heading, _ in columns], rows, out)
 
 
 class _LeaseRow(Struct, frozen=True, kw_only=True):
@@ -183,8 +184,12 @@ def _table(
     shares: Mapping[str, int] | None = None,
 ) -> Table:
     columns = list(columns)
-    drawn = [[list(cell(row, times)) for _, cell in columns] for row in rows]
+    drawn = [_cells(columns, row, times) for row in rows]
     return Table(tuple(heading for heading, _ in columns), drawn, shares or {})
+
+
+def _cells(columns: Iterable[_Column], row: _LeaseRow, times: TimeStyle) -> Row:
+    return [list(cell(row, times)) for _, cell in columns]
 
 
 def bound(time: datetime | None, basis: Basis, actor: Actor | None) -> list[Part]:

@@ -1,6 +1,6 @@
 """Tables and blocks for people: fitted to a terminal, untruncated when piped."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import IO, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -132,23 +132,30 @@ def draw_blocks(blocks: Iterable[Block], out: IO[str]) -> None:
 
 def draw_wide(table: Table, out: IO[str]) -> None:
     """Write a table with one line a row, however long the lines are."""
-    rows: list[Row] = [[[(heading, "bold")] for heading in table.headings], *table.rows]
-    texts = [[" ".join([printable(text) for text, _ in cell if text]) for cell in row] for row in rows]
+    draw_lines(table.headings, table.rows, out, table.right)
+
+
+def draw_lines(
+    headings: Sequence[str], rows: Iterable[Row], out: IO[str], right: Collection[str] = ()
+) -> None:
+    """Write rows with one line each below their headings; of each row, only its texts are kept."""
+    paint = out.paint if isinstance(out, Painted) else None
+    texts = [[*headings]]
+    shown = [[paint(heading, "bold") for heading in headings]] if paint else texts
+    for row in rows:
+        texts.append([" ".join([printable(text) for text, _ in cell if text]) for cell in row])
+        if paint:
+            shown.append(
+                [" ".join([paint(printable(text), style) for text, style in cell if text]) for cell in row]
+            )
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    is_right = [heading in table.right for heading in table.headings]
-    shown = _painted_rows(rows, out) if isinstance(out, Painted) else texts
-    for row, cells in zip(texts, shown, strict=True):
+    is_right = [heading in right for heading in headings]
+    for plain, cells in zip(texts, shown, strict=True):
         line = [
-            f"{' ' * (width - len(text))}{cell}" if right else f"{cell}{' ' * (width - len(text))}"
-            for text, cell, width, right in zip(row, cells, widths, is_right, strict=True)
+            f"{' ' * (width - len(text))}{cell}" if is_number else f"{cell}{' ' * (width - len(text))}"
+            for text, cell, width, is_number in zip(plain, cells, widths, is_right, strict=True)
         ]
         out.write(_SEPARATOR.join(line).rstrip() + "\n")
-
-
-def _painted_rows(rows: Iterable[Row], out: Painted) -> Iterator[list[str]]:
-    """Yield the cells of rows in color, the parts of each side by side."""
-    for row in rows:
-        yield [" ".join([out.paint(printable(text), style) for text, style in cell if text]) for cell in row]
 
 
 def _shown_on(out: IO[str]) -> Callable[[str, str], str]:

@@ -8,7 +8,7 @@ from cnitrail.model.callers import Names, Principal, named, principal_of
 from cnitrail.render.actors import facts, shared_facts
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.folded_calls import FoldedCalls, folded
-from cnitrail.render.text import Row, Screen, Table, draw_wide
+from cnitrail.render.text import Row, Screen, Table, draw_lines, draw_wide
 from cnitrail.render.timeline_groups import grouped
 from cnitrail.render.timeline_parts import (
     agent_of,
@@ -104,7 +104,7 @@ def write_table(answer: Answer[TimelineEntry], out: IO[str]) -> None:
         out.draw(_short_legend(answer, names))
     else:
         headings = tuple(heading for heading in _HEADINGS if heading not in _ONLY_WIDE)
-        draw_wide(Table(headings, [_line(row, names, headings) for row in rows], {}), out)
+        draw_lines(headings, (_line(row, names, headings) for row in rows), out)
         out.write("\n")
         draw_wide(_legend(answer, names), out)
 
@@ -114,8 +114,8 @@ def write_wide(answer: Answer[TimelineEntry], out: IO[str]) -> None:
     if not answer.entries:
         return
     names = _names(answer)
-    rows = [_line(FoldedCalls([entry]), names, _HEADINGS) for entry in answer.entries]
-    draw_wide(Table(_HEADINGS, rows, {}), out)
+    rows = (_line(FoldedCalls([entry]), names, _HEADINGS) for entry in answer.entries)
+    draw_lines(_HEADINGS, rows, out)
     out.write("\n")
     draw_wide(_legend(answer, names), out)
 
