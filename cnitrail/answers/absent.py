@@ -49,6 +49,14 @@ def absent(history: History, wanted: Filter, *, narrowed: bool = False) -> Itera
         yield Reason(ReasonCode.NOT_IN_EVIDENCE, text + limit)
 
 
+def named_clusters(history: History) -> set[str]:
+    """Return the clusters that tags, or the identities of callers, name."""
+    tags = [tagged for interface in history.interfaces.values() for tagged in interface.tagged]
+    tags += [tagged for instance in history.instances.values() for tagged in instance.tagged]
+    by_tag = {name for tagged in tags for name in tagged.clusters}
+    return by_tag | {actor.cluster for actor in history.actors.values() if actor.cluster}
+
+
 def others_like(name: str, known: Iterable[str], plural: str) -> str:
     """Return a clause with the names that the evidence has instead, the closest first; empty if none."""
     names = set(known)
@@ -83,19 +91,17 @@ _NOUNS = {
 
 
 def _mentions(history: History) -> Mentions:
-    found = Mentions()
+    found = Mentions(cluster=named_clusters(history))
     for interface in history.interfaces.values():
         _add(found.eni, interface.eni)
         _add(found.vpc, interface.vpc)
         _add(found.subnet, interface.subnet)
         _add(found.instance, *(attachment.instance for attachment in interface.attachments))
         _add(found.instance, *(name for name, _, _ in interface.claimed))
-        found.cluster.update(name for tagged in interface.tagged for name in tagged.clusters)
     for instance in history.instances.values():
         _add(found.instance, instance.instance)
         _add(found.vpc, instance.vpc)
         _add(found.subnet, instance.subnet)
-        found.cluster.update(name for tagged in instance.tagged for name in tagged.clusters)
     for subnet in history.subnets.values():
         _add(found.subnet, subnet.subnet)
         _add(found.vpc, subnet.vpc)
@@ -109,7 +115,6 @@ def _add_event(found: Mentions, event: Event, actor: Actor) -> None:
     found.event.add(event.name)
     _add(found.event_id, event.event_id, event.key)
     _add(found.access_key, actor.access_key_id)
-    _add(found.cluster, actor.cluster)
     _add(found.instance, actor.instance, actor.claimed_instance)
     for subject in event.subjects:
         _add(found.eni, subject.eni, subject.trunk)

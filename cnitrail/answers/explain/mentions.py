@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from cnitrail.answers.absent import named_clusters
 from cnitrail.answers.explain.known import Known
 from cnitrail.answers.explain.target import KINDS, Target
 from cnitrail.errors import CnitrailError
@@ -44,16 +45,6 @@ def not_mentioned(known: Known, target: Target) -> NotMentioned:
     return NotMentioned(f"{message}; {instead}", hint)
 
 
-def clusters_of(known: Known) -> set[str]:
-    """Return the clusters that tags, or the identities of callers, name."""
-    history = known.history
-    tagged = (
-        resource.tagged for group in (history.instances, history.interfaces) for resource in group.values()
-    )
-    by_tag = {name for tags in tagged for tag in tags for name in tag.clusters}
-    return by_tag | {actor.cluster for actor in history.actors.values() if actor.cluster is not None}
-
-
 def _names(known: Known, kind: TargetKind) -> list[str]:
     history = known.history
     match kind:
@@ -65,7 +56,7 @@ def _names(known: Known, kind: TargetKind) -> list[str]:
             seen = {interface.subnet for interface in history.interfaces.values()} | history.subnets.keys()
             return sorted(name for name in seen if name is not None)
         case TargetKind.CLUSTER:
-            return sorted(clusters_of(known))
+            return sorted(named_clusters(known.history))
     return sorted(history.instances)
 
 
@@ -88,7 +79,7 @@ def mentions(known: Known, target: Target) -> bool:
                 subject.subnet == name for event in history.events for subject in event.subjects
             )
         case TargetKind.CLUSTER:
-            return name in clusters_of(known)
+            return name in named_clusters(known.history)
     return name in history.instances or any(
         subject.instance == name for event in history.events for subject in event.subjects
     )
