@@ -44,6 +44,7 @@ def watch(request: Request, command: str, output: str, interval: timedelta) -> i
     from datetime import UTC, datetime
 
     from cnitrail.render.watch import FORMATS
+    from cnitrail.workflows.request import for_findings
     from cnitrail.workflows.watch import Watch, watchable
 
     if is_queried():
@@ -53,19 +54,12 @@ def watch(request: Request, command: str, output: str, interval: timedelta) -> i
     watched = watchable(request, interval, datetime.now(UTC))
     _announce(request, watched, interval)
     printer = _Printer(watched, command, output)
-    source = Watch(_read_whole(watched) if command == "findings" else watched)
+    source = Watch(for_findings(watched) if command == "findings" else watched)
     with _signals() as signals:
         with suppress(KeyboardInterrupt):  # by its end all sources are closed, and so are their threads
             _run(source, printer, interval, signals)
         printer.sum_up(source)
         return 128 + (signals.received or signal.SIGINT)
-
-
-def _read_whole(request: Request) -> Request:
-    """Return a request without the filters that findings are not to be judged by."""
-    from msgspec.structs import replace
-
-    return replace(request, wanted=replace(request.wanted, instance=(), node=(), eni=(), ip=()))
 
 
 def _announce(request: Request, watched: Request, interval: timedelta) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnitrail.decode import NAMES
 from cnitrail.decode.lookup_hints import LOOKUP_HINTS
@@ -49,6 +50,11 @@ class Request(Struct, frozen=True, kw_only=True):
     access: Access
     verify: bool = False
     public_keys: str | None = None
+
+
+def for_findings(request: Request) -> Request:
+    """Return a request that reads what findings are judged by: no filter of the resources of one node."""
+    return replace(request, wanted=replace(request.wanted, instance=(), node=(), eni=(), ip=()))
 
 
 def scope_of(wanted: Filter, access: Access) -> Scope:

@@ -62,11 +62,12 @@ def findings(request: Request, watch: timedelta | None, fail_on: str | None, out
       cnitrail findings logs/ -o sarif > findings.sarif
       cnitrail findings logs/ --since 1d --fail-on high || page-oncall
     """
-    from msgspec.structs import asdict, replace
+    from msgspec.structs import asdict
 
     from cnitrail.answers.filters import Filter
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
+    from cnitrail.workflows.request import for_findings
 
     if watch is not None:
         from cnitrail.cli.watching import watch as watch_sources
@@ -74,8 +75,7 @@ def findings(request: Request, watch: timedelta | None, fail_on: str | None, out
         if fail_on is not None:
             raise UsageError("--fail-on cannot be used with --watch", "leave out one of them")
         sys.exit(watch_sources(request, "findings", output, watch))
-    everywhere = replace(request.wanted, instance=(), node=(), eni=(), ip=())
-    case = read_case(replace(request, wanted=everywhere))
+    case = read_case(for_findings(request))
     found = case.findings(**asdict(request.wanted))
     nothing = "no findings"
     if not found and request.wanted != Filter():
