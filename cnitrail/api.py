@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cnitrail.answers.explain import Rerun, Target
+    from cnitrail.answers.findings import FindingIndex
     from cnitrail.answers.pool import Settings
     from cnitrail.answers.subnet import SubnetIndex
     from cnitrail.answers.who import HolderIndex
@@ -283,14 +284,12 @@ class Case:
         Filters select findings, which are judged against everything that was read. Raises ``UsageError`` if
         only the events of some instances, ENIs or addresses were read.
         """
-        from cnitrail.answers.findings import findings
-
         if self.is_narrowed:
             raise UsageError(
                 "findings need all events of an account and Region",
                 "read without instance, eni and ip, and give them to findings()",
             )
-        return findings(self.history, self.coverage, self._filter(filters))
+        return self._judged.findings(self._filter(filters))
 
     def explain(
         self,
@@ -322,6 +321,7 @@ class Case:
             coverage=self.coverage,
             holders=self._holders,
             subnets=self._subnets,
+            judged=self._judged,
             limits_of=limits_of,
             wanted=as_filter(wanted, {name: value for name, value in given.items() if value is not None}),
             rerun=rerun or Rerun(tuple(source.uri for source in self.evidence.sources)),
@@ -371,6 +371,12 @@ class Case:
         from cnitrail.answers.who import HolderIndex
 
         return HolderIndex(self.history, self.coverage, verified=self.evidence.verified)
+
+    @cached_property
+    def _judged(self) -> FindingIndex:
+        from cnitrail.answers.findings import FindingIndex
+
+        return FindingIndex(self.history, self.coverage)
 
     @cached_property
     def _subnets(self) -> SubnetIndex:

@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -17,6 +17,8 @@ from conftest import FIXTURES, ROOT, Run
 
 import cnitrail
 from cnitrail import Case
+from cnitrail.answers.findings import RULES
+from cnitrail.answers.findings.context import FindingContext, RuleMatch
 from cnitrail.workflows.observer import Silent
 
 NODE = "i-03846c730abe852f4"
@@ -106,6 +108,22 @@ class TestCase:
         assert narrow.timeline() == case.timeline(eni=CNI, until=AT)
         assert narrow.timeline(eni=(), until=None) == case.timeline()
         assert narrow.timeline(eni=None) == case.timeline(until=AT)  # type: ignore[arg-type]
+
+    def test_the_rules_run_once_however_often_findings_are_asked_for(
+        self, case: Case, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        runs = []
+
+        def rule(_context: FindingContext) -> Iterator[RuleMatch]:
+            runs.append(1)
+            yield from ()
+
+        monkeypatch.setitem(RULES, "address-churn", rule)
+        for _ in range(2):
+            case.findings()
+            case.findings(instance=NODE)
+            case.explain(IP)
+        assert runs == [1]
 
     def test_findings_of_narrowed_evidence_are_refused(self, run: Run, tmp_path: Path) -> None:
         store = tmp_path / "trail.db"

@@ -21,6 +21,7 @@ from stories import STORIES as ALL_STORIES
 import cnitrail
 from cnitrail.answers.explain import Known, Rerun, explain, parse_target
 from cnitrail.answers.filters import Filter
+from cnitrail.answers.findings import FindingIndex
 from cnitrail.answers.subnet import SubnetIndex
 from cnitrail.answers.who import HolderIndex
 from cnitrail.api import Case
@@ -57,6 +58,7 @@ def known_of(history: History, coverage: Coverage) -> Known:
         coverage=coverage,
         holders=HolderIndex(history, coverage),
         subnets=SubnetIndex(history),
+        judged=FindingIndex(history, coverage),
         limits_of=limits_of,
         wanted=Filter(),
         rerun=Rerun(),

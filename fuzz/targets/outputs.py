@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from cnitrail.answers.explain import Known, NotMentioned, Rerun, Target, explain
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.findings import findings
+from cnitrail.answers.findings import FindingIndex, findings
 from cnitrail.answers.leases import leases
 from cnitrail.answers.pool import PoolOptions, Settings, pool
 from cnitrail.answers.report import report
@@ -98,6 +98,7 @@ def _explain(case: FuzzCase) -> list[Explanation]:
         coverage=Coverage(case.evidence.coverage),
         holders=case.holders,
         subnets=SubnetIndex(case.history),
+        judged=FindingIndex(case.history, Coverage(case.evidence.coverage)),
         limits_of=limits_of,
         wanted=Filter(),
         rerun=Rerun(("logs",)),

@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from cnitrail.answers.coverage_text import limitations
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.findings import findings
+from cnitrail.answers.findings import FindingIndex
 from cnitrail.answers.leases import leases
 from cnitrail.answers.pool import PoolOptions, pool
 from cnitrail.answers.state import state
@@ -63,6 +63,7 @@ class Known(Struct, frozen=True, kw_only=True):
     coverage: Coverage
     holders: HolderIndex
     subnets: SubnetIndex
+    judged: FindingIndex
     limits_of: Callable[[str], Limits | None]
     wanted: Filter
     rerun: Rerun
@@ -99,7 +100,7 @@ class Known(Struct, frozen=True, kw_only=True):
 
     def findings(self, *wanted: Filter) -> tuple[Finding, ...]:
         """Return the findings that any of some filters keeps, the gravest first."""
-        return findings(self.history, self.coverage, *wanted)
+        return self.judged.findings(*wanted)
 
     def uncovered(
         self, since: datetime | None, at: datetime, places: Sequence[AccountRegion]

@@ -6,6 +6,7 @@ A new finding is one file here, or one function in one, one row in ``RULES``, an
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 import msgspec
 from msgspec.structs import replace
@@ -35,7 +36,7 @@ from cnitrail.garbage import without_garbage_collection
 from cnitrail.model import SEVERITY_ORDER, Coverage, Finding, History, order_of
 from cnitrail.model.rules import RULE_DESCRIPTIONS
 
-__all__ = ["RULES", "findings"]
+__all__ = ["RULES", "FindingIndex", "findings"]
 
 
 RULES: dict[str, Callable[[FindingContext], Iterator[RuleMatch]]] = {
@@ -65,23 +66,45 @@ RULES: dict[str, Callable[[FindingContext], Iterator[RuleMatch]]] = {
 }
 
 
-def findings(history: History, coverage: Coverage, *wanted: Filter) -> tuple[Finding, ...]:
-    """Return the findings of all rules that any of some filters keeps, by severity, then by time.
+class FindingIndex:
+    """What all rules match in a history, from which filters select findings.
 
-    Rules see the whole history. A finding is kept if it overlaps the time range, and if the filter
-    keeps at least one of its calls, or of those that caused it.
+    The rules run once, when findings are first asked for, and see the whole history. A finding is kept if
+    it overlaps the time range, and if the filter keeps at least one of its calls, or of those that caused it.
     """
-    with without_garbage_collection():
-        case = FindingContext(history, coverage)
-        begun: Counter[bytes] = Counter()
-        found = []
-        for name, rule in RULES.items():
-            for match in rule(case):
-                first = _first_call(name, match)
-                begun[first] += 1
-                if any(_takes(one, match) for one in wanted):
-                    found.append(_finding(name, _fingerprint(first, begun[first]), match))
+
+    def __init__(self, history: History, coverage: Coverage) -> None:
+        self._history = history
+        self._coverage = coverage
+
+    def findings(self, *wanted: Filter) -> tuple[Finding, ...]:
+        """Return the findings of all rules that any of some filters keeps, by severity, then by time."""
+        with without_garbage_collection():
+            found = [
+                _finding(name, fingerprint, match)
+                for name, fingerprint, match in self._matches
+                if any(_takes(one, match) for one in wanted)
+            ]
         return tuple(sorted(found, key=_severity_and_time))
+
+    @cached_property
+    def _matches(self) -> list[tuple[str, str, RuleMatch]]:
+        """Return every match with its rule and its fingerprint, in the order of the rules."""
+        with without_garbage_collection():
+            case = FindingContext(self._history, self._coverage)
+            begun: Counter[bytes] = Counter()
+            matches = []
+            for name, rule in RULES.items():
+                for match in rule(case):
+                    first = _first_call(name, match)
+                    begun[first] += 1
+                    matches.append((name, _fingerprint(first, begun[first]), match))
+            return matches
+
+
+def findings(history: History, coverage: Coverage, wanted: Filter) -> tuple[Finding, ...]:
+    """Return the findings of a history that a filter keeps, by severity, then by time."""
+    return FindingIndex(history, coverage).findings(wanted)
 
 
 def _first_call(name: str, match: RuleMatch) -> bytes:
