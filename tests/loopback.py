@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from moto_loopback import client, moto, running
+from moto_loopback import client, empty_moto, running
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -101,7 +101,7 @@ class Endpoint:
 @contextmanager
 def endpoint() -> Iterator[Endpoint]:
     """An endpoint; its client uses moto itself, without the proxy."""
-    host, port = moto()
+    host, port = empty_moto()
     s3 = client("s3", f"http://{host}:{port}", "us-east-1")
     proxy = _Proxy(("127.0.0.1", 0), _Handler)
     proxy.behind = (host, port)
