@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 # Patterns are compiled when they are used: every command imports this module.
 _AGE = r"^(?P<number>\d+)(?P<unit>[smhdw])$"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SIZE = r"^(?P<number>[0-9]+(?:\.[0-9]+)?) ?(?P<prefix>[kmgtp])(?P<binary>i?)b?$"
+_SIZE_PREFIXES = "kmgtp"
 _FIRST_DAY = {len("2022"): "-01-01", len("2022-10"): "-01"}
 """Suffix that completes a year or a month to its first day."""
 _EPOCH = r"^-?\d{9,11}(?:\.\d+)?$"
@@ -58,6 +60,22 @@ def parse_duration(text: str) -> timedelta:
     if age is None:
         raise ValueError(text)
     return timedelta(**{_UNITS[age["unit"]]: int(age["number"])})
+
+
+def parse_size(text: str) -> int:
+    """Return the number of bytes that a text names: ``500MB``, ``10GB``, ``1.5TB``, ``1TiB``.
+
+    Units are decimal, those with an ``i`` are binary. Raises ``ValueError`` also for 0, and for a number
+    without a unit, which may mean anything.
+    """
+    size = re.match(_SIZE, text.strip().lower())
+    if size is None:
+        raise ValueError(text)
+    base = 1024 if size["binary"] else 1000
+    found = int(float(size["number"]) * base ** (_SIZE_PREFIXES.index(size["prefix"]) + 1))
+    if found < 1:
+        raise ValueError(text)
+    return found
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address:

@@ -1,5 +1,6 @@
 """How counts, names and times read in a sentence: one function for each, for every room."""
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -111,6 +112,24 @@ def duration(length: timedelta) -> str:
     largest = next((place for place, unit in enumerate(units) if parts[unit]), len(units) - 1)
     shown = [f"{parts[unit]} {unit}" for unit in units[largest : largest + 2] if parts[unit]]
     return " ".join(shown) or "0 s"
+
+
+_SIZE_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
+
+
+def byte_size(size: int) -> str:
+    """Return a number of bytes in decimal units, with three digits: ``0 bytes``, ``12.3 GB``, ``950 MB``."""
+    number, unit = float(size), 0
+    while number >= 999.5 and unit < len(_SIZE_UNITS) - 1:
+        number, unit = number / 1000, unit + 1
+    digits = 0 if unit == 0 or number >= 99.95 else 1 if number >= 9.995 else 2
+    return f"{number:,.{digits}f} {_SIZE_UNITS[unit]}"
+
+
+def dollars(amount: float) -> str:
+    """Return an amount of US dollars, rounded up to a cent: ``$0.06``; ``less than $0.01``."""
+    cents = math.ceil(round(amount * 100, 6))
+    return f"${cents / 100:,.2f}" if amount >= 0.01 else "less than $0.01"
 
 
 def age(time: datetime) -> str:

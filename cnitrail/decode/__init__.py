@@ -14,7 +14,15 @@ from cnitrail.decode.common_fields import (
     time_of,
 )
 from cnitrail.decode.events import EVENT_SOURCES, EVENTS
-from cnitrail.decode.sessions import POD_IDENTITY, SESSIONS, is_from_an_address, session_of
+from cnitrail.decode.sessions import (
+    ADDRESS_PATTERN,
+    ASSUME_ROLE,
+    POD_IDENTITY,
+    SESSIONS,
+    STS,
+    is_from_an_address,
+    session_of,
+)
 from cnitrail.decode.shapes import Fields, Problems, text
 from cnitrail.decode.sign_ins import failed_sign_in
 from cnitrail.decode.trail_events import TRAIL_EVENTS, TRAIL_SOURCES
@@ -31,14 +39,24 @@ from cnitrail.model import (
     TrailChange,
     form_of,
 )
+from cnitrail.model.table import RelevantCalls
 
-__all__ = ["MARKERS", "NAMES", "Decoded", "decode", "is_from_an_address"]
+__all__ = ["MARKERS", "NAMES", "RELEVANT_CALLS", "Decoded", "decode", "is_from_an_address"]
 
 NAMES = (*EVENTS, *TRAIL_EVENTS, *SESSIONS)
 """The event names that make a record relevant.
 
 AssumeRole is relevant only if it ``is_from_an_address``, or the record contains a marker.
 """
+
+RELEVANT_CALLS = RelevantCalls(
+    names=tuple(name for name in NAMES if name != ASSUME_ROLE),
+    sources=tuple(dict.fromkeys((*EVENT_SOURCES.values(), *TRAIL_SOURCES.values(), STS))),
+    assume_role=ASSUME_ROLE,
+    invoked_by=POD_IDENTITY,
+    from_address=ADDRESS_PATTERN,
+)
+"""Which records a query engine has to return."""
 
 MARKERS = (POD_IDENTITY,)
 """Texts that make a record relevant even if its event name does not."""
@@ -104,7 +122,7 @@ def _decoded(record: Record, entry: Fields) -> Decoded:
     if name in _SOURCES and source in (_SOURCES[name], None):
         fact, subjects = _event(record, entry, name, problems)
         lost = _lost(entry, subjects) if problems else None
-    elif name in SESSIONS and source in ("sts.amazonaws.com", None):
+    elif name in SESSIONS and source in (STS, None):
         form = _best_form(record)
         fact = session_of(record, entry, problems) or failed_sign_in(record, entry, form.identity_basis)
         if fact is not None and form.fidelity is not Fidelity.RAW:

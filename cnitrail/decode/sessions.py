@@ -24,7 +24,11 @@ SESSIONS = (WEB_IDENTITY, ASSUME_ROLE)
 POD_IDENTITY = "pods.eks.amazonaws.com"
 """The service that calls AssumeRole for EKS Pod Identity."""
 
-_ADDRESS = re.compile(r"\d{1,3}\.|[0-9a-fA-F]*:")
+STS = "sts.amazonaws.com"
+ADDRESS_PATTERN = r"[0-9]{1,3}\.|[0-9a-fA-F]*:"
+"""How an IP address begins, as a regular expression."""
+
+_ADDRESS = re.compile(ADDRESS_PATTERN)
 
 
 class Issuance(Struct, frozen=True, kw_only=True):

@@ -35,6 +35,8 @@ class HoleReason(StrEnum):
     """A log file was changed after delivery, so its records are not used."""
     NOT_READ = "not-read"
     """A lookup ended before it had read the events of that time."""
+    NOT_IN_TABLE = "not-in-table"
+    """A table is not made for that account, Region or time."""
     STOPPED = "trail-stopped"
     NARROWED = "trail-narrowed"
     DELETED = "trail-deleted"
@@ -112,14 +114,26 @@ class Reach(Struct, frozen=True, gc=False, kw_only=True):
         return Ground.MERELY_READ if is_read and not has_hole else Ground.MISSING
 
 
+class UncheckedTable(Struct, frozen=True, gc=False):
+    """A table that records come from: its query engine does not say which files it could not read.
+
+    ``losses`` are sentences about what its columns do not keep of a record.
+    """
+
+    uri: str
+    losses: tuple[str, ...] = ()
+
+
 class Coverage(Struct, frozen=True, gc=False):
     """What the evidence covers, by account and Region."""
 
     reaches: tuple[Reach, ...]
     lost: tuple[Lost, ...] = ()
-    """What could not be read, if it names interfaces or addresses."""
+    """What could not be read, if it names interfaces or addresses, or a lookup or table lacks it."""
     assumed_complete: bool = False
     """True if the user says that no event is missing, except those that could not be read."""
+    tables: tuple[UncheckedTable, ...] = ()
+    """The tables that records come from."""
 
     def is_known(self, account: str | None, region: str | None) -> bool:
         """Return whether anything shows which times of an account and Region were read."""

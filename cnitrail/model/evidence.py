@@ -8,9 +8,10 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
-from cnitrail.model.coverage import Lost, Moment, Reach, Sign
+from cnitrail.model.coverage import Coverage, Lost, Moment, Reach, Sign, UncheckedTable
 from cnitrail.model.forms import TRAIL
 from cnitrail.model.lookup import LookupHints
+from cnitrail.model.table import EngineOptions, EngineReport, RelevantCalls
 
 DELIVERY_LAG = timedelta(hours=1)
 """Default wait for late log files: twelve times the average of "about 5 minutes" that AWS states. AWS retries
@@ -187,6 +188,9 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     growth: Growth = Growth()
     lookup_hints: LookupHints | None = None
     """What decode knows about LookupEvents: needed to read ``lookup:``."""
+    engine: EngineOptions = EngineOptions()
+    relevant_calls: RelevantCalls | None = None
+    """What decode knows about which records matter: needed to read a table."""
 
 
 class FormReport(Struct, frozen=True, gc=False, kw_only=True):
@@ -225,7 +229,8 @@ class StoredCounts(Struct, frozen=True, gc=False, kw_only=True):
     that are not relevant; ``relevant`` are the events ``kept``, the ``duplicates`` of events, and what was
     ``unreadable``. ``signs`` and ``ends`` (the first and last event of each account and Region) are the times
     that it covers. ``uri`` and ``etag`` are as of a document. ``forms`` has all ``records``, ``rest`` has by
-    form only those that are not delivered. ``first_files`` are the first files that were read into it.
+    form only those that are not delivered. ``first_files`` are the first files that were read into it,
+    ``tables`` the tables, and ``table_parts`` how many of ``files`` are parts of these.
     """
 
     uri: str
@@ -244,6 +249,8 @@ class StoredCounts(Struct, frozen=True, gc=False, kw_only=True):
     rest: Mapping[str, int] = {}
     other_files: Mapping[str, int] = {}
     first_files: tuple[FileReport, ...] = ()
+    tables: tuple[str, ...] = ()
+    table_parts: int = 0
 
 
 class SourceReport(Struct, frozen=True, gc=False, kw_only=True):
@@ -253,7 +260,9 @@ class SourceReport(Struct, frozen=True, gc=False, kw_only=True):
     CloudTrail's, by kind). ``records`` = ``relevant`` + ``passed_over`` = the records of all ``forms``.
     ``relevant`` = ``kept`` + ``duplicates`` + ``records_skipped``: what could not be read may have been
     relevant. ``skipped`` is the number of its entries in ``Evidence.skipped``: files, records and parts of
-    them. ``bytes`` are stored bytes (compressed, if the files are).
+    them. ``bytes`` are stored bytes (compressed, if the files are). ``engine`` is how a query engine read a
+    table; None for any other source. ``table_parts`` of ``files`` are the accounts, Regions and days of
+    tables, also in a store; their ``bytes`` are 0, as the engine reads the files (``engine.scanned_bytes``).
     """
 
     uri: str
@@ -270,6 +279,8 @@ class SourceReport(Struct, frozen=True, gc=False, kw_only=True):
     records_skipped: int
     forms: tuple[FormReport, ...] = ()
     other_files: Mapping[str, int] = {}
+    engine: EngineReport | None = None
+    table_parts: int = 0
 
 
 MAX_FILES = 10_000
@@ -281,6 +292,8 @@ class Evidence(Struct, frozen=True, gc=False, kw_only=True):
 
     ``verified`` means that integrity was checked with digests, ``faults`` are the files that failed.
     ``files`` are the first files that were read, up to ``MAX_FILES``; ``SourceReport.forms`` counts all.
+    ``tables`` are the tables that were read, also those that a store was collected from. ``assumed_complete``
+    is the user's statement that no event is missing, except those that could not be read.
     """
 
     sources: tuple[SourceReport, ...]
@@ -292,3 +305,15 @@ class Evidence(Struct, frozen=True, gc=False, kw_only=True):
     verified: bool = False
     faults: tuple[Faulty, ...] = ()
     files: tuple[FileReport, ...] = ()
+    tables: tuple[str, ...] = ()
+    assumed_complete: bool = False
+
+    def whole_coverage(self) -> Coverage:
+        """Return what the evidence covers, with everything that limits it."""
+        losses = {source.uri: source.engine.losses for source in self.sources if source.engine is not None}
+        return Coverage(
+            self.coverage,
+            self.lost,
+            assumed_complete=self.assumed_complete,
+            tables=tuple(UncheckedTable(uri, losses.get(uri, ())) for uri in self.tables),
+        )

@@ -16,6 +16,9 @@ class ReasonCode(StrEnum):
     UNREAD_FILE = "unread-file"
     ALTERED_FILE = "altered-file"
     NOT_READ = "not-read"
+    NOT_IN_TABLE = "not-in-table"
+    TABLE_NOT_CHECKED = "table-not-checked"
+    TABLE_LACKS_FIELDS = "table-lacks-fields"
     TRAIL_STOPPED = "trail-stopped"
     TRAIL_NARROWED = "trail-narrowed"
     TRAIL_DELETED = "trail-deleted"
@@ -134,6 +137,9 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.UNREAD_FILE: "A log file or record of that time could not be read.",
     ReasonCode.ALTERED_FILE: "A log file was changed after delivery, so its records are not used.",
     ReasonCode.NOT_READ: "A lookup ended before it had read the events of that time.",
+    ReasonCode.NOT_IN_TABLE: "The partitions of a table do not include that account, Region or time.",
+    ReasonCode.TABLE_NOT_CHECKED: "A query engine does not say which files and rows it left out.",
+    ReasonCode.TABLE_LACKS_FIELDS: "The columns of a table do not keep all fields of a record.",
     ReasonCode.TRAIL_STOPPED: "The trail was stopped (StopLogging) for a time.",
     ReasonCode.TRAIL_NARROWED: "The trail's event selectors left out write events for a time.",
     ReasonCode.TRAIL_DELETED: "The trail was deleted.",
