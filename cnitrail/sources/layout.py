@@ -161,12 +161,12 @@ def of_days(folder: str, scope: Scope) -> KeyRange | None:
     first = final = folder
     unwanted: list[tuple[str, str]] = []
     if scope.since is not None:
-        since = _delivered_from(scope.since)
+        since = delivered_from(scope.since)
         first = max(first, f"{region}{_day_folder(since)}")
         start, stamp = _key_parts(region, since)
         unwanted.append((start, f"{start}{stamp}"))
     if scope.until is not None:
-        until = _delivered_until(scope.until, scope.delivery_lag)
+        until = delivered_until(scope.until, scope.delivery_lag)
         final = min(final, f"{region}{_day_folder(until)}", key=_after_prefix)
         start, stamp = _key_parts(region, until)
         unwanted.append((f"{start}{stamp}{_AFTER_Z}", f"{start}{_AFTER_DIGITS}"))
@@ -202,14 +202,24 @@ def is_in_scope(key: str, scope: Scope) -> bool:
         return False
     if not is_region_in_scope(name.region, scope):
         return False
-    early = scope.since is not None and name.delivered < _delivered_from(scope.since)
-    late = scope.until is not None and name.delivered > _delivered_until(scope.until, scope.delivery_lag)
+    early = scope.since is not None and name.delivered < delivered_from(scope.since)
+    late = scope.until is not None and name.delivered > delivered_until(scope.until, scope.delivery_lag)
     return not early and not late
 
 
 def is_region_in_scope(region: str, scope: Scope) -> bool:
     """Return whether a Region is in scope; ``all`` includes every one."""
     return not scope.regions or "all" in scope.regions or region in scope.regions
+
+
+def delivered_from(since: datetime) -> datetime:
+    """Return when the first log file with events since a time may be delivered, by its name."""
+    return shifted(since, -STAMP_SLACK)
+
+
+def delivered_until(until: datetime, lag: timedelta) -> datetime:
+    """Return when the last log file with events until a time is delivered, by its name."""
+    return shifted(shifted(until, lag), STAMP_SLACK)
 
 
 def _time(stamp: str) -> datetime | None:
@@ -219,14 +229,6 @@ def _time(stamp: str) -> datetime | None:
     except ValueError:
         return None
     return time if 2000 <= time.year < 3000 else None
-
-
-def _delivered_from(since: datetime) -> datetime:
-    return shifted(since, -STAMP_SLACK)
-
-
-def _delivered_until(until: datetime, lag: timedelta) -> datetime:
-    return shifted(shifted(until, lag), STAMP_SLACK)
 
 
 def _after_prefix(prefix: str) -> str:
