@@ -267,7 +267,7 @@ class Reading:
             return
         self._tally.passed_over += 1
         if self._heads is not None:
-            self._heads.update(_place_and_time(text))
+            self._heads.update(place_and_time(text))
 
     def _count(self, form: str, number: int = 1) -> str:
         """Count records of one form, and return the form."""
@@ -362,7 +362,7 @@ def _text_key(value: Raw, place: Place) -> str | None:
     return None
 
 
-def _place_and_time(text: bytes) -> Iterator[tuple[str, str, str]]:
+def place_and_time(text: bytes) -> Iterator[tuple[str, str, str]]:
     """Yield the account, Region and minute of a record, if it has all three."""
     try:
         head = _HEAD.decode(text)

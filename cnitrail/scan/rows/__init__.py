@@ -25,10 +25,13 @@ __all__ = [
 ]
 
 
-def rebuild(row: Columns, *, is_table: bool = False, head_only: bool = False) -> Rebuilt | Refused | None:
+def rebuild(
+    row: Columns, *, is_table: bool = False, head_only: bool = False, has_nulls: bool = False
+) -> Rebuilt | Refused | None:
     """Return the record in a row, or why there is none; None if the row is of no known table.
 
     ``is_table``: all rows have the same columns, so that a field without a column was not selected.
+    ``has_nulls``: a cell without a value is null, and not the text ``null``.
     With ``head_only``, the record has all that a record is counted by, if it is not relevant: its event name,
     time, account and Region. Of the rest, it may have some. That takes a fraction of the time.
     """
@@ -40,10 +43,10 @@ def rebuild(row: Columns, *, is_table: bool = False, head_only: bool = False) ->
         is_whole = form == "records" and not is_table
         return from_columns(row, form, is_whole=is_whole, head_only=head_only)
     if "eventname" in row or "EVENTNAME" in row or ("eventtime" in row and "eventsource" in row):
-        return from_columns(row, "athena", head_only=head_only)
+        return from_columns(row, "athena", head_only=head_only, has_nulls=has_nulls)
     if "event_name" in row and "event_time" in row:
         form = "tailpipe" if "tp_timestamp" in row or "tp_id" in row else "athena"
-        return from_columns(row, form, head_only=head_only)
+        return from_columns(row, form, head_only=head_only, has_nulls=has_nulls)
     if is_sentinel(row):
         return from_sentinel(row, head_only=head_only)
     if is_ocsf(row):

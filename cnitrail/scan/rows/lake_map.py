@@ -91,6 +91,15 @@ def parameters_of(text: str) -> Columns | None:
     return found if is_certain or found.keys() - {"assumedRoleUser"} == _WEB_IDENTITY else None
 
 
+def of_map(parameters: Columns) -> Columns:
+    """Return the parameters in a map from names to texts, ``map<string,string>``; anything else as it is."""
+    if not all(text is None or isinstance(text, str) for text in parameters.values()):
+        return parameters
+    found = {name: _value(name, text) for name, text in parameters.items() if isinstance(text, str)}
+    unread = {name for name, value in found.items() if value is None and parameters[name] != "null"}
+    return parameters | {name: value for name, value in found.items() if name not in unread}
+
+
 def _value(name: str, text: str) -> object:
     """Return the value of a parameter; None if it is null or cannot be read."""
     if _is_object(name):

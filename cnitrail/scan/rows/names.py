@@ -5,7 +5,7 @@ Athena and Trino write names in lower case, tailpipe with underscores. Only what
 the contents of requestParameters and responseElements keep theirs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -42,6 +42,27 @@ IDENTITY: Final = _shape(
     onBehalfOf=_shape("userId", "identityStoreArn"),
     inScopeOf=_shape("sourceArn", "sourceAccount", "issuerType", "credentialsIssuedTo"),
 )
+
+
+def _leaves(shape: Shape, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of each value in an object."""
+    for name, inner in shape.values():
+        if inner is None:
+            yield (*above, name)
+        else:
+            yield from _leaves(inner, (*above, name))
+
+
+_LEFT_OUT: Final = ("sessionContext", "attributes")
+"""Objects whose names flattened columns often leave out."""
+
+IDENTITY_COLUMNS: Final = {
+    folded("".join(("userIdentity", *named))): path
+    for path in _leaves(IDENTITY)
+    for named in ([name for name in path if name not in _LEFT_OUT], path)
+}
+"""The path of each value of userIdentity by the folded name of a column of its own, as Glue's Relationalize
+and Fivetran make them: ``user_identity_session_context_session_issuer_arn``."""
 
 RESOURCE: Final = _shape("ARN", "accountId", "type", "ARNPrefix")
 
@@ -101,12 +122,14 @@ def restored(value: Columns, shape: Shape) -> Columns:
     """Return an object with CloudTrail's names, without empty fields; unknown fields keep their names."""
     found: Columns = {}
     for column, cell in value.items():
+        if cell is None:
+            continue
         name, inner = shape.get(folded(column), (column, None))
         if inner is not None and isinstance(cell, dict):
             kept = restored(cell, inner)
             if kept or not cell:
                 found[name] = kept
-        elif not is_empty(cell):
+        elif not is_empty(cell, has_nulls=True):
             found[name] = _leaf(name, cell)
     return found
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from cnitrail.jsontext import json_list, json_object
 from cnitrail.scan.rows.names import IDENTITY, OBJECTS, Shape
+from cnitrail.scan.rows.parameters import lacks_capitals, restored_parameters
 from cnitrail.scan.rows.result import HEAD, Rebuilt, Refused, checked
 from cnitrail.scan.rows.tables import without_lone_mfa
 from cnitrail.scan.rows.values import Columns, at, flag_of, put, time_text
@@ -98,6 +99,8 @@ def _record(row: Columns, *, head_only: bool) -> Columns:
     for path, name in _PARAMETERS.items():
         value = at(row, path)
         found = json_object(value) if not head_only else None
+        if found is not None and lacks_capitals(found):
+            found = restored_parameters(found, record.get("eventName"), is_typed=isinstance(value, dict))
         record[name] = value if found is None else found
     if not head_only:
         _add_session(record, row)

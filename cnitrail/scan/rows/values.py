@@ -22,9 +22,9 @@ _MILLISECONDS: Final = 10**11
 _UTC_ZONES: Final = (None, "Z", "UTC", "+00:00", "+0000")
 
 
-def is_empty(value: object) -> bool:
-    """Whether a cell has no value; some engines write ``null`` as a text."""
-    return value is None or value in ("", "null")
+def is_empty(value: object, *, has_nulls: bool = False) -> bool:
+    """Whether a cell has no value; some exports write ``null`` as a text, unless they have nulls."""
+    return value is None or value == "" or (value == "null" and not has_nulls)
 
 
 def time_text(value: object) -> str | None:
@@ -85,10 +85,12 @@ def at(row: object, path: str) -> object:
 
     Objects may be JSON texts, and a flat row may have the whole path as its column.
     """
-    value = row
     if isinstance(row, dict) and path in row:
-        value = row[path]
-    else:
-        for name in path.split("."):
-            value = (json_object(value) or {}).get(name)
-    return None if is_empty(value) else value
+        return None if is_empty(row[path]) else row[path]
+    value = row
+    for name in path.split("."):
+        inside = json_object(value)
+        if inside is None:
+            return None
+        value = inside.get(name)
+    return None if is_empty(value, has_nulls="." in path) else value
