@@ -35,7 +35,9 @@ _SIGN_IN_CALLS = frozenset(
     {"AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetRoleCredentials", "CreateToken"}
 )
 _ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-_THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException"})
+_THROTTLED = frozenset(
+    {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"}
+)
 _CLOCK_SKEW = frozenset({"RequestTimeTooSkewed"})
 _MAYBE_CLOCK_SKEW = frozenset(
     {"RequestExpired", "AuthFailure", "SignatureDoesNotMatch", "InvalidSignatureException"}
@@ -189,6 +191,11 @@ def code_of(error: Exception) -> str:
     from botocore.exceptions import ClientError
 
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def is_access_denied(error: Exception) -> bool:
+    """Whether AWS refused a call because its caller may not make it."""
+    return code_of(error) in _ACCESS_DENIED
 
 
 def fatal_failure(error: Exception, profile: str | None = None) -> AwsFailure | None:

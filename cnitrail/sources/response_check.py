@@ -29,11 +29,16 @@ _REQUIRED_MEMBER: Final[Mapping[str, str]] = {
     "DescribeTrails": "trailList",
     "GetCallerIdentity": "Account",
     "GetObject": "ETag",
+    "GetPartitions": "Partitions",
+    "GetQueryExecution": "QueryExecution",
+    "GetQueryResults": "ResultSet",
+    "GetTableMetadata": "TableMetadata",
     "GetTrailStatus": "IsLogging",
     "HeadObject": "ETag",
     "ListObjectsV2": "IsTruncated",
     "ListPublicKeys": "PublicKeyList",
     "LookupEvents": "Events",
+    "StartQueryExecution": "QueryExecutionId",
 }
 """The member that a response to each operation always has."""
 
