@@ -16,19 +16,35 @@ from cnitrail.model import (
     Document,
     LookedUp,
     LookupProgress,
+    Lost,
     Note,
     Record,
     Scope,
     Skipped,
     StoredCounts,
 )
+from cnitrail.model.table import ATHENA, TRINO, EngineReport, QueryProgress, TablePart
 from cnitrail.sources.files import FileSource, StandardInput
+from cnitrail.sources.table_names import is_misnamed_table, misnamed_table
 from cnitrail.store.file_header import is_sqlite
 
 LOOKUP: Final = "lookup:"
 """CloudTrail's event history (LookupEvents): the source used if none is given."""
 
-Delivered = Document | Record | Skipped | CutShort | LookedUp | Note | LookupProgress | StoredCounts
+Delivered = (
+    Document
+    | Record
+    | Skipped
+    | CutShort
+    | LookedUp
+    | Note
+    | LookupProgress
+    | StoredCounts
+    | TablePart
+    | QueryProgress
+    | EngineReport
+    | Lost
+)
 """What a source may deliver."""
 
 
@@ -67,6 +83,23 @@ class Stoppable(Protocol):
         """End soon, and return True; False if nothing was read yet. A signal handler may call this."""
 
 
+@runtime_checkable
+class Querying(Protocol):
+    """A source whose query runs elsewhere, and is stopped if its answer is not read to the end."""
+
+    @property
+    def uri(self) -> str:
+        """The source as the user named it."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the query runs now."""
+
+    @property
+    def ended_early(self) -> str | None:
+        """What became of the query, in a sentence, if reading ended early; else None."""
+
+
 class SourceType(Struct, frozen=True, kw_only=True):
     """A type of source: how to open one, and what can be expected of it.
 
@@ -74,6 +107,7 @@ class SourceType(Struct, frozen=True, kw_only=True):
     ``has_digests``: CloudTrail's digests may be stored beside its log files.
     ``answers_completely``: it reports itself if an answer is incomplete, so a quiet time is no log gap.
     ``is_remote``: reading it calls AWS.
+    ``is_table``: a query engine reads its files, and does not say which of them it could not read.
     """
 
     open: Callable[[str, Scope], Source]
@@ -81,6 +115,7 @@ class SourceType(Struct, frozen=True, kw_only=True):
     has_digests: bool = False
     answers_completely: bool = False
     is_remote: bool = False
+    is_table: bool = False
 
 
 def _lookup(uri: str, scope: Scope) -> Source:
@@ -101,22 +136,44 @@ def _store(uri: str, scope: Scope) -> Source:
     return StoreReader(uri, scope)
 
 
+def _athena(uri: str, scope: Scope) -> Source:
+    from cnitrail.sources.sql.athena import AthenaEngine
+    from cnitrail.sources.sql.source import TableSource
+
+    return TableSource(AthenaEngine(uri, scope), scope, is_resumed="?query=" in uri)
+
+
+def _trino(uri: str, scope: Scope) -> Source:
+    from cnitrail.sources.sql.source import TableSource
+    from cnitrail.sources.sql.trino import TrinoEngine
+
+    return TableSource(TrinoEngine(uri, scope), scope)
+
+
 def _refuse(uri: str, _scope: Scope) -> Source:
     raise SourceError(
-        f"{uri}: cnitrail reads files, directories, standard input, s3://BUCKET/PREFIX and {LOOKUP}",
+        f"{uri}: cnitrail reads files, directories, standard input, stores, s3://BUCKET/PREFIX, {LOOKUP}, "
+        f"{ATHENA}DATABASE.TABLE and {TRINO}HOST/CATALOG/SCHEMA/TABLE",
         "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
     )
+
+
+def _refuse_misnamed(uri: str, _scope: Scope) -> Source:
+    raise misnamed_table(uri)
 
 
 _STANDARD_INPUT: Final = "-"
 _SCHEMES: Final = {
     LOOKUP: SourceType(open=_lookup, narrows=True, answers_completely=True, is_remote=True),
     "s3://": SourceType(open=_s3, has_digests=True, is_remote=True),
+    ATHENA: SourceType(open=_athena, is_remote=True, is_table=True),
+    TRINO: SourceType(open=_trino, is_table=True),
 }
 _PIPE: Final = SourceType(open=StandardInput)
 _FILES: Final = SourceType(open=FileSource, has_digests=True)
 _STORE: Final = SourceType(open=_store, narrows=True)
 _UNKNOWN: Final = SourceType(open=_refuse)
+_MISNAMED: Final = SourceType(open=_refuse_misnamed)
 
 
 def sources_or_default(uris: tuple[str, ...]) -> tuple[str, ...]:
@@ -128,6 +185,8 @@ def source_type(uri: str) -> SourceType:
     """Return the type of the source that a command line argument names; opening an unknown one fails."""
     if uri == _STANDARD_INPUT:
         return _PIPE
+    if is_misnamed_table(uri):
+        return _MISNAMED
     for scheme, kind in _SCHEMES.items():
         if uri.startswith(scheme):
             return kind

@@ -37,7 +37,7 @@ class FileSource:
         if not os.path.lexists(uri):
             raise SourceError(
                 f"{uri or repr(uri)}: no such file or directory",
-                "use a log file, a directory, a store, s3://BUCKET, lookup: or -",
+                "use a log file, a directory, a store, s3://BUCKET, athena://DATABASE.TABLE, lookup: or -",
             )
 
     def documents(self) -> Iterator[Document | Skipped]:
