@@ -24,6 +24,7 @@ from cnitrail.arguments import (
     Filters,
     Length,
     Names,
+    Size,
     Time,
     as_address,
     as_count,
@@ -32,12 +33,14 @@ from cnitrail.arguments import (
     as_name,
     as_path,
     as_settings,
+    as_size,
     as_text,
     as_time,
     as_values,
 )
 from cnitrail.errors import UsageError
 from cnitrail.model import Coverage, HoleReason
+from cnitrail.model.table import EngineOptions
 from cnitrail.sources import LOOKUP, source_type, sources_or_default
 from cnitrail.workflows.observer import SILENT
 from cnitrail.workflows.request import Access, Request, scope_of
@@ -96,9 +99,15 @@ def read(
     delivery_lag: Length = _DEFAULT.delivery_lag,
     max_ratio: int = _DEFAULT.max_ratio,
     assume_complete: bool = False,
+    work_group: str | None = None,
+    output_location: str | None = None,
+    max_scan: Size | None = None,
     observer: Observer = SILENT,
 ) -> Case:
     """Read evidence: files, directories, stores, ``s3://BUCKET/PREFIX``, or ``lookup:`` if none is named.
+
+    A CloudTrail table is ``athena://DATABASE.TABLE`` or ``trino://HOST/CATALOG/SCHEMA/TABLE``. ``max_scan``
+    stops its query after so many bytes, a number or a text such as ``10GB``.
 
     Filters bound what is fetched, and are the defaults of every question to the case. All other arguments
     are the options of the command line with the same names. What cannot be read is in
@@ -127,6 +136,13 @@ def read(
         delivery_lag=as_length(delivery_lag),
         max_ratio=as_count("max_ratio", max_ratio, 1),
         assume_complete=assume_complete,
+        engine=EngineOptions(
+            work_group=as_text("work_group", work_group) if work_group is not None else None,
+            output_location=as_text("output_location", output_location)
+            if output_location is not None
+            else None,
+            max_scan=as_size("max_scan", max_scan) if max_scan is not None else None,
+        ),
     )
     keys = as_path(public_keys) if public_keys is not None else None
     if keys is not None and not verify:
@@ -193,7 +209,7 @@ class Case:
     @property
     def coverage(self) -> Coverage:
         """The times of which the evidence is known to have all events, or not."""
-        return Coverage(self.evidence.coverage, self.evidence.lost)
+        return self.evidence.whole_coverage()
 
     def limitations(self, at: Time | None = None, **filters: Unpack[Filters]) -> list[Reason]:
         """Return what the evidence does not cover of a range (``since``, ``until``), or of a time.

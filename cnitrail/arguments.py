@@ -15,7 +15,7 @@ from msgspec.structs import asdict, replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.errors import UsageError
-from cnitrail.parse import parse_address, parse_duration, parse_network, parse_time
+from cnitrail.parse import parse_address, parse_duration, parse_network, parse_size, parse_time
 from cnitrail.workflows.filter_names import parse_name
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ Time: TypeAlias = datetime | str
 """An aware datetime, or what ``--at`` takes: ISO 8601, a date, epoch seconds, an age (``2h``)."""
 Length: TypeAlias = timedelta | str
 """A timedelta, or what ``--lag`` takes: ``90s``, ``15m``, ``2h``."""
+Size: TypeAlias = int | str
+"""A number of bytes, or what ``--max-scan`` takes: ``500MB``, ``10GB``, ``1TiB``."""
 Address: TypeAlias = IPv4Address | IPv6Address | str
 Block: TypeAlias = Address | IPv4Network | IPv6Network
 """An address, or a CIDR block."""
@@ -155,6 +157,16 @@ def as_length(value: Length) -> timedelta:
     if length < timedelta():
         raise UsageError(f"{value!r} is not a length of time: it is negative")
     return length
+
+
+def as_size(name: str, value: Size) -> int:
+    """Return a number of bytes."""
+    if isinstance(value, int):
+        return as_count(name, value, 1)
+    try:
+        return parse_size(str(value))
+    except (ValueError, OverflowError):
+        raise UsageError(f"{name}: {value!r} is not a size", "try 500MB, 10GB or 1TiB") from None
 
 
 def as_address(value: Address) -> IPv4Address | IPv6Address:

@@ -26,7 +26,7 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.timeline import timeline
 from cnitrail.errors import StoreError
 from cnitrail.history import build
-from cnitrail.model import Evidence, Growth, History, Origin, Record, Scope, Skipped, StoredCounts
+from cnitrail.model import Evidence, History, Origin, Record, Scope, Skipped, StoredCounts
 from cnitrail.sources import open_source
 from cnitrail.store.file_header import is_store
 from cnitrail.store.index_columns import IndexEntry
@@ -47,7 +47,7 @@ def collect(store: Path, *sources: Path) -> None:
     with StoreWriter(str(store), no_wait) as writer:
         collector = Collector(writer)
         for source in sources:
-            collector.collect(open_source(str(source), Scope(seen=writer.seen())), Growth())
+            collector.collect(open_source(str(source), Scope(seen=writer.seen())), Scope())
 
 
 def read(source: Path, scope: Scope | None = None) -> tuple[History, Evidence]:
@@ -599,7 +599,7 @@ class TestFiles:
         connection = sqlite3.connect(store)
         connection.execute("PRAGMA user_version = 99")
         connection.close()
-        said = "written by a newer cnitrail (store version 99; this one reads 6)"
+        said = "written by a newer cnitrail (store version 99; this one reads 7)"
         assert self.refused(run, store) == said
 
     @pytest.mark.parametrize("left", [200, 4096, 50_000])

@@ -44,6 +44,7 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.who import HolderIndex
 from cnitrail.history import cover
 from cnitrail.model import Effect, Event, History, Lost, Proven, Sign, Subject, Verdict, WhoAnswer
+from cnitrail.model.coverage import UncheckedTable
 from cnitrail.model.reason import ReasonCode
 
 thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -156,10 +157,12 @@ def who(
     signs: list[Sign] | None = None,
     vpc: str = "",
     ip: str = "10.0.0.5",
+    tables: tuple[UncheckedTable, ...] = (),
     **more: object,
 ) -> WhoAnswer:
     past = history(*events)
     coverage = cover(files() if signs is None else signs, past.events, **more)  # type: ignore[arg-type]
+    coverage = replace(coverage, tables=tables)
     index = HolderIndex(past, coverage, verified="proven" in more)
     return index.who(ip_address(ip), at(second), Filter(vpc=(vpc,) if vpc else ()))
 
@@ -290,6 +293,16 @@ class TestWhatLeavesItUnknown:
         early = Proven(account=ACCOUNT, region=REGION, start=at(-3600), end=at(4000))
         said = who(1200, *GIVEN_UP, proven=[early])
         assert (said.verdict, said.rests_on, said.reasons[-1].code) == ("unknown", None, "not-proven")
+
+    def test_rows_that_an_engine_left_out_may_have_assigned_it(self) -> None:
+        table = (UncheckedTable("athena://default.logs"),)
+        said = who(1200, *GIVEN_UP, tables=table)
+        assert (said.verdict, codes(said)[-1]) == ("unknown", "table-not-checked")
+        assert said.reasons[-1].text.startswith("nothing shows whether athena://default.logs returned all")
+        assert who(1200, *GIVEN_UP, tables=table, assume_complete=True).verdict == "free"
+        proven = Proven(account=ACCOUNT, region=REGION, start=at(-3600), end=at(14_400))
+        assert who(1200, *GIVEN_UP, tables=table, proven=[proven]).verdict == "free"
+        assert who(100, *GIVEN_UP, tables=table).verdict == "certain"
 
 
 def codes(said: WhoAnswer) -> list[str]:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Final
+
+from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.intervals import between, through, total_length
@@ -38,11 +41,15 @@ def limitations(coverage: Coverage, wanted: Filter, at: datetime | None = None) 
         for reach in coverage.reaches
         if wanted.takes_value("account", reach.account) and wanted.takes_value("region", reach.region)
     ]
+    yield from limits_of_tables(coverage)
     yield from _without_evidence(coverage, wanted)
     if at is not None:
-        yield from uncovered(coverage, at, wanted)
+        yield from _not_delivered(coverage, HoleReason.NOT_IN_TABLE, replace(wanted, since=at, until=at))
+        lacking = ReasonCode.NOT_IN_TABLE
+        yield from (reason for reason in uncovered(coverage, at, wanted) if reason.code is not lacking)
     else:
-        yield from _cut_short(coverage, wanted)
+        yield from _not_delivered(coverage, HoleReason.NOT_READ, wanted)
+        yield from _not_delivered(coverage, HoleReason.NOT_IN_TABLE, wanted)
         for reach in places:
             yield from _uncovered_range(reach, wanted)
     for reach in places:
@@ -82,16 +89,43 @@ def _uncovered_range(reach: Reach, wanted: Filter) -> Iterator[Reason]:
         yield Reason(ReasonCode.AFTER_EVIDENCE, text)
     asked = between(wanted.since, wanted.until)
     for hole in reach.holes:
-        if hole.overlaps(asked) and hole.reason is not HoleReason.NOT_READ:
+        if hole.overlaps(asked) and hole.reason not in (HoleReason.NOT_READ, HoleReason.NOT_IN_TABLE):
             yield gap_reason(hole, *place)
 
 
-def _cut_short(coverage: Coverage, wanted: Filter) -> Iterator[Reason]:
-    """Yield the lookups that ended before they had read all of a range."""
+OF_TABLES: Final = (ReasonCode.TABLE_NOT_CHECKED, ReasonCode.TABLE_LACKS_FIELDS)
+"""The codes of ``limits_of_tables``, which concern every time, account and Region alike."""
+
+
+def limits_of_tables(coverage: Coverage) -> Iterator[Reason]:
+    """Yield what is not known of all records from tables: whether they are all, and what columns lack."""
+    yield from unchecked_tables(coverage)
+    for table in coverage.tables:
+        for text in table.losses:
+            yield Reason(ReasonCode.TABLE_LACKS_FIELDS, f"{table.uri}: {text}")
+
+
+def unchecked_tables(coverage: Coverage) -> Iterator[Reason]:
+    """Yield each table of the evidence: a query engine does not say which files and rows it left out."""
+    for table in coverage.tables:
+        why = "query engines skip files that they cannot read, and views and row filters leave records out"
+        text = f"nothing shows whether {table.uri} returned all records: {why}"
+        yield Reason(ReasonCode.TABLE_NOT_CHECKED, text)
+
+
+def _not_delivered(coverage: Coverage, reason: HoleReason, wanted: Filter) -> Iterator[Reason]:
+    """Yield what of a range a lookup did not read (it ended early), or what a table lacks."""
     for lost in coverage.lost:
-        is_asked = lost.end is None or wanted.since is None or wanted.since < lost.end
-        if lost.reason is HoleReason.NOT_READ and is_asked and wanted.takes_value("region", lost.region):
-            yield Reason(ReasonCode.NOT_READ, lost.what)
+        starts_in_range = lost.start is None or wanted.until is None or lost.start <= wanted.until
+        ends_in_range = lost.end is None or wanted.since is None or wanted.since < lost.end
+        is_asked = starts_in_range and ends_in_range
+        if (
+            lost.reason is reason
+            and is_asked
+            and (lost.account is None or wanted.takes_value("account", lost.account))
+            and (lost.region is None or wanted.takes_value("region", lost.region))
+        ):
+            yield Reason(_CODES[reason], lost.what)
 
 
 def after_evidence(last: datetime, account: str | None, region: str | None) -> Reason:
@@ -118,6 +152,7 @@ _SENTENCES = {
     HoleReason.UNREAD: "a log file or record{where} could not be read (events {when})",
     HoleReason.ALTERED: "a log file{where} was changed after delivery and is not used (events {when})",
     HoleReason.NOT_READ: "the lookup{where} ended early (events {when} were not all read)",
+    HoleReason.NOT_IN_TABLE: "the table has no data{where} {when}",
     HoleReason.STOPPED: "the trail{where} was stopped {when} and recorded nothing",
     HoleReason.NARROWED: "the trail{where} did not record all write events {when}",
     HoleReason.DELETED: "the trail{where} was deleted and recorded nothing {when}",
@@ -128,6 +163,7 @@ _CODES = {
     HoleReason.UNREAD: ReasonCode.UNREAD_FILE,
     HoleReason.ALTERED: ReasonCode.ALTERED_FILE,
     HoleReason.NOT_READ: ReasonCode.NOT_READ,
+    HoleReason.NOT_IN_TABLE: ReasonCode.NOT_IN_TABLE,
     HoleReason.STOPPED: ReasonCode.TRAIL_STOPPED,
     HoleReason.NARROWED: ReasonCode.TRAIL_NARROWED,
     HoleReason.DELETED: ReasonCode.TRAIL_DELETED,

@@ -68,8 +68,9 @@ def cover(
     accounts and Regions in ``answered``, AWS itself returned all events; ``assume_complete`` is the user's
     statement that all evidence is complete.
     """
-    lost, answered = tuple(lost), frozenset(answered)
-    unproven = [*unproven, *(_unproven_by(unread, lag) for unread in lost)]
+    lost = tuple(lost if not assume_complete else (unread for unread in lost if not _is_lacking(unread)))
+    answered = frozenset(answered)
+    unproven = [*unproven, *(_unproven_by(unread, lag) for unread in lost if not _is_lacking(unread))]
     times, absent = _by_place(signs), _by_place(missing)
     moments: dict[AccountRegion, list[datetime]] = defaultdict(list)
     for event in events:
@@ -92,10 +93,17 @@ def cover(
         tuple(
             unread
             for unread in lost
-            if unread.enis or unread.addresses or unread.reason is HoleReason.NOT_READ
+            if unread.enis
+            or unread.addresses
+            or unread.reason in (HoleReason.NOT_READ, HoleReason.NOT_IN_TABLE)
         ),
         assumed_complete=assume_complete,
     )
+
+
+def _is_lacking(lost: Lost) -> bool:
+    """Return whether a table lacks something: no file was unread, and another source may have it."""
+    return lost.reason is HoleReason.NOT_IN_TABLE
 
 
 def _may_be_of(lost: Lost, place: AccountRegion) -> bool:
@@ -163,7 +171,9 @@ def _reach(
     if is_complete:
         known += [time for lost in unread if (time := _complete_since(lost)) is not None]
     whole = Interval(min(known), max(known))
+    lacking = difference(_within(whole, map(_span, filter(_is_lacking, unread))), proven)
     gaps = [] if is_complete else difference([*_before(seen, moments), *_gaps(seen, proven)], proven)
+    gaps = difference(gaps, lacking)
     absent = union(_within(whole, (Interval(shifted(time, -USUAL_LAG), time) for time in missing)))
     holes = [
         *(Hole(max(gap.start, whole.start), gap.end) for gap in gaps),
@@ -171,7 +181,8 @@ def _reach(
             Hole(period.start, period.end, True, HoleReason.MISSING)
             for period in difference(absent, [*proven, *gaps])
         ),
-        *_unread(unread, whole, gaps),
+        *(Hole(period.start, period.end, False, HoleReason.NOT_IN_TABLE) for period in lacking),
+        *_unread((lost for lost in unread if not _is_lacking(lost)), whole, gaps),
     ]
     account, region = place
     return Reach(

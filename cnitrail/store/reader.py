@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from types import NoneType
@@ -16,6 +15,7 @@ from cnitrail.model import (
     Extent,
     FileReport,
     FormReport,
+    Lost,
     Moment,
     Origin,
     Record,
@@ -23,7 +23,17 @@ from cnitrail.model import (
     Skipped,
     StoredCounts,
 )
-from cnitrail.store.schema import TEXT, connect, malformed, skipped_in, translate_errors, typed, uri_of
+from cnitrail.store.schema import (
+    TEXT,
+    connect,
+    lacks_in,
+    malformed,
+    skipped_in,
+    time_of,
+    translate_errors,
+    typed,
+    uri_of,
+)
 from cnitrail.store.selection import choose
 
 _ALL = """
@@ -54,7 +64,7 @@ class StoreReader:
         self._scope = scope
         connect(path).close()
 
-    def documents(self) -> Iterator[Record | Skipped | StoredCounts]:
+    def documents(self) -> Iterator[Record | Skipped | Lost | StoredCounts]:
         """Yield what could not be read, the records that the scope needs, and the counts of the others.
 
         All of it is from one state of the store, even if another process writes to it.
@@ -67,6 +77,7 @@ class StoreReader:
                 yield skipped
             if (self.uri, etag) in self._scope.seen:
                 return
+            yield from lacks_in(connection)
             chosen = choose(connection, self._scope)
             delivered = _Delivered()
             for is_fact, record in _records(connection, chosen):
@@ -138,11 +149,11 @@ def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered:
         duplicates=duplicates,
         unreadable=unreadable,
         signs=frozenset(
-            (account or None, region or None, _time(time))
+            (account or None, region or None, time_of(time))
             for account, region, time in typed(signs, str, str, str)
         ),
         ends=tuple(
-            Moment(account or None, region or None, _time(time))
+            Moment(account or None, region or None, time_of(time))
             for account, region, *ends in typed(reaches, str, str, str, str)
             for time in ends
         ),
@@ -150,6 +161,8 @@ def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered:
         rest=dict(typed(connection.execute(_REST), str, int)),
         other_files=dict(typed(connection.execute(_OTHER_FILES), str, int)),
         first_files=tuple(_first_files(connection)),
+        table_parts=min(files, *(parts for (parts,) in typed(connection.execute(_TABLE_PARTS), int))),
+        tables=tuple(uri for (uri,) in typed(connection.execute("SELECT uri FROM tables ORDER BY uri"), str)),
     )
 
 
@@ -159,6 +172,11 @@ JOIN documents ON documents.id = document
 GROUP BY form, compression HAVING sum(added + others) > 0
 """
 _REST = "SELECT form, sum(others) FROM forms GROUP BY form HAVING sum(others) > 0"
+_TABLE_PARTS = """
+SELECT coalesce(sum(files), 0) FROM documents
+WHERE uri GLOB 'athena://*/*/*/*' OR uri GLOB 'trino://*/*/*/*'
+"""
+"""A store that was merged into this one is a single document, whose files all count as such."""
 _OTHER_FILES = "SELECT kind, sum(files) FROM other_files GROUP BY kind"
 _FIRST_FILES = """
 SELECT first.id, uri, compression, kept, kind, form, added + others FROM (
@@ -194,13 +212,3 @@ def _first_files(connection: sqlite3.Connection) -> Iterator[FileReport]:
             kept=kept,
             other_kind=kind,
         )
-
-
-def _time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise malformed(f"a time {text[:40]!r}") from None
-    if time.tzinfo is None:
-        raise malformed(f"a time {text[:40]!r}")
-    return time

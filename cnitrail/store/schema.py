@@ -4,14 +4,16 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final
 
 from cnitrail.errors import StoreError
-from cnitrail.model import Extent, Skipped
+from cnitrail.model import Extent, HoleReason, Lost, Skipped
 from cnitrail.store.file_header import APPLICATION_ID, is_sqlite, is_store
 
-VERSION = 6
+VERSION = 7
 _BUSY_TIMEOUT = 60.0
 """How long to wait for another process's transaction, in seconds."""
 
@@ -91,6 +93,15 @@ CREATE TABLE skipped (
     asked TEXT,
     extent TEXT NOT NULL,
     UNIQUE (document, reason)
+);
+CREATE TABLE tables (uri TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE lacks (
+    asked TEXT NOT NULL,
+    account TEXT,
+    region TEXT,
+    start TEXT,
+    end TEXT,
+    what TEXT NOT NULL
 );
 CREATE TABLE account (
     files INTEGER NOT NULL,
@@ -276,3 +287,32 @@ def skipped_in(connection: sqlite3.Connection) -> Iterator[Skipped]:
         if extent not in _EXTENTS:
             raise malformed(f"an extent {extent!r}")
         yield Skipped(uri_of(uri), reason, Extent(extent))
+
+
+def lacks_in(connection: sqlite3.Connection, asked: str | None = None) -> Iterator[Lost]:
+    """Yield what tables lacked when the store was filled: one table, or all."""
+    rows = connection.execute(
+        "SELECT account, region, start, end, what FROM lacks WHERE ?1 IS NULL OR asked = ?1 ORDER BY rowid",
+        (asked,),
+    )
+    optional = (str, NoneType)
+    for account, region, start, end, what in typed(rows, optional, optional, optional, optional, str):
+        yield Lost(
+            account=account,
+            region=region,
+            start=None if start is None else time_of(start),
+            end=None if end is None else time_of(end),
+            reason=HoleReason.NOT_IN_TABLE,
+            what=what,
+        )
+
+
+def time_of(text: str) -> datetime:
+    """Return a stored time. Raises ``sqlite3.DatabaseError`` if it is none."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise malformed(f"a time {text[:40]!r}") from None
+    if time.tzinfo is None:
+        raise malformed(f"a time {text[:40]!r}")
+    return time

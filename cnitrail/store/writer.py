@@ -3,23 +3,27 @@
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
+from itertools import chain, count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnitrail.errors import StoreError
-from cnitrail.model import Origin, Record, Sign, Skipped
+from cnitrail.intervals import Interval, between, difference
+from cnitrail.model import Lost, Origin, Record, Sign, Skipped
 from cnitrail.store.index_columns import IndexEntry, Mention, sort_key
 from cnitrail.store.schema import (
     TEXT,
     closed_on_error,
     connect,
     create,
+    lacks_in,
     skipped_in,
     translate_errors,
     typed,
@@ -78,6 +82,8 @@ class StoreWriter:
         self._added = Counter[tuple[int, str]]()
         """New origins by document and form."""
         self._kept = Counter[int]()
+        self._copies = Counter[tuple[int, int]]()
+        """The number of copies of each record in each document, in the part of a table that is read."""
         """New events by document."""
         self._reached: dict[tuple[str, str], tuple[str, str]] = {}
         self.kept = 0
@@ -157,15 +163,19 @@ class StoreWriter:
         with translate_errors(self.path):
             return [*skipped_in(self._connection)]
 
-    def add(self, record: Record, entry: IndexEntry) -> bool:
-        """Add a record, or its new origins if it is known. Return whether its event is new."""
+    def add(self, record: Record, entry: IndexEntry, part: str | None = None) -> bool:
+        """Add a record, or its new origins if it is known. Return whether its event is new.
+
+        ``part`` is the part of a table that it was read from, which counts it instead of its file.
+        """
         with translate_errors(self.path):
             kept = self.kept
             number = self._record(record.payload, entry)
-            new = sum(self._origin(number, origin) for origin in record.origins)
+            origins = record.origins if part is None else [*self._new_copies(number, record.origins)]
+            new = sum(self._origin(number, origin, part) for origin in origins)
             is_new = self.kept > kept
             if is_new:
-                self._kept[self._document(record.origins[0].source)] += 1
+                self._kept[self._document(part or record.origins[0].source)] += 1
             self._counted["records"] += new
             if entry.time is None:
                 self._counted["unreadable"] += new
@@ -174,7 +184,25 @@ class StoreWriter:
                 self._counted["duplicates"] += new - is_new
             return is_new
 
-    def _origin(self, record: int, origin: Origin) -> bool:
+    def _new_copies(self, record: int, origins: Sequence[Origin]) -> Iterator[Origin]:
+        """Yield the origins of a row of a table, all in one document, that earlier answers did not have.
+
+        Copies of a record are counted: their indexes may differ from answer to answer.
+        """
+        first = origins[0]
+        document = self._document(first.source)
+        rows = self._connection.execute(
+            "SELECT position, form FROM origins WHERE record = ? AND document = ?", (record, document)
+        )
+        taken = {int(position): form for position, form in rows}
+        known = sum(form == first.form for form in taken.values())
+        self._copies[record, document] += len(origins)
+        free = [origin.index for origin in origins if origin.index not in taken]
+        following = count(max((*taken, *free), default=-1) + 1)
+        for position in islice(chain(free, following), max(0, self._copies[record, document] - known)):
+            yield Origin(first.source, position, first.form)
+
+    def _origin(self, record: int, origin: Origin, part: str | None) -> bool:
         """Add an origin of a record; return whether it is new."""
         document = self._document(origin.source)
         is_new = (
@@ -185,7 +213,7 @@ class StoreWriter:
             > 0
         )
         if is_new:
-            self._added[document, origin.form] += 1
+            self._added[document if part is None else self._document(part), origin.form] += 1
         return is_new
 
     def _record(self, payload: bytes, entry: IndexEntry) -> int:
@@ -343,6 +371,8 @@ class StoreWriter:
 
         ``is_replaced``: the new counts replace the earlier ones, so those of the members are subtracted.
         """
+        if "!/" not in uri:  # a part of a table may come in pieces
+            self._copies.clear()
         with translate_errors(self.path):
             documents = [self._document(uri), *self._members(uri)]
             self._connection.executemany(
@@ -380,6 +410,34 @@ class StoreWriter:
                     (number, reason)
                     for number, uri, reason, extent in earlier
                     if (uri_of(uri), reason, extent) not in kept
+                ],
+            )
+
+    def name_table(self, uri: str) -> None:
+        """Note that records come from a table."""
+        with translate_errors(self.path):
+            self._connection.execute("INSERT OR IGNORE INTO tables VALUES (?)", (uri,))
+
+    def lack(
+        self, asked: str, whole: Interval, lost: Iterable[Lost], is_asked: Callable[[Lost], bool]
+    ) -> None:
+        """Set what a table lacks of the time that was asked of it; what it lacks of other times is kept.
+
+        ``is_asked`` returns whether something that it lacked before was asked for again.
+        """
+        with translate_errors(self.path):
+            earlier = [*lacks_in(self._connection, asked)]
+            others = (
+                replace(lack, start=period.start, end=period.end)
+                for lack in earlier
+                for period in difference([between(lack.start, lack.end)], [whole] if is_asked(lack) else [])
+            )
+            self._connection.execute("DELETE FROM lacks WHERE asked = ?", (asked,))
+            self._connection.executemany(
+                "INSERT INTO lacks VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (asked, lack.account, lack.region, time_text(lack.start), time_text(lack.end), lack.what)
+                    for lack in dict.fromkeys((*others, *lost))
                 ],
             )
 

@@ -17,11 +17,13 @@ from cnitrail.model import (
     SourceReport,
     StoredCounts,
 )
+from cnitrail.model.table import table_of
 from cnitrail.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from cnitrail.model.table import EngineReport
     from cnitrail.workflows.scan_pool import Scanned
 
 _HINT = (
@@ -50,6 +52,10 @@ class SourceCounts(Struct, kw_only=True):
 
     found: int = 0
     files: int = 0
+    table_parts: int = 0
+    """How many of ``files`` are parts of tables."""
+    tables: set[str] = field(default_factory=set)
+    """The tables of these parts."""
     files_skipped: int = 0
     bytes: int = 0
     records: int = 0
@@ -62,6 +68,8 @@ class SourceCounts(Struct, kw_only=True):
     other_files: Counter[str] = field(default_factory=Counter)
     """Number of files that are not CloudTrail's, by kind."""
     forms: dict[FormAndCompression, FormCounts] = field(default_factory=dict)
+    engines: list[EngineReport] = field(default_factory=list)
+    """How query engines read tables: one, unless several sources are counted together."""
     first_files: list[FileReport] = field(default_factory=list)
     """The first files that were read, up to ``MAX_FILES``."""
 
@@ -73,6 +81,10 @@ class SourceCounts(Struct, kw_only=True):
     def scanned(self, scanned: Scanned) -> None:
         """Count a file that was read: a document, or a member of an archive."""
         tally = scanned.tally
+        table = table_of(scanned.uri)
+        if table is not None:
+            self.table_parts += 1
+            self.tables.add(table)
         if tally.other_kind is None:
             self.files += 1
         else:
@@ -127,6 +139,8 @@ class SourceCounts(Struct, kw_only=True):
     def take_over(self, counts: StoredCounts) -> None:
         """Add what the source itself has counted."""
         self.files += counts.files
+        self.table_parts += counts.table_parts
+        self.tables.update(counts.tables)
         self.bytes += counts.bytes
         self.records += counts.records
         self.passed_over += counts.passed_over
@@ -173,6 +187,7 @@ class SourceCounts(Struct, kw_only=True):
         return SourceReport(
             uri=uri,
             files=self.files,
+            table_parts=self.table_parts,
             bytes=self.bytes,
             records=self.records,
             relevant=self.relevant,
@@ -185,6 +200,7 @@ class SourceCounts(Struct, kw_only=True):
             records_skipped=self.unreadable,
             forms=tuple(self._forms()),
             other_files=dict(sorted(self.other_files.items())),
+            engine=self.engines[-1] if self.engines else None,
         )
 
     def _forms(self) -> Iterator[FormReport]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from cnitrail.errors import UsageError
-from cnitrail.model import Extent, Skipped
-from cnitrail.sources import open_source, sources_or_default
+from cnitrail.intervals import between
+from cnitrail.model import Extent, Origin, Record, Skipped
+from cnitrail.model.table import files_of_table, table_of
+from cnitrail.sources import open_source, source_type, sources_or_default
+from cnitrail.sources.layout import log_name
 from cnitrail.store.writer import ReadFile, StoreWriter
 from cnitrail.workflows.accounting import SourceCounts, no_files
 from cnitrail.workflows.index_entry import index_entry
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cnitrail.decode import Decoded
-    from cnitrail.model import CutShort, Document, Growth, LookedUp, Record, Scope, StoredCounts
+    from cnitrail.model import CutShort, Document, LookedUp, Lost, Scope, StoredCounts
     from cnitrail.sources import Source
     from cnitrail.workflows.observer import Observer
     from cnitrail.workflows.scan_pool import Scanned, ScannedDocument
@@ -52,7 +56,7 @@ def collect_sources(
     with StoreWriter(store, lambda: observer.wait(f"another collect is writing to {store}")) as writer:
         collector = Collector(writer, observer, clock)
         for uri in uris:
-            collector.collect(open_source(uri, replace(scope, seen=writer.seen(), into=store)), scope.growth)
+            collector.collect(open_source(uri, replace(scope, seen=writer.seen(), into=store)), scope)
         if writer.is_empty():
             raise no_files(uris[0], collector.collected.other_files)
         skipped = collector.collected.skipped
@@ -73,14 +77,18 @@ class Collector:
         self._observer = observer
         self._clock = clock
 
-    def collect(self, source: Source, growth: Growth) -> None:
-        """Read what is new in a source; ``growth`` bounds the text of compressed files.
+    def collect(self, source: Source, scope: Scope) -> None:
+        """Read what is new in a source, which was opened for ``scope``.
 
         Raises ``AccountingError`` if what was read does not add up.
         """
         sink = _StoreSink(self._store, source.uri, self._clock)
-        ingest(source, growth, sink, self.collected, self._observer)
+        is_table = source_type(source.uri).is_table
+        ingest(source, scope.growth, sink, self.collected, self._observer)
         self._store.settle(source.uri, sink.skipped)
+        if sink.lost or is_table:
+            whole = between(scope.since, scope.until)
+            self._store.lack(sink.table, whole, sink.lost, partial(_is_asked, scope))
         self.collected.check(source.uri)
 
 
@@ -90,8 +98,13 @@ class _StoreSink:
     def __init__(self, store: StoreWriter, source: str, clock: Callable[[], float]) -> None:
         self.skipped: set[Skipped] = set()
         """What the source could not deliver."""
+        self.lost: list[Lost] = []
+        """What a table lacks."""
+        self.table = source
+        """The source; of a table with the mark of its files."""
         self._store = store
         self._source = source
+        self._part: str | None = None
         self._clock = clock
         self._committed = clock()
 
@@ -103,10 +116,16 @@ class _StoreSink:
         self._store.retry(document.uri, is_replaced=document.etag is not None)
 
     def begin(self, scanned: Scanned) -> None:
-        """Do nothing: a store counts a file at its end."""
+        """Begin a file, or a part of a table, whose records have the names of the files in the table."""
+        table = table_of(scanned.uri)
+        self._part = scanned.uri if table is not None else None
+        if table is not None:
+            self._store.name_table(table)
+            self.table = files_of_table(scanned.uri) or self.table
 
     def end(self, scanned: Scanned) -> None:
         """Note that a file was read, unless its bytes could not all be read."""
+        self._part = None
         if scanned.tally.other_kind is None:
             self._store.sign(scanned.tally.signs)
         if not scanned.failed:
@@ -122,7 +141,7 @@ class _StoreSink:
     def add(self, record: Record, decoded: Decoded) -> int:
         entry = index_entry(record, decoded)
         assert entry is not None
-        return self._store.add(record, entry)
+        return self._store.add(_of_part(record, self._part) if self._part else record, entry, self._part)
 
     def lose(self, skipped: Skipped) -> None:
         self._store.skip(skipped)
@@ -135,12 +154,18 @@ class _StoreSink:
         """Note it as something that was skipped: the next run reads it again."""
         self.skip(Skipped(cut.source, cut.reason))
 
+    def lack(self, lost: Lost) -> None:
+        """Note what a table lacks, so that the store also says it."""
+        self.lost.append(lost)
+
     def looked_up(self, looked_up: LookedUp) -> None:
         """Do nothing: a store knows only events and files."""
 
     def take_over(self, counts: StoredCounts) -> None:
         """Take over what another store has counted."""
         self._store.sign(counts.signs)
+        for table in counts.tables:
+            self._store.name_table(table)
         files = Counter[str]()
         for report in counts.forms:
             files[report.form] += report.files
@@ -163,6 +188,24 @@ class _StoreSink:
         if now - self._committed > _BATCH_SECONDS:
             self._store.commit()
             self._committed = now
+
+
+def _of_part(record: Record, part: str) -> Record:
+    """Return a record of a part of a table, which is its origin if the table does not read log files.
+
+    The files of a copy are written again as others, for example when a table in Iceberg is compacted.
+    """
+    whole = part.partition("!/")[0]
+    if log_name(record.origins[0].source) is not None:
+        return record
+    return Record(tuple(Origin(whole, o.index, o.form) for o in record.origins), record.payload)
+
+
+def _is_asked(scope: Scope, lost: Lost) -> bool:
+    """Return whether something that a table lacks was asked of it."""
+    is_account = not scope.accounts or lost.account in scope.accounts
+    is_region = not scope.regions or "all" in scope.regions or lost.region in scope.regions
+    return is_account and is_region
 
 
 def _read_file(scanned: Scanned) -> ReadFile:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
 from cnitrail.debuglog import debug
 from cnitrail.decode import decode
-from cnitrail.model import CutShort, LookedUp, LookupProgress, Note, Record, Skipped, StoredCounts
+from cnitrail.model import CutShort, LookedUp, LookupProgress, Lost, Note, Record, Skipped, StoredCounts
+from cnitrail.model.table import EngineReport, QueryProgress
 from cnitrail.workflows.scan_pool import ScannedDocument, problems, scan_source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cnitrail.decode import Decoded
     from cnitrail.model import Document, Growth
-    from cnitrail.sources import Source
+    from cnitrail.sources import Delivered, Source
     from cnitrail.workflows.accounting import SourceCounts
     from cnitrail.workflows.observer import Observer
     from cnitrail.workflows.scan_pool import Scanned
@@ -53,6 +57,9 @@ class Sink(Protocol):
     def cut_short(self, cut: CutShort) -> None:
         """Record that a lookup ended early."""
 
+    def lack(self, lost: Lost) -> None:
+        """Record a time of which the source is known to lack events."""
+
     def looked_up(self, looked_up: LookedUp) -> None:
         """Record a time range of which a lookup returned every event."""
 
@@ -79,7 +86,18 @@ def ingest(
     known = sink.kept
     observer.begin(source, counts.bytes)
     debug(__name__, "reading %s", source.uri)
-    for delivered in scan_source(source, growth, hashing=hashing):
+    with closing(scan_source(source, growth, hashing=hashing)) as deliveries:  # a query must not run on
+        _ingest_all(deliveries, sink, counts, observer)
+    counts.found += source.found
+    counts.kept += sink.kept - known
+    debug(__name__, "read %s: %d files, %d records in all", source.uri, counts.files, counts.records)
+
+
+def _ingest_all(
+    deliveries: Iterable[ScannedDocument | Delivered], sink: Sink, counts: SourceCounts, observer: Observer
+) -> None:
+    """Read what a source delivers into a sink."""
+    for delivered in deliveries:
         match delivered:
             case ScannedDocument():
                 _ingest_document(delivered, sink, counts)
@@ -99,6 +117,12 @@ def ingest(
                 if not delivered.is_wanted:
                     counts.not_delivered(Skipped(delivered.source, delivered.reason))
                 sink.cut_short(delivered)
+            case EngineReport():
+                counts.engines.append(delivered)
+            case Lost():
+                sink.lack(delivered)
+            case QueryProgress():
+                observer.queried(delivered)
             case LookedUp():
                 sink.looked_up(delivered)
             case Note():
@@ -107,9 +131,6 @@ def ingest(
                 observer.reached(delivered)
         observer.advance(counts.files, counts.bytes, counts.relevant)
         sink.checkpoint()
-    counts.found += source.found
-    counts.kept += sink.kept - known
-    debug(__name__, "read %s: %d files, %d records in all", source.uri, counts.files, counts.records)
 
 
 def _ingest_document(scanned: ScannedDocument, sink: Sink, counts: SourceCounts) -> None:

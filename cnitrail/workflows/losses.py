@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from cnitrail.model import USUAL_LAG, HoleReason, Lost, SetAside, Skipped
 from cnitrail.model.evidence import Extent
+from cnitrail.model.table import place_of_part
 from cnitrail.sources.layout import STAMP_SLACK, log_name
 from cnitrail.timeclamp import shifted
 
@@ -18,6 +20,7 @@ _LOOKUP = re.compile(r"lookup:(?P<region>[a-z0-9-]+)")
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import date
 
     from cnitrail.decode import Decoded
     from cnitrail.model import AccountRegion, Event, History, Record
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
 def lost_file(uri: str, reason: HoleReason = HoleReason.UNREAD) -> Lost:
     """Return what is lost with a file; its name has the time, if it is a name that CloudTrail gives."""
+    part = place_of_part(uri)
+    if part is not None:
+        return _lost_part(uri, *part, reason)
     name = log_name(uri)
     what = f"{uri} could not be read"
     if name is None:
@@ -32,6 +38,21 @@ def lost_file(uri: str, reason: HoleReason = HoleReason.UNREAD) -> Lost:
         return Lost(account=account, region=region, start=None, end=None, reason=reason, what=what)
     start, end = shifted(name.delivered, -USUAL_LAG), shifted(name.delivered, STAMP_SLACK)
     return Lost(account=name.account, region=name.region, start=start, end=end, reason=reason, what=what)
+
+
+def _lost_part(
+    uri: str, account: str | None, region: str | None, day: date | None, reason: HoleReason
+) -> Lost:
+    """Return what is lost with rows of a part of a table, whose day is of the delivery or of the events."""
+    begins = datetime.combine(day, time.min, UTC) if day is not None else None
+    return Lost(
+        account=account,
+        region=region,
+        start=begins and shifted(begins, -USUAL_LAG),
+        end=begins and shifted(begins, timedelta(days=1)),
+        reason=reason,
+        what=f"rows of {uri} could not be read",
+    )
 
 
 def _place_of(uri: str) -> AccountRegion:

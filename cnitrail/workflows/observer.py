@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from cnitrail.model import LookupProgress, Note
+    from cnitrail.model.table import QueryProgress
     from cnitrail.sources import Source
 
 
@@ -26,6 +27,9 @@ class Observer(Protocol):
 
     def reached(self, progress: LookupProgress) -> None:
         """Update the progress of the lookup of a Region."""
+
+    def queried(self, progress: QueryProgress) -> None:
+        """Update the progress of a query."""
 
     def wait(self, reason: str) -> None:
         """Learn that the work waits for another process, and why."""
@@ -48,6 +52,9 @@ class Silent:
 
     def reached(self, progress: LookupProgress) -> None:
         """Ignore the progress of a lookup."""
+
+    def queried(self, progress: QueryProgress) -> None:
+        """Ignore the progress of a query."""
 
     def wait(self, reason: str) -> None:
         """Ignore a wait."""

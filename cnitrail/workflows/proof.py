@@ -45,6 +45,12 @@ class Proof:
         self._scope = scope
         self._verified = tuple(uri for uri in uris if source_type(uri).has_digests)
         if not self._verified:
+            tables = [uri for uri in uris if source_type(uri).is_table]
+            if tables:
+                raise UsageError(
+                    f"--verify: digests sign log files, and {', '.join(tables)} is read by a query engine",
+                    "name the bucket of its log files instead (s3://BUCKET/PREFIX), or leave out --verify",
+                )
             raise UsageError(
                 "--verify: no source here has digests",
                 "name a trail's bucket (s3://BUCKET), or a copy that cnitrail sync has made",

@@ -23,6 +23,7 @@ from cnitrail.model import (
     Skipped,
     SourceReport,
 )
+from cnitrail.model.table import table_of
 from cnitrail.sources import is_event_history, source_type, sources_or_default
 from cnitrail.workflows.accounting import SourceCounts, no_files
 from cnitrail.workflows.ingest import ingest
@@ -151,6 +152,8 @@ def evidence_in(
         verified=proof is not None,
         faults=proof.faults if proof else (),
         files=tuple(files),
+        tables=tuple(sorted(sink.tables)),
+        assumed_complete=covered.assumed_complete,
     )
 
 
@@ -163,6 +166,8 @@ class LedgerSink:
         self.ends: dict[Moment, None] = {}
         self.bounds: list[Moment] = []
         """The ends of times that lookups cover, whether or not anything happened there."""
+        self.tables: set[str] = set()
+        """The tables that records come from, also through a store."""
         self.lost: list[Lost] = []
         self.unread: dict[str, None] = {}
         """The files of which something could not be read."""
@@ -195,6 +200,9 @@ class LedgerSink:
         if scanned.tally.other_kind is None:
             self.signs |= scanned.tally.signs
         uri, proof = scanned.uri, self._proof
+        table = table_of(uri)
+        if table is not None:
+            self.tables.add(table)
         if scanned.tally.damaged:
             self._damaged.add(uri)
         if proof is not None and proof.vouches(self._source, uri, scanned.stored_hash):
@@ -246,6 +254,10 @@ class LedgerSink:
             )
         )
 
+    def lack(self, lost: Lost) -> None:
+        """Note a time of which a table is known to lack events."""
+        self.lost.append(lost)
+
     def looked_up(self, looked_up: LookedUp) -> None:
         """Note the time of which AWS itself returned all events."""
         account, region = looked_up.account, looked_up.region
@@ -256,6 +268,7 @@ class LedgerSink:
         """Take over the times that a store covers."""
         self.signs |= counts.signs
         self.ends.update(dict.fromkeys(counts.ends))
+        self.tables.update(counts.tables)
 
     def checkpoint(self) -> None:
         """Do nothing: nothing is kept on disk."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cnitrail.decode import NAMES
+from cnitrail.decode import NAMES, RELEVANT_CALLS
 from cnitrail.decode.lookup_hints import LOOKUP_HINTS
 from cnitrail.model import DELIVERY_LAG, Growth, Scope
+from cnitrail.model.table import EngineOptions
 from cnitrail.parse import parse_node
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Access(Struct, frozen=True, kw_only=True):
     request whose filters are only Regions and times: others keep fewer (``api.open_newest``).
     ``delivery_lag`` is how late an event's log file may be delivered. ``max_ratio`` bounds the text of
     a compressed file by its size. ``assume_complete`` is the user's statement that no event is missing
-    except those that could not be read.
+    except those that could not be read. ``engine`` is how a query engine is used.
     """
 
     profile: str | None = None
@@ -37,6 +38,7 @@ class Access(Struct, frozen=True, kw_only=True):
     delivery_lag: timedelta = DELIVERY_LAG
     max_ratio: int = Growth().most
     assume_complete: bool = False
+    engine: EngineOptions = EngineOptions()
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -76,6 +78,8 @@ def scope_of(wanted: Filter, access: Access) -> Scope:
         addresses=wanted.ip if is_narrow else (),
         event_names=NAMES,
         lookup_hints=LOOKUP_HINTS,
+        relevant_calls=RELEVANT_CALLS,
+        engine=access.engine,
         profile=access.profile,
         endpoint_url=access.endpoint_url,
         lag=access.lag,

@@ -13,14 +13,16 @@ from msgspec.structs import replace
 
 from cnitrail.decode import MARKERS, NAMES, Decoded, decode
 from cnitrail.model import Document, Effect, Event, Extent, Record, Skipped
+from cnitrail.model.table import TablePart
 from cnitrail.prefetch import prefetch
 from cnitrail.scan import Part, Scanner, Tally
+from cnitrail.scan.activity_signs import sign_of
 from cnitrail.sources.layout import log_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from cnitrail.model import Growth
+    from cnitrail.model import Growth, Sign
     from cnitrail.sources import Delivered, Source
 
 _BATCH: Final = 64
@@ -63,7 +65,7 @@ class ScannedDocument(Struct, frozen=True):
 
 def scan_source(
     source: Source, growth: Growth, *, hashing: bool = False
-) -> Iterator[ScannedDocument | Delivered]:
+) -> Generator[ScannedDocument | Delivered]:
     """Yield what a source delivers, in its order: documents scanned, everything else as it is.
 
     If ``hashing``, the stored bytes of documents are hashed as they are read.
@@ -75,8 +77,11 @@ def scan_source(
             documents = (document for document in chain((first,), run) if isinstance(document, Document))
             yield from _scan_all(partial(_scan_batch, scanner, hashing), documents)
         else:
-            yield first
-            yield from (delivered for delivered in run if not isinstance(delivered, Document))
+            for delivered in chain((first,), run):
+                if isinstance(delivered, TablePart):
+                    yield scan_part(delivered)
+                elif not isinstance(delivered, Document):
+                    yield delivered
 
 
 def problems(record: Record, decoded: Decoded) -> list[Skipped]:
@@ -87,6 +92,41 @@ def problems(record: Record, decoded: Decoded) -> list[Skipped]:
         for origin in record.origins
         for problem in decoded.problems
     ]
+
+
+def scan_part(part: TablePart) -> ScannedDocument:
+    """Return a part of a table, whose records were found by the engine."""
+    from cnitrail.scan.table_rows import read_part
+
+    document = Document(uri=part.uri, chunks=iter(()), etag=part.query)
+    tally = Tally()
+    found: list[Skipped | tuple[Record, Decoded]] = []
+    relevant = 0
+    for scanned in read_part(part, tally):
+        if isinstance(scanned, Skipped):
+            relevant += scanned.extent is Extent.RECORD
+            found.append(scanned)
+            continue
+        decoded = decode(scanned)
+        copies = len(scanned.origins)
+        relevant += copies if decoded.is_relevant else 0
+        if not decoded.is_relevant:
+            tally.passed_over += copies
+            tally.signs |= _signs_of(scanned)
+        found.append((scanned, decoded))
+    relevant += tally.unlisted
+    file = Scanned(document=document, uri=part.uri, tally=tally, found=found, relevant=relevant)
+    return ScannedDocument(document, (file,))
+
+
+def _signs_of(record: Record) -> set[Sign]:
+    """Return the time that an irrelevant record shows to be logged, unless the name of its file has one."""
+    if log_name(record.origins[0].source) is not None:
+        return set()
+    from cnitrail.scan.reading import place_and_time
+
+    signs = (sign_of(*head) for head in place_and_time(record.payload))
+    return {sign for sign in signs if sign is not None}
 
 
 def _is_document(delivered: object) -> bool:
@@ -166,7 +206,9 @@ def _scan_part(scanner: Scanner, document: Document, part: Part, tally: Tally) -
             continue
         decoded = decode(scanned)
         relevant += decoded.is_relevant
-        tally.passed_over += not decoded.is_relevant
+        if not decoded.is_relevant:
+            tally.passed_over += 1
+            tally.signs |= _signs_of(scanned)
         found.append((scanned, decoded))
     relevant += tally.unlisted
     return Scanned(document=document, uri=part.uri, tally=tally, found=found, relevant=relevant)

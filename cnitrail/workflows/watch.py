@@ -82,6 +82,11 @@ def watchable(request: Request, interval: timedelta, now: datetime) -> Request:
                 f"--watch cannot read {uri} again",
                 "name a directory, a file, a store, s3://BUCKET or lookup:",
             )
+        if source_type(uri).is_table:
+            raise UsageError(
+                f"--watch cannot be used with {uri}: every poll would be a query that scans its files again",
+                "watch the bucket that the table reads (s3://BUCKET/PREFIX), or lookup:",
+            )
     least = MIN_REMOTE_INTERVAL if is_remote else MIN_INTERVAL
     if interval < least:
         seconds = least // timedelta(seconds=1)

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from cnitrail.answers.coverage_text import limitations
+from cnitrail.answers.coverage_text import OF_TABLES, limitations
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings import FindingIndex
 from cnitrail.answers.leases import leases
@@ -33,6 +33,9 @@ from cnitrail.model import (
 from cnitrail.model.pool import PoolEntry
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import clock, iso
+
+_SAID_OF_TIME = (ReasonCode.BEFORE_EVIDENCE, ReasonCode.AFTER_EVIDENCE, *OF_TABLES)
+"""Reasons that the limitations of a time have said already, before those of the range that ends with it."""
 
 
 class Rerun(Struct, frozen=True):
@@ -111,9 +114,7 @@ class Known(Struct, frozen=True, kw_only=True):
         wanted = Filter(account=accounts, region=regions, since=since, until=at)
         yield from limitations(self.coverage, wanted, at)
         yield from (
-            reason
-            for reason in limitations(self.coverage, wanted)
-            if reason.code not in (ReasonCode.BEFORE_EVIDENCE, ReasonCode.AFTER_EVIDENCE)
+            reason for reason in limitations(self.coverage, wanted) if reason.code not in _SAID_OF_TIME
         )
 
     def moment(self, at: datetime) -> str:

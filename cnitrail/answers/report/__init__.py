@@ -11,7 +11,7 @@ from cnitrail.answers.report.interface_segments import segments
 from cnitrail.answers.report.quality import quality
 from cnitrail.answers.report.summary import summary
 from cnitrail.answers.timeline import calls
-from cnitrail.model import CitedFinding, Coverage, Evidence, History, Report
+from cnitrail.model import CitedFinding, Evidence, History, Report
 
 __all__ = ["report"]
 
@@ -21,7 +21,7 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
 
     ``whole`` if the source left out nothing because of the filter: rules of findings need that.
     """
-    coverage = Coverage(evidence.coverage)
+    coverage = evidence.whole_coverage()
     found = list(calls(history, wanted))
     entries = [entry for _, entry in found]
     found_problems = findings(history, coverage, wanted) if whole else ()

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from cnitrail.answers.coverage_text import limitations
+from cnitrail.answers.coverage_text import OF_TABLES, limitations, limits_of_tables
 from cnitrail.answers.filters import Filter
 from cnitrail.model import AccountRegion, CitedCall, Coverage, Evidence, Ground, Reach, Statement
 from cnitrail.model.reason import ReasonCode
@@ -18,7 +18,7 @@ _GAPS = 5
 
 def quality(calls: Sequence[CitedCall], evidence: Evidence, wanted: Filter) -> Iterator[Statement]:
     """Yield what the evidence of a report covers, what is missing, and what digests prove."""
-    coverage = Coverage(evidence.coverage)
+    coverage = evidence.whole_coverage()
     kept = [
         reach
         for reach in evidence.coverage
@@ -57,8 +57,10 @@ def _completeness(reach: Reach) -> str:
 
 def _limited(coverage: Coverage, wanted: Filter) -> Iterator[Statement]:
     """Yield the log gaps of the time that the report is about, and if the evidence is too short for it."""
-    unknown = ReasonCode.COVERAGE_UNKNOWN
-    found = [reason for reason in limitations(coverage, wanted) if reason.code is not unknown]
+    for reason in limits_of_tables(coverage):
+        yield Statement(f"{capitalized(reason.text)}.")
+    general = (ReasonCode.COVERAGE_UNKNOWN, *OF_TABLES)
+    found = [reason for reason in limitations(coverage, wanted) if reason.code not in general]
     for reason in found[:_GAPS]:
         yield Statement(f"{capitalized(reason.text)}: calls may be missing here.")
     if len(found) > _GAPS:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from cnitrail.answers.coverage_text import after_evidence, gap_reason
+from cnitrail.answers.coverage_text import after_evidence, gap_reason, unchecked_tables
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.who.doubts import coverage_unknown, damaged_file, owner_disputed, partial_copy
 from cnitrail.answers.who.grounds import WEAKER_LAST, LeaseGround, no_eni_named
@@ -191,6 +191,7 @@ def doubts_of_free(
     for check in (owner_disputed, coverage_unknown, damaged_file, partial_copy):
         yield from check(holder)
     yield from _not_covered(last)
+    yield from _not_checked(last)
     yield from _of_unknown_vpc(last, everywhere)
     yield from _without_eni(last, forms)
     yield from _unnamed(last)
@@ -234,6 +235,13 @@ def _not_covered(last: ReleasedLease) -> Iterator[Reason]:
         elif place != _place(last) and not coverage.is_known(*place):
             text = f"nothing shows whether the evidence of {account_and_region(*place)} is complete"
             yield Reason(ReasonCode.COVERAGE_UNKNOWN, text)
+
+
+def _not_checked(last: ReleasedLease) -> Iterator[Reason]:
+    """Yield the tables of the evidence: rows that an engine left out may have assigned the address."""
+    coverage = last.evidence.coverage
+    if not coverage.assumed_complete and last.ground().ground is not Ground.PROVEN:
+        yield from unchecked_tables(coverage)
 
 
 def _place(last: ReleasedLease) -> AccountRegion:

@@ -30,13 +30,15 @@ from cnitrail.model import (
     Report,
     ReportPrincipal,
     Skipped,
+    SourceReport,
 )
 from cnitrail.model.rules import RULE_DESCRIPTIONS
+from cnitrail.model.table import EngineReport
 from cnitrail.render.actors import facts
 from cnitrail.render.report.citations import CitationCollector, CitedFiles, CitedRanges, ListedEvent
 from cnitrail.render.report.console_links import ConsoleLinks
 from cnitrail.render.report.row_folding import FoldedRow, FoldedTimeline, fold
-from cnitrail.text import counted, iso, shortened
+from cnitrail.text import counted, dollars, iso, shortened
 
 _LONGEST = 300
 """Maximum length of a text from a record in a table cell."""
@@ -88,6 +90,23 @@ class ReportPage:
         self.timeline: FoldedTimeline = fold(self.report.calls, sizes.rows)
         start, end = self.report.start, self.report.end
         self._day = start.date() if start and end and start.date() == end.date() else None
+
+    # --- the sources -----------------------------------------------------------------------------
+
+    def files_of(self, source: SourceReport) -> str:
+        """Return how many files a source has; a query engine reads a table."""
+        return "1 table" if source.engine is not None else thousands(source.files - source.table_parts)
+
+    def bytes_of(self, source: SourceReport) -> str:
+        """Return the stored bytes that were read of a source, or that an engine scanned."""
+        scanned = source.engine.scanned_bytes if source.engine is not None else source.bytes
+        return "not known" if scanned is None else thousands(scanned)
+
+    def engine_facts(self, engine: EngineReport) -> str:
+        """Return how long a query took, and what it cost."""
+        known = [] if engine.seconds is None else [f"took {engine.seconds:,.1f} s"]
+        known += [] if engine.cost_usd is None else [f"cost {dollars(engine.cost_usd)}"]
+        return " and ".join(known) or "has run"
 
     # --- the filter, and the totals --------------------------------------------------------------
 

@@ -113,7 +113,7 @@ def unreadable(access: AwsAccess, uris: Iterable[str]) -> dict[str, CheckCause]:
         if access.probes is None:
             refused[uri] = _cause(access)
             continue
-        actions = next(actions for start, actions in needed.items() if uri.startswith(start))
+        actions = next((actions for start, actions in needed.items() if uri.startswith(start)), ())
         causes = [cause for action in actions if (cause := failed.get(action)) is not None]
         if causes:
             refused[uri] = causes[0]

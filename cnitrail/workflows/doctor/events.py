@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from cnitrail.answers.coverage_text import OF_TABLES
 from cnitrail.model import Severity
 from cnitrail.model.checkup import Check, CheckCause, CheckCode, CheckStatus
 from cnitrail.model.finding import severity_counts
@@ -68,19 +69,21 @@ def read_check(
     text = f"Read {counted(records, 'event')} of {listed(uris)}{begin}, {relevant:,} of them IP-related"
     if evidence.first_event is not None and evidence.last_event is not None:
         text += f" ({time_range(evidence.first_event, evidence.last_event)})"
-    gaps = [reason.text for reason in limitations if reason.code is not ReasonCode.COVERAGE_UNKNOWN]
+    general = (ReasonCode.COVERAGE_UNKNOWN, *OF_TABLES)
+    gaps = [reason.text for reason in limitations if reason.code not in general]
+    of_tables = [reason.text for reason in limitations if reason.code in OF_TABLES]
     parts = [f"{counted(len(evidence.skipped), 'part')} could not be read"] if evidence.skipped else []
     if not records and not evidence.coverage:
         parts.append("this does not show that nothing happened")
     parts += gaps[:_SHOWN_GAPS]
     if len(gaps) > _SHOWN_GAPS:
         parts.append(f"{len(gaps) - _SHOWN_GAPS} more gaps")
-    late = f"LookupEvents may show the newest events up to {duration(lag)} late" if LOOKUP in uris else None
+    late = [f"LookupEvents may show the newest events up to {duration(lag)} late"] if LOOKUP in uris else []
     return Check(
         code=CheckCode.EVIDENCE,
         status=CheckStatus.WARNING if parts else CheckStatus.OK,
         text="; ".join((text, *parts)),
-        hint=late,
+        hint="; ".join((*late, *of_tables)) or None,
     )
 
 
