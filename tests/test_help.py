@@ -34,7 +34,10 @@ class TestHelp:
     def test_options_are_grouped(self, run: Run) -> None:
         assert sections(run("state", "-h").stdout) == {
             "Options": ["--at TIME", "--live [FILE]"],
-            "Source": ["FILE, DIR", "s3://BUCKET[/PREFIX]", "FILE.db", "lookup:", "-"],
+            "Source": [
+                *("FILE, DIR", "s3://BUCKET[/PREFIX]", "athena://[CATALOG/]DATABASE.TABLE"),
+                *("trino://[USER@]HOST[:PORT]/CATALOG/SCHEMA/TABLE", "FILE.db", "lookup:", "-"),
+            ],
             "Filter": [
                 *("--instance ID", "--node NODE", "--eni ID", "--ip ADDRESS", "--vpc ID", "--subnet ID"),
                 *("--cluster NAME", "--account ID", "--region NAME", "--since TIME", "--until TIME"),
@@ -43,7 +46,10 @@ class TestHelp:
             "Output": [
                 *("-o, --output FORMAT", "--query JMESPATH", "--color WHEN", "-q, --quiet", "-h, --help"),
             ],
-            "AWS": ["--profile NAME", "--endpoint-url URL", "--request-payer requester"],
+            "AWS": [
+                *("--profile NAME", "--endpoint-url URL", "--request-payer requester"),
+                *("--work-group NAME", "--output-location S3-URI", "--max-scan SIZE"),
+            ],
             "Integrity": ["--verify", "--public-keys FILE", "--assume-complete"],
             "Advanced": [
                 *("--lag TIME", "--delivery-lag TIME", "--max-calls NUMBER"),

@@ -129,7 +129,8 @@ def _read(request: Request, access: AwsAccess) -> tuple[Case | None, list[Check]
     try:
         case = read_case(replace(request, sources=readable))
     except SourceError as error:
-        if not any(source_type(uri).is_remote for uri in readable):
+        kinds = map(source_type, readable)
+        if not any(kind.is_remote or kind.is_table for kind in kinds):
             raise
         return None, [*checks, unread_check(error.message, error.hint)]
     limitations = _limitations(case, request)
@@ -150,7 +151,10 @@ def _nothing_read(checks: Sequence[Check], request: Request) -> Evidence:
     source = ", ".join(sources_or_default(request.sources))
     unread = [check for check in checks if check.code is CheckCode.EVIDENCE]
     skipped = tuple(
-        Skipped(uri := check.resource or source, check.text.removeprefix(f"The source {uri} was "))
+        Skipped(
+            uri := check.resource or source,
+            check.text.removeprefix(f"The source {uri} was ").removeprefix(f"{uri}: "),
+        )
         for check in unread
     )
     return Evidence(sources=(), first_event=None, last_event=None, coverage=(), skipped=skipped)

@@ -33,7 +33,10 @@ _GROUPS = {
         "quiet",
         "help",
     ),
-    "AWS": ("profile", "endpoint_url", "request_payer"),
+    "AWS": (
+        *("profile", "endpoint_url", "request_payer"),
+        *("work_group", "output_location", "max_scan"),
+    ),
     "Integrity": ("verify", "public_keys", "assume_complete"),
     "Advanced": ("lag", "delivery_lag", "max_calls", "max_ratio", "debug"),
 }

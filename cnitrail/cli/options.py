@@ -12,7 +12,7 @@ import click
 from cnitrail.cli.color import COLOR
 from cnitrail.cli.debug import log_to_stderr
 from cnitrail.cli.help import Command, Sources
-from cnitrail.cli.param_types import Duration, FilterName, Network, Time
+from cnitrail.cli.param_types import Duration, FilterName, Network, Size, Time
 from cnitrail.cli.quiet import be_quiet
 from cnitrail.errors import UsageError
 
@@ -50,6 +50,8 @@ def live_option(purpose: str) -> Callable[[F], F]:
 LOG_SOURCES = {
     "FILE, DIR": "Files with CloudTrail records: log files or exports, also packed.",
     "s3://BUCKET[/PREFIX]": "Such files in a bucket; the layout of a trail is detected.",
+    "athena://[CATALOG/]DATABASE.TABLE": "A CloudTrail table, with one Athena query, which costs money.",
+    "trino://[USER@]HOST[:PORT]/CATALOG/SCHEMA/TABLE": "The same through Trino.",
     "FILE.db": "A store written by cnitrail collect.",
     "lookup:": "CloudTrail event history of the last 90 days (default).",
     "-": "One such file on standard input.",
@@ -96,7 +98,7 @@ _FILTERS = {
         "--region",
         multiple=True,
         type=FilterName("region", "NAME"),
-        help="AWS Region, or all for every Region.",
+        help="AWS Region of the events, or all for every Region.",
     ),
     "actor": click.option(
         "--actor",
@@ -198,6 +200,20 @@ _ACCESS = {
 """How AWS is called, and how far files are trusted: the fields of ``Access``."""
 
 
+_ENGINE = {
+    "work_group": click.option("--work-group", metavar="NAME", help="Athena workgroup (default: primary)."),
+    "output_location": click.option(
+        "--output-location",
+        metavar="S3-URI",
+        help="Folder for Athena's results, if the workgroup has none: s3://BUCKET/PREFIX/.",
+    ),
+    "max_scan": click.option(
+        "--max-scan", type=Size(), help="Stop an Athena or Trino query that scans more: 10GB, 1TB."
+    ),
+}
+"""How tables are queried: the fields of ``EngineOptions``."""
+
+
 _VERIFY = (
     click.option("--verify", is_flag=True, help="Check what is read against CloudTrail's signed digests."),
     click.option(
@@ -261,24 +277,27 @@ def request_options(
     metavar: str = "[SOURCE]...",
     kinds: Mapping[str, str] = LOG_SOURCES,
     verifiable: bool = True,
+    reads_tables: bool = True,
     without: Container[str] = (),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add the sources, filters and AWS options of a command, which gets them as one ``Request``.
 
     ``filters`` are the filters that make sense for the command, ``kinds`` are the kinds of SOURCE in
-    its help. ``verifiable``: it can check its evidence against digests; ``without``: the options of
-    ``Access`` that make no difference to it.
+    its help. ``verifiable``: it can check its evidence against digests; ``reads_tables``: a SOURCE may
+    be a table; ``without``: the options of ``Access`` that make no difference to it.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def asked(sources: tuple[str, ...], **options: Any) -> Any:
+            from cnitrail.model.table import EngineOptions
             from cnitrail.workflows.request import Access, Request
 
             files = (options.get(name) for name in _FILES)
             if [*sources, *files, *options.get("live", ())].count("-") > 1:
                 raise UsageError("standard input can be read only once", "give - once")
-            access = Access(**{name: options.pop(name) for name in _ACCESS if name in options})
+            engine = EngineOptions(**{name: options.pop(name) for name in _ENGINE if name in options})
+            access = Access(**{name: options.pop(name) for name in _ACCESS if name in options}, engine=engine)
             last = options.pop("last", None)
             wanted = _filter({name: options.pop(name) for name in filters}, last)
             proof = {name: options.pop(name) for name in ("verify", "public_keys")} if verifiable else {}
@@ -298,6 +317,7 @@ def request_options(
             *(_FILTERS[name] for name in filters),
             *((_LAST,) if "since" in filters else ()),
             *(option for name, option in _ACCESS.items() if name not in without),
+            *(_ENGINE.values() if reads_tables else ()),
             *(_VERIFY if verifiable else ()),
             COLOR,
             QUIET,

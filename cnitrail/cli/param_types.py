@@ -9,7 +9,7 @@ import click
 
 from cnitrail.cli.click_errors import BadValue
 from cnitrail.errors import UsageError
-from cnitrail.parse import parse_duration, parse_network, parse_time
+from cnitrail.parse import parse_duration, parse_network, parse_size, parse_time
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -81,3 +81,18 @@ class Duration(click.ParamType[timedelta]):
         except (ValueError, OverflowError):
             hint = "for example 90s, 15m or 2h"
             raise BadValue(f"{value!r} is not a length of time", hint, param, ctx) from None
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes on the command line."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number of bytes that a text means."""
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_size(str(value))
+        except (ValueError, OverflowError):
+            raise BadValue(f"{value!r} is not a size", "for example 500MB, 10GB or 1TB", param, ctx) from None

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from cnitrail.cli.interrupt import Interruption
-from cnitrail.cli.stderr import say
+from cnitrail.cli.stderr import say, wrapped
+from cnitrail.render.safe import printable
 from cnitrail.sources import Measured
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from cnitrail.cli.lookup_progress import LookupView
+    from cnitrail.cli.query_progress import QueryView
     from cnitrail.model import LookupProgress, Note
+    from cnitrail.model.table import QueryProgress
     from cnitrail.sources import Source
 
 _PROGRESS_DELAY = 1.0
@@ -28,7 +31,8 @@ _PROGRESS_DELAY = 1.0
 class Progress:
     """A line that appears after a second, on a terminal only, and leaves nothing behind.
 
-    It is the observer of the workflows (``cnitrail.workflows.observer``). A lookup has a view of its own.
+    It is the observer of the workflows (``cnitrail.workflows.observer``). Lookups and
+    queries have views of their own.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -40,7 +44,7 @@ class Progress:
         self._task: TaskID | None = None
         self._measure: Callable[[], int] | None = None
         self._base = 0
-        self._lookup: LookupView | None = None
+        self._view: LookupView | QueryView | None = None
         self._interruption = Interruption(self._say_always)
 
     def __enter__(self) -> Self:
@@ -65,9 +69,9 @@ class Progress:
     def _close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
-        if self._lookup is not None:
-            self._lookup.close()
-        self._bar = self._task = self._lookup = None
+        if self._view is not None:
+            self._view.close()
+        self._bar = self._task = self._view = None
 
     def wait(self, reason: str) -> None:
         """Say that the work waits for another process, and why."""
@@ -80,11 +84,9 @@ class Progress:
 
     def _say_always(self, text: str) -> None:
         """Print a line above the progress."""
-        from cnitrail.render.safe import printable
-
-        console = self._bar.console if self._bar is not None else self._lookup and self._lookup.console
+        console = self._bar.console if self._bar is not None else self._view and self._view.console
         if console:
-            console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+            console.print(wrapped(printable(text)), markup=False, highlight=False, soft_wrap=True)
         else:
             say(text)
 
@@ -95,7 +97,7 @@ class Progress:
     def begin(self, source: Source, size: int) -> None:
         """Begin a source, after ``size`` bytes of others; its size is measured only if it is shown."""
         self._interruption.watch(source)
-        if self._lookup is not None:
+        if self._view is not None:
             self._close()
         self._measure = source.total_bytes if isinstance(source, Measured) else None
         self._base = size
@@ -106,16 +108,27 @@ class Progress:
         """Show the progress of a lookup instead of files and bytes."""
         if self._silent:
             return
-        if self._lookup is None:
-            from cnitrail.cli.lookup_progress import LookupView
+        from cnitrail.cli.lookup_progress import LookupView
 
+        if not isinstance(self._view, LookupView):
             self._close()
-            self._lookup = LookupView(self._begun + _PROGRESS_DELAY)
-        self._lookup.update(progress)
+            self._view = LookupView(self._begun + _PROGRESS_DELAY)
+        self._view.update(progress)
+
+    def queried(self, progress: QueryProgress) -> None:
+        """Show the progress of a query instead of files and bytes."""
+        if self._silent:
+            return
+        from cnitrail.cli.query_progress import QueryView
+
+        if not isinstance(self._view, QueryView):
+            self._close()
+            self._view = QueryView(self._begun + _PROGRESS_DELAY)
+        self._view.update(progress)
 
     def advance(self, files: int, size: int, events: int) -> None:
         """Show the totals of this stage."""
-        if self._silent or self._lookup is not None or time.monotonic() - self._begun < _PROGRESS_DELAY:
+        if self._silent or self._view is not None or time.monotonic() - self._begun < _PROGRESS_DELAY:
             return
         if self._bar is None:
             self._bar, self._task = _bar(self._counted)

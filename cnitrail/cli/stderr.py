@@ -22,7 +22,7 @@ def say(text: str) -> None:
     """
     try:
         colored = sys.stderr is not None and is_colored(sys.stderr)
-        lines = _wrapped(printable(text))
+        lines = wrapped(printable(text))
         click.echo(_with_label(lines) if colored else lines, err=True, color=colored)
     except OSError:
         sys.stderr = None  # else Python tries once more at its exit, and makes the status 120
@@ -33,7 +33,7 @@ def is_watched() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def _wrapped(text: str) -> str:
+def wrapped(text: str) -> str:
     """Return a line as lines that fit a terminal, so that it breaks no ID; any other output gets one line."""
     if not is_watched():
         return text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cnitrail.cli.quiet import inform, is_quiet
 from cnitrail.cli.stderr import say
 from cnitrail.model import Coverage
-from cnitrail.text import at_source, clock, counted
+from cnitrail.text import at_source, clock, counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def _print_each(what: str, entries: Sequence[Skipped | Faulty], where: str) -> b
 
 def _summary(evidence: Evidence, shown: int, nothing: str) -> str:
     """Return what was read: ``14 shown; read 14 files with 56 events, 17 IP-related (… to …)``."""
-    files = counted(sum(source.files for source in evidence.sources), "file")
+    files = _sources(evidence)
     records = counted(sum(source.records for source in evidence.sources), "event")
     relevant = sum(source.kept for source in evidence.sources)
     others = _passed_over(evidence)
@@ -73,6 +73,18 @@ def _summary(evidence: Evidence, shown: int, nothing: str) -> str:
     span = f"{clock(evidence.first_event)} to {clock(evidence.last_event)}"
     answer = f"{shown:,} shown" if shown else nothing
     return f"{answer}; read {files} with {records}, {relevant:,} IP-related ({span}){others}"
+
+
+def _sources(evidence: Evidence) -> str:
+    """Return how many files and tables were read; the parts of a table are no files."""
+    files = sum(source.files - source.table_parts for source in evidence.sources)
+    return files_and_tables(files, len(evidence.tables))
+
+
+def files_and_tables(files: int, tables: int) -> str:
+    """Return numbers of files and tables in words: ``2 files and 1 table``."""
+    parts = [counted(files, "file")] if files or not tables else []
+    return listed([*parts, counted(tables, "table")] if tables else parts)
 
 
 def _no_event(evidence: Evidence, files: str, records: str) -> str:

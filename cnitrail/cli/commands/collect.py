@@ -159,11 +159,13 @@ def _collect(request: Request, store: str, name: str) -> list[Skipped]:
 
 
 def _summary(name: str, collected: SourceCounts, new: int) -> str:
+    from cnitrail.cli.summary import files_and_tables
     from cnitrail.text import counted
     from cnitrail.workflows.accounting import named_kinds
 
     others = f"; passed over {named_kinds(collected.other_files)}" if collected.other_files else ""
     if collected.files == collected.records == 0:
         return f"{name}: nothing new{others}"
-    files, records = counted(collected.files, "file"), counted(collected.records, "event")
+    files = files_and_tables(collected.files - collected.table_parts, len(collected.tables))
+    records = counted(collected.records, "event")
     return f"{name}: read {files} with {records}, {collected.relevant:,} IP-related, {new:,} new{others}"

@@ -153,12 +153,13 @@ def _check_region(request: Request) -> None:
 
 
 def _recent(request: Request, now: datetime) -> Request:
-    """Return the request for the last two hours, if AWS is asked for events and no range was given."""
+    """Return the request for the last two hours, if AWS or an engine is asked and no range was given."""
     from cnitrail.sources import source_type, sources_or_default
 
-    is_remote = any(source_type(uri).is_remote for uri in sources_or_default(request.sources))
+    kinds = [source_type(uri) for uri in sources_or_default(request.sources)]
+    is_live = any(kind.is_remote or kind.is_table for kind in kinds)
     wanted = request.wanted
-    if not is_remote or wanted.since is not None:
+    if not is_live or wanted.since is not None:
         return request
     end = min(wanted.until, now) if wanted.until is not None else now
     return replace(request, wanted=replace(wanted, since=end - _RECENT))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     metavar="s3://BUCKET[/PREFIX]",
     kinds={},
     verifiable=False,
+    reads_tables=False,
     without=("assume_complete", "max_ratio", "lag", "max_calls"),
 )
 def sync(request: Request, to: str) -> None:

@@ -38,6 +38,7 @@ _TRAILS = {
     metavar="SOURCE...",
     kinds=_TRAILS,
     verifiable=False,
+    reads_tables=False,
     without=("assume_complete", "lag", "max_calls"),
 )
 @output_option("verify")

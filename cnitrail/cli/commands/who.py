@@ -80,6 +80,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     from msgspec.structs import replace
 
     from cnitrail.answers.absent import absent
+    from cnitrail.answers.coverage_text import limits_of_tables
     from cnitrail.cli.inputs.questions import Question, UnreadableLine, read_questions
     from cnitrail.cli.printing import respond
     from cnitrail.cli.quiet import inform
@@ -101,7 +102,8 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     case = read_case(replace(request, wanted=replace(request.wanted, ip=tuple(map(ip_network, addresses)))))
     answers = [_answer(case, question) for question in questions]
     missing = absent(case.history, case.wanted, narrowed=case.is_narrowed) if batch is None else ()
-    status = respond(request, output, case.evidence, answers, limitations=tuple(missing), **asked)
+    limitations = (*missing, *limits_of_tables(case.coverage))
+    status = respond(request, output, case.evidence, answers, limitations=limitations, **asked)
     if batch is None and at is None:
         _hint_end(case, answers[0])
     if not request.verify and any(source_type(uri).has_digests for uri in request.sources):
