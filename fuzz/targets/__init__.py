@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from cnitrail.render.writers import OUTPUTS
 from fuzz.mutate import mutated, mutated_container, mutated_file, mutated_form
-from fuzz.targets import containers, digests, exports, files, histories, outputs, records, texts
+from fuzz.targets import containers, digests, exports, files, histories, outputs, records, tables, texts
 
 Mutate = Callable[[bytes, Random], bytes]
 
@@ -56,6 +56,10 @@ _TARGETS: Final = (
     Target("csv", exports.csv, "csv", share=4),
     Target("yaml", exports.yaml, "yaml", share=4),
     Target("parquet", exports.parquet, "parquet"),
+    Target("column-types", tables.column_types, "column-types", share=20),
+    Target("date-patterns", tables.date_patterns, "date-patterns", share=20),
+    Target("table-answers", tables.answers, "answers", share=16),
+    Target("engine-errors", tables.engine_errors, "engine-errors", share=10),
     Target("digests", digests.digests, "digests", share=2),
     Target("public-keys", digests.public_keys, "public-keys", share=8),
     Target("sums", digests.sums, "sums", share=8),
