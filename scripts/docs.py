@@ -5,7 +5,8 @@ what differs, and exits with status 1 if anything does.
 
 - In a ```console block, the lines below each ``$ `` line are replaced by what the command prints in a
   terminal of 100 columns. Commands run in a copy of fixtures/, in which fixtures/ itself appears as well,
-  and the blocks of one page run one after the other. A command that needs AWS belongs in a ```sh block.
+  and the blocks of one page run one after the other. A command that needs AWS belongs in a ```sh block,
+  except on docs/athena.md: its first table is served on loopback, with the log files of ``ironman``.
 - docs/commands.md is written from click.
 - ``<!-- table: fields TYPE -->`` and ``<!-- end -->`` enclose a table of the fields of a type of
   cnitrail.model, ``<!-- table: words ENUM -->`` one of the values of an enum. Their last column is
@@ -15,6 +16,8 @@ what differs, and exits with status 1 if anything does.
   and ``<!-- table: schemas -->`` come from the code as a whole.
 - ``<!-- example: RULE -->`` and ``<!-- end -->`` enclose a sentence of a finding of that rule, in the
   incident of ``tests/rule_examples.py``.
+- ``<!-- statement -->`` and ``<!-- end -->`` enclose the statement that reads the first table whose DDL the
+  page shows.
 """
 
 from __future__ import annotations
@@ -65,6 +68,9 @@ _EXAMPLE = re.compile(
     r"(?P<open>^<!-- example: (?P<rule>[a-z-]+) -->\n)(?P<body>.*?)(?P<close>^<!-- end -->$)",
     re.DOTALL | re.MULTILINE,
 )
+_STATEMENT = re.compile(
+    r"(?P<open>^<!-- statement -->\n)(?P<body>.*?)(?P<close>^<!-- end -->$)", re.DOTALL | re.MULTILINE
+)
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
@@ -83,19 +89,40 @@ def regenerated(page: Path) -> str:
     text = _EXAMPLE.sub(
         lambda example: example["open"] + example_of(example["rule"]) + example["close"], text
     )
-    with story_directory() as directory:
+    text = _STATEMENT.sub(lambda found: found["open"] + statement_of(text) + found["close"], text)
+    with story_directory() as directory, _served_table(text) as environment:
         return _CONSOLE.sub(
-            lambda block: block["open"] + _transcript(block["body"], directory) + block["close"], text
+            lambda block: block["open"] + _transcript(block["body"], directory, environment) + block["close"],
+            text,
         )
 
 
 # Command output
 
 
-def _transcript(body: str, directory: Path) -> str:
+def _transcript(body: str, directory: Path, environment: Mapping[str, str]) -> str:
     """Return a console block with the output of each of its commands."""
     commands = [line[2:] for line in body.splitlines() if line.startswith("$ ")]
-    return "".join(f"$ {command}\n{output_of(command, directory)}" for command in commands)
+    return "".join(f"$ {command}\n{output_of(command, directory, environment)}" for command in commands)
+
+
+@contextmanager
+def _served_table(page: str) -> Iterator[Mapping[str, str]]:
+    """Serve the first table of a page if its commands read one; yield the environment that they need."""
+    if not any("athena://" in block["body"] for block in _CONSOLE.finditer(page)):
+        yield {}
+        return
+    _find_tests()
+    from documented_table import documented_table
+    from table_ddl import tables
+
+    with documented_table(*next(tables(page)), FIXTURES / "ironman") as environment:
+        yield environment
+
+
+def _find_tests() -> None:
+    """Let modules of the tests and the stories be imported."""
+    sys.path[:0] = [name for name in (str(ROOT / "tests"), str(FIXTURES)) if name not in sys.path]
 
 
 @contextmanager
@@ -107,8 +134,11 @@ def story_directory() -> Iterator[Path]:
         yield Path(directory)
 
 
-def output_of(command: str, directory: Path) -> str:
-    """Return what a shell command prints in a terminal of 100 columns, without colors."""
+def output_of(command: str, directory: Path, more: Mapping[str, str] | None = None) -> str:
+    """Return what a shell command prints in a terminal of 100 columns, without colors.
+
+    ``more`` are further variables of its environment.
+    """
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -117,6 +147,7 @@ def output_of(command: str, directory: Path) -> str:
         "NO_COLOR": "1",
         "PYTHONPATH": str(ROOT),
         "AWS_EC2_METADATA_DISABLED": "true",
+        **(more or {}),
     }
     environment.pop("COLUMNS", None)
     script = f'cnitrail() {{ "{sys.executable}" -m cnitrail "$@"; }}\n{command}'
@@ -329,7 +360,7 @@ def rule_table() -> str:
 
 def example_of(rule: str) -> str:
     """Return the sentence of a finding of a rule, as a quotation with lines of at most 120 characters."""
-    sys.path[:0] = [name for name in (str(ROOT / "tests"), str(FIXTURES)) if name not in sys.path]
+    _find_tests()
     from rule_examples import example
 
     return (
@@ -343,6 +374,40 @@ def example_of(rule: str) -> str:
         )
         + "\n"
     )
+
+
+def statement_of(page: str) -> str:
+    """Return the statement for the first table of a page, and the hours of the story ``ironman``."""
+    from table_ddl import tables
+
+    from cnitrail.answers.filters import Filter
+    from cnitrail.arguments import as_time
+    from cnitrail.sources.sql.expressions import identifier
+    from cnitrail.sources.sql.partitions import pruning
+    from cnitrail.sources.sql.scope_conditions import scope_conditions
+    from cnitrail.sources.sql.shapes import shape_of
+    from cnitrail.sources.sql.statement import statement
+    from cnitrail.workflows.request import Access, scope_of
+
+    wanted = Filter(
+        account=("111111111111",),
+        region=("eu-west-1",),
+        since=as_time("2022-10-05T13:00Z"),
+        until=as_time("2022-10-05T16:00Z"),
+    )
+    scope = scope_of(wanted, Access())
+    assert scope.relevant_calls is not None
+    name, table = next(tables(page))
+    quoted = ".".join(map(identifier, name.split(".")))
+    query = statement(
+        shape_of(table, name),
+        table,
+        quoted,
+        scope.relevant_calls,
+        pruning=pruning(table, scope).conditions,
+        files=scope_conditions(scope),
+    )
+    return f"```sql\n{query.text}\n```\n"
 
 
 def form_table(sources: Mapping[str, str]) -> str:
