@@ -52,7 +52,7 @@ def collect(store: Path, *sources: object) -> None:
     with StoreWriter(str(store), pytest.fail) as writer:
         for source in sources:
             scope = Scope(seen=writer.seen())
-            Collector(writer).collect(open_source(str(source), scope), scope.growth)
+            Collector(writer).collect(open_source(str(source), scope), scope)
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ class TestStoresOfAnotherVersion:
             connection.execute(f"PRAGMA user_version = {version}")
         result = run("timeline", path)
         assert result.exit_code == 1
-        assert f"written by {whose} cnitrail (store version {version}; this one reads 6)" in result.stderr
+        assert f"written by {whose} cnitrail (store version {version}; this one reads 7)" in result.stderr
         assert hint in result.stderr
 
 

@@ -139,7 +139,7 @@ def collected(store: Path, *documents: ScannedDocument | Scanned) -> list[str]:
     """Collect given documents into a store; return those that were read."""
     with StoreWriter(str(store), pytest.fail) as writer:
         given = Given(*documents, scope=Scope(seen=writer.seen()))
-        Collector(writer).collect(given, Growth())
+        Collector(writer).collect(given, Scope())
         return given.read
 
 
@@ -294,7 +294,7 @@ class TestStore:
             from cnitrail.sources import open_source
 
             source = open_source(str(tmp_path / "a.db"), Scope())
-            Collector(writer).collect(source, Growth())
+            Collector(writer).collect(source, Scope())
         first, second = (source_of(from_store(tmp_path / name)[1]) for name in ("a.db", "b.db"))
         by_form = [
             {name: sum(form["records"] for form in forms) for name, forms in

@@ -255,4 +255,4 @@ class TestAccountAndRegion:
         ways = {
             path.name for path in rooms.rglob("*.py") if re.search(r"err=True|sys\.stderr", path.read_text())
         }
-        assert ways == {"lookup_progress.py", "progress.py", "stderr.py"}
+        assert ways == {"lookup_progress.py", "progress.py", "query_progress.py", "stderr.py"}

@@ -71,6 +71,7 @@ OF_FILES = {
     for name in (
         "sources.files",
         "sources.layout",
+        "sources.table_names",
         "sources.trail_copy",
         "sources.trail_copy.format",
         "store.file_header",
@@ -168,6 +169,7 @@ COMMAND_LINE_TESTS = {
     "tests/test_hostile_output.py",
     "tests/test_imports.py",
     "tests/test_lookup_friendly.py",
+    "tests/test_tables_cli.py",
     "tests/test_terminal.py",
     "tests/test_timeline.py",
 }

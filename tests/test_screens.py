@@ -356,7 +356,7 @@ class TestColor:
         assert run(*asked, "--color", "always").stdout == run(*asked).stdout
 
     def test_errors_and_hints_are_labeled_in_color(self) -> None:
-        text = terminal(80, "leases", "nowhere")
+        text = terminal(200, "leases", "nowhere")
         assert text.splitlines()[0] == "\x1b[31m\x1b[1merror:\x1b[0m nowhere: no such file or directory"
         assert pipe("leases", "nowhere").startswith("error: nowhere: no such file")
         assert pipe("leases", "nowhere", FORCE_COLOR="1") == text

@@ -199,7 +199,10 @@ class TestMissing:
         with pytest.raises(SourceError) as error:
             open_source(str(tmp_path / "gone"), Scope())
         assert error.value.message == f"{tmp_path / 'gone'}: no such file or directory"
-        assert error.value.hint == "use a log file, a directory, a store, s3://BUCKET, lookup: or -"
+        assert (
+            error.value.hint
+            == "use a log file, a directory, a store, s3://BUCKET, athena://DATABASE.TABLE, lookup: or -"
+        )
 
     def test_an_unknown_scheme_is_an_error_with_a_hint(self) -> None:
         with pytest.raises(SourceError) as error:
