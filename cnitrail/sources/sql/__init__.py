@@ -9,8 +9,9 @@ The files, in reading order; each imports only from those above it:
 - Its partitions: ``date_patterns`` (dates in texts), ``partition_columns`` (what each column means),
   ``table_limits`` (what a table cannot have), ``date_conditions`` and ``partitions`` (conditions that limit
   the scan).
-- The engines: ``engine`` (what each has to do), ``athena`` with ``athena_uri``, ``athena_causes`` and
-  ``same_query``, ``trino`` with ``trino_uri``, ``trino_properties`` and ``trino_errors``.
+- The engines: ``engine`` (what each has to do); ``athena`` with ``athena_uri``, ``athena_causes``,
+  ``athena_calls``, ``athena_catalog``, ``athena_execution`` and ``same_query``; ``trino`` with ``trino_uri``,
+  ``trino_properties`` and ``trino_errors``.
 - One query from start to end: ``listed_partitions``, ``estimate`` and ``prices`` (what it is going to scan),
   ``answer`` (its rows as parts: one for each account, Region and day), ``source_texts`` (the messages about
   it), and ``source``, which calls all of these.

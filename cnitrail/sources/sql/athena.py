@@ -7,45 +7,34 @@ from __future__ import annotations
 
 import logging
 import re
-import shlex
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
-from msgspec import Struct
-
 from cnitrail.errors import SourceError, UsageError
 from cnitrail.model import Note
 from cnitrail.model.table import QueryProgress, QueryState
-from cnitrail.sources.aws import (
-    AwsFailure,
-    code_of,
-    failure_of,
-    is_access_denied,
-    open_session,
-    regional_client,
-)
+from cnitrail.sources.aws import AwsFailure, code_of, is_access_denied
 from cnitrail.sources.rate_limit import SystemClock
+from cnitrail.sources.sql.athena_calls import MAX_MESSAGE, AthenaCalls, message_of
+from cnitrail.sources.sql.athena_catalog import AthenaCatalog
 from cnitrail.sources.sql.athena_causes import cause_of
-from cnitrail.sources.sql.athena_uri import DEFAULT_CATALOG, parse_uri
-from cnitrail.sources.sql.column_types import ColumnType, parse_type
-from cnitrail.sources.sql.description import TableDescription
-from cnitrail.sources.sql.engine import MAX_LISTING_SECONDS, MAX_PARTITIONS, QueryResult
+from cnitrail.sources.sql.athena_execution import Execution, execution_of
+from cnitrail.sources.sql.athena_uri import parse_uri
+from cnitrail.sources.sql.engine import QueryResult
 from cnitrail.sources.sql.expressions import identifier
 from cnitrail.sources.sql.same_query import check_same
 from cnitrail.sources.sql.statement import ANSWER
 from cnitrail.text import byte_size, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-    from datetime import datetime
-
-    from boto3 import Session
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from cnitrail.model import Scope
     from cnitrail.sources.rate_limit import Clock
+    from cnitrail.sources.sql.description import TableDescription
     from cnitrail.sources.sql.engine import Cells, Partition
 
 _LOG = logging.getLogger(__name__)
@@ -74,8 +63,6 @@ _STOP_TIMEOUT: Final = 10.0
 _PAGE: Final = 1000
 """Rows of a page of results, the most that GetQueryResults gives."""
 
-_MESSAGE: Final = 600
-"""Maximum length of Athena's own message inside a sentence."""
 
 _UNKNOWN: Final = (
     "run the command again; if it fails again, look for the message in Athena's troubleshooting guide, or "
@@ -84,10 +71,6 @@ _UNKNOWN: Final = (
 """The hint for a reason that is not in ``athena_causes``."""
 
 _GONE: Final = re.compile(r"not found|could not find|not exist|expired|no longer", re.IGNORECASE)
-_STATEMENT_CODES: Final = frozenset(
-    {"InvalidRequestException", "MetadataException", "TooManyRequestsException", "InternalServerException"}
-)
-"""Error codes whose meaning is in their message."""
 
 
 _START_REFUSED: Final = "needs-retry.athena.StartQueryExecution"
@@ -96,26 +79,6 @@ _START_REFUSED: Final = "needs-retry.athena.StartQueryExecution"
 
 class _CrowdedError(Exception):
     """Athena starts no query now, because too many run or wait."""
-
-
-class _Execution(Struct, frozen=True, kw_only=True):
-    """What GetQueryExecution returns about a query."""
-
-    query: str
-    statement: str
-    catalog: str
-    state: str
-    reason: str
-    is_retryable: bool
-    scanned_bytes: int
-    seconds: float
-    is_reused: bool
-    submitted: datetime | None
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the state is a final one."""
-        return self.state in ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
 class AthenaEngine:
@@ -127,9 +90,9 @@ class AthenaEngine:
         self._table = parse_uri(uri)
         self._scope = scope
         self._clock = clock or SystemClock()
-        self._session: Session | None = None
-        self._clients: dict[str, Any] = {}
-        self._execution: _Execution | None = None
+        self._calls = AthenaCalls(self._table, scope)
+        self._catalog = AthenaCatalog(self._table, scope, self._calls, self._clock)
+        self._execution: Execution | None = None
         self._rows: int | None = None
         self._unfinished: str | None = None
         """The ID of a query that may still run, and that ``close`` has to stop."""
@@ -157,71 +120,11 @@ class AthenaEngine:
 
     def describe(self) -> TableDescription:
         """Return the table's columns and properties."""
-        table, group = self._table, self._scope.engine.work_group
-        asked = {
-            "CatalogName": table.catalog,
-            "DatabaseName": table.database,
-            "TableName": table.table,
-            **({"WorkGroup": group} if group is not None else {}),
-        }
-        return self._call(
-            lambda: self._description(self._client("athena").get_table_metadata(**asked)["TableMetadata"]),
-            "athena:GetTableMetadata",
-        )
-
-    def _description(self, found: Mapping[str, Any]) -> TableDescription:
-        """Return what GetTableMetadata answered."""
-        partitions = self._types(found.get("PartitionKeys") or ())
-        columns = self._types(found.get("Columns") or ())
-        properties = {name.lower(): str(value) for name, value in (found.get("Parameters") or {}).items()}
-        return TableDescription(
-            columns={name: kind for name, kind in columns.items() if name not in partitions},
-            partition_columns=partitions,
-            properties=properties,
-            location=properties.get("location"),
-            has_paths=found.get("TableType") != "VIRTUAL_VIEW",
-        )
-
-    def _types(self, columns: Sequence[Mapping[str, str]]) -> dict[str, ColumnType]:
-        """Return the types of columns by name. Raises ``SourceError`` for one that cannot be read."""
-        types: dict[str, ColumnType] = {}
-        for column in columns:
-            name, text = column["Name"].lower(), column.get("Type") or ""
-            try:
-                types[name] = parse_type(text)
-            except (ValueError, RecursionError):
-                raise SourceError(
-                    f"{self.uri}: the type of column {name} cannot be read: {shortened(text, 100)!r}",
-                    "create the table with the DDL in docs/athena.md",
-                ) from None
-        return types
+        return self._catalog.describe()
 
     def partitions(self) -> tuple[Partition, ...] | str:
-        """Return all partitions of the table as Glue lists them, or why they are not known.
-
-        That scans no data and starts no query.
-        """
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        from cnitrail.sources.response_check import parser_errors_raised
-
-        if self._table.catalog != DEFAULT_CATALOG:
-            return f"catalog {self._table.catalog} is not the account's Glue Data Catalog"
-        found: list[Partition] = []
-        end = self._clock.now() + MAX_LISTING_SECONDS
-        try:
-            with parser_errors_raised():
-                pages = self._client("glue").get_paginator("get_partitions")
-                for page in pages.paginate(
-                    DatabaseName=self._table.database, TableName=self._table.table, ExcludeColumnSchema=True
-                ):
-                    found.extend(tuple(partition["Values"]) for partition in page["Partitions"])
-                    if len(found) > MAX_PARTITIONS or self._clock.now() > end:
-                        return f"Glue lists more than {len(found) - 1:,} of them"
-        except (BotoCoreError, ClientError) as error:
-            _LOG.debug("%s: partitions are not known: %s", self.uri, error)
-            return failure_of(error, "glue:GetPartitions", self._scope.profile).reason
-        return tuple(found)
+        """Return all partitions of the table as Glue lists them, or why they are not known."""
+        return self._catalog.partitions()
 
     def run(self, statement: str) -> Iterator[QueryProgress | Note]:
         """Run a statement, or attach to the query that the URI names; return when its answer is there."""
@@ -234,7 +137,7 @@ class AthenaEngine:
         self._rows = self._output_rows(execution.query)
         yield self._progress(execution, begin, rows=self._rows)
 
-    def _attach(self, query: str, statement: str, begin: float) -> Generator[QueryProgress, None, _Execution]:
+    def _attach(self, query: str, statement: str, begin: float) -> Generator[QueryProgress, None, Execution]:
         """Wait for a query that was started earlier. Raises ``SourceError`` if it asks something else."""
         execution = self._look(query)
         place = f"{self.uri}: Athena query {query}"
@@ -253,7 +156,7 @@ class AthenaEngine:
 
     def _start_until_ended(
         self, statement: str, begin: float
-    ) -> Generator[QueryProgress | Note, None, _Execution]:
+    ) -> Generator[QueryProgress | Note, None, Execution]:
         """Start a query; start it again if it fails for a reason that may pass."""
         size = len(statement.encode())
         if size > MAX_STATEMENT:
@@ -309,10 +212,10 @@ class AthenaEngine:
         """Return the ID of a query that was started; yield a note if Athena starts none for now."""
 
         def start() -> str:
-            return self._call(lambda: self._start_or_find(asked), "athena:StartQueryExecution")
+            return self._calls.call(lambda: self._start_or_find(asked), "athena:StartQueryExecution")
 
         try:
-            with _raised_if_crowded(self._client("athena")):
+            with _raised_if_crowded(self._client):
                 return start()
         except _CrowdedError:
             yield Note(self.uri, "waiting: too many queries run in this account and Region")
@@ -320,9 +223,9 @@ class AthenaEngine:
 
     def _start_or_find(self, asked: Mapping[str, Any]) -> str:
         """Return the ID of a query; a second request with the same ClientRequestToken starts no other one."""
-        return str(self._client("athena").start_query_execution(**asked)["QueryExecutionId"])
+        return str(self._client.start_query_execution(**asked)["QueryExecutionId"])
 
-    def _wait(self, query: str, begin: float) -> Generator[QueryProgress, None, _Execution]:
+    def _wait(self, query: str, begin: float) -> Generator[QueryProgress, None, Execution]:
         """Yield the progress of a query until it has ended."""
         pause, limit = _FIRST_PAUSE, self._scope.engine.max_scan
         while True:
@@ -346,17 +249,17 @@ class AthenaEngine:
             self._clock.wait_until(self._clock.now() + pause)
             pause = min(pause * _PAUSE_GROWTH, _LAST_PAUSE)
 
-    def _look(self, query: str) -> _Execution:
+    def _look(self, query: str) -> Execution:
         """Return how far a query is."""
         return self._call(
-            lambda: _execution(
-                self._client("athena").get_query_execution(QueryExecutionId=query)["QueryExecution"], query
+            lambda: execution_of(
+                self._client.get_query_execution(QueryExecutionId=query)["QueryExecution"], query
             ),
             "athena:GetQueryExecution",
             query,
         )
 
-    def _progress(self, execution: _Execution, begin: float, rows: int | None = None) -> QueryProgress:
+    def _progress(self, execution: Execution, begin: float, rows: int | None = None) -> QueryProgress:
         states = {"RUNNING": QueryState.RUNNING, "SUCCEEDED": QueryState.FETCHING}
         return QueryProgress(
             state=states.get(execution.state, QueryState.QUEUED),
@@ -374,7 +277,7 @@ class AthenaEngine:
 
         try:
             with parser_errors_raised():
-                answer = self._client("athena").get_query_runtime_statistics(QueryExecutionId=query)
+                answer = self._client.get_query_runtime_statistics(QueryExecutionId=query)
                 return int(answer["QueryRuntimeStatistics"]["Rows"]["OutputRows"])
         except (BotoCoreError, ClientError) as error:
             _LOG.debug("%s: the number of rows is not known: %s", self.uri, error)
@@ -397,7 +300,7 @@ class AthenaEngine:
     def rows(self) -> Iterator[Cells]:
         """Yield the rows of the answer, in its order, page by page."""
         query = self.result().query
-        paginator = self._client("athena").get_paginator("get_query_results")
+        paginator = self._client.get_paginator("get_query_results")
         pages = iter(paginator.paginate(QueryExecutionId=query, PaginationConfig={"PageSize": _PAGE}))
         is_first = True
         while (page := self._page(pages, query)) is not None:
@@ -432,7 +335,7 @@ class AthenaEngine:
         try:
             if query is None and starting is not None:
                 query = self._start_or_find(starting)
-            self._client("athena").stop_query_execution(QueryExecutionId=query)
+            self._client.stop_query_execution(QueryExecutionId=query)
         except Exception as error:  # noqa: BLE001  # nothing can be done about it
             _LOG.debug("%s: query %s could not be stopped: %s", self.uri, query, error)
         else:
@@ -442,58 +345,17 @@ class AthenaEngine:
         """Stop a query whose answer nobody waits for any more, and close connections."""
         if self._unfinished is not None or self._starting is not None:
             self.stop()
-        while self._clients:
-            self._clients.popitem()[1].close()
+        self._calls.close()
 
-    def _client(self, service: str) -> Any:
-        """Return the client of a service. Raises ``SourceError`` if there can be none."""
-        if service not in self._clients:
-            self._session = self._session or open_session(self._scope.profile)
-            region = self._session.region_name
-            if region is None:
-                raise SourceError(
-                    f"{self.uri}: the Region of Athena is not set",
-                    "set AWS_REGION, or region in the profile; --region selects events",
-                )
-            client = regional_client(self._session, self._scope, service, region, f"{self.uri} in ")
-            self._clients[service] = client
-        return self._clients[service]
+    @property
+    def _client(self) -> Any:
+        return self._calls.client("athena")
 
-    def _call(self, call: Callable[[], _T], action: str, query: str | None = None) -> _T:
-        """Return what a call returns. Raises ``SourceError``, which names the query and how to go on."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        from cnitrail.sources.response_check import parser_errors_raised
-
-        try:
-            with parser_errors_raised():
-                return call()
-        except (BotoCoreError, ClientError) as error:
-            failure = self._failure(error, action)
-            if query is None:
-                raise failure.as_error(self._place()) from None
-            raise self._lost_contact(failure, error, query) from None
-
-    def _failure(self, error: Exception, action: str) -> AwsFailure:
-        """Return what an error of Athena's API means."""
-        code, message = code_of(error), _message(error)
-        is_known = code in _STATEMENT_CODES or "lake formation" in message.lower()
-        cause = cause_of(f"{code} {message}") if is_known else None
-        if cause is None:
-            return failure_of(error, action, self._scope.profile)
-        return AwsFailure(
-            f"{cause.reason} ({action}: {shortened(message, _MESSAGE)})", self._completed(cause.hint)
+    def _call(self, call: Callable[[], _T], action: str, query: str) -> _T:
+        """Return what a call about a query returns. Raises ``SourceError``, which says how to go on."""
+        return self._calls.call(
+            call, action, lambda failure, error: self._lost_contact(failure, error, query)
         )
-
-    def _completed(self, hint: str) -> str:
-        """Return a hint with the names of this table."""
-        catalog, database = shlex.quote(self._table.catalog), shlex.quote(self._table.database)
-        return hint.replace("CATALOG", catalog).replace("DATABASE", database)
-
-    def _place(self) -> str:
-        """Return the table and the Region in which it was looked for."""
-        region = self._session.region_name if self._session is not None else None
-        return f"{self.uri} (Athena in {region})" if region else self.uri
 
     def _lost_contact(self, failure: AwsFailure, error: Exception, query: str) -> SourceError:
         """Return the error for a call about a query that failed."""
@@ -501,7 +363,7 @@ class AthenaEngine:
         place = f"{self.uri}: Athena query {query}"
         if code_of(error) == "InvalidRequestException" and _GONE.search(str(error)):
             return SourceError(
-                f"{place}: Athena does not have it, or no longer has its results ({_message(error)})",
+                f"{place}: Athena does not have it, or no longer has its results ({message_of(error)})",
                 "Athena keeps queries for 45 days and managed results for 24 hours, in the Region where they "
                 "ran; run the command without ?query= to scan again",
             )
@@ -517,7 +379,7 @@ class AthenaEngine:
             hint += f"; --max-scan no longer limits it: {_stop_command(query)}"
         return SourceError(f"{place}: {failure.reason}", hint)
 
-    def _stop_and_look(self, execution: _Execution) -> _Execution:
+    def _stop_and_look(self, execution: Execution) -> Execution:
         """Stop a query, and return what is known of it then."""
         self.stop()
         if not self._stopped.is_set():
@@ -528,7 +390,7 @@ class AthenaEngine:
             _LOG.debug("%s", error.message)
             return execution
 
-    def _scanned_too_much(self, execution: _Execution, limit: int) -> SourceError:
+    def _scanned_too_much(self, execution: Execution, limit: int) -> SourceError:
         """Return the error for a query that was stopped at the limit."""
         is_stopped = self._stopped.is_set()
         end = "was stopped" if is_stopped else "could not be stopped"
@@ -540,23 +402,23 @@ class AthenaEngine:
             f"{hint}ask for less with --since, --until, --account and --region, or raise --max-scan",
         )
 
-    def _ended_badly(self, execution: _Execution, starts: int) -> SourceError:
+    def _ended_badly(self, execution: Execution, starts: int) -> SourceError:
         """Return the error for a query that failed, or was cancelled."""
         cause = cause_of(execution.reason)
         what = f"{self.uri}: Athena query {execution.query} "
         if execution.state == "CANCELLED" and cause is None:
             by = "was interrupted" if self._stopping.is_set() else "was cancelled, but not by this command"
-            said = f" ({shortened(execution.reason, _MESSAGE)})" if execution.reason else ""
+            said = f" ({shortened(execution.reason, MAX_MESSAGE)})" if execution.reason else ""
             return SourceError(
                 f"{what}{by}, after it had scanned {byte_size(execution.scanned_bytes)}{said}",
                 "run the command again" + (", without ?query=" if self._table.query is not None else ""),
             )
         end = "was cancelled" if execution.state == "CANCELLED" else "failed"
         often = f", the last of {starts} that were started" if starts > 1 else ""
-        hint = self._completed(cause.hint) if cause is not None else _UNKNOWN
+        hint = self._calls.completed(cause.hint) if cause is not None else _UNKNOWN
         if self._table.query is not None:
             hint += "; then run the command without ?query="
-        reason = shortened(execution.reason or "none", _MESSAGE)
+        reason = shortened(execution.reason or "none", MAX_MESSAGE)
         why = f"{cause.reason}: {reason}" if cause is not None else reason
         return SourceError(f"{what}{end}{often}: {why}", hint)
 
@@ -577,36 +439,10 @@ def _raised_if_crowded(client: Any) -> Iterator[None]:
         client.meta.events.unregister(_START_REFUSED, check)
 
 
-def _execution(answer: Mapping[str, Any], query: str) -> _Execution:
-    """Return what GetQueryExecution answered. Raises ``ValueError`` for a state that does not exist."""
-    status, statistics = answer["Status"], answer.get("Statistics") or {}
-    error = status.get("AthenaError") or {}
-    if status["State"] not in ("QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"):
-        raise ValueError(f"the state of query {query} is {status['State']}")
-    return _Execution(
-        query=query,
-        statement=str(answer.get("Query") or ""),
-        catalog=str((answer.get("QueryExecutionContext") or {}).get("Catalog") or DEFAULT_CATALOG),
-        state=status["State"],
-        reason=str(status.get("StateChangeReason") or error.get("ErrorMessage") or ""),
-        is_retryable=bool(error.get("Retryable")),
-        scanned_bytes=int(statistics.get("DataScannedInBytes") or 0),
-        seconds=int(statistics.get("EngineExecutionTimeInMillis") or 0) / 1000,
-        is_reused=bool((statistics.get("ResultReuseInformation") or {}).get("ReusedPreviousResult")),
-        submitted=status.get("SubmissionDateTime"),
-    )
-
-
 def _cells(row: Mapping[str, Any]) -> Cells:
     """Return a row of a page; a null has no ``VarCharValue``."""
     values = (datum.get("VarCharValue") for datum in row.get("Data") or ())
     return tuple(None if value is None else str(value) for value in values)
-
-
-def _message(error: Exception) -> str:
-    """Return the message of an error response, else an error's text."""
-    response: Mapping[str, Any] = getattr(error, "response", None) or {}
-    return str((response.get("Error") or {}).get("Message") or error)
 
 
 def _stop_command(query: str) -> str:
