@@ -1,5 +1,6 @@
 """What is said about tables in query engines: options, cost, progress, signals, answers without a row."""
 
+import io
 import json
 import os
 import re
@@ -20,10 +21,12 @@ from duck_engine import description, log_files
 from loopback import Endpoint, Refusal, endpoint
 from msgspec.structs import replace
 
-from cnitrail.cli.query_progress import status_line
+from cnitrail.cli.lookup_progress import LookupView
+from cnitrail.cli.progress import Progress
+from cnitrail.cli.query_progress import QueryView, status_line
 from cnitrail.decode import RELEVANT_CALLS
 from cnitrail.errors import SourceError
-from cnitrail.model import Scope
+from cnitrail.model import LookupProgress, Note, Scope, SeenCall
 from cnitrail.model.table import QueryProgress, QueryState, ScanEstimate
 from cnitrail.parse import parse_size
 from cnitrail.sources import open_source
@@ -63,6 +66,24 @@ def partitioned(monkeypatch: pytest.MonkeyPatch) -> BilledEngine:
     serve(engine, monkeypatch)
     monkeypatch.setattr(source_module, "pruning", lambda *_: Pruning())
     return engine
+
+
+class Terminal(io.StringIO):
+    """A terminal for stderr."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Make stderr a terminal, with progress from the start."""
+    shown = Terminal()
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "120")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("cnitrail.cli.progress._PROGRESS_DELAY", 0.0)
+    monkeypatch.setattr(sys, "stderr", shown)
+    return shown
 
 
 class TestOptions:
@@ -608,6 +629,45 @@ class TestProgress:
     )
     def test_a_line_says_how_far_a_query_is(self, progress: QueryProgress, line: str) -> None:
         assert status_line(progress) == line
+
+    def test_a_terminal_shows_the_line_of_a_query_and_nothing_of_it_stays(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shown = terminal(monkeypatch)
+        running = QueryProgress(state=QueryState.RUNNING, query=QUERY, elapsed=timedelta(seconds=2))
+        with Progress(quiet=False) as progress:
+            progress.queried(running)
+            progress.queried(replace(running, scanned_bytes=GB))
+            assert isinstance(progress._view, QueryView)
+            progress._view._live.refresh()  # type: ignore[union-attr]  # it was started
+            progress.note(Note("athena://a.b", "a line above"))
+        assert f"running, 1.00 GB scanned, 2 s (query {QUERY})" in shown.getvalue()
+        assert "athena://a.b: a line above" in shown.getvalue()
+        assert shown.getvalue().endswith("\x1b[2K")
+
+    def test_a_terminal_shows_the_line_of_a_lookup_and_nothing_of_it_stays(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shown = terminal(monkeypatch)
+        until = datetime(2026, 11, 29, 12, tzinfo=UTC)
+        step = LookupProgress(
+            region="eu-west-1",
+            calls=3,
+            max_calls=3600,
+            events=120,
+            since=until - timedelta(days=1),
+            until=until,
+            reached=until,
+            newest=(SeenCall(until, "AssignPrivateIpAddresses", ("eni-0bbea279695112970",)),),
+        )
+        with Progress(quiet=False) as progress:
+            progress.reached(step)
+            progress.reached(replace(step, calls=4))
+            assert isinstance(progress._view, LookupView)
+            progress._view._live.refresh()  # type: ignore[union-attr]  # it was started
+        assert "120 events, 4 of at most 3,600 calls" in shown.getvalue()
+        assert "AssignPrivateIpAddresses  eni-0bbea279695112970" in shown.getvalue()
+        assert shown.getvalue().endswith("\x1b[2K")
 
     def test_rows_are_counted_while_they_are_fetched(
         self, engine: BilledEngine, monkeypatch: pytest.MonkeyPatch

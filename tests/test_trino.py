@@ -213,9 +213,7 @@ class TestEnds:
         with pytest.raises(SourceError) as caught:
             list(engine.run("SELECT 1"))
         engine.close()
-        assert caught.value.message == (
-            f"{trino.uri}: stopped after 6,000,000 bytes: --max-scan allows 5,000,000"
-        )
+        assert caught.value.message == (f"{trino.uri}: stopped after 6.00 MB: --max-scan allows 5.00 MB")
         assert trino.queries[0].is_canceled
 
     def test_stopping_ends_the_query_on_the_server(self, trino: Trino) -> None:
@@ -233,8 +231,10 @@ class TestEnds:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             until = time.monotonic() + 20
             while not any("scanned" in query.statement for query in trino.queries):
-                assert time.monotonic() < until
+                if time.monotonic() > until:
+                    process.kill()
                 time.sleep(0.05)
+                assert process.poll() is None
             time.sleep(0.2)
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=20)

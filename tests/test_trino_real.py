@@ -267,7 +267,7 @@ class TestRunning:
     def test_a_query_that_scans_more_than_allowed_is_stopped(self, server: Server) -> None:
         scope = Scope(engine=EngineOptions(max_scan=0))
         engine = TrinoEngine(server.uri("records_node_life"), scope)
-        with pytest.raises(SourceError, match=r"stopped after [\d,]+ bytes: --max-scan allows 0"):
+        with pytest.raises(SourceError, match=r"stopped after .+: --max-scan allows 0"):
             for _ in engine.run(ENDLESS):
                 pass
         engine.close()

@@ -83,7 +83,7 @@ class Trino:
 
     def rows_of(self, statement: str) -> list[list[Any]]:
         """The answer to a statement."""
-        if statement.startswith("SHOW COLUMNS"):
+        if statement.startswith("DESCRIBE"):
             table = self.engine.describe()
             return [
                 [name, trino_type(kind), "partition key" if name in table.partition_columns else "", ""]
@@ -151,7 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
             rows = trino.rows_of(statement)
         size = trino.page
         pages = [rows[at : at + size] for at in range(0, len(rows), size)] or [[]]
-        waits = [] if statement.startswith("SHOW") or "LIMIT" in statement else list(trino.waits)
+        is_short = statement.startswith(("SHOW", "DESCRIBE")) or "LIMIT" in statement
+        waits = [] if is_short else list(trino.waits)
         trino.queries.append(Query(statement, pages, waits))
         self._page(len(trino.queries) - 1)
 

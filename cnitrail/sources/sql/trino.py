@@ -24,6 +24,7 @@ from cnitrail.sources.sql.expressions import identifier
 from cnitrail.sources.sql.trino_errors import trino_error
 from cnitrail.sources.sql.trino_properties import properties_of
 from cnitrail.sources.sql.trino_uri import FORM, PASSWORD, parse_trino_uri
+from cnitrail.text import byte_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -184,7 +185,8 @@ class TrinoEngine:
         scanned = self._stats.get("physicalInputBytes", self._stats.get("processedBytes", 0))
         if self._max_scan is not None and scanned > self._max_scan:
             raise SourceError(
-                f"{self.uri}: stopped after {scanned:,} bytes: --max-scan allows {self._max_scan:,}",
+                f"{self.uri}: stopped after {byte_size(scanned)}: "
+                f"--max-scan allows {byte_size(self._max_scan)}",
                 "ask for less with --since, --until, --account or --region, or raise --max-scan",
             )
 
@@ -203,7 +205,7 @@ class TrinoEngine:
     def _columns(self) -> list[tuple[str, str, str]]:
         """Return the name and type of each column, and what else Trino says of it."""
         with self._failures():
-            found = self._answer(f"SHOW COLUMNS FROM {self.table}")
+            found = self._answer(f"DESCRIBE {self.table}")
             return [(str(name), str(kind), str(extra or "")) for name, kind, extra, *_ in found]
 
     def _properties(self) -> dict[str, str]:
