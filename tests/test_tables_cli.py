@@ -836,6 +836,13 @@ class TestListed:
             "access denied: listing needs the IAM action s3:ListBucket on trail"
         )
 
+    def test_a_folder_that_cannot_be_listed_is_a_reason_too(self, bucket: Endpoint) -> None:
+        bucket.fault = lambda _: Refusal(403, "AccessDenied")
+        table = table_at("s3://trail/AWSLogs/111111111111/CloudTrail/eu-west-1/")
+        assert estimated(table, (), self.scope(bucket)) == (
+            "access denied: listing needs the IAM action s3:ListBucket on trail"
+        )
+
     def test_a_table_elsewhere_is_not_listed(self) -> None:
         for location in (None, "hdfs://x/y/", "file:///tmp/x"):
             assert estimated(table_at(location), (), Scope()) == "the table's description has no S3 location"

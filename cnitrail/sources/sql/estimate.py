@@ -164,12 +164,15 @@ class _Count:
             self._problem = f"{self._location} does not have the folders of a trail"
             return
         is_whole = not found.unsearched and len(found.ranges) <= MAX_LISTINGS
+        broken: SourceError | None = None
         for object_ in list_objects(pool, bucket, islice(found.ranges, MAX_LISTINGS)):
             if self._is_over.is_set() or self._files >= MAX_FILES:
                 return
             if isinstance(object_, BrokenListing):
-                is_whole = False
+                is_whole, broken = False, object_.error
             elif layout.is_in_scope(object_.key, self._scope):
                 self._files += 1
                 self._bytes += object_.size
         self._is_whole = is_whole
+        if broken is not None and not self._files:
+            self._problem = broken.message.removeprefix(f"{self._location}: ")
