@@ -100,23 +100,7 @@ def scan_part(part: TablePart) -> ScannedDocument:
 
     document = Document(uri=part.uri, chunks=iter(()), etag=part.query)
     tally = Tally()
-    found: list[Skipped | tuple[Record, Decoded]] = []
-    relevant = 0
-    for scanned in read_part(part, tally):
-        if isinstance(scanned, Skipped):
-            relevant += scanned.extent is Extent.RECORD
-            found.append(scanned)
-            continue
-        decoded = decode(scanned)
-        copies = len(scanned.origins)
-        relevant += copies if decoded.is_relevant else 0
-        if not decoded.is_relevant:
-            tally.passed_over += copies
-            tally.signs |= _signs_of(scanned)
-        found.append((scanned, decoded))
-    relevant += tally.unlisted
-    file = Scanned(document=document, uri=part.uri, tally=tally, found=found, relevant=relevant)
-    return ScannedDocument(document, (file,))
+    return ScannedDocument(document, (_decoded(document, part.uri, read_part(part, tally), tally),))
 
 
 def _signs_of(record: Record) -> set[Sign]:
@@ -197,21 +181,27 @@ def _scan_part(scanner: Scanner, document: Document, part: Part, tally: Tally) -
     name = log_name(part.uri)
     if name is not None:
         tally.signs.add((name.account, name.region, name.delivered))
+    return _decoded(document, part.uri, scanner.scan(part, tally, signs=name is None), tally)
+
+
+def _decoded(document: Document, uri: str, records: Iterator[Record | Skipped], tally: Tally) -> Scanned:
+    """Return a file, or a part of a table, with its records decoded; the tally counts the others."""
     found: list[Skipped | tuple[Record, Decoded]] = []
     relevant = 0
-    for scanned in scanner.scan(part, tally, signs=name is None):
-        if isinstance(scanned, Skipped):
-            relevant += scanned.extent is Extent.RECORD
-            found.append(scanned)
+    for record in records:
+        if isinstance(record, Skipped):
+            relevant += record.extent is Extent.RECORD
+            found.append(record)
             continue
-        decoded = decode(scanned)
-        relevant += decoded.is_relevant
-        if not decoded.is_relevant:
-            tally.passed_over += 1
-            tally.signs |= _signs_of(scanned)
-        found.append((scanned, decoded))
+        decoded, copies = decode(record), len(record.origins)
+        if decoded.is_relevant:
+            relevant += copies
+        else:
+            tally.passed_over += copies
+            tally.signs |= _signs_of(record)
+        found.append((record, decoded))
     relevant += tally.unlisted
-    return Scanned(document=document, uri=part.uri, tally=tally, found=found, relevant=relevant)
+    return Scanned(document=document, uri=uri, tally=tally, found=found, relevant=relevant)
 
 
 class _Chunks:
