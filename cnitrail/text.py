@@ -82,7 +82,20 @@ def capitalized(text: str) -> str:
 
 def clock(time: datetime) -> str:
     """Return a UTC time with its date: ``2022-10-05 13:15:46Z``."""
-    return f"{time.date()} {time:%H:%M:%SZ}"
+    return f"{time.isoformat(' ', 'seconds')[:19]}Z"
+
+
+def exact(time: datetime) -> str:
+    """Return a UTC time with its date and its fraction of a second, if any: ``2022-10-05 13:20:02.290Z``."""
+    return f"{time.isoformat(' ', 'seconds')[:19]}{fraction(time)}Z"
+
+
+def fraction(time: datetime) -> str:
+    """Return the fraction of a second of a time, in milliseconds or microseconds; empty for none."""
+    if not time.microsecond:
+        return ""
+    thousandths, rest = divmod(time.microsecond, 1000)
+    return f".{time.microsecond:06}" if rest else f".{thousandths:03}"
 
 
 def iso(time: datetime) -> str:
@@ -102,16 +115,15 @@ def time_range(start: datetime, end: datetime) -> str:
 def duration(length: timedelta) -> str:
     """Return a length of time in its two largest units: ``2 d 3 h``, ``8 min 36 s``, ``1 h``."""
     seconds = round(length.total_seconds())
-    parts = {
-        "d": seconds // 86400,
-        "h": seconds // 3600 % 24,
-        "min": seconds // 60 % 60,
-        "s": seconds % 60,
-    }
-    units = list(parts)
-    largest = next((place for place, unit in enumerate(units) if parts[unit]), len(units) - 1)
-    shown = [f"{parts[unit]} {unit}" for unit in units[largest : largest + 2] if parts[unit]]
-    return " ".join(shown) or "0 s"
+    for size, unit, smaller, rest_unit in _TIME_UNITS:
+        if seconds >= size:
+            number, rest = divmod(seconds, size)
+            return f"{number} {unit}" + (f" {rest // smaller} {rest_unit}" if rest >= smaller else "")
+    return f"{seconds} s"
+
+
+_TIME_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+"""Each unit in seconds, and the next smaller one."""
 
 
 _SIZE_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")

@@ -18,6 +18,7 @@ from cnitrail.model.answer import (
     Verdict,
     WhoAnswer,
 )
+from cnitrail.model.basis import Basis
 from cnitrail.model.coverage import (
     AccountRegion,
     Coverage,
@@ -87,7 +88,6 @@ from cnitrail.model.history import (
     OPEN,
     UNKNOWN,
     Attachment,
-    Basis,
     Bound,
     Certainty,
     Cluster,

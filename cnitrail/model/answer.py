@@ -8,11 +8,13 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from cnitrail.model.basis import Basis
 from cnitrail.model.coverage import Ground
 from cnitrail.model.event import Actor, AttributeChange, CallOutcome, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Evidence, Origin
-from cnitrail.model.history import Basis, SetAside
+from cnitrail.model.history import SetAside
 from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
+from cnitrail.model.pods import PodAnswer, PodEntry
 from cnitrail.model.reason import Reason
 from cnitrail.model.trail import TrailChange
 
@@ -107,6 +109,8 @@ class TimelineEntry(Struct, frozen=True, gc=False, kw_only=True):
     requested_kind: HoldingKind | None = None
     cidr: IPv4Network | None = None
     changes: tuple[AttributeChange, ...] = ()
+    pods: tuple[PodEntry, ...] = ()
+    """If pods were asked for: those that had an address of the call while its ENI held that."""
 
 
 class AttachmentEntry(Struct, frozen=True, gc=False, kw_only=True):
@@ -265,3 +269,5 @@ class WhoAnswer(Struct, frozen=True, gc=False, kw_only=True):
     reasons: tuple[Reason, ...]
     rests_on: Ground | None
     last_holder: Holder | None = None
+    pod: PodAnswer | None = None
+    """The pod that had the address; None if no pod evidence was read."""

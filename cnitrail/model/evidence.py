@@ -41,11 +41,15 @@ class Extent(StrEnum):
 
 
 class Skipped(Struct, frozen=True, gc=False):
-    """Something that could not be read: where it is, the reason in one sentence, and how much of it."""
+    """Something that could not be read: where it is, the reason in one sentence, and how much of it.
+
+    ``of_pods``: it is pod evidence, so no event of CloudTrail is lost.
+    """
 
     source: str
     reason: str
     extent: Extent = Extent.FILE
+    of_pods: bool = False
 
 
 class Faulty(Struct, frozen=True, gc=False):
@@ -68,14 +72,16 @@ class Note(Struct, frozen=True, gc=False):
 class CutShort(Struct, frozen=True, gc=False, kw_only=True):
     """A lookup that ended before all was read: every event since ``complete_since`` was.
 
-    None if events of any time may be missing. ``is_wanted`` if the user asked for no more (``Scope.newest``).
+    None if events of any time may be missing. ``region`` is None if they may be of any Region. ``is_wanted``
+    if the user asked for no more (``Scope.newest``). ``of_pods``: only pod evidence is missing.
     """
 
     source: str
-    region: str
+    region: str | None
     reason: str
     complete_since: datetime | None
     is_wanted: bool = False
+    of_pods: bool = False
 
 
 class LookedUp(Struct, frozen=True, gc=False, kw_only=True):
@@ -128,10 +134,16 @@ class Document(Struct, frozen=True, kw_only=True):
 
 
 class Record(Struct, frozen=True, gc=False):
-    """One candidate CloudTrail record: the JSON text of the record itself, without envelope."""
+    """One candidate record: the JSON text of the record itself, without envelope.
+
+    ``log_group`` is the log group of CloudWatch Logs that it comes from, if its envelope names it.
+    ``is_extract``: a store has kept only the facts of a record of pod evidence, and they are the payload.
+    """
 
     origins: tuple[Origin, ...]
     payload: bytes
+    log_group: str | None = None
+    is_extract: bool = False
 
 
 class Growth(Struct, frozen=True, gc=False):
@@ -251,6 +263,8 @@ class StoredCounts(Struct, frozen=True, gc=False, kw_only=True):
     first_files: tuple[FileReport, ...] = ()
     tables: tuple[str, ...] = ()
     table_parts: int = 0
+    heard: Mapping[tuple[str, str], frozenset[str]] = {}
+    """The minutes of which each file and form has records of pod evidence (see ``PodEvidence.heard``)."""
 
 
 class SourceReport(Struct, frozen=True, gc=False, kw_only=True):
@@ -307,6 +321,11 @@ class Evidence(Struct, frozen=True, gc=False, kw_only=True):
     files: tuple[FileReport, ...] = ()
     tables: tuple[str, ...] = ()
     assumed_complete: bool = False
+    pod_records: int = 0
+    """Number of different records of pod evidence; ``first_pod_record`` and ``last_pod_record`` are the times
+    of the first and the last of them."""
+    first_pod_record: datetime | None = None
+    last_pod_record: datetime | None = None
 
     def whole_coverage(self) -> Coverage:
         """Return what the evidence covers, with everything that limits it."""

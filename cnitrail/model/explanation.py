@@ -19,6 +19,7 @@ class TargetKind(StrEnum):
     """A Kubernetes node by the name that has its primary address."""
     SUBNET = "subnet"
     CLUSTER = "cluster"
+    POD = "pod"
 
 
 class SentenceCode(StrEnum):
@@ -28,6 +29,8 @@ class SentenceCode(StrEnum):
     """What the target is, and where."""
     NOW = "now"
     """Who has it at the time, since when; or what it has."""
+    PODS = "pods"
+    """Which pod has an address; which pods have addresses of an ENI or instance."""
     ORIGIN = "origin"
     """Who assigned, created or launched it."""
     BEFORE = "before"
@@ -56,11 +59,12 @@ class ExplanationSentence(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
-    """One address, ENI, instance, subnet or cluster at a time (aware, UTC), in sentences.
+    """One address, ENI, instance, subnet, cluster or pod at a time (aware, UTC), in sentences.
 
-    ``target`` is what was asked for, ``name`` the address, ID or cluster that it means, of the ``kind``.
-    ``verdict`` is that of ``who`` for an address; for an ENI or instance, that for its primary address.
-    ``enis`` and ``instances`` are those that hold an address, or that an instance, subnet or cluster has at
+    ``target`` is what was asked for, ``name`` the address, ID, cluster or pod that it means, of the ``kind``.
+    ``verdict`` is that of ``who`` for an address; for an ENI or instance, that for its primary address; for
+    a pod, that for its last address.
+    ``enis`` and ``instances`` are those that hold an address, or that the target has at
     the time; ``addresses`` is the number of addresses and prefixes on the ENIs, None for an address.
     ``findings`` is the number of findings that concern it, None if they were not judged; ``severity`` is
     that of the gravest.

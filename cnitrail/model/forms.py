@@ -90,8 +90,32 @@ FORMS: dict[str, Form] = {
         identity_basis="sentinel-columns",
         losses="the caller's identity provider and ec2RoleDelivery",
     ),
+    "eks-audit": Form(title="Kubernetes audit events, of EKS or another API server"),
+    "ipamd-log": Form(title="logs of the VPC CNI: ipamd.log and plugin.log"),
+    "ipamd-enis": Form(title="ipamd's answer to /v1/enis"),
+    "ipam-checkpoint": Form(title="ipamd's checkpoint ipam.json"),
+    "kubernetes-pods": Form(title="pods as kubectl get pods -o json prints them"),
+    "kube-state-metrics": Form(title="kube_pod_info and kube_pod_ips, from Prometheus"),
+    "node-facts": Form(title="files of the eks-log-collector that name the node"),
 }
 """Each form by its name in ``Origin.form``."""
+
+POD_FORMS = frozenset(
+    {
+        "eks-audit",
+        "ipamd-log",
+        "ipamd-enis",
+        "ipam-checkpoint",
+        "kubernetes-pods",
+        "kube-state-metrics",
+        "node-facts",
+    }
+)
+"""The forms of evidence about pods; all others are of CloudTrail records."""
+
+IS_CUT = "cnitrail:cut"
+CLOUDWATCH_TIME = "cnitrail:cloudwatch-time"
+"""Fields that a cut audit event gets when it is completed: no API server writes them."""
 
 
 def form_of(name: str) -> Form:

@@ -7,23 +7,12 @@ from ipaddress import IPv4Network
 
 from msgspec import Struct
 
+from cnitrail.model.basis import Basis
 from cnitrail.model.coverage import AccountRegion
 from cnitrail.model.event import Actor, Effect, Event, Held, HoldingKind, IssuedSession
 from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
+from cnitrail.model.pods import PodHistory
 from cnitrail.model.recording import Unrecorded
-
-
-class Basis(StrEnum):
-    """How a bound is known."""
-
-    OBSERVED = "observed"
-    """The event is the change itself."""
-    IMPLIED = "implied"
-    """The event shows that the change happened by then."""
-    UNKNOWN = "unknown"
-    """No event shows the start."""
-    OPEN = "open"
-    """No event shows an end."""
 
 
 class Bound(Struct, frozen=True, gc=False):
@@ -276,6 +265,7 @@ class History(Struct, frozen=True, gc=False, kw_only=True):
     unrecorded: tuple[Unrecorded, ...] = ()
     """The times in which trails did not record EC2's write calls, by start; also those known from
     LookupEvents alone, although it returns the calls of that time."""
+    pods: PodHistory = PodHistory()
 
     def attachment_of(self, eni: str | None, time: datetime) -> Attachment | None:
         """Return the attachment of an interface in a second; None if none is known."""

@@ -7,17 +7,18 @@ from msgspec import Struct
 from cnitrail.model.event import Held
 
 
-class KeptAddress(Struct, frozen=True):
+class KeptAddress(Struct, frozen=True, kw_only=True):
     """An address in ipamd's pool.
 
     ``pod`` is ``namespace/name``; None if no pod has the address, or ipamd does not name it. ``assigned`` is
-    since when the pod has it (aware, UTC).
+    since when the pod has it, or had it until it was ``released`` (aware, UTC).
     """
 
     ip: Held
     eni: str
     pod: str | None
     assigned: datetime | None
+    released: datetime | None = None
 
 
 class IpamdPool(Struct, frozen=True, kw_only=True):

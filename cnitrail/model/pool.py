@@ -287,13 +287,15 @@ class Compared(Struct, frozen=True):
 class PodAddress(Struct, frozen=True, kw_only=True):
     """An address in ipamd's pool, and the pod that has it (None if no pod has).
 
-    ``in_trail`` is whether the logs also show it on that interface.
+    ``assigned`` is since when the pod has it; with ``released``, when ipamd gave it to its last pod, which is
+    no longer named, and took it back. ``in_trail`` is whether the logs also show it on that interface.
     """
 
     ip: Held
     eni: str
     pod: str | None
     assigned: datetime | None
+    released: datetime | None
     in_trail: bool
 
 
@@ -315,7 +317,8 @@ class PoolEntry(Struct, frozen=True, kw_only=True):
     so. ``until`` is its termination, ``known_until`` that or the end of the evidence. ``complete`` means that
     the evidence covers the node since its launch; else sizes are minimums. ``capacity`` is the maximum size
     of the pool, with prefixes if the node has any. ``no_pool`` is why the pool is always empty. Events of
-    the ``gaps`` may be missing.
+    the ``gaps`` may be missing. ``pods_from`` is where the pod counts come from that narrow the settings:
+    ``file`` (given by the user) or ``pod-evidence``; None if none are known.
     """
 
     instance: str | None
@@ -346,3 +349,4 @@ class PoolEntry(Struct, frozen=True, kw_only=True):
     what_if: tuple[WhatIf, ...]
     metrics: AgainstIpamd | None
     ipamd: AgainstIpamd | None
+    pods_from: str | None = None

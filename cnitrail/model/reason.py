@@ -76,6 +76,28 @@ class ReasonCode(StrEnum):
     INSTANCE_END_UNKNOWN = "instance-end-unknown"
     NO_LATER_SIGN = "no-later-sign"
 
+    # who, pods: which pod had the address
+    POD_STARTED = "pod-started"
+    POD_ENDED = "pod-ended"
+    POD_START_UNCERTAIN = "pod-start-uncertain"
+    POD_END_UNCERTAIN = "pod-end-uncertain"
+    POD_END_NOT_SEEN = "pod-end-not-seen"
+    POD_CHANGED_THEN = "pod-changed-then"
+    SEVERAL_PODS = "several-pods"
+    POD_NOT_NAMED = "pod-not-named"
+    POD_ENI_UNKNOWN = "pod-eni-unknown"
+    POD_ENI_DOUBTED = "pod-eni-doubted"
+    POD_ON_OTHER_ENI = "pod-on-other-eni"
+    POD_LEFT = "pod-left"
+    POD_OUTRANKED = "pod-outranked"
+    WARM_POOL = "warm-pool"
+    IN_COOLDOWN = "in-cooldown"
+    NODE_ADDRESS = "node-address"
+    NO_POD_SEEN = "no-pod-seen"
+    NO_POD_EVIDENCE = "no-pod-evidence"
+    POD_EVIDENCE_UNREAD = "pod-evidence-unread"
+    POD_EVIDENCE_SPAN = "pod-evidence-span"
+
     # who: a question that cannot be read
     UNREADABLE_QUESTION = "unreadable-question"
 
@@ -101,6 +123,17 @@ class ReasonCode(StrEnum):
     CNI_CALL_FAILED = "cni-call-failed"
     CHANGED_BY_OTHERS = "changed-by-others"
     UNEXPLAINED = "unexplained"
+
+    # pods: what contradicts a pod's lease, or leaves it unconfirmed
+    POD_OUTSIDE_ENI_LEASE = "pod-outside-eni-lease"
+    POD_ON_OTHER_INSTANCE = "pod-on-other-instance"
+    POD_INSTANCE_NOT_SHOWN = "pod-instance-not-shown"
+    POD_WITNESSES_DISAGREE = "pod-witnesses-disagree"
+    POD_BEFORE_NOT_ENDED = "pod-before-not-ended"
+    POD_ADDRESS_OF_NODE = "pod-address-of-node"
+    POD_ONLY_CLAIMED = "pod-only-claimed"
+    NO_ENI_LEASE = "no-eni-lease"
+    SEVERAL_ENI_LEASES = "several-eni-leases"
 
     # findings: what the evidence leaves open
     LOSER_NOT_SEEN_AGAIN = "loser-not-seen-again"
@@ -188,6 +221,26 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.DETACH_TIME_UNKNOWN: "The ENI left the instance before a known time, unlogged.",
     ReasonCode.INSTANCE_END_UNKNOWN: "The instance ended before a known time; no event shows when.",
     ReasonCode.NO_LATER_SIGN: "No later event shows the instance running with the ENI.",
+    ReasonCode.POD_STARTED: "What shows that the pod had the address, and since when.",
+    ReasonCode.POD_ENDED: "What shows that the pod no longer had the address, and by when.",
+    ReasonCode.POD_START_UNCERTAIN: "The pod got the address at an unknown time around the one asked for.",
+    ReasonCode.POD_END_UNCERTAIN: "The pod lost the address at an unknown time around the one asked for.",
+    ReasonCode.POD_END_NOT_SEEN: "No record shows that the pod lost the address, or still had it then.",
+    ReasonCode.POD_CHANGED_THEN: "The pod got or lost the address within the second asked for.",
+    ReasonCode.SEVERAL_PODS: "More than one pod may have had the address.",
+    ReasonCode.POD_NOT_NAMED: "No record names the pod of the sandbox that had the address.",
+    ReasonCode.POD_ENI_UNKNOWN: "No CloudTrail event shows the pod's ENI with the address.",
+    ReasonCode.POD_ENI_DOUBTED: "The ENI is not certain, so the pod is not either.",
+    ReasonCode.POD_ON_OTHER_ENI: "Pod evidence and CloudTrail show the address on different nodes or ENIs.",
+    ReasonCode.POD_LEFT: "The pod is left out: its node did not have the address any more.",
+    ReasonCode.POD_OUTRANKED: "The pod is left out: the evidence of another one is stronger.",
+    ReasonCode.WARM_POOL: "The log of the node covers the time, and shows no pod with the address.",
+    ReasonCode.IN_COOLDOWN: "A pod had released the address shortly before.",
+    ReasonCode.NODE_ADDRESS: "The address is the node's own: pods of its host network share it.",
+    ReasonCode.NO_POD_SEEN: "No record shows a pod with the address then, or that no pod had it.",
+    ReasonCode.NO_POD_EVIDENCE: "No pod evidence was read.",
+    ReasonCode.POD_EVIDENCE_UNREAD: "Some of the pod evidence could not be read.",
+    ReasonCode.POD_EVIDENCE_SPAN: "The pod evidence lacks the time asked for, or some before it.",
     ReasonCode.UNREADABLE_QUESTION: "The line of --batch is not a question.",
     ReasonCode.CHANGED_LATER: "An event shows the change after the time asked for.",
     ReasonCode.NOT_LOGGED: "EC2 shows a change that no event in the evidence explains.",
@@ -206,6 +259,15 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.CNI_CALL_FAILED: "EC2 refused a release by the VPC CNI, whose count may differ since then.",
     ReasonCode.CHANGED_BY_OTHERS: "A caller not known to be the VPC CNI changed the node's addresses.",
     ReasonCode.UNEXPLAINED: "No settings explain every call of the VPC CNI.",
+    ReasonCode.POD_OUTSIDE_ENI_LEASE: "The pod's time with the address is not within the ENI's.",
+    ReasonCode.POD_ON_OTHER_INSTANCE: "The ENI with the address was on another instance than the pod.",
+    ReasonCode.POD_INSTANCE_NOT_SHOWN: "Nothing shows that the ENI was on the instance of the pod.",
+    ReasonCode.POD_WITNESSES_DISAGREE: "Records name different pods for one address and time.",
+    ReasonCode.POD_BEFORE_NOT_ENDED: "A pod changed to an address that another one may still have had.",
+    ReasonCode.POD_ADDRESS_OF_NODE: "The address is the primary one of the node's ENI, which no pod gets.",
+    ReasonCode.POD_ONLY_CLAIMED: "Only something that the pod's owner can change gives it the address.",
+    ReasonCode.NO_ENI_LEASE: "CloudTrail shows no ENI with the address at the pod's time.",
+    ReasonCode.SEVERAL_ENI_LEASES: "Several ENIs had the address, and nothing shows which is the pod's.",
     ReasonCode.LOSER_NOT_SEEN_AGAIN: "No later event shows the ENI that lost the address; it may be gone.",
     ReasonCode.PREVIOUS_HOLDER_UNKNOWN: "No event shows which ENI had the address before.",
     ReasonCode.BUCKET_NOT_DRAINED: "The calls in the evidence alone would not drain the token bucket.",

@@ -9,14 +9,15 @@ from datetime import datetime
 from msgspec import Struct
 
 from cnitrail.model.answer import TimelineEntry
+from cnitrail.model.basis import Basis
 from cnitrail.model.callers import described
 from cnitrail.model.coverage import Ground
 from cnitrail.model.event import Actor, Held, HoldingKind
 from cnitrail.model.evidence import Origin
 from cnitrail.model.finding import Finding
-from cnitrail.model.history import Basis
 from cnitrail.model.limits import Limits
 from cnitrail.model.manager import Management
+from cnitrail.model.pods import PodEntry
 
 
 class Citation(Struct, frozen=True, gc=False, kw_only=True):
@@ -185,13 +186,25 @@ class AddressHolder(Struct, frozen=True, gc=False, kw_only=True):
     rests_on: Ground | None
 
 
+class CitedPod(Struct, frozen=True, gc=False):
+    """A pod with an address, and the calls that took the address from its ENI while the pod had it.
+
+    Not ``surely`` if the pod only may have had it then.
+    """
+
+    entry: PodEntry
+    lost_by: tuple[int, ...] = ()
+    surely: bool = False
+
+
 class Report(Struct, frozen=True, gc=False, kw_only=True):
     """An incident report about what a filter keeps of a history.
 
     ``start`` and ``end`` (aware, UTC) are the times of its first and last call, None if there are no
     calls. ``quality`` is what the evidence covers, what it lacks, and how far it is verified. Instances
     are sorted by activity, principals by their number of calls. ``findings`` is None if too little was
-    read to evaluate the rules, ``holders`` if the filter has no address.
+    read to evaluate the rules, ``holders`` if the filter has no address, ``pods`` if there is no pod
+    evidence.
     """
 
     title: str
@@ -206,3 +219,4 @@ class Report(Struct, frozen=True, gc=False, kw_only=True):
     holders: tuple[AddressHolder, ...] | None
     caveats: tuple[str, ...]
     events: tuple[Citation, ...]
+    pods: tuple[CitedPod, ...] | None = None

@@ -1,0 +1,16 @@
+"""How the bounds of intervals are known."""
+
+from enum import StrEnum
+
+
+class Basis(StrEnum):
+    """How a bound is known."""
+
+    OBSERVED = "observed"
+    """The event is the change itself."""
+    IMPLIED = "implied"
+    """The event shows that the change happened by then."""
+    UNKNOWN = "unknown"
+    """No event shows the start."""
+    OPEN = "open"
+    """No event shows an end."""
