@@ -5,7 +5,7 @@ the name of a relevant event are yielded. No more than one record is kept in mem
 any size. What cannot be read becomes a ``Skipped``; everything around it is still read.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from cnitrail.model import TRAIL, Document, Extent, Growth, Origin, Record, Skipped
@@ -24,7 +24,8 @@ class Scanner:
     ``names`` are event names; ``markers`` are further texts that make a record relevant (the service that
     calls AssumeRole, for instance: the event name alone is in a tenth of all records). A scanner may find
     too much, never too little: an ASCII letter, digit, dot or hyphen written as a JSON escape counts as a
-    match. ``growth`` bounds how far compressed files may expand. Thread-safe.
+    match. ``growth`` bounds how far compressed files may expand. ``pod_markers`` returns texts that make a
+    record of pod evidence relevant; a trail's own log files have none. Thread-safe.
     """
 
     def __init__(
@@ -32,8 +33,10 @@ class Scanner:
         names: Iterable[str],
         markers: Iterable[str] = (),
         growth: Growth = Growth(),  # noqa: B008
+        pod_markers: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._names, self._markers = sorted(names), sorted(markers)
+        self._pod_markers = pod_markers
         self._canonical = CanonicalScanner(self._names, self._markers)
         self._growth = growth
         raise_mmap_threshold()
@@ -42,6 +45,11 @@ class Scanner:
     def _search(self) -> NameSearch:
         """The search in other forms than the trail's, which takes as long to prepare as a small file."""
         return name_search(self._names, self._markers)
+
+    @cached_property
+    def _pod_search(self) -> NameSearch:
+        """The search in pod evidence, which is prepared only if there is any."""
+        return name_search((), self._pod_markers())
 
     def parts(self, document: Document) -> Iterator[tuple[Part, Tally]]:
         """Yield each text in a document, with a tally: one, or one for each member of an archive.
@@ -83,7 +91,15 @@ class Scanner:
             from cnitrail.scan.any_form import scan_any_form
 
             yield from scan_any_form(
-                part, text, more, self._search, self._growth, tally, index=index, signs=signs
+                part,
+                text,
+                more,
+                self._search,
+                lambda: self._pod_search,
+                self._growth,
+                tally,
+                index=index,
+                signs=signs,
             )
             return
         from cnitrail.scan.other_files import kind_of_other_file

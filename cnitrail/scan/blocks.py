@@ -15,17 +15,28 @@ import msgspec
 from msgspec import Raw, Struct
 
 from cnitrail.scan import split
+from cnitrail.scan.envelope_tree import CONTAINERS, ROOT, Place, place_of
 from cnitrail.scan.multisearch import Bytes
-from cnitrail.scan.unwrap import CONTAINERS, ROOT, Place
 
+_CONTAINERS: Final = "|".join(map(re.escape, CONTAINERS)).encode()
 _LIST_BEGINS: Final = re.compile(
-    rb'[ \t\r\n]*+(?:\{[ \t\r\n]*+"(?P<container>%s)"[ \t\r\n]*+:[ \t\r\n]*+)?\['
-    % "|".join(map(re.escape, CONTAINERS)).encode()
+    rb"[ \t\r\n]*+(?:\{[ \t\r\n]*+(?:"
+    rb'(?P<kubernetes>(?:"(?:apiVersion|kind)"\s*+:\s*+"[^"\\]{0,64}+"\s*+,\s*+){1,2}(?="items"))?'
+    rb'"(?P<container>%s)"|(?P<prometheus>"status"\s*+:\s*+"success"\s*+,\s*+(?:"isPartial"\s*+:\s*+[a-z]{4,5}+\s*+,\s*+)?"data"\s*+:\s*+\{\s*+'
+    rb'"resultType"\s*+:\s*+"[a-z]{1,16}+"\s*+,\s*+"result")'
+    rb")[ \t\r\n]*+:[ \t\r\n]*+)?\[" % _CONTAINERS
 )
+_SERIES: Final = place_of("data.result[]")
+
 _ENDS: Final = {
-    "stream": re.compile(rb"[ \t\r\n]*+"),
-    "list": re.compile(rb"[ \t\r\n]*+\][ \t\r\n]*+"),
-    "container": re.compile(rb"[ \t\r\n]*+\][ \t\r\n]*+\}[ \t\r\n]*+"),
+    "stream": rb"[ \t\r\n]*+",
+    "list": rb"[ \t\r\n]*+\][ \t\r\n]*+",
+    "container": rb"[ \t\r\n]*+\][ \t\r\n]*+\}[ \t\r\n]*+",
+    "kubernetes": (
+        rb'\s*+\](?:\s*+,\s*+"(?:apiVersion|kind)"\s*+:\s*+"[^"\\]{0,64}+"'
+        rb'|\s*+,\s*+"metadata"\s*+:\s*+\{[^{}\[\]]*+\})*+\s*+\}\s*+'
+    ),
+    "prometheus": rb'\s*+\]\s*+\}(?:\s*+,\s*+"stats"\s*+:\s*+\{[^{}\[\]]*+\})?\s*+\}\s*+',
 }
 """What may follow the last element."""
 
@@ -69,6 +80,8 @@ def layout_of(text: Bytes) -> Layout | None:
     if first is None:
         return None
     container = begins["container"] if begins is not None else None
+    kind = "stream" if begins is None else begins.lastgroup or "list"
+    kind = "kubernetes" if begins is not None and begins["kubernetes"] else kind
     beginning = first["beginning"]
     closing = b"}" if beginning.startswith(b"{") else b'"'
     comma = rb",[ \t\r\n]*+" if begins is not None else rb"[ \t\r\n]*+"
@@ -77,8 +90,8 @@ def layout_of(text: Bytes) -> Layout | None:
         return None
     return Layout(
         opening=opening,
-        place=CONTAINERS[container.decode()] if container is not None else ROOT,
-        ending=_ENDS["stream" if begins is None else "list" if container is None else "container"],
+        place=_SERIES if kind == "prometheus" else CONTAINERS[container.decode()] if container else ROOT,
+        ending=re.compile(_ENDS[kind]),
         beginning=beginning,
         closing=closing,
         between=second[0],

@@ -7,10 +7,10 @@ from itertools import chain
 from typing import Final
 
 from cnitrail.scan.containers.streams import TornStream
+from cnitrail.scan.envelope_tree import ROOT
 from cnitrail.scan.multisearch import Bytes
 from cnitrail.scan.rows.names import COLUMNS, folded
 from cnitrail.scan.split import RECORD_LIMIT, UnreadableSpan
-from cnitrail.scan.unwrap import ROOT
 
 _DELIMITERS: Final = ",;\t|"
 _QUOTED = re.compile(r'"[^"]*+"?')
@@ -20,7 +20,7 @@ _SEPARATOR = re.compile(rb"sep=[,;\t|]\r?\n")
 _MOST_COLUMNS: Final = 2000
 """Maximum number of columns; the widest known table, Kibana's, has a few hundred."""
 
-_MAYBE_WITH_A_RECORD: Final = frozenset(("message", "record", "raw", "log", "event", "Body"))
+_MAYBE_WITH_A_RECORD: Final = frozenset(("message", "record", "raw", "log", "event", "Body", "line", "Line"))
 """Columns that may have a record. A line that is only such a word is not a line of column names."""
 
 _WITH_A_RECORD: Final = (

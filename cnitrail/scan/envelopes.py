@@ -95,6 +95,9 @@ ENVELOPES: Final = (
     Envelope("log-messages", "message|json", _MESSAGE),
     Envelope("log-messages", "input.message|json", _MESSAGE),
     Envelope("log-messages", "log|json", _MESSAGE),
+    Envelope("log-messages", "line|json", _MESSAGE),
+    Envelope("log-messages", "Line|json", _MESSAGE),
+    Envelope("records", "items[]"),
     Envelope("athena", "ResultSet", Content.ATHENA_RESULT),
     Envelope("cloudtrail-lake", "QueryResultRows[]", Content.LAKE_ROW),
     Envelope("records", "", _ROW),
@@ -104,9 +107,24 @@ ENVELOPES: Final = (
 )
 """The first path that leads to a record counts, so what keeps a record whole comes first."""
 
+POD_ENVELOPES: Final = (
+    Envelope("kubernetes-pods", "items[]"),
+    Envelope("kubernetes-pods", "object"),
+    Envelope("kube-state-metrics", "data.result[]"),
+    Envelope("kube-state-metrics", "result[]"),
+    Envelope("eks-audit", "streams[]"),
+    Envelope("eks-audit", "kubernetes.audit"),
+    Envelope("eks-audit", "_source.kubernetes.audit"),
+    Envelope("eks-audit", "hits.hits[]._source.kubernetes.audit"),
+)
+"""The envelopes of pod evidence alone, in which no record of CloudTrail is looked for: lists and watch events
+of Kubernetes, the answers of Prometheus and Loki, and Elastic's documents of audit events."""
+
 MESSAGES: Final = (
     ("", None),
     (".detail", "eventbridge"),
+    (".log|json", "log-messages"),
+    (".log_processed", "log-messages"),
     (".Message|json", "sns"),
     (".Message|json.detail", "eventbridge"),
 )

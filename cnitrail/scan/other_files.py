@@ -10,6 +10,10 @@ from itertools import islice
 from json import JSONDecoder, loads
 from typing import Any
 
+from cnitrail.scan.container_files import is_line_of_other_container
+from cnitrail.scan.container_names import is_dumped_output
+from cnitrail.scan.control_plane import LINE as CONTROL_PLANE_LINE
+
 _CLOUDTRAIL_PATH = re.compile(r"(?:^|[/\\])CloudTrail(?:-[A-Za-z]+)?[/\\]|\d{12}_CloudTrail")
 """CloudTrail's own folders and file names, also those of its digests and Insights."""
 
@@ -63,8 +67,9 @@ _LINES = {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
     "s3-access-logs": r"[0-9a-f]{64} [a-z0-9.-]{3,63} \[\d\d/[A-Z][a-z]{2}/\d{4}(?::\d\d){3} \+0000\] "
     r"\S+ \S+ \S+ (?:REST|SOAP|WEBSITE|BATCH|S3)\.\S+ .*",
-    # the ipamd.log of the VPC CNI's first versions, https://github.com/aws/amazon-vpc-cni-k8s
+    # https://github.com/cihub/seelog, as the VPC CNI had it before 1.6.1; its own logs do not come here
     "program-logs": rf"{_TIME} \[(?:TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL)\] *\t?.*",
+    "eks-control-plane-logs": rf"(?:{_TIME} )?{CONTROL_PLANE_LINE}.*",
     "checksums": r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}) [ *]\S.*",
 }
 """For each kind, the pattern that every line of a file matches."""
@@ -83,6 +88,8 @@ _FLOW_FAMILIES = ("ecs-", "tgw-", "packets-lost-", "next-hop-")
 _FLOW_HEADER = re.compile(r"[a-z][a-z0-9-]*(?: [a-z][a-z0-9-]*)+")
 _FLOW_PLACES = {"interface-id", "srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr", "tgw-id"}
 _MIN_FLOW_FIELDS = 3
+_KUBECTL_TABLE = re.compile(r"(?:NAMESPACE +)?NAME +READY +STATUS +RESTARTS +AGE\b")
+"""The heading that ``kubectl get pods`` prints without ``-o json``: it is refused, with the reason."""
 
 _PREFIX = re.compile(rf"{_TIME} (?=\{{)", re.MULTILINE)
 """What CloudWatch Logs puts before each line when it exports a log group."""
@@ -91,7 +98,6 @@ _BEGINNINGS = {
     "aws-config": re.compile(
         r'\{(?:\s*"(?:fileVersion|requestId|configSnapshotId)"\s*:\s*"[^"\\]*"\s*,){1,3}\s*"configurationItems"\s*:\s*\['
     ),
-    "eks-audit": re.compile(r'\{"kind":"Event","apiVersion":"audit\.k8s\.io/v1'),
     "guardduty": re.compile(
         r'\{"schemaVersion":"[\d.]+","accountId":"\d{12}","region":"[a-z0-9-]+","partition":"aws[a-z-]*",'
         r'"id":"[0-9a-f]+","arn":"arn:aws[a-z-]*:guardduty:'
@@ -130,6 +136,16 @@ _PAGE = re.compile(r"\.x?html?$", re.IGNORECASE)
 _PAGE_BEGINNING = re.compile(r"<(?:!doctype html|html)\b", re.IGNORECASE)
 
 
+_COLLECTOR_NAME = re.compile(
+    r"(?:^|/)(?:eks_i-|bottlerocket-logs|(?:cni|containerd|docker|gpu|ipamd|kernel|kubelet|modinfo|networking"
+    r"|nodeadm|sandbox-image|storage|sysctls|system|aws-routed-eni|var_log)/)"
+)
+"""Names of archives and folders of an eks-log-collector."""
+
+_VPC_CNI = re.compile(r"(?:ipamd|rpc|datastore|routed-eni-cni-plugin|aws-k8s-agent)/")
+"""Source files of the VPC CNI that write what is evidence about pods."""
+
+
 def kind_of_other_file(uri: str, head: bytes) -> str | None:
     """Return the kind of a file that is not CloudTrail's, such as ``vpc-flow-logs``; None if it may be.
 
@@ -138,6 +154,13 @@ def kind_of_other_file(uri: str, head: bytes) -> str | None:
     if _CLOUDTRAIL_PATH.search(uri):
         return None
     text = head.decode("utf-8", "replace").removeprefix("\ufeff")
+    if is_dumped_output(head) or is_line_of_other_container(head):
+        return "container-logs"
+    if _COLLECTOR_NAME.search(uri):
+        from cnitrail.scan.node_files import is_collected
+
+        if is_collected(uri, text, _CLOUDTRAIL_KEY):
+            return "node-files"
     start = text.lstrip()
     name = re.split(r"[/\\!]", uri)[-1]
     service = _kind_of_service(uri, name)
@@ -207,12 +230,16 @@ def _kind_by_name(name: str, head: bytes, text: str) -> str | None:
     if _SCRIPT.search(name):
         return "script"
     is_note = text != "" and name.lower().endswith(".txt") and not re.search(r"[{\t]", text)
+    if _KUBECTL_TABLE.match(text):
+        return None
     return "text" if is_note or _DOCUMENT.match(name) else None
 
 
 def _kind_of_json(text: str) -> str | None:
     """Return the kind that all values of a JSON text have; None if there is none."""
     kinds = {_kind_of_value(value) for value in islice(_values(text), _MAX_VALUES)}
+    if kinds == {"program-logs", "network-policy-logs"}:
+        return "network-policy-logs"
     if kinds:
         return kinds.pop() if len(kinds) == 1 else None
     return next((kind for kind, beginning in _BEGINNINGS.items() if beginning.match(text)), None)
@@ -245,10 +272,10 @@ def _kind_of_value(value: Any) -> str | None:
             return "resolver-query-logs"
         case {"firewall_name": str(), "event_timestamp": _, "event": dict()}:
             return "network-firewall-logs"
-        case {"kind": "Event", "apiVersion": str(version)} if version.startswith("audit.k8s.io/"):
-            return "eks-audit"
-        case {"level": str(), "ts": str(), "caller": str(), "msg": str()}:  # zap, and so the VPC CNI
-            return "program-logs"
+        case {"level": str(), "ts": str(), "msg": str(), "Src IP": str(), "Dest IP": str(), "Verdict": str()}:
+            return "network-policy-logs"  # of aws-network-policy-agent
+        case {"level": str(), "ts": str(), "caller": str(caller), "msg": str()} if not _VPC_CNI.match(caller):
+            return "program-logs"  # of zap
         case _ if _is_notification(value):
             return "cloudtrail-notifications"
     return None

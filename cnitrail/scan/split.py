@@ -20,22 +20,25 @@ contains is lost, unless the text ends in it."""
 
 
 class Item(Struct, frozen=True):
-    """A JSON value; ``container`` is the key of the list that it is an element of, if there is one."""
+    """A JSON value; ``container`` is the key of the list that it is an element of, if there is one.
+
+    ``log_group`` is the log group of CloudWatch Logs that a subscription names before the list.
+    """
 
     text: bytes
     container: str | None = None
+    log_group: str | None = None
 
 
 class UnreadableSpan(Struct, frozen=True):
-    """A part of the text between or around the records that cannot be read."""
+    """A part of the text between or around the records that cannot be read.
+
+    A message has the beginning of ``text`` after the reason, unless that may hold secrets.
+    """
 
     reason: str
-
-
-def excerpt(item: bytes) -> str:
-    """Return the beginning of a text, for a message."""
-    text = item[:60].decode("utf-8", "replace")
-    return text + ("…" if len(item) > 60 else "")
+    text: bytes = b""
+    after: str = ""
 
 
 _SPACE = re.compile(rb"[ \t\r\n,]*+")
@@ -54,6 +57,9 @@ _BEGINNING = re.compile(
 value of a key, because a request may contain anything."""
 
 
+_LOG_GROUP = b'"logGroup"'
+"""The key of the name of a log group in the messages of a subscription filter."""
+
 _LONGEST_KEY = 64
 """Bytes in which the first key of a record ends, white space included."""
 
@@ -65,7 +71,11 @@ def split_items(chunks: Iterator[bytes], containers: Iterable[str]) -> Iterator[
     """
     splitter = _Splitter(chunks, containers)
     for found in splitter.items():
-        yield found if isinstance(found, UnreadableSpan) else Item(found, splitter.container)
+        yield (
+            found
+            if isinstance(found, UnreadableSpan)
+            else Item(found, splitter.container, splitter.log_group)
+        )
 
 
 class _Splitter:
@@ -78,6 +88,9 @@ class _Splitter:
     def __init__(self, chunks: Iterator[bytes], containers: Iterable[str]) -> None:
         self.container: str | None = None
         """The key of the list that the last item was an element of."""
+        self.log_group: str | None = None
+        """The log group that the object around the list names."""
+        self._names_group = False
         self._containers = {f'"{key}"'.encode(): key for key in containers}
         self._chunks = filter(None, chunks)
         self._data = b""
@@ -91,6 +104,7 @@ class _Splitter:
         in_array = False
         while (byte := self._next_byte()) is not None:
             if byte in b"{[" and (in_array or byte == b"{"):
+                self.log_group = None
                 yield from self._item(top_level=not in_array)
             elif byte in b"[]" and in_array == (byte == b"]"):
                 in_array = not in_array
@@ -172,7 +186,7 @@ class _Splitter:
             self._stray_line()
             more += 1
         others = f" (and {more} more lines)" if more else ""
-        return UnreadableSpan(f"not JSON: {excerpt(first)}{others}")
+        return UnreadableSpan("not JSON: ", first, others)
 
     def _stray_line(self) -> bytes:
         """Return a line that is not JSON, at most one piece of it.
@@ -200,7 +214,7 @@ class _Splitter:
                     return
                 if string is not None:
                     self._pos = string.end()
-                    container = self._containers.get(string[0]) if top_level and depth == 1 else None
+                    container = self._container(string[0]) if top_level and depth == 1 else None
                     if container is not None and self._array_follows():
                         envelope = True
                         self._cut(self._pos)
@@ -236,6 +250,13 @@ class _Splitter:
             if not self._more():
                 yield from self._unclosed(oversize=oversize, envelope=envelope)
                 return
+
+    def _container(self, string: bytes) -> str | None:
+        """Return the name of the list that may follow a string of an outermost object; note its log group."""
+        if self._names_group:
+            self.log_group = _plain(string)
+        self._names_group = string == _LOG_GROUP
+        return self._containers.get(string)
 
     def _closed(self, *, oversize: bool, envelope: bool) -> tuple[bytes | UnreadableSpan, ...]:
         """Return an item that ends here; nothing of an envelope, whose items were yielded already."""
@@ -314,12 +335,17 @@ def _end(pattern: re.Pattern[bytes], data: bytes, pos: int) -> int:
     return match.end() if match else pos
 
 
+def _plain(string: bytes) -> str | None:
+    """Return a JSON text without escapes as it is; None if it has any."""
+    return string[1:-1].decode("utf-8", "replace") if b"\\" not in string else None
+
+
 def _too_long() -> UnreadableSpan:
     return UnreadableSpan(f"a record is longer than {RECORD_LIMIT >> 20} MB")
 
 
 def _broken(text: bytes) -> UnreadableSpan:
-    return UnreadableSpan(f"broken JSON: {excerpt(text.rstrip(b', '))}")
+    return UnreadableSpan("broken JSON: ", text.rstrip(b", "))
 
 
 def _recovered(text: bytes, torn: bool = False) -> Iterator[bytes | UnreadableSpan]:

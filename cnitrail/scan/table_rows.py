@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cnitrail.model import Extent, Origin, Record, Skipped
-from cnitrail.scan.reading import UNREADABLE
 from cnitrail.scan.rows import Rebuilt, Refused, rebuild
+from cnitrail.scan.tally import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,8 +1,14 @@
 """The counts of what is read of one document."""
 
+from typing import Final
+
 from msgspec import Struct, field
 
 from cnitrail.model import Sign
+from cnitrail.model.forms import POD_FORMS
+
+UNREADABLE: Final = "unreadable"
+"""In place of the form of a record that could not be read."""
 
 
 class Tally(Struct, kw_only=True, gc=False):
@@ -18,9 +24,16 @@ class Tally(Struct, kw_only=True, gc=False):
     """Whether the text is cut short, broken, or failed to be read: its content may have been altered."""
     signs: set[Sign] = field(default_factory=set)
     """(account, Region, minute) of the records that are not relevant, if asked for."""
+    heard: set[tuple[str, str]] = field(default_factory=set)
+    """(form, minute) of all records of pod evidence that have a time: ``2024-05-14T09:30``, UTC."""
     forms: dict[str, int] = field(default_factory=dict)
     """Number of records by form (a name in ``FORMS``)."""
     compression: tuple[str, ...] = ()
     """How the document is compressed or packed, outermost first, such as ``("zip", "gzip")``."""
     other_kind: str | None = None
     """The kind of a file that is not CloudTrail's, such as ``vpc-flow-logs``; it has no records."""
+
+    def is_of_pods(self) -> bool:
+        """Return whether all records that could be read are evidence about pods, if there are any."""
+        read = self.forms.keys() - {UNREADABLE}
+        return bool(read) and read <= POD_FORMS

@@ -1,4 +1,4 @@
-"""Takes records out of their envelopes, along the paths of the table ``envelopes``.
+"""Takes records out of their envelopes, along the paths of ``envelope_tree``.
 
 A value is followed from the outside in, one level at a time, and each level as the text that it is: what is
 yielded is the text of a record exactly as it was written.
@@ -6,83 +6,24 @@ yielded is the text of a record exactly as it was written.
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct
 
 from cnitrail.jsontext import well_formed
 from cnitrail.model import Growth
-from cnitrail.scan.envelopes import ENVELOPES, MESSAGES, Content, Envelope
-from cnitrail.scan.split import excerpt
-
-
-class Place(Struct, kw_only=True):
-    """A place in an envelope: what may be here, and which steps lead further in."""
-
-    record: str | None = None
-    """The form of a record that is here."""
-    rows: Content | None = None
-    """The kind of rows that may be here."""
-    keys: dict[str, "Place"] = field(default_factory=dict)
-    element: "Place | None" = None
-    chosen: "tuple[str, str, Place] | None" = None
-    """A key, its value, and the place of an object that has both."""
-    text: "Place | None" = None
-    """What a JSON text here contains."""
-    packed: "Place | None" = None
-    """What the gzipped bytes in a Base64 text here contain."""
-
-
-_STEP: Final = re.compile(
-    r'"(?P<quoted>[^"]+)"|(?P<key>[^."\[\]{}|]+)|(?P<element>\[\])|\{(?P<field>[^=]+)=(?P<value>[^}]+)\}'
-    r"|(?P<packed>\|base64\|gzip\|json)|(?P<text>\|json)|(?P<dot>\.)"
-)
-
-
-def _child(place: Place, step: re.Match[str]) -> Place:
-    """Return the place that a step leads to; it is made if there is none yet."""
-    match step.lastgroup:
-        case "dot":
-            return place
-        case "element":
-            place.element = place.element or Place()
-            return place.element
-        case "text":
-            place.text = place.text or Place()
-            return place.text
-        case "packed":
-            place.packed = place.packed or Place()
-            return place.packed
-        case "value":
-            place.chosen = place.chosen or (step["field"], step["value"], Place())
-            return place.chosen[2]
-    return place.keys.setdefault(step["quoted"] or step["key"], Place())
-
-
-def _tree(envelopes: tuple[Envelope, ...]) -> Place:
-    """Return the table as a tree, in which each path is followed only as far as a text has its steps."""
-    root = Place()
-    for envelope in envelopes:
-        is_message = envelope.content is Content.MESSAGE
-        for suffix, bare_form in MESSAGES if is_message else MESSAGES[:1]:
-            place = root
-            for step in _STEP.finditer(envelope.path + suffix):
-                place = _child(place, step)
-            if envelope.content in (Content.RECORD, Content.MESSAGE):
-                is_bare = envelope.path == "" and bare_form is not None
-                place.record = place.record or (bare_form if is_bare else envelope.form)
-            else:
-                place.rows = envelope.content
-    return root
-
-
-ROOT: Final = _tree(ENVELOPES)
-"""The outside: a document, a line, or an element of an outermost array."""
-
-CONTAINERS: Final = {key: place.element for key, place in ROOT.keys.items() if place.element is not None}
-"""The keys of a document's outermost object under which a list has one envelope or record in each element."""
+from cnitrail.model.forms import POD_FORMS
+from cnitrail.scan.container_names import is_printed_by_others
+from cnitrail.scan.control_plane import is_other_line, is_other_stream
+from cnitrail.scan.cut_events import TRUNCATED, completed, time_of
+from cnitrail.scan.envelope_tree import ROOT, Place
+from cnitrail.scan.envelopes import Content
+from cnitrail.scan.pod_forms import cni_record
+from cnitrail.scan.pod_objects import is_empty_list, pod_form_of, why_no_evidence
 
 _MAX_NESTED_LISTS: Final = 4
 """Maximum depth of lists around an outermost envelope, as ``--query`` and ``jq -s`` leave them."""
@@ -108,11 +49,13 @@ class FoundRecord(Struct, frozen=True):
     """A record in an envelope, as text, and its form.
 
     ``is_hidden`` means that it was compressed in there, so that a search of the envelope cannot see it.
+    ``log_group`` is the log group of CloudWatch Logs that the envelope names.
     """
 
     text: bytes
     form: str
     is_hidden: bool = False
+    log_group: str | None = None
 
 
 class FoundRow(Struct, frozen=True):
@@ -126,14 +69,16 @@ class KnownOther(Struct, frozen=True):
     """Something known that is no record."""
 
 
-class Unknown(Struct, frozen=True):
+class Unknown(Struct, frozen=True, kw_only=True):
     """Something that is no record, and the reason; without a reason, no path of the table fits it.
 
     ``broken`` means that no program writes such a text; ``is_record``, that it takes the place of one record;
-    ``is_of_all``, that the reason is one of the whole document and is listed once.
+    ``is_of_all``, that the reason is one of the whole document and is listed once. A message ends with the
+    beginning of ``text``, unless that may hold secrets.
     """
 
     reason: str | None = None
+    text: bytes = b""
     broken: bool = False
     is_record: bool = True
     is_of_all: bool = False
@@ -142,7 +87,7 @@ class Unknown(Struct, frozen=True):
 Unwrapped = FoundRecord | FoundRow | KnownOther | Unknown
 
 _NOT_SENT_BY_AWS: Final = Unknown(
-    "an event of EventBridge with a record that AWS did not send: its source does not begin with aws."
+    reason="an event of EventBridge with a record that AWS did not send: its source does not begin with aws."
 )
 
 _ORIGINALS: Final = frozenset(
@@ -155,9 +100,6 @@ a record."""
 _NO_ORIGINAL: Final = (b"null", b'""', b'"-"')
 """What is under such a key if nothing was kept; Kibana writes ``-``."""
 
-_TRUNCATED: Final = b"[Truncated...]"
-"""What CloudWatch Logs ends an event with that it cut."""
-
 _PARTS: Final = ("userIdentity", "requestParameters", "responseElements")
 """The parts of a record that are objects; in a row of a query engine they are texts."""
 
@@ -169,15 +111,27 @@ _IS_RECORD = re.compile(rb'"?\s*\{')
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _LIST = msgspec.json.Decoder(list[Raw])
 _TEXT = msgspec.json.Decoder(str)
+_NUMBER = msgspec.json.Decoder(int)
+
+
+class _InsightsField(Struct):
+    """A field of a row of CloudWatch Logs Insights."""
+
+    field: str
+    value: Raw
+
+
+_INSIGHTS_FIELD = msgspec.json.Decoder(_InsightsField)
 _SPACE = b" \t\r\n"
 
 
-def unwrap(text: bytes, place: Place, growth: Growth) -> Iterator[Unwrapped]:
+def unwrap(text: bytes, place: Place, growth: Growth, log_group: str | None = None) -> Iterator[Unwrapped]:
     """Yield the records in a JSON value that is at a place of the table; at least one result.
 
-    ``growth`` bounds what is decompressed. Raises ``ValueError`` if the value is not JSON.
+    ``growth`` bounds what is decompressed; ``log_group`` is what is known of the value's. Raises
+    ``ValueError`` if the value is not JSON.
     """
-    walk = _Walk(growth)
+    walk = _Walk(growth, log_group)
     try:
         found = list(walk.value(text, place, nested_lists=0))
     except ValueError:
@@ -188,8 +142,13 @@ def unwrap(text: bytes, place: Place, growth: Growth) -> Iterator[Unwrapped]:
 class _Walk:
     """Follows the paths of the table into a value, from the outside in."""
 
-    def __init__(self, growth: Growth) -> None:
+    def __init__(self, growth: Growth, log_group: str | None) -> None:
         self._growth = growth
+        self._log_group = log_group
+        self._log_event: Mapping[str, Raw | bytes] = {}
+        """The envelope of the log event that is being read."""
+        self._is_other_stream = False
+        """Whether it is in a log stream of an EKS control plane that has no audit events."""
 
     def value(self, text: bytes, place: Place, nested_lists: int = _MAX_NESTED_LISTS) -> Iterator[Unwrapped]:
         """Yield what is in a value; ``nested_lists`` is the number of lists around it that no path has."""
@@ -201,14 +160,17 @@ class _Walk:
             case b'"':
                 yield from self._text(text, place)
             case _:
-                yield Unknown(f"not an object but {excerpt(text)}", broken=True)
+                yield Unknown(reason="not an object but ", text=text, broken=True)
 
     def _object(self, text: bytes, place: Place) -> Iterator[Unwrapped]:
         fields = _OBJECT.decode(text)
         originals = _originals(fields, place)
-        record = _bare_record(text, fields, place)
+        record = _bare_record(text, fields, place, self._log_group)
         if record is not None and not originals:
-            yield record
+            yield KnownOther() if _may_be_forged(record, fields) else record
+            return
+        if fields.keys() >= _LOKI_STREAM and bytes(fields["stream"]).startswith(b"{"):
+            yield from self._loki_stream(fields)
             return
         if "detail" in place.keys and "detail" in fields and not _is_sent_by_aws(fields):
             is_record = b'"eventName"' in bytes(fields["detail"])
@@ -216,34 +178,36 @@ class _Walk:
             return
         if place.chosen is not None and _has(fields, *place.chosen[:2]):
             place = place.chosen[2]
+        self._note_logged(fields)
         failed: list[Unwrapped] = []
-        for key, child in place.keys.items():
-            if key in (originals or fields):
-                inside = bytes(fields[key])
-                found = self.value(inside, child)
-                if child.element is not None and inside.startswith(b"["):
-                    yield from found
-                    return
-                results = list(found)
-                if not results or not all(isinstance(result, Unknown) for result in results):
-                    yield from results
-                    return
-                failed += results
+        for key in _in_order(place, originals or fields.keys()):
+            inside, child = bytes(fields[key]), place.keys[key]
+            found = self.value(inside, child)
+            if child.element is not None and inside.startswith(b"["):
+                yield from found
+                return
+            results = [result for result in found if not _may_be_forged(result, fields)]
+            if not results or not all(isinstance(result, Unknown) for result in results):
+                yield from results
+                return
+            failed += results
         if _NOT_SENT_BY_AWS in failed:
             yield _NOT_SENT_BY_AWS
-        elif any(keys <= fields.keys() for keys in _NOT_RECORDS):
+        elif is_empty_list(fields) or any(keys <= fields.keys() for keys in _NOT_RECORDS):
             yield KnownOther()
+        elif (reason := why_no_evidence(fields)) is not None:
+            yield Unknown(reason=reason, is_record=False)
         elif any(
             child.element is not None
             and key in fields
             and not (child.keys and bytes(fields[key]).startswith(b"{"))
             for key, child in place.keys.items()
         ):
-            yield Unknown(f"no list of records: {excerpt(text)}", is_record=False)
+            yield Unknown(reason="no list of records: ", text=text, is_record=False)
         elif place.rows is not None and not originals:
             yield FoundRow(text, place.rows)
         elif "EventId" in fields:
-            yield Unknown("a LookupEvents item without its CloudTrailEvent")
+            yield Unknown(reason="a LookupEvents item without its CloudTrailEvent")
         else:
             yield next((result for result in failed if result != Unknown()), Unknown())
 
@@ -252,6 +216,8 @@ class _Walk:
             yield FoundRow(text, place.rows)
             return
         values = [bytes(value) for value in _LIST.decode(text)]
+        if values and _IS_FIELD.match(values[0]):
+            self._note_logged(_insights_fields(values))
         if place is ROOT:
             columns = _columns(values)
             if columns is None:
@@ -264,7 +230,7 @@ class _Walk:
                 value for value in values if value[:1] == b"{" and _has(_OBJECT.decode(value), key, name)
             ]
             if not chosen:
-                yield Unknown(f"a row without {name}; select it in the query", is_of_all=True)
+                yield Unknown(reason=f"a row without {name}; select it in the query", is_of_all=True)
             for value in chosen:
                 yield from self.value(value, place.element)
         elif place.element is not None:
@@ -274,35 +240,148 @@ class _Walk:
             for value in values:
                 yield from self.value(value, ROOT, nested_lists + 1)
         else:
-            yield Unknown(f"not an object but {excerpt(text)}", broken=True)
+            yield Unknown(reason="not an object but ", text=text, broken=True)
 
     def _text(self, text: bytes, place: Place) -> Iterator[Unwrapped]:
         if place.packed is not None:
             for result in self._converted(_unpacked(_TEXT.decode(text), self._growth), place.packed):
                 yield (
-                    FoundRecord(result.text, result.form, is_hidden=True)
+                    FoundRecord(result.text, result.form, is_hidden=True, log_group=result.log_group)
                     if isinstance(result, FoundRecord)
                     else result
                 )
         elif place.text is None:
-            yield Unknown(f"not an object but {excerpt(text)}", broken=True)
+            yield Unknown(reason="not an object but ", text=text, broken=True)
         elif text.startswith(_CONTROL_MESSAGE):
             yield KnownOther()
         else:
-            yield from self._converted(_TEXT.decode(text).encode(), place.text)
+            inside = _TEXT.decode(text)
+            if self._is_other_stream or is_other_line(inside):
+                yield KnownOther()
+                return
+            is_line = place.text.record is not None and not inside.startswith("{")
+            line = cni_record(inside.encode()) if is_line else None
+            if line is not None:
+                yield FoundRecord(line, "ipamd-log")
+            else:
+                yield from self._converted(inside.encode(), place.text)
+
+    def _loki_stream(self, fields: dict[str, Raw]) -> Iterator[Unwrapped]:
+        """Yield what is in the lines of a stream of Grafana Loki, each with its time in nanoseconds."""
+        labels = _STREAM_LABELS.decode(fields["stream"])
+        self._log_group = labels.log_group or self._log_group
+        for value in _LIST.decode(fields["values"]):
+            written, line, *_ = _LIST.decode(value)
+            nanoseconds = _text_of(written) or ""
+            self._log_event = {"message": line, "timestamp": nanoseconds[:-6].encode()}
+            for result in self._text(bytes(line), ROOT):
+                if not _may_be_forged(result, fields):
+                    yield result
 
     def _converted(self, inside: bytes, place: Place) -> Iterator[Unwrapped]:
         try:
             yield from self.value(inside, place)
+        except RecursionError:
+            yield Unknown(reason="broken JSON (depth limit exceeded): ", text=inside)
         except ValueError as error:
-            is_cut = inside.rstrip(_SPACE).endswith(_TRUNCATED)
+            is_cut = inside.rstrip(_SPACE).endswith(TRUNCATED)
+            event = completed(inside, _logged_at(self._log_event)) if is_cut else None
+            if event is not None:
+                yield FoundRecord(event, "eks-audit", log_group=self._log_group)
+                return
             reason = "cut short by CloudWatch Logs" if is_cut else f"broken JSON ({error})"
-            yield Unknown(f"{reason}: {excerpt(inside)}")
+            yield Unknown(reason=f"{reason}: ", text=inside)
+
+    def _note_logged(self, fields: Mapping[str, Raw | bytes]) -> None:
+        """Note the log group of CloudWatch Logs that an envelope names, and its log event."""
+        if "message" in fields or "@message" in fields:
+            self._log_event = fields
+        if _LOG_NAMES.isdisjoint(fields):
+            return
+        for key in ("logGroup", "@log"):
+            if key in fields:
+                self._log_group = _text_of(fields[key]) or self._log_group
+        for key in ("logStream", "logStreamName", "@logStream"):
+            if key in fields:
+                self._is_other_stream = is_other_stream(_text_of(fields[key]))
 
 
-def _bare_record(text: bytes, fields: dict[str, Raw], place: Place) -> FoundRecord | FoundRow | None:
+_LOG_NAMES: Final = frozenset(("logGroup", "@log", "logStream", "logStreamName", "@logStream"))
+"""Keys under which an envelope names its log group or log stream."""
+
+
+def _logged_at(event: Mapping[str, Raw | bytes]) -> str | None:
+    """Return when CloudWatch Logs got a log event, if its envelope says so."""
+    if "message" in event:
+        return time_of(_number_of(event.get("timestamp")))
+    time = _text_of(event.get("@timestamp"))
+    return time.replace(" ", "T") + "Z" if time is not None else None
+
+
+def _in_order(place: Place, keys: AbstractSet[str]) -> Iterable[str]:
+    """Return those of an object's keys that the table has at a place, in the order of the table."""
+    found = place.keys.keys() & keys
+    return found if len(found) < 2 else [key for key in place.keys if key in found]
+
+
+def _may_be_forged(result: Unwrapped, envelope: dict[str, Raw]) -> bool:
+    """Whether it is pod evidence in the output of a container, as fluent-bit and others collect it.
+
+    Any pod can print what looks like it; only the CNI's own container counts.
+    """
+    return (
+        isinstance(result, FoundRecord)
+        and result.form in POD_FORMS
+        and is_printed_by_others(envelope, may_be_aws_node=result.form == "ipamd-log")
+    )
+
+
+class _StreamLabels(Struct, rename={"log_group": "__aws_cloudwatch_log_group"}):
+    """The labels of a stream of Loki that matter: lambda-promtail names the log group."""
+
+    log_group: str | None = None
+
+
+_STREAM_LABELS = msgspec.json.Decoder(_StreamLabels)
+_LOKI_STREAM: Final = {"stream", "values"}
+
+
+def _insights_fields(values: list[bytes]) -> dict[str, Raw]:
+    """Return the values of a row of CloudWatch Logs Insights by the names of the fields."""
+    found: dict[str, Raw] = {}
+    for value in values:
+        with suppress(ValueError):
+            cell = _INSIGHTS_FIELD.decode(value)
+            found[cell.field] = cell.value
+    return found
+
+
+def _text_of(value: Raw | bytes | None) -> str | None:
+    """Return a JSON value if it is a text, else None."""
+    try:
+        return _TEXT.decode(value) if value is not None else None
+    except ValueError:
+        return None
+
+
+def _number_of(value: Raw | bytes | None) -> int | None:
+    """Return a JSON value if it is an integer, else None."""
+    try:
+        return _NUMBER.decode(value) if value is not None else None
+    except ValueError:
+        return None
+
+
+def _bare_record(
+    text: bytes, fields: dict[str, Raw], place: Place, log_group: str | None
+) -> FoundRecord | FoundRow | None:
     """Return the record that an object is itself; None if none may be here, or it is none."""
-    if place.record is None or "eventName" not in fields:
+    if place.record is None:
+        return None
+    if "eventName" not in fields:
+        form = pod_form_of(fields)
+        return FoundRecord(text.strip(_SPACE), form, log_group=log_group) if form is not None else None
+    if place.record in POD_FORMS:
         return None
     has_structs = any(_is_struct_text(bytes(fields.get(key, b""))) for key in _PARTS)
     return FoundRow(text, Content.ROW) if has_structs else FoundRecord(text, place.record)

@@ -10,8 +10,17 @@ from cnitrail.scan.multisearch import Bytes
 from cnitrail.scan.split import RECORD_LIMIT, UnreadableSpan
 from cnitrail.yamltext import BrokenYaml, RefusedYaml, elements
 
-_LISTS: Final = ("Events", "Records", "events", "results", "logEvents", "Messages", "QueryResultRows")
-"""The keys of long lists in the output of AWS's APIs: their elements are yielded one by one."""
+_LISTS: Final = (
+    "Events",
+    "Records",
+    "events",
+    "results",
+    "logEvents",
+    "Messages",
+    "QueryResultRows",
+    "items",
+)
+"""The keys of long lists in what AWS's APIs and kubectl print: their elements are yielded one by one."""
 
 _BEGINNING = re.compile(
     rb"\A(?:\s|#[^\n]*\n)*(?:---[ \t]*\r?\n)?(?:"
@@ -19,12 +28,12 @@ _BEGINNING = re.compile(
     rb"[A-Z][A-Za-z]+:[ \t]*\r?\n[ \t]*-[ \t]|"
     rb"(?:%s):[ \t]*(?:\r?\n[ \t]*-[ \t]|\[\])|"
     rb"(?:eventVersion|userIdentity|AccessKeyId|CloudTrailEvent|EventId|searchedLogStreams|ResultSet"
-    rb"|nextBackwardToken|NextToken|QueryStatus):(?:\s|$))" % "|".join(_LISTS).encode()
+    rb"|apiVersion|nextBackwardToken|NextToken|QueryStatus):(?:\s|$))" % "|".join(_LISTS).encode()
 )
 
 
 def looks_like_yaml(head: bytes) -> bool:
-    """Whether a text begins like the YAML output of an AWS API, or like a record as YAML."""
+    """Whether a text begins like the YAML output of an AWS API or of kubectl, or like a record as YAML."""
     return _BEGINNING.match(head) is not None
 
 

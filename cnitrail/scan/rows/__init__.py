@@ -10,6 +10,7 @@ from typing import Final
 from cnitrail.jsontext import json_object
 from cnitrail.scan.rows.elastic import from_elastic, is_elastic
 from cnitrail.scan.rows.ocsf import from_ocsf, is_ocsf
+from cnitrail.scan.rows.ocsf_audit import audit_row, is_ocsf_audit
 from cnitrail.scan.rows.result import Rebuilt, Refused
 from cnitrail.scan.rows.sentinel import from_sentinel, is_sentinel
 from cnitrail.scan.rows.tables import from_columns
@@ -19,7 +20,9 @@ __all__ = [
     "Rebuilt",
     "Refused",
     "athena_rows",
+    "audit_row",
     "event_name_of",
+    "is_ocsf_audit",
     "lake_row",
     "rebuild",
 ]

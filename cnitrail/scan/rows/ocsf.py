@@ -9,12 +9,12 @@ be put together again.
 from collections.abc import Iterator
 from typing import Final
 
-from cnitrail.jsontext import json_list, json_object
+from cnitrail.jsontext import json_object
 from cnitrail.scan.rows.names import IDENTITY, OBJECTS, Shape
 from cnitrail.scan.rows.parameters import lacks_capitals, restored_parameters
 from cnitrail.scan.rows.result import HEAD, Rebuilt, Refused, checked
 from cnitrail.scan.rows.tables import without_lone_mfa
-from cnitrail.scan.rows.values import Columns, at, flag_of, put, time_text
+from cnitrail.scan.rows.values import Columns, at, entries_of, flag_of, put, time_text
 
 _FIELDS: Final = {
     "metadata.product.version": "eventVersion",
@@ -131,24 +131,12 @@ def _add_session(record: Columns, row: Columns) -> None:
 
 def _add_unmapped(record: Columns, row: Columns) -> None:
     """Add the known fields for which OCSF has no place: ``unmapped`` has them by their paths."""
-    for path, value in _unmapped(row.get("unmapped")):
+    for path, value in entries_of(row.get("unmapped")):
         if path in _UNMAPPED_OBJECTS and (found := json_object(value)) is not None:
             put(record, (path,), found)
         name = _UNMAPPED.get(path)
         if name is not None and value not in (None, ""):
             put(record, name, flag_of(value) if path in ("readOnly", "managementEvent") else value)
-
-
-def _unmapped(value: object) -> Iterator[tuple[str, object]]:
-    """Yield the entries of a map: an object, a JSON text, or what Parquet readers make of it."""
-    entries = json_object(value)
-    if entries is not None:
-        yield from entries.items()
-        return
-    for entry in json_list(value) or ():
-        match entry:
-            case [str(key), item] | {"key": str(key), "value": item}:
-                yield key, item
 
 
 def _paths(shape: Shape, *above: str) -> Iterator[tuple[str, ...]]:

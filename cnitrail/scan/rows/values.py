@@ -1,11 +1,11 @@
 """The values in the cells of a row → those in a CloudTrail record: JSON texts, times, Booleans, numbers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from cnitrail.jsontext import json_object
+from cnitrail.jsontext import json_list, json_object
 
 Columns = dict[str, object]
 """A row, or an object in it: values by column name."""
@@ -94,3 +94,15 @@ def at(row: object, path: str) -> object:
             return None
         value = inside.get(name)
     return None if is_empty(value, has_nulls="." in path) else value
+
+
+def entries_of(value: object) -> Iterator[tuple[str, object]]:
+    """Yield the entries of a map: an object, a JSON text, or what Parquet readers make of it."""
+    entries = json_object(value)
+    if entries is not None:
+        yield from entries.items()
+        return
+    for entry in json_list(value) or ():
+        match entry:
+            case [str(key), item] | {"key": str(key), "value": item}:
+                yield key, item
