@@ -1,5 +1,7 @@
 """One record → typed facts: who called, and what the call did to which ENI."""
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -39,9 +41,13 @@ from cnitrail.model import (
     TrailChange,
     form_of,
 )
+from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import RelevantCalls
 
-__all__ = ["MARKERS", "NAMES", "RELEVANT_CALLS", "Decoded", "decode", "is_from_an_address"]
+if TYPE_CHECKING:
+    from cnitrail.model.pod_facts import PodRecord
+
+__all__ = ["MARKERS", "NAMES", "RELEVANT_CALLS", "Decoded", "decode", "is_from_an_address", "pod_markers"]
 
 NAMES = (*EVENTS, *TRAIL_EVENTS, *SESSIONS)
 """The event names that make a record relevant.
@@ -65,8 +71,15 @@ MARKERS = (POD_IDENTITY,)
 _SOURCES = EVENT_SOURCES | TRAIL_SOURCES
 
 
+def pod_markers() -> tuple[str, ...]:
+    """Return the texts without which a record of pod evidence is not relevant, except for audit events."""
+    from cnitrail.decode.pods.markers import POD_MARKERS
+
+    return POD_MARKERS
+
+
 class Decoded(Struct, frozen=True, gc=False):
-    """The fact in a record: an event, an issued session, or None if it is not relevant.
+    """The fact in a record: an event or an issued session; None if it is not relevant, or about ``pods``.
 
     ``problems`` lists the fields that could not be read. ``lost`` is what such a record names, and its
     time, as far as they could be read.
@@ -75,11 +88,17 @@ class Decoded(Struct, frozen=True, gc=False):
     fact: Event | IssuedSession | None
     problems: tuple[str, ...] = ()
     lost: Lost | None = None
+    pods: "PodRecord | None" = None
 
     @property
     def is_relevant(self) -> bool:
         """Whether the record is relevant, or may be because it could not be read."""
-        return self.fact is not None or bool(self.problems)
+        return self.says_something or bool(self.problems)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether the record has a fact, or facts about pods."""
+        return self.fact is not None or self.pods is not None
 
 
 def decode(record: Record) -> Decoded:
@@ -90,6 +109,14 @@ def decode(record: Record) -> Decoded:
     """
     try:
         entry = parse(record.payload)
+        if record.origins[0].form in POD_FORMS:
+            from cnitrail.decode.pods.readers import read_pods
+            from cnitrail.decode.pods.stored import read_stored
+
+            if isinstance(entry, dict) and repeated_key(record.payload, entry) is not None:
+                return Decoded(None, (_REPEATED,))
+            pods, problems = (read_stored if record.is_extract else read_pods)(record, entry)
+            return Decoded(None, problems, pods=pods)
         if isinstance(entry, dict):
             repeated = repeated_key(record.payload, entry)
             if repeated is not None:
@@ -100,6 +127,10 @@ def decode(record: Record) -> Decoded:
     except RecursionError:
         return Decoded(None, ("the record is nested too deeply",))
     return Decoded(None, ("the record is not a JSON object",))
+
+
+_REPEATED = "a key is repeated: it is unclear which value counts"
+"""Said of pod evidence, of which no key is quoted either: it may be one of a secret."""
 
 
 def _ambiguous(record: Record, key: str, pairs: Pairs) -> Decoded:

@@ -3,13 +3,12 @@
 Formats: utils/prometheusmetrics and pkg/ipamd/introspect.go of amazon-vpc-cni-k8s.
 """
 
-from collections.abc import Iterator
-from datetime import datetime
-
-from cnitrail.decode.shapes import Fields, address, fields, number, prefix, text, time
+from cnitrail.decode.pods.introspection import IPV4_BLOCKS, POOLS, addresses, blocks, cards, interfaces
+from cnitrail.decode.shapes import fields, number
 from cnitrail.jsontext import parse
-from cnitrail.model import Held, is_prefix, order_of
+from cnitrail.model import is_prefix, order_of
 from cnitrail.model.ipamd import IpamdPool, KeptAddress
+from cnitrail.model.pod_facts import AddressKept
 
 _NO_METRICS = "it has no ipamd metrics, such as awscni_total_ip_addresses"
 _MAX_VALUE = 10**11
@@ -49,54 +48,30 @@ def read_enis(content: bytes) -> IpamdPool:
     Raises ``ValueError`` with the reason if it is not such an answer.
     """
     whole = fields(parse(content))
-    cards = [whole] if "ENIs" in whole else list(map(fields, whole.values()))
-    if not any(isinstance(card.get("ENIs"), dict) for card in cards):
+    if not any(isinstance(card.get(pool), dict) for card in cards(whole) for pool in POOLS):
         raise ValueError("it has no ENIs")
-    enis = {name: fields(eni) for card in cards for name, eni in fields(card.get("ENIs")).items()}
-    blocks = sorted(
-        ((name, block) for name, eni in enis.items() for block, _ in _blocks(eni)),
+    enis = dict(interfaces(whole))
+    held = sorted(
+        ((name, block) for name, eni in enis.items() for block, _ in blocks(eni, *IPV4_BLOCKS)),
         key=lambda kept: (kept[0], order_of(kept[1])),
     )
-    addresses = [kept for name, eni in enis.items() for kept in _addresses(name, eni)]
+    kept = (address for name, eni in enis.items() for address in addresses(name, eni, *IPV4_BLOCKS))
     return IpamdPool(
-        total=sum(number(card.get("TotalIPs")) or 0 for card in cards),
-        assigned=sum(number(card.get("AssignedIPs")) or 0 for card in cards),
-        prefixes=sum(is_prefix(block) for _, block in blocks),
+        total=sum(number(card.get("TotalIPs")) or 0 for card in cards(whole)),
+        assigned=sum(number(card.get("AssignedIPs")) or 0 for card in cards(whole)),
+        prefixes=sum(is_prefix(block) for _, block in held),
         enis=len(enis),
         interfaces=tuple(sorted(enis)),
-        blocks=tuple(blocks),
-        addresses=tuple(sorted(addresses, key=lambda kept: (kept.eni, order_of(kept.ip)))),
+        blocks=tuple(held),
+        addresses=tuple(sorted(map(_kept, kept), key=lambda kept: (kept.eni, order_of(kept.ip)))),
     )
 
 
-def _blocks(eni: Fields) -> Iterator[tuple[Held, Fields]]:
-    """Yield the IPv4 addresses and prefixes of an ENI, with what ipamd stores about each."""
-    for name, block in fields(eni.get("AvailableIPv4Cidrs")).items():
-        read = address(name.removesuffix("/32")) or prefix(name)
-        if read is not None:
-            yield read, fields(block)
-
-
-def _addresses(name: str, eni: Fields) -> Iterator[KeptAddress]:
-    """Yield the addresses of an ENI; within a prefix, ipamd lists only those that a pod has had."""
-    for block, kept in _blocks(eni):
-        listed = {address(ip): fields(entry) for ip, entry in fields(kept.get("IPAddresses")).items()}
-        if not is_prefix(block):
-            listed = {address(str(block)): next(iter(listed.values()), {})}
-        for ip, entry in listed.items():
-            if ip is not None:
-                pod = _pod(entry)
-                yield KeptAddress(ip, name, pod, _time(entry.get("AssignedTime")) if pod else None)
-
-
-def _pod(kept: Fields) -> str | None:
-    """Return the pod that has an address as ``namespace/name``; ipamd clears both when it is released."""
-    pod = fields(kept.get("IPAMMetadata"))
-    namespace, name = text(pod.get("k8sPodNamespace")), text(pod.get("k8sPodName"))
-    return f"{namespace}/{name}" if namespace and name else None
-
-
-def _time(value: object) -> datetime | None:
-    """Return a time that Go wrote; None for its zero value, in the year 1."""
-    found = time(value)
-    return found if found is not None and found.year > 1 else None
+def _kept(found: AddressKept) -> KeptAddress:
+    return KeptAddress(
+        ip=found.ip,
+        eni=found.eni or "",
+        pod=str(found.pod) if found.pod is not None else None,
+        assigned=found.assigned,
+        released=found.released,
+    )
