@@ -4,6 +4,9 @@ This room knows effects and subjects, no event names and no JSON.
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from cnitrail.garbage import without_garbage_collection
 from cnitrail.history.coverage import cover
@@ -21,16 +24,22 @@ from cnitrail.history.subnets import subnets_of
 from cnitrail.history.twins import without_twins
 from cnitrail.model import Event, History, IssuedSession, SetAside
 
+if TYPE_CHECKING:
+    from cnitrail.model.pod_facts import PodEvidence
+
 __all__ = ["Dispute", "Ledger", "build", "cover", "unrecorded"]
 
 
 def build(
-    events: tuple[Event, ...], sessions: Iterable[IssuedSession] = (), proven: frozenset[str] | None = None
+    events: tuple[Event, ...],
+    sessions: Iterable[IssuedSession] = (),
+    proven: frozenset[str] | None = None,
+    pods: "PodEvidence | None" = None,
 ) -> History:
     """Return the history of ordered, deduplicated events (see ``Ledger``).
 
     ``proven`` are the keys of the facts that CloudTrail's digests prove, if verification was asked for: then
-    no other fact changes what these say.
+    no other fact changes what these say. ``pods`` change nothing in the history of ENIs.
     """
     with without_garbage_collection():
         events = without_twins(without_foreign_buckets(events))
@@ -61,7 +70,7 @@ def build(
         leases, holders = fold_holdings(effective, interfaces, registry.deaths)
         actors = complete_actors(events, identified, interfaces, instances, _witnesses(effective, proven))
         managers = managers_of(effective, actors, interfaces, instances)
-        return History(
+        history = History(
             events=events,
             interfaces=interfaces,
             instances=instances,
@@ -80,6 +89,11 @@ def build(
             subnets=subnets_of(effective),
             unrecorded=tuple(unrecorded(effective)),
         )
+        if pods is None or not pods.records:
+            return history
+        from cnitrail.history.pods import pod_history
+
+        return replace(history, pods=pod_history(pods, history))
 
 
 def _witnesses(events: tuple[Event, ...], proven: frozenset[str] | None) -> tuple[Event, ...]:

@@ -1,8 +1,8 @@
 """Order and duplicates: the same events give the same history, in whatever order they are read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,7 +18,12 @@ from cnitrail.model import (
     Fidelity,
     IssuedSession,
     Origin,
+    Skipped,
 )
+from cnitrail.timeclamp import FIRST
+
+if TYPE_CHECKING:  # most evidence is without pods
+    from cnitrail.model.pod_facts import PodEvidence, PodRecord
 
 Fact = TypeVar("Fact", bound=Event | IssuedSession)
 
@@ -63,11 +68,14 @@ class Ledger:
     def __init__(self) -> None:
         self._events = _FactVersions[Event]()
         self._sessions = _FactVersions[IssuedSession]()
+        self._pods: dict[str, PodRecord] = {}
+        self._heard: dict[tuple[str, str], set[str]] = {}
+        self._unread_pods: dict[Skipped, None] = {}
         self._ordered: tuple[Event, ...] | None = None
 
     def __len__(self) -> int:
         """Return the number of facts."""
-        return len(self._events) + len(self._sessions)
+        return len(self._events) + len(self._sessions) + len(self._pods)
 
     def add(self, fact: Event | IssuedSession, *, proven: bool = False) -> bool:
         """Add a fact; return False if it was known already (its origin is kept all the same).
@@ -79,6 +87,43 @@ class Ledger:
         if isinstance(fact, Event):
             return self._events.add(fact, proven)
         return self._sessions.add(fact, proven)
+
+    def add_pods(self, record: "PodRecord") -> bool:
+        """Add a record of pod evidence; return False if it was known. All its origins are kept."""
+        known = self._pods.get(record.key)
+        origins = sorted({*(known.origins if known is not None else ()), *record.origins})
+        clusters = sorted({copy.cluster for copy in (known, record) if copy and copy.cluster})
+        cluster = clusters[0] if clusters else None
+        self._pods[record.key] = replace(record, origins=tuple(origins), cluster=cluster)
+        return known is None
+
+    def hear(self, file: str, minutes: Iterable[tuple[str, str]]) -> None:
+        """Note the minutes of which a file has records of pod evidence, each with their form."""
+        for form, minute in minutes:
+            self._heard.setdefault((file, form), set()).add(minute)
+
+    def lack_pods(self, skipped: Iterable[Skipped]) -> None:
+        """Note pod evidence that could not be read."""
+        self._unread_pods.update(dict.fromkeys(skipped))
+
+    @property
+    def pod_records(self) -> int:
+        """Number of different records of pod evidence."""
+        return len(self._pods)
+
+    def pod_times(self) -> Iterator[datetime]:
+        """Yield the times of the records of pod evidence that have one."""
+        return (record.time for record in self._pods.values() if record.time is not None)
+
+    def pods(self) -> "PodEvidence":
+        """Return all records of pod evidence, by time and key; those without a time come first."""
+        from cnitrail.model.pod_facts import PodEvidence
+
+        return PodEvidence(
+            records=tuple(sorted(self._pods.values(), key=_pod_order)),
+            heard={file: frozenset(minutes) for file, minutes in self._heard.items()},
+            unread=tuple(self._unread_pods),
+        )
 
     def events(self) -> tuple[Event, ...]:
         """Return all events: by time, within a second cause before effect, then by event ID.
@@ -113,6 +158,11 @@ class Ledger:
         """Return the events whose records disagree, by origin."""
         found = [*self._events.disputes(), *self._sessions.disputes()]
         return sorted(found, key=lambda dispute: (dispute.origin, dispute.other))
+
+
+def _pod_order(record: "PodRecord") -> tuple[datetime, str]:
+    """Return the key that sorts records of pod evidence."""
+    return record.time or FIRST, record.key
 
 
 def _event_order(event: Event) -> tuple[datetime, int, str]:
