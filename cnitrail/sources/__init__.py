@@ -31,6 +31,9 @@ from cnitrail.store.file_header import is_sqlite
 LOOKUP: Final = "lookup:"
 """CloudTrail's event history (LookupEvents): the source used if none is given."""
 
+LOGS: Final = "logs:"
+"""A log group of CloudWatch Logs."""
+
 Delivered = (
     Document
     | Record
@@ -124,6 +127,12 @@ def _lookup(uri: str, scope: Scope) -> Source:
     return LookupSource(uri, scope)
 
 
+def _logs(uri: str, scope: Scope) -> Source:
+    from cnitrail.sources.logs.source import LogsSource
+
+    return LogsSource(uri, scope)
+
+
 def _s3(uri: str, scope: Scope) -> Source:
     from cnitrail.sources.s3 import S3Source
 
@@ -153,7 +162,7 @@ def _trino(uri: str, scope: Scope) -> Source:
 def _refuse(uri: str, _scope: Scope) -> Source:
     raise SourceError(
         f"{uri}: cnitrail reads files, directories, standard input, stores, s3://BUCKET/PREFIX, {LOOKUP}, "
-        f"{ATHENA}DATABASE.TABLE and {TRINO}HOST/CATALOG/SCHEMA/TABLE",
+        f"{LOGS}LOG-GROUP, {ATHENA}DATABASE.TABLE and {TRINO}HOST/CATALOG/SCHEMA/TABLE",
         "download the logs first (aws s3 sync s3://BUCKET/AWSLogs/ logs/), then name the directory",
     )
 
@@ -165,6 +174,7 @@ def _refuse_misnamed(uri: str, _scope: Scope) -> Source:
 _STANDARD_INPUT: Final = "-"
 _SCHEMES: Final = {
     LOOKUP: SourceType(open=_lookup, narrows=True, answers_completely=True, is_remote=True),
+    LOGS: SourceType(open=_logs, is_remote=True),
     "s3://": SourceType(open=_s3, has_digests=True, is_remote=True),
     ATHENA: SourceType(open=_athena, is_remote=True, is_table=True),
     TRINO: SourceType(open=_trino, is_table=True),

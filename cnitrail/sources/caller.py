@@ -64,15 +64,22 @@ def caller_of(session: boto3.Session, scope: Scope, region: str, uri: str) -> Ca
 
 
 def announcement(
-    session: boto3.Session, scope: Scope, regions: Sequence[str], caller: CallerIdentity | None
+    session: boto3.Session,
+    scope: Scope,
+    regions: Sequence[str],
+    caller: CallerIdentity | None,
+    *,
+    call: str = "LookupEvents",
+    account_read: str | None = None,
 ) -> str:
-    """Return who is about to call LookupEvents, and for which account and Regions."""
-    account = f"{caller.account}/" if caller is not None else ""
+    """Return who is about to make a ``call``, and for which account (the caller's if None) and Regions."""
+    read = account_read or (caller.account if caller is not None else None)
+    account = f"{read}/" if read is not None else ""
     where = ", ".join(f"{account}{region}" for region in regions[:_MAX_REGIONS])
     if len(regions) > _MAX_REGIONS:
         where = f"{len(regions)} Regions" + (f" of account {caller.account}" if caller is not None else "")
     who = f" as {caller.arn}" if caller is not None else ""
-    return f"LookupEvents in {where}{who} ({_origins(session, scope)})"
+    return f"{call} in {where}{who} ({_origins(session, scope)})"
 
 
 def _origins(session: boto3.Session, scope: Scope) -> str:

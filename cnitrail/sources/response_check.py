@@ -24,9 +24,11 @@ _REQUIRED_MEMBER: Final[Mapping[str, str]] = {
     "DescribeInstanceTypes": "InstanceTypes",
     "DescribeInstances": "Reservations",
     "DescribeNetworkInterfaces": "NetworkInterfaces",
+    "DescribeLogGroups": "logGroups",
     "DescribeRegions": "Regions",
     "DescribeSubnets": "Subnets",
     "DescribeTrails": "trailList",
+    "FilterLogEvents": "events",
     "GetCallerIdentity": "Account",
     "GetObject": "ETag",
     "GetPartitions": "Partitions",
@@ -44,7 +46,7 @@ _REQUIRED_MEMBER: Final[Mapping[str, str]] = {
 
 _BUCKET_LISTING = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?<ListBucketResult[\s>]")
 
-_JSON_OPERATIONS = frozenset({"ListPublicKeys", "LookupEvents"})
+_JSON_OPERATIONS = frozenset({"DescribeLogGroups", "FilterLogEvents", "ListPublicKeys", "LookupEvents"})
 
 _PARSER_ERRORS: Final = (
     *(ResponseParserError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError),

@@ -1,0 +1,1 @@
+"""The source ``logs:LOG-GROUP``: a log group of CloudWatch Logs, read with FilterLogEvents."""
