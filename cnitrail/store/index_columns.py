@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from cnitrail.model.ec2 import PREFIX_LENGTH
 
-Held = IPv4Address | IPv6Address | IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+Held = Address | IPv4Network | IPv6Network
 
 
 class Mention(Struct, frozen=True, kw_only=True):
@@ -35,14 +36,16 @@ class Mention(Struct, frozen=True, kw_only=True):
 class IndexEntry(Struct, frozen=True, kw_only=True):
     """The index columns of one record.
 
-    Records with the same ``key`` are versions of one event. ``time`` (aware, UTC) is None if the record
-    contains no fact that can be used; ``effect`` is None also for issued credentials. ``access_key``, or
+    Records with the same ``key`` are versions of one event. ``fact`` is ``event``, ``credentials`` or
+    ``pods``; None if the record has nothing that can be used. ``time`` is aware, UTC; ``effect`` is
+    only of events. ``access_key``, or
     ``role`` and ``session``, join a call with the credentials that it used. ``unclear`` records are
     delivered to every query: a part of them could not be read, or they made ENIs with addresses that they do
-    not name.
+    not name. ``pod_addresses`` are those that pod evidence names.
     """
 
     key: str
+    fact: str | None = None
     time: datetime | None = None
     event: str | None = None
     effect: str | None = None
@@ -55,6 +58,7 @@ class IndexEntry(Struct, frozen=True, kw_only=True):
     session: str | None = None
     unclear: bool = False
     mentions: tuple[Mention, ...] = ()
+    pod_addresses: tuple[Address, ...] = ()
 
 
 def sort_key(held: Held) -> str:

@@ -23,6 +23,7 @@ from cnitrail.model import (
     Skipped,
     StoredCounts,
 )
+from cnitrail.model.forms import POD_FORMS
 from cnitrail.store.schema import (
     TEXT,
     connect,
@@ -37,21 +38,21 @@ from cnitrail.store.schema import (
 from cnitrail.store.selection import choose
 
 _ALL = """
-SELECT records.id, time IS NOT NULL, payload, uri, position, form FROM records
+SELECT records.id, fact IS NOT NULL, payload, uri, position, form FROM records
 CROSS JOIN origins ON origins.record = records.id CROSS JOIN documents ON documents.id = origins.document
 ORDER BY records.id
 """
 _CHOSEN = """
-SELECT records.id, time IS NOT NULL, payload, uri, position, form FROM chosen
+SELECT records.id, fact IS NOT NULL, payload, uri, position, form FROM chosen
 CROSS JOIN records ON records.id = chosen.record
 CROSS JOIN origins ON origins.record = records.id CROSS JOIN documents ON documents.id = origins.document
 ORDER BY chosen.record
 """
 
 
-_EVENTS = "SELECT count(DISTINCT key) FROM records WHERE time IS NOT NULL"
+_EVENTS = "SELECT count(DISTINCT key) FROM records WHERE fact IS NOT NULL"
 _CHOSEN_EVENTS = """
-SELECT count(DISTINCT key) FROM chosen CROSS JOIN records ON records.id = chosen.record WHERE time IS NOT NULL
+SELECT count(DISTINCT key) FROM chosen CROSS JOIN records ON records.id = chosen.record WHERE fact IS NOT NULL
 """
 
 
@@ -111,7 +112,8 @@ def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[boo
         for *_, text, uri, position, form in found:
             payload = payload or (text.encode() if isinstance(text, str) else text)
             origins.append(Origin(uri_of(uri), position, form))
-        yield bool(is_fact), Record(tuple(sorted(origins)), payload)
+        is_extract = origins[0].form in POD_FORMS
+        yield bool(is_fact), Record(tuple(sorted(origins)), payload, is_extract=is_extract)
 
 
 def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered: _Delivered) -> StoredCounts:
@@ -163,6 +165,7 @@ def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered:
         first_files=tuple(_first_files(connection)),
         table_parts=min(files, *(parts for (parts,) in typed(connection.execute(_TABLE_PARTS), int))),
         tables=tuple(uri for (uri,) in typed(connection.execute("SELECT uri FROM tables ORDER BY uri"), str)),
+        heard=_heard(connection),
     )
 
 
@@ -193,6 +196,18 @@ def _forms(connection: sqlite3.Connection) -> Iterator[FormReport]:
     for form, compression, files, records in rows:
         names = None if compression is None else tuple(compression.split())
         yield FormReport(form=form, compression=names, files=files, records=records)
+
+
+def _heard(connection: sqlite3.Connection) -> dict[tuple[str, str], frozenset[str]]:
+    """Return the minutes of which each file and form has records of pod evidence."""
+    rows = connection.execute(
+        "SELECT uri, form, minute FROM heard JOIN documents ON documents.id = document"
+        " ORDER BY document, form"
+    )
+    return {
+        (uri_of(uri), form): frozenset(minute for *_, minute in found)
+        for (uri, form), found in groupby(typed(rows, TEXT, str, str), key=itemgetter(0, 1))
+    }
 
 
 def _first_files(connection: sqlite3.Connection) -> Iterator[FileReport]:

@@ -13,7 +13,7 @@ from cnitrail.errors import StoreError
 from cnitrail.model import Extent, HoleReason, Lost, Skipped
 from cnitrail.store.file_header import APPLICATION_ID, is_sqlite, is_store
 
-VERSION = 7
+VERSION = 8
 _BUSY_TIMEOUT = 60.0
 """How long to wait for another process's transaction, in seconds."""
 
@@ -47,6 +47,7 @@ CREATE TABLE records (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL,
     digest BLOB NOT NULL,
+    fact TEXT,
     time TEXT,
     event TEXT,
     effect TEXT,
@@ -92,6 +93,7 @@ CREATE TABLE skipped (
     reason TEXT NOT NULL,
     asked TEXT,
     extent TEXT NOT NULL,
+    of_pods INTEGER NOT NULL,
     UNIQUE (document, reason)
 );
 CREATE TABLE tables (uri TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -120,6 +122,13 @@ CREATE TABLE signs (
     time TEXT NOT NULL,
     PRIMARY KEY (account, region, time)
 ) WITHOUT ROWID;
+CREATE TABLE heard (
+    document INTEGER NOT NULL REFERENCES documents,
+    form TEXT NOT NULL,
+    minute TEXT NOT NULL,
+    PRIMARY KEY (document, form, minute)
+) WITHOUT ROWID;
+CREATE TABLE pod_addresses (place TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE reaches (
     account TEXT NOT NULL,
     region TEXT NOT NULL,
@@ -129,9 +138,10 @@ CREATE TABLE reaches (
 ) WITHOUT ROWID;
 CREATE INDEX records_by_time ON records (time) WHERE effect IS NOT NULL;
 CREATE INDEX records_by_caller ON records (caller_instance) WHERE caller_instance IS NOT NULL;
-CREATE INDEX credentials_by_key ON records (access_key) WHERE effect IS NULL;
-CREATE INDEX credentials_by_name ON records (role, session) WHERE effect IS NULL;
+CREATE INDEX credentials_by_key ON records (access_key) WHERE fact = 'credentials';
+CREATE INDEX credentials_by_name ON records (role, session) WHERE fact = 'credentials';
 CREATE INDEX records_of_trails ON records (id) WHERE effect = 'record';
+CREATE INDEX records_of_pods ON records (id) WHERE fact = 'pods';
 CREATE INDEX records_unclear ON records (id) WHERE unclear;
 CREATE INDEX subjects_by_eni ON subjects (eni) WHERE eni IS NOT NULL;
 CREATE INDEX subjects_by_instance ON subjects (instance) WHERE instance IS NOT NULL;
@@ -280,13 +290,13 @@ _EXTENTS = frozenset(Extent)
 def skipped_in(connection: sqlite3.Connection) -> Iterator[Skipped]:
     """Yield what could not be read when the store was filled."""
     rows = connection.execute(
-        "SELECT uri, reason, extent FROM skipped JOIN documents ON documents.id = document"
+        "SELECT uri, reason, extent, of_pods FROM skipped JOIN documents ON documents.id = document"
         " ORDER BY skipped.rowid"
     )
-    for uri, reason, extent in typed(rows, TEXT, str, str):
+    for uri, reason, extent, of_pods in typed(rows, TEXT, str, str, int):
         if extent not in _EXTENTS:
             raise malformed(f"an extent {extent!r}")
-        yield Skipped(uri_of(uri), reason, Extent(extent))
+        yield Skipped(uri_of(uri), reason, Extent(extent), bool(of_pods))
 
 
 def lacks_in(connection: sqlite3.Connection, asked: str | None = None) -> Iterator[Lost]:

@@ -15,6 +15,9 @@ Selected are:
 5. The callers: the credentials that were issued, the instance that called, and, for the cluster of a role,
    the ENIs that show for which clusters the role created ENIs.
 6. Every version of an event, and every unclear record.
+7. Every record of pod evidence: it is small, and what it says of one pod depends on others. A kubelet may
+   say that a pod on its instance has an address of another one's ENI, so for an instance the addresses of
+   all pods count as its own.
 
 There is no time limit: an address may have been assigned long before the requested time.
 """
@@ -96,11 +99,11 @@ _TRAILS = "INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE effect = 'r
 _CALLERS = """
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE instance IN (
     SELECT caller_instance FROM records WHERE id IN chosen);
-INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE effect IS NULL AND access_key IN (
+INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE fact = 'credentials' AND access_key IN (
     SELECT access_key FROM records WHERE id IN chosen);
 INSERT OR IGNORE INTO chosen SELECT issued.id FROM (
     SELECT DISTINCT role, session FROM records WHERE id IN chosen
-) AS called CROSS JOIN records AS issued ON issued.effect IS NULL
+) AS called CROSS JOIN records AS issued ON issued.fact = 'credentials'
     AND issued.role = called.role AND issued.session = called.session;
 """
 
@@ -127,6 +130,7 @@ Most ENIs are tagged once, when they are created; of the others (``often``) all 
 """
 
 _REST = """
+INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE fact = 'pods';
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE unclear;
 INSERT OR IGNORE INTO chosen
     SELECT id FROM records WHERE key IN (SELECT key FROM records WHERE id IN chosen);
@@ -143,6 +147,7 @@ def choose(connection: sqlite3.Connection, scope: Scope) -> bool:
     elif scope.instances:
         _insert(connection, "instances", scope.instances)
         _run(connection, _REQUESTED_INSTANCES)
+        _run(connection, "INSERT OR IGNORE INTO places SELECT place FROM pod_addresses")
     else:
         _request_addresses(connection, scope)
     _run(connection, "INSERT INTO enis SELECT eni FROM requested")

@@ -177,7 +177,7 @@ class StoreWriter:
             if is_new:
                 self._kept[self._document(part or record.origins[0].source)] += 1
             self._counted["records"] += new
-            if entry.time is None:
+            if entry.fact is None:
                 self._counted["unreadable"] += new
             else:
                 self._counted["relevant"] += new
@@ -228,12 +228,13 @@ class StoreWriter:
             "SELECT 1 FROM records WHERE key = ? LIMIT 1", (entry.key,)
         ).fetchone()
         cursor = self._connection.execute(
-            "INSERT INTO records (key, digest, time, event, effect, outcome, account, region,"
+            "INSERT INTO records (key, digest, fact, time, event, effect, outcome, account, region,"
             " caller_instance, access_key, role, session, unclear, payload)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 entry.key,
                 digest,
+                entry.fact,
                 time_text(entry.time),
                 entry.event,
                 entry.effect,
@@ -252,9 +253,13 @@ class StoreWriter:
         assert number is not None
         for mention in entry.mentions:
             self._mention(number, mention)
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO pod_addresses VALUES (?)",
+            [(sort_key(address),) for address in entry.pod_addresses],
+        )
         if entry.effect is not None:
             self._reach(entry)
-        if entry.time is not None and is_version is None:
+        if entry.fact is not None and is_version is None:
             self.kept += 1
             self._counted["kept"] += 1
         return number
@@ -358,12 +363,22 @@ class StoreWriter:
                 [(account or "", region or "", time_text(time)) for account, region, time in signs],
             )
 
+    def hear(self, uri: str, minutes: Iterable[tuple[str, str]]) -> None:
+        """Add of which minutes a file has records of pod evidence, each with their form."""
+        with translate_errors(self.path):
+            document = self._document(uri)
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO heard VALUES (?, ?, ?)",
+                [(document, form, minute) for form, minute in minutes],
+            )
+
     def skip(self, skipped: Skipped, asked: str | None = None) -> None:
         """Add what could not be read; ``asked`` is the source if no document was opened at all."""
         with translate_errors(self.path):
             self._connection.execute(
-                "INSERT OR IGNORE INTO skipped (document, reason, asked, extent) VALUES (?, ?, ?, ?)",
-                (self._document(skipped.source), skipped.reason, asked, skipped.extent),
+                "INSERT OR IGNORE INTO skipped (document, reason, asked, extent, of_pods)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (self._document(skipped.source), skipped.reason, asked, skipped.extent, skipped.of_pods),
             )
 
     def retry(self, uri: str, *, is_replaced: bool) -> None:
