@@ -7,9 +7,10 @@ from ipaddress import IPv4Network, IPv6Network
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cnitrail.answers.filters import Filter, is_from, meets
+from cnitrail.answers.filters import Filter, is_from, is_pod, meets
 from cnitrail.answers.nodes import primary_addresses
 from cnitrail.model import Actor, Event, Held, History
+from cnitrail.model.pods import PodLease, PodName
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.parse import parse_node
 from cnitrail.text import listed, quoted
@@ -30,6 +31,7 @@ class Mentions(Struct, kw_only=True):
     vpc: set[str] = field(default_factory=set)
     subnet: set[str] = field(default_factory=set)
     cluster: set[str] = field(default_factory=set)
+    namespace: set[str] = field(default_factory=set)
     event: set[str] = field(default_factory=set)
     event_id: set[str] = field(default_factory=set)
     access_key: set[str] = field(default_factory=set)
@@ -76,6 +78,7 @@ def _sentences(history: History, wanted: Filter, narrowed: bool) -> Iterator[str
         yield from _absent_nodes(history, wanted, mentions, narrowed)
         yield from _absent_addresses(wanted, mentions, narrowed)
         yield from _absent_events(wanted, mentions, narrowed)
+    yield from _absent_pods(history, wanted)
     yield from _absent_callers(history, wanted, narrowed)
 
 
@@ -85,6 +88,7 @@ _NOUNS = {
     "vpc": ("no event mentions {}", "VPCs"),
     "subnet": ("no event mentions {}", "subnets"),
     "cluster": ("no event mentions cluster {}", "clusters"),
+    "namespace": ("no pod evidence shows an address in namespace {}", "namespaces"),
     "access_key": ("no call was signed with {}", "access keys"),
 }
 """By filter: the sentence for an absent value, and what its values are called."""
@@ -106,6 +110,8 @@ def _mentions(history: History) -> Mentions:
         _add(found.subnet, subnet.subnet)
         _add(found.vpc, subnet.vpc)
     found.ip.update(lease.held for lease in history.leases)
+    for pod in history.pods.leases:
+        _add_pod(found, pod)
     for event in history.events:
         _add_event(found, event, history.actors[event.key])
     return found
@@ -122,6 +128,40 @@ def _add_event(found: Mentions, event: Event, actor: Actor) -> None:
         _add(found.vpc, subject.vpc)
         _add(found.subnet, subject.subnet)
         found.ip.update(subject.addresses())
+
+
+def _add_pod(found: Mentions, lease: PodLease) -> None:
+    found.ip.add(lease.ip)
+    _add(found.eni, lease.eni)
+    _add(found.vpc, lease.vpc)
+    _add(found.instance, lease.instance)
+    _add(found.cluster, lease.cluster)
+    if lease.pod is not None:
+        found.namespace.add(lease.pod.namespace)
+
+
+def _absent_pods(history: History, wanted: Filter) -> Iterator[str]:
+    known = {lease.pod for lease in history.pods.leases if lease.pod is not None}
+    for asked in wanted.pod:
+        if not any(is_pod(asked, pod) for pod in known):
+            names = {str(pod) if "/" in asked else pod.name for pod in known}
+            others = others_like(asked, names, "pods with addresses")
+            yield f"no pod evidence shows an address of pod {quoted(asked)}{_instead(asked, known)}{others}"
+
+
+def _instead(asked: str, known: Iterable[PodName]) -> str:
+    """Return a clause with the argument that was meant; empty if it is not known.
+
+    A person may give the name of a Deployment, or a pod as kubectl takes it: ``pod/web-0``.
+    """
+    kind, _, name = asked.rpartition("/")
+    candidates = [f"{asked}-*", *([name, f"{name}-*"] if kind in _KUBECTL_KINDS else [])]
+    meant = next((text for text in candidates if any(is_pod(text, pod) for pod in known)), None)
+    return f" (try --pod '{meant}')" if meant is not None else ""
+
+
+_KUBECTL_KINDS = ("pod", "pods", "po", "deploy", "deployment", "sts", "statefulset", "ds", "daemonset")
+"""What kubectl takes before a name, where a namespace is expected here."""
 
 
 def _add(names: set[str], *values: str | None) -> None:

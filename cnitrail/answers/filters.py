@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from msgspec import Struct
 
 from cnitrail.model import Actor, Event, Held
+from cnitrail.model.pods import PodName
 from cnitrail.parse import parse_address
 
 
@@ -15,8 +16,9 @@ class Filter(Struct, frozen=True, kw_only=True):
     """What was asked for: any of the values of a field, and all of the fields together.
 
     ``since`` and ``until`` are aware times, both included. ``failed`` keeps only failed calls
-    (True), no failed ones (False), or all (None). A dry run is no failed call. ``node`` are names of nodes;
-    ``answers.nodes.with_nodes`` turns them into instances, once the history is known.
+    (True), no failed ones (False), or all (None). A dry run is no failed call. ``pod`` are names or globs,
+    with or without their namespace. ``node`` are names of nodes; ``answers.nodes.with_nodes`` turns them into
+    instances, once the history is known.
     """
 
     instance: tuple[str, ...] = ()
@@ -30,6 +32,8 @@ class Filter(Struct, frozen=True, kw_only=True):
     region: tuple[str, ...] = ()
     actor: tuple[str, ...] = ()
     agent: tuple[str, ...] = ()
+    pod: tuple[str, ...] = ()
+    namespace: tuple[str, ...] = ()
     access_key: tuple[str, ...] = ()
     source_ip: tuple[IPv4Network | IPv6Network, ...] = ()
     event: tuple[str, ...] = ()
@@ -50,6 +54,18 @@ class Filter(Struct, frozen=True, kw_only=True):
     def takes_instance(self, *instances: str | None) -> bool:
         """Return True if one of the instances was asked for, by its ID and as a node."""
         return self.takes_value("instance", *instances) and self.takes_value("node", *instances)
+
+    def takes_pod(self, pod: PodName | None) -> bool:
+        """Return True if a pod was asked for, by name and namespace; None is a pod without a name."""
+        if pod is None:
+            return not self.names_pods
+        is_named = not self.pod or any(is_pod(asked, pod) for asked in self.pod)
+        return is_named and self.takes_value("namespace", pod.namespace)
+
+    @property
+    def names_pods(self) -> bool:
+        """Whether pods were asked for."""
+        return bool(self.pod or self.namespace)
 
     @property
     def names_instances(self) -> bool:
@@ -110,6 +126,12 @@ class Filter(Struct, frozen=True, kw_only=True):
         lower = event.name.lower()
         is_named = not self.event or any(fnmatchcase(lower, asked.lower()) for asked in self.event)
         return is_named and self.takes_value("event_id", event.event_id, event.key)
+
+
+def is_pod(asked: str, pod: PodName) -> bool:
+    """Return True if ``NAMESPACE/NAME`` or ``NAME``, each of which may be a glob, means a pod."""
+    namespace, slash, name = asked.rpartition("/")
+    return fnmatchcase(pod.name, name) and (not slash or fnmatchcase(pod.namespace, namespace))
 
 
 def is_from(actor: Actor, asked: Iterable[IPv4Network | IPv6Network]) -> bool:

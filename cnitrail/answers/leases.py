@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from cnitrail.answers.filters import Filter
 from cnitrail.intervals import through
@@ -17,20 +18,32 @@ from cnitrail.model import (
     LeaseEntry,
 )
 
+if TYPE_CHECKING:
+    from cnitrail.answers.pods.around_calls import PodAddresses
+
 
 def leases(history: History, wanted: Filter) -> Iterator[LeaseEntry]:
     """Yield the leases that a filter keeps, by address and start.
 
     A lease is kept if it overlaps the time range, and if any of its attachments in that range was to an
-    instance that was asked for. Filters of
-    callers and events match the calls that assigned or released the address.
+    instance that was asked for. Filters of callers and events match the calls that assigned or released the
+    address, filters of pods those that had it.
     """
+    pods = _pod_addresses(history, wanted) if wanted.names_pods else None
     for lease in history.leases:
+        if pods is not None and next(pods.pods_in(lease), None) is None:
+            continue
         interface = history.interfaces[lease.eni]
         if takes_interface(wanted, interface) and _takes(wanted, lease):
             entry = _entry(history, lease, interface)
             if _takes_callers(wanted, entry) and _takes_instances(history, wanted, entry, interface):
                 yield entry
+
+
+def _pod_addresses(history: History, wanted: Filter) -> "PodAddresses":
+    from cnitrail.answers.pods.around_calls import PodAddresses
+
+    return PodAddresses(history, wanted)
 
 
 def takes_interface(wanted: Filter, interface: Interface) -> bool:

@@ -13,7 +13,7 @@ def instances_of_node(history: History, node: str | IPv4Address) -> tuple[str, .
     """Return the instances that a node's name may mean, as ``parse_node`` reads it, sorted.
 
     A name with an address means every instance whose primary address it was at some time: EC2 gives the
-    address of a terminated node to another one.
+    address of a terminated node to another one. ``instances_of_name`` also asks the pod evidence.
     """
     if isinstance(node, str):
         return (node,) if node in history.instances else ()
@@ -47,5 +47,15 @@ def with_nodes(history: History, wanted: Filter) -> Filter:
 
 def _instances(history: History, node: str) -> tuple[str, ...]:
     """Return the instances of a node: an ID means itself, also if only a failed call names it."""
-    meant = parse_node(node)
-    return (meant,) if isinstance(meant, str) else instances_of_node(history, meant) or (node,)
+    return instances_of_name(history, node) or (node,)
+
+
+def instances_of_name(history: History, node: str) -> tuple[str, ...]:
+    """Return the instances of a node by its name: those that kubelets name, and those of its address."""
+    try:
+        meant = parse_node(node)
+    except ValueError:
+        return history.pods.nodes.get(node, ())
+    if isinstance(meant, str):
+        return (meant,)
+    return tuple(sorted({*instances_of_node(history, meant), *history.pods.nodes.get(node, ())}))

@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from ipaddress import ip_network
 
-from cnitrail.answers.filters import Filter
+from cnitrail.answers.filters import Filter, meets
 from cnitrail.answers.leases import takes_interface
+from cnitrail.answers.pods.entries import pod_leases
 from cnitrail.model import (
     Attachment,
     Bound,
@@ -16,6 +18,7 @@ from cnitrail.model import (
     StateEntry,
     order_of,
 )
+from cnitrail.timeclamp import shifted
 
 
 def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry]:
@@ -35,9 +38,28 @@ def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry
         and (entry := interface_state(history, interface, held[eni], at)) is not None
     ]
     entries.sort(key=lambda entry: (entry.instance or "~", entry.device_index or 0, entry.eni))
+    pods = _PodPlaces(history, wanted, at) if wanted.names_pods else None
     for entry in entries:
-        if _takes(wanted, entry):
+        if _takes(wanted, entry) and (pods is None or pods.are_on(entry)):
             yield entry
+
+
+class _PodPlaces:
+    """Where the pods that a filter asks for may have had their addresses at the end of a second."""
+
+    def __init__(self, history: History, wanted: Filter, at: datetime) -> None:
+        end = shifted(at, timedelta(microseconds=999_999))
+        leases = [lease for lease in pod_leases(history, wanted) if lease.perhaps_held(end, end)]
+        self._enis = {lease.eni for lease in leases if lease.eni is not None}
+        self._elsewhere = [lease for lease in leases if lease.eni is None]
+
+    def are_on(self, entry: StateEntry) -> bool:
+        """Return whether one of them may have had an address of an ENI."""
+        return entry.eni in self._enis or any(
+            lease.instance in (entry.instance, None)
+            and any(meets(ip_network(lease.ip), address.ip) for address in entry.addresses)
+            for lease in self._elsewhere
+        )
 
 
 def _after(bound: Bound, at: datetime) -> bool:

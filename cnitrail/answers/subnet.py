@@ -193,9 +193,17 @@ class SubnetIndex:
             groups=groups,
             nodes=tuple(_nodes(claims.values())),
             reclaimable=tuple(_reclaimable(claims.values(), listed)),
-            reasons=tuple(_reasons(groups, uncertain, unaccounted)),
+            reasons=tuple(
+                _reasons(groups, uncertain, unaccounted, are_pods_known=self._are_pods_known(holders, at))
+            ),
             live=_live(holders, claims.values(), listed),
         )
+
+    def _are_pods_known(self, holders: Iterable[_HolderEni], at: datetime) -> bool:
+        """Return whether the log of every node shows which of its addresses pods use at a time."""
+        nodes = {holder.node for holder in holders if holder.node is not None}
+        watched = {node.instance for node in self._history.pods.watched if node.span.includes(at)}
+        return nodes <= watched
 
     def _described(self, subnet: str) -> Subnet:
         """Return a subnet as the call that created it shows it, or else as its ENIs do."""
@@ -417,9 +425,11 @@ def _reclaimable(claims: Iterable[_Claim], listed: _Listed) -> list[ReclaimableE
     return enis
 
 
-def _reasons(groups: Iterable[SubnetGroup], uncertain: int, unaccounted: int | None) -> Iterator[Reason]:
+def _reasons(
+    groups: Iterable[SubnetGroup], uncertain: int, unaccounted: int | None, *, are_pods_known: bool
+) -> Iterator[Reason]:
     """Yield what a census leaves open."""
-    if any(group.use is AddressUse.POD for group in groups):
+    if not are_pods_known and any(group.use is AddressUse.POD for group in groups):
         text = "CloudTrail does not show pods: warm IPs cannot be distinguished from those of pods."
         yield Reason(ReasonCode.WARM_POOL_UNKNOWN, text)
     if uncertain:

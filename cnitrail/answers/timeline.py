@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -27,7 +28,11 @@ from cnitrail.model import (
     order_of,
 )
 from cnitrail.model.callers import may_mark
+from cnitrail.model.pods import PodEntry
 from cnitrail.timeclamp import FIRST
+
+if TYPE_CHECKING:
+    from cnitrail.answers.pods.around_calls import PodAddresses
 
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]{8,17}")
 
@@ -52,14 +57,33 @@ def calls(history: History, wanted: Filter) -> Iterator[tuple[Event, TimelineEnt
     """Yield the same entries in the same order, each with its event."""
     ended, carried = _leases_by_ending_event(history), _carried(history)
     is_everything = wanted == Filter()
+    pods = _pod_addresses(history, wanted) if wanted.names_pods else None
     for event in history.events:
         if not (is_everything or _takes_call(wanted, history, event)):
             continue
         for entry in _entries(history, event, ended.get(event.key, [])):
             if (held := carried.get((event.key, entry.eni))) is not None:
                 entry = replace(entry, carried=held)  # noqa: PLW2901 -- the same entry, completed
-            if is_everything or takes_place(wanted, entry):
+            if not (is_everything or takes_place(wanted, entry)):
+                continue
+            if pods is None:
                 yield event, entry
+            elif around := _pods_around(pods, entry):
+                yield event, replace(entry, pods=around)
+
+
+def _pod_addresses(history: History, wanted: Filter) -> "PodAddresses":
+    from cnitrail.answers.pods.around_calls import PodAddresses
+
+    return PodAddresses(history, wanted)
+
+
+def _pods_around(pods: "PodAddresses", entry: TimelineEntry) -> tuple[PodEntry, ...]:
+    """Return the pods that had an address of a call while its ENI, or one that it took it from, held that."""
+    from cnitrail.answers.pods.entries import pod_entry
+
+    enis = (entry.eni, *(moved.from_eni for moved in entry.moved))
+    return tuple(map(pod_entry, pods.pods_of_call(_addresses(entry), enis, entry.time)))
 
 
 def _takes_call(wanted: Filter, history: History, event: Event) -> bool:

@@ -1,4 +1,4 @@
-"""Explanations: an address, ENI, instance, subnet or cluster in a few sentences.
+"""Explanations: an address, ENI, instance, subnet, cluster or pod in a few sentences.
 
 Each kind has a module, which takes the answers of ``who``, ``leases``, ``state``, ``pool``, ``subnet`` and
 ``findings`` from ``known`` and puts them into words: nothing is concluded here that they do not show.
@@ -8,12 +8,14 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from cnitrail.answers.absent import named_clusters
 from cnitrail.answers.explain.address import explain_address
 from cnitrail.answers.explain.cluster import explain_cluster
 from cnitrail.answers.explain.eni import explain_eni
 from cnitrail.answers.explain.instance import explain_instance, node_target
 from cnitrail.answers.explain.known import Known, Rerun
 from cnitrail.answers.explain.mentions import NotMentioned, not_mentioned
+from cnitrail.answers.explain.pod import explain_pod
 from cnitrail.answers.explain.subnet import explain_subnet
 from cnitrail.answers.explain.target import Target, is_block, parse_target
 from cnitrail.model.explanation import Explanation, TargetKind
@@ -27,12 +29,14 @@ _BY_KIND = {
     TargetKind.INSTANCE: explain_instance,
     TargetKind.SUBNET: explain_subnet,
     TargetKind.CLUSTER: explain_cluster,
+    TargetKind.POD: explain_pod,
 }
 
 
 def explain(known: Known, target: Target, at: datetime | None) -> Explanation:
     """Return a target in sentences at a time (None: when its evidence ends). Raises ``NotMentioned``."""
     time = at.replace(microsecond=0) if at is not None else None
+    target = _as_node(known, target)
     if target.kind is not TargetKind.NODE:
         return _in_place(known, _BY_KIND[target.kind](known, target, time))
     node = node_target(known, target, time)
@@ -42,6 +46,15 @@ def explain(known: Known, target: Target, at: datetime | None) -> Explanation:
         return explain_address(known, replace(target, kind=TargetKind.ADDRESS), time)
     except NotMentioned:
         raise not_mentioned(known, target) from None
+
+
+def _as_node(known: Known, target: Target) -> Target:
+    """Return a node that only pod evidence names as its instance; any other target as it is."""
+    instances = known.history.pods.nodes.get(target.text.strip().lower(), ())
+    if not instances or target.name in named_clusters(known.history):
+        return target
+    is_known = target.kind is TargetKind.NODE and node_target(known, target, None) is not None
+    return target if is_known else replace(target, kind=TargetKind.INSTANCE, name=instances[-1])
 
 
 def _in_place(known: Known, found: Explanation) -> Explanation:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from cnitrail.answers.explain.known import Known, distinct_sorted, only
 from cnitrail.answers.explain.mentions import not_mentioned
+from cnitrail.answers.explain.pod_sentences import last_seen, pod_of
 from cnitrail.answers.explain.sentences import (
     certainty,
     findings_sentence,
@@ -44,9 +45,11 @@ def explain_address(known: Known, target: Target, at: datetime | None) -> Explan
     leases = known.leases(ip)
     places = [(lease.account, lease.region) for lease in leases]
     time = at or known.end_of(places)
+    if time is None:
+        known, time = replace(known, is_end=False), last_seen(known, ip)
     wanted = known.filter(ip=(ip_network(ip),))
     asked = [] if leases or time is None else known.timeline(time, ip=wanted.ip)
-    if time is None or not (leases or asked):
+    if time is None or not (leases or asked or last_seen(known, ip)):
         raise not_mentioned(known, target)
     answer = known.who(ip, time)
     if at is None and any(reason.code is ReasonCode.SAME_SECOND for reason in answer.reasons):
@@ -105,15 +108,18 @@ def _sentences(
     holders = answer.holders
     yield _what(target, answer, leases)
     if not leases:
-        yield _only_asked_for(asked)
+        yield _only_asked_for(known, at, asked)
     elif not holders:
         yield _nobody(known, at, answer, leases)
-        yield from _elsewhere(known, at, answer, leases)
     elif len({holder.eni for holder in holders}) > 1:
         yield _several(known, at, answer)
     else:
         yield _holder(known, holders[0], at)
+    yield from pod_of(answer)
+    if len({holder.eni for holder in holders}) == 1:
         yield _origin(known, holders[0])
+    if leases and not holders:
+        yield from _elsewhere(known, at, answer, leases)
     yield from _before(known, answer, leases)
     yield findings_sentence(known, found, "--ip", target.name)
     if leases:
@@ -236,7 +242,11 @@ def _end(known: Known, lease: LeaseEntry) -> str:
     return f"until {by} at {clock(lease.end)}{inferred}"
 
 
-def _only_asked_for(asked: Sequence[TimelineEntry]) -> ExplanationSentence:
+def _only_asked_for(known: Known, at: datetime, asked: Sequence[TimelineEntry]) -> ExplanationSentence:
+    if not asked:
+        return ExplanationSentence(
+            SentenceCode.NOW, f"At {known.moment(at)}, no CloudTrail event shows it on an ENI."
+        )
     last = asked[-1]
     error = f" and failed with {last.error.code}" if last.error is not None else ""
     text = (
@@ -314,4 +324,6 @@ def _next(
         return follow_up("Explain its instance:", known.explain_next(at, instance))
     if answer.holders:
         return follow_up("Explain its ENI:", known.explain_next(at, answer.holders[0].eni))
+    if answer.pod is not None and not (known.leases(ip_address(ip)) or known.history.events):
+        return follow_up("See every pod that had it:", rerun.command("pods", "--ip", ip))
     return follow_up("See every call that names it:", rerun.command("timeline", "--ip", ip))

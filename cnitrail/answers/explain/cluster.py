@@ -5,6 +5,7 @@ from datetime import datetime
 
 from cnitrail.answers.explain.known import Known, distinct_sorted, only
 from cnitrail.answers.explain.mentions import mentions, not_mentioned
+from cnitrail.answers.explain.pod_sentences import pods_of
 from cnitrail.answers.explain.sentences import (
     enis_of,
     failed_calls,
@@ -83,6 +84,7 @@ def _sentences(
         SentenceCode.WHAT, f"{name} is an EKS cluster{place}{several}{_managed(known, entries)}."
     )
     yield _now(known, entries, at)
+    yield from pods_of(known, at, enis=enis_of(entries), place="on its nodes")
     yield from _launches(calls)
     yield from _failed(calls)
     yield findings_sentence(known, found, "--cluster", name)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from cnitrail.answers.explain.known import Known, distinct_sorted, shell
 from cnitrail.answers.explain.mentions import mentions, not_mentioned
+from cnitrail.answers.explain.pod_sentences import pods_of
 from cnitrail.answers.explain.sentences import (
     call,
     certainty,
@@ -114,6 +115,7 @@ def _sentences(
     else:
         yield _what(known, interface)
         yield _now(known, interface, entry, at)
+        yield from pods_of(known, at, enis=(interface.eni,))
         yield _origin(known, interface)
         yield from _before(interface, calls, at)
     yield findings_sentence(known, found, "--eni", target.name)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from cnitrail.answers.explain.eni import primary_answer
 from cnitrail.answers.explain.known import Known, distinct_sorted, shell
 from cnitrail.answers.explain.mentions import mentions, not_mentioned
+from cnitrail.answers.explain.pod_sentences import has_pods, last_seen_on, node_names, pods_of
 from cnitrail.answers.explain.sentences import (
     call,
     certainty,
@@ -30,7 +31,7 @@ from cnitrail.model import MANAGER_NAMES, SEVERITY_ORDER, Finding, StateEntry, T
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode, TargetKind
 from cnitrail.model.manager import NO_PLUGIN
 from cnitrail.model.pool import PoolEntry
-from cnitrail.text import clock, counted, duration, short_list
+from cnitrail.text import clock, counted, duration, listed, short_list
 
 _LEAVE_PODS_WAITING = frozenset(
     {
@@ -44,6 +45,9 @@ _LEAVE_PODS_WAITING = frozenset(
     }
 )
 """Rules that find why pods are stuck in ContainerCreating."""
+
+_NAMED = 3
+"""Node names that a sentence names."""
 
 
 def node_target(known: Known, target: Target, at: datetime | None) -> Target | None:
@@ -79,6 +83,8 @@ def explain_instance(known: Known, target: Target, at: datetime | None) -> Expla
     account = node.account if node is not None else None
     region = node.region if node is not None else None
     time = at or known.end_of([(account, region)])
+    if node is None and at is None and (last := last_seen_on(known, name)) is not None:
+        known, time = replace(known, is_end=False), last.replace(microsecond=0)
     if time is None:
         raise not_mentioned(known, target)
     entries = known.state(time, instance=(name,))
@@ -124,6 +130,7 @@ def _sentences(
     if found:
         yield findings_sentence(known, found, "--instance", name)
     yield _now(known, name, pool, entries, at)
+    yield from pods_of(known, at, instance=name)
     yield _origin(known, name, pool)
     yield from _before(calls, enis_of(entries))
     claimed = [] if found else _claimed_calls(known, name, at)
@@ -162,12 +169,22 @@ def _what(known: Known, name: str, pool: PoolEntry | None, at: datetime) -> Expl
         kind = f"{article} {of_type}node{of_cluster}"
     else:
         kind = f"{article} {of_type}instance" if of_type else "an instance"
-        note = "; nothing shows that it is a Kubernetes node"
+        note = _node_by_pods(known, name)
     subnets = pool.subnets if pool is not None else ()
     subnet = subnets[0] if len(subnets) == 1 else node.subnet if node is not None else None
     vpc = pool.vpc if pool is not None else node.vpc if node is not None else None
     place = where(subnet, vpc, node.account if node else None, node.region if node else None)
     return ExplanationSentence(SentenceCode.WHAT, f"{name} is {kind}{place}{note}.")
+
+
+def _node_by_pods(known: Known, name: str) -> str:
+    """Return what pod evidence shows of an instance that CloudTrail does not show to be a node."""
+    names = node_names(known, name)
+    if names:
+        return f", and node {listed(names[:_NAMED])} by pod evidence"
+    if has_pods(known, name):
+        return ", and a Kubernetes node by pod evidence"
+    return "; nothing shows that it is a Kubernetes node"
 
 
 def _now(
@@ -275,6 +292,8 @@ def _next(
         return follow_up("See the pods on it:", shell(*_PODS_OF, f"spec.nodeName={node}"))
     if pool is not None and pool.is_node and pool.no_pool is None:
         return follow_up("Compare its IP pool with its limits:", rerun.command("pool", "--instance", name))
+    if known.history.instances.get(name) is None and has_pods(known, name):
+        return follow_up("See the pods on it:", rerun.command("pods", "--instance", name))
     return follow_up("See every call about it:", rerun.command("timeline", "--instance", name))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from cnitrail.answers.absent import named_clusters
 from cnitrail.answers.explain.known import Known
+from cnitrail.answers.explain.pod_sentences import has_pods
 from cnitrail.answers.explain.target import KINDS, Target
 from cnitrail.errors import CnitrailError
 from cnitrail.model import order_of
@@ -20,6 +21,7 @@ _NOUNS = {
     TargetKind.ENI: "ENIs",
     TargetKind.SUBNET: "subnets",
     TargetKind.CLUSTER: "clusters",
+    TargetKind.POD: "pods with addresses",
 }
 
 
@@ -32,8 +34,13 @@ def not_mentioned(known: Known, target: Target) -> NotMentioned:
     names = _names(known, target.kind)
     instead = f"{_NOUNS[target.kind]} in this evidence: {_first(names)}" if names else "the evidence has none"
     if target.kind is TargetKind.CLUSTER and not target.is_id:
-        hint = f"explain takes {KINDS}"
+        pods = [pod for pod in _names(known, TargetKind.POD) if pod.rpartition("/")[2] == target.name]
+        hint = f"did you mean pod {_first(pods)}?" if pods else f"explain takes {KINDS}"
         return NotMentioned(f"no event mentions a cluster named {target.name!r}; {instead}", hint)
+    if target.kind is TargetKind.POD:
+        sources = "an EKS audit log, ipamd.log or an eks-log-collector archive"
+        hint = "check the namespace and the name" if names else f"pods come from pod evidence: add {sources}"
+        return NotMentioned(f"no pod evidence shows an address of pod {target.name}; {instead}", hint)
     hint = "check the account, the Region and the time range (--region, --since)"
     if target.kind is TargetKind.NODE:
         message = f"no event mentions a node with address {target.name}"
@@ -57,6 +64,8 @@ def _names(known: Known, kind: TargetKind) -> list[str]:
             return sorted(name for name in seen if name is not None)
         case TargetKind.CLUSTER:
             return sorted(named_clusters(known.history))
+        case TargetKind.POD:
+            return sorted({str(lease.pod) for lease in history.pods.leases if lease.pod is not None})
     return sorted(history.instances)
 
 
@@ -67,7 +76,7 @@ def _first(names: Iterable[str]) -> str:
 
 
 def mentions(known: Known, target: Target) -> bool:
-    """Return whether any event mentions a target, even one that failed."""
+    """Return whether any event mentions a target, even one that failed, or pod evidence an instance."""
     history, name = known.history, target.name
     match target.kind:
         case TargetKind.ENI:
@@ -80,6 +89,8 @@ def mentions(known: Known, target: Target) -> bool:
             )
         case TargetKind.CLUSTER:
             return name in named_clusters(known.history)
-    return name in history.instances or any(
-        subject.instance == name for event in history.events for subject in event.subjects
+    return (
+        name in history.instances
+        or has_pods(known, name)
+        or any(subject.instance == name for event in history.events for subject in event.subjects)
     )

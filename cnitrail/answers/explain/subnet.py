@@ -5,6 +5,7 @@ from datetime import datetime
 
 from cnitrail.answers.explain.known import Known, distinct_sorted
 from cnitrail.answers.explain.mentions import mentions, not_mentioned
+from cnitrail.answers.explain.pod_sentences import pods_of
 from cnitrail.answers.explain.sentences import (
     enis_of,
     failed_calls,
@@ -62,6 +63,8 @@ def _sentences(
     place = where(None, census.vpc, census.account, census.region)
     yield ExplanationSentence(SentenceCode.WHAT, f"{name} is a subnet{block}{size}{place}.")
     yield ExplanationSentence(SentenceCode.NOW, _now(known, census))
+    enis = enis_of(known.state(census.at, subnet=(name,)))
+    yield from pods_of(known, census.at, enis=enis, place="in it")
     if census.nodes:
         most = census.nodes[0]
         text = f"{counted(len(census.nodes), 'instance')} hold IPs in it; {most.instance} holds the most"

@@ -1,4 +1,4 @@
-"""What a text asks to explain: an address, an ID, a node's name, an ARN or a cluster."""
+"""What a text asks to explain: an address, an ID, a node's name, an ARN, a cluster or a pod."""
 
 import re
 from contextlib import suppress
@@ -29,9 +29,12 @@ _LIKE_AN_ID = re.compile(r"(i|eni|subnet|vpc)-[0-9a-z]*[0-9][0-9a-z]*", re.ASCII
 _CLUSTER = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", re.ASCII)
 """The names of EKS clusters (https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html)."""
 
+_POD = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+"""``NAMESPACE/NAME`` of a pod (https://kubernetes.io/docs/concepts/overview/working-with-objects/names/)."""
+
 KINDS = (
     "an IP address, instance, ENI or subnet ID, node name (ip-10-0-1-25.eu-west-1.compute.internal), "
-    "providerID, ARN or EKS cluster"
+    "providerID, ARN, EKS cluster or pod (NAMESPACE/NAME)"
 )
 
 
@@ -46,8 +49,8 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def is_id(self) -> bool:
-        """Return whether its form alone shows what it is: anything may be the name of a cluster."""
-        return self.kind is not TargetKind.CLUSTER or self.account is not None
+        """Return whether its form alone shows what it is: a pod may be named like a path."""
+        return self.kind not in (TargetKind.CLUSTER, TargetKind.POD) or self.account is not None
 
 
 def parse_target(text: str) -> Target:
@@ -63,6 +66,8 @@ def parse_target(text: str) -> Target:
         return _of_id(text, found, like[1].lower())
     if _CLUSTER.fullmatch(found):
         return Target(text=text, kind=TargetKind.CLUSTER, name=found)
+    if _POD.fullmatch(found):
+        return Target(text=text, kind=TargetKind.POD, name=found)
     if is_block(found):
         raise UsageError(
             f"{text!r} is a CIDR block: explain takes {KINDS}", f"try cnitrail leases --ip {found}"

@@ -13,6 +13,7 @@ from cnitrail.answers.coverage_text import gap_reason
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings.calls import ResourceCall, fallbacks, grouped
 from cnitrail.answers.findings.names import caller_name
+from cnitrail.answers.pods.cut_off import CutOffIndex
 from cnitrail.answers.subnet import SubnetIndex
 from cnitrail.answers.timeline import calls
 from cnitrail.model import (
@@ -92,6 +93,11 @@ class FindingContext:
             for event, entry in calls(history, Filter())
             if entry.set_aside is None and entry.outcome is not CallOutcome.DRY_RUN
         )
+
+    @cached_property
+    def pods_cut_off(self) -> CutOffIndex:
+        """Return the pods that had addresses when calls took these."""
+        return CutOffIndex(self.history)
 
     def who(self, actor: Actor) -> str:
         """Return the name of a caller with its kind, its cluster and its program."""

@@ -17,6 +17,7 @@ from cnitrail.answers.findings.commands import describe_enis, pods_with
 from cnitrail.answers.findings.context import FindingContext, RuleMatch
 from cnitrail.answers.findings.virtual_ips import VirtualIp, possible_losers, virtual_ips
 from cnitrail.answers.findings.wording import enis_managed_by
+from cnitrail.answers.pods.entries import lease_name
 from cnitrail.model import (
     MANAGER_NAMES,
     SEVERITY_ORDER,
@@ -214,7 +215,7 @@ def _reassigned(case: FindingContext, calls: Sequence[ResourceCall]) -> RuleMatc
     losers = [moved.from_eni for call in calls for moved in call.entry.moved]
     return RuleMatch(
         severity=_severity(calls, losses, gains),
-        sentence=_sentence(case, known, unknown),
+        sentence=_sentence(case, known, unknown) + _pods_cut_off(case, known),
         advice=_advice(known, gains, on_nodes=on_nodes, in_pools=_is_of_the_cni(case, calls)),
         commands=pods_with(held) if on_nodes else describe_enis(calls[0].place, [*enis, *losers]),
         calls=calls,
@@ -259,6 +260,22 @@ def _sentence(case: FindingContext, known: Sequence[ResourceCall], unknown: Sequ
             "AllowReassignment: any other ENI that had it lost it."
         )
     return sentence
+
+
+def _pods_cut_off(case: FindingContext, calls: Sequence[ResourceCall]) -> str:
+    """Return a sentence about the pods that had the addresses then, if there is evidence of any."""
+    found = [
+        (f"{lease_name(cut.lease)} ({cut.lease.ip})", cut.surely)
+        for call in calls
+        for moved in call.entry.moved
+        for cut in case.pods_cut_off.cut_off(moved.ip, moved.from_eni, call.time)
+    ]
+    surely = {name for name, is_sure in found if is_sure}
+    perhaps = {name for name, _ in found} - surely
+    text = f" Pod{'' if len(surely) == 1 else 's'} {short_list(surely)} had it then." if surely else ""
+    if perhaps:
+        text += f" Pod{'' if len(perhaps) == 1 else 's'} {short_list(perhaps)} may have had it then."
+    return text
 
 
 def _losers(case: FindingContext, calls: Sequence[ResourceCall]) -> str:

@@ -23,6 +23,7 @@ from cnitrail.answers.pool.compare import against
 from cnitrail.answers.pool.generations import LATEST, Generation, generations_of
 from cnitrail.answers.pool.log import by_the_cni, read_batches
 from cnitrail.answers.pool.nodes import InstanceCount, Node, count_instances, nodes
+from cnitrail.answers.pool.pod_bounds import PodBounds
 from cnitrail.answers.pool.pods import PodCounts
 from cnitrail.answers.pool.settings import SettingsExplanation, SettingsQuestion, explain
 from cnitrail.answers.pool.size import sizes, together, within
@@ -105,6 +106,8 @@ class _Pool:
         self._is_cni = node.management.manager is Manager.VPC_CNI
         self._ipv6 = self._is_cni and has_ipv6_pods(node, self.own)
         self._log = self._read(coverage)
+        bounds = PodBounds(node, history)
+        self._pods = bounds if bounds.are_known and not options.pods else PodCounts(options.pods)
         self._explanation = self._explain()
         self._gaps = _gaps(coverage, (instance.account, instance.region), node.since, self._until, wanted)
         self.outcomes = self._outcomes()
@@ -150,6 +153,7 @@ class _Pool:
                 period for period in explanation.unsettled if meets_time(period.since, period.until, wanted)
             ),
             pods=tuple(needed for needed in explanation.pods if wanted.takes_time(needed.time)),
+            pods_from=self._pods.source,
             what_if=tuple(summarize(settings, [outcome]) for settings, outcome in self.outcomes),
             metrics=self._against(options.metrics),
             ipamd=self._against(options.ipamd) if self._is_its_own(options.ipamd) else None,
@@ -205,7 +209,7 @@ class _Pool:
                 until=self._until,
                 alive=node.until is None,
                 actors=self._history.actors,
-                pods=PodCounts(self._options.pods),
+                pods=self._pods,
             )
         )
 

@@ -29,6 +29,7 @@ def against(
                 eni=address.eni,
                 pod=address.pod,
                 assigned=address.assigned,
+                released=address.released,
                 in_trail=_holds(held, address.eni, address.ip),
             )
             for address in pool.addresses

@@ -12,7 +12,7 @@ from cnitrail.answers.pool.constraints import Range
 from cnitrail.intervals import Interval
 from cnitrail.timeclamp import shifted
 
-_DECIDED = timedelta(seconds=30)
+DECIDED = timedelta(seconds=30)
 """The CNI may decide on a call this long before EC2 completes it: it retries while EC2 throttles."""
 
 _TIME = itemgetter(0)
@@ -26,9 +26,14 @@ class PodCounts(Struct, frozen=True):
 
     counts: Sequence[tuple[datetime, int]] = ()
 
+    @property
+    def source(self) -> str | None:
+        """Return where the counts come from; None if there are none."""
+        return "file" if self.counts else None
+
     def at(self, time: datetime, most: int) -> Range:
         """Return how many there may have been when a call was decided; ``most`` is the most that can be."""
-        begun = bisect_right(self.counts, shifted(time, -_DECIDED), key=_TIME)
+        begun = bisect_right(self.counts, shifted(time, -DECIDED), key=_TIME)
         if begun == 0:
             return Range(0, most)
         seen = [pods for _, pods in self.counts[begun - 1 : bisect_right(self.counts, time, key=_TIME)]]

@@ -17,6 +17,7 @@ from cnitrail.answers.pool.batches import AwsNodeRun, Batch, BatchKind, CniLog, 
 from cnitrail.answers.pool.candidates import FittingSettings
 from cnitrail.answers.pool.constraints import Range, Silence
 from cnitrail.answers.pool.generations import GENERATIONS, Generation, generations_of, spans
+from cnitrail.answers.pool.pod_bounds import PodBounds
 from cnitrail.answers.pool.pods import PodCounts
 from cnitrail.answers.pool.unexplained import IPV6
 from cnitrail.intervals import between
@@ -52,7 +53,7 @@ class SettingsQuestion(Struct, frozen=True, kw_only=True):
     until: datetime
     alive: bool
     actors: Mapping[str, Actor]
-    pods: PodCounts
+    pods: PodCounts | PodBounds
 
 
 class SettingsExplanation(Struct, frozen=True):

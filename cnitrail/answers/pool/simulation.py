@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from cnitrail.answers.pool.arithmetic import Settings, Stock, is_low, over, wanted
 from cnitrail.answers.pool.generations import Generation
 from cnitrail.model import PREFIX_SIZE, Limits
+from cnitrail.model.pods import COOLDOWN
 
 PASS = 5.0
 """Seconds between two passes over the pool: ipPoolMonitorInterval."""
@@ -23,9 +24,6 @@ DECREASE = 30.0
 
 ENI_AGE = 60.0
 """Minimum age of an ENI in seconds before it is released: minENILifeTime."""
-
-COOLDOWN = 30.0
-"""Seconds before a pod's address is assigned to another pod: IP_COOLDOWN_PERIOD."""
 
 CALL_TIME = 1.0
 """Typical seconds of an EC2 call."""
@@ -206,7 +204,7 @@ class SimulatedNode:
             for block in reversed(interface.blocks):
                 gone = max(min(block.used, surplus), 0)
                 block.used -= gone
-                block.cooling += [now + COOLDOWN] * gone
+                block.cooling += [now + COOLDOWN.total_seconds()] * gone
                 surplus -= gone
         for interface in self._pick(self._interfaces):
             for block in interface.blocks if interface.ready <= now else ():

@@ -2,12 +2,14 @@
 
 from cnitrail.answers.address_limits import AddressRequests
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.findings import findings
+from cnitrail.answers.findings import FindingIndex
+from cnitrail.answers.pods.concerned import about_pods
 from cnitrail.answers.report.about import caveats, title
 from cnitrail.answers.report.citation_index import CitationIndex
 from cnitrail.answers.report.holders import filtered_leases, holders
 from cnitrail.answers.report.instances import instance_reports
 from cnitrail.answers.report.interface_segments import segments
+from cnitrail.answers.report.pods import cited_pods, pods_that_lost
 from cnitrail.answers.report.quality import quality
 from cnitrail.answers.report.summary import summary
 from cnitrail.answers.timeline import calls
@@ -24,7 +26,7 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
     coverage = evidence.whole_coverage()
     found = list(calls(history, wanted))
     entries = [entry for _, entry in found]
-    found_problems = findings(history, coverage, wanted) if whole else ()
+    found_problems = FindingIndex(history, coverage).findings(*about_pods(history, wanted)) if whole else ()
     by_instance = segments(history, entries)
     leases = filtered_leases(history, wanted)
     cited = {event.key for event, _ in found}
@@ -35,12 +37,13 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
         cited |= {bound.event.key for bound in (lease.start, lease.end) if bound.event}
     index = CitationIndex(history, cited, found)
     instances = instance_reports(history, by_instance, entries, index)
+    pods = cited_pods(history, wanted, index.calls, instances)
     held_by = holders(history, leases, index, coverage if evidence.verified else None)
     return Report(
         title=title(entries, instances, wanted),
         start=entries[0].time if entries else None,
         end=entries[-1].time if entries else None,
-        summary=tuple(summary(index, instances, AddressRequests(history))),
+        summary=(*summary(index, instances, AddressRequests(history)), *pods_that_lost(pods or ())),
         quality=tuple(quality(index.calls, evidence, wanted)),
         findings=tuple(CitedFinding(finding, index.numbers(finding.events)) for finding in found_problems)
         if whole
@@ -49,6 +52,7 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
         instances=instances,
         principals=index.principals,
         holders=tuple(held_by) if wanted.ip else None,
-        caveats=tuple(caveats(instances, wanted)),
+        caveats=tuple(caveats(instances, wanted, has_pods=pods is not None)),
         events=index.events,
+        pods=pods,
     )

@@ -13,6 +13,8 @@ def title(entries: Sequence[TimelineEntry], instances: Sequence[InstanceReport],
     enis = {entry.eni for entry in entries if entry.eni}
     if len(wanted.ip) == 1:
         about = f"Private IP address {wanted.ip[0]}".removesuffix("/32").removesuffix("/128")
+    elif len(wanted.pod) == 1:
+        about = f"Private IP addresses of pod {quoted(wanted.pod[0])}"
     elif len(known) == 1:
         about = f"Private IP addresses of {quoted(known[0])}"
     elif known:
@@ -29,12 +31,18 @@ def _dates(entries: Sequence[TimelineEntry]) -> str:
     return f"{first.date()}" + (f" to {last.date()}" if first.date() != last.date() else "")
 
 
-def caveats(instances: Sequence[InstanceReport], wanted: Filter) -> Iterator[str]:
+def caveats(instances: Sequence[InstanceReport], wanted: Filter, *, has_pods: bool = False) -> Iterator[str]:
     """Yield what the report cannot show, and how to read it."""
-    yield (
-        "CloudTrail shows which ENI and which node had an IP address, not which pod: only the CNI on the "
-        "node knows that."
-    )
+    if has_pods:
+        yield (
+            "CloudTrail shows which ENI and which node had an IP address, not which pod. The pods are those "
+            "that the pod evidence shows (audit logs, logs of the CNI): others may have had an address, too."
+        )
+    else:
+        yield (
+            "CloudTrail shows which ENI and which node had an IP address, not which pod: only the CNI on the "
+            "node knows that."
+        )
     yield (
         "CloudTrail has 1-second resolution, and delivers events minutes late. Events that were not "
         "delivered, or not read, are missing here: an address shown as still held may have been released "

@@ -1,6 +1,9 @@
 """Answers to ``who`` from one history."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import actor_of, takes_interface
@@ -31,6 +34,16 @@ from cnitrail.model import (
     WhoAnswer,
     is_prefix,
 )
+from cnitrail.model.reason import Reason
+
+if TYPE_CHECKING:
+    from cnitrail.answers.pods.index import PodIndex, PodQuestion
+
+
+def _pod_index(history: History) -> "PodIndex":
+    from cnitrail.answers.pods.index import PodIndex
+
+    return PodIndex(history)
 
 
 def _weakest(grounds: list[LeaseGround]) -> Ground | None:
@@ -47,12 +60,23 @@ class HolderIndex:
         self._evidence = IndexedEvidence.of(history, coverage)
         self._verified = verified
         self._groups: dict[Held, list[LeaseGroup]] = {}
+        self._pods = None if history.pods.is_empty else _pod_index(history)
 
     def who(self, ip: Address, at: datetime, wanted: Filter) -> WhoAnswer:
-        """Return who held an address in the second of a time, by the evidence.
+        """Return who held an address in the second of a time, by the evidence, and which pod.
 
         ``wanted`` narrows the holders by VPC, account and Region.
         """
+        if self._pods is None:
+            return self._enis(ip, at, wanted)
+        question = self._pods.question(ip, at, wanted)
+        enis = self._enis(ip, at, wanted, question)
+        return replace(enis, pod=self._pods.answer(question, enis))
+
+    def _enis(
+        self, ip: Address, at: datetime, wanted: Filter, question: "PodQuestion | None" = None
+    ) -> WhoAnswer:
+        """Return the same answer without the pod."""
         evidence, second = self._evidence, at.astimezone(UTC).replace(microsecond=0)
         forms = address_and_prefix(ip)
         everywhere = [group for held in forms for group in self._groups_of(held)]
@@ -63,11 +87,13 @@ class HolderIndex:
         holders = tuple(found if kept else ())
         grounds = [ground_of(evidence, lease, second) for lease in holders]
         released = self._released(groups, second, wanted) if not found else []
+        shown = tuple(self._holder(lease, second) for lease in holders)
+        contradictions = tuple(self._pods.contradictions(question, shown)) if self._pods and question else ()
         if holders:
-            situation = self._situation(ip, second, groups, holders, grounds)
+            situation = self._situation(ip, second, groups, holders, grounds, contradictions)
         else:
             grounds = [one.ground() for one in released]
-            situation = self._without_holder(forms, second, released, everywhere, grounds)
+            situation = self._without_holder(forms, second, released, everywhere, grounds, contradictions)
         verdict, reasons = judge(situation)
         if holders:
             last = None
@@ -84,7 +110,7 @@ class HolderIndex:
             ip=str(ip),
             at=second,
             verdict=verdict,
-            holders=tuple(self._holder(lease, second) for lease in holders),
+            holders=shown,
             reasons=tuple(
                 dict.fromkeys(
                     (
@@ -124,6 +150,7 @@ class HolderIndex:
         groups: list[LeaseGroup],
         holders: tuple[Lease, ...],
         grounds: list[LeaseGround],
+        contradictions: tuple[Reason, ...],
     ) -> Situation:
         """Return what the verdict rules judge."""
         evidence = self._evidence
@@ -134,10 +161,13 @@ class HolderIndex:
             holders=holders,
             vpcs=frozenset(evidence.interface(lease).vpc for lease in holders),
             contested=any(map(self._is_contested, holders)),
-            doubts=tuple(
-                doubt
-                for lease in (holders if is_single else ())
-                for doubt in doubts(HolderAt.of(evidence, lease, second))
+            doubts=(
+                *(
+                    doubt
+                    for lease in (holders if is_single else ())
+                    for doubt in doubts(HolderAt.of(evidence, lease, second))
+                ),
+                *(contradictions if is_single else ()),
             ),
             next_holders=tuple(next_holders(groups, holders)) if is_single else (),
             unproven=self._verified and any(known.ground is not Ground.PROVEN for known in grounds),
@@ -150,6 +180,7 @@ class HolderIndex:
         released: list[ReleasedLease],
         everywhere: list[LeaseGroup],
         grounds: list[LeaseGround],
+        contradictions: tuple[Reason, ...],
     ) -> Situation:
         """Return what the verdict rules judge if no lease covers a second."""
         return Situation(
@@ -166,6 +197,7 @@ class HolderIndex:
                 ),
                 *(doubt for one in released for doubt in doubts_of_free(one, everywhere, forms)),
                 *(unread_records(self._evidence, forms, second) if released else ()),
+                *(contradictions if released else ()),
             ),
             released=max((one.released for one in released), default=None),
             unproven=self._verified and _weakest(grounds) is not Ground.PROVEN,
