@@ -1,6 +1,6 @@
 """Leases as a table and as CSV."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import IO
 
@@ -10,7 +10,8 @@ from cnitrail.model import Actor, Answer, Basis, HoldingKind, LeaseEntry
 from cnitrail.model.callers import named
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.shared import TimeStyle, context, shared, time_style
-from cnitrail.render.text import Part, Row, Screen, Table, draw_blocks, draw_fitting, draw_lines
+from cnitrail.render.table_columns import Column, column_table, joined_columns, row_cells
+from cnitrail.render.text import Part, Screen, Table, draw_blocks, draw_fitting, draw_lines
 
 COLUMNS: Columns = {
     "ip": lambda entry: str(entry.ip),
@@ -60,7 +61,7 @@ def write_wide(answer: Answer[LeaseEntry], out: IO[str]) -> None:
     if answer.entries:
         columns = [*_WIDE, *([_NOTE] if any(entry.unproven for entry in answer.entries) else [])]
         times = TimeStyle(None)
-        rows = (_cells(columns, _row(entry), times) for entry in answer.entries)
+        rows = (row_cells(columns, _row(entry), times) for entry in answer.entries)
         draw_lines([heading for heading, _ in columns], rows, out)
 
 
@@ -85,8 +86,7 @@ def _row(entry: LeaseEntry) -> _LeaseRow:
     )
 
 
-_Cell = Callable[[_LeaseRow, TimeStyle], Iterable[Part]]
-_Column = tuple[str, _Cell]
+_Column = Column[_LeaseRow]
 
 
 def _start(row: _LeaseRow, times: TimeStyle) -> Iterator[Part]:
@@ -160,36 +160,15 @@ def _layouts(rows: Sequence[_LeaseRow], times: TimeStyle, common: Collection[str
     instance = [] if "instance" in common else [_INSTANCE]
     places = {"vpc": _VPC, "account": _ACCOUNT, "region": _REGION}
     place = [column for name, column in places.items() if name not in common]
-    on = _joined((_ENI, *instance, *place))
+    on = joined_columns((_ENI, *instance, *place))
     one_line = (_ADDRESS, _KIND, _START, _END, _ENI, *instance, *place, _ASSIGNED, _RELEASED)
-    yield _table(one_line, rows, times)
-    yield _table(one_line[:-1], rows, times)
-    yield _table((_SHORT_ADDRESS, _START, _END, _ENI, *instance, *place, _ASSIGNED), rows, times)
-    yield _table((_SHORT_ADDRESS, _START, _END, on, _ASSIGNED), rows, times)
-    yield _table((_SHORT_ADDRESS, _HELD, on, _ASSIGNED), rows, times, {"ASSIGNED BY": 1})
-    yield _table((_SHORT_ADDRESS, _joined((_HELD, _ASSIGNED)), on), rows, times)
-    yield _table((_SHORT_ADDRESS, _HELD, _ENI, *instance, *place, _ASSIGNED), rows, times)
-
-
-def _joined(columns: Sequence[_Column]) -> _Column:
-    """Return several columns as one, with their texts below each other."""
-    heading = ", ".join(name for name, _ in columns)
-    return heading, lambda row, times: [part for _, cell in columns for part in cell(row, times)]
-
-
-def _table(
-    columns: Iterable[_Column],
-    rows: Sequence[_LeaseRow],
-    times: TimeStyle,
-    shares: Mapping[str, int] | None = None,
-) -> Table:
-    columns = list(columns)
-    drawn = [_cells(columns, row, times) for row in rows]
-    return Table(tuple(heading for heading, _ in columns), drawn, shares or {})
-
-
-def _cells(columns: Iterable[_Column], row: _LeaseRow, times: TimeStyle) -> Row:
-    return [list(cell(row, times)) for _, cell in columns]
+    yield column_table(one_line, rows, times)
+    yield column_table(one_line[:-1], rows, times)
+    yield column_table((_SHORT_ADDRESS, _START, _END, _ENI, *instance, *place, _ASSIGNED), rows, times)
+    yield column_table((_SHORT_ADDRESS, _START, _END, on, _ASSIGNED), rows, times)
+    yield column_table((_SHORT_ADDRESS, _HELD, on, _ASSIGNED), rows, times, {"ASSIGNED BY": 1})
+    yield column_table((_SHORT_ADDRESS, joined_columns((_HELD, _ASSIGNED)), on), rows, times)
+    yield column_table((_SHORT_ADDRESS, _HELD, _ENI, *instance, *place, _ASSIGNED), rows, times)
 
 
 def bound(time: datetime | None, basis: Basis, actor: Actor | None) -> list[Part]:

@@ -24,6 +24,7 @@ from cnitrail.model import (
 from cnitrail.model.checkup import Check, Checkup
 from cnitrail.model.explanation import Explanation
 from cnitrail.model.live import ComparedEntry
+from cnitrail.model.pods import PodEntry
 from cnitrail.model.pool import PoolEntry
 from cnitrail.model.reason import Reason
 from cnitrail.model.subnet import SubnetCensus
@@ -40,6 +41,7 @@ ENTRIES: dict[str, tuple[type[Struct], ...]] = {
     "explain": (Explanation,),
     "findings": (FindingEntry,),
     "leases": (LeaseEntry,),
+    "pods": (PodEntry,),
     "pool": (PoolEntry,),
     "state": (StateEntry, ComparedEntry),
     "subnet": (SubnetCensus,),

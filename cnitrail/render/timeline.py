@@ -8,6 +8,8 @@ from cnitrail.model.callers import Names, Principal, named, principal_of
 from cnitrail.render.actors import facts, shared_facts
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.folded_calls import FoldedCalls, folded
+from cnitrail.render.pod_moments import Line, PodMoment, with_moments
+from cnitrail.render.pod_parts import name_of
 from cnitrail.render.text import Row, Screen, Table, draw_lines, draw_wide
 from cnitrail.render.timeline_groups import grouped
 from cnitrail.render.timeline_parts import (
@@ -81,6 +83,7 @@ COLUMNS: Columns = {
     "resource": lambda entry: entry.resource,
     "omitted": lambda entry: entry.omitted,
     "origins": lambda entry: [f"{origin.source}#{origin.index}" for origin in entry.origins],
+    "pods": lambda entry: [name_of(pod) for pod in entry.pods],
 }
 
 
@@ -97,7 +100,7 @@ def write_table(answer: Answer[TimelineEntry], out: IO[str]) -> None:
     if not answer.entries:
         return
     names = _names(answer)
-    rows = folded(answer.entries)
+    rows = with_moments(folded(answer.entries))
     if isinstance(out, Screen):
         out.draw_groups(grouped(rows, names))
         out.write("\n")
@@ -114,8 +117,8 @@ def write_wide(answer: Answer[TimelineEntry], out: IO[str]) -> None:
     if not answer.entries:
         return
     names = _names(answer)
-    rows = (_line(FoldedCalls([entry]), names, _HEADINGS) for entry in answer.entries)
-    draw_lines(_HEADINGS, rows, out)
+    rows = with_moments([FoldedCalls([entry]) for entry in answer.entries])
+    draw_lines(_HEADINGS, (_line(row, names, _HEADINGS) for row in rows), out)
     out.write("\n")
     draw_wide(_legend(answer, names), out)
 
@@ -138,12 +141,17 @@ _HEADINGS = (
 _ONLY_WIDE = ("VPC", "SUBNET", "SOURCE IP", "EVENT ID")
 
 
-def _line(row: FoldedCalls, names: Names, headings: Iterable[str]) -> Row:
+def _line(row: Line, names: Names, headings: Iterable[str]) -> Row:
     """Return a row with all of its context, so that ``grep`` finds it by any of that."""
-    entry = row.first
-    cells = {
-        "TIME (UTC)": iso(entry.time),
-        "API CALL": call_of(entry),
+    cells = _place_cells(row.first) | (
+        _moment_cells(row) if isinstance(row, PodMoment) else _call_cells(row, names)
+    )
+    return [[(cells.get(heading) or "", "")] for heading in headings]
+
+
+def _place_cells(entry: TimelineEntry) -> dict[str, str | None]:
+    """Return the ENI of a row and where it is."""
+    return {
         "ENI": target_of(entry),
         "KIND": eni_kind_of(entry),
         "INSTANCE": entry.instance,
@@ -153,13 +161,29 @@ def _line(row: FoldedCalls, names: Names, headings: Iterable[str]) -> Row:
         "REGION": entry.region,
         "VPC": entry.vpc,
         "SUBNET": entry.subnet,
+    }
+
+
+def _call_cells(row: FoldedCalls, names: Names) -> dict[str, str | None]:
+    entry = row.first
+    return {
+        "TIME (UTC)": iso(entry.time),
+        "API CALL": call_of(entry),
         "PRINCIPAL": names(entry.actor),
         "AGENT": agent_of(entry.actor),
         "SOURCE IP": entry.actor.source_ip,
         "EVENT ID": entry.event_id,
         "DETAILS": running([*details(row)]),
     }
-    return [[(cells[heading] or "", "")] for heading in headings]
+
+
+def _moment_cells(row: PodMoment) -> dict[str, str | None]:
+    """Return when a pod got or released its address; no principal did that by a call of EC2."""
+    return {
+        "TIME (UTC)": row.first.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "API CALL": row.what,
+        "DETAILS": running([*row.details]),
+    }
 
 
 def _target(entry: TimelineEntry) -> Iterable[str]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from cnitrail.model import ActorKind, CallOutcome, TimelineEntry
 from cnitrail.model.callers import Names
 from cnitrail.render.folded_calls import FoldedCalls
+from cnitrail.render.pod_moments import Line, PodMoment
 from cnitrail.render.text import Group, GroupedTable, Part, Row
 from cnitrail.render.timeline_parts import (
     call_of,
@@ -22,6 +23,7 @@ from cnitrail.render.timeline_parts import (
     target_of,
     via,
 )
+from cnitrail.text import fraction
 
 _FEW = 3
 """Rows that a group has on average at least: a header for every row would be no help."""
@@ -36,7 +38,7 @@ class _Grouping(Struct, frozen=True):
     has_clusters: bool
 
 
-def grouped(rows: Sequence[FoldedCalls], names: Names) -> GroupedTable:
+def grouped(rows: Sequence[Line], names: Names) -> GroupedTable:
     """Return rows under headers: of an instance if calls for it follow each other, else of all instances."""
     grouping = next(filter(lambda grouping: _helps(grouping, rows), _GROUPINGS), _GROUPINGS[-1])
     instance = ("INSTANCE",) if grouping.has_instances else ()
@@ -44,16 +46,17 @@ def grouped(rows: Sequence[FoldedCalls], names: Names) -> GroupedTable:
     return GroupedTable(headings, [_group(together, grouping, names) for together in _runs(grouping, rows)])
 
 
-def _group(rows: Sequence[FoldedCalls], grouping: _Grouping, names: Names) -> Group:
+def _group(rows: Sequence[Line], grouping: _Grouping, names: Names) -> Group:
     """Return the rows of one group below what they share."""
     header = list(grouping.header(rows[0].first))
-    principals = Counter(_principal(row.first, names) for row in rows)
-    usual, number = principals.most_common(1)[0]
-    if 2 * number <= len(rows):
+    calls = [row for row in rows if isinstance(row, FoldedCalls)]
+    principals = Counter(_principal(row.first, names) for row in calls)
+    usual, number = principals.most_common(1)[0] if principals else ("", 0)
+    if 2 * number <= len(calls):
         return Group(header, list(_rows(rows, grouping, names)))
-    program = via(next(row.first.actor for row in rows if _principal(row.first, names) == usual))
+    program = via(next(row.first.actor for row in calls if _principal(row.first, names) == usual))
     note = [("calls by", ""), (usual, "bold"), (program, "")]
-    if number < len(rows):
+    if number < len(calls):
         note.append(("unless noted", ""))
     return Group(header, list(_rows(rows, grouping, names, usual, program)), note)
 
@@ -65,11 +68,11 @@ def _principal(entry: TimelineEntry, names: Names) -> str:
     return "the instance's own role" if is_own else names(actor)
 
 
-def _runs(grouping: _Grouping, rows: Sequence[FoldedCalls]) -> Iterator[list[FoldedCalls]]:
+def _runs(grouping: _Grouping, rows: Sequence[Line]) -> Iterator[list[Line]]:
     return (list(run) for _, run in groupby(rows, lambda row: grouping.context(row.first)))
 
 
-def _helps(grouping: _Grouping, rows: Sequence[FoldedCalls]) -> bool:
+def _helps(grouping: _Grouping, rows: Sequence[Line]) -> bool:
     if grouping.has_instances and not any(clusters_of(row.first) for row in rows):
         return False
     groups = sum(1 for _ in groupby(rows, lambda row: grouping.context(row.first)))
@@ -77,7 +80,7 @@ def _helps(grouping: _Grouping, rows: Sequence[FoldedCalls]) -> bool:
 
 
 def _rows(
-    rows: Sequence[FoldedCalls],
+    rows: Sequence[Line],
     grouping: _Grouping,
     names: Names,
     usual: str | None = None,
@@ -91,6 +94,9 @@ def _rows(
     shown = {f"principal {usual}": program}
     for row in rows:
         entry = row.first
+        if isinstance(row, PodMoment):
+            yield _moment_row(row, grouping)
+            continue
         principal, target, instance = _principal(entry, names), target_of(entry) or "", entry.instance or ""
         own = via(entry.actor)
         caller = [f"by {principal}"] if principal != usual else []
@@ -112,6 +118,18 @@ def _rows(
             list(separated([*unusual, *details(row), *((fact, "dim") for fact in news)])),
         ]
         yield cells
+
+
+def _moment_row(row: PodMoment, grouping: _Grouping) -> Row:
+    """Return the row of a pod: with milliseconds, and its ENI, which calls have around it."""
+    entry = row.first
+    return [
+        [(f"{entry.time:%H:%M:%S}{fraction(entry.time)[:4]}", "")],
+        [(row.what, "")],
+        *([[(entry.instance or "", "")]] if grouping.has_instances else []),
+        [(target_of(entry) or "", "")],
+        list(separated([*row.details])),
+    ]
 
 
 _CALL_STYLES = {CallOutcome.OK: "bold", CallOutcome.FAILED: "bold red", CallOutcome.DRY_RUN: "bold"}

@@ -6,17 +6,30 @@ from typing import IO
 
 from cnitrail.model import Answer, Basis, Holder, Verdict, WhoAnswer
 from cnitrail.model.callers import named
+from cnitrail.model.pods import PodAnswer, PodEntry, PodVerdict
 from cnitrail.model.reason import ReasonCode
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.leases import bound
+from cnitrail.render.pod_parts import ended, name_of, started
 from cnitrail.render.text import Block, Paragraph, Part, Row, Screen, Table, draw, draw_blocks
-from cnitrail.text import account_and_region, age, capitalized, clock, duration, iso, short_list
+from cnitrail.text import account_and_region, age, capitalized, clock, duration, exact, iso, short_list
 
 
 def _of_holders(answer: WhoAnswer, field: Callable[[Holder], object]) -> list[str]:
     """Return a field of every holder, in their order; ``unknown`` if a holder has none."""
     values = map(field, answer.holders)
     return ["unknown" if value is None else str(value) for value in values]
+
+
+def _of_pods(answer: WhoAnswer, field: Callable[[PodEntry], object]) -> list[str]:
+    """Return a field of every pod, in their order; ``unknown`` if a pod has none."""
+    values = map(field, answer.pod.pods if answer.pod else ())
+    return ["unknown" if value is None else str(value) for value in values]
+
+
+def _moment(time: datetime | None) -> str | None:
+    """Return a time with its fraction of a second, if any."""
+    return exact(time).replace(" ", "T") if time is not None else None
 
 
 def _time(time: datetime | None) -> str | None:
@@ -55,6 +68,22 @@ _COLUMNS: Columns = {
     "last_eni": lambda answer: answer.last_holder.eni if answer.last_holder else None,
     "last_instance": lambda answer: answer.last_holder.instance if answer.last_holder else None,
     "last_end": lambda answer: answer.last_holder.end if answer.last_holder else None,
+    "pod_verdict": lambda answer: answer.pod.verdict.value if answer.pod else None,
+    "pod_at": lambda answer: _moment(answer.pod.at) if answer.pod else None,
+    "namespace": lambda answer: _of_pods(answer, lambda entry: entry.namespace),
+    "pod": lambda answer: _of_pods(answer, lambda entry: entry.pod),
+    "pod_uid": lambda answer: _of_pods(answer, lambda entry: entry.uid),
+    "node": lambda answer: _of_pods(answer, lambda entry: entry.node),
+    "service_account": lambda answer: _of_pods(answer, lambda entry: entry.service_account),
+    "owner": lambda answer: _of_pods(answer, lambda entry: entry.owner),
+    "sandbox": lambda answer: _of_pods(answer, lambda entry: entry.sandbox),
+    "pod_start": lambda answer: _of_pods(answer, lambda entry: _moment(entry.start)),
+    "pod_start_basis": lambda answer: _of_pods(answer, lambda entry: entry.start_basis.value),
+    "pod_end": lambda answer: _of_pods(answer, lambda entry: _moment(entry.end)),
+    "pod_end_basis": lambda answer: _of_pods(answer, lambda entry: entry.end_basis.value),
+    "pod_reasons": lambda answer: "; ".join(
+        reason.text for reason in (answer.pod.reasons if answer.pod else ())
+    ),
 }
 
 _STYLES = {
@@ -63,6 +92,13 @@ _STYLES = {
     Verdict.AMBIGUOUS: "bold magenta",
     Verdict.FREE: "bold green",
     Verdict.UNKNOWN: "bold red",
+}
+_POD_STYLES = {
+    PodVerdict.CERTAIN: "bold green",
+    PodVerdict.LIKELY: "bold",
+    PodVerdict.AMBIGUOUS: "bold magenta",
+    PodVerdict.NONE: "bold green",
+    PodVerdict.UNKNOWN: "bold red",
 }
 _MAX_BLOCKS = 5
 """Answers that a terminal shows as blocks; more are a table, with a row for each."""
@@ -78,22 +114,31 @@ def write_table(answer: Answer[WhoAnswer], out: IO[str]) -> None:
     if isinstance(out, Screen) and len(answer.entries) <= _MAX_BLOCKS:
         draw_blocks(map(_block, answer.entries), out)
         return
-    headings = ("ADDRESS", "VERDICT", "HELD BY", "REASONS")
-    shares = {"HELD BY": 2, "REASONS": 3}
-    draw(Table(headings, [_row(entry) for entry in answer.entries], shares), out)
+    pod = ("POD",) if any(entry.pod for entry in answer.entries) else ()
+    headings = ("ADDRESS", "VERDICT", "HELD BY", *pod, "REASONS")
+    shares = {"HELD BY": 2, "POD": 2, "REASONS": 3}
+    rows = [_row(entry, has_pods=bool(pod)) for entry in answer.entries]
+    draw(Table(headings, rows, shares), out)
 
 
 # --- blocks --------------------------------------------------------------------------------------
 
 
+def _asked(answer: WhoAnswer, at: datetime) -> str:
+    """Return the time asked for: with its fraction of a second, if the pod's verdict holds for that."""
+    return exact(answer.pod.at) if answer.pod is not None else clock(at)
+
+
 def _block(answer: WhoAnswer) -> Block:
     """Return an answer as a headline, from when to when each holder had the address, and why."""
-    asked = f"At {clock(answer.at)}{_in_parentheses(age(answer.at))}" if answer.at else ""
+    asked = f"At {_asked(answer, answer.at)}{_in_parentheses(age(answer.at))}" if answer.at else ""
     at = [Paragraph([(asked, "")], 2)] if asked else []
-    why = [Paragraph([(f"{capitalized(reason.text)}.", "")], 4) for reason in answer.reasons]
+    reasons = (*(answer.pod.reasons if answer.pod else ()), *answer.reasons)
+    why = [Paragraph([(f"{capitalized(reason.text)}.", "")], 4) for reason in dict.fromkeys(reasons)]
     return [
         Paragraph(list(_headline(answer))),
         *at,
+        *(_pod_block(answer, answer.pod) if answer.pod else ()),
         *(paragraph for holder in answer.holders for paragraph in _interval(answer, holder)),
         *([Paragraph([("Why", "bold")], 2)] if why else []),
         *why,
@@ -113,6 +158,12 @@ def _headline(answer: WhoAnswer) -> Iterator[Part]:
         enis = short_list(holder.eni for holder in answer.holders).replace(" and ", " or ")
         yield f" may have been held by {enis} — ", ""
         yield verdict
+    elif answer.pod and answer.pod.pods:
+        may = " may have been" if answer.pod.verdict is PodVerdict.AMBIGUOUS else " was"
+        yield f"{may} held by pod ", ""
+        yield from _pod_headline(answer.pod)
+        yield "; its ENI is ", ""
+        yield verdict
     else:
         yield " was " if answer.verdict is Verdict.FREE else ": holder ", ""
         yield verdict
@@ -128,6 +179,63 @@ def _named(answer: WhoAnswer, holder: Holder) -> Iterator[Part]:
     yield _in_parentheses(f"cluster {holder.cluster}" if holder.cluster else ""), ""
 
 
+def _pod_block(answer: WhoAnswer, pod: PodAnswer) -> Iterator[Paragraph]:
+    """Yield which pod had the address, from when to when, and what is known of it."""
+    is_in_headline = bool(pod.pods) and not answer.holders
+    if not is_in_headline:
+        yield Paragraph([("Pod: ", ""), *_pod_headline(pod)], 2)
+    for entry in pod.pods:
+        margin = 2 if is_in_headline else 4
+        if len(pod.pods) > 1:
+            yield Paragraph([(name_of(entry), "bold")], margin)
+            margin += 2
+        facts = (f"{started(entry)}, {ended(entry)}", *_facts(answer, entry))
+        yield from (Paragraph([(capitalized(fact), "")], margin) for fact in facts)
+
+
+def _pod_headline(pod: PodAnswer) -> Iterator[Part]:
+    verdict = pod.verdict.value, _POD_STYLES[pod.verdict]
+    if len(pod.pods) == 1:
+        yield name_of(pod.pods[0]), "bold"
+    elif pod.pods:
+        yield short_list(name_of(entry) for entry in pod.pods).replace(" and ", " or "), ""
+    else:
+        yield verdict
+        codes = {reason.code for reason in pod.reasons} if pod.verdict is PodVerdict.NONE else set()
+        yield _in_parentheses(next((why for code, why in _NO_POD.items() if code in codes), "")), ""
+        return
+    yield " — ", ""
+    yield verdict
+
+
+_NO_POD = {
+    ReasonCode.IN_COOLDOWN: "in cooldown",
+    ReasonCode.WARM_POOL: "warm pool of the node",
+    ReasonCode.NODE_ADDRESS: "the node's own address",
+}
+"""Why no pod had an address, in a few words, the most particular first."""
+
+
+def _facts(answer: WhoAnswer, entry: PodEntry) -> Iterator[str]:
+    """Yield what Kubernetes and the container network know a pod by; the ENI is left out if it is above."""
+    named = {
+        "node": entry.node,
+        "service account": entry.service_account,
+        "owner": entry.owner,
+    }
+    known = [f"{name} {value}" for name, value in named.items() if value]
+    if known:
+        yield ", ".join(known)
+    if entry.uid:
+        yield f"UID {entry.uid}"
+    if entry.sandbox:
+        yield f"sandbox {entry.sandbox}"
+    is_shown = any(holder.eni == entry.eni for holder in answer.holders)
+    place = [] if is_shown else [text for text in (entry.eni, entry.instance) if text]
+    if place:
+        yield f"on {', '.join(place)}"
+
+
 def _on_instance(answer: WhoAnswer, holder: Holder) -> str:
     if holder.instance is not None:
         return f"on {holder.instance}"
@@ -137,11 +245,16 @@ def _on_instance(answer: WhoAnswer, holder: Holder) -> str:
 
 def _interval(answer: WhoAnswer, holder: Holder) -> Iterator[Paragraph]:
     """Yield from when to when a holder had the address, with who assigned it; and where the ENI is."""
-    if len(answer.holders) > 1:
-        yield Paragraph(list(_named(answer, holder)), 2)
-    margin = 4 if len(answer.holders) > 1 else 2
+    is_one_of_several, of_eni = len(answer.holders) > 1, answer.pod is not None
+    if is_one_of_several:
+        yield Paragraph([("ENI: " if of_eni else "", ""), *_named(answer, holder)], 2)
+    margin = 4 if is_one_of_several or of_eni else 2
     by = f", assigned by {named(holder.assigned_by)}" if holder.assigned_by else ""
-    yield Paragraph([(f"From {_bound(holder.start, holder.start_basis)}{by}", "")], margin)
+    start = f"from {_bound(holder.start, holder.start_basis)}{by}"
+    if of_eni and not is_one_of_several:
+        yield Paragraph([(f"ENI: {start}", "")], 2)
+    else:
+        yield Paragraph([(capitalized(start), "")], margin)
     is_open = holder.end_basis is Basis.OPEN
     end = "No release seen" if is_open else f"Until {_bound(holder.end, holder.end_basis)}"
     yield Paragraph([(end, "")], margin)
@@ -171,15 +284,26 @@ def _in_parentheses(text: str) -> str:
 # --- rows ----------------------------------------------------------------------------------------
 
 
-def _row(answer: WhoAnswer) -> Row:
-    at = f"at {clock(answer.at)}" if answer.at else ""
+def _row(answer: WhoAnswer, *, has_pods: bool) -> Row:
+    at = f"at {_asked(answer, answer.at)}" if answer.at else ""
+    reasons = (*(answer.pod.reasons if answer.pod else ()), *answer.reasons)
     held_by = [part for holder in answer.holders for part in _holder(answer, holder)]
     return (
         [(answer.ip, "bold"), (at, "")],
         [(answer.verdict.value, _STYLES[answer.verdict])],
         held_by or list(_nobody(answer)),
-        [(f"{reason.text}.", "") for reason in answer.reasons],
+        *([list(_pod_cell(answer.pod))] if has_pods else []),
+        [(f"{reason.text}.", "") for reason in dict.fromkeys(reasons)],
     )
+
+
+def _pod_cell(pod: PodAnswer | None) -> Iterator[Part]:
+    if pod is not None:
+        yield pod.verdict.value, _POD_STYLES[pod.verdict]
+        for entry in pod.pods:
+            yield name_of(entry), ""
+            yield started(entry), ""
+            yield ended(entry), ""
 
 
 def _nobody(answer: WhoAnswer) -> Iterator[Part]:

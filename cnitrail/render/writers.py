@@ -82,6 +82,14 @@ OUTPUTS = {
         "yaml": "yaml:write_document",
         "csv": "subnet:write_csv",
     },
+    "pods": {
+        "table": "pods:write_table",
+        "wide": "pods:write_wide",
+        "json": "json:write_document",
+        "jsonl": "json:write_lines",
+        "yaml": "yaml:write_document",
+        "csv": "pods:write_csv",
+    },
     "pool": {
         "table": "pool:write_table",
         "json": "json:write_document",

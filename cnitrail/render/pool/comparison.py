@@ -83,11 +83,12 @@ def _write_comparison(comparison: AgainstIpamd, out: IO[str]) -> None:
             [(address.eni, "")],
             [(address.pod or "", "")],
             [(clock(address.assigned) if address.assigned else "", "")],
+            [(clock(address.released) if address.released else "", "")],
             [("" if address.in_trail else "not in CloudTrail", "magenta")],
         )
         for address in comparison.addresses
     ]
-    draw_below([Table(("ADDRESS", "ENI", "POD", "SINCE", ""), addresses, shares={"POD": 1})], out)
+    draw_below([Table(("ADDRESS", "ENI", "POD", "SINCE", "UNTIL", ""), addresses, shares={"POD": 1})], out)
     if comparison.only_in_trail:
         write_wrapped(f"only in CloudTrail: {' '.join(map(str, comparison.only_in_trail))}", out)
         out.write("\n")

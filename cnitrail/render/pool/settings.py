@@ -27,6 +27,10 @@ from cnitrail.text import clock
 
 def write_settings(entry: PoolEntry, out: IO[str]) -> None:
     """Write the settings of each period, then what each event rules out."""
+    if entry.pods_from == "pod-evidence" and entry.settings:
+        write_wrapped(
+            "pod counts: at least those that the pod evidence shows (audit logs, logs of ipamd)", out
+        )
     for period in entry.settings:
         for text in _about(period):
             write_wrapped(text, out)

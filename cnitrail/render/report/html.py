@@ -29,6 +29,7 @@ _SIZES = Sizes(
     holdings=12,
     principals=50,
     holders=100,
+    pods=200,
     addresses=64,
     steps=24,
     skipped=50,

@@ -25,6 +25,7 @@ SIZES = Sizes(
     holdings=0,
     principals=25,
     holders=60,
+    pods=60,
     addresses=12,
     steps=10,
     skipped=20,

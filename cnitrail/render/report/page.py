@@ -32,9 +32,11 @@ from cnitrail.model import (
     Skipped,
     SourceReport,
 )
+from cnitrail.model.report import CitedPod
 from cnitrail.model.rules import RULE_DESCRIPTIONS
 from cnitrail.model.table import EngineReport
 from cnitrail.render.actors import facts
+from cnitrail.render.pod_parts import end_of, name_of, shown_by, start_of
 from cnitrail.render.report.citations import CitationCollector, CitedFiles, CitedRanges, ListedEvent
 from cnitrail.render.report.console_links import ConsoleLinks
 from cnitrail.render.report.row_folding import FoldedRow, FoldedTimeline, fold
@@ -63,6 +65,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     holdings: int
     principals: int
     holders: int
+    pods: int
     addresses: int
     steps: int
     skipped: int
@@ -186,6 +189,37 @@ class ReportPage:
     def holders(self) -> Sequence[AddressHolder]:
         """Return the holders of the addresses in the filter that are listed."""
         return (self.report.holders or ())[: self.sizes.holders]
+
+    @property
+    def pods(self) -> Sequence[CitedPod]:
+        """Return the pods that are listed."""
+        return (self.report.pods or ())[: self.sizes.pods]
+
+    @property
+    def pod_evidence(self) -> str:
+        """Return how much pod evidence there is, and of which time; empty if there is none."""
+        count, first = self.evidence.pod_records, self.evidence.first_pod_record
+        last = self.evidence.last_pod_record
+        span = f", from {self.clock(first)} to {self.clock(last)}" if first and last else ""
+        return f"Pod evidence: {counted(count, 'record')}{span}." if count else ""
+
+    def pod_name(self, pod: CitedPod) -> str:
+        """Return a pod as ``namespace/name``."""
+        return name_of(pod.entry)
+
+    def pod_doubt(self, pod: CitedPod) -> str:
+        """Return that a pod only may have had its address when a call took it."""
+        return ", not certain" if pod.lost_by and not pod.surely else ""
+
+    def pod_start(self, pod: CitedPod) -> str:
+        """Return since when a pod had its address, and what shows it."""
+        witness = shown_by(pod.entry.start_witness)
+        return start_of(pod.entry) + (f" ({witness})" if witness else "")
+
+    def pod_end(self, pod: CitedPod) -> str:
+        """Return until when a pod had its address, and what shows it."""
+        witness = shown_by(pod.entry.end_witness)
+        return end_of(pod.entry) + (f" ({witness})" if witness else "")
 
     @property
     def skipped(self) -> Sequence[Skipped]:

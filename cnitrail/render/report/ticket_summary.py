@@ -7,7 +7,7 @@ from cnitrail.model import Answer, CitedFinding, Report
 from cnitrail.model.finding import severity_counts
 from cnitrail.render.report.markdown import SIZES, prose
 from cnitrail.render.report.page import ReportPage
-from cnitrail.text import counted, listed, opening
+from cnitrail.text import counted, listed, opening, short_list
 
 _FINDINGS = 3
 """Findings that are named: two lines each leave four for the rest."""
@@ -25,6 +25,10 @@ def _lines(page: ReportPage) -> Iterator[str]:
     report = page.report
     yield report.title
     yield ", ".join(page.totals) if report.calls else "No calls match."
+    hit = [pod for pod in report.pods or () if pod.lost_by]
+    if hit:
+        names = (f"{page.pod_name(pod)} ({pod.entry.ip}{page.pod_doubt(pod)})" for pod in hit)
+        yield f"Pods that lost an IP to a call: {short_list(names)}."
     if report.findings is None:
         yield "Findings were not evaluated: the source delivered only the resources in the filter."
     else:
