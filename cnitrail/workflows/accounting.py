@@ -212,13 +212,30 @@ class SourceCounts(Struct, kw_only=True):
 def no_files(uri: str, other_files: Mapping[str, int]) -> SourceError:
     """Return the error for a source without any file of CloudTrail."""
     hint = "name the directory that holds the log files"
+    kinds = other_files.keys()
     if not other_files:
         return SourceError(f"{uri}: no files in it", hint)
-    if other_files.keys() == {"cloudtrail-notifications"}:
-        hint = "a notification has no records, only the names of log files: read these (s3://BUCKET/KEY)"
-    else:
-        hint += "; docs/sources.md lists the forms that can be read"
-    return SourceError(f"{uri}: no CloudTrail log files in it, only {named_kinds(other_files)}", hint)
+    known = _HINTS.get(next(iter(kinds))) if len(kinds) == 1 else None
+    hint = known or f"{hint}; docs/sources.md lists the forms that can be read"
+    what = "no CloudTrail log files or pod evidence in it"
+    return SourceError(f"{uri}: {what}, only {named_kinds(other_files)}", hint)
+
+
+_HINTS = {
+    "cloudtrail-notifications": (
+        "a notification has no records, only the names of log files: read these (s3://BUCKET/KEY)"
+    ),
+    "vpc-flow-logs": (
+        "a flow log asks who had an address, and does not say it: use cnitrail who IP --at TIME, or "
+        "who --batch FILE with a CSV of ip,at, and CloudTrail logs as the source"
+    ),
+    "network-policy-logs": (
+        "a log of network policies asks who had an address, and does not say it: (echo ip,at; jq -r "
+        """'[."Src IP" // empty, .ts] | select(length == 2) | @csv' FILE) > asked.csv, then cnitrail """
+        "who --batch asked.csv with CloudTrail logs and pod evidence as the sources"
+    ),
+}
+"""What to do about a source that has files of one kind only."""
 
 
 def named_kinds(other_files: Mapping[str, int]) -> str:

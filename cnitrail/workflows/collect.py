@@ -13,13 +13,14 @@ from msgspec.structs import replace
 from cnitrail.errors import UsageError
 from cnitrail.intervals import between
 from cnitrail.model import Extent, Origin, Record, Skipped
+from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import files_of_table, table_of
 from cnitrail.sources import open_source, source_type, sources_or_default
 from cnitrail.sources.layout import log_name
 from cnitrail.store.writer import ReadFile, StoreWriter
 from cnitrail.workflows.accounting import SourceCounts, no_files
 from cnitrail.workflows.index_entry import index_entry
-from cnitrail.workflows.ingest import ingest
+from cnitrail.workflows.ingest import ingest, unread_of
 from cnitrail.workflows.observer import SILENT
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ class _StoreSink:
         self._part = None
         if scanned.tally.other_kind is None:
             self._store.sign(scanned.tally.signs)
+        if scanned.tally.heard:
+            self._store.hear(scanned.uri, scanned.tally.heard)
         if not scanned.failed:
             self._store.read(_read_file(scanned))
 
@@ -141,6 +144,10 @@ class _StoreSink:
     def add(self, record: Record, decoded: Decoded) -> int:
         entry = index_entry(record, decoded)
         assert entry is not None
+        if record.origins[0].form in POD_FORMS:
+            from cnitrail.decode.pods.stored import stored_record
+
+            record = stored_record(record, decoded.pods, decoded.problems)
         return self._store.add(_of_part(record, self._part) if self._part else record, entry, self._part)
 
     def lose(self, skipped: Skipped) -> None:
@@ -152,7 +159,7 @@ class _StoreSink:
 
     def cut_short(self, cut: CutShort) -> None:
         """Note it as something that was skipped: the next run reads it again."""
-        self.skip(Skipped(cut.source, cut.reason))
+        self.skip(unread_of(cut))
 
     def lack(self, lost: Lost) -> None:
         """Note what a table lacks, so that the store also says it."""
@@ -164,6 +171,8 @@ class _StoreSink:
     def take_over(self, counts: StoredCounts) -> None:
         """Take over what another store has counted."""
         self._store.sign(counts.signs)
+        for (file, form), minutes in counts.heard.items():
+            self._store.hear(file, ((form, minute) for minute in minutes))
         for table in counts.tables:
             self._store.name_table(table)
         files = Counter[str]()

@@ -1,4 +1,4 @@
-"""The names that filters take: IDs, nodes, Regions and events, for the command line and the Python API."""
+"""The names that filters take: IDs, nodes, pods, Regions and events; for commands and the Python API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cnitrail.errors import UsageError
-from cnitrail.parse import node_name, not_a_node, not_an_id, parse_id
+from cnitrail.parse import (
+    node_name,
+    not_a_namespace,
+    not_a_node,
+    not_a_pod,
+    not_an_id,
+    parse_id,
+    parse_namespace,
+    parse_pod,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +38,10 @@ def _parser_of(kind: str) -> tuple[Callable[[str], str], Callable[[str], tuple[s
     match kind:
         case "node":
             return node_name, not_a_node
+        case "pod":
+            return parse_pod, not_a_pod
+        case "namespace":
+            return parse_namespace, not_a_namespace
         case "region":
             from cnitrail.sources.regions import not_a_region, parse_region
 

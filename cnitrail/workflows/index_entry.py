@@ -1,6 +1,7 @@
 """The index columns of a record in a store."""
 
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from cnitrail.decode import Decoded
 from cnitrail.decode.sessions import ASSUME_ROLE, WEB_IDENTITY
@@ -9,6 +10,9 @@ from cnitrail.model import ActorKind, Effect, Event, Fidelity, IssuedSession, Re
 from cnitrail.model.ec2 import TRUNK_TAG
 from cnitrail.model.event import ASSIGNING_EFFECTS
 from cnitrail.store.index_columns import IndexEntry, Mention
+
+if TYPE_CHECKING:
+    from cnitrail.model.pod_facts import PodRecord
 
 _CREATORS = (ActorKind.IRSA, ActorKind.ASSUMED_ROLE)
 """Callers whose cluster may be known from the tags of the ENIs that they create.
@@ -20,6 +24,8 @@ A pod with EKS Pod Identity is an assumed role as long as its STS event is not k
 def index_entry(record: Record, decoded: Decoded) -> IndexEntry | None:
     """Return the index columns of a record; None if it is not relevant."""
     unclear = bool(decoded.problems)
+    if decoded.pods is not None:
+        return _pods(decoded.pods, unclear)
     match decoded.fact:
         case Event() as event:
             return _event(event, unclear or _may_assign_any(event))
@@ -28,6 +34,19 @@ def index_entry(record: Record, decoded: Decoded) -> IndexEntry | None:
     if not unclear:
         return None
     return IndexEntry(key="sha256:" + sha256(record.payload).hexdigest(), unclear=True)
+
+
+def _pods(pods: "PodRecord", unclear: bool) -> IndexEntry:
+    from cnitrail.model.pod_facts import addresses_of
+
+    addresses = (address for fact in pods.facts for address in addresses_of(fact))
+    return IndexEntry(
+        key=pods.key,
+        fact="pods",
+        time=pods.time,
+        unclear=unclear,
+        pod_addresses=tuple(dict.fromkeys(addresses)),
+    )
 
 
 def _may_assign_any(event: Event) -> bool:
@@ -45,6 +64,7 @@ def _event(event: Event, unclear: bool) -> IndexEntry:
     actor = event.actor
     return IndexEntry(
         key=event.key,
+        fact="event",
         time=event.time,
         event=event.name,
         effect=event.effect.value,
@@ -63,6 +83,7 @@ def _event(event: Event, unclear: bool) -> IndexEntry:
 def _session(session: IssuedSession, unclear: bool) -> IndexEntry:
     return IndexEntry(
         key=session.key,
+        fact="credentials",
         time=session.time,
         event=ASSUME_ROLE if session.pod_identity or session.assumer else WEB_IDENTITY,
         account=session.account,

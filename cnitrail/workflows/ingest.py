@@ -5,10 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec.structs import replace
+
 from cnitrail.debuglog import debug
 from cnitrail.decode import decode
 from cnitrail.model import CutShort, LookedUp, LookupProgress, Lost, Note, Record, Skipped, StoredCounts
 from cnitrail.model.table import EngineReport, QueryProgress
+from cnitrail.scan.tally import UNREADABLE
 from cnitrail.workflows.scan_pool import ScannedDocument, problems, scan_source
 
 if TYPE_CHECKING:
@@ -107,15 +110,17 @@ def _ingest_all(
                 _ingest_record(delivered, decoded, sink, counts)
             case Skipped():
                 debug(__name__, "skipped %s: %s", delivered.source, delivered.reason)
-                counts.not_delivered(delivered)
-                sink.skip(delivered)
+                of_pods = delivered.of_pods or _has_name_of_pod_log(delivered.source)
+                skipped = replace(delivered, of_pods=of_pods)
+                counts.not_delivered(skipped)
+                sink.skip(skipped)
             case StoredCounts():
                 counts.take_over(delivered)
                 sink.take_over(delivered)
             case CutShort():
                 debug(__name__, "%s: %s", delivered.source, delivered.reason)
                 if not delivered.is_wanted:
-                    counts.not_delivered(Skipped(delivered.source, delivered.reason))
+                    counts.not_delivered(unread_of(delivered))
                 sink.cut_short(delivered)
             case EngineReport():
                 counts.engines.append(delivered)
@@ -131,6 +136,11 @@ def _ingest_all(
                 observer.reached(delivered)
         observer.advance(counts.files, counts.bytes, counts.relevant)
         sink.checkpoint()
+
+
+def unread_of(cut: CutShort) -> Skipped:
+    """Return what a lookup that ended early did not read."""
+    return Skipped(cut.source, cut.reason, of_pods=cut.of_pods)
 
 
 def _ingest_document(scanned: ScannedDocument, sink: Sink, counts: SourceCounts) -> None:
@@ -155,11 +165,25 @@ def _ingest_found(scanned: Scanned, sink: Sink, counts: SourceCounts) -> int:
     known = sink.kept
     for found in scanned.found:
         if isinstance(found, Skipped):
-            counts.lost(found)
-            sink.lose(found)
+            skipped = replace(found, of_pods=found.of_pods or _is_of_pods(scanned))
+            counts.lost(skipped)
+            sink.lose(skipped)
         else:
             _ingest_record(*found, sink, counts)
     return sink.kept - known
+
+
+def _is_of_pods(scanned: Scanned) -> bool:
+    """Return whether a file has pod evidence only: by what could be read of it, or else by its name."""
+    has_read = bool(scanned.tally.forms.keys() - {UNREADABLE})
+    return scanned.tally.is_of_pods() if has_read else _has_name_of_pod_log(scanned.uri)
+
+
+def _has_name_of_pod_log(source: str) -> bool:
+    """Return whether a file has the name of a log about pods, whatever is in it."""
+    from cnitrail.model.pod_facts import is_pod_log
+
+    return is_pod_log(source)
 
 
 def _ingest_record(record: Record, decoded: Decoded, sink: Sink, counts: SourceCounts) -> None:
@@ -167,7 +191,7 @@ def _ingest_record(record: Record, decoded: Decoded, sink: Sink, counts: SourceC
     if not decoded.is_relevant:
         return
     new = sink.add(record, decoded)
-    if decoded.fact is None:
+    if not decoded.says_something:
         counts.unreadable += len(record.origins)
     else:
         counts.duplicates += len(record.origins) - new

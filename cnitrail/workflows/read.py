@@ -23,13 +23,15 @@ from cnitrail.model import (
     Skipped,
     SourceReport,
 )
+from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import table_of
 from cnitrail.sources import is_event_history, source_type, sources_or_default
 from cnitrail.workflows.accounting import SourceCounts, no_files
-from cnitrail.workflows.ingest import ingest
+from cnitrail.workflows.ingest import ingest, unread_of
 from cnitrail.workflows.losses import lost_file, lost_of, set_aside
 from cnitrail.workflows.observer import SILENT
 from cnitrail.workflows.request import scope_of
+from cnitrail.workflows.scan_pool import problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -58,7 +60,9 @@ def read(
     ledger, evidence = read_evidence(
         request.sources, scope, observer, proof, raw, assume_complete=request.access.assume_complete
     )
-    history = build(ledger.events(), ledger.sessions(), ledger.proven() if proof is not None else None)
+    proven = ledger.proven() if proof is not None else None
+    pods = ledger.pods() if ledger.pod_records else None
+    history = build(ledger.events(), ledger.sessions(), proven, pods)
     debug(__name__, "history: %d events, %d leases", len(history.events), len(history.leases))
     return history, replace(evidence, skipped=(*evidence.skipped, *set_aside(history)))
 
@@ -154,6 +158,9 @@ def evidence_in(
         files=tuple(files),
         tables=tuple(sorted(sink.tables)),
         assumed_complete=covered.assumed_complete,
+        pod_records=ledger.pod_records,
+        first_pod_record=min(ledger.pod_times(), default=None),
+        last_pod_record=max(ledger.pod_times(), default=None),
     )
 
 
@@ -200,6 +207,8 @@ class LedgerSink:
         if scanned.tally.other_kind is None:
             self.signs |= scanned.tally.signs
         uri, proof = scanned.uri, self._proof
+        if scanned.tally.heard:
+            self.ledger.hear(uri, scanned.tally.heard)
         table = table_of(uri)
         if table is not None:
             self.tables.add(table)
@@ -220,7 +229,11 @@ class LedgerSink:
     def add(self, record: Record, decoded: Decoded) -> int:
         """Enter the fact of a record; return 1 if it is new."""
         self.lost += lost_of(record, decoded)
+        if decoded.problems and record.origins[0].form in POD_FORMS:
+            self.ledger.lack_pods(problems(record, decoded))
         fact = decoded.fact
+        if decoded.pods is not None:
+            return self.ledger.add_pods(decoded.pods)
         if fact is None:
             return 0
         if self._raw is not None:
@@ -233,16 +246,22 @@ class LedgerSink:
 
     def lose(self, skipped: Skipped) -> None:
         """Note a document that could not be read, or only in part."""
-        self.unread[skipped.source] = None
+        if skipped.of_pods:
+            self.ledger.lack_pods([skipped])
+        else:
+            self.unread[skipped.source] = None
 
     def skip(self, skipped: Skipped) -> None:
         """Note what the source could not deliver."""
-        self.unread[skipped.source] = None
+        self.lose(skipped)
         if skipped.extent is Extent.PART:
             self._damaged.add(skipped.source)
 
     def cut_short(self, cut: CutShort) -> None:
         """Note the time that a lookup did not reach."""
+        if cut.of_pods:
+            self.lose(unread_of(cut))
+            return
         self.lost.append(
             Lost(
                 account=None,
@@ -267,6 +286,8 @@ class LedgerSink:
     def take_over(self, counts: StoredCounts) -> None:
         """Take over the times that a store covers."""
         self.signs |= counts.signs
+        for (file, form), minutes in counts.heard.items():
+            self.ledger.hear(file, ((form, minute) for minute in minutes))
         self.ends.update(dict.fromkeys(counts.ends))
         self.tables.update(counts.tables)
 

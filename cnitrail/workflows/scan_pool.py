@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cnitrail.decode import MARKERS, NAMES, Decoded, decode
+from cnitrail.decode import MARKERS, NAMES, Decoded, decode, pod_markers
 from cnitrail.model import Document, Effect, Event, Extent, Record, Skipped
+from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import TablePart
 from cnitrail.prefetch import prefetch
 from cnitrail.scan import Part, Scanner, Tally
@@ -70,7 +71,7 @@ def scan_source(
 
     If ``hashing``, the stored bytes of documents are hashed as they are read.
     """
-    scanner = Scanner(NAMES, MARKERS, growth)
+    scanner = Scanner(NAMES, MARKERS, growth, pod_markers)
     for _, run in groupby(source.documents(), key=_is_document):
         first = next(run)
         if isinstance(first, Document):
@@ -86,9 +87,10 @@ def scan_source(
 
 def problems(record: Record, decoded: Decoded) -> list[Skipped]:
     """Return what could not be read of a record, once for each of its origins."""
-    extent = Extent.RECORD if decoded.fact is None else Extent.PART
+    extent = Extent.PART if decoded.says_something else Extent.RECORD
+    of_pods = record.origins[0].form in POD_FORMS
     return [
-        Skipped(origin.source, f"record {origin.index}: {problem}", extent)
+        Skipped(origin.source, f"record {origin.index}: {problem}", extent, of_pods)
         for origin in record.origins
         for problem in decoded.problems
     ]

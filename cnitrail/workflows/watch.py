@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cnitrail.debuglog import debug
 from cnitrail.errors import EmptySourceError, SourceError, UsageError
 from cnitrail.history import build
-from cnitrail.sources import LOOKUP, is_pipe, source_type, sources_or_default
+from cnitrail.sources import LOGS, LOOKUP, is_pipe, source_type, sources_or_default
 from cnitrail.timeclamp import shifted
 from cnitrail.workflows.accounting import SourceCounts, no_files
 from cnitrail.workflows.ingest import ingest
@@ -81,6 +81,11 @@ def watchable(request: Request, interval: timedelta, now: datetime) -> Request:
             raise UsageError(
                 f"--watch cannot read {uri} again",
                 "name a directory, a file, a store, s3://BUCKET or lookup:",
+            )
+        if uri.startswith(LOGS):
+            raise UsageError(
+                f"--watch cannot be used with {uri}",
+                "run the command again with --last, or watch lookup: or s3://BUCKET",
             )
         if source_type(uri).is_table:
             raise UsageError(

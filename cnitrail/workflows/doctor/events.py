@@ -63,12 +63,14 @@ def read_check(
 ) -> Check:
     """Return what was read, and what of the time that was asked for this does not cover."""
     records = sum(source.records for source in evidence.sources)
-    relevant = sum(source.kept for source in evidence.sources)
+    relevant = sum(source.kept for source in evidence.sources) - evidence.pod_records
     uris = [source.uri for source in evidence.sources]
     begin = f" from {clock(since)} on" if since is not None else ""
     text = f"Read {counted(records, 'event')} of {listed(uris)}{begin}, {relevant:,} of them IP-related"
     if evidence.first_event is not None and evidence.last_event is not None:
         text += f" ({time_range(evidence.first_event, evidence.last_event)})"
+    if evidence.pod_records:
+        text += f", and {evidence.pod_records:,} about pods"
     general = (ReasonCode.COVERAGE_UNKNOWN, *OF_TABLES)
     gaps = [reason.text for reason in limitations if reason.code not in general]
     of_tables = [reason.text for reason in limitations if reason.code in OF_TABLES]
