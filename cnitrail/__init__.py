@@ -3,6 +3,10 @@
 >>> import cnitrail
 >>> case = cnitrail.read("logs/")
 >>> case.timeline(instance="i-0abc…")
+>>> case.who("10.0.1.25", at="2022-10-05T14:00Z").pod
+>>> case.pods(namespace="shop")
+
+Pods come from pod evidence among the sources, such as EKS audit logs and ``ipamd.log``.
 
 Names are imported when they are used: ``import cnitrail`` alone costs nothing.
 """

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     )
     from cnitrail.model.explanation import Explanation
     from cnitrail.model.ipamd import IpamdPool
+    from cnitrail.model.pods import PodEntry
     from cnitrail.model.pool import PoolEntry
     from cnitrail.model.reason import Reason
     from cnitrail.model.subnet import SubnetCensus
@@ -221,11 +222,30 @@ class Case:
         time = as_time(at) if at is not None else None
         wanted = self._filter(filters)
         found = list(limitations(self.coverage, wanted, time))
+        if self.history.pods.unread:
+            from cnitrail.answers.pods.limits import unread_pods
+
+            found += unread_pods(self.history.pods)
+        if wanted.names_pods:
+            from cnitrail.answers.pods.limits import uncovered_pods
+
+            found += uncovered_pods(self.history.pods, time or wanted.since, time or wanted.until)
         if wanted == Filter():
             return found
         from cnitrail.answers.absent import absent
 
         return [*absent(self.history, wanted, narrowed=self.is_narrowed), *found]
+
+    def pod_limitations(self, at: Time | None = None, **filters: Unpack[Filters]) -> list[Reason]:
+        """Return what the pod evidence does not cover of a range, or of a time, and then ``limitations``."""
+        from cnitrail.answers.pods.entries import no_pod_evidence
+        from cnitrail.answers.pods.limits import uncovered_pods
+
+        time = as_time(at) if at is not None else None
+        wanted = self._filter(filters)
+        since, until = time or wanted.since, time or wanted.until
+        found = [*no_pod_evidence(self.history), *uncovered_pods(self.history.pods, since, until)]
+        return list(dict.fromkeys([*found, *self.limitations(at, **filters)]))
 
     def timeline(
         self, *, newest_first: bool = False, limit: int | None = None, **filters: Unpack[Filters]
@@ -255,6 +275,16 @@ class Case:
 
         return list(leases(self.history, self._filter(filters)))
 
+    def pods(self, at: Time | None = None, **filters: Unpack[Filters]) -> list[PodEntry]:
+        """Return every interval in which a pod held an address, by address and start.
+
+        With ``at``, only those that may cover it: all of a second, or an instant if it has a fraction.
+        """
+        from cnitrail.answers.pods.entries import pods
+
+        time = as_time(at) if at is not None else None
+        return list(pods(self.history, self._filter(filters), time))
+
     def who(
         self,
         ip: Address,
@@ -264,7 +294,9 @@ class Case:
         account: Names | None = None,
         region: Names | None = None,
     ) -> WhoAnswer:
-        """Return who held an address at a time, how certain that is, and why.
+        """Return who held an address at a time, how certain that is, and why; and which pod.
+
+        ``pod`` has a verdict of its own; it is None if no pod evidence was read.
 
         The verdict is ``free`` if an event released the address before and the logs since are complete and
         assign it to no ENI: there are no ``holders``, and ``last_holder`` is who had it. ``unknown`` says
@@ -305,7 +337,9 @@ class Case:
                 "findings need all events of an account and Region",
                 "read without instance, eni and ip, and give them to findings()",
             )
-        return self._judged.findings(self._filter(filters))
+        from cnitrail.answers.pods.concerned import about_pods
+
+        return self._judged.findings(*about_pods(self.history, self._filter(filters)))
 
     def explain(
         self,
@@ -317,7 +351,7 @@ class Case:
         region: Names | None = None,
         rerun: Rerun | None = None,
     ) -> Explanation:
-        """Return an address, ENI, instance, node, subnet or cluster in a few sentences.
+        """Return an address, ENI, instance, node, subnet, cluster or pod in a few sentences.
 
         ``target`` is what ``cnitrail explain`` takes. ``at`` is by default when the evidence of the target
         ends. ``rerun`` has the sources and options of the command that the last sentence suggests: by
@@ -374,13 +408,17 @@ class Case:
             metrics=metrics,
             ipamd=ipamd,
         )
-        return pool(self.history, self.coverage, self._filter(filters), options)
+        wanted = self._filter(filters)
+        if wanted.names_pods:
+            raise UsageError("pool() is about nodes: it takes no pod and no namespace")
+        return pool(self.history, self.coverage, wanted, options)
 
     def report(self, **filters: Unpack[Filters]) -> Report:
         """Return an incident postmortem; without findings if the case ``is_narrowed``."""
         from cnitrail.answers.report import report
 
-        return report(self.history, self.evidence, self._filter(filters), whole=not self.is_narrowed)
+        wanted = self._filter(filters)
+        return report(self.history, self.evidence, wanted, whole=not self.is_narrowed)
 
     @cached_property
     def _holders(self) -> HolderIndex:

@@ -48,6 +48,8 @@ class Filters(TypedDict, total=False):
     region: Names
     actor: Names
     agent: Names
+    pod: Names
+    namespace: Names
     access_key: Names
     source_ip: Block | Iterable[Block]
     event: Names

@@ -124,6 +124,44 @@ def not_a_node(text: str) -> tuple[str, str]:
     return f"{text!r} is not the name or providerID of an EC2 node", hint
 
 
+def parse_pod(text: str) -> str:
+    """Return ``NAMESPACE/NAME``, or ``NAME``, of a pod: globs are allowed. Raises ``ValueError``.
+
+    A namespace is a DNS label, a pod's name a DNS subdomain
+    (https://kubernetes.io/docs/concepts/overview/working-with-objects/names/).
+    """
+    found = text.strip().lower()
+    if not re.fullmatch(_POD, found):
+        raise ValueError(text)
+    return found
+
+
+def not_a_pod(text: str) -> tuple[str, str]:
+    """Return what is wrong with a text that ``parse_pod`` refuses, and a hint."""
+    return (
+        f"{text!r} is not a pod",
+        "use NAMESPACE/NAME or NAME, for example shop/web-6d4cf56db6-x2x7k or 'web-*'",
+    )
+
+
+def parse_namespace(text: str) -> str:
+    """Return the name of a Kubernetes namespace. Raises ``ValueError``."""
+    found = text.strip().lower()
+    if not re.fullmatch(_NAMESPACE, found):
+        raise ValueError(text)
+    return found
+
+
+def not_a_namespace(text: str) -> tuple[str, str]:
+    """Return what is wrong with a text that ``parse_namespace`` refuses, and a hint."""
+    hint = "for example kube-system" if "/" not in text else "name a pod with --pod NAMESPACE/NAME"
+    return f"{text!r} is not a namespace", hint
+
+
+_NAMESPACE = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_POD = r"([a-z0-9*?\[\]!-]{1,63}/)?[a-z0-9*?\[\]!.-]{1,253}"
+
+
 def parse_id(kind: str, text: str) -> str:
     """Return the ID that a text names, as AWS writes it.
 

@@ -16,6 +16,7 @@ _GROUPS = {
     "Source": ("pods", "metrics", "ipamd", "instance_types"),
     "Filter": (
         *("instance", "node", "eni", "ip", "vpc", "subnet", "cluster", "account", "region"),
+        *("pod", "namespace"),
         *("actor", "agent", "access_key", "source_ip", "event", "event_id"),
         *("since", "until", "last", "failed"),
     ),

@@ -48,10 +48,11 @@ def live_option(purpose: str) -> Callable[[F], F]:
 
 
 LOG_SOURCES = {
-    "FILE, DIR": "Files with CloudTrail records: log files or exports, also packed.",
+    "FILE, DIR": "CloudTrail records and pod evidence: log files or exports, also packed.",
     "s3://BUCKET[/PREFIX]": "Such files in a bucket; the layout of a trail is detected.",
     "athena://[CATALOG/]DATABASE.TABLE": "A CloudTrail table, with one Athena query, which costs money.",
     "trino://[USER@]HOST[:PORT]/CATALOG/SCHEMA/TABLE": "The same through Trino.",
+    "logs:LOG-GROUP": "CloudWatch Logs: a trail's log group, or a cluster's for audit events of its pods.",
     "FILE.db": "A store written by cnitrail collect.",
     "lookup:": "CloudTrail event history of the last 90 days (default).",
     "-": "One such file on standard input.",
@@ -80,6 +81,15 @@ _FILTERS = {
         help="Only this ENI (network interface).",
     ),
     "ip": click.option("--ip", multiple=True, type=Network(), help="IP address or CIDR block."),
+    "pod": click.option(
+        "--pod",
+        multiple=True,
+        type=FilterName("pod", "[NAMESPACE/]NAME"),
+        help="Pod that had the address, by pod evidence; may be a glob: 'web-*'.",
+    ),
+    "namespace": click.option(
+        "--namespace", multiple=True, type=FilterName("namespace", "NAME"), help="Namespace of that pod."
+    ),
     "vpc": click.option("--vpc", multiple=True, type=FilterName("vpc"), metavar="ID", help="VPC of the ENI."),
     "subnet": click.option(
         "--subnet", multiple=True, type=FilterName("subnet"), metavar="ID", help="Subnet of the ENI."
@@ -140,7 +150,8 @@ _FILTERS = {
     "until": click.option("--until", type=Time(), help="End of the range, inclusive."),
     "failed": click.option("--failed/--no-failed", default=None, help="Only failed calls / no failed calls."),
 }
-ALL_FILTERS = tuple(_FILTERS)
+POD_FILTERS = ("pod", "namespace")
+ALL_FILTERS = tuple(name for name in _FILTERS if name not in POD_FILTERS)
 CALL_FILTERS = ("actor", "agent", "access_key", "source_ip", "event", "event_id")
 PLACE_FILTERS = ("instance", "node", "eni", "ip", "vpc", "subnet", "cluster", "account", "region")
 
@@ -194,7 +205,7 @@ _ACCESS = {
         default=3600,
         show_default=True,
         metavar="NUMBER",
-        help="Maximum LookupEvents calls per Region (AWS allows 2 per second).",
+        help="Maximum calls of LookupEvents (AWS allows 2/s per Region) or FilterLogEvents (5/s).",
     ),
 }
 """How AWS is called, and how far files are trusted: the fields of ``Access``."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cnitrail.cli.quiet import inform, is_quiet
 from cnitrail.cli.stderr import say
 from cnitrail.model import Coverage
+from cnitrail.model.forms import POD_FORMS
 from cnitrail.text import at_source, clock, counted, listed
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def summarize(evidence: Evidence, shown: int, nothing: str = NO_MATCH) -> int:
     inform(_summary(evidence, shown, nothing))
     if evidence.first_event is None and any(source.records_skipped for source in evidence.sources):
         inform("hint: docs/sources.md lists the forms of CloudTrail logs that can be read")
+    if shown == 0 and nothing == NO_MATCH and evidence.first_event is None and evidence.pod_records:
+        inform("hint: only pod evidence was read: cnitrail pods shows when each pod had which address")
     unproven = evidence.verified and _print_proven(evidence)
     faulty = _print_each("at fault", evidence.faults, "-o json lists all under evidence.faults")
     skipped = print_skipped(evidence.skipped, "-o json lists all under evidence.skipped")
@@ -66,13 +69,33 @@ def _summary(evidence: Evidence, shown: int, nothing: str) -> str:
     """Return what was read: ``14 shown; read 14 files with 56 events, 17 IP-related (… to …)``."""
     files = _sources(evidence)
     records = counted(sum(source.records for source in evidence.sources), "event")
-    relevant = sum(source.kept for source in evidence.sources)
-    others = _passed_over(evidence)
+    relevant = sum(source.kept for source in evidence.sources) - evidence.pod_records
+    others = f"{_pods(evidence)}{_passed_over(evidence)}"
     if evidence.first_event is None or evidence.last_event is None:
+        if evidence.pod_records:
+            answer = f"{shown:,} shown" if shown else nothing
+            if _is_only_of_pods(evidence):
+                about = f"{_pods(evidence)}, no CloudTrail events{_passed_over(evidence)}"
+                return f"{answer}; read {files} with {records}{about}"
+            return f"{answer}; read {files} with {records}, none IP-related{others}"
         return f"{_no_event(evidence, files, records)}{others}"
     span = f"{clock(evidence.first_event)} to {clock(evidence.last_event)}"
     answer = f"{shown:,} shown" if shown else nothing
     return f"{answer}; read {files} with {records}, {relevant:,} IP-related ({span}){others}"
+
+
+def _is_only_of_pods(evidence: Evidence) -> bool:
+    """Return whether all that was read is pod evidence."""
+    return all(form.form in POD_FORMS for source in evidence.sources for form in source.forms)
+
+
+def _pods(evidence: Evidence) -> str:
+    """Return the clause for pod evidence; empty if there is none."""
+    if not evidence.pod_records:
+        return ""
+    first, last = evidence.first_pod_record, evidence.last_pod_record
+    span = f" ({clock(first)} to {clock(last)})" if first is not None and last is not None else ""
+    return f", {evidence.pod_records:,} about pods{span}"
 
 
 def _sources(evidence: Evidence) -> str:

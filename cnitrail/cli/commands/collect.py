@@ -160,6 +160,7 @@ def _collect(request: Request, store: str, name: str) -> list[Skipped]:
 
 def _summary(name: str, collected: SourceCounts, new: int) -> str:
     from cnitrail.cli.summary import files_and_tables
+    from cnitrail.model.forms import POD_FORMS
     from cnitrail.text import counted
     from cnitrail.workflows.accounting import named_kinds
 
@@ -168,4 +169,6 @@ def _summary(name: str, collected: SourceCounts, new: int) -> str:
         return f"{name}: nothing new{others}"
     files = files_and_tables(collected.files - collected.table_parts, len(collected.tables))
     records = counted(collected.records, "event")
-    return f"{name}: read {files} with {records}, {collected.relevant:,} IP-related, {new:,} new{others}"
+    has_pods = any(form in POD_FORMS for form, _ in collected.forms)
+    about = "IP-related or about pods" if has_pods else "IP-related"
+    return f"{name}: read {files} with {records}, {collected.relevant:,} {about}, {new:,} new{others}"

@@ -35,7 +35,7 @@ _EXAMPLE = "cnitrail explain 10.0.1.25 logs/"
 @request_options("vpc", "account", "region", "since", "until", metavar="TARGET [SOURCE]...")
 @output_option("explain")
 def explain(request: Request, at: datetime | None, output: str) -> None:
-    """Explain an IP, node, ENI, subnet or cluster in a few sentences.
+    """Explain an IP, pod, node, ENI, subnet or cluster in brief.
 
     Says what it is and where, who has it and since when, who assigned it, what happened
     before, what is wrong, how sure that is, what is missing from the evidence, and which
@@ -50,6 +50,7 @@ def explain(request: Request, at: datetime | None, output: str) -> None:
       aws:///eu-west-1a/i-0abc…                   a node, by its providerID
       subnet-0abc…                                a subnet
       prod                                        an EKS cluster
+      shop/web-6d4cf56db6-x2x7k                   a pod, with pod evidence
       arn:aws:ec2:…, arn:aws:eks:…                any of these, by its ARN
 
     All evidence of the account and Region is read, because findings need it. With lookup:,
@@ -133,6 +134,18 @@ def _is_id(argument: str) -> bool:
     return False
 
 
+def _is_pod(argument: str) -> bool:
+    """Return whether an argument has the form ``NAMESPACE/NAME``, which that of a path may be, too."""
+    from contextlib import suppress
+
+    from cnitrail.answers.explain import parse_target
+    from cnitrail.model.explanation import TargetKind
+
+    with suppress(UsageError):
+        return parse_target(argument).kind is TargetKind.POD
+    return False
+
+
 def _is_source(argument: str, *, alone: bool) -> bool:
     """Return whether an argument names a source. A name without a slash may also be a cluster's."""
     from pathlib import Path
@@ -141,6 +154,8 @@ def _is_source(argument: str, *, alone: bool) -> bool:
     from cnitrail.sources import LOOKUP
 
     if is_block(argument) or argument.lower().startswith("arn:"):
+        return False
+    if not alone and _is_pod(argument) and not Path(argument).exists():
         return False
     return argument in (LOOKUP, "-") or "/" in argument or (alone and Path(argument).exists())
 

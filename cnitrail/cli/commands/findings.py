@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cnitrail.cli.fail_on import FAIL_ON, exit_status
-from cnitrail.cli.options import CALL_FILTERS, PLACE_FILTERS, WATCH, Watchable, request_options
+from cnitrail.cli.options import CALL_FILTERS, PLACE_FILTERS, POD_FILTERS, WATCH, Watchable, request_options
 from cnitrail.cli.outputs import output_option
 from cnitrail.errors import UsageError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(cls=Watchable)
 @WATCH
 @FAIL_ON
-@request_options(*PLACE_FILTERS, *CALL_FILTERS, "since", "until")
+@request_options(*PLACE_FILTERS, *CALL_FILTERS, *POD_FILTERS, "since", "until")
 @output_option("findings")
 def findings(request: Request, watch: timedelta | None, fail_on: str | None, output: str) -> None:
     """Find problems and suspicious changes.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cnitrail.cli.help import Command
-from cnitrail.cli.options import CALL_FILTERS, PLACE_FILTERS, request_options
+from cnitrail.cli.options import CALL_FILTERS, PLACE_FILTERS, POD_FILTERS, request_options
 from cnitrail.cli.outputs import output_option
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@request_options(*PLACE_FILTERS, *CALL_FILTERS, "since", "until")
+@request_options(*PLACE_FILTERS, *CALL_FILTERS, *POD_FILTERS, "since", "until")
 @output_option("leases")
 def leases(request: Request, output: str) -> None:
     """List every interval in which an ENI held an address.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cnitrail.cli.help import Command
-from cnitrail.cli.options import ALL_FILTERS, request_options
+from cnitrail.cli.options import ALL_FILTERS, POD_FILTERS, request_options
 from cnitrail.cli.outputs import output_option
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@request_options(*ALL_FILTERS)
+@request_options(*ALL_FILTERS, *POD_FILTERS)
 @output_option("report")
 @click.option(
     "--console-links",
@@ -38,6 +38,7 @@ def report(request: Request, output: str, console_links: bool) -> None:
     Examples:
       cnitrail report logs/ --instance i-0abc… > ticket.md
       cnitrail report logs/ --cluster prod --since 2h -o html > incident.html
+      cnitrail report logs/ audit/ --pod shop/web-6d4cf56db6-x2x7k > ticket.md
       cnitrail report s3://audit-logs --since 2h -o summary
     """
     from cnitrail.cli.printing import print_answer, warn_of

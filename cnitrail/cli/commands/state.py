@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cnitrail.cli.help import Command
-from cnitrail.cli.options import PLACE_FILTERS, live_option, request_options
+from cnitrail.cli.options import PLACE_FILTERS, POD_FILTERS, live_option, request_options
 from cnitrail.cli.outputs import output_option
 from cnitrail.cli.param_types import Time
 from cnitrail.errors import UsageError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "Compare with EC2 now, or as saved in FILE: JSON or YAML of aws ec2 describe-network-interfaces or "
     "describe-instances, whole or taken from it by --query."
 )
-@request_options(*PLACE_FILTERS, "since", "until")
+@request_options(*PLACE_FILTERS, *POD_FILTERS, "since", "until")
 @output_option("state")
 def state(request: Request, at: datetime | None, live: tuple[str, ...], output: str) -> None:
     """Show ENIs, attachments and addresses at a point in time.
@@ -101,6 +101,9 @@ def _compared(request: Request, at: datetime | None, live: tuple[str, ...], outp
     from cnitrail.cli.reading import read_case
     from cnitrail.workflows.live_state import present
 
+    if request.wanted.names_pods:
+        mistake = "--live compares ENIs: it takes no --pod and no --namespace"
+        raise UsageError(mistake, "use --instance or --eni")
     case = read_case(request)
     described, queried, skipped = present(live, request, case.evidence)
     at = at or datetime.now(UTC)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnitrail.cli.options import ALL_FILTERS, WATCH, Watchable, request_options
+from cnitrail.cli.options import ALL_FILTERS, POD_FILTERS, WATCH, Watchable, request_options
 from cnitrail.cli.outputs import chosen_output, is_queried, output_option
 from cnitrail.cli.quiet import inform
 from cnitrail.errors import UsageError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--raw", is_flag=True, help="Print the original CloudTrail records instead, one a line (JSON lines)."
 )
-@request_options(*ALL_FILTERS)
+@request_options(*ALL_FILTERS, *POD_FILTERS)
 @click.option("--newest-first", is_flag=True, help="Newest events first.")
 @click.option(
     "--limit",
@@ -51,6 +51,9 @@ def timeline(
     --watch first prints what the filters select (of lookup: and s3://, the last 15 minutes
     unless --since is given), then every new entry once, as it arrives.
 
+    --pod shows the life of a pod's address: the call that assigned it to the ENI, when the pod
+    got it and released it (by pod evidence), and the call that released it from the ENI.
+
     lookup: takes seconds with --instance, --eni or --limit, and minutes without.
 
     \b
@@ -62,6 +65,7 @@ def timeline(
       cnitrail timeline logs/ --cluster prod --failed --newest-first --limit 20
       cnitrail timeline s3://audit-logs --eni eni-0abc… --since 2h
       cnitrail timeline logs/ --actor '*/admin*' --event 'Assign*' -o json
+      cnitrail timeline logs/ audit/ --pod shop/web-6d4cf56db6-x2x7k
       cnitrail timeline --cluster prod --watch 1m
       cnitrail timeline s3://audit-logs --watch -o jsonl | jq .event
       cnitrail timeline logs/ --event-id 8ba6cfa0-4d1b-… --raw | jq
@@ -94,6 +98,9 @@ def timeline(
         newest_first=newest_first,
         limit=limit,
     )
+    has_calls = case.evidence.first_event is not None
+    if not entries and has_calls and case.wanted.names_pods and case.pods():
+        inform("hint: no API call names the pod's address; cnitrail pods shows when the pod had it")
     is_counted = all(limitation.code is not ReasonCode.NOT_READ for limitation in limitations)
     if len(shown) < len(entries) and is_counted:
         from cnitrail.text import counted

@@ -63,6 +63,11 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
       free       released before, and complete logs since then assign it to no ENI
       unknown    no holder in the evidence at that time
 
+    With pod evidence among the sources (EKS audit logs, ipamd.log, an eks-log-collector
+    archive), the answer names the pod, with a verdict of its own: certain, likely, ambiguous,
+    unknown, or none (in the warm pool, or the node's own address). It holds for the whole
+    second; if --at has a fraction of a second, for that instant.
+
     Without --at, the time is now. Logs that end earlier cannot show who holds an address now:
     name a time that they cover.
 
@@ -72,6 +77,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     Examples:
       cnitrail who 192.168.53.76 logs/ --at 2022-10-05T14:00Z
       cnitrail who 192.168.53.76 s3://audit-logs --at 2h --since 1d --verify
+      cnitrail who 192.168.43.87 trail/ audit/ ipamd.log --at 2022-10-05T14:00:05.250Z
       cnitrail who --batch flows.csv logs/ -o jsonl
     """
     from datetime import UTC, datetime
@@ -106,7 +112,8 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     status = respond(request, output, case.evidence, answers, limitations=limitations, **asked)
     if batch is None and at is None:
         _hint_end(case, answers[0])
-    if not request.verify and any(source_type(uri).has_digests for uri in request.sources):
+    has_calls = case.evidence.first_event is not None
+    if has_calls and not request.verify and any(source_type(uri).has_digests for uri in request.sources):
         inform("log integrity not verified (add --verify)")
     unreadable = [line for line in questions if isinstance(line, UnreadableLine)]
     for line in unreadable[:_MAX_SHOWN]:
