@@ -56,7 +56,7 @@ def _forms() -> tuple[bytes, ...]:
 
 def _stories() -> list[list[Path]]:
     return [
-        sorted(story.rglob("*.json.gz"))
+        sorted((story / "AWSLogs").rglob("*.json.gz"))
         for story in sorted(_STORIES.iterdir())
         if (story / "AWSLogs").is_dir()
     ]

@@ -550,6 +550,9 @@ def _arrow_field(name: str, rows: list[Columns], special: Any) -> Any:
                     for name in names
                 ]
             )
+        if isinstance(value, list):
+            elements = [element for inner in values for element in inner or ()]
+            return DataType.list(Field("item", kind(elements), nullable=True))
         if isinstance(value, bool):
             return DataType.bool()
         return DataType.int64() if isinstance(value, int) else DataType.string()

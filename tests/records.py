@@ -5,13 +5,15 @@ import json
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from hypothesis import strategies as st
 
 from cnitrail.decode import MARKERS, NAMES, Decoded, decode
-from cnitrail.model import Document, Event, Growth, IssuedSession, Origin, Record, Skipped, Subject
+from cnitrail.decode.actor import actor_of
+from cnitrail.model import Document, Effect, Event, Growth, IssuedSession, Origin, Record, Skipped, Subject
 from cnitrail.scan import Scanner, Tally
 
 Entry = dict[str, Any]
@@ -476,6 +478,23 @@ def compact(value: object) -> bytes:
 def zipped(text: bytes) -> bytes:
     """The text gzipped, the same at every time."""
     return gzip.compress(text, mtime=0)
+
+
+def ec2_event(key: str, effect: Effect, time: datetime, subject: Subject) -> Event:
+    """An event as decode makes it of a call by somebody."""
+    return Event(
+        time=time,
+        key=key,
+        event_id=key,
+        name=effect.value,
+        effect=effect,
+        failure=None,
+        account="111111111111",
+        region="eu-west-1",
+        actor=actor_of({"userIdentity": {"type": "IAMUser", "userName": "somebody"}}),
+        subjects=(subject,),
+        origins=(Origin("trail.json", 0),),
+    )
 
 
 # --- decode ----------------------------------------------------------------------------------

@@ -219,7 +219,7 @@ class TestStoresOfAnotherVersion:
             connection.execute(f"PRAGMA user_version = {version}")
         result = run("timeline", path)
         assert result.exit_code == 1
-        assert f"written by {whose} cnitrail (store version {version}; this one reads 7)" in result.stderr
+        assert f"written by {whose} cnitrail (store version {version}; this one reads 8)" in result.stderr
         assert hint in result.stderr
 
 

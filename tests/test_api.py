@@ -247,8 +247,8 @@ class TestErrors:
             case.timeline(failed="yes")  # type: ignore[arg-type]
 
     def test_a_filter_that_does_not_exist(self, case: Case) -> None:
-        with pytest.raises(TypeError, match="no filter is named pod"):
-            case.timeline(pod="a")  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="no filter is named color"):
+            case.timeline(color="a")  # type: ignore[call-arg]
 
     def test_a_source_that_cannot_be_read(self) -> None:
         with pytest.raises(cnitrail.SourceError, match="no such file or directory"):

@@ -17,12 +17,16 @@ from conftest import FIXTURES, ROOT
 from duck_engine import SHAPES, DuckEngine, log_files
 from jsonschema import Draft202012Validator
 from msgspec.structs import replace
+from pod_evidence import deliver_pods
+from pod_runs import random_pods
+from pod_truth_figures import read_pods_of
 
 import cnitrail
 from cnitrail import sources
 from cnitrail.api import Case
 from cnitrail.cli import main
 from cnitrail.model import Finding, Scope, StateEntry, Verdict
+from cnitrail.model.pods import PodVerdict
 from cnitrail.sources.sql.source import TableSource
 from cnitrail.text import iso
 
@@ -203,7 +207,7 @@ def documents(path: Path) -> Iterator[tuple[str, ...]]:
     ip = addresses(case)[0]
     state = case.state(end)
     source = str(path)
-    for command in ("timeline", "leases", "findings", "pool", "doctor"):
+    for command in ("timeline", "leases", "findings", "pool", "doctor", "pods"):
         yield command, source
     yield "who", ip, source, "--at", iso(end)
     yield "state", source, "--at", iso(end)
@@ -282,6 +286,70 @@ class TestFindings:
             if entry.instance is not None:
                 own = case.findings(instance=entry.instance)
                 assert case.explain(entry.instance, end).findings == len(own)
+
+
+PODS = FIXTURES / "pod-behind-an-address"
+
+
+def pods_agree(case: Case) -> None:
+    """Check that each command says of every named pod what ``pods`` lists, and what ``who`` answers."""
+    for entry in case.pods():
+        if entry.pod is None:
+            continue
+        name = f"{entry.namespace}/{entry.pod}"
+        listed = case.pods(pod=name)
+        cited = case.report(pod=name).pods
+        assert cited is not None
+        assert {pod.entry for pod in cited} == set(listed)
+        told = case.explain(name)
+        assert told.addresses in range(1, len({pod.ip for pod in listed}) + 1)
+        assert set(told.instances) <= {pod.instance for pod in listed}
+        if entry.start is None:
+            continue
+        answer = case.who(entry.ip, entry.start)
+        assert answer.pod is not None
+        if entry.eni is not None and entry in answer.pod.pods and answer.verdict is Verdict.CERTAIN:
+            assert entry.eni in {eni.eni for eni in case.state(entry.start, pod=name)}, name
+
+
+class TestPods:
+    def test_who_names_the_pods_that_pods_lists_for_that_time(self) -> None:
+        case = case_of(PODS)
+        start = datetime.fromisoformat("2022-10-05T13:10:00Z")
+        for minute in range(0, 150, 3):
+            at = start + timedelta(minutes=minute)
+            for ip in addresses(case):
+                pod = case.who(ip, at).pod
+                assert pod is not None
+                listed = case.pods(at, ip=ip)
+                assert pod.pods == tuple(listed), (ip, at)
+                assert bool(listed) is (pod.verdict not in (PodVerdict.NONE, PodVerdict.UNKNOWN)), (ip, at)
+
+    def test_timeline_and_leases_have_the_pods_that_pods_lists(self) -> None:
+        case = case_of(PODS)
+        for entry in case.pods():
+            assert entry.pod is not None
+            name = f"{entry.namespace}/{entry.pod}"
+            around = case.timeline(pod=name)
+            assert {pod for call in around for pod in call.pods} == set(case.pods(pod=name))
+            held = case.leases(pod=name)
+            assert [(lease.ip, lease.eni) for lease in held] == [(entry.ip, entry.eni)]
+            assert {call.event_id for call in around} == {held[0].start_event, held[0].end_event}
+
+    def test_explain_state_and_report_have_the_pods_that_pods_lists(self) -> None:
+        case = case_of(PODS)
+        pods_agree(case)
+        assert len({entry.pod for entry in case.pods()}) == 2
+
+    @pytest.mark.parametrize("seed", range(2))
+    def test_commands_agree_about_every_pod_of_a_simulated_world(self, seed: int, tmp_path: Path) -> None:
+        pods_agree(read_pods_of(deliver_pods(random_pods(seed, 60)), tmp_path))
+
+    def test_pods_are_the_same_whatever_the_order_of_the_sources(self) -> None:
+        parts = [PODS / "node", PODS / "audit", PODS / "AWSLogs"]
+        assert plain(cnitrail.to_dicts(cnitrail.read(*parts).pods())) == plain(
+            cnitrail.to_dicts(cnitrail.read(*parts[::-1]).pods())
+        )
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name)

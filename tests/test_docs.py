@@ -154,7 +154,8 @@ class TestReadme:
     def test_its_iam_policy_allows_the_calls_of_the_sources_and_no_writes(self) -> None:
         (policy,) = re.findall(r"^```json\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
         allowed = {action for statement in json.loads(policy)["Statement"] for action in statement["Action"]}
-        assert [action for action in allowed if not re.match(r"\w+:(Get|List|Describe|Lookup)", action)] == []
+        reading = re.compile(r"\w+:(Get|List|Describe|Lookup|Filter)")
+        assert [action for action in allowed if not reading.match(action)] == []
         sources = (ROOT / "cnitrail" / "sources").rglob("*.py")
         named = {name for path in sources for name in re.findall(r'"(\w+:[A-Z]\w+)"', path.read_text())}
         page = (ROOT / "docs" / "athena.md").read_text()

@@ -348,5 +348,6 @@ class TestQueries:
             assert (reading.tally.records, reading.skipped) == (0, [])
 
     def test_data_that_is_not_datadogs_is_an_unknown_envelope(self) -> None:
-        reading = scanned(compact({"status": "success", "data": {"resultType": "streams", "result": []}}))
+        loki = {"resultType": "streams", "result": [{"stream": {}, "values": [["1", "{}"]]}]}
+        reading = scanned(compact({"status": "success", "data": loki}))
         assert reading.skipped[0].startswith("unknown envelope, ")

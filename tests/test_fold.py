@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 import pytest
+from records import ec2_event
 
-from cnitrail.decode.actor import actor_of
 from cnitrail.history.draft import LeaseDraft, Slot
 from cnitrail.history.fold import Fold
 from cnitrail.history.seconds import (
@@ -26,12 +26,10 @@ from cnitrail.model import (
     Event,
     HoldingKind,
     Interface,
-    Origin,
     Subject,
 )
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SOMEBODY = actor_of({"userIdentity": {"type": "IAMUser", "userName": "somebody"}})
 
 _EFFECTS = {
     ActionKind.ASSIGN: Effect.ASSIGN,
@@ -47,19 +45,7 @@ def at(second: int) -> datetime:
 
 
 def call(key: str, effect: Effect, second: int, *, reassign: bool = False, count: int | None = None) -> Event:
-    return Event(
-        time=at(second),
-        key=key,
-        event_id=key,
-        name=effect.value,
-        effect=effect,
-        failure=None,
-        account="111111111111",
-        region="eu-west-1",
-        actor=SOMEBODY,
-        subjects=(Subject(reassign=reassign, requested=count),),
-        origins=(Origin("file", 0),),
-    )
+    return ec2_event(key, effect, at(second), Subject(reassign=reassign, requested=count))
 
 
 class Story:

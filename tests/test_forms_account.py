@@ -321,7 +321,8 @@ class TestOtherFiles:
         with pytest.raises(SourceError) as error:
             from_files(*flows, *configs)
         assert str(error.value) == (
-            "logs: no CloudTrail log files in it, only 12 other files (8 vpc-flow-logs, 4 config)"
+            "logs: no CloudTrail log files or pod evidence in it, "
+            "only 12 other files (8 vpc-flow-logs, 4 config)"
         )
 
     def test_named_beside_log_files_are_passed_over(self, run: Run, tmp_path: Path) -> None:
@@ -339,7 +340,10 @@ class TestOtherFiles:
             (tmp_path / name).write_text("What was collected, and when.\n")
         result = run("timeline", tmp_path / "README.md", tmp_path / "notes.md")
         assert result.exit_code == 1
-        assert "notes.md: no CloudTrail log files in it, only 2 other files (2 text)" in result.stderr
+        assert (
+            "notes.md: no CloudTrail log files or pod evidence in it, only 2 other files (2 text)"
+            in result.stderr
+        )
 
     def test_one_alone_is_a_file(self) -> None:
         assert named_kinds({"config": 1}) == "1 other file (1 config)"

@@ -36,12 +36,19 @@ class TestHelp:
             "Options": ["--at TIME", "--live [FILE]"],
             "Source": [
                 *("FILE, DIR", "s3://BUCKET[/PREFIX]", "athena://[CATALOG/]DATABASE.TABLE"),
-                *("trino://[USER@]HOST[:PORT]/CATALOG/SCHEMA/TABLE", "FILE.db", "lookup:", "-"),
+                *(
+                    "trino://[USER@]HOST[:PORT]/CATALOG/SCHEMA/TABLE",
+                    "logs:LOG-GROUP",
+                    "FILE.db",
+                    "lookup:",
+                    "-",
+                ),
             ],
             "Filter": [
                 *("--instance ID", "--node NODE", "--eni ID", "--ip ADDRESS", "--vpc ID", "--subnet ID"),
-                *("--cluster NAME", "--account ID", "--region NAME", "--since TIME", "--until TIME"),
-                "--last TIME",
+                *("--cluster NAME", "--account ID", "--region NAME"),
+                *("--pod [NAMESPACE/]NAME", "--namespace NAME"),
+                *("--since TIME", "--until TIME", "--last TIME"),
             ],
             "Output": [
                 *("-o, --output FORMAT", "--query JMESPATH", "--color WHEN", "-q, --quiet", "-h, --help"),

@@ -27,7 +27,7 @@ from records import ENI, GOOD, compact, scanned, zipped
 
 from cnitrail import read
 from cnitrail.model import Growth
-from cnitrail.scan.reading import MAX_ERRORS
+from cnitrail.scan.error_list import MAX_ERRORS
 
 ASSIGN = GOOD["AssignPrivateIpAddresses"]
 DELETE = GOOD["DeleteNetworkInterface"]
@@ -318,7 +318,7 @@ class TestStores:
             "UPDATE account SET relevant = relevant + 1",
             "UPDATE origins SET position = 'first'",
             "UPDATE documents SET uri = CAST(x'ff' AS TEXT)",
-            "INSERT INTO skipped VALUES (1, 'why', NULL, 'everything')",
+            "INSERT INTO skipped VALUES (1, 'why', NULL, 'everything', 0)",
             "INSERT INTO signs VALUES ('1', '2', 'now')",
             "INSERT INTO signs VALUES ('1', '2', '2024-05-14')",
             "INSERT INTO reaches VALUES ('1', '2', 3, 4)",

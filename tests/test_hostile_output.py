@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from unicodedata import category
 
+import audit_events
 import pytest
 from click.testing import Result
 from conftest import FIXTURES, Run, Show
@@ -43,6 +44,18 @@ FORGED = "2026-01-01T00:00:00Z forged entry"
 FILE_NAME = f"=1+1\x1b[2J\x1b]0;title\x07[bold]\u202egnp\u200b\r\n{FORGED}\n<b>.json"
 
 
+def hostile_pods() -> list[audit_events.Event]:
+    """Return the audit events of a pod whose name, owner and node are hostile."""
+    name = EVENT_ID.replace("/", "|")
+    return audit_events.life(
+        f"{name}/{name}",
+        ips=["10.200.0.104"],
+        bound="2026-04-15T02:05:00Z",
+        reported="2026-04-15T02:05:03Z",
+        node=EVENT_ID,
+    )
+
+
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The hostile story with hostile event ids and file names, and files that are not logs."""
@@ -56,6 +69,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if record["eventName"] == "AssignPrivateIpAddresses":
                 record["requestParameters"]["allowReassignment"] = True  # a finding names who did that
         (folder / f"{number}{FILE_NAME}").write_text(json.dumps({"Records": records}))
+    (folder / f"audit{FILE_NAME}").write_bytes(audit_events.lines(hostile_pods()))
     (folder / f"broken{FILE_NAME}").write_text(f"{EVENT_ID}{hostile.LONG}", encoding="utf-8")
     (folder / "torn\udcff\udc9b").write_text('{"Records":[{"eventName":"\x1b[2J')
     return folder

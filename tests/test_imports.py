@@ -47,6 +47,7 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("who", "192.168.53.76", STORY, *AT), (*READ, "csv")),
     (("leases", STORY), READ),
     (("leases", "STORE"), (*READ, *STORE)),
+    (("pods", STORY), READ),
     (("state", STORY, *AT), READ),
     (("state", STORY, *AT, "--live", LISTING), READ),
     (("subnet", "subnet-0a1d7e59c4b2f8603", STORY), READ),

@@ -74,18 +74,21 @@ RESOLVER = {
     "query_name": "example.com.",
     "srcaddr": "10.0.0.10",
 }
-AUDIT = {
-    "kind": "Event",
-    "apiVersion": "audit.k8s.io/v1",
-    "level": "Metadata",
-    "auditID": "00000000-0000-4000-8000-000000000001",
-    "verb": "create",
-}
 IPAMD = {
     "level": "info",
     "ts": "2024-05-14T10:00:00.290Z",
     "caller": "datastore/data_store.go:782",
     "msg": "Assign",
+}
+POLICY_AGENT = {
+    "level": "info",
+    "ts": "2024-05-14T10:00:00.290Z",
+    "caller": "events/events.go:191",
+    "msg": "Flow Info:  ",
+    "logger": "ebpf-client",
+    "Src IP": "10.0.0.10",
+    "Dest IP": "10.0.0.11",
+    "Verdict": "DENY",
 }
 NOTICE = {
     "s3Bucket": "audit",
@@ -147,12 +150,15 @@ class TestRecognized:
             ("guardduty", lines(GUARDDUTY)[:300]),
             ("waf-logs", lines(WAF, WAF)),
             ("resolver-query-logs", lines(RESOLVER, RESOLVER)),
-            ("eks-audit", lines(AUDIT, AUDIT)),
-            ("eks-audit", [AUDIT]),
-            ("eks-audit", lines(AUDIT)[:90] + "[Truncated...]"),
-            ("eks-audit", f"2024-05-14T10:00:00.123Z {lines(AUDIT)}2024-05-14T10:00:01.123Z {lines(AUDIT)}"),
-            ("program-logs", lines(IPAMD, IPAMD)),
-            ("program-logs", "2024-05-14T10:00:00.290Z [INFO]\tAssignPodIPv4Address: Assign IP 10.0.0.10\n"),
+            ("network-policy-logs", lines(POLICY_AGENT, POLICY_AGENT)),
+            (
+                "network-policy-logs",
+                lines(
+                    {"level": "info", "ts": "2024-05-14T10:00:00.290Z", "caller": "a.go:1", "msg": "Done"},
+                    POLICY_AGENT,
+                ),
+            ),
+            ("program-logs", "2024-05-14T10:00:00.290Z [INFO]\tListening on 127.0.0.1\n"),
             ("cloudtrail-notifications", NOTICE),
             ("cloudtrail-notifications", SNS),
             ("cloudtrail-notifications", {"Messages": [{"MessageId": "m", "Body": json.dumps(SNS)}]}),
@@ -316,7 +322,7 @@ class TestNeverRecognized:
             ("data.log", S3_ACCESS + "another line\nand another\n"),
             ("data.log", FLOW_BARE.replace("eni-0a1b2c3d4e5f60718", "eni-x")),
             ("data.json", lines(GUARDDUTY, {"Vpcs": []})),
-            ("data.json", lines({"Vpcs": []}, AUDIT)),
+            ("data.json", lines({"Vpcs": []}, RESOLVER)),
             ("data.json", {"Messages": [{"Body": json.dumps(SNS)}, {"Body": "{}"}]}),
             ("data.json", {"Messages": []}),
             ("data.json", {"kind": "Event", "apiVersion": "v1"}),

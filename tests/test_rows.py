@@ -245,7 +245,8 @@ class TestHeads:
         }
         rows, form = FULL_FORMS[name][0]([look]), FULL_FORMS[name][1]
         tally = Tally()
-        reading = Reading("export", tally, name_search(["RunInstances"], []), Growth(), index=0, signs=True)
+        search = name_search(["RunInstances"], [])
+        reading = Reading("export", tally, search, lambda: search, Growth(), index=0, signs=True)
         assert [found for row in rows for found in reading.row(row)] == []
         assert list(reading.rest()) == []
         assert (tally.records, tally.passed_over, tally.forms) == (1, 1, {form: 1})
@@ -256,7 +257,7 @@ class TestHeads:
         by_pods = {"type": "AWSService", "invokedBy": "pods.eks.amazonaws.com"}
         role = r.record("AssumeRole", {"roleArn": ROLE}, {"x": "y"}, userIdentity=by_pods)
         search = name_search([], ["pods.eks.amazonaws.com"])
-        reading = Reading("export", Tally(), search, Growth(), index=0, signs=False)
+        reading = Reading("export", Tally(), search, lambda: search, Growth(), index=0, signs=False)
         (found,) = [found for row in FULL_FORMS[name][0]([role]) for found in reading.row(row)]
         assert isinstance(found, Record)
         assert json.loads(found.payload)["userIdentity"]["invokedBy"] == "pods.eks.amazonaws.com"
@@ -265,7 +266,7 @@ class TestHeads:
     def test_a_row_of_a_relevant_call_is_read_whole(self, name: str) -> None:
         role = r.record("AssumeRole", {"roleArn": ROLE}, {"x": "y"})
         search = name_search(["AssumeRole"], [])
-        reading = Reading("export", Tally(), search, Growth(), index=0, signs=False)
+        reading = Reading("export", Tally(), search, lambda: search, Growth(), index=0, signs=False)
         (found,) = [found for row in FULL_FORMS[name][0]([role]) for found in reading.row(row)]
         assert isinstance(found, Record)
         assert json.loads(found.payload)["requestParameters"] == {"roleArn": ROLE}

@@ -86,6 +86,11 @@ def cluster(story: str) -> str | None:
     return min((entry["cluster"] for entry in calls(story) if entry["cluster"]), default=None)
 
 
+def with_pods(story: str) -> str | None:
+    """Return a story that has pod evidence; None for any other."""
+    return story if json.loads(answer("pods", story))["entries"] else None
+
+
 def subnets(story: str) -> tuple[str, ...]:
     return tuple(sorted({lease["subnet"] for lease in leases(story) if lease["subnet"]}))
 
@@ -102,6 +107,8 @@ COMMANDS: dict[str, Arguments] = {
     "state-live": lambda story: ("state", story, "--live", LISTINGS.get(story)),
     "pool": lambda story: ("pool", story),
     "findings": lambda story: ("findings", story),
+    "pods": lambda story: ("pods", with_pods(story)),
+    "timeline-pods": lambda story: ("timeline", with_pods(story), "--pod", "*"),
     "who": lambda story: ("who", address(story), story, "--at", end(story)),
     "subnet": lambda story: ("subnet", *(subnets(story) or (None,)), story),
     "explain-address": lambda story: ("explain", address(story), story),

@@ -15,7 +15,18 @@ from msgspec import Struct
 
 from cnitrail.render.writers import OUTPUTS
 from fuzz.mutate import mutated, mutated_container, mutated_file, mutated_form
-from fuzz.targets import containers, digests, exports, files, histories, outputs, records, tables, texts
+from fuzz.targets import (
+    containers,
+    digests,
+    exports,
+    files,
+    histories,
+    outputs,
+    pod_evidence,
+    records,
+    tables,
+    texts,
+)
 
 Mutate = Callable[[bytes, Random], bytes]
 
@@ -39,6 +50,7 @@ _TARGETS: Final = (
     Target("scan", files.scan, "files", mutated_file, share=16),
     Target("forms", files.forms, "forms", mutated_form, share=16),
     Target("containers", containers.containers, "containers", mutated_container, share=16),
+    Target("pod-evidence", pod_evidence.pod_evidence, "pod-evidence", mutated_form, share=16),
     Target("decode", records.decode, "records", share=32),
     Target("history", histories.history, "records", share=32),
     Target("answers", histories.answers, "records", share=20),

@@ -16,7 +16,7 @@ from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.errors import CnitrailError
 from cnitrail.model import FORMS, Document, Record, Scope, Skipped
 from cnitrail.scan import Scanner
-from cnitrail.scan.reading import UNREADABLE
+from cnitrail.scan.tally import UNREADABLE
 from cnitrail.workflows.read import read_evidence
 
 _SCANNER = Scanner(NAMES, MARKERS)
