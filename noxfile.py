@@ -60,7 +60,12 @@ def tests(session: nox.Session) -> None:
 def search(session: nox.Session) -> None:
     """Run the property tests with thirty times as many inputs, and other ones each time."""
     session.install("-q", ".[dev]")
-    which = session.posargs or ["tests/test_truth.py", "tests/test_any_order.py", "tests/test_attackers.py"]
+    which = session.posargs or [
+        "tests/test_truth.py",
+        "tests/test_pod_truth.py",
+        "tests/test_any_order.py",
+        "tests/test_attackers.py",
+    ]
     worlds = ("--worlds=30000", f"--first-world={secrets.randbelow(1 << 32)}")
     session.run("python", "-m", "pytest", "--hypothesis-profile=search", *worlds, *which)
 
