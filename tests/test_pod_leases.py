@@ -267,6 +267,21 @@ def test_two_pods_at_once_are_both_in_doubt() -> None:
     ]
 
 
+def test_a_pod_that_ipamd_shows_with_its_address_after_the_kubelet_reported_another_is_in_doubt() -> None:
+    changed = audited(100, *kubelet(OTHER_IP, removed=(IP,)))
+    reported = (audited(1, bound()), audited(5, *kubelet(IP)), changed)
+    late, soon = (
+        next(
+            lease
+            for lease in around(*reported, written(3, assigned()), written(end, released())).leases
+            if lease.ip == IP
+        )
+        for end in (300, 150)
+    )
+    assert (shown(late), codes(late)) == ((WEB, 3, 3, 300, 300), ["pod-witnesses-disagree"])
+    assert codes(soon) == []
+
+
 def test_the_next_pod_of_the_node_shows_that_the_address_was_free_during_the_cooldown() -> None:
     following = kubelet(IP, pod=JOB, uid="uid-2")
     first, _ = history(audited(5, *kubelet(IP)), audited(100, *following)).leases

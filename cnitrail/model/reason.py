@@ -262,7 +262,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.POD_OUTSIDE_ENI_LEASE: "The pod's time with the address is not within the ENI's.",
     ReasonCode.POD_ON_OTHER_INSTANCE: "The ENI with the address was on another instance than the pod.",
     ReasonCode.POD_INSTANCE_NOT_SHOWN: "Nothing shows that the ENI was on the instance of the pod.",
-    ReasonCode.POD_WITNESSES_DISAGREE: "Records name different pods for one address and time.",
+    ReasonCode.POD_WITNESSES_DISAGREE: "Records disagree about the pod of an address, or about its end.",
     ReasonCode.POD_BEFORE_NOT_ENDED: "A pod changed to an address that another one may still have had.",
     ReasonCode.POD_ADDRESS_OF_NODE: "The address is the primary one of the node's ENI, which no pod gets.",
     ReasonCode.POD_ONLY_CLAIMED: "Only something that the pod's owner can change gives it the address.",

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from cnitrail.history.pods.bounds import KUBELET_DELAY
 from cnitrail.history.pods.homes import NODE_FORMS, Homes
 from cnitrail.model import Address, Basis
 from cnitrail.model.pods import CLOCKS, PodBoundary, PodLease
@@ -203,8 +204,24 @@ def _with_names(lease: PodLease, other: PodLease) -> PodLease:
         owner=lease.owner or other.owner,
         eni=lease.eni or other.eni,
         end=_bounded(lease.end, other.end),
+        doubts=(*lease.doubts, _LONGER_THAN_REPORTED) if _outlasts(lease, other) else lease.doubts,
         origins=tuple(sorted({*lease.origins, *other.origins})),
     )
+
+
+_LONGER_THAN_REPORTED: Final = Reason(
+    ReasonCode.POD_WITNESSES_DISAGREE,
+    "by ipamd the pod had the address for longer than its kubelet reported",
+)
+
+
+def _outlasts(lease: PodLease, reported: PodLease) -> bool:
+    """Return whether a lease of the CNI goes on after the kubelet reported its end, more than a delay later.
+
+    The CNI may fail to release the address of a sandbox that is gone.
+    """
+    held, over = lease.end.earliest, reported.end.latest
+    return held is not None and over is not None and shifted(over, KUBELET_DELAY) < held
 
 
 def _bounded(end: PodBoundary, other: PodBoundary) -> PodBoundary:
