@@ -5,7 +5,6 @@ from typing import Final
 from msgspec import Struct, field
 
 from cnitrail.model import Sign
-from cnitrail.model.forms import POD_FORMS
 
 UNREADABLE: Final = "unreadable"
 """In place of the form of a record that could not be read."""
@@ -33,7 +32,6 @@ class Tally(Struct, kw_only=True, gc=False):
     other_kind: str | None = None
     """The kind of a file that is not CloudTrail's, such as ``vpc-flow-logs``; it has no records."""
 
-    def is_of_pods(self) -> bool:
-        """Return whether all records that could be read are evidence about pods, if there are any."""
-        read = self.forms.keys() - {UNREADABLE}
-        return bool(read) and read <= POD_FORMS
+    def forms_read(self) -> set[str]:
+        """Return the forms of the records that could be read."""
+        return self.forms.keys() - {UNREADABLE}

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from cnitrail.debuglog import debug
 from cnitrail.decode import decode
 from cnitrail.model import CutShort, LookedUp, LookupProgress, Lost, Note, Record, Skipped, StoredCounts
+from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import EngineReport, QueryProgress
-from cnitrail.scan.tally import UNREADABLE
 from cnitrail.workflows.scan_pool import ScannedDocument, problems, scan_source
 
 if TYPE_CHECKING:
@@ -175,8 +175,8 @@ def _ingest_found(scanned: Scanned, sink: Sink, counts: SourceCounts) -> int:
 
 def _is_of_pods(scanned: Scanned) -> bool:
     """Return whether a file has pod evidence only: by what could be read of it, or else by its name."""
-    has_read = bool(scanned.tally.forms.keys() - {UNREADABLE})
-    return scanned.tally.is_of_pods() if has_read else _has_name_of_pod_log(scanned.uri)
+    read = scanned.tally.forms_read()
+    return read <= POD_FORMS if read else _has_name_of_pod_log(scanned.uri)
 
 
 def _has_name_of_pod_log(source: str) -> bool:
