@@ -9,6 +9,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from cnitrail.model.coverage import Coverage, Lost, Moment, Reach, Sign, UncheckedTable
+from cnitrail.model.flow_report import FlowReport
 from cnitrail.model.forms import TRAIL
 from cnitrail.model.lookup import LookupHints
 from cnitrail.model.table import EngineOptions, EngineReport, RelevantCalls
@@ -326,6 +327,8 @@ class Evidence(Struct, frozen=True, gc=False, kw_only=True):
     of the first and the last of them."""
     first_pod_record: datetime | None = None
     last_pod_record: datetime | None = None
+    flows: tuple[FlowReport, ...] = ()
+    """What was read of flow logs, one for each source of them."""
 
     def whole_coverage(self) -> Coverage:
         """Return what the evidence covers, with everything that limits it."""

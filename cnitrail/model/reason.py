@@ -98,6 +98,20 @@ class ReasonCode(StrEnum):
     POD_EVIDENCE_UNREAD = "pod-evidence-unread"
     POD_EVIDENCE_SPAN = "pod-evidence-span"
 
+    # flows: what a flow log record leaves open
+    CHANGED_IN_INTERVAL = "changed-in-interval"
+    SETTLED_BY_INTERFACE = "settled-by-interface"
+    FLOW_CONTRADICTS = "flow-contradicts"
+    VPC_OF_FLOW_RECORD = "vpc-of-flow-record"
+    INTERFACE_ADDRESS_ONLY = "interface-address-only"
+    SNAT_POSSIBLE = "snat-possible"
+    OUTSIDE_VPC = "outside-vpc"
+    IN_OTHER_VPC = "in-other-vpc"
+    USED_WHILE_FREE = "used-while-free"
+    PUBLIC_ADDRESS = "public-address"
+    NO_ADDRESS = "no-address"
+    NO_TIME = "no-time"
+
     # who: a question that cannot be read
     UNREADABLE_QUESTION = "unreadable-question"
 
@@ -241,6 +255,18 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.NO_POD_EVIDENCE: "No pod evidence was read.",
     ReasonCode.POD_EVIDENCE_UNREAD: "Some of the pod evidence could not be read.",
     ReasonCode.POD_EVIDENCE_SPAN: "The pod evidence lacks the time asked for, or some before it.",
+    ReasonCode.CHANGED_IN_INTERVAL: "The address moved or was released within the time of the packets.",
+    ReasonCode.SETTLED_BY_INTERFACE: "Several ENIs may have had the address; the record is of this one.",
+    ReasonCode.FLOW_CONTRADICTS: "The record's metadata differ from the history of its interface.",
+    ReasonCode.VPC_OF_FLOW_RECORD: "Only the record says which VPC the address is in.",
+    ReasonCode.INTERFACE_ADDRESS_ONLY: "The record shows the ENI's primary address, whichever one was used.",
+    ReasonCode.SNAT_POSSIBLE: "Pods use the address of their node outside their VPC.",
+    ReasonCode.OUTSIDE_VPC: "The traffic left the VPC of the interface, so the address is not in it.",
+    ReasonCode.IN_OTHER_VPC: "An ENI of another VPC had the address; the record does not lead there.",
+    ReasonCode.USED_WHILE_FREE: "The record shows traffic of an address that no ENI, or no pod, had then.",
+    ReasonCode.PUBLIC_ADDRESS: "The address is public, and no ENI of the evidence had it.",
+    ReasonCode.NO_ADDRESS: "The record has no address of this end.",
+    ReasonCode.NO_TIME: "The record has no time.",
     ReasonCode.UNREADABLE_QUESTION: "The line of --batch is not a question.",
     ReasonCode.CHANGED_LATER: "An event shows the change after the time asked for.",
     ReasonCode.NOT_LOGGED: "EC2 shows a change that no event in the evidence explains.",
