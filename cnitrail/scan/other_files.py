@@ -178,6 +178,12 @@ def kind_of_other_file(uri: str, head: bytes) -> str | None:
     return _kind_of_lines(start) or _kind_by_name(name, head, start)
 
 
+def is_cloudtrail(uri: str, head: bytes) -> bool:
+    """Return whether a file is CloudTrail's, by its name or the beginning of its text."""
+    text = head.decode("utf-8", "replace")
+    return _CLOUDTRAIL_PATH.search(uri) is not None or _CLOUDTRAIL_KEY.search(text) is not None
+
+
 def _kind_of_service(uri: str, name: str) -> str | None:
     """Return the kind of a file that is where an AWS service writes, and has a name as the service gives."""
     place = _SERVICE.search(uri)

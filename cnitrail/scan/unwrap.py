@@ -244,7 +244,7 @@ class _Walk:
 
     def _text(self, text: bytes, place: Place) -> Iterator[Unwrapped]:
         if place.packed is not None:
-            for result in self._converted(_unpacked(_TEXT.decode(text), self._growth), place.packed):
+            for result in self._converted(unpacked(_TEXT.decode(text), self._growth), place.packed):
                 yield (
                     FoundRecord(result.text, result.form, is_hidden=True, log_group=result.log_group)
                     if isinstance(result, FoundRecord)
@@ -433,7 +433,7 @@ def _has(fields: dict[str, Raw], key: str, value: str) -> bool:
     return key in fields and bytes(fields[key]) == msgspec.json.encode(value)
 
 
-def _unpacked(text: str, growth: Growth) -> bytes:
+def unpacked(text: str, growth: Growth) -> bytes:
     """Return the text that was gzipped and written as Base64. Raises ``ValueError``."""
     import binascii
     from base64 import b64decode
