@@ -88,23 +88,24 @@ class FileSource:
 class StandardInput:
     """Standard input, as one document."""
 
-    def __init__(self, uri: str, _scope: Scope) -> None:
+    def __init__(self, uri: str, _scope: Scope, hint: str = _PIPE_HINT) -> None:
         self.uri = uri
         self.found = 0
+        self._hint = hint
 
     def documents(self) -> Iterator[Document | Skipped]:
         """Yield the one document."""
-        file = standard_input()
+        file = standard_input(self._hint)
         if file.isatty():
-            raise SourceError("-: standard input is a terminal", _PIPE_HINT)
+            raise SourceError("-: standard input is a terminal", self._hint)
         self.found = 1
         yield Document(uri="-", chunks=_pieces(file))
 
 
-def standard_input() -> BinaryIO:
+def standard_input(hint: str = _PIPE_HINT) -> BinaryIO:
     """Return the bytes of standard input. Raises ``SourceError`` if it is closed."""
     if sys.stdin is None:
-        raise SourceError("-: standard input is closed", _PIPE_HINT)
+        raise SourceError("-: standard input is closed", hint)
     return sys.stdin.buffer
 
 

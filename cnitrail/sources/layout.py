@@ -141,7 +141,7 @@ def below_root(folder: str) -> list[str] | None:
 
 def whole(prefix: str) -> KeyRange:
     """Return the range of all keys that begin with a prefix."""
-    return KeyRange(prefix, prefix, _after_prefix(prefix))
+    return KeyRange(prefix, prefix, after_prefix(prefix))
 
 
 def _day_folder(time: datetime) -> str:
@@ -158,23 +158,38 @@ def of_days(folder: str, scope: Scope) -> KeyRange | None:
     kind = DIGESTS if DIGESTS in names else TRAIL
     date = names[names.index(kind) + 2 :]
     region = folder.removesuffix("/").rsplit("/", len(date))[0] + "/"
-    first = final = folder
+    first_day = last_day = None
     unwanted: list[tuple[str, str]] = []
     if scope.since is not None:
         since = delivered_from(scope.since)
-        first = max(first, f"{region}{_day_folder(since)}")
+        first_day = f"{region}{_day_folder(since)}"
         start, stamp = _key_parts(region, since)
         unwanted.append((start, f"{start}{stamp}"))
     if scope.until is not None:
         until = delivered_until(scope.until, scope.delivery_lag)
-        final = min(final, f"{region}{_day_folder(until)}", key=_after_prefix)
+        last_day = f"{region}{_day_folder(until)}"
         start, stamp = _key_parts(region, until)
         unwanted.append((f"{start}{stamp}{_AFTER_Z}", f"{start}{_AFTER_DIGITS}"))
-    last = _after_prefix(final)
+    return keys_between(folder, first_day, last_day, tuple(unwanted) if kind == TRAIL else ())
+
+
+def keys_between(
+    folder: str,
+    first_day: str | None,
+    last_day: str | None,
+    unwanted: tuple[tuple[str, str], ...] = (),
+) -> KeyRange | None:
+    """Return the keys in a folder from one day's folder to another's; None if there are none.
+
+    None as a day is no limit. The days' folders may be above ``folder``, which then is the limit.
+    """
+    first = max(folder, first_day or folder)
+    final = min(folder, last_day or folder, key=after_prefix)
+    last = after_prefix(final)
     if first >= last:
         return None
     prefix = commonprefix([first, final])  # noqa: RUF071  keys are no paths
-    return KeyRange(prefix, first, last, tuple(unwanted) if kind == TRAIL else ())
+    return KeyRange(prefix, first, last, unwanted)
 
 
 def _key_parts(region: str, time: datetime) -> tuple[str, str]:
@@ -231,7 +246,7 @@ def _time(stamp: str) -> datetime | None:
     return time if 2000 <= time.year < 3000 else None
 
 
-def _after_prefix(prefix: str) -> str:
+def after_prefix(prefix: str) -> str:
     """Return the first key after all that begin with a prefix."""
     if not prefix:
         return chr(0x10FFFF)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
 
 _REQUIRED_MEMBER: Final[Mapping[str, str]] = {
+    "DescribeFlowLogs": "FlowLogs",
     "DescribeInstanceTypes": "InstanceTypes",
     "DescribeInstances": "Reservations",
     "DescribeNetworkInterfaces": "NetworkInterfaces",

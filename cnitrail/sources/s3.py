@@ -10,15 +10,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
+
 from cnitrail.errors import EmptySourceError, SourceError
 from cnitrail.model import Document, Scope, Skipped
 from cnitrail.prefetch import prefetch
 from cnitrail.sources import layout
 from cnitrail.sources.s3_bucket import RANGE_BYTES, S3Bucket, S3Object
-from cnitrail.sources.trail_discovery import THREADS, BrokenListing, discover, list_objects
+from cnitrail.sources.trail_discovery import THREADS, BrokenListing, DiscoveredKeys, discover, list_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
     from cnitrail.sources.layout import KeyRange
@@ -32,16 +34,38 @@ MAX_DENIED: Final = 1000
 _MAX_AHEAD_BYTES: Final = 4 * RANGE_BYTES
 
 
+class BucketLayout(Struct, frozen=True, kw_only=True):
+    """Where log files of one kind are in a bucket.
+
+    ``discover`` returns the keys to list, and ``is_in_scope`` whether an object may be needed, by its key.
+    ``kind`` is the plural of what is looked for, and ``hint`` says where it usually is.
+    """
+
+    kind: str
+    hint: str
+    discover: Callable[[S3Bucket, str, Scope, Executor], DiscoveredKeys]
+    is_in_scope: Callable[[str, Scope], bool]
+
+
+TRAILS: Final = BucketLayout(
+    kind="trails",
+    hint="a trail's folder is AWSLogs/",
+    discover=discover,
+    is_in_scope=layout.is_in_scope,
+)
+
+
 class S3Source:
-    """The log files of a trail in a bucket, in the order of their keys.
+    """The log files in a bucket, by default those of a trail, in the order of their keys.
 
     Raises ``SourceError`` if the bucket cannot be read, or has no log file in scope.
     """
 
-    def __init__(self, uri: str, scope: Scope) -> None:
+    def __init__(self, uri: str, scope: Scope, files: BucketLayout = TRAILS) -> None:
         self.uri = uri
         self.found = 0
         self._scope = scope
+        self._files = files
         self._name, _, self._prefix = uri.removeprefix("s3://").partition("/")
         if not self._name:
             raise SourceError(f"{uri}: no bucket name", "use s3://BUCKET or s3://BUCKET/PREFIX")
@@ -56,12 +80,13 @@ class S3Source:
         bucket = S3Bucket(self.uri, self._name, self._scope, connections=THREADS)
         pool = ThreadPoolExecutor(THREADS, "s3")
         try:
-            found = discover(bucket, self._prefix, self._scope, pool)
+            found = self._files.discover(bucket, self._prefix, self._scope, pool)
             if found.unsearched:
                 self.found += 1
                 yield Skipped(
                     self.uri,
-                    f"{found.unsearched} folders were not searched for trails; use the folder above AWSLogs/",
+                    f"{found.unsearched} folders were not searched for {self._files.kind}; "
+                    "use the folder above AWSLogs/",
                 )
             if not found.ranges:
                 raise self._no_log_files()
@@ -131,7 +156,7 @@ class S3Source:
                 broken.append(object_)
                 continue
             is_known = (self._uri_of(object_), object_.etag) in self._scope.seen
-            if not is_known and layout.is_in_scope(object_.key, self._scope):
+            if not is_known and self._files.is_in_scope(object_.key, self._scope):
                 self.found += 1
                 yield object_
             else:
@@ -152,7 +177,7 @@ class S3Source:
         which = "".join(f" {text}" for text in filters if text)
         return EmptySourceError(
             f"{self.uri}: no log files{which}",
-            f"aws s3 ls {self.uri.rstrip('/')}/ lists what is there; a trail's folder is AWSLogs/",
+            f"aws s3 ls {self.uri.rstrip('/')}/ lists what is there; {self._files.hint}",
         )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from cnitrail.errors import EmptySourceError, UsageError
-from cnitrail.model import CutShort, Document, LookupProgress, Note, Scope
+from cnitrail.model import CutShort, Document, LookupProgress, Note, Scope, Skipped
 from cnitrail.sources.aws import NO_REGION, AwsFailure, open_session, regional_client
 from cnitrail.sources.caller import announcement, caller_of
 from cnitrail.sources.logs.days import (
@@ -49,10 +49,10 @@ _PEEK: Final = 50
 _MAX_EMPTY: Final = 20
 """Empty pages after which the first events of a group are not searched for any longer."""
 
-_INTERRUPTED: Final = AwsFailure("interrupted", None)
+INTERRUPTED: Final = AwsFailure("interrupted", None)
 
 
-class _Failed(Exception):
+class LogsCallError(Exception):
     """Reading ended early."""
 
     def __init__(self, failure: AwsFailure) -> None:
@@ -60,7 +60,7 @@ class _Failed(Exception):
         self.failure = failure
 
 
-class _Selection(Struct, frozen=True):
+class LogSelection(Struct, frozen=True):
     """Which events of a group are asked for: a pattern and a prefix of stream names, None for all.
 
     ``text`` says so, for the user.
@@ -71,7 +71,7 @@ class _Selection(Struct, frozen=True):
     streams: str | None = None
 
 
-_AUDIT: Final = _Selection(
+_AUDIT: Final = LogSelection(
     "asking for audit events about pods and nodes only; AWS allows 5 calls per second, and a day of a busy "
     "cluster takes minutes",
     AUDIT_PATTERN,
@@ -80,7 +80,7 @@ _AUDIT: Final = _Selection(
 _TRAIL_TEXT: Final = (
     "a trail's log group: asking for the calls that matter only, so what else was logged is not known"
 )
-_ALL: Final = _Selection("neither a trail's log group nor a cluster's: asking for all events")
+_ALL: Final = LogSelection("neither a trail's log group nor a cluster's: asking for all events")
 
 
 class LogsSource:
@@ -106,7 +106,7 @@ class LogsSource:
         self._is_stopped = self.found > 0
         return self._is_stopped
 
-    def documents(self) -> Iterator[Document | CutShort | Note | LookupProgress]:
+    def documents(self) -> Iterator[Document | CutShort | Skipped | Note | LookupProgress]:
         """Yield the documents of each day, how far the reading is, and in the end why it was cut short."""
         now = datetime.now(UTC)
         session = open_session(self._scope.profile)
@@ -122,7 +122,7 @@ class LogsSource:
         by_arn = self._group.arn is not None and not is_own
         target = {"logGroupIdentifier": self._group.arn} if by_arn else {"logGroupName": self._group.name}
         with closing(regional_client(session, self._scope, "logs", region, SCHEME)) as client:
-            yield from self._read(_GroupReader(self, client, target), place, now)
+            yield from self._read(GroupReader(self, client, target), place, now)
 
     def _region(self, session: boto3.Session) -> str:
         """Return the Region of the log group. Raises ``UsageError`` if that is not clear."""
@@ -141,8 +141,8 @@ class LogsSource:
         return region
 
     def _read(
-        self, reader: _GroupReader, place: str, now: datetime
-    ) -> Iterator[Document | CutShort | Note | LookupProgress]:
+        self, reader: GroupReader, place: str, now: datetime
+    ) -> Iterator[Document | CutShort | Skipped | Note | LookupProgress]:
         """Yield what the group has."""
         complete_since: datetime | None = None
         failure: AwsFailure | None = None
@@ -162,10 +162,10 @@ class LogsSource:
                 if left is not None:
                     yield from self._day(reader.pages(left, selection), documents, complete_since)
                 complete_since = range_.start or self._scope.since
-        except _Failed as failed:
+        except LogsCallError as failed:
             failure = failed.failure
         if failure is not None and not self.found:
-            if failure is _INTERRUPTED:
+            if failure is INTERRUPTED:
                 raise KeyboardInterrupt
             raise failure.as_error(self.uri)
         yield self._calls_made()
@@ -183,14 +183,17 @@ class LogsSource:
     def _day(
         self, pages: Iterator[list[LogEvent]], documents: LogDocuments, reached: datetime | None
     ) -> Iterator[Document | LookupProgress]:
-        """Yield the documents of a day, in the order of time. Raises ``_Failed``, after what it has read."""
+        """Yield the documents of a day, in the order of time.
+
+        Raises ``LogsCallError``, after what it has read.
+        """
         try:
             for events in pages:
                 self._events += len(events)
                 for event in events:
                     yield from self._counted(documents.add(event))
                 yield self._progress(reached)
-        except _Failed:
+        except LogsCallError:
             yield from self._counted(documents.rest(is_whole=False))
             raise
         yield from self._counted(documents.rest(is_whole=True))
@@ -212,10 +215,10 @@ class LogsSource:
             self.found += 1
             yield document
 
-    def _selection(self, reader: _GroupReader, now: datetime) -> tuple[_Selection, datetime | None]:
+    def _selection(self, reader: GroupReader, now: datetime) -> tuple[LogSelection, datetime | None]:
         """Return which events to ask for, and the time of the first event, if that had to be found out.
 
-        Raises ``_Failed``.
+        Raises ``LogsCallError``.
         """
         is_audit = self._group.is_of_cluster
         if is_audit and self._scope.since is not None:
@@ -230,19 +233,21 @@ class LogsSource:
             return _AUDIT, first
         is_trail = are_trail_records([str(event.get("message", "")) for event in events])
         pattern = trail_pattern(self._scope.event_names) if is_trail else None
-        return _ALL if pattern is None else _Selection(_TRAIL_TEXT, pattern), first
+        return _ALL if pattern is None else LogSelection(_TRAIL_TEXT, pattern), first
 
     def call(self, client: Any, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the answer of one call, within the rate limit. Raises ``_Failed``."""
+        """Return the answer of one call, within the rate limit. Raises ``LogsCallError``."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         from cnitrail.sources.response_check import parser_errors_raised
 
         if self._is_stopped:
-            raise _Failed(_INTERRUPTED)
+            raise LogsCallError(INTERRUPTED)
         if self._calls >= self._scope.max_calls:
             hint = "narrow the time range with --since and --until, or raise --max-calls"
-            raise _Failed(AwsFailure(f"stopped after {counted(self._calls, 'call')} (--max-calls)", hint))
+            raise LogsCallError(
+                AwsFailure(f"stopped after {counted(self._calls, 'call')} (--max-calls)", hint)
+            )
         self._limiter.wait()
         self._calls += 1
         if self._is_pattern_refused:
@@ -254,7 +259,7 @@ class LogsSource:
             if is_refused_pattern(error) and "filterPattern" in asked and "nextToken" not in asked:
                 self._is_pattern_refused = True
                 return self.call(client, asked)
-            raise _Failed(logs_failure(error, client, self._group, self._scope.profile)) from None
+            raise LogsCallError(logs_failure(error, client, self._group, self._scope.profile)) from None
         _LOG.debug("%s: call %d: %d events", self.uri, self._calls, len(answer["events"]))
         return answer
 
@@ -273,7 +278,7 @@ class LogsSource:
             of_pods=self._group.is_of_cluster,
         )
 
-    def _nothing_found(self, selection: _Selection) -> EmptySourceError:
+    def _nothing_found(self, selection: LogSelection) -> EmptySourceError:
         scope = self._scope
         times = (f" since {iso(scope.since)}" if scope.since else "") + (
             f" until {iso(scope.until)}" if scope.until else ""
@@ -290,26 +295,27 @@ class LogsSource:
         )
 
 
-class _GroupReader:
+class GroupReader:
     """The calls for one log group; ``target`` names it."""
 
     def __init__(self, source: LogsSource, client: Any, target: Mapping[str, Any]) -> None:
         self._source = source
+        self.region = str(client.meta.region_name)
         self._client = client
         self._target = target
 
     def first_events(self, asked: LogRange, streams: str | None) -> list[LogEvent]:
         """Return some of the first events; none if there are none, or none after some empty pages."""
-        selection = _Selection("", streams=streams)
+        selection = LogSelection("", streams=streams)
         for number, events in enumerate(self.pages(asked, selection, limit=_PEEK)):
             if events or number == _MAX_EMPTY:
                 return events
         return []
 
     def pages(
-        self, asked: LogRange, selection: _Selection, *, limit: int | None = None
+        self, asked: LogRange, selection: LogSelection, *, limit: int | None = None
     ) -> Iterator[list[LogEvent]]:
-        """Yield the events of each page of a query. Raises ``_Failed``."""
+        """Yield the events of each page of a query. Raises ``LogsCallError``."""
         parameters = {
             **self._target,
             "startTime": milliseconds(asked.start) if asked.start is not None else None,
@@ -328,4 +334,4 @@ class _GroupReader:
             if token is None:
                 return
             if token == last and not events:
-                raise _Failed(AwsFailure(f"{ACTION} returned the same page again", "try again later"))
+                raise LogsCallError(AwsFailure(f"{ACTION} returned the same page again", "try again later"))
