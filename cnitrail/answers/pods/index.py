@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.pods.asked import Asked
+from cnitrail.answers.pods.change_points import pod_change_points
 from cnitrail.answers.pods.doubts import doubted_eni, doubts_of
 from cnitrail.answers.pods.entries import may_be_in, pod_entry
 from cnitrail.answers.pods.limits import audit_gaps, audit_reaches, uncovered_pods, unread_pods
@@ -70,6 +71,21 @@ class PodIndex:
         asked, group = Asked.of(at), self._group(ip)
         found = [lease for lease in group.at(asked) if self._may_be_in(wanted, lease)]
         return PodQuestion(ip, asked, wanted, found)
+
+    def names(self, ip: Address) -> bool:
+        """Return whether any pod had an address at any time."""
+        return ip in self._leases
+
+    def change_points(self, ip: Address, instances: Iterable[str | None]) -> list[int]:
+        """Return the seconds at which the pod of an address may begin to be another one.
+
+        ``instances`` are those that the ENIs of the address were on.
+        """
+        return pod_change_points(
+            self._leases.get(ip, ()),
+            [node for instance in instances for node in self._watched.get(instance or "", ())],
+            self._history.pods.spans,
+        )
 
     def contradictions(self, question: "PodQuestion", holders: Sequence[Holder]) -> Iterator[Reason]:
         """Yield the pods that surely held an address, and not on the ENI that CloudTrail shows.

@@ -1,12 +1,16 @@
 """Answers to ``who`` from one history."""
 
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import actor_of, takes_interface
+from cnitrail.answers.over_time import OverTime, time_of
+from cnitrail.answers.who.change_points import ChangePoints
 from cnitrail.answers.who.doubts import doubts
 from cnitrail.answers.who.grounds import (
     WEAKER_LAST,
@@ -20,7 +24,7 @@ from cnitrail.answers.who.grounds import (
 from cnitrail.answers.who.indexes import HolderAt, IndexedEvidence, LeaseGroup, address_and_prefix
 from cnitrail.answers.who.released import ReleasedLease, doubts_of_free, released_leases, shared_vpc
 from cnitrail.answers.who.story import absence, never_seen, next_holders, outside_filter, story_of
-from cnitrail.answers.who.verdict_rules import Situation, judge, order_unknown
+from cnitrail.answers.who.verdict_rules import Situation, VerdictRule, order_unknown, rule_for
 from cnitrail.model import (
     Address,
     Basis,
@@ -50,6 +54,59 @@ def _weakest(grounds: list[LeaseGround]) -> Ground | None:
     return max((known.ground for known in grounds), key=WEAKER_LAST.index, default=None)
 
 
+class _AskedAddress(Struct, frozen=True, gc=False, kw_only=True):
+    """An address as a filter narrows it: ``groups`` are its leases in the VPCs that the filter keeps."""
+
+    forms: tuple[Address, Held]
+    wanted: Filter
+    everywhere: list[LeaseGroup]
+    groups: list[LeaseGroup]
+
+
+class _Settled(Struct, frozen=True, gc=False, kw_only=True):
+    """Who held an address at a second, before anything is said about it.
+
+    ``found`` are the leases that may cover the second, also those that the filter leaves out; ``shown`` are
+    the holders; ``released`` are the last leases before the second if there is none.
+    """
+
+    situation: Situation
+    rule: VerdictRule
+    found: list[Lease]
+    shown: tuple[Holder, ...]
+    released: list[ReleasedLease]
+    grounds: list[LeaseGround]
+
+    @property
+    def second(self) -> datetime:
+        return self.situation.second
+
+    @property
+    def holders(self) -> tuple[Lease, ...]:
+        return self.situation.holders
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.rule.verdict
+
+    def answer(
+        self,
+        reasons: tuple[Reason, ...],
+        rests_on: Ground | None = None,
+        last_holder: Holder | None = None,
+    ) -> WhoAnswer:
+        """Return it as an answer."""
+        return WhoAnswer(
+            ip=str(self.situation.ip),
+            at=self.second,
+            verdict=self.verdict,
+            holders=self.shown,
+            reasons=reasons,
+            rests_on=rests_on,
+            last_holder=last_holder,
+        )
+
+
 class HolderIndex:
     """Answers questions over one history, each by binary search.
 
@@ -60,6 +117,7 @@ class HolderIndex:
         self._evidence = IndexedEvidence.of(history, coverage)
         self._verified = verified
         self._groups: dict[Held, list[LeaseGroup]] = {}
+        self._unheard: dict[Filter, OverTime[WhoAnswer]] = {}
         self._pods = None if history.pods.is_empty else _pod_index(history)
 
     def who(self, ip: Address, at: datetime, wanted: Filter) -> WhoAnswer:
@@ -67,63 +125,125 @@ class HolderIndex:
 
         ``wanted`` narrows the holders by VPC, account and Region.
         """
-        if self._pods is None:
-            return self._enis(ip, at, wanted)
-        question = self._pods.question(ip, at, wanted)
-        enis = self._enis(ip, at, wanted, question)
+        asked = self._asked(ip, wanted)
+        settled, question = self._settle(asked, at)
+        last = None
+        if not settled.holders:
+            last = self._last_holder(asked.groups, settled.second, wanted)
+        return self._with_pod(
+            question,
+            settled.answer(
+                self._reasons(asked, settled),
+                rests_on=_weakest(settled.grounds) if settled.verdict is not Verdict.UNKNOWN else None,
+                last_holder=self._holder(last, self._last_second(last)) if last is not None else None,
+            ),
+        )
+
+    def over_time(self, ip: Address, wanted: Filter) -> OverTime[WhoAnswer]:
+        """Return the answers to ``who`` for one address by second, with reasons only if there is a doubt.
+
+        They have no ``last_holder``, nor what they rest on.
+        """
+        asked = self._asked(ip, wanted)
+        own, shared = self._change_points.of(asked.forms, asked.everywhere)
+        has_pod = self._pods is not None and self._pods.names(ip)
+        if not (own or has_pod or asked.everywhere):
+            return self._unheard_of(asked, shared)
+        if self._pods is not None:
+            instances = {
+                attachment.instance
+                for group in asked.everywhere
+                for eni in group.enis
+                for attachment in self._evidence.history.interfaces[eni].attachments
+            }
+            own = sorted({*own, *self._pods.change_points(ip, instances)})
+        return OverTime((own, shared), lambda second: self._in_short(asked, time_of(second)))
+
+    def _unheard_of(self, asked: "_AskedAddress", shared: list[int]) -> OverTime[WhoAnswer]:
+        """Return the answers for an address that no record names: the same for all such addresses."""
+        ip, wanted = asked.forms[0], asked.wanted
+        if (known := self._unheard.get(wanted)) is None:
+            changes = (shared, self._pods.change_points(ip, ())) if self._pods is not None else (shared,)
+            known = OverTime(changes, lambda second: self._in_short(asked, time_of(second)))
+            self._unheard[wanted] = known
+        return known.mapped(lambda answer: replace(answer, ip=str(ip)))
+
+    def _in_short(self, asked: "_AskedAddress", at: datetime) -> WhoAnswer:
+        settled, question = self._settle(asked, at)
+        is_doubted = settled.verdict not in (Verdict.CERTAIN, Verdict.FREE)
+        reasons = self._reasons(asked, settled) if is_doubted else ()
+        return self._with_pod(question, settled.answer(reasons))
+
+    def _with_pod(self, question: "PodQuestion | None", enis: WhoAnswer) -> WhoAnswer:
+        if self._pods is None or question is None:
+            return enis
         return replace(enis, pod=self._pods.answer(question, enis))
 
-    def _enis(
-        self, ip: Address, at: datetime, wanted: Filter, question: "PodQuestion | None" = None
-    ) -> WhoAnswer:
-        """Return the same answer without the pod."""
-        evidence, second = self._evidence, at.astimezone(UTC).replace(microsecond=0)
+    def instances_over_time(self, eni: str) -> OverTime[str | None]:
+        """Return the instance of an interface by second."""
+        history = self._evidence.history
+        changes = self._change_points.of_interface(history.interfaces[eni])
+        return OverTime((changes,), lambda second: history.instance_of(eni, time_of(second))[0])
+
+    @cached_property
+    def _change_points(self) -> ChangePoints:
+        return ChangePoints(self._evidence, verified=self._verified)
+
+    def _asked(self, ip: Address, wanted: Filter) -> "_AskedAddress":
         forms = address_and_prefix(ip)
         everywhere = [group for held in forms for group in self._groups_of(held)]
         kept_vpcs = {vpc for group in everywhere if self._takes(wanted, group) for vpc in group.vpcs}
         groups = [group for group in everywhere if not kept_vpcs.isdisjoint(group.vpcs)]
-        found = self._candidates(groups, second)
-        kept = [lease for lease in found if takes_interface(wanted, evidence.interface(lease))]
-        holders = tuple(found if kept else ())
-        grounds = [ground_of(evidence, lease, second) for lease in holders]
-        released = self._released(groups, second, wanted) if not found else []
+        return _AskedAddress(forms=forms, wanted=wanted, everywhere=everywhere, groups=groups)
+
+    def _settle(self, asked: "_AskedAddress", at: datetime) -> "tuple[_Settled, PodQuestion | None]":
+        """Return who held an address in the second of a time, and what is asked about its pod then."""
+        evidence, second = self._evidence, at.astimezone(UTC).replace(microsecond=0)
+        question = self._pods.question(asked.forms[0], at, asked.wanted) if self._pods is not None else None
+        found = self._candidates(asked.groups, second)
+        is_kept = any(takes_interface(asked.wanted, evidence.interface(lease)) for lease in found)
+        holders = tuple(found if is_kept else ())
         shown = tuple(self._holder(lease, second) for lease in holders)
         contradictions = tuple(self._pods.contradictions(question, shown)) if self._pods and question else ()
+        released = self._released(asked.groups, second, asked.wanted) if not found else []
         if holders:
-            situation = self._situation(ip, second, groups, holders, grounds, contradictions)
+            grounds = [ground_of(evidence, lease, second) for lease in holders]
+            situation = self._situation(asked, second, holders, grounds, contradictions)
         else:
             grounds = [one.ground() for one in released]
-            situation = self._without_holder(forms, second, released, everywhere, grounds, contradictions)
-        verdict, reasons = judge(situation)
+            situation = self._without_holder(asked, second, released, grounds, contradictions)
+        settled = _Settled(
+            situation=situation,
+            rule=rule_for(situation),
+            found=found,
+            shown=shown,
+            released=released,
+            grounds=grounds,
+        )
+        return settled, question
+
+    def _reasons(self, asked: "_AskedAddress", settled: "_Settled") -> tuple[Reason, ...]:
+        """Return the reasons of an answer: what happened, then how far that can be trusted."""
+        evidence, second, holders = self._evidence, settled.second, settled.holders
         if holders:
-            last = None
             story = [reason for lease in holders for reason in story_of(evidence.history, lease, second)]
         else:
-            last = self._last_holder(groups, second, wanted)
-            story = [outside_filter(evidence, lease) for lease in found]
-            story += never_seen(everywhere, groups)
-            story += without_eni(evidence, ip, second)
-            story += absence(evidence.history, evidence.coverage, groups, second, wanted)
-            if verdict is Verdict.FREE:
-                story += [reason for one in released for reason in shared_vpc(one, wanted)]
-        return WhoAnswer(
-            ip=str(ip),
-            at=second,
-            verdict=verdict,
-            holders=shown,
-            reasons=tuple(
-                dict.fromkeys(
-                    (
-                        *story,
-                        *reasons,
-                        *(map(proof, grounds) if self._verified else ()),
-                        *unread_records(evidence, forms, second),
-                        *unused_records(evidence, forms, {lease.eni for lease in holders}),
-                    )
+            story = [outside_filter(evidence, lease) for lease in settled.found]
+            story += never_seen(asked.everywhere, asked.groups)
+            story += without_eni(evidence, asked.forms[0], second)
+            story += absence(evidence.history, evidence.coverage, asked.groups, second, asked.wanted)
+            if settled.verdict is Verdict.FREE:
+                story += [reason for one in settled.released for reason in shared_vpc(one, asked.wanted)]
+        return tuple(
+            dict.fromkeys(
+                (
+                    *story,
+                    *settled.rule.reasons(settled.situation),
+                    *(map(proof, settled.grounds) if self._verified else ()),
+                    *unread_records(evidence, asked.forms, second),
+                    *unused_records(evidence, asked.forms, {lease.eni for lease in holders}),
                 )
-            ),
-            rests_on=_weakest(grounds) if verdict is not Verdict.UNKNOWN else None,
-            last_holder=self._holder(last, self._last_second(last)) if last is not None else None,
+            )
         )
 
     def _last_second(self, lease: Lease) -> datetime:
@@ -145,9 +265,8 @@ class HolderIndex:
 
     def _situation(
         self,
-        ip: Address,
+        asked: "_AskedAddress",
         second: datetime,
-        groups: list[LeaseGroup],
         holders: tuple[Lease, ...],
         grounds: list[LeaseGround],
         contradictions: tuple[Reason, ...],
@@ -156,7 +275,7 @@ class HolderIndex:
         evidence = self._evidence
         is_single = len({lease.eni for lease in holders}) == 1
         return Situation(
-            ip=ip,
+            ip=asked.forms[0],
             second=second,
             holders=holders,
             vpcs=frozenset(evidence.interface(lease).vpc for lease in holders),
@@ -169,22 +288,21 @@ class HolderIndex:
                 ),
                 *(contradictions if is_single else ()),
             ),
-            next_holders=tuple(next_holders(groups, holders)) if is_single else (),
+            next_holders=tuple(next_holders(asked.groups, holders)) if is_single else (),
             unproven=self._verified and any(known.ground is not Ground.PROVEN for known in grounds),
         )
 
     def _without_holder(
         self,
-        forms: tuple[Address, Held],
+        asked: "_AskedAddress",
         second: datetime,
         released: list[ReleasedLease],
-        everywhere: list[LeaseGroup],
         grounds: list[LeaseGround],
         contradictions: tuple[Reason, ...],
     ) -> Situation:
         """Return what the verdict rules judge if no lease covers a second."""
         return Situation(
-            ip=forms[0],
+            ip=asked.forms[0],
             second=second,
             holders=(),
             vpcs=frozenset(one.lease.vpc for one in released),
@@ -195,8 +313,8 @@ class HolderIndex:
                     for one in released
                     if one.is_order_unknown or self._is_contested(one.lease)
                 ),
-                *(doubt for one in released for doubt in doubts_of_free(one, everywhere, forms)),
-                *(unread_records(self._evidence, forms, second) if released else ()),
+                *(doubt for one in released for doubt in doubts_of_free(one, asked.everywhere, asked.forms)),
+                *(unread_records(self._evidence, asked.forms, second) if released else ()),
                 *(contradictions if released else ()),
             ),
             released=max((one.released for one in released), default=None),

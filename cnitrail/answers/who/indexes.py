@@ -63,6 +63,12 @@ class AddressesWithoutEni:
                 return event, subject
         return None
 
+    def times(self, held: Held) -> Iterator[datetime]:
+        """Yield the times of all calls that show an address, its prefix or a part of it."""
+        for shown, event, _ in self._calls.get(block_of(held), ()):
+            if _covers(shown, held):
+                yield event.time
+
 
 def _covers(one: Held, other: Held) -> bool:
     """Return whether two are the same, or one is a prefix that the other is in."""

@@ -46,8 +46,13 @@ class VerdictRule(Struct, frozen=True):
 
 def judge(situation: Situation) -> tuple[Verdict, Sequence[Reason]]:
     """Return the verdict of the first rule that applies, and its reasons."""
-    rule = next(rule for rule in RULES if rule.applies(situation))
+    rule = rule_for(situation)
     return rule.verdict, rule.reasons(situation)
+
+
+def rule_for(situation: Situation) -> VerdictRule:
+    """Return the first rule that applies."""
+    return next(rule for rule in RULES if rule.applies(situation))
 
 
 def is_free(situation: Situation) -> bool:
