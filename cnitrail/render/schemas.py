@@ -23,6 +23,7 @@ from cnitrail.model import (
 )
 from cnitrail.model.checkup import Check, Checkup
 from cnitrail.model.explanation import Explanation
+from cnitrail.model.flows import FlowSummary
 from cnitrail.model.live import ComparedEntry
 from cnitrail.model.pods import PodEntry
 from cnitrail.model.pool import PoolEntry
@@ -40,6 +41,7 @@ ENTRIES: dict[str, tuple[type[Struct], ...]] = {
     "doctor": (Check,),
     "explain": (Explanation,),
     "findings": (FindingEntry,),
+    "flows": (FlowSummary,),
     "leases": (LeaseEntry,),
     "pods": (PodEntry,),
     "pool": (PoolEntry,),

@@ -35,6 +35,14 @@ OUTPUTS = {
         "yaml": "yaml:write_document",
         "csv": "who:write_csv",
     },
+    "flows": {
+        "table": "flows.summary:write_table",
+        "csv": "flows:streamed",
+        "jsonl": "flows:streamed",
+        "parquet": "flows:streamed",
+        "json": "json:write_document",
+        "yaml": "yaml:write_document",
+    },
     "leases": {
         "table": "leases:write_table",
         "wide": "leases:write_wide",
@@ -43,6 +51,7 @@ OUTPUTS = {
         "yaml": "yaml:write_document",
         "csv": "leases:write_csv",
         "timesketch": "timesketch:write_leases",
+        "parquet": "lease_table:write_parquet",
     },
     "findings": {
         "table": "findings:write_table",

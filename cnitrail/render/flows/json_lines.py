@@ -1,0 +1,74 @@
+"""Flow log records as JSON lines: the fields of the file, then those of both ends."""
+
+from collections.abc import Sequence
+
+from cnitrail.model.flow_fields import NUMBERS, json_name
+from cnitrail.model.flow_layout import middle_of
+from cnitrail.model.flows import FlowEnd
+from cnitrail.render.flows import Shared
+from cnitrail.render.flows.cells import COLUMNS, cells
+from cnitrail.render.json import line
+
+_DIGITS = 18
+"""Maximum length of a number: a longer one would not fit into 64 bits, and is written as a string."""
+
+
+class JsonLines:
+    """Writes JSON lines."""
+
+    def __init__(self, columns: tuple[str, ...], fields: tuple[str, ...]) -> None:
+        self._names = list(map(json_name, columns))
+        self._are_numbers = [field in NUMBERS for field in fields]
+        self.without_ends = self._object(dict.fromkeys(COLUMNS))
+        self._middle = middle_of(fields)
+        middle = self._names[self._middle.first : self._middle.after] if self._middle is not None else []
+        self._row = b"%b" + b"".join(b'"%b":%%b,' % name.encode() for name in middle) + b"%b"
+
+    def header(self) -> bytes:
+        """Return nothing: every line names its fields."""
+        return b""
+
+    def ends(self, src: FlowEnd, dst: FlowEnd) -> bytes:
+        """Return the members of both ends."""
+        return self._object(dict(zip(COLUMNS, cells(src, dst), strict=True)))
+
+    def line(self, fields: Sequence[bytes], ends: bytes) -> bytes:
+        """Return a record as an object."""
+        values = map(_value, fields, self._are_numbers)
+        return line(dict(zip(self._names, values, strict=True)))[:-2].encode() + ends
+
+    def plain(self, text: bytes, separator: bytes) -> tuple[bytes, bytes]:
+        """Return the records as they are: any can be written as a row."""
+        return text, separator
+
+    def shared(self, fields: Sequence[bytes], ends: bytes) -> Shared:
+        """Return the members before and after the middle."""
+        assert self._middle is not None
+        values = list(zip(self._names, map(_value, fields, self._are_numbers), strict=True))
+        before, after = dict(values[: self._middle.first]), dict(values[self._middle.after :])
+        return line(before)[:-2].encode() + b",", line(after)[1:-2].encode() + ends
+
+    def row(self, _line: bytes, parts: Sequence[bytes], shared: Shared) -> bytes:
+        """Return a record as an object."""
+        before, after = shared
+        numbers = parts[1:]
+        if not b"".join(numbers).isdigit() or min(numbers) < b"1" or max(map(len, numbers)) > _DIGITS:
+            numbers = list(map(_number, numbers))
+        return self._row % (before, *numbers, after)
+
+    def _object(self, values: dict[str, str | None]) -> bytes:
+        return b"," + line(values)[1:].encode()
+
+
+def _number(field: bytes) -> bytes:
+    return line(_value(field, is_number=True))[:-1].encode()
+
+
+def _value(field: bytes, is_number: bool) -> str | int | None:
+    if field == b"-":
+        return None
+    return (
+        int(field)
+        if is_number and field.isdigit() and len(field) <= _DIGITS
+        else field.decode("utf-8", "replace")
+    )
