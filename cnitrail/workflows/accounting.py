@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cnitrail.model.table import EngineReport
     from cnitrail.workflows.scan_pool import Scanned
 
-_HINT = (
+FAULT_HINT = (
     "this is a fault in cnitrail itself, and no answer is given because it could be wrong: please report "
     "this line, the command and cnitrail --version where you got cnitrail from"
 )
@@ -172,7 +172,7 @@ class SourceCounts(Struct, kw_only=True):
             if number != sum(parts.values()):
                 named = " + ".join(f"{part:,} {name}" for name, part in parts.items()) or "none"
                 raise AccountingError(
-                    f"{uri}: what was read does not add up: {number:,} {whole}, but {named}", _HINT
+                    f"{uri}: what was read does not add up: {number:,} {whole}, but {named}", FAULT_HINT
                 )
 
     def _records_by_form(self) -> Mapping[str, int]:
@@ -226,13 +226,13 @@ _HINTS = {
         "a notification has no records, only the names of log files: read these (s3://BUCKET/KEY)"
     ),
     "vpc-flow-logs": (
-        "a flow log asks who had an address, and does not say it: use cnitrail who IP --at TIME, or "
-        "who --batch FILE with a CSV of ip,at, and CloudTrail logs as the source"
+        "flow logs do not show who had an address; cnitrail flows FLOWS --with SOURCE adds that to them, "
+        "with CloudTrail logs as SOURCE"
     ),
     "network-policy-logs": (
-        "a log of network policies asks who had an address, and does not say it: (echo ip,at; jq -r "
-        """'[."Src IP" // empty, .ts] | select(length == 2) | @csv' FILE) > asked.csv, then cnitrail """
-        "who --batch asked.csv with CloudTrail logs and pod evidence as the sources"
+        "a log of network policies does not show who had an address; cnitrail flows adds that to VPC flow "
+        """logs. For these: (echo ip,at; jq -r '[."Src IP" // empty, .ts] | select(length == 2) | @csv' """
+        "FILE) > asked.csv, then cnitrail who --batch asked.csv with CloudTrail logs and pod evidence"
     ),
 }
 """What to do about a source that has files of one kind only."""

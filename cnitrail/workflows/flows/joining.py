@@ -1,0 +1,402 @@
+"""Adds to the records of a block who was at both ends of each.
+
+Most records are like others before, except for their ports, counts and times. So what is written of a flow is
+remembered by the text around these (``Middle``), and such a record is not read field by field.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from cnitrail.answers.flows import FlowKey
+from cnitrail.answers.flows.record import KEY_FIELDS
+from cnitrail.answers.flows.tally import FlowTally
+from cnitrail.answers.over_time import LAST_SECOND
+from cnitrail.model import Extent, Skipped
+from cnitrail.model.flow_layout import middle_of
+from cnitrail.model.flows import LATE, FlowCounts, fields_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cnitrail.answers.flows import FlowEnds
+    from cnitrail.answers.flows.ends import JoinedEnds
+    from cnitrail.answers.flows.selection import FlowSelection
+    from cnitrail.model.flow_layout import Middle
+    from cnitrail.model.flows import FlowBlock
+    from cnitrail.render.flows import LineWriter, OpenWriter, Shared
+
+_MILLISECONDS: Final = 1 << 31
+"""A time from here on is in milliseconds, which some records have in spite of AWS's documentation."""
+
+_KNOWN: Final = 1 << 15
+"""Number of flows that are remembered, each of about 2 kB."""
+
+_KNOWN_SECONDS: Final = 1 << 15
+"""Number of times that are remembered as numbers."""
+
+_DIGITS: Final = 18
+"""Maximum length of a number: a longer one is not AWS's, and would not fit into 64 bits."""
+
+_NAMED: Final = 3
+"""Unreadable records of a block that are listed one by one."""
+
+
+class JoinedBlock(Struct, frozen=True, gc=False, kw_only=True):
+    """The records of a block as they are written, with what is counted of them."""
+
+    uri: str
+    columns: tuple[str, ...]
+    text: bytes
+    counts: FlowCounts
+    skipped: tuple[Skipped, ...]
+
+
+class BlockJoiner:
+    """Joins blocks of records, with memory of the ends of the last ones."""
+
+    def __init__(
+        self, ends: FlowEnds, open_writer: OpenWriter, selection: FlowSelection | None = None
+    ) -> None:
+        self._tally = FlowTally()
+        self._ends = ends
+        self._open_writer = open_writer
+        self._selection = selection
+        self._limits_records = selection is not None and selection.limits_records
+        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan] = {}
+        self._seconds = _Seconds()
+
+    def take_tally(self) -> FlowTally:
+        """Return what the records joined since the last time show together."""
+        for plan in self._plans.values():
+            self._fold(plan)
+        tally, self._tally = self._tally, FlowTally()
+        return tally
+
+    def join(self, block: FlowBlock) -> JoinedBlock:
+        """Return the records of a block with their ends."""
+        plan = self._plan(block)
+        text = block.text.replace(b"\r\n", b"\n") if b"\r" in block.text else block.text
+        is_alike = plan.middle is not None and not self._limits_records
+        plain = plan.writer.plain(text, block.separator) if is_alike else None
+        written = _Written(block)
+        if plan.middle is not None and plain is not None:
+            self._join_plain(plan, plan.middle, plain, written)
+        else:
+            for index, line in enumerate(text.split(b"\n"), block.first):
+                self._join_line(plan, line.split(block.separator), written, index)
+        return written.joined()
+
+    def _join_plain(self, plan: _Plan, middle: Middle, plain: tuple[bytes, bytes], written: _Written) -> None:
+        """Join records, and read only the middle of those that are like one before."""
+        text, separator = plain
+        accepted, rejected = (separator.join((b"", action, b"OK")) for action in (b"ACCEPT", b"REJECT"))
+        width, size, start, end = middle.width, middle.size, middle.start, middle.end
+        seconds, known, row, put = self._seconds, plan.known, plan.writer.row, written.lines.append
+        earliest, latest = LAST_SECOND, 0
+        for index, line in enumerate(text.split(b"\n"), written.block.first):
+            head, mark, tail = line.partition(accepted)
+            if not mark:
+                head, mark, tail = line.partition(rejected)
+            parts = head.rsplit(separator, width)
+            key = parts[0], mark, tail
+            flow = known.get(key)
+            try:
+                begun, ended = seconds[parts[start]], seconds[parts[end]]
+                fits = flow is not None and flow.first <= begun <= ended <= flow.last
+            except (ValueError, IndexError):
+                fits = False
+            if not fits:
+                fields = line.split(separator)
+                flow = self._new_flow(plan, fields, key)
+            if flow is None:
+                self._join_line(plan, fields, written, index)
+                continue
+            if not flow.is_taken:
+                written.filtered += 1
+                continue
+            earliest, latest = min(earliest, begun), max(latest, ended)
+            number = parts[size]
+            if flow.rejected is not None:
+                flow.reject(parts[middle.port], parts[middle.packets], number)
+            else:
+                flow.records += 1
+                if number.isdigit() and len(number) <= _DIGITS:
+                    flow.size += int(number)
+            put(row(line, parts, flow.shared))
+        if latest:
+            self._tally.add_times(earliest, latest)
+
+    def _new_flow(self, plan: _Plan, fields: list[bytes], key: _RowKey) -> _Flow | None:
+        """Return what is to be remembered of a record; None if its key is not of whole fields."""
+        if not plan.is_aligned(fields, key):
+            return None
+        try:
+            first, last = self._interval(plan, fields)
+        except ValueError:
+            return None
+        ends = self._known_ends(plan, fields, first, last)
+        shared = plan.writer.shared(fields, ends.text)
+        if shared is None:
+            return None
+        before = plan.known.pop(key, None)
+        if before is not None:
+            before.fold(self._tally)
+        if len(plan.known) >= _KNOWN:
+            self._fold(plan)
+            plan.known.clear()
+        flow = plan.known[key] = _Flow(
+            first=ends.joined.first + LATE,
+            last=ends.joined.last,
+            shared=shared,
+            ends=ends.joined,
+            is_taken=ends.is_taken,
+            rejected={} if plan.field(fields, "action") == b"REJECT" else None,
+        )
+        return flow
+
+    def _join_line(self, plan: _Plan, fields: list[bytes], written: _Written, index: int) -> None:
+        """Join any record, and read all of its fields."""
+        if fields == [b""]:
+            return
+        if len(fields) != plan.width:
+            written.skip(index, f"{len(fields)} fields, and not {plan.width}")
+            return
+        status = plan.field(fields, "log-status")
+        if status in (b"NODATA", b"SKIPDATA"):
+            if not self._takes_interface(plan, fields):
+                written.filtered += 1
+                return
+            written.no_data += status == b"NODATA"
+            written.skip_data += status == b"SKIPDATA"
+            written.lines.append(plan.writer.line(fields, plan.writer.without_ends))
+            return
+        try:
+            first, last = self._interval(plan, fields)
+        except ValueError as error:
+            written.skip(index, str(error))
+            return
+        port, is_rejected = plan.text(fields, "dstport"), plan.field(fields, "action") == b"REJECT"
+        if (
+            self._limits_records
+            and self._selection is not None
+            and not self._selection.takes_record(
+                first, last, plan.text(fields, "srcport"), port, is_rejected=is_rejected
+            )
+        ):
+            written.filtered += 1
+            return
+        known = self._known_ends(plan, fields, first, last)
+        if not known.is_taken:
+            written.filtered += 1
+            return
+        written.lines.append(plan.writer.line(fields, known.text))
+        self._tally.add_times(first + LATE, last)
+        self._tally.add(
+            known.joined,
+            port,
+            is_rejected=is_rejected,
+            records=1,
+            size=_number(plan.field(fields, "bytes")),
+            packets=_number(plan.field(fields, "packets")),
+        )
+
+    def _interval(self, plan: _Plan, fields: Sequence[bytes]) -> tuple[int, int]:
+        """Return the Unix seconds in which the packets of a record may lie. Raises ``ValueError``."""
+        start, end = self._seconds[plan.field(fields, "start")], self._seconds[plan.field(fields, "end")]
+        if start > end:
+            raise ValueError(f"start {start} and end {end} are no interval")
+        return start - LATE, end
+
+    def _known_ends(self, plan: _Plan, fields: list[bytes], first: int, last: int) -> _KnownEnds:
+        key = plan.key(fields)
+        known = plan.ends.get(key)
+        if known is None or not known.joined.first <= first <= last <= known.joined.last:
+            known = self._new_ends(plan, plan.flow_key(key), first, last)
+            if len(plan.ends) >= _KNOWN:
+                plan.ends.clear()
+            plan.ends[key] = known
+        return known
+
+    def _new_ends(self, plan: _Plan, key: FlowKey, first: int, last: int) -> _KnownEnds:
+        selection = self._selection
+        ends = self._ends.join(key, first, last)
+        if selection is not None and not (selection.takes_key(key) and selection.takes_ends(key, ends)):
+            return _KnownEnds(ends, b"", is_taken=False)
+        return _KnownEnds(ends, plan.writer.ends(ends.src, ends.dst), is_taken=True)
+
+    def _takes_interface(self, plan: _Plan, fields: list[bytes]) -> bool:
+        """Return whether a record without traffic is meant; one whose time cannot be read is."""
+        if self._selection is None:
+            return True
+        try:
+            first, last = self._interval(plan, fields)
+        except ValueError:
+            return True
+        return self._selection.takes_interface(plan.flow_key(plan.key(fields)), first, last)
+
+    def _fold(self, plan: _Plan) -> None:
+        for flow in plan.known.values():
+            flow.fold(self._tally)
+
+    def _plan(self, block: FlowBlock) -> _Plan:
+        columns, fields = block.columns, fields_of(block)
+        plan = self._plans.get((columns, fields))
+        if plan is None:
+            plan = self._plans[columns, fields] = _Plan(fields, self._open_writer(columns, fields))
+        return plan
+
+
+_RowKey = tuple[bytes, bytes, bytes]
+"""The text of a record before its middle, its action and status, and the text after them."""
+
+
+class _KnownEnds(Struct, frozen=True, gc=False):
+    """The ends of a flow, their cells as they are written, and whether the filters take them."""
+
+    joined: JoinedEnds
+    text: bytes
+    is_taken: bool
+
+
+class _Flow(Struct, gc=False, kw_only=True):
+    """What is remembered of records that are the same but for their middle, and counted of them.
+
+    ``first`` and ``last`` are the seconds that start and end must lie in. ``rejected`` has records, bytes and
+    packets by destination port; None if the records were accepted.
+    """
+
+    first: int
+    last: int
+    shared: Shared
+    ends: JoinedEnds
+    is_taken: bool
+    records: int = 0
+    size: int = 0
+    rejected: dict[bytes, list[int]] | None = None
+
+    def reject(self, port: bytes, packets: bytes, size: bytes) -> None:
+        """Count a rejected record."""
+        assert self.rejected is not None
+        counts = self.rejected.setdefault(port, [0, 0, 0])
+        counts[0] += 1
+        counts[1] += _number(size)
+        counts[2] += _number(packets)
+
+    def fold(self, tally: FlowTally) -> None:
+        """Add to a tally what was counted, and begin again."""
+        if self.records:
+            tally.add(self.ends, None, is_rejected=False, records=self.records, size=self.size, packets=0)
+            self.records = self.size = 0
+        for port, (records, size, packets) in (self.rejected or {}).items():
+            name = port.decode("utf-8", "replace")
+            tally.add(self.ends, name, is_rejected=True, records=records, size=size, packets=packets)
+        if self.rejected:
+            self.rejected.clear()
+
+
+class _Plan:
+    """Where the fields are that matter, in records with certain columns, and what is remembered of them."""
+
+    def __init__(self, fields: Sequence[str], writer: LineWriter) -> None:
+        self._places = {field: place for place, field in enumerate(fields)}
+        self.width = len(fields)
+        self.names = [name for name in KEY_FIELDS if name in self._places]
+        self.key = _taker([self._places[name] for name in self.names])
+        self.writer = writer
+        self.middle = middle_of(fields)
+        self.ends: dict[tuple[bytes, ...], _KnownEnds] = {}
+        self.known: dict[_RowKey, _Flow] = {}
+
+    def field(self, fields: Sequence[bytes], name: str) -> bytes:
+        """Return a field of a record."""
+        place = self._places.get(name)
+        return fields[place] if place is not None else b"-"
+
+    def text(self, fields: Sequence[bytes], name: str) -> str:
+        """Return a field of a record as text."""
+        return self.field(fields, name).decode("utf-8", "replace")
+
+    def flow_key(self, key: tuple[bytes, ...]) -> FlowKey:
+        """Return what decides who was at the ends of a flow, by the fields that ``key`` took."""
+        texts = (value.decode("utf-8", "replace") for value in key)
+        return FlowKey.of(dict(zip(self.names, texts, strict=True)))
+
+    def is_aligned(self, fields: Sequence[bytes], key: _RowKey) -> bool:
+        """Return whether the texts of a key are the fields before the middle and after it."""
+        is_whole = self.middle is not None and len(fields) == self.width
+        if self.middle is None or not is_whole or self.field(fields, "log-status") != b"OK":
+            return False
+        separator = key[1][:1]
+        return separator.join(fields[: self.middle.first]) == key[0]
+
+
+class _Seconds(dict[bytes, int]):
+    """Fields that hold a time → Unix seconds. Raises ``ValueError`` if they do not."""
+
+    def __missing__(self, field: bytes) -> int:
+        if not field.isdigit() or len(field) > _DIGITS:
+            raise ValueError(f"{field[:40].decode('utf-8', 'replace')!r} is no time")
+        second = int(field)
+        if second >= _MILLISECONDS:
+            second //= 1000
+        if second > LAST_SECOND:
+            raise ValueError(f"{second} is no time")
+        if len(self) >= _KNOWN_SECONDS:
+            self.clear()
+        self[field] = second
+        return second
+
+
+class _Written:
+    """The records of a block that are written, and counts of all."""
+
+    def __init__(self, block: FlowBlock) -> None:
+        self.block = block
+        self.lines: list[bytes] = []
+        self.no_data = self.skip_data = self.filtered = 0
+        self._skipped: list[str] = []
+
+    def skip(self, index: int, reason: str) -> None:
+        """Note a record that cannot be read."""
+        self._skipped.append(f"record {index}: {reason}")
+
+    def joined(self) -> JoinedBlock:
+        """Return all of it."""
+        skipped, written = len(self._skipped), len(self.lines)
+        return JoinedBlock(
+            uri=self.block.uri,
+            columns=self.block.columns,
+            text=b"".join(self.lines),
+            counts=FlowCounts(
+                records=written + skipped + self.filtered,
+                joined=written - self.no_data - self.skip_data,
+                no_data=self.no_data,
+                skip_data=self.skip_data,
+                filtered=self.filtered,
+                records_skipped=skipped,
+            ),
+            skipped=tuple(_listed(self.block.uri, self._skipped)),
+        )
+
+
+def _taker(places: Sequence[int]) -> Callable[[Sequence[bytes]], tuple[bytes, ...]]:
+    """Return a function that takes the fields at some places."""
+    if len(places) > 1:
+        take: Callable[[Sequence[bytes]], tuple[bytes, ...]] = itemgetter(*places)
+        return take
+    return lambda fields: tuple(fields[place] for place in places)
+
+
+def _number(field: bytes) -> int:
+    return int(field) if field.isdigit() and len(field) <= _DIGITS else 0
+
+
+def _listed(uri: str, reasons: Sequence[str]) -> list[Skipped]:
+    listed = [Skipped(uri, reason, Extent.RECORD) for reason in reasons[:_NAMED]]
+    if len(reasons) > _NAMED:
+        listed.append(Skipped(uri, f"{len(reasons) - _NAMED:,} more records", Extent.PART))
+    return listed

@@ -1,0 +1,197 @@
+"""Work that several processes share, with its results in order.
+
+The processes are forked, so that they have the history without a copy of it. Each has a connection of its
+own, which ends with either side: a process that is killed is noticed, and none outlives this one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from cnitrail.prefetch import prefetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from multiprocessing.connection import Connection
+
+K = TypeVar("K")
+T = TypeVar("T")
+R = TypeVar("R")
+
+MOST_WORKERS: Final = 8
+"""Default maximum: one process reads for all, and keeps no more than about so many busy."""
+
+_AHEAD: Final = 16
+_AHEAD_BYTES: Final = 3 << 20
+"""Items, and their size in bytes, that are in flight for each process."""
+
+
+def usable_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def can_fork() -> bool:
+    """Return whether a copy of this process works: a lock that another thread holds is held forever in it.
+
+    macOS's own libraries have such threads.
+    """
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+class Workers(Generic[T, R]):
+    """Does work in a number of processes; in this one if there is one only, or none can be made.
+
+    ``lost`` are the IDs of processes that ended before their time: what they had is done in this process.
+    """
+
+    def __init__(self, work: Callable[[T], R], number: int) -> None:
+        self.lost: list[int] = []
+        self._work = work
+        self._here = threading.Lock()
+        self._is_closed = False
+        self._processes: list[_Process[T, R]] = []
+        self._idle: SimpleQueue[_Process[T, R] | None] = SimpleQueue()
+        if number > 1 and can_fork():
+            self._fork(number)
+
+    def results(
+        self, items: Iterable[tuple[K, T | None]], size: Callable[[T], int]
+    ) -> Iterator[tuple[K, R | None]]:
+        """Yield the name of every item with its result, in order; None if there is nothing to do.
+
+        Raises what the work raises.
+        """
+        if not self._processes:
+            for name, item in items:
+                yield name, self._work(item) if item is not None else None
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        number = len(self._processes)
+        pool = ThreadPoolExecutor(number, "worker")
+        try:
+            for (name, _), done in prefetch(
+                pool,
+                self._done,
+                items,
+                most=_AHEAD * number,
+                size=lambda named: size(named[1]) if named[1] is not None else 0,
+                most_size=_AHEAD_BYTES * number,
+            ):
+                yield name, done.result()
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def of_each(self, item: T) -> Iterator[R]:
+        """Yield the results of an item that every process does, this one, too."""
+        for process in self._processes:
+            try:
+                yield process.result(item)
+            except (EOFError, OSError):
+                if process.id not in self.lost:
+                    self.lost.append(process.id)
+        yield self._work(item)
+
+    def close(self) -> None:
+        """End the processes, whatever they do."""
+        if not self._is_closed:
+            self._is_closed = True
+            for process in self._processes:
+                process.kill()
+
+    def _fork(self, number: int) -> None:
+        for _ in range(number):
+            try:
+                process = _Process(self._work, self._processes)
+            except OSError:  # too many processes, or no memory for another one
+                break
+            self._processes.append(process)
+            self._idle.put(process)
+
+    def _done(self, named: tuple[K, T | None]) -> R | None:
+        """Return the result of an item, from the next process that is idle."""
+        item = named[1]
+        if item is None:
+            return None
+        process = self._idle.get()
+        try:
+            if process is not None:
+                with suppress(EOFError, OSError):
+                    return process.result(item)
+                if self._is_closed:
+                    raise EOFError
+                self.lost.append(process.id)
+                process = None
+            with self._here:
+                return self._work(item)
+        finally:
+            self._idle.put(process)
+
+
+class _Process(Generic[T, R]):
+    """A forked process that does one item after the other, until the connection to it is closed."""
+
+    def __init__(self, work: Callable[[T], R], others: list[_Process[T, R]]) -> None:
+        from multiprocessing.connection import Pipe
+
+        self.connection, theirs = Pipe()
+        try:
+            self.id = _forked()
+        except OSError:
+            self.connection.close()
+            theirs.close()
+            raise
+        if self.id == 0:
+            try:
+                for connection in (self.connection, *(other.connection for other in others)):
+                    connection.close()
+                _serve(work, theirs)
+            finally:
+                os._exit(0)
+        theirs.close()
+
+    def result(self, item: T) -> R:
+        """Return the result of an item. Raises ``EOFError`` or ``OSError`` if the process has ended."""
+        self.connection.send(item)
+        result: R = self.connection.recv()
+        return result
+
+    def kill(self) -> None:
+        """End the process."""
+        with suppress(ProcessLookupError):
+            os.kill(self.id, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(self.id, 0)
+
+
+def _forked() -> int:
+    """Return the ID of a new copy of this process; 0 in the copy itself."""
+    import warnings
+
+    with warnings.catch_warnings():  # of threads: those of Python were looked for, others hold no lock of it
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def _serve(work: Callable[[T], R], connection: Connection) -> None:
+    """Do work until the other side closes. What fails is left to the other side, which does it again."""
+    import gc
+
+    gc.freeze()  # a collection would write to, and so copy, every page of the history
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with suppress(Exception):
+        while True:
+            connection.send(work(connection.recv()))
