@@ -24,6 +24,7 @@ from cnitrail.arguments import (
     Filters,
     Length,
     Names,
+    Ports,
     Size,
     Time,
     as_address,
@@ -32,6 +33,7 @@ from cnitrail.arguments import (
     as_length,
     as_name,
     as_path,
+    as_ports,
     as_settings,
     as_size,
     as_text,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
     from cnitrail.answers.explain import Rerun, Target
     from cnitrail.answers.findings import FindingIndex
+    from cnitrail.answers.flows import FlowEnds
     from cnitrail.answers.pool import Settings
     from cnitrail.answers.subnet import SubnetIndex
     from cnitrail.answers.who import HolderIndex
@@ -74,6 +77,7 @@ if TYPE_CHECKING:
     from cnitrail.model.pool import PoolEntry
     from cnitrail.model.reason import Reason
     from cnitrail.model.subnet import SubnetCensus
+    from cnitrail.workflows.flows.records import FlowRecords
     from cnitrail.workflows.observer import Observer
     from cnitrail.workflows.raw_records import RawRecords
 
@@ -306,6 +310,54 @@ class Case:
         own = {name: value for name, value in given.items() if value is not None}
         wanted = Filter(vpc=self.wanted.vpc, account=self.wanted.account, region=self.wanted.region)
         return self._holders.who(as_address(ip), as_time(at), as_filter(wanted, own))
+
+    def flows(
+        self,
+        *sources: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002 - the name of the option
+        instance: Names = (),
+        eni: Names = (),
+        ip: Block | Iterable[Block] = (),
+        pod: Names = (),
+        since: Time | None = None,
+        until: Time | None = None,
+        port: Ports = (),
+        rejected: bool = False,
+    ) -> FlowRecords:
+        """Return the records of VPC flow logs with who was at both ends, as an iterator of dictionaries.
+
+        They have the fields of ``cnitrail flows -o jsonl``: those of the record, then ``src_*`` and
+        ``dst_*``. ``summary()`` of the result sums up what was read so far.
+
+        ``sources`` are the flow logs; this case is the evidence of who had the addresses. ``format`` is that
+        of records without a header line: ``default``, or a LogFormat. A filter keeps a flow if either end
+        meets it; those that were given to ``read`` do not apply. ``port`` is a number, or a text such as
+        ``80,443`` or ``8000-8100``; ``since`` and ``until`` mean the interval of a record.
+        """
+        from cnitrail.answers.flows.selection import FlowSelection
+        from cnitrail.model.flows import FlowFormats
+        from cnitrail.render.flows.json_lines import JsonLines
+        from cnitrail.workflows.flows.format import formats_of
+        from cnitrail.workflows.flows.records import FlowRecords
+        from cnitrail.workflows.flows.run import FlowRun
+
+        given = {"instance": instance, "eni": eni, "ip": ip, "pod": pod, "since": since, "until": until}
+        wanted, ports = as_filter(Filter(), given), as_ports(port)
+        selection = FlowSelection(self.history, wanted, ports=ports, rejected=rejected)
+        formats = formats_of(as_text("format", format)) if format is not None else FlowFormats()
+        paths = tuple(map(as_path, sources))
+        if not paths:
+            raise UsageError("flows() needs flow logs", 'case.flows("flowlogs/")')
+        scope = scope_of(Filter(), _DEFAULT)
+        run = FlowRun(paths, scope, self.flow_ends, JsonLines, formats=formats, selection=selection)
+        return FlowRecords(run)
+
+    @cached_property
+    def flow_ends(self) -> FlowEnds:
+        """Who was at the ends of flows, by this history."""
+        from cnitrail.answers.flows import FlowEnds
+
+        return FlowEnds(self.history, self._holders)
 
     def state(self, at: Time, **filters: Unpack[Filters]) -> list[StateEntry]:
         """Return the ENIs, their attachments and addresses at a time."""

@@ -15,7 +15,7 @@ from msgspec.structs import asdict, replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.errors import UsageError
-from cnitrail.parse import parse_address, parse_duration, parse_network, parse_size, parse_time
+from cnitrail.parse import parse_address, parse_duration, parse_network, parse_ports, parse_size, parse_time
 from cnitrail.workflows.filter_names import parse_name
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ Block: TypeAlias = Address | IPv4Network | IPv6Network
 """An address, or a CIDR block."""
 Names: TypeAlias = str | Iterable[str]
 """One value, or several of which any may match."""
+
+Ports: TypeAlias = int | str | range | Iterable[int | str | range]
+"""A port, what ``--port`` takes (``80,443``, ``8000-8100``), or several of these."""
 
 
 class Filters(TypedDict, total=False):
@@ -169,6 +172,21 @@ def as_size(name: str, value: Size) -> int:
         return parse_size(str(value))
     except (ValueError, OverflowError):
         raise UsageError(f"{name}: {value!r} is not a size", "try 500MB, 10GB or 1TiB") from None
+
+
+def as_ports(value: Ports) -> tuple[range, ...]:
+    """Return ports as ranges."""
+    if isinstance(value, range):
+        return (value,)
+    try:
+        several = as_values(value)
+        return tuple(ports for text in several for ports in _ports_of(text))
+    except ValueError:
+        raise UsageError(f"{value!r} is not a port", "try 443, '80,443' or '8000-8100'") from None
+
+
+def _ports_of(value: int | str | range) -> tuple[range, ...]:
+    return (value,) if isinstance(value, range) else parse_ports(str(value))
 
 
 def as_address(value: Address) -> IPv4Address | IPv6Address:

@@ -33,6 +33,7 @@ _IDS = {
 """By filter: what its IDs are called, their form, and an example. EC2's have 8 or 17 digits, but those in
 logs that someone made anonymous may be shorter. Access keys of users begin with AKIA, those of sessions with
 ASIA (IAM User Guide, "IAM identifiers"), and have 16 to 128 characters (API reference, AccessKey)."""
+_LAST_PORT = 65_535
 _NODE_ADDRESS = r"(?:fargate-)?ip-(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})(?:\..+)?"
 _NODE_INSTANCE = r"(?:aws:///[a-z0-9-]*/)?(i-[0-9a-f]{1,17})(?:\..+)?"
 _CONSOLE_ACCOUNT = r"([0-9]{4})-([0-9]{4})-([0-9]{4})"
@@ -91,6 +92,21 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
     from ipaddress import ip_network
 
     return ip_network(_unzoned(text), strict=False)
+
+
+def parse_ports(text: str) -> tuple[range, ...]:
+    """Return the ports of ``80``, ``80,443`` or ``8000-8100``. Raises ``ValueError``."""
+    return tuple(map(_port_range, text.split(",")))
+
+
+def _port_range(text: str) -> range:
+    first, dash, last = text.strip().partition("-")
+    if not (first.isdecimal() and (last.isdecimal() or not dash)):
+        raise ValueError(text)
+    ports = range(int(first), int(last if dash else first) + 1)
+    if not ports or ports[-1] > _LAST_PORT:
+        raise ValueError(text)
+    return ports
 
 
 def parse_node(text: str) -> str | IPv4Address:

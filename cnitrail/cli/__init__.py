@@ -18,6 +18,7 @@ _COMMANDS = {
     "doctor": "Check access, a node, its subnets and the last two hours.",
     "explain": "Explain an IP, pod, node, ENI, subnet or cluster in brief.",
     "findings": "Find problems and suspicious changes.",
+    "flows": "Show who talked to whom: VPC flow logs with names.",
     "leases": "List every interval in which an ENI held an address.",
     "pods": "List every interval in which a pod held an address.",
     "pool": "Show a node's IP pool, and the VPC CNI settings that explain it.",

@@ -52,7 +52,7 @@ def _nearest_command(error: click.exceptions.NoSuchCommand) -> str | None:
     from difflib import get_close_matches
 
     ctx = error.ctx
-    if ctx is None or not isinstance(ctx.command, click.Group):
+    if ctx is None or not isinstance(ctx.command, click.Group) or "/" in error.command_name:
         return None
     return _nearest(get_close_matches(error.command_name.lower(), ctx.command.list_commands(ctx)))
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _GROUPS = {
-    "Source": ("pods", "metrics", "ipamd", "instance_types"),
+    "Source": ("with_", "format_", "pods", "metrics", "ipamd", "instance_types"),
     "Filter": (
         *("instance", "node", "eni", "ip", "vpc", "subnet", "cluster", "account", "region"),
         *("pod", "namespace"),
         *("actor", "agent", "access_key", "source_ip", "event", "event_id"),
-        *("since", "until", "last", "failed"),
+        *("since", "until", "last", "failed", "rejected", "port"),
     ),
     "Output": (
         "to",
@@ -39,7 +39,7 @@ _GROUPS = {
         *("work_group", "output_location", "max_scan"),
     ),
     "Integrity": ("verify", "public_keys", "assume_complete"),
-    "Advanced": ("lag", "delivery_lag", "max_calls", "max_ratio", "debug"),
+    "Advanced": ("lag", "delivery_lag", "max_calls", "max_ratio", "workers", "debug"),
 }
 """The headings of options, by name. Other options come first: they are what their command is about."""
 

@@ -9,7 +9,7 @@ import click
 
 from cnitrail.cli.click_errors import BadValue
 from cnitrail.errors import UsageError
-from cnitrail.parse import parse_duration, parse_network, parse_size, parse_time
+from cnitrail.parse import parse_duration, parse_network, parse_ports, parse_size, parse_time
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -96,3 +96,19 @@ class Size(click.ParamType[int]):
             return parse_size(str(value))
         except (ValueError, OverflowError):
             raise BadValue(f"{value!r} is not a size", "for example 500MB, 10GB or 1TB", param, ctx) from None
+
+
+class Ports(click.ParamType["tuple[range, ...]"]):
+    """Ports: one, several, or a range of them."""
+
+    name = "PORT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[range, ...]:
+        """Return the ranges that a text means; a port is a range of one."""
+        try:
+            return parse_ports(str(value))
+        except ValueError:
+            hint = "for example 443, 80,443 or 8000-8100, up to 65535"
+            raise BadValue(f"{value!r} is not a port", hint, param, ctx) from None

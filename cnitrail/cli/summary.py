@@ -12,9 +12,10 @@ from cnitrail.model.forms import POD_FORMS
 from cnitrail.text import at_source, clock, counted, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from cnitrail.model import Evidence, Faulty, Skipped
+    from cnitrail.model import Evidence, Faulty, Skipped, SourceReport
+    from cnitrail.model.flow_report import FlowReport
 
 INCOMPLETE = 3
 """The exit status if there is an answer, but some evidence could not be read, or does not verify."""
@@ -34,10 +35,54 @@ def summarize(evidence: Evidence, shown: int, nothing: str = NO_MATCH) -> int:
         inform("hint: docs/sources.md lists the forms of CloudTrail logs that can be read")
     if shown == 0 and nothing == NO_MATCH and evidence.first_event is None and evidence.pod_records:
         inform("hint: only pod evidence was read: cnitrail pods shows when each pod had which address")
+    return _print_lost(evidence)
+
+
+def _print_lost(evidence: Evidence) -> int:
+    """Print what of the evidence is not proven, or was not read; return the exit status."""
     unproven = evidence.verified and _print_proven(evidence)
     faulty = _print_each("at fault", evidence.faults, "-o json lists all under evidence.faults")
     skipped = print_skipped(evidence.skipped, "-o json lists all under evidence.skipped")
     return INCOMPLETE if unproven or faulty or skipped else 0
+
+
+def summarize_flows(evidence: Evidence, *, done_before: int = 0) -> int:
+    """Print what was read of flow logs and of the evidence, and what was not; return the exit status.
+
+    ``done_before`` is the number of files that an earlier run had written.
+    """
+    if done_before:
+        inform(f"{counted(done_before, 'file')} written by an earlier run")
+    inform(_flows(evidence.flows))
+    for report in evidence.flows:
+        if not report.records:
+            inform(f"hint: {at_source(report.uri, _NO_FLOWS)}")
+    inform(f"evidence: {_no_event_or_read(evidence)}")
+    return _print_lost(evidence)
+
+
+_NO_FLOWS = (
+    "no flow log records in it; FLOWS are VPC flow logs, and --with names CloudTrail logs and pod evidence"
+)
+
+
+def _flows(reports: Sequence[FlowReport]) -> str:
+    """Return what was read of flow logs: ``12 flow log records shown; read 1 file with 14 (2 NODATA)``."""
+    joined, records, files = (
+        sum(getattr(report, name) for report in reports) for name in ("joined", "records", "files")
+    )
+    others = {
+        "NODATA": sum(report.no_data for report in reports),
+        "SKIPDATA": sum(report.skip_data for report in reports),
+        "filtered": sum(report.filtered for report in reports),
+        "unreadable": sum(report.records_skipped for report in reports),
+    }
+    named = ", ".join(f"{number:,} {name}" for name, number in others.items() if number)
+    of_others = f" ({named})" if named else ""
+    passed = _passed_over(reports)
+    shown = counted(joined, "flow") if joined else "no matching flows"
+    read = f"{counted(files, 'file')} with {counted(records, 'flow log record')}"
+    return f"{shown}; read {read}{of_others}{passed}"
 
 
 def print_skipped(skipped: Sequence[Skipped], where: str) -> int:
@@ -67,21 +112,27 @@ def _print_each(what: str, entries: Sequence[Skipped | Faulty], where: str) -> b
 
 def _summary(evidence: Evidence, shown: int, nothing: str) -> str:
     """Return what was read: ``14 shown; read 14 files with 56 events, 17 IP-related (… to …)``."""
+    if evidence.first_event is None and not evidence.pod_records:
+        return _no_event_or_read(evidence)
+    answer = f"{shown:,} shown" if shown else nothing
+    return f"{answer}; {_no_event_or_read(evidence)}"
+
+
+def _no_event_or_read(evidence: Evidence) -> str:
+    """Return what was read, or why there is no event: ``read 14 files with 56 events, 17 IP-related (…)``."""
     files = _sources(evidence)
     records = counted(sum(source.records for source in evidence.sources), "event")
     relevant = sum(source.kept for source in evidence.sources) - evidence.pod_records
-    others = f"{_pods(evidence)}{_passed_over(evidence)}"
-    if evidence.first_event is None or evidence.last_event is None:
-        if evidence.pod_records:
-            answer = f"{shown:,} shown" if shown else nothing
-            if _is_only_of_pods(evidence):
-                about = f"{_pods(evidence)}, no CloudTrail events{_passed_over(evidence)}"
-                return f"{answer}; read {files} with {records}{about}"
-            return f"{answer}; read {files} with {records}, none IP-related{others}"
+    passed = _passed_over(evidence.sources)
+    others = f"{_pods(evidence)}{passed}"
+    if evidence.first_event is not None and evidence.last_event is not None:
+        span = f"{clock(evidence.first_event)} to {clock(evidence.last_event)}"
+        return f"read {files} with {records}, {relevant:,} IP-related ({span}){others}"
+    if not evidence.pod_records:
         return f"{_no_event(evidence, files, records)}{others}"
-    span = f"{clock(evidence.first_event)} to {clock(evidence.last_event)}"
-    answer = f"{shown:,} shown" if shown else nothing
-    return f"{answer}; read {files} with {records}, {relevant:,} IP-related ({span}){others}"
+    if _is_only_of_pods(evidence):
+        return f"read {files} with {records}{_pods(evidence)}, no CloudTrail events{passed}"
+    return f"read {files} with {records}, none IP-related{others}"
 
 
 def _is_only_of_pods(evidence: Evidence) -> bool:
@@ -121,11 +172,11 @@ def _no_event(evidence: Evidence, files: str, records: str) -> str:
     return f"no IP-related events; read {files} with {records}"
 
 
-def _passed_over(evidence: Evidence) -> str:
-    """Return the clause for files that are not CloudTrail's; empty if there are none."""
+def _passed_over(sources: Iterable[SourceReport | FlowReport]) -> str:
+    """Return the clause for files of other kinds; empty if there are none."""
     from cnitrail.workflows.accounting import named_kinds
 
     others = Counter[str]()
-    for source in evidence.sources:
+    for source in sources:
         others.update(source.other_files)
     return f"; passed over {named_kinds(others)}" if others else ""

@@ -34,9 +34,38 @@ def leases(request: Request, output: str) -> None:
     Examples:
       cnitrail leases logs/ --ip 10.0.1.25
       cnitrail leases logs/ --instance i-0abc… --since 2h -o csv
+      cnitrail leases logs/ -o parquet > leases.parquet
     """
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
 
+    if output == "parquet":
+        sys.exit(_write_parquet(request))
     case = read_case(request)
     sys.exit(respond(request, output, case.evidence, case.leases(), limitations=case.limitations()))
+
+
+def _write_parquet(request: Request) -> int:
+    """Write a table for SQL, and return the exit status."""
+    from cnitrail.answers.flows.lease_answers import LeaseAnswers
+    from cnitrail.answers.who import HolderIndex
+    from cnitrail.cli.printing import warn_of
+    from cnitrail.cli.reading import read_case
+    from cnitrail.cli.summary import summarize
+    from cnitrail.cli.writing import writing
+    from cnitrail.errors import UsageError
+    from cnitrail.render.lease_table import LeaseTableRow, write_parquet
+    from cnitrail.render.parquet import check_installed
+
+    check_installed()
+    if sys.stdout.isatty():
+        raise UsageError("Parquet is binary: it is not written to a terminal", "add > leases.parquet")
+    case = read_case(request)
+    entries = case.leases()
+    holders = HolderIndex(case.history, case.coverage, verified=case.evidence.verified)
+    answers = LeaseAnswers(case.history, holders)
+    with writing():
+        write_parquet((LeaseTableRow(entry, answers.of(entry)) for entry in entries), sys.stdout.buffer)
+    status = summarize(case.evidence, len(entries))
+    warn_of(case.limitations(), case.evidence, is_empty=not entries)
+    return status
