@@ -78,7 +78,16 @@ def _signed(name: str) -> Callable[[], tuple[bytes, ...]]:
     return lambda: ((SIGNED / name).read_bytes(),)
 
 
+def _flow_logs() -> tuple[bytes, ...]:
+    """Return a few records of flow logs in each form of the tests."""
+    sys.path.append(str(CORPUS.parents[1] / "tests"))
+    from flow_forms import RECORDS, WITH_HEADER, WITHOUT_HEADER
+
+    return tuple(write(RECORDS) for write in (WITH_HEADER | WITHOUT_HEADER).values())
+
+
 _FROM_STORIES: Final = {
+    "flow-logs": _flow_logs,
     "records": _records,
     "files": _files,
     "forms": _forms,

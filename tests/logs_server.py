@@ -1,5 +1,7 @@
 """CloudWatch Logs on loopback: FilterLogEvents and DescribeLogGroups over its JSON protocol.
 
+The same server is EC2 as far as DescribeFlowLogs, whose XML has the flow logs that a test sets.
+
 Filter patterns follow https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html as
 far as cnitrail uses them: terms, of which an event has to contain all, or with ``?`` any. AWS does not say
 whether a term matches within a word, so here it does not: that is the narrower reading.
@@ -14,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 import pytest
 from moto_loopback import running
@@ -39,6 +43,35 @@ class LogsError:
     message: str = "as the test asks"
 
 
+@dataclass(frozen=True)
+class FlowLog:
+    """A flow log of EC2 that writes to a log group, or to S3 if that is None."""
+
+    id: str
+    format: str
+    group: str | None = None
+    resource: str = "vpc-0123456789abcdef0"
+    traffic: str = "ALL"
+    created: str = "2022-01-01T00:00:00.000Z"
+    region: str = "eu-west-1"
+    destination: str | None = None
+
+    @property
+    def xml(self) -> str:
+        """The flow log as EC2 lists it."""
+        fields = {
+            "flowLogId": self.id,
+            "resourceId": self.resource,
+            "trafficType": self.traffic,
+            "creationTime": self.created,
+            "logGroupName": self.group,
+            "logFormat": self.format,
+            "logDestination": self.destination,
+        }
+        inside = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in fields.items() if text)
+        return f"<item>{inside}</item>"
+
+
 @dataclass
 class CloudWatchLogs:
     """Log groups by Region and name. ``page`` is how many events a call searches, matching or not.
@@ -53,6 +86,9 @@ class CloudWatchLogs:
     groups: dict[tuple[str, str], list[LogEvent]] = field(default_factory=dict)
     may_list: bool = True
     calls: list[dict[str, Any]] = field(default_factory=list)
+    flow_logs: list[FlowLog] = field(default_factory=list)
+    flow_logs_fault: str | None = None
+    flow_log_calls: list[dict[str, str]] = field(default_factory=list)
 
     def put(self, region: str, group: str, stream: str, *messages: tuple[str, str]) -> None:
         """Add messages, each after its time in ISO 8601."""
@@ -73,6 +109,22 @@ class CloudWatchLogs:
         assert operation == "FilterLogEvents", operation
         self.calls.append(asked)
         return self.fault(len(self.calls)) or self._filtered(region, asked)
+
+    def described(self, region: str, asked: dict[str, str]) -> tuple[int, bytes]:
+        """Return the status and the XML of an answer of DescribeFlowLogs, with two flow logs a page."""
+        self.flow_log_calls.append(asked)
+        if self.flow_logs_fault is not None:
+            error = f"<Code>{self.flow_logs_fault}</Code><Message>as the test asks</Message>"
+            return 403, f"<Response><Errors><Error>{error}</Error></Errors></Response>".encode()
+        assert asked.get("Filter.1.Name", "flow-log-id") == "flow-log-id"
+        found = [log for log in self.flow_logs if log.region == region]
+        if "Filter.1.Value.1" in asked:
+            found = [log for log in found if log.id == asked["Filter.1.Value.1"]]
+        at = int(asked.get("NextToken", 0))
+        items = "".join(log.xml for log in found[at : at + 2])
+        token = f"<nextToken>{at + 2}</nextToken>" if at + 2 < len(found) else ""
+        text = f"<flowLogSet>{items}</flowLogSet>{token}"
+        return 200, f"<DescribeFlowLogsResponse>{text}</DescribeFlowLogsResponse>".encode()
 
     def _filtered(self, region: str, asked: dict[str, Any]) -> dict[str, Any] | LogsError:
         if ("logGroupName" in asked) == ("logGroupIdentifier" in asked):
@@ -140,6 +192,13 @@ def cloudwatch_logs() -> Iterator[CloudWatchLogs]:
             request = self.rfile.read(int(self.headers["Content-Length"]))
             if b"Action=GetCallerIdentity" in request:
                 self._send(200, "text/xml", _IDENTITY.format(account=logs.account).encode())
+                return
+            if b"Action=DescribeFlowLogs" in request:
+                asked = {name: values[0] for name, values in parse_qs(request.decode()).items()}
+                signed = re.search(r"Credential=[^/]+/\d+/([^/]+)/ec2/", self.headers["Authorization"])
+                assert signed is not None
+                status, body = logs.described(signed[1], asked)
+                self._send(status, "text/xml", body)
                 return
             target = self.headers["X-Amz-Target"]
             assert target.startswith("Logs_20140328."), target

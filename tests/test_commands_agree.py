@@ -23,6 +23,7 @@ from pod_truth_figures import read_pods_of
 
 import cnitrail
 from cnitrail import sources
+from cnitrail.answers.flows.intervals import WORST_LAST
 from cnitrail.api import Case
 from cnitrail.cli import main
 from cnitrail.model import Finding, Scope, StateEntry, Verdict
@@ -286,6 +287,27 @@ class TestFindings:
             if entry.instance is not None:
                 own = case.findings(instance=entry.instance)
                 assert case.explain(entry.instance, end).findings == len(own)
+
+
+@each_story
+class TestFlows:
+    def test_a_flow_has_the_holders_of_every_second_and_the_worst_verdict(
+        self, path: Path, tmp_path: Path
+    ) -> None:
+        case = case_of(path)
+        asked = [(int(at.timestamp()), ip) for at in times(case) for ip in addresses(case)[:4]]
+        log = tmp_path / "flows.log"
+        lines = [f"{ip} {ip} {at + 60} {at + 63}" for at, ip in asked]
+        log.write_text("\n".join(["pkt-srcaddr pkt-dstaddr start end", *lines]) + "\n")
+        for (at, ip), flow in zip(asked, case.flows(log), strict=True):
+            answers = [case.who(ip, str(second)) for second in range(at, at + 64)]
+            enis = {holder.eni for answer in answers for holder in answer.holders}
+            worst = max((answer.verdict for answer in answers), key=WORST_LAST.index)
+            several = max(worst, Verdict.AMBIGUOUS, key=WORST_LAST.index) if len(enis) > 1 else worst
+            # nothing in the record shows the VPC
+            expected = {Verdict.CERTAIN: Verdict.LIKELY, Verdict.FREE: Verdict.UNKNOWN}.get(several, several)
+            assert (flow["src_verdict"], flow["dst_verdict"]) == (expected, expected), (at, ip)
+            assert set((flow["src_eni"] or "").split(";")) - {""} == enis, (at, ip)
 
 
 PODS = FIXTURES / "pod-behind-an-address"

@@ -19,11 +19,13 @@ from cnitrail.cli import main
 STORY = str(FIXTURES / "ironman")
 SIGNED = str(FIXTURES / "ironman-signed")
 LISTING = str(FIXTURES / "ironman-interfaces.json")
+FLOWS = str(FIXTURES / "ironman-flows.log")
 AT = ("--at", "2022-10-05T14:00Z")
 
 VALUES = ("msgspec", "ipaddress")
 SCAN = ("zlib", "json", "deflate", "ahocorasick_rs", "stringzilla")
 READ = (*VALUES, *SCAN, "bisect", "fnmatch", "gc")
+PROCESSES = ("queue", "signal")
 STORE = ("sqlite3", "pathlib", "math", "urllib.parse")
 SIGNATURES = (
     *("hashlib", "base64", "concurrent.futures.thread"),
@@ -45,6 +47,9 @@ ALLOWED: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("timeline", STORY, "-o", "csv"), (*READ, "csv")),
     (("timeline", "STORE"), (*READ, *STORE)),
     (("who", "192.168.53.76", STORY, *AT), (*READ, "csv")),
+    (("flows", FLOWS, "--with", STORY), (*READ, *PROCESSES)),
+    (("flows", FLOWS, "--with", STORY, "-o", "csv"), (*READ, *PROCESSES, "csv")),
+    (("flows", FLOWS, "--with", STORY, "-o", "jsonl"), (*READ, *PROCESSES)),
     (("leases", STORY), READ),
     (("leases", "STORE"), (*READ, *STORE)),
     (("pods", STORY), READ),

@@ -22,6 +22,7 @@ IP = "192.168.34.201"
 NODE = "ip-192-168-55-245.eu-west-1.compute.internal"
 INSTANCE = "i-03846c730abe852f4"
 
+FLOWS = FIXTURES / "ironman-flows.log"
 ARGUMENTS = {
     "explain": (IP,),
     "pool": ("--instance", INSTANCE),
@@ -136,7 +137,9 @@ class TestOutputs:
         self, run: Run, logs: Path, store: Path, command: str, output: str
     ) -> None:
         for sources in ((logs, FIXTURES / "ironman"), (store,)):
-            result = run(command, *ARGUMENTS.get(command, ()), *sources, "-o", output, "--debug")
+            flow_logs = (FLOWS, "--with") if command == "flows" else ()
+            asked = (*ARGUMENTS.get(command, ()), *flow_logs, *sources)
+            result = run(command, *asked, "-o", output, "--debug")
             assert result.exit_code in (0, 3, 4, 5), result.stderr
-            assert SECRET not in result.stdout
+            assert SECRET.encode() not in result.stdout_bytes
             assert SECRET not in result.stderr

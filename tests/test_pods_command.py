@@ -149,7 +149,7 @@ def test_files_that_are_questions_say_how_to_ask(run: Run, tmp_path: Path) -> No
     result = run("pods", tmp_path / "flow.log")
     assert result.exit_code == 1
     assert "1 vpc-flow-logs" in result.stderr
-    assert "hint: a flow log asks who had an address" in result.stderr
+    assert "hint: flow logs do not show who had an address; cnitrail flows " in result.stderr
     table = "NAMESPACE  NAME  READY  STATUS  RESTARTS  AGE\nshop  web-0  1/1  Running  0  5m\n"
     (tmp_path / "pods.txt").write_text(table)
     refused = run("pods", tmp_path / "pods.txt").stderr

@@ -26,7 +26,10 @@ COMMANDS = [
     ["subnet", "subnet-0a1d7e59c4b2f8603", "subnet-0e1d5b9a3c7f28460"],
     ["state", "--at", "2022-10-05T15:45Z", "--live", str(FIXTURES / "ironman-interfaces.json")],
     ["who", "192.168.53.76", "--at", "2022-10-05T14:00Z"],
+    ["flows", str(FIXTURES / "ironman-flows.log"), "--with"],
 ]
+OF_ENTRIES = [arguments for arguments in COMMANDS if arguments[0] != "flows"]
+"""Those whose JSON lines are the entries of their JSON: the lines of flows are records."""
 
 
 def printed(arguments: list[str], output: str) -> str:
@@ -77,7 +80,7 @@ class TestOutputs:
         document = json.loads(printed(["verify", str(FIXTURES / story)], "json"))
         assert [error.message for error in validator("verify").iter_errors(document)] == []
 
-    @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: " ".join(arguments)[:40])
+    @pytest.mark.parametrize("arguments", OF_ENTRIES, ids=lambda arguments: " ".join(arguments)[:40])
     def test_a_line_of_jsonl_is_an_entry(self, arguments: list[str]) -> None:
         command = arguments[0]
         schema = schema_of(command, strict=True)

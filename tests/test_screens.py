@@ -98,6 +98,9 @@ def subnets(story: str) -> tuple[str, ...]:
 LISTINGS: dict[str, str] = {"ironman": "ironman-interfaces.json"}
 """The answer of EC2 that a story is compared with, if there is one."""
 
+FLOW_LOGS: dict[str, str] = dict.fromkeys(("ironman", "pod-behind-an-address"), "ironman-flows.log")
+"""The flow logs of a story, if there are some."""
+
 Arguments = Callable[[str], tuple[str | None, ...]]
 
 COMMANDS: dict[str, Arguments] = {
@@ -108,6 +111,7 @@ COMMANDS: dict[str, Arguments] = {
     "pool": lambda story: ("pool", story),
     "findings": lambda story: ("findings", story),
     "pods": lambda story: ("pods", with_pods(story)),
+    "flows": lambda story: ("flows", FLOW_LOGS.get(story), "--with", story),
     "timeline-pods": lambda story: ("timeline", with_pods(story), "--pod", "*"),
     "who": lambda story: ("who", address(story), story, "--at", end(story)),
     "subnet": lambda story: ("subnet", *(subnets(story) or (None,)), story),

@@ -20,6 +20,7 @@ from fuzz.targets import (
     digests,
     exports,
     files,
+    flow_logs,
     histories,
     outputs,
     pod_evidence,
@@ -51,6 +52,7 @@ _TARGETS: Final = (
     Target("forms", files.forms, "forms", mutated_form, share=16),
     Target("containers", containers.containers, "containers", mutated_container, share=16),
     Target("pod-evidence", pod_evidence.pod_evidence, "pod-evidence", mutated_form, share=16),
+    Target("flow-logs", flow_logs.flow_logs, "flow-logs", mutated_form, share=16),
     Target("decode", records.decode, "records", share=32),
     Target("history", histories.history, "records", share=32),
     Target("answers", histories.answers, "records", share=20),
@@ -79,6 +81,7 @@ _TARGETS: Final = (
         Target(f"{command}-{output}", outputs.writes(command, output), "records", share=3)
         for command in filter(outputs.ANSWERS.__contains__, OUTPUTS)
         for output in OUTPUTS[command]
+        if output != "parquet"  # it is no text
     ),
 )
 

@@ -1,0 +1,301 @@
+"""``flows --to DIR``: an output file for each input file, done once, and whole or not at all."""
+
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+from conftest import FIXTURES, Run
+from flow_logs import COLUMNS, EVIDENCE, flow, flow_log, write_log
+
+from cnitrail.workflows.flows.directory import LIST, output_name
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    write_log(tmp_path / "logs/2022/10/05/a.log.gz", map(flow, range(20)))
+    write_log(tmp_path / "logs/2022/10/06/b.log.gz", map(flow, range(20, 50)))
+    write_log(tmp_path / "logs/c.log", map(flow, range(50, 60)))
+    return tmp_path / "logs"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in files(folder) if name != LIST}
+
+
+class TestNames:
+    """What the output of a file is called."""
+
+    @pytest.mark.parametrize(
+        ("source", "uri", "output", "name"),
+        [
+            ("logs", "logs/a/b.log.gz", "csv", "a/b.log.gz"),
+            ("logs/", "logs/a/b.log.gz", "jsonl", "a/b.log.gz"),
+            ("logs/a/b.log.gz", "logs/a/b.log.gz", "csv", "b.log.gz"),
+            (".", "./a/b.log", "csv", "a/b.log"),
+            ("s3://bucket", "s3://bucket/AWSLogs/1/b.log.gz", "csv", "AWSLogs/1/b.log.gz"),
+            ("s3://bucket/AWSLogs/1", "s3://bucket/AWSLogs/1/b.log.gz", "csv", "b.log.gz"),
+            ("s3://bucket/AWSLogs/1", "s3://bucket/AWSLogs/11/b.log.gz", "csv", "11/b.log.gz"),
+            ("logs", "logs/a.tar.gz!/x/b.log", "csv", "a.tar.gz/x/b.log"),
+            ("logs", "logs/a.tar.gz!/./b.log", "csv", "a.tar.gz/b.log"),
+            ("logs", "logs/b.log.parquet", "csv", "b.log.csv"),
+            ("logs", "logs/b.json.gz", "csv", "b.csv.gz"),
+            ("logs", "logs/b.log.gz", "parquet", "b.log.parquet"),
+            ("logs", "logs/b.log.parquet", "parquet", "b.log.parquet"),
+            ("-", "-", "csv", "stdin"),
+        ],
+    )
+    def test_it_is_that_of_the_file_below_its_source(
+        self, source: str, uri: str, output: str, name: str
+    ) -> None:
+        assert output_name(source, uri, output) == name
+
+    @pytest.mark.parametrize("member", ["../../x", "a/../../../x", "..", "", "a\0b"])
+    def test_none_leads_out_of_the_directory(self, member: str) -> None:
+        assert output_name("logs", f"logs/../{member}", "csv") is None
+        if member:
+            assert output_name("logs", f"logs/a.tar!/{member}", "csv") is None
+
+    def test_none_is_that_of_the_list(self) -> None:
+        assert output_name("logs", f"logs/{LIST}", "csv") is None
+
+
+class TestFiles:
+    """What is written."""
+
+    def test_every_file_gets_one_of_its_name(self, run: Run, logs: Path, out: Path) -> None:
+        result = run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        assert result.exit_code == 0
+        assert result.stdout == ""
+        assert files(out) == [LIST, "2022/10/05/a.log.gz", "2022/10/06/b.log.gz", "c.log"]
+        lines = gzip.decompress((out / "2022/10/05/a.log.gz").read_bytes()).decode().splitlines()
+        assert lines[0].startswith("version,account-id,interface-id,")
+        assert len(lines) == 21
+        assert len((out / "c.log").read_text().splitlines()) == 11
+
+    def test_they_are_those_of_standard_output(self, run: Run, logs: Path, out: Path) -> None:
+        run("flows", logs, "--with", EVIDENCE, "-o", "jsonl", "--to", out)
+        written = [
+            gzip.decompress(text) if name.endswith(".gz") else text for name, text in content(out).items()
+        ]
+        assert b"".join(written).decode() == run("flows", logs, "--with", EVIDENCE, "-o", "jsonl").stdout
+
+    def test_any_number_of_processes_writes_the_same_bytes(
+        self, run: Run, logs: Path, tmp_path: Path
+    ) -> None:
+        write_log(logs / "large.log.gz", map(flow, range(30_000)))
+        for number in (1, 3):
+            subprocess.run(
+                (*(sys.executable, "-m", "cnitrail", "flows", logs, "--with", EVIDENCE, "-o", "csv"),
+                 *("--to", tmp_path / f"out{number}", "--workers", str(number))),
+                check=True, capture_output=True,
+            )  # fmt: skip
+        assert content(tmp_path / "out1") == content(tmp_path / "out3")
+
+    def test_a_file_without_records_gets_an_empty_one(self, run: Run, tmp_path: Path, out: Path) -> None:
+        (tmp_path / "logs").mkdir()
+        (tmp_path / "logs/empty.log.gz").write_bytes(gzip.compress(b""))
+        write_log(tmp_path / "logs/a.log", [flow(1)])
+        result = run("flows", tmp_path / "logs", "--with", EVIDENCE, "-o", "csv", "--to", out)
+        assert result.exit_code == 0
+        assert gzip.decompress((out / "empty.log.gz").read_bytes()) == b""
+
+    def test_members_of_an_archive_are_below_its_name(self, run: Run, tmp_path: Path, out: Path) -> None:
+        (tmp_path / "logs").mkdir()
+        with tarfile.open(tmp_path / "logs/all.tar.gz", "w:gz") as archive:
+            for name in ("x/a.log", "../../../evil.log"):
+                text = flow_log([flow(1)])
+                member = tarfile.TarInfo(name)
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text))
+        result = run("flows", tmp_path / "logs", "--with", EVIDENCE, "-o", "csv", "--to", out)
+        assert result.exit_code == 3
+        assert "evil.log: its name cannot be that of an output file" in result.stderr
+        assert files(out) == [LIST, "all.tar.gz/x/a.log"]
+        assert files(tmp_path / "logs") == ["all.tar.gz"]
+
+    def test_files_of_different_columns_are_all_written(self, run: Run, logs: Path, out: Path) -> None:
+        write_log(logs / "d.log", [flow(2).rsplit(" ", 1)[0]], COLUMNS[:-1])
+        assert run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out).exit_code == 0
+        headers = [(out / name).read_text().split(",src_ip")[0] for name in ("c.log", "d.log")]
+        assert headers == [",".join(COLUMNS), ",".join(COLUMNS[:-1])]
+
+
+class TestAgain:
+    """A second run goes on where the first one stopped."""
+
+    def test_what_is_done_is_not_read_again(self, run: Run, logs: Path, out: Path) -> None:
+        command = ("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        run(*command)
+        before = {name: (out / name).stat().st_mtime_ns for name in files(out)}
+        assert run(*command).exit_code == 0
+        assert {name: (out / name).stat().st_mtime_ns for name in files(out)} == before
+
+    def test_what_was_skipped_before_is_said_again(self, run: Run, logs: Path, out: Path) -> None:
+        write_log(logs / "bad.log", [flow(1), "no flow"])
+        command = ("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        assert run(*command).exit_code == 3
+        again = run(*command)
+        assert again.exit_code == 3
+        assert "1 record could not be read by the run that wrote bad.log" in again.stderr
+
+    def test_new_changed_and_lost_files_are_written(self, run: Run, logs: Path, out: Path) -> None:
+        command = ("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        run(*command)
+        whole = content(out)
+        write_log(logs / "new.log", [flow(7)])
+        write_log(logs / "c.log", map(flow, range(3)))
+        (out / "2022/10/06/b.log.gz").unlink()
+        assert run(*command).exit_code == 0
+        assert len((out / "new.log").read_text().splitlines()) == 2
+        assert len((out / "c.log").read_text().splitlines()) == 4
+        assert (out / "2022/10/06/b.log.gz").read_bytes() == whole["2022/10/06/b.log.gz"]
+
+    def test_a_torn_file_is_written_as_far_as_it_goes_and_read_again(
+        self, run: Run, logs: Path, out: Path
+    ) -> None:
+        path = logs / "2022/10/05/a.log.gz"
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-20])
+        os.utime(path, ns=(1, 1))
+        command = ("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        assert run(*command).exit_code == 3
+        assert (out / "2022/10/05/a.log.gz").exists()
+        again = run(*command)
+        assert again.exit_code == 3
+        assert "a.log.gz: " in again.stderr
+        path.write_bytes(whole)
+        assert run(*command).exit_code == 0
+        text = gzip.decompress((out / "2022/10/05/a.log.gz").read_bytes())
+        assert len(text.splitlines()) == 21
+
+    def test_a_run_that_is_killed_leaves_whole_files_only(self, tmp_path: Path, out: Path) -> None:
+        logs = tmp_path / "logs"
+        for number in range(8):
+            write_log(logs / f"{number}.log.gz", map(flow, range(4000)))
+        command = [sys.executable, "-m", "cnitrail", "flows", str(logs), "--with", str(EVIDENCE)]
+        command += ["-o", "csv", "--to", str(out), "--workers", "2"]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            until = time.monotonic() + 60
+            while not (out / "1.log.gz").exists():
+                assert time.monotonic() < until
+                time.sleep(0.005)
+            process.send_signal(signal.SIGKILL)
+        for name, text in content(out).items():
+            if name.endswith(".gz"):
+                assert len(gzip.decompress(text).splitlines()) == 4001
+        subprocess.run(command, check=True, capture_output=True)
+        assert files(out) == [LIST, *(f"{number}.log.gz" for number in range(8))]
+
+    def test_a_list_that_ends_in_the_middle_of_a_line(self, run: Run, logs: Path, out: Path) -> None:
+        command = ("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        run(*command)
+        whole = content(out)
+        text = (out / LIST).read_bytes()
+        (out / LIST).write_bytes(text[:-9])
+        assert run(*command).exit_code == 0
+        assert content(out) == whole
+        assert all(json.loads(line) for line in (out / LIST).read_text().splitlines())
+
+
+class TestRefusals:
+    """What is refused, before anything is written."""
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            (("-o", "jsonl"), "written with -o csv"),
+            (("-o", "csv", "--format", "default"), "with another value of --format"),
+        ],
+    )
+    def test_other_options(
+        self, run: Run, logs: Path, out: Path, changed: tuple[str, ...], message: str
+    ) -> None:
+        run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        before = content(out)
+        result = run("flows", logs, "--with", EVIDENCE, *changed, "--to", out)
+        assert result.exit_code == 2
+        assert message in result.stderr
+        assert content(out) == before
+
+    def test_other_evidence(self, run: Run, logs: Path, out: Path) -> None:
+        run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        result = run("flows", logs, "--with", FIXTURES / "two-vpcs", "-o", "csv", "--to", out)
+        assert result.exit_code == 2
+        assert "written from other evidence" in result.stderr
+
+    def test_a_directory_that_is_read(self, run: Run, logs: Path) -> None:
+        for to in (logs, logs / "2022", logs / "new"):
+            result = run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", to)
+            assert result.exit_code == 2
+            assert f"--to {to}: it is in {logs}, which is read" in result.stderr
+        assert not (logs / "new").exists()
+
+    def test_evidence_is_not_written_to(self, run: Run, logs: Path, tmp_path: Path) -> None:
+        trail = tmp_path / "trail"
+        trail.mkdir()
+        for to in (trail, trail / "out"):
+            result = run("flows", logs, "--with", trail, "-o", "csv", "--to", to)
+            assert result.exit_code in (1, 2)
+        assert not files(trail)
+
+    def test_a_summary_has_no_files(self, run: Run, logs: Path, out: Path) -> None:
+        result = run("flows", logs, "--with", EVIDENCE, "-o", "table", "--to", out)
+        assert result.exit_code == 2
+        assert "--to needs -o csv or -o jsonl or -o parquet" in result.stderr
+
+    def test_a_directory_of_someone_else(self, run: Run, logs: Path, out: Path) -> None:
+        out.mkdir()
+        (out / "mine.txt").write_text("mine")
+        result = run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        assert result.exit_code == 2
+        assert "not empty" in result.stderr
+        assert files(out) == ["mine.txt"]
+
+    def test_a_file_of_someone_else(self, run: Run, logs: Path, out: Path) -> None:
+        command = ("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        run(*command)
+        write_log(logs / "new.log", [flow(7)])
+        (out / "new.log").write_text("mine")
+        result = run(*command)
+        assert result.exit_code == 3
+        assert "which is there already" in result.stderr
+        assert (out / "new.log").read_text() == "mine"
+
+    def test_two_sources_with_a_file_of_the_same_name(self, run: Run, tmp_path: Path, out: Path) -> None:
+        write_log(tmp_path / "x/a.log", [flow(1)])
+        write_log(tmp_path / "y/a.log", [flow(1)])
+        result = run("flows", tmp_path / "x", tmp_path / "y", "--with", EVIDENCE, "-o", "csv", "--to", out)
+        assert result.exit_code == 2
+        assert "would have the same output a.log" in result.stderr
+        assert not out.exists()
+
+    def test_two_files_of_one_source_with_one_output(self, run: Run, tmp_path: Path, out: Path) -> None:
+        pytest.importorskip("arro3.io")
+        write_log(tmp_path / "x/a.log", [flow(1)])
+        write_log(tmp_path / "x/a.log.gz", [flow(1)])
+        result = run("flows", tmp_path / "x", "--with", EVIDENCE, "-o", "parquet", "--to", out)
+        assert result.exit_code == 3
+        assert "its output would be a.log.parquet, which another file has already" in result.stderr
+
+    def test_a_path_that_cannot_be_a_directory(self, run: Run, logs: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        result = run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", tmp_path / "file/out")
+        assert result.exit_code == 1
+        assert "cannot be written" in result.stderr

@@ -1,0 +1,223 @@
+"""Flow logs in every form are the same records."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flow_forms import DEFAULT, GROUP, RECORDS, ROWS, WITH_HEADER, WITHOUT_HEADER, ocsf, parquet, s3_parquet
+
+from cnitrail.model import Document, Growth, Skipped
+from cnitrail.model.flow_fields import field_of
+from cnitrail.model.flows import FlowBlock, FlowFormats
+from cnitrail.workflows.flows.format import formats_of
+from cnitrail.workflows.flows.reading import files_of
+
+FORMATS = formats_of("default")
+NO_FORMAT = FlowFormats()
+
+
+def read(
+    data: bytes, formats: FlowFormats = NO_FORMAT, uri: str = "flows", piece: int = 1 << 20
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Return the records of a document by field, and why others were skipped."""
+    pieces = (data[at : at + piece] for at in range(0, len(data), piece))
+    records: list[dict[str, str]] = []
+    skipped: list[str] = []
+    for file in files_of(Document(uri=uri, chunks=pieces, size=len(data)), Growth(), formats):
+        assert file.other_kind is None, file.other_kind
+        for block in file.blocks:
+            if isinstance(block, FlowBlock):
+                assert block.text.endswith(b"\n")
+                assert block.first == len(records)
+                records += rows_of(block)
+            elif isinstance(block, Skipped):
+                skipped.append(block.reason)
+    return records, skipped
+
+
+def rows_of(block: FlowBlock) -> Iterator[dict[str, str]]:
+    fields = block.fields or tuple(map(field_of, block.columns))
+    assert len(fields) == len(block.columns)
+    for line in block.text.splitlines():
+        values = line.decode().split(block.separator.decode())
+        yield dict(zip(fields, values, strict=True))
+
+
+def known(records: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{name: record.get(name, "?") for name in ROWS[0]} for record in records]
+
+
+@pytest.mark.parametrize("form", WITH_HEADER)
+def test_a_form_that_names_its_fields_needs_no_format(form: str) -> None:
+    records, skipped = read(WITH_HEADER[form](RECORDS))
+    assert known(records) == ROWS
+    assert skipped == []
+
+
+@pytest.mark.parametrize("form", WITH_HEADER)
+def test_a_form_that_names_its_fields_is_not_read_by_the_format(form: str) -> None:
+    records, skipped = read(WITH_HEADER[form](RECORDS), formats_of("srcaddr end"))
+    assert known(records) == ROWS
+    assert skipped == []
+
+
+@pytest.mark.parametrize("form", WITHOUT_HEADER)
+def test_a_form_without_names_is_read_by_the_format(form: str) -> None:
+    records, skipped = read(WITHOUT_HEADER[form](RECORDS), FORMATS)
+    assert known(records) == ROWS
+    assert skipped == []
+
+
+@pytest.mark.parametrize("form", WITHOUT_HEADER)
+def test_a_form_without_names_is_not_read_without_a_format(form: str) -> None:
+    records, skipped = read(WITHOUT_HEADER[form](RECORDS))
+    assert records == []
+    assert skipped
+    assert "--format default" in skipped[0]
+
+
+@pytest.mark.parametrize("form", [*WITH_HEADER, *WITHOUT_HEADER])
+def test_pieces_of_any_size_are_the_same_records(form: str) -> None:
+    data = (WITH_HEADER | WITHOUT_HEADER)[form](RECORDS)
+    assert read(data, FORMATS, piece=37) == read(data, FORMATS)
+
+
+def test_parquet_is_read_from_a_file_and_from_a_stream(tmp_path: Path) -> None:
+    data = s3_parquet(RECORDS)
+    path = tmp_path / "flows.log.parquet"
+    path.write_bytes(data)
+    records, skipped = read(data)
+    assert (known(records), skipped) == (ROWS, [])
+    document = Document(uri="f", chunks=iter((data,)), size=len(data), open=lambda: path.open("rb"))
+    (file,) = files_of(document, Growth(), FlowFormats())
+    assert [row for block in file.blocks if isinstance(block, FlowBlock) for row in rows_of(block)] == records
+
+
+def test_a_subscription_is_read_by_the_format_of_its_log_group() -> None:
+    named = {GROUP: tuple(DEFAULT.split()), "/other/group": ("srcaddr", "dstaddr", "start", "end")}
+    records, skipped = read(WITHOUT_HEADER["subscription"](RECORDS), FlowFormats(named=named))
+    assert (known(records), skipped) == (ROWS, [])
+
+
+_OCSF = ("1.0.0-rc.2", "1.1.0", "1.5.0")
+
+
+def _ocsf_rows() -> list[dict[str, str]]:
+    local = {
+        "vpc-id": "vpc-0a2e8f6ad5c3b9714",
+        "subnet-id": "subnet-0a1d7e59c4b2f8603",
+        "instance-id": "i-03846c730abe852f4",
+    }
+    without = [{name: row[name] for name in row if name != "version"} for row in ROWS[:3]]
+    return [
+        without[0]
+        | local
+        | {
+            "pkt-srcaddr": "10.0.1.77",
+            "pkt-dstaddr": "10.0.2.9",
+            "flow-direction": "egress",
+            "traffic-path": "1",
+        },
+        without[1]
+        | local
+        | {
+            "pkt-srcaddr": "10.0.2.9",
+            "pkt-dstaddr": "10.0.1.5",
+            "flow-direction": "ingress",
+            "traffic-path": "-",
+        },
+        without[2]
+        | local
+        | {
+            "pkt-srcaddr": "198.51.100.7",
+            "pkt-dstaddr": "10.0.3.4",
+            "flow-direction": "ingress",
+            "traffic-path": "-",
+        },
+    ]
+
+
+def _ocsf_events(version: str) -> list[dict[str, object]]:
+    return [
+        ocsf(RECORDS[0], version, pkt_src="10.0.1.77"),
+        ocsf(RECORDS[1], version, outbound=False),
+        ocsf(RECORDS[2], version, outbound=False),
+    ]
+
+
+def _lines(events: list[dict[str, object]]) -> bytes:
+    return "".join(json.dumps(event) + "\n" for event in events).encode()
+
+
+@pytest.mark.parametrize("version", _OCSF)
+@pytest.mark.parametrize(
+    "write",
+    [_lines, parquet, lambda events: json.dumps(events, indent=1).encode()],
+    ids=["lines", "parquet", "list"],
+)
+def test_security_lake_has_the_fields_of_a_flow_log_in_its_own_words(version: str, write: Any) -> None:
+    records, skipped = read(write(_ocsf_events(version)))
+    assert [
+        {name: record[name] for name in row} for record, row in zip(records, _ocsf_rows(), strict=True)
+    ] == _ocsf_rows()
+    assert skipped == []
+
+
+def test_all_versions_of_ocsf_may_be_in_one_file() -> None:
+    records, skipped = read(_lines([event for version in _OCSF for event in _ocsf_events(version)]))
+    assert [
+        {name: record[name] for name in row} for record, row in zip(records, _ocsf_rows() * 3, strict=True)
+    ] == _ocsf_rows() * 3
+    assert skipped == []
+
+
+def test_values_of_ocsf_stay_as_they_are_in_dotted_columns() -> None:
+    (file,) = files_of(
+        Document(uri="f", chunks=iter((_lines(_ocsf_events("1.1.0")[:1]),))), Growth(), FlowFormats()
+    )
+    (block,) = file.blocks
+    assert isinstance(block, FlowBlock)
+    values = block.text.rstrip(b"\n").decode().split(block.separator.decode())
+    row = dict(zip(block.columns, values, strict=True))
+    assert row["src_endpoint.ip"] == "10.0.1.77"
+    assert row["src_endpoint.intermediate_ips"] == '["10.0.1.5"]'
+    assert row["action"] == "Allowed"
+    assert row["start_time"] == "1664978403000"
+
+
+MESSAGES = {
+    "Datadog": lambda texts: json.dumps({"data": [{"attributes": {"message": text}} for text in texts]}),
+    "Datadog CSV": lambda texts: "Date,Host,Message\n" + "".join(f'x,h,"{text}"\n' for text in texts),
+    "Loki": lambda texts: json.dumps(
+        {"status": "success", "data": {"result": [{"stream": {}, "values": [["1", text] for text in texts]}]}}
+    ),
+    "Grafana CSV": lambda texts: "Time,Line\n" + "".join(f'x,"{text}"\n' for text in texts),
+    "Elastic": lambda texts: json.dumps(
+        {"hits": {"hits": [{"_source": {"event": {"original": text}}} for text in texts]}}
+    ),
+    "Elastic, text twice": lambda texts: json.dumps(
+        {"hits": {"hits": [{"_source": {"message": text, "event": {"original": text}}} for text in texts]}}
+    ),
+}
+
+
+@pytest.mark.parametrize("form", MESSAGES)
+def test_messages_in_the_exports_of_other_products_are_read_once(form: str) -> None:
+    records, skipped = read(MESSAGES[form](RECORDS).encode(), FORMATS)
+    assert known(records) == ROWS
+    assert skipped == []
+
+
+@pytest.mark.parametrize("start", ["#", "# "])
+def test_a_header_line_may_be_a_comment(start: str) -> None:
+    text = "\n".join([start + DEFAULT, *RECORDS, ""])
+    assert known(read(text.encode())[0]) == ROWS
+
+
+def test_the_format_is_found_in_the_text_output_of_describe_flow_logs(tmp_path: Path) -> None:
+    path = tmp_path / "flow-logs.txt"
+    log_format = " ".join(f"${{{name}}}" for name in DEFAULT.split())
+    path.write_text(f"FLOWLOGS\t2026-03-01\tSUCCESS\tfl-0a1b\tACTIVE\t{log_format}\t600\n")
+    assert formats_of(str(path)).usual == tuple(DEFAULT.split())

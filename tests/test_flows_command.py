@@ -1,0 +1,363 @@
+"""``cnitrail flows``: its command line, filters, summary, and what it says on stderr."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from conftest import FIXTURES, Run, Show
+
+import cnitrail
+from cnitrail.errors import UsageError
+
+FLOWS = "ironman-flows.log"
+TRAIL = "ironman"
+PODS = "pod-behind-an-address"
+NODE = "i-03846c730abe852f4"
+PRIMARY, SECOND = "eni-06d2f4a81c9b3e750", "eni-0bbea279695112970"
+WEB = "shop/web-6d4cf56db6-x2x7k"
+DEFAULT = (
+    "2 111111111111 eni-06d2f4a81c9b3e750 192.168.55.245 192.168.20.9 41522 5432 6 14 2210 {} {} ACCEPT OK"
+)
+
+
+def records(run: Run, *arguments: str) -> list[Mapping[str, str]]:
+    """Return the records that a command line writes."""
+    return list(csv.DictReader(io.StringIO(run("flows", *arguments, "-o", "csv").stdout)))
+
+
+@pytest.fixture
+def default_format(tmp_path: Path) -> str:
+    """A flow log without a header line, in the default format."""
+    log = tmp_path / "default.log"
+    log.write_text(DEFAULT.format(1664978403, 1664978458) + "\n")
+    return str(log)
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            (FLOWS, "--with", TRAIL, "two-vpcs"),
+            (FLOWS, "--with", TRAIL, "two-vpcs", "-q"),
+            (FLOWS, "--with", TRAIL, "--with", "two-vpcs"),
+            (FLOWS, f"--with={TRAIL}", "--with=two-vpcs"),
+            (f"--with={TRAIL}", FLOWS, "--with", "two-vpcs"),
+            ("--with", TRAIL, "two-vpcs", "--", FLOWS),
+            ("--with", TRAIL, "two-vpcs", "--port", "1-65535", FLOWS),
+            ("--port", "1-65535", FLOWS, "--with", TRAIL, "two-vpcs"),
+        ],
+    )
+    def test_with_takes_all_sources_up_to_the_next_option(self, run: Run, arguments: tuple[str, ...]) -> None:
+        result = run("flows", "-o", "json", *arguments)
+        document = json.loads(result.stdout)
+        assert document["query"]["sources"] == [FLOWS]
+        assert document["query"]["with"] == [TRAIL, "two-vpcs"]
+        assert [source["uri"] for source in document["evidence"]["sources"]] == [TRAIL, "two-vpcs"]
+
+    @pytest.mark.parametrize("arguments", [(), ("-o", "csv"), ("--", FLOWS)])
+    def test_with_needs_a_source(self, run: Run, arguments: tuple[str, ...]) -> None:
+        result = run("flows", FLOWS, "--with", *arguments)
+        assert result.exit_code == 2
+        assert result.stderr == (
+            "error: --with needs a SOURCE\nhint: cnitrail flows flowlogs/ --with trail/\n"
+        )
+
+    def test_flow_logs_are_required(self, run: Run) -> None:
+        result = run("flows")
+        assert result.exit_code == 2
+        assert result.stderr == "error: FLOWS is required\nhint: cnitrail flows flowlogs/ --with trail/\n"
+
+    @pytest.mark.parametrize("given", [(TRAIL, FLOWS), (FLOWS, TRAIL)])
+    def test_flow_logs_after_with_get_a_hint(self, run: Run, given: tuple[str, str]) -> None:
+        result = run("flows", "--with", *given)
+        assert result.exit_code == 2
+        assert result.stderr == (
+            "error: FLOWS is required, and --with takes all that follows it\n"
+            f"hint: cnitrail flows {FLOWS} --with {TRAIL}\n"
+        )
+
+    def test_flow_logs_as_evidence_get_a_hint(self, run: Run) -> None:
+        result = run("flows", TRAIL, "--with", FLOWS)
+        assert result.exit_code == 1
+        assert "only 1 other file (1 vpc-flow-logs)" in result.stderr
+        assert "hint: flow logs come before --with: cnitrail flows flowlogs/ --with trail/" in result.stderr
+
+    def test_any_other_command_names_flows_for_flow_logs(self, run: Run) -> None:
+        result = run("who", "192.168.53.76", FLOWS, "--at", "2022-10-05T14:00Z")
+        assert result.exit_code == 1
+        assert "cnitrail flows FLOWS --with SOURCE" in result.stderr
+
+    def test_cloudtrail_logs_as_flow_logs_get_a_hint(self, run: Run) -> None:
+        result = run("flows", TRAIL, "--with", "two-vpcs")
+        assert result.exit_code != 0
+        assert result.stdout == ""
+        assert "FLOWS are VPC flow logs" in result.stderr
+
+    def test_a_directory_without_flow_logs_is_an_error(self, run: Run, tmp_path: Path) -> None:
+        result = run("flows", str(tmp_path), "--with", TRAIL)
+        assert result.exit_code == 1
+        assert f"error: {tmp_path}: no VPC flow logs in it" in result.stderr
+
+    def test_a_path_that_does_not_exist_is_an_error_before_the_evidence_is_read(self, run: Run) -> None:
+        result = run("flows", "nosuch.log", "--with", "nosuch-trail/")
+        assert result.exit_code == 1
+        assert result.stderr.startswith("error: nosuch.log: no such file or directory\n")
+
+    def test_only_one_of_both_is_standard_input(self, run: Run) -> None:
+        result = run("flows", "-", "--with", "-", input="")
+        assert result.exit_code == 2
+        assert "FLOWS and --with cannot both be standard input" in result.stderr
+
+    def test_flow_logs_may_be_standard_input(self, run: Run) -> None:
+        text = (FIXTURES / FLOWS).read_text()
+        result = run("flows", "-", "--with", TRAIL, "-o", "csv", input=text)
+        assert result.exit_code == 0
+        assert result.stdout == run("flows", FLOWS, "--with", TRAIL, "-o", "csv").stdout
+
+    @pytest.mark.parametrize("port", ["x", "", "65536", "90-80", "-", "80,", "1-2-3"])
+    def test_what_is_no_port_is_refused(self, run: Run, port: str) -> None:
+        result = run("flows", FLOWS, "--with", TRAIL, f"--port={port}")
+        assert result.exit_code == 2
+        assert f"error: --port: '{port}' is not a port\n" in result.stderr
+        assert "hint: for example 443, 80,443 or 8000-8100" in result.stderr
+
+    def test_records_in_json_cannot_be_queried(self, run: Run) -> None:
+        result = run("flows", FLOWS, "--with", TRAIL, "-o", "jsonl", "--query", "entries")
+        assert result.exit_code == 2
+        assert "use -o json for the summary" in result.stderr
+
+    def test_the_summary_can_be_queried(self, run: Run) -> None:
+        result = run("flows", FLOWS, "--with", TRAIL, "--query", "entries[0].records")
+        assert result.stdout == "52\n"
+
+    @pytest.mark.parametrize("words", [["--with", "t"], ["f.log", "--with", "a", "t"], ["t"]])
+    def test_sources_are_completed(self, words: list[str]) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "cnitrail"],
+            env={
+                **os.environ,
+                "_CNITRAIL_COMPLETE": "bash_complete",
+                "COMP_WORDS": " ".join(["cnitrail", "flows", *words]),
+                "COMP_CWORD": str(len(words) + 1),
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == ["file,t"]
+
+
+class TestFilters:
+    @pytest.mark.parametrize(
+        ("filters", "flows", "no_data"),
+        [
+            ((), 52, 2),
+            (("--instance", NODE), 52, 2),
+            (("--instance", "i-0ffffffffffffffff"), 1, 0),
+            (("--eni", SECOND), 9, 1),
+            (("--eni", PRIMARY, "--eni", SECOND), 52, 2),
+            (("--eni", "eni-0123456789abcdef0"), 0, 0),
+            (("--ip", "192.168.53.76"), 9, 1),
+            (("--ip", "203.0.113.0/24"), 3, 0),
+            (("--ip", "203.0.113.80", "--eni", SECOND), 2, 0),
+            (("--pod", WEB), 8, 1),
+            (("--pod", "shop/cart-*"), 2, 1),
+            (("--pod", WEB, "--port", "3389"), 2, 1),
+            (("--rejected",), 42, 2),
+            (("--rejected", "--ip", "198.51.100.7"), 2, 0),
+            (("--port", "443"), 3, 2),
+            (("--port", "443,3389"), 5, 2),
+            (("--port", "443", "--port", "5432"), 7, 2),
+            (("--port", "3000-6000"), 6, 2),
+            (("--since", "2022-10-05T15:00Z"), 1, 0),
+            (("--until", "2022-10-05T14:00:02Z"), 6, 0),
+            (("--until", "2022-10-05T13:59:02Z"), 0, 0),
+            (("--since", "2022-10-05T14:30:40Z", "--until", "2022-10-05T14:32:00Z"), 1, 0),
+        ],
+    )
+    def test_a_filter_selects_flows_and_what_it_leaves_out_is_counted(
+        self, run: Run, filters: tuple[str, ...], flows: int, no_data: int
+    ) -> None:
+        result = run("flows", FLOWS, "--with", PODS, *filters, "-o", "json")
+        assert result.exit_code == 0
+        report = json.loads(result.stdout)["evidence"]["flows"][0]
+        assert (report["joined"], report["no_data"] + report["skip_data"]) == (flows, no_data)
+        assert report["filtered"] == 54 - flows - no_data
+
+    def test_a_filter_does_not_limit_the_evidence(self, run: Run) -> None:
+        (record,) = records(run, FLOWS, "--with", TRAIL, "--since", "2022-10-05T15:00Z")
+        assert (record["src_eni"], record["src_assigned_by"]) == (SECOND, "kube-system/aws-node")
+
+    def test_records_that_are_taken_are_the_same_as_without_a_filter(self, run: Run) -> None:
+        every = records(run, FLOWS, "--with", PODS)
+        assert [record for record in every if record["dstport"] == "3389"] == [
+            record
+            for record in records(run, FLOWS, "--with", PODS, "--port", "3389")
+            if record["log-status"] == "OK"
+        ]
+
+    def test_a_filter_that_nothing_mentions_is_said(self, run: Run) -> None:
+        result = run("flows", FLOWS, "--with", TRAIL, "--instance", "i-0123456789abcdef0")
+        assert "no matching flows; read 1 file with 54 flow log records (54 filtered)" in result.stderr
+        assert f"no event mentions i-0123456789abcdef0; instances in this evidence: {NODE}" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("option", "value", "columns"),
+        [
+            ("--eni", SECOND, ("interface-id", "src_eni", "dst_eni")),
+            ("--instance", NODE, ("instance-id", "src_instance", "dst_instance")),
+            ("--instance", "i-0ffffffffffffffff", ("instance-id", "src_instance", "dst_instance")),
+            ("--pod", WEB, ("src_pod", "dst_pod")),
+            ("--pod", "shop/cart-7f9c64bd5d-qq8zn", ("src_pod", "dst_pod")),
+            ("--ip", "192.168.34.201", ("srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr")),
+        ],
+    )
+    def test_selecting_before_the_join_takes_what_the_joined_columns_name(
+        self, run: Run, option: str, value: str, columns: tuple[str, ...]
+    ) -> None:
+        every = [record for record in records(run, FLOWS, "--with", PODS) if record["log-status"] == "OK"]
+        named = [record for record in every if any(value in record[column].split(";") for column in columns)]
+        taken = records(run, FLOWS, "--with", PODS, option, value)
+        assert named
+        assert [record for record in taken if record["log-status"] == "OK"] == named
+
+
+class TestSummary:
+    def test_talkers_are_named_and_each_record_counts_at_its_own_interface(self, run: Run) -> None:
+        (entry,) = json.loads(run("flows", FLOWS, "--with", PODS, "-o", "json").stdout)["entries"]
+        talkers = {talker["name"]: talker for talker in entry["talkers"]}
+        assert talkers[WEB] == {
+            "name": WEB,
+            "kind": "pod",
+            "records": 5,
+            "certain": 5,
+            "sent": 5_122_210,
+            "received": 9_800,
+            "rejected": 2,
+        }
+        assert sum(talker["records"] for talker in entry["talkers"]) == entry["records"] == 52
+        assert (entry["first"], entry["last"]) == ("2022-10-05T14:00:03Z", "2022-10-05T15:21:40Z")
+
+    def test_a_name_that_is_not_certain_is_not_counted_as_certain(self, run: Run) -> None:
+        (entry,) = json.loads(run("flows", FLOWS, "--with", PODS, "-o", "json").stdout)["entries"]
+        both = next(talker for talker in entry["talkers"] if " or shop/" in talker["name"])
+        assert both["name"] == f"{WEB} or shop/cart-7f9c64bd5d-qq8zn"
+        assert (both["records"], both["certain"]) == (1, 0)
+
+    def test_many_ports_of_one_pair_are_one_row(self, run: Run) -> None:
+        (entry,) = json.loads(run("flows", FLOWS, "--with", PODS, "-o", "json").stdout)["entries"]
+        assert entry["rejected"] == [
+            {
+                "src": "198.51.100.9",
+                "dst": f"{NODE} or its pods",
+                "port": None,
+                "records": 40,
+                "packets": 40,
+                "is_scan": True,
+            },
+            {
+                "src": "198.51.100.7",
+                "dst": WEB,
+                "port": "3389",
+                "records": 2,
+                "packets": 2,
+                "is_scan": False,
+            },
+        ]
+
+    def test_it_says_why_ends_are_not_certain(self, run: Run) -> None:
+        (entry,) = json.loads(run("flows", FLOWS, "--with", TRAIL, "-o", "json").stdout)["entries"]
+        assert entry["unattributed"][0] == {
+            "verdict": "unknown",
+            "pod_verdict": None,
+            "reason": "public-address",
+            "text": "The address is public, and no ENI of the evidence had it.",
+            "ends": 45,
+            "bytes": 53_211_680,
+        }
+        assert sum(share["ends"] for share in entry["verdicts"]) == 2 * entry["records"]
+
+    def test_contradictions_are_counted_by_field(self, run: Run) -> None:
+        (entry,) = json.loads(run("flows", FLOWS, "--with", TRAIL, "-o", "json").stdout)["entries"]
+        assert entry["contradicted"] == {"instance-id": 1}
+        assert entry["confirmed"]["vpc-id"] == 52
+
+    @pytest.mark.parametrize("width", [80, 100, 160])
+    def test_the_answer_comes_first_on_every_screen(self, show: Show, width: int) -> None:
+        text = " ".join(show(width, "flows", FLOWS, "--with", PODS).split())
+        assert text.startswith(
+            "52 flows, 53.3 MB, 2022-10-05 14:00:03 to 15:21:40Z. 42 rejected. "
+            "92% of the private ends have a certain holder. Top talkers TALKER"
+        )
+        assert "Metadata that contradict CloudTrail: instance-id of 1 flow; such an end is likely" in text
+
+
+class TestAccount:
+    def test_stderr_says_what_was_read_of_both(self, run: Run) -> None:
+        result = run("flows", FLOWS, "--with", TRAIL, "-o", "csv")
+        assert result.exit_code == 0
+        assert result.stderr.splitlines() == [
+            "52 flows; read 1 file with 54 flow log records (1 NODATA, 1 SKIPDATA)",
+            (
+                "evidence: read 14 files with 56 events, 17 IP-related "
+                "(2022-10-05 13:14:10Z to 2022-10-05 15:22:24Z)"
+            ),
+        ]
+
+    def test_quiet_is_quiet(self, run: Run) -> None:
+        assert run("flows", FLOWS, "--with", TRAIL, "-q").stderr == ""
+
+    def test_the_default_format_is_said_once_to_name_no_pod(self, run: Run, default_format: str) -> None:
+        result = run("flows", default_format, "--format", "default", "--with", TRAIL)
+        assert result.exit_code == 0
+        assert result.stderr.count("so no pod is named: add pkt-srcaddr and pkt-dstaddr") == 1
+        assert run("flows", FLOWS, "--with", TRAIL).stderr.count("pkt-srcaddr") == 0
+
+    def test_flows_after_the_evidence_are_said(self, run: Run, tmp_path: Path) -> None:
+        log = tmp_path / "late.log"
+        log.write_text(DEFAULT.format(1664988403, 1664988458) + "\n")
+        result = run("flows", str(log), "--with", TRAIL, "--format", "default")
+        assert "warning: the evidence of 111111111111 in eu-west-1 ends at" in result.stderr
+
+    def test_what_could_not_be_read_of_flow_logs_is_said_with_status_3(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        log = tmp_path / "torn.log"
+        lines = (FIXTURES / FLOWS).read_text().splitlines()
+        log.write_text("\n".join([*lines[:2], lines[3][:60]]) + "\n")
+        result = run("flows", str(log), "--with", TRAIL, "-o", "json")
+        assert result.exit_code == 3
+        assert json.loads(result.stdout)["evidence"]["flows"][0]["records_skipped"] == 1
+        assert f"skipped: {log}: record 1: " in result.stderr
+
+
+class TestApi:
+    def test_records_are_those_of_jsonl(self, run: Run) -> None:
+        case = cnitrail.read(FIXTURES / PODS)
+        flows = case.flows(FIXTURES / FLOWS, pod=WEB, port=[443, "5432"])
+        lines = run("flows", FLOWS, "--with", PODS, "--pod", WEB, "--port", "443,5432", "-o", "jsonl").stdout
+        assert list(flows) == [json.loads(line) for line in lines.splitlines()]
+        assert flows.summary().records == 6
+        assert (flows.reports[0].filtered, flows.skipped) == (47, ())
+
+    def test_records_come_one_by_one(self) -> None:
+        flows = cnitrail.read(FIXTURES / TRAIL).flows(FIXTURES / FLOWS)
+        first = next(flows)
+        assert (first["src_ip"], first["src_verdict"], first["bytes"]) == ("192.168.53.76", "certain", 2210)
+        assert sum(1 for _ in flows) == 53
+
+    @pytest.mark.parametrize("port", ["x", 70_000, [80, "a"], -1])
+    def test_what_is_no_port_is_an_error(self, port: object) -> None:
+        case = cnitrail.read(FIXTURES / TRAIL)
+        with pytest.raises(UsageError, match="is not a port"):
+            case.flows(FIXTURES / FLOWS, port=port)  # type: ignore[arg-type]
+
+    def test_flow_logs_are_required(self) -> None:
+        with pytest.raises(UsageError, match="needs flow logs"):
+            cnitrail.read(FIXTURES / TRAIL).flows()
