@@ -124,7 +124,7 @@ def test_files_of_different_columns_are_no_table(run: Run, tmp_path: Path) -> No
 def test_without_the_extra_it_says_what_to_install(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("cnitrail.render.parquet.find_spec", lambda _: None)
     log = write_log(tmp_path / "a.log", [flow(1)])
     result = run("flows", log, "--with", EVIDENCE, "-o", "parquet", "--to", tmp_path / "out.parquet")
     assert result.exit_code == 2

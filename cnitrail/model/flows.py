@@ -35,7 +35,7 @@ class FlowBlock(Struct, frozen=True, gc=False, kw_only=True):
     first: int = 0
 
 
-def fields_of(block: FlowBlock) -> tuple[str, ...]:
+def fields_of_block(block: FlowBlock) -> tuple[str, ...]:
     """Return AWS's names of the columns of a block."""
     return block.fields or tuple(map(field_of, block.columns))
 
@@ -128,7 +128,7 @@ class Talker(Struct, frozen=True, gc=False, kw_only=True):
 class RejectedFlow(Struct, frozen=True, gc=False, kw_only=True):
     """Records with the action REJECT, by both ends and the destination port.
 
-    ``port`` is None if the records have none, or more of them than are told apart: ``is_scan``.
+    ``port`` is None if the records have none, or more of them than are counted: ``is_scan``.
     """
 
     src: str

@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib.util import find_spec
 from io import RawIOBase
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from arro3.core import Array, Field, RecordBatch
+    from arro3.core import Array, Field, RecordBatch, Schema
     from typing_extensions import Buffer
 
 _ROWS: Final = 5_000
@@ -81,24 +81,39 @@ class Column:
         return Array(values, field.type)
 
 
-def check_installed() -> None:
-    """Raise ``UsageError`` if what writes Parquet is not installed."""
+def check_installed(refusal: str = "what writes Parquet is not installed") -> None:
+    """Raise ``UsageError`` if what writes Parquet is not installed; ``refusal`` is its message."""
     if find_spec("arro3") is None or find_spec("arro3.io") is None:
-        raise UsageError("what writes Parquet is not installed", "pip install 'cnitrail[parquet]'")
+        raise UsageError(refusal, "pip install 'cnitrail[parquet]'")
 
 
 def write_rows(columns: Sequence[Column], rows: Iterable[Any], out: IO[bytes]) -> None:
     """Write rows as a Parquet file; an error of the rows or of the output is raised as it is."""
-    from arro3.core import RecordBatchReader, Schema
+    from arro3.core import Schema
+
+    schema = Schema([column.field() for column in columns])
+    write_batches(schema, _batches(columns, rows, schema), out, level=3, rows=_ROWS)
+
+
+def write_batches(
+    schema: Schema, batches: Iterable[RecordBatch], out: IO[bytes], *, level: int, rows: int
+) -> None:
+    """Write batches as a Parquet file, compressed with zstd, of at most so many rows in a row group.
+
+    An error of the batches or of the output is raised as it is.
+    """
+    from arro3.core import RecordBatchReader
     from arro3.io import write_parquet
 
     sink = _ParquetSink(out)
-    schema = Schema([column.field() for column in columns])
-    batches = sink.until_failure(_batches(columns, rows, schema))
-    reader = RecordBatchReader.from_batches(schema, batches)
-    write_parquet(reader, sink, compression="zstd(3)", max_row_group_size=_ROWS)  # type: ignore[arg-type]
-    if sink.failure is not None:
-        raise sink.failure
+    file = cast("IO[bytes]", sink)
+    reader = RecordBatchReader.from_batches(schema, sink.until_failure(batches))
+    try:
+        write_parquet(reader, file, compression=f"zstd({level})", max_row_group_size=rows)
+    except Exception:
+        sink.check()
+        raise
+    sink.check()
 
 
 def _batches(columns: Sequence[Column], rows: Iterable[Any], schema: Any) -> Iterator[RecordBatch]:
@@ -131,9 +146,14 @@ class _ParquetSink(RawIOBase):
         if self.failure is None:
             try:
                 self._out.write(data)
-            except OSError as error:
+            except BaseException as error:  # noqa: BLE001  ``check`` raises it
                 self.failure = error
         return memoryview(data).nbytes
+
+    def check(self) -> None:
+        """Raise the first failure, if there is one."""
+        if self.failure is not None:
+            raise self.failure
 
     def until_failure(self, batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
         """Yield batches until one cannot be made, or what came before could not be written."""
@@ -142,5 +162,5 @@ class _ParquetSink(RawIOBase):
                 yield batch
                 if self.failure is not None:
                     return
-        except BaseException as error:  # noqa: BLE001 it is raised when arro3 has returned
+        except BaseException as error:  # noqa: BLE001  ``check`` raises it
             self.failure = error

@@ -20,6 +20,7 @@ from cnitrail.answers.flows.kinds import (
     WARM_POOL,
     address_of,
     is_aws_service,
+    is_managed,
     kind_of,
     kind_without_holder,
     may_be_translated,
@@ -39,7 +40,7 @@ from cnitrail.answers.over_time import FIRST_SECOND, LAST_SECOND, OverTime
 from cnitrail.answers.pods.rivals import is_node_address
 from cnitrail.answers.who import HolderIndex
 from cnitrail.answers.who.indexes import address_and_prefix
-from cnitrail.model import Address, Held, History, Holder, Interface, Manager, Verdict, WhoAnswer
+from cnitrail.model import Address, Held, History, Holder, Interface, Verdict, WhoAnswer
 from cnitrail.model.flows import FlowEnd
 from cnitrail.model.pods import ENIS_OF_ONE_POD, PodEntry, PodVerdict
 from cnitrail.model.reason import ReasonCode
@@ -374,10 +375,7 @@ class FlowEnds:
 
     def _is_managed(self, instance: str | None) -> bool:
         """Return whether an instance has pods, or anything manages addresses for them."""
-        if instance in self._pod_instances:
-            return True
-        managed = self._history.manager_of_node(instance).manager
-        return managed not in (Manager.UNKNOWN, Manager.NOT_KUBERNETES)
+        return instance in self._pod_instances or is_managed(self._history, instance)
 
     def _shared_with_pods(self, holders: Sequence[Holder], view: EndView) -> Iterable[ReasonCode]:
         """Yield why the packets may be those of a pod of the node whose own address the record shows."""

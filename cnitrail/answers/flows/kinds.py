@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from cnitrail.model import Address, Holder, HoldingKind
+from cnitrail.model import Address, History, Holder, HoldingKind, Manager
 from cnitrail.model.pods import ENIS_OF_ONE_POD
 
 UNKNOWN: Final = "unknown"
@@ -59,6 +59,12 @@ def address_of(text: str) -> tuple[Address | None, bool]:
     if "%" in text:  # the zone of an IPv6 address, which may be any text, is not an address of a packet
         return None, False
     return ip, not any(ip in network for network in _NOT_PUBLIC[ip.version])
+
+
+def is_managed(history: History, instance: str | None) -> bool:
+    """Return whether anything manages addresses for the pods of an instance."""
+    managed = history.manager_of_node(instance).manager
+    return managed not in (Manager.UNKNOWN, Manager.NOT_KUBERNETES)
 
 
 def kind_of(holder: Holder, *, is_node: bool) -> str:

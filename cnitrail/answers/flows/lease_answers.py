@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.flows.kinds import kind_of
+from cnitrail.answers.flows.kinds import is_managed, kind_of
 from cnitrail.answers.over_time import FIRST_SECOND, LAST_SECOND, Stretch, time_of
 from cnitrail.answers.who import HolderIndex
 from cnitrail.answers.who.indexes import address_and_prefix
@@ -19,7 +19,6 @@ from cnitrail.model import (
     History,
     Holder,
     LeaseEntry,
-    Manager,
     Verdict,
     WhoAnswer,
 )
@@ -134,8 +133,7 @@ class LeaseAnswers:
 
     def _is_node(self, holder: Holder) -> bool:
         """Return whether pods run on the instance of a holder."""
-        managed = self._history.manager_of_node(holder.instance).manager
-        return holder.cluster is not None or managed not in (Manager.UNKNOWN, Manager.NOT_KUBERNETES)
+        return holder.cluster is not None or is_managed(self._history, holder.instance)
 
 
 def addresses_of(held: Held) -> Sequence[Address]:

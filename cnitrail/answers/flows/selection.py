@@ -51,11 +51,6 @@ class FlowSelection:
         """Whether the times, ports or the action of a record matter."""
         return bool(self._ports or self._rejected or self._since is not None or self._until is not None)
 
-    @property
-    def names_ends(self) -> bool:
-        """Whether the ends of a flow matter."""
-        return bool(self._parts)
-
     def takes_record(
         self, first: int, last: int, srcport: str | None, dstport: str | None, *, is_rejected: bool
     ) -> bool:

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from cnitrail.answers.flows.ends import JoinedEnds
 
 _TALKERS: Final = 10_000
-"""Names that are told apart."""
+"""Names that are counted one by one."""
 
 _PAIRS: Final = 2_000
-"""Pairs of names with rejected flows that are told apart: a scan from the Internet has millions."""
+"""Pairs of names with rejected flows that are counted one by one: a scan from the Internet has millions."""
 
 MANY_PORTS: Final = 32
-"""Destination ports of one pair that are told apart; more of them are a port scan."""
+"""Destination ports of one pair that are counted one by one; more of them are a port scan."""
 
 OTHERS: Final = "others"
 
@@ -237,7 +237,7 @@ class FlowTally:
         )
 
     def _reject(self, pair: _Pair, port: str | None, records: int, packets: int) -> None:
-        """Count rejected records; those of a pair with many ports are not told apart by port."""
+        """Count rejected records; those of a pair with many ports are not counted by port."""
         port = None if port == "-" else port
         if pair not in self._rejected:
             self._ports[pair] = {}

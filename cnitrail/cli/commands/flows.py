@@ -323,9 +323,9 @@ def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: st
             raise UsageError(f"--to needs -o {' or -o '.join(_OF_RECORDS)}", f"{_EXAMPLE} --to named/ -o csv")
         check_apart(to, (*sources, *with_))
     if output == "parquet":
-        from cnitrail.render.flows.parquet import check_parquet
+        from cnitrail.render.parquet import check_installed
 
-        check_parquet()
+        check_installed("-o parquet needs the extra parquet")
         if to is None and sys.stdout.isatty():
             raise UsageError("Parquet is not for a terminal", "name a file: --to flows.parquet")
     if "-" in sources and "-" in with_:

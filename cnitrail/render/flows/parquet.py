@@ -6,19 +6,17 @@ https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-path.html
 
 from __future__ import annotations
 
-from io import BytesIO, RawIOBase
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from cnitrail.errors import UsageError
 from cnitrail.model.flow_fields import NUMBERS, json_name
 from cnitrail.render.flows.cells import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from _typeshed import ReadableBuffer as Buffer
     from arro3.core import RecordBatch, Schema
 
 _SMALL: Final = frozenset(("version", "srcport", "dstport", "protocol", "tcp-flags", "traffic-path"))
@@ -29,14 +27,6 @@ _ROW_GROUP: Final = 122_880
 
 https://duckdb.org/docs/stable/data/parquet/tips
 """
-
-
-def check_parquet() -> None:
-    """Raise ``UsageError`` if Parquet cannot be written."""
-    from importlib.util import find_spec
-
-    if find_spec("arro3") is None or find_spec("arro3.io") is None:
-        raise UsageError("-o parquet needs the extra parquet", "pip install 'cnitrail[parquet]'")
 
 
 class ParquetRecords:
@@ -68,61 +58,16 @@ class ParquetRecords:
 
 def write_parquet(schema: Schema, streams: Iterable[bytes], out: IO[bytes]) -> None:
     """Write records, given as Arrow IPC streams, as one Parquet file. Raises ``OSError``."""
-    from arro3.core import RecordBatchReader
-    from arro3.io import write_parquet
+    from cnitrail.render.parquet import write_batches
 
-    guarded = _Guarded(out)
-    file = cast("IO[bytes]", guarded)
-    reader = RecordBatchReader.from_batches(schema, guarded.batches(streams))
-    try:
-        write_parquet(reader, file, compression="zstd(1)", max_row_group_size=_ROW_GROUP)
-    except Exception:
-        guarded.check()
-        raise
-    guarded.check()
+    write_batches(schema, _batches(streams), out, level=1, rows=_ROW_GROUP)
 
 
-class _Guarded(RawIOBase):
-    """A file and its records as arro3 sees them: neither fails, as arro3 panics then, and says so itself.
+def _batches(streams: Iterable[bytes]) -> Iterator[RecordBatch]:
+    from arro3.io import read_ipc_stream
 
-    After the first failure there are no more records, and nothing is written.
-    """
-
-    def __init__(self, out: IO[bytes]) -> None:
-        super().__init__()
-        self._out = out
-        self._failure: BaseException | None = None
-
-    def write(self, data: Buffer) -> int:
-        """Write some bytes."""
-        if self._failure is None:
-            try:
-                self._out.write(data)
-            except BaseException as error:  # noqa: BLE001  ``check`` raises it
-                self._failure = error
-        return memoryview(data).nbytes
-
-    def writable(self) -> bool:
-        """Return whether it can be written to."""
-        return True
-
-    def batches(self, streams: Iterable[bytes]) -> Iterator[RecordBatch]:
-        """Yield the records."""
-        from arro3.io import read_ipc_stream
-
-        try:
-            for stream in streams:
-                for batch in read_ipc_stream(BytesIO(stream)):
-                    if self._failure is not None:
-                        return
-                    yield batch
-        except BaseException as error:  # noqa: BLE001  ``check`` raises it
-            self._failure = error
-
-    def check(self) -> None:
-        """Raise what failed, if anything did."""
-        if self._failure is not None:
-            raise self._failure
+    for stream in streams:
+        yield from read_ipc_stream(BytesIO(stream))
 
 
 def _schema(largest: Mapping[str, int]) -> Schema:

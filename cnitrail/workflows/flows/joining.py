@@ -17,7 +17,7 @@ from cnitrail.answers.flows.tally import FlowTally
 from cnitrail.answers.over_time import LAST_SECOND
 from cnitrail.model import Extent, Skipped
 from cnitrail.model.flow_layout import middle_of
-from cnitrail.model.flows import LATE, FlowCounts, fields_of
+from cnitrail.model.flows import LATE, FlowCounts, fields_of_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,7 +49,6 @@ class JoinedBlock(Struct, frozen=True, gc=False, kw_only=True):
     """The records of a block as they are written, with what is counted of them."""
 
     uri: str
-    columns: tuple[str, ...]
     text: bytes
     counts: FlowCounts
     skipped: tuple[Skipped, ...]
@@ -243,7 +242,7 @@ class BlockJoiner:
             flow.fold(self._tally)
 
     def _plan(self, block: FlowBlock) -> _Plan:
-        columns, fields = block.columns, fields_of(block)
+        columns, fields = block.columns, fields_of_block(block)
         plan = self._plans.get((columns, fields))
         if plan is None:
             plan = self._plans[columns, fields] = _Plan(fields, self._open_writer(columns, fields))
@@ -369,7 +368,6 @@ class _Written:
         skipped, written = len(self._skipped), len(self.lines)
         return JoinedBlock(
             uri=self.block.uri,
-            columns=self.block.columns,
             text=b"".join(self.lines),
             counts=FlowCounts(
                 records=written + skipped + self.filtered,

@@ -31,7 +31,6 @@ class FlowFile(Struct, frozen=True, kw_only=True):
     uri: str
     document: str
     etag: str | None
-    compression: tuple[str, ...]
     stored_bytes: int
     blocks: Iterator[FlowBlock | Skipped | UnlistedRecords]
     other_kind: str | None = None
@@ -58,7 +57,6 @@ def files_of(document: Document, growth: Growth, formats: FlowFormats) -> Iterat
             uri=part.uri,
             document=document.uri,
             etag=document.etag,
-            compression=part.compression,
             stored_bytes=stored_bytes,
             blocks=content.blocks,
             other_kind=content.other_kind,

@@ -19,7 +19,7 @@ from cnitrail.errors import AccountingError, UsageError
 from cnitrail.model import Extent, Skipped
 from cnitrail.model.flow_fields import field_of, json_name
 from cnitrail.model.flow_report import FlowReport
-from cnitrail.model.flows import FlowBlock, FlowCounts, FlowFormats, UnlistedRecords, fields_of
+from cnitrail.model.flows import FlowBlock, FlowCounts, FlowFormats, UnlistedRecords, fields_of_block
 from cnitrail.render.flows.cells import COLUMNS
 from cnitrail.render.flows.parquet import ParquetRecords, write_parquet
 from cnitrail.sources.files import walk
@@ -392,7 +392,7 @@ def _size(task: _Task) -> int:
 
 
 def _layout_of(block: FlowBlock) -> _Layout:
-    return block.columns, fields_of(block)
+    return block.columns, fields_of_block(block)
 
 
 def _named_after_input(_source: str, file: FlowFile) -> str:
