@@ -207,10 +207,15 @@ class TestInterval:
     def test_the_ends_stay_the_same_for_the_seconds_that_they_say(self) -> None:
         events = (*CLUSTER, unassign(2000, NODE_ENI, POD_IP))
         ends = joined(events, **egress(NODE_ENI, POD_IP, DB_IP))
-        assert ends.first <= START + 940
-        assert START + 1050 <= ends.last < START + 2000
+        assert ends.bounds.include(START + 940, START + 1050)
+        assert not ends.bounds.include(START + 940, START + 2000)
+
+    def test_the_ends_are_the_same_for_all_intervals_over_the_same_changes(self) -> None:
+        events = (*CLUSTER, unassign(2000, NODE_ENI, POD_IP))
         changed = joined(events, 1990, 2010, **egress(NODE_ENI, POD_IP, DB_IP))
-        assert changed.first > changed.last
+        assert changed.bounds.include(START + 1995, START + 2005)
+        assert not changed.bounds.include(START + 1990, START + 1999)
+        assert not changed.bounds.include(START + 2005, START + 2010)
 
 
 class TestPodsOverTime:

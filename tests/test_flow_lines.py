@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cnitrail.answers.flows import FlowEnds, FlowKey
 from cnitrail.answers.flows.ends import JoinedEnds
+from cnitrail.answers.over_time import IntervalBounds
 from cnitrail.model import Verdict
 from cnitrail.model.flow_fields import DEFAULT, field_of
 from cnitrail.model.flows import FlowBlock, FlowEnd
@@ -41,8 +42,12 @@ class EndsByTime:
         is_one = last < begin + HOLDS_FOR
         end = FlowEnd(ip=key.src, verdict=Verdict.CERTAIN, kind="node", eni=(f"eni-{begin}",))
         return JoinedEnds(
-            first=begin if is_one else 1,
-            last=begin + HOLDS_FOR - 1 if is_one else 0,
+            bounds=IntervalBounds(
+                first_from=begin if is_one else first,
+                first_to=begin + HOLDS_FOR - 1 if is_one else first,
+                last_from=begin if is_one else last,
+                last_to=begin + HOLDS_FOR - 1 if is_one else last,
+            ),
             src=end,
             dst=end,
             local="src",

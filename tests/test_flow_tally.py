@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from cnitrail.answers.flows import tally as tally_module
 from cnitrail.answers.flows.ends import JoinedEnds
 from cnitrail.answers.flows.tally import MANY_PORTS, FlowTally, TopCounts, name_of_end
+from cnitrail.answers.over_time import ALL_INTERVALS
 from cnitrail.model import Verdict
 from cnitrail.model.flows import FlowEnd
 from cnitrail.model.pods import PodVerdict
@@ -24,7 +25,12 @@ def end(name: str, verdict: Verdict = Verdict.CERTAIN, *reasons: ReasonCode) -> 
 
 def ends(src: str, dst: str, local: str | None = "dst") -> JoinedEnds:
     return JoinedEnds(
-        first=0, last=1, src=end(src), dst=end(dst), local=local, confirmed=("vpc-id",), contradicted=()
+        bounds=ALL_INTERVALS,
+        src=end(src),
+        dst=end(dst),
+        local=local,
+        confirmed=("vpc-id",),
+        contradicted=(),
     )
 
 

@@ -105,7 +105,12 @@ class BlockJoiner:
             flow = known.get(key)
             try:
                 begun, ended = seconds[parts[start]], seconds[parts[end]]
-                fits = flow is not None and flow.first <= begun <= ended <= flow.last
+                fits = (
+                    flow is not None
+                    and flow.start_from <= begun <= flow.start_to
+                    and flow.end_from <= ended <= flow.end_to
+                    and begun <= ended
+                )
             except (ValueError, IndexError):
                 fits = False
             if not fits:
@@ -147,9 +152,12 @@ class BlockJoiner:
         if len(plan.known) >= _KNOWN:
             self._fold(plan)
             plan.known.clear()
+        bounds = ends.joined.bounds
         flow = plan.known[key] = _Flow(
-            first=ends.joined.first + LATE,
-            last=ends.joined.last,
+            start_from=bounds.first_from + LATE,
+            start_to=bounds.first_to + LATE,
+            end_from=bounds.last_from,
+            end_to=bounds.last_to,
             shared=shared,
             ends=ends.joined,
             is_taken=ends.is_taken,
@@ -213,7 +221,7 @@ class BlockJoiner:
     def _known_ends(self, plan: _Plan, fields: list[bytes], first: int, last: int) -> _KnownEnds:
         key = plan.key(fields)
         known = plan.ends.get(key)
-        if known is None or not known.joined.first <= first <= last <= known.joined.last:
+        if known is None or not known.joined.bounds.include(first, last):
             known = self._new_ends(plan, plan.flow_key(key), first, last)
             if len(plan.ends) >= _KNOWN:
                 plan.ends.clear()
@@ -264,12 +272,14 @@ class _KnownEnds(Struct, frozen=True, gc=False):
 class _Flow(Struct, gc=False, kw_only=True):
     """What is remembered of records that are the same but for their middle, and counted of them.
 
-    ``first`` and ``last`` are the seconds that start and end must lie in. ``rejected`` has records, bytes and
-    packets by destination port; None if the records were accepted.
+    Their ``start`` lies from ``start_from`` to ``start_to``, their ``end`` likewise. ``rejected`` has
+    records, bytes and packets by destination port; None if the records were accepted.
     """
 
-    first: int
-    last: int
+    start_from: int
+    start_to: int
+    end_from: int
+    end_to: int
     shared: Shared
     ends: JoinedEnds
     is_taken: bool
