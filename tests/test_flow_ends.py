@@ -718,6 +718,59 @@ class TestMemory:
             assert (again.confirmed, again.contradicted) == (fresh.confirmed, fresh.contradicted)
 
 
+class TestAddressesThatNothingNames:
+    def test_what_the_evidence_names_has_no_other_in_its_place(self) -> None:
+        ends = flow_ends(CLUSTER)
+        assert [ends.likened(ip) for ip in (NODE_IP, POD_IP, DB_IP, "-", "fe80::1%eth0")] == [None] * 5
+
+    def test_a_pod_of_pod_evidence_alone_is_named(self) -> None:
+        assert flow_ends(CLUSTER, [pod_lease(10, None, "web", "10.0.7.7")]).likened("10.0.7.7") is None
+
+    def test_the_first_of_a_version_and_range_stands_for_all(self) -> None:
+        ends = flow_ends(CLUSTER)
+        assert ends.likened("198.51.100.7") == ("198.51.100.7", "198.51.100.7")
+        assert ends.likened("203.0.113.9") == ("203.0.113.9", "198.51.100.7")
+        assert ends.likened("10.200.0.1") == ("10.200.0.1", "10.200.0.1")
+        assert ends.likened("2600:0::1") == ("2600::1", "2600:0::1")
+
+    def test_each_has_the_ends_of_the_one_that_stands_for_it(self) -> None:
+        events = (*CLUSTER, unassign(2000, NODE_ENI, POD_IP))
+        chance = random.Random(11)
+        ends = flow_ends(events)
+        strangers = ("198.51.100.7", "203.0.113.9", "10.200.0.1", "172.16.3.3", "2600::1", "2600::2")
+        for ip in strangers:
+            ends.likened(ip)
+        for _ in range(400):
+            one, local = chance.choice(strangers), chance.choice((NODE_IP, POD_IP, DB_IP))
+            likened = ends.likened(one)
+            assert likened is not None
+            src, dst = chance.choice(((0, 1), (1, 0)))
+            fields = {
+                "flow_direction": chance.choice(("egress", "ingress", "-")),
+                "traffic_path": chance.choice(("1", "2", "4", "5", "8", "-")),
+                "vpc_id": chance.choice(("vpc-1", "vpc-2", "-")),
+                "pkt_src_aws_service": chance.choice(("S3", "EC2", "-")),
+            }
+            start = chance.randrange(900, 2400)
+            eni = chance.choice((NODE_ENI, DB_ENI, "eni-old", "-"))
+            both = [
+                joined(
+                    events,
+                    start,
+                    start + 60,
+                    **egress(eni, (ip, local)[src], (ip, local)[dst], **fields),
+                )
+                for ip in (one, likened[1])
+            ]
+            ips = [str(ip_address(ip)) for ip in (one, likened[1])]
+            renamed = [
+                tuple(replace(end, ip="x" if end.ip == ip else end.ip) for end in (found.src, found.dst))
+                for found, ip in zip(both, ips, strict=True)
+            ]
+            assert renamed[0] == renamed[1]
+            assert (both[0].bounds, both[0].local) == (both[1].bounds, both[1].local)
+
+
 STORIES = (
     "reused-in-3-seconds",
     "stolen-address",

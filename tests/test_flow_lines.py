@@ -36,6 +36,9 @@ WRITERS: tuple[OpenWriter, ...] = (CsvLines, JsonLines)
 class EndsByTime:
     """Ends that are named after the time for which they stay the same."""
 
+    def likened(self, text: str) -> None:
+        """Every address is one of its own."""
+
     def join(self, key: FlowKey, first: int, last: int) -> JoinedEnds:
         """Return both ends of a flow."""
         begin = first - first % HOLDS_FOR

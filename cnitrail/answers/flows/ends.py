@@ -124,8 +124,20 @@ class FlowEnds:
         self._nobody = IntervalAnswer(verdict=Verdict.UNKNOWN, pod_verdict=pods)
         self._answers: dict[tuple[Address, str | None], OverTime[WhoAnswer]] = {}
         self._instances_over_time: dict[str, OverTime[str | None]] = {}
+        self._unnamed: dict[tuple[int, bool], str] = {}
         self._occupancies: dict[tuple[str | None, ...], Occupancy] = {}
         self._instances: dict[str, _Instances] = {}
+
+    def likened(self, text: str) -> tuple[str, str] | None:
+        """Return an address in its usual form, and one of which as little is known, for all such addresses.
+
+        None if the evidence names the address, or if it is none. A flow has the same ends with the other one
+        in its place, but for the ``ip``.
+        """
+        ip, is_public = address_of(text)
+        if ip is None or self._holders.names(ip):
+            return None
+        return str(ip), self._unnamed.setdefault((ip.version, is_public), text)
 
     def join(self, key: FlowKey, first: int, last: int) -> JoinedEnds:
         """Return both ends of a flow whose packets lie in the Unix seconds from ``first`` to ``last``."""

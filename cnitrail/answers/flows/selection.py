@@ -51,6 +51,11 @@ class FlowSelection:
         """Whether the times, ports or the action of a record matter."""
         return bool(self._ports or self._rejected or self._since is not None or self._until is not None)
 
+    @property
+    def limits_ends(self) -> bool:
+        """Whether the ends of a record matter."""
+        return bool(self._parts)
+
     def takes_record(
         self, first: int, last: int, srcport: str | None, dstport: str | None, *, is_rejected: bool
     ) -> bool:

@@ -37,6 +37,7 @@ from cnitrail.model import (
     Lease,
     Verdict,
     WhoAnswer,
+    block_of,
     is_prefix,
 )
 from cnitrail.model.pods import PodAnswer
@@ -171,8 +172,7 @@ class HolderIndex:
         """
         asked = self._asked(ip, wanted)
         own, shared = self._change_points.of(asked.forms, asked.everywhere)
-        has_pod = self._pods is not None and self._pods.names(ip)
-        if not (own or has_pod or asked.everywhere):
+        if not self.names(ip):
             return self._unheard_of(asked, shared)
         if self._pods is not None:
             instances = {
@@ -204,6 +204,15 @@ class HolderIndex:
         if self._pods is None or question is None:
             return enis
         return replace(enis, pod=self._pods.answer(question, enis))
+
+    def names(self, ip: Address) -> bool:
+        """Return whether any record names an address: of all others, the same is known."""
+        if self._pods is not None and self._pods.names(ip):
+            return True
+        if block_of(ip) not in self._change_points.blocks:
+            return False
+        forms = address_and_prefix(ip)
+        return any(map(self._groups_of, forms)) or self._change_points.name(forms)
 
     def vpcs_of(self, ip: Address) -> set[str]:
         """Return the VPCs of all ENIs that ever had an address; an ENI whose VPC is not known is one."""
@@ -373,7 +382,8 @@ class HolderIndex:
         known = self._groups.get(held)
         if known is None:
             known = [LeaseGroup(leases) for leases in self._evidence.history.holders.get(held, ())]
-            self._groups[held] = known
+            if known:
+                self._groups[held] = known
         return known
 
     def _takes(self, wanted: Filter, group: LeaseGroup) -> bool:

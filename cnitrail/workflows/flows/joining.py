@@ -10,10 +10,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnitrail.answers.flows import FlowKey
 from cnitrail.answers.flows.record import KEY_FIELDS
-from cnitrail.answers.flows.tally import FlowTally
+from cnitrail.answers.flows.tally import EndsKind, FlowTally
 from cnitrail.answers.over_time import LAST_SECOND
 from cnitrail.model import Extent, Skipped
 from cnitrail.model.flow_layout import middle_of
@@ -41,6 +42,8 @@ _KNOWN_SECONDS: Final = 1 << 15
 _DIGITS: Final = 18
 """Maximum length of a number: a longer one is not AWS's, and would not fit into 64 bits."""
 
+_ABSENT: Final = frozenset((b"-", b""))
+
 _NAMED: Final = 3
 """Unreadable records of a block that are listed one by one."""
 
@@ -67,6 +70,7 @@ class BlockJoiner:
         self._limits_records = selection is not None and selection.limits_records
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan] = {}
         self._seconds = _Seconds()
+        self._unnamed = _Unnamed(ends)
 
     def take_tally(self) -> FlowTally:
         """Return what the records joined since the last time show together."""
@@ -160,6 +164,7 @@ class BlockJoiner:
             end_to=bounds.last_to,
             shared=shared,
             ends=ends.joined,
+            kind=ends.kind,
             is_taken=ends.is_taken,
             rejected={} if plan.field(fields, "action") == b"REJECT" else None,
         )
@@ -204,6 +209,7 @@ class BlockJoiner:
         self._tally.add_times(first + LATE, last)
         self._tally.add(
             known.joined,
+            known.kind,
             port,
             is_rejected=is_rejected,
             records=1,
@@ -222,18 +228,53 @@ class BlockJoiner:
         key = plan.key(fields)
         known = plan.ends.get(key)
         if known is None or not known.joined.bounds.include(first, last):
-            known = self._new_ends(plan, plan.flow_key(key), first, last)
+            known = self._new_ends(plan, key, first, last)
             if len(plan.ends) >= _KNOWN:
                 plan.ends.clear()
             plan.ends[key] = known
         return known
 
-    def _new_ends(self, plan: _Plan, key: FlowKey, first: int, last: int) -> _KnownEnds:
+    def _new_ends(self, plan: _Plan, key: _Key, first: int, last: int) -> _KnownEnds:
         selection = self._selection
-        ends = self._ends.join(key, first, last)
-        if selection is not None and not (selection.takes_key(key) and selection.takes_ends(key, ends)):
-            return _KnownEnds(ends, b"", is_taken=False)
-        return _KnownEnds(ends, plan.writer.ends(ends.src, ends.dst), is_taken=True)
+        likened, src_ip, dst_ip = self._likened(plan, key)
+        ends, kind = self._joined(plan, likened, first, last)
+        if src_ip is not None:
+            ends = replace(ends, src=replace(ends.src, ip=src_ip))
+        if dst_ip is not None:
+            ends = replace(ends, dst=replace(ends.dst, ip=dst_ip))
+        if selection is not None and selection.limits_ends:
+            flow_key = plan.flow_key(key)
+            if not (selection.takes_key(flow_key) and selection.takes_ends(flow_key, ends)):
+                return _KnownEnds(ends, kind, b"", is_taken=False)
+        return _KnownEnds(ends, kind, plan.writer.ends(ends.src, ends.dst), is_taken=True)
+
+    def _joined(self, plan: _Plan, key: _Key, first: int, last: int) -> tuple[JoinedEnds, EndsKind]:
+        """Return the ends of a flow whose unnamed addresses were replaced."""
+        known = plan.joined.get(key)
+        if known is None or not known[0].bounds.include(first, last):
+            ends = self._ends.join(plan.flow_key(key), first, last)
+            known = ends, EndsKind.of(ends)
+            if len(plan.joined) >= _KNOWN:
+                plan.joined.clear()
+            plan.joined[key] = known
+        return known
+
+    def _likened(self, plan: _Plan, key: _Key) -> tuple[_Key, str | None, str | None]:
+        """Return a key with others in place of the addresses that no evidence names, and these.
+
+        An end may have two addresses, which the record compares: both are replaced if they are the same.
+        """
+        ips: list[str | None] = []
+        for places in plan.address_places:
+            shown = {key[place] for place in places} - _ABSENT
+            likened = self._unnamed[shown.pop()] if len(shown) == 1 else None
+            ips.append(likened[0] if likened is not None else None)
+            if likened is not None:
+                fields = list(key)
+                for place in places:
+                    fields[place] = likened[1] if fields[place] not in _ABSENT else fields[place]
+                key = tuple(fields)
+        return key, ips[0], ips[1]
 
     def _takes_interface(self, plan: _Plan, fields: list[bytes]) -> bool:
         """Return whether a record without traffic is meant; one whose time cannot be read is."""
@@ -261,10 +302,15 @@ _RowKey = tuple[bytes, bytes, bytes]
 """The text of a record before its middle, its action and status, and the text after them."""
 
 
+_Key = tuple[bytes, ...]
+"""The fields of a record that decide who was at its ends, as they are written."""
+
+
 class _KnownEnds(Struct, frozen=True, gc=False):
     """The ends of a flow, their cells as they are written, and whether the filters take them."""
 
     joined: JoinedEnds
+    kind: EndsKind
     text: bytes
     is_taken: bool
 
@@ -282,6 +328,7 @@ class _Flow(Struct, gc=False, kw_only=True):
     end_to: int
     shared: Shared
     ends: JoinedEnds
+    kind: EndsKind
     is_taken: bool
     records: int = 0
     size: int = 0
@@ -298,11 +345,13 @@ class _Flow(Struct, gc=False, kw_only=True):
     def fold(self, tally: FlowTally) -> None:
         """Add to a tally what was counted, and begin again."""
         if self.records:
-            tally.add(self.ends, None, is_rejected=False, records=self.records, size=self.size, packets=0)
+            tally.add(self.ends, self.kind, records=self.records, size=self.size)
             self.records = self.size = 0
         for port, (records, size, packets) in (self.rejected or {}).items():
             name = port.decode("utf-8", "replace")
-            tally.add(self.ends, name, is_rejected=True, records=records, size=size, packets=packets)
+            tally.add(
+                self.ends, self.kind, name, is_rejected=True, records=records, size=size, packets=packets
+            )
         if self.rejected:
             self.rejected.clear()
 
@@ -317,7 +366,12 @@ class _Plan:
         self.key = _taker([self._places[name] for name in self.names])
         self.writer = writer
         self.middle = middle_of(fields)
-        self.ends: dict[tuple[bytes, ...], _KnownEnds] = {}
+        self.address_places = [
+            [place for place, name in enumerate(self.names) if name in (side, f"pkt-{side}")]
+            for side in ("srcaddr", "dstaddr")
+        ]
+        self.ends: dict[_Key, _KnownEnds] = {}
+        self.joined: dict[_Key, tuple[JoinedEnds, EndsKind]] = {}
         self.known: dict[_RowKey, _Flow] = {}
 
     def field(self, fields: Sequence[bytes], name: str) -> bytes:
@@ -329,7 +383,7 @@ class _Plan:
         """Return a field of a record as text."""
         return self.field(fields, name).decode("utf-8", "replace")
 
-    def flow_key(self, key: tuple[bytes, ...]) -> FlowKey:
+    def flow_key(self, key: _Key) -> FlowKey:
         """Return what decides who was at the ends of a flow, by the fields that ``key`` took."""
         texts = (value.decode("utf-8", "replace") for value in key)
         return FlowKey.of(dict(zip(self.names, texts, strict=True)))
@@ -341,6 +395,21 @@ class _Plan:
             return False
         separator = key[1][:1]
         return separator.join(fields[: self.middle.first]) == key[0]
+
+
+class _Unnamed(dict[bytes, "tuple[str, bytes] | None"]):
+    """Addresses that no evidence names → their usual form, and an address that stands for all of them."""
+
+    def __init__(self, ends: FlowEnds) -> None:
+        self._ends = ends
+
+    def __missing__(self, field: bytes) -> tuple[str, bytes] | None:
+        likened = self._ends.likened(field.decode("utf-8", "replace"))
+        found = (likened[0], likened[1].encode()) if likened is not None else None
+        if len(self) >= _KNOWN:
+            self.clear()
+        self[field] = found
+        return found
 
 
 class _Seconds(dict[bytes, int]):
