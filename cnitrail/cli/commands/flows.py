@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from os.path import isdir
 from typing import TYPE_CHECKING
 
 import click
@@ -321,6 +322,13 @@ def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: st
 
         if output not in _OF_RECORDS:
             raise UsageError(f"--to needs -o {' or -o '.join(_OF_RECORDS)}", f"{_EXAMPLE} --to named/ -o csv")
+        if not to:
+            raise UsageError("--to needs a directory", f"{_EXAMPLE} --to named/ -o csv")
+        if to.endswith(f".{output}") and output != "parquet" and not isdir(to):
+            raise UsageError(
+                f"--to {to}: --to is a directory, with a file for each file of FLOWS",
+                f"for one file use -o {output} > {to}",
+            )
         check_apart(to, (*sources, *with_))
     if output == "parquet":
         from cnitrail.render.parquet import check_installed
