@@ -287,6 +287,7 @@ class TestSummary:
         (entry,) = json.loads(run("flows", FLOWS, "--with", TRAIL, "-o", "json").stdout)["entries"]
         assert entry["contradicted"] == {"instance-id": 1}
         assert entry["confirmed"]["vpc-id"] == 52
+        assert "agree with CloudTrail" not in run("flows", FLOWS, "--with", TRAIL).stdout
 
     @pytest.mark.parametrize("width", [80, 100, 160])
     def test_the_answer_comes_first_on_every_screen(self, show: Show, width: int) -> None:
@@ -335,6 +336,31 @@ class TestAccount:
         assert result.exit_code == 3
         assert json.loads(result.stdout)["evidence"]["flows"][0]["records_skipped"] == 1
         assert f"skipped: {log}: record 1: " in result.stderr
+
+    def test_a_file_that_cannot_be_read_is_not_said_to_have_no_records(
+        self, run: Run, default_format: str
+    ) -> None:
+        result = run("flows", default_format, "--with", TRAIL, "-o", "csv")
+        assert result.exit_code == 3
+        assert "hint:" not in result.stderr
+        assert (
+            f"skipped: {default_format}: flow log records without a header line, and no format"
+            in result.stderr
+        )
+
+    def test_a_file_without_records_gets_a_hint(self, run: Run, tmp_path: Path) -> None:
+        log = tmp_path / "empty.log"
+        log.write_text("")
+        result = run("flows", str(log), "--with", TRAIL, "-o", "csv")
+        assert f"hint: {log}: no flow log records in it; FLOWS are VPC flow logs" in result.stderr
+
+    def test_a_run_that_finds_nothing_new_says_so(self, run: Run, tmp_path: Path) -> None:
+        command = ("flows", FLOWS, "--with", TRAIL, "-o", "csv", "--to", str(tmp_path / "out"))
+        run(*command)
+        result = run(*command)
+        assert result.exit_code == 0
+        assert result.stderr.splitlines()[:2] == ["1 file written by an earlier run", "no new flow logs"]
+        assert "hint:" not in result.stderr
 
 
 class TestApi:
