@@ -165,10 +165,8 @@ def flows(
     """
     from msgspec.structs import replace
 
-    from cnitrail.answers.filters import Filter
     from cnitrail.answers.flows.selection import FlowSelection
     from cnitrail.cli.printing import print_answer, warn_of
-    from cnitrail.cli.reading import read_case
     from cnitrail.cli.summary import summarize_flows
     from cnitrail.errors import SourceError
     from cnitrail.render.flows.csv_lines import CsvLines
@@ -183,12 +181,7 @@ def flows(
     formats = _formats(format_, scope)
     for uri in request.sources:
         open_flow_source(uri, scope)  # so that a misspelled path is an error before all evidence is read
-    try:
-        case = read_case(replace(request, sources=with_, wanted=Filter(region=request.wanted.region)))
-    except SourceError as error:
-        if "vpc-flow-logs" not in error.message:
-            raise
-        raise SourceError(error.message, f"flow logs come before --with: {_EXAMPLE}") from None
+    case = _evidence(request, with_)
     ports = tuple(ports for several in port for ports in several)
     selection = FlowSelection(case.history, request.wanted, ports=ports, rejected=rejected)
     writers: dict[str, OpenWriter] = {"csv": CsvLines, "jsonl": JsonLines, "parquet": JsonLines}
@@ -229,6 +222,25 @@ def flows(
     status = summarize_flows(evidence, done_before=run.done_before)
     warn_of(limitations, evidence, is_empty=not summary.records)
     sys.exit(status)
+
+
+def _evidence(request: Request, with_: tuple[str, ...]) -> Case:
+    """Read the evidence of ``--with``."""
+    from msgspec.structs import replace
+
+    from cnitrail.answers.filters import Filter
+    from cnitrail.cli.reading import read_case
+    from cnitrail.errors import SourceError
+
+    try:
+        return read_case(replace(request, sources=with_, wanted=Filter(region=request.wanted.region)))
+    except SourceError as error:
+        if "vpc-flow-logs" in error.message:
+            raise SourceError(error.message, f"flow logs come before --with: {_EXAMPLE}") from None
+        if with_:
+            raise
+        others = f"; or {error.hint}" if error.hint else ""
+        raise SourceError(error.message, f"name CloudTrail logs: {_EXAMPLE}{others}") from None
 
 
 def _warn_of_lost(run: FlowRun) -> None:
@@ -359,11 +371,35 @@ def _limitations(case: Case, request: Request, summary: FlowSummary) -> Iterator
     yield from absent(case.history, mentioned)
     if summary.interface_only:
         yield Reason(ReasonCode.INTERFACE_ADDRESS_ONLY, _NO_PACKET_ADDRESSES)
+    if not summary.records and (enis := sorted({*_enis_of_addresses(case, request.wanted)})):
+        named = " or ".join(f"--eni {eni}" for eni in enis[:_NAMED])
+        text = (
+            f"no flow matches; a flow log without pkt-srcaddr and pkt-dstaddr {_SHOWS_PRIMARY}: try {named}"
+        )
+        yield Reason(ReasonCode.INTERFACE_ADDRESS_ONLY, text)
     yield from case.limitations(since=summary.first, until=summary.last)
     if summary.first is not None and not case.history.pods.is_empty:
         yield from uncovered_pods(case.history.pods, summary.first, summary.last)
 
 
+def _enis_of_addresses(case: Case, wanted: Filter) -> Iterator[str]:
+    """Yield the ENIs that had an address or a pod that is wanted, beside their primary address."""
+    from cnitrail.model import HoldingKind
+
+    if wanted.ip:
+        for lease in case.history.leases:
+            if lease.kind is not HoldingKind.PRIMARY and wanted.takes_addresses((lease.held,)):
+                yield lease.eni
+    if wanted.names_pods:
+        for pod in case.history.pods.leases:
+            if pod.eni is not None and pod.pod is not None and wanted.takes_pod(pod.pod):
+                yield pod.eni
+
+
+_NAMED = 3
+"""ENIs that a message names."""
+
+_SHOWS_PRIMARY = "shows the ENI's primary address, whichever address was used"
 _NO_PACKET_ADDRESSES = (
     "default-format records show the ENI's primary address, whichever address was used, so no pod is named: "
     "add pkt-srcaddr and pkt-dstaddr to the format of the flow log"
