@@ -109,6 +109,22 @@ class TestArguments:
         assert result.exit_code == 1
         assert result.stderr.startswith("error: nosuch.log: no such file or directory\n")
 
+    def test_records_are_not_counted_twice(self, run: Run, tmp_path: Path) -> None:
+        inner = tmp_path / "logs/2022"
+        inner.mkdir(parents=True)
+        (inner / "a.log").write_text((FIXTURES / FLOWS).read_text())
+        for first, second, reason in (
+            (FLOWS, FLOWS, "is given twice"),
+            (str(tmp_path / "logs"), str(inner), f"is in {tmp_path}/logs, too"),
+            (str(inner / "a.log"), str(tmp_path / "logs"), f"is in {tmp_path}/logs, too"),
+        ):
+            result = run("flows", first, second, "--with", TRAIL)
+            assert result.exit_code == 2
+            assert f"{reason}: its records would count twice\nhint: name each file once\n" in result.stderr
+        (tmp_path / "logs2").mkdir()
+        result = run("flows", str(tmp_path / "logs"), str(tmp_path / "logs2"), "--with", TRAIL)
+        assert result.exit_code == 0
+
     def test_without_evidence_an_error_of_aws_names_the_option(
         self, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from os.path import isdir
+from os.path import exists, isdir
 from typing import TYPE_CHECKING
 
 import click
@@ -34,6 +34,8 @@ _FLOW_SOURCES = {
 }
 
 _EXAMPLE = "cnitrail flows flowlogs/ --with trail/"
+_TWICE = "its records would count twice"
+_ONCE = "name each file once"
 _NO_FLOWS = f"FLOWS are VPC flow logs, and --with names CloudTrail logs: {_EXAMPLE}"
 _OF_RECORDS = ("csv", "jsonl", "parquet")
 """The formats that have every record; the others sum them up."""
@@ -352,11 +354,32 @@ def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: st
         raise UsageError("FLOWS and --with cannot both be standard input", "put one of them in a file")
     if both := next((source for source in sources if source in with_), None):
         raise UsageError(f"{both} cannot be both FLOWS and a SOURCE of --with", _EXAMPLE)
+    _check_once(sources)
     if output == "jsonl" and is_queried():
         raise UsageError(
             "--query cannot be used with -o jsonl: the records are written as they are read",
             "use -o json for the summary, or jq for the records",
         )
+
+
+def _check_once(sources: tuple[str, ...]) -> None:
+    """Refuse sources of which one is in another one. Raises ``UsageError``."""
+    from pathlib import Path
+
+    at: dict[str | Path, str] = {}
+    for source in sources:
+        place = Path(source).resolve() if exists(source) else source
+        if place in at:
+            raise UsageError(f"{source} is given twice: {_TWICE}", _ONCE)
+        at[place] = source
+    for place, source in at.items():
+        outer = (
+            next((at[folder] for folder in place.parents if folder in at), None)
+            if isinstance(place, Path)
+            else None
+        )
+        if outer is not None:
+            raise UsageError(f"{source} is in {outer}, too: {_TWICE}", _ONCE)
 
 
 def _limitations(case: Case, request: Request, summary: FlowSummary) -> Iterator[Reason]:
