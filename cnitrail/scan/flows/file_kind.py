@@ -164,7 +164,10 @@ def no_format(formats: FlowFormats) -> str:
     if not formats.named:
         return NO_FORMAT
     shown = ", ".join(f"{name} ({len(columns)} fields)" for name, columns in sorted(formats.named.items()))
-    return f"flow log records without a header line, and several formats, none of which fits by name: {shown}"
+    return (
+        f"flow log records without a header line, and several formats, none of which fits by name: {shown}; "
+        "give its own LogFormat to --format"
+    )
 
 
 def _parquet_rows(part: Part, pieces: Iterator[Bytes]) -> Iterator[Read]:
