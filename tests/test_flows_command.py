@@ -339,6 +339,16 @@ class TestFiltersByHand:
             assert [record["bytes"] for record in written] == taken.split()
             assert written == records(run, *command, "--workers", workers)
 
+    def test_an_address_in_ipv6_form_is_the_same_address(self, run: Run, log: str) -> None:
+        plain = records(run, log, "--with", PODS, "--ip", "192.168.53.76")
+        path = Path(log) / "hand.log"
+        path.write_text(HAND_WRITTEN.replace("192.168.", "::ffff:192.168."))
+        mapped = records(run, log, "--with", PODS, "--ip", "192.168.53.76")
+        assert [record["bytes"] for record in mapped] == ["1", "2", "3", "4", "-"]
+        assert [
+            {name: record[name] for name in record if name[:4] in ("src_", "dst_")} for record in mapped
+        ] == [{name: record[name] for name in record if name[:4] in ("src_", "dst_")} for record in plain]
+
     def test_an_address_that_the_default_format_cannot_show_gets_a_warning(
         self, run: Run, default_format: str
     ) -> None:
