@@ -102,7 +102,19 @@ class TestArguments:
     def test_a_directory_without_flow_logs_is_an_error(self, run: Run, tmp_path: Path) -> None:
         result = run("flows", str(tmp_path), "--with", TRAIL)
         assert result.exit_code == 1
-        assert f"error: {tmp_path}: no VPC flow logs in it" in result.stderr
+        assert f"error: {tmp_path}: no VPC flow logs in it\n" in result.stderr
+
+    def test_what_is_given_instead_of_flow_logs_is_said(self, run: Run) -> None:
+        result = run("flows", TRAIL, "--with", PODS)
+        assert result.exit_code == 1
+        assert result.stderr == (
+            f"error: {TRAIL}: no VPC flow logs in it, only 14 other files (14 cloudtrail-logs)\n"
+            "hint: FLOWS are VPC flow logs, and --with names CloudTrail logs: "
+            "cnitrail flows flowlogs/ --with trail/\n"
+        )
+        result = run("flows", PODS, "--with", TRAIL)
+        assert result.exit_code == 3
+        assert f"hint: {PODS}: no flow log records in it; FLOWS are VPC flow logs" in result.stderr
 
     def test_a_path_that_does_not_exist_is_an_error_before_the_evidence_is_read(self, run: Run) -> None:
         result = run("flows", "nosuch.log", "--with", "nosuch-trail/")

@@ -58,8 +58,9 @@ def summarize_flows(evidence: Evidence, *, done_before: int = 0) -> int:
     else:
         inform(_flows(evidence.flows))
     for report in evidence.flows:
-        is_told = report.records or report.files_skipped or (done_before and not report.files_found)
-        if not is_told:
+        is_said = report.files_skipped and not report.other_files  # why, by each file that was skipped
+        is_done = done_before and not report.files_found
+        if not (report.records or is_said or is_done):
             inform(f"hint: {at_source(report.uri, _NO_FLOWS)}")
     inform(f"evidence: {_no_event_or_read(evidence)}")
     return _print_lost(evidence)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cnitrail.answers.filters import Filter
     from cnitrail.api import Case
+    from cnitrail.errors import SourceError
     from cnitrail.model import Scope
     from cnitrail.model.flows import FlowFormats, FlowSummary
     from cnitrail.model.reason import Reason
@@ -170,7 +171,6 @@ def flows(
     from cnitrail.answers.flows.selection import FlowSelection
     from cnitrail.cli.printing import print_answer, warn_of
     from cnitrail.cli.summary import summarize_flows
-    from cnitrail.errors import SourceError
     from cnitrail.render.flows.csv_lines import CsvLines
     from cnitrail.render.flows.json_lines import JsonLines
     from cnitrail.render.flows.summary import NoLines
@@ -216,7 +216,7 @@ def flows(
         case.evidence, flows=tuple(run.reports), skipped=(*case.evidence.skipped, *run.skipped)
     )
     if not (run.skipped or run.done_before or any(report.files for report in run.reports)):
-        raise SourceError(f"{', '.join(request.sources)}: no VPC flow logs in it", _NO_FLOWS)
+        raise _no_flow_logs(run)
     limitations = list(_limitations(case, request, summary))
     if output not in _OF_RECORDS:
         print_answer(request, output, evidence, [summary], limitations, **asked)
@@ -360,6 +360,22 @@ def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: st
             "--query cannot be used with -o jsonl: the records are written as they are read",
             "use -o json for the summary, or jq for the records",
         )
+
+
+def _no_flow_logs(run: FlowRun) -> SourceError:
+    """Return the error that no file of any source is a flow log."""
+    from collections import Counter
+
+    from cnitrail.errors import SourceError
+    from cnitrail.workflows.accounting import named_kinds
+
+    others = Counter[str]()
+    for report in run.reports:
+        others.update(report.other_files)
+    read = f", only {named_kinds(others)}" if others else ""
+    return SourceError(
+        f"{', '.join(report.uri for report in run.reports)}: no VPC flow logs in it{read}", _NO_FLOWS
+    )
 
 
 def _check_once(sources: tuple[str, ...]) -> None:
