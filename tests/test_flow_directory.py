@@ -264,7 +264,9 @@ class TestRefusals:
         ("changed", "message"),
         [
             (("-o", "jsonl"), "written with -o csv"),
-            (("-o", "csv", "--format", "default"), "with another value of --format"),
+            (("-o", "csv", "--format", "default"), "with another value of --format\n"),
+            (("-o", "csv", "--ip", "10.0.0.1", "--rejected"), "with another value of --ip, --rejected\n"),
+            (("-o", "csv", "--since", "2h"), "with another value of --since\nhint: name a new directory"),
         ],
     )
     def test_other_options(
@@ -276,6 +278,19 @@ class TestRefusals:
         assert result.exit_code == 2
         assert message in result.stderr
         assert content(out) == before
+
+    def test_a_time_before_now_is_another_one_in_the_next_run_and_the_first_one_can_be_given(
+        self, run: Run, logs: Path, out: Path
+    ) -> None:
+        command = ("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        run(*command, "--last", "90000h")
+        result = run(*command, "--last", "90000h")
+        assert result.exit_code == 2
+        assert "with another value of --since\nhint: to go on, use --since 20" in result.stderr
+        since = result.stderr.partition("to go on, use --since ")[2].partition(";")[0]
+        result = run(*command, "--since", since)
+        assert result.exit_code == 0
+        assert "3 files written by an earlier run\nno new flow logs\n" in result.stderr
 
     def test_other_evidence(self, run: Run, logs: Path, out: Path) -> None:
         run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from os.path import exists, isdir
 from typing import TYPE_CHECKING
 
@@ -166,7 +167,7 @@ def flows(
       cnitrail flows s3://flow-logs --with s3://audit-logs --last 2h -o jsonl
       aws s3 cp s3://BUCKET/KEY - | cnitrail flows - --with trail/
     """
-    from msgspec.structs import replace
+    from msgspec.structs import asdict, replace
 
     from cnitrail.answers.flows.selection import FlowSelection
     from cnitrail.cli.printing import print_answer, warn_of
@@ -202,7 +203,7 @@ def flows(
             "--format": format_,
             "--port": asked["ports"],
             "--rejected": rejected,
-            "filters": request.wanted,
+            **{f"--{name}": value for name, value in asdict(request.wanted).items()},
         }
         _write_files(run, case, request.sources, to, output, options)
     elif output == "parquet":
@@ -313,11 +314,16 @@ def _write_files(
 
     settings = OutputSettings(
         output=output,
-        options={name: str(value) for name, value in options.items()},
+        options={name: _text_of(value) for name, value in options.items()},
         evidence=fingerprint(case.history, case.coverage),
     )
     with closing(FlowDirectory(to, settings, sources)) as directory:
         run.write(directory)
+
+
+def _text_of(value: object) -> str:
+    """Return the value of an option; a time as one can give it again."""
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: str | None) -> None:

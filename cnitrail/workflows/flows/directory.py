@@ -40,6 +40,9 @@ _ENDINGS: Final = {"csv": ".csv", "jsonl": ".jsonl", "parquet": ".parquet"}
 _FORMS: Final = frozenset((*_ENDINGS.values(), ".json"))
 """The endings of names that say what is in a file."""
 
+_TIMES: Final = frozenset(("--since", "--until"))
+"""The options whose value may be another one in each run: 2 hours before now."""
+
 _LONGEST_NAME: Final = 255
 """Maximum length of the name of a file or directory in bytes, on most file systems."""
 
@@ -238,6 +241,7 @@ class FlowDirectory:
         now = self._settings
         if before == now:
             return
+        hint = "name a new directory, or remove this one"
         if before.evidence != now.evidence and before.output == now.output:
             other = "from other evidence"
         elif before.output != now.output:
@@ -248,10 +252,10 @@ class FlowDirectory:
             names = sorted({*before.options, *now.options})
             changed = [name for name in names if before.options.get(name) != now.options.get(name)]
             other = f"with another value of {', '.join(changed)}"
-        raise UsageError(
-            f"--to {self.path}: the files in it were written {other}",
-            "name a new directory, or remove this one",
-        )
+            if set(changed) <= _TIMES and all(before.options.get(name, "None") != "None" for name in changed):
+                same = " ".join(f"{name} {before.options[name]}" for name in changed)
+                hint = f"to go on, use {same}; or {hint}"
+        raise UsageError(f"--to {self.path}: the files in it were written {other}", hint)
 
     def _has(self, line: _Written) -> bool:
         try:
