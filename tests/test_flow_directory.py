@@ -361,6 +361,15 @@ class TestRefusals:
             )
             assert content(out) == before
 
+    def test_standard_input_is_another_one_each_time(self, run: Run, tmp_path: Path, out: Path) -> None:
+        command = ("flows", "-", "--with", EVIDENCE, "-o", "csv", "--to", out)
+        assert run(*command, input=flow_log([flow(1)])).exit_code == 0
+        before = content(out)
+        result = run(*command, input=flow_log([flow(2)]))
+        assert result.exit_code == 3
+        assert "-: its output would be stdin, which an earlier run wrote for -;" in result.stderr
+        assert content(out) == before
+
     def test_a_file_is_the_same_by_another_path(self, run: Run, tmp_path: Path, out: Path) -> None:
         write_log(tmp_path / "x/a.log", [flow(1)])
         for path in (tmp_path / "x", tmp_path / "x/../x", tmp_path / "x/a.log"):

@@ -137,8 +137,8 @@ class FlowDirectory:
             return Skipped(file.uri, f"its output would be {name}, which another file has already")
         if name not in self._ours and os.path.lexists(self._at(name)):
             return Skipped(file.uri, f"its output would be {self._at(name)}, which is there already")
-        before = self._documents_of.get(name, file.document)
-        if not _is_same(before, file.document):
+        before = self._documents_of.get(name)
+        if before is not None and not _is_same(before, file.document):
             reason = f"its output would be {name}, which an earlier run wrote for {before}; name another --to"
             return Skipped(file.uri, reason)
         self._names.add(name)
@@ -366,7 +366,12 @@ def check_apart(path: str, uris: tuple[str, ...]) -> None:
 
 
 def _is_same(one: str, other: str) -> bool:
-    """Return whether two names of documents are of one: a local path may be written in several ways."""
+    """Return whether two names of documents are of one: a local path may be written in several ways.
+
+    What standard input had before is not known.
+    """
+    if one == "-":
+        return False
     with suppress(OSError, ValueError):
         return one == other or os.path.samefile(one, other)
     return False
