@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from os.path import exists, isdir
+from os.path import dirname, exists, isdir, realpath
 from typing import TYPE_CHECKING
 
 import click
@@ -386,22 +386,18 @@ def _no_flow_logs(run: FlowRun) -> SourceError:
 
 def _check_once(sources: tuple[str, ...]) -> None:
     """Refuse sources of which one is in another one. Raises ``UsageError``."""
-    from pathlib import Path
-
-    at: dict[str | Path, str] = {}
+    at: dict[str, str] = {}
     for source in sources:
-        place = Path(source).resolve() if exists(source) else source
+        place = realpath(source) if exists(source) else source
         if place in at:
             raise UsageError(f"{source} is given twice: {_TWICE}", _ONCE)
         at[place] = source
     for place, source in at.items():
-        outer = (
-            next((at[folder] for folder in place.parents if folder in at), None)
-            if isinstance(place, Path)
-            else None
-        )
-        if outer is not None:
-            raise UsageError(f"{source} is in {outer}, too: {_TWICE}", _ONCE)
+        folder = dirname(place)
+        while folder not in at and folder != dirname(folder):
+            folder = dirname(folder)
+        if folder in at and exists(place):
+            raise UsageError(f"{source} is in {at[folder]}, too: {_TWICE}", _ONCE)
 
 
 def _limitations(case: Case, request: Request, summary: FlowSummary) -> Iterator[Reason]:
