@@ -57,13 +57,17 @@ _RANGES: Final = {
 
 
 def address_of(text: str) -> tuple[Address | None, bool]:
-    """Return the address that a text is, None if it is none, and whether the Internet may route it."""
+    """Return the address that a text is, None if it is none, and whether the Internet may route it.
+
+    ``::ffff:10.0.0.1`` is 10.0.0.1, as everywhere in cnitrail.
+    """
     try:
         ip = ip_address(text)
     except ValueError:
         return None, False
     if "%" in text:  # the zone of an IPv6 address, which may be any text, is not an address of a packet
         return None, False
+    ip = getattr(ip, "ipv4_mapped", None) or ip
     number = int(ip)
     return ip, not any(first <= number <= last for first, last in _RANGES[ip.version])
 

@@ -39,6 +39,11 @@ OTHERS: Final = "others"
 
 _INTERFACE_ONLY: Final = ReasonCode.INTERFACE_ADDRESS_ONLY
 
+_OF_PODS: Final = (ReasonCode.NO_POD_SEEN,)
+"""What says nothing about an address that no ENI had: no pod can have had it."""
+
+_FREE: Final = "No ENI had the address then, and the evidence of that time is complete."
+
 _Pair = tuple[str, str]
 
 _Doubt = tuple[Verdict, PodVerdict | None, ReasonCode | None]
@@ -223,7 +228,7 @@ class FlowTally:
                     verdict=verdict,
                     pod_verdict=pod_verdict,
                     reason=reason,
-                    text=MEANING[reason] if reason is not None else None,
+                    text=_why(verdict, reason),
                     ends=volume.number,
                     bytes=volume.bytes,
                 )
@@ -311,9 +316,17 @@ def _is_certain(end: FlowEnd) -> bool:
     return end.verdict is Verdict.CERTAIN and is_pod_certain
 
 
+def _why(verdict: Verdict, reason: ReasonCode | None) -> str | None:
+    """Return what a reason means, or a verdict that needs none."""
+    if reason is not None:
+        return MEANING[reason]
+    return _FREE if verdict is Verdict.FREE else None
+
+
 def _doubt(end: FlowEnd) -> _Doubt | None:
     """Return what is not certain about an end, and why; None if all is."""
-    reason = end.reasons[0] if end.reasons else None
+    reasons = [code for code in end.reasons if end.verdict is not Verdict.FREE or code not in _OF_PODS]
+    reason = reasons[0] if reasons else None
     if end.verdict is not Verdict.CERTAIN:
         return end.verdict, None, reason
     is_pod_settled = end.pod_verdict in (None, PodVerdict.CERTAIN, PodVerdict.NONE)
