@@ -155,9 +155,8 @@ class TestCounts:
         assert name_of_end(found) == name
 
     def test_a_free_address_is_free_for_no_lack_of_pods(self) -> None:
-        free = end("x", Verdict.FREE, ReasonCode.NO_POD_SEEN)
         tally = FlowTally()
-        tally.add(replace(ends("a", "b"), dst=free), None, records=3, size=30)
+        tally.add(*of_kind(replace(ends("a", "b"), dst=end("x", Verdict.FREE))), records=3, size=30)
         (share,) = tally.summary().unattributed
         assert (share.verdict, share.reason, share.ends) == (Verdict.FREE, None, 3)
         assert share.text == "No ENI had the address then, and the evidence of that time is complete."

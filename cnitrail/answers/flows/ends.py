@@ -324,7 +324,8 @@ class FlowEnds:
 
     def _shown(self, occupancy: Occupancy, answer: IntervalAnswer, view: EndView) -> FlowEnd:
         holders, pods, pod_verdict = answer.holders, answer.pods, answer.pod_verdict
-        pod_reasons = answer.pod_reasons
+        # A free address has no pod that could be missing.
+        pod_reasons = answer.pod_reasons if answer.verdict is not Verdict.FREE else ()
         kind = self._kind(occupancy, answer, view)
         if kind == WARM_POOL and (view.is_local or view.is_src):
             pod_reasons = (ReasonCode.USED_WHILE_FREE, *pod_reasons)

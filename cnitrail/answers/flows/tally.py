@@ -39,9 +39,6 @@ OTHERS: Final = "others"
 
 _INTERFACE_ONLY: Final = ReasonCode.INTERFACE_ADDRESS_ONLY
 
-_OF_PODS: Final = (ReasonCode.NO_POD_SEEN,)
-"""What says nothing about an address that no ENI had: no pod can have had it."""
-
 _FREE: Final = "No ENI had the address then, and the evidence of that time is complete."
 
 _Pair = tuple[str, str]
@@ -325,8 +322,7 @@ def _why(verdict: Verdict, reason: ReasonCode | None) -> str | None:
 
 def _doubt(end: FlowEnd) -> _Doubt | None:
     """Return what is not certain about an end, and why; None if all is."""
-    reasons = [code for code in end.reasons if end.verdict is not Verdict.FREE or code not in _OF_PODS]
-    reason = reasons[0] if reasons else None
+    reason = end.reasons[0] if end.reasons else None
     if end.verdict is not Verdict.CERTAIN:
         return end.verdict, None, reason
     is_pod_settled = end.pod_verdict in (None, PodVerdict.CERTAIN, PodVerdict.NONE)

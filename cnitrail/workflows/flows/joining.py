@@ -19,6 +19,7 @@ from cnitrail.answers.over_time import LAST_SECOND
 from cnitrail.model import Extent, Skipped
 from cnitrail.model.flow_layout import middle_of
 from cnitrail.model.flows import LATE, FlowCounts, fields_of_block
+from cnitrail.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -175,7 +176,7 @@ class BlockJoiner:
         if fields == [b""]:
             return
         if len(fields) != plan.width:
-            written.skip(index, f"{len(fields)} fields, and not {plan.width}")
+            written.skip(index, f"{counted(len(fields), 'field')}, and not {plan.width}")
             return
         status = plan.field(fields, "log-status")
         if status in (b"NODATA", b"SKIPDATA"):
@@ -475,5 +476,5 @@ def _number(field: bytes) -> int:
 def _listed(uri: str, reasons: Sequence[str]) -> list[Skipped]:
     listed = [Skipped(uri, reason, Extent.RECORD) for reason in reasons[:_NAMED]]
     if len(reasons) > _NAMED:
-        listed.append(Skipped(uri, f"{len(reasons) - _NAMED:,} more records", Extent.PART))
+        listed.append(Skipped(uri, counted(len(reasons) - _NAMED, "more record"), Extent.PART))
     return listed
