@@ -8,7 +8,6 @@ metadata that are missing or wrong. A determined end is one of which the logs de
 second. A mistaken one is wrong because the record fits a wrong interface: see ``tests/test_flow_truth.py``.
 """
 
-import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
