@@ -54,13 +54,15 @@ OUTSIDE = "203.0.113.9"
 class Truth(NamedTuple):
     """Who was at one end in the packets of a record: ENIs and pods, with None for nobody.
 
-    ``vpc`` is None for an address outside of all VPCs. ``is_local``: the end is at the interface.
+    ``vpc`` is None for an address outside of all VPCs. ``instances`` are those of the ENIs at these times.
+    ``is_local``: the end is at the interface.
     """
 
     ip: str
     vpc: str | None
     enis: frozenset[str | None]
     pods: frozenset[str | None]
+    instances: frozenset[str]
     is_local: bool = False
 
 
@@ -173,7 +175,9 @@ class Traffic:
         is_egress = chance.random() < 0.6
         if sender is not None and remote_vpc != vpc and is_egress and not _is_branch(sender):
             local, eni = sender.node.address, sender.node.enis[0]  # SNAT
-        mine = Truth(local, vpc, frozenset((eni.id,)), frozenset((pod,)), is_local=True)
+        mine = Truth(
+            local, vpc, frozenset((eni.id,)), frozenset((pod,)), self._on((eni.id,), packets), is_local=True
+        )
         there = self._truth(other, remote_vpc, packets)
         return self._record(eni, mine, there, packets, is_egress=is_egress, path=path)
 
@@ -217,7 +221,17 @@ class Traffic:
             if self.pods is not None and vpc is not None:
                 there = self.pods.holders(ip, vpc, time, time + 1)
                 pods |= {_name(one) for one in there} or {None}
-        return Truth(ip, vpc, frozenset(enis), frozenset(pods))
+        return Truth(ip, vpc, frozenset(enis), frozenset(pods), self._on(enis, packets))
+
+    def _on(self, enis: Iterable[str | None], packets: Iterable[int]) -> frozenset[str]:
+        """The instances of ENIs at some milliseconds."""
+        return frozenset(
+            attachment.instance.id
+            for eni in enis
+            for attachment in self.world._attached.get(eni or "", ())
+            for time in packets
+            if attachment.start <= time and (attachment.end is None or time < attachment.end)
+        )
 
     def _record(
         self, eni: Eni, mine: Truth, there: Truth, packets: list[int], *, is_egress: bool, path: str
@@ -361,7 +375,7 @@ def joined(
             if end.verdict is Verdict.FREE:
                 why = _wrong_free(truth, flow, delivery, is_sender=is_sender)
             else:
-                why = _wrong(end, truth, traffic, flow)
+                why = _wrong(end, truth, traffic)
             is_none = end.pod_verdict is PodVerdict.NONE and not truth.pods <= {None}
             if (why or is_none) and fits_another(flow, traffic, holders):
                 found.mistaken.append(f"{why or 'wrong none'}: {text}")
@@ -398,10 +412,10 @@ def fits_another(flow: Flow, traffic: Traffic, holders: HolderIndex) -> bool:
     )
 
 
-def _wrong(end: FlowEnd, truth: Truth, traffic: Traffic, flow: Flow) -> str:
+def _wrong(end: FlowEnd, truth: Truth, traffic: Traffic) -> str:
     if end.verdict is Verdict.CERTAIN and truth.enis != {*end.eni}:
         return "wrong ENI"
-    if end.verdict is Verdict.CERTAIN and end.instance and not _is_there(end, traffic.world, flow):
+    if end.verdict is Verdict.CERTAIN and end.instance and truth.instances - {*end.instance}:
         return "wrong instance"
     if traffic.pods is None:
         return ""
@@ -426,11 +440,6 @@ def _wrong_free(truth: Truth, flow: Flow, delivery: Delivery, *, is_sender: bool
     seconds = range(flow.first, flow.last + 1)
     is_held = any(any(world.during(truth.ip, second, vpc.id)) for second in seconds)
     return "free, and it was held" if is_held else ""
-
-
-def _is_there(end: FlowEnd, world: World, flow: Flow) -> bool:
-    seconds = range(flow.first, flow.last + 1)
-    return any({*end.instance} & world.attached(end.eni[0], second) for second in seconds)
 
 
 def _is_determined(world: World, delivery: Delivery, flow: Flow, truth: Truth) -> bool:
