@@ -256,7 +256,8 @@ class TestLocalEnd:
         assert end.verdict is Verdict.AMBIGUOUS
 
     def test_an_interface_older_than_the_trail_has_no_name_of_the_history(self) -> None:
-        ends = joined(CLUSTER, **egress("eni-old", "10.0.0.200", POD_IP, vpc_id="vpc-1"))
+        record = egress("eni-old", "10.0.0.200", POD_IP, vpc_id="vpc-1", subnet_id="subnet-1")
+        ends = joined(CLUSTER, **record)
         assert said(ends.src) == "unknown unknown never-seen"
         assert said(ends.dst) == "certain pod eni-node"
 
@@ -287,6 +288,57 @@ class TestVpc:
         ends = joined((*CLUSTER, *other, *twin), **record)
         assert (ends.src.verdict, ends.src.eni) == ("likely", ("eni-twin",))
         assert "vpc-of-flow-record" in ends.src.reasons
+
+    TWINS = (
+        launch(3, "i-2", "eni-2", "10.2.0.11", vpc="vpc-2"),
+        end_of("i-2"),
+        create(7, "eni-twin", DB_IP, vpc="vpc-2"),
+        delete(9000, "eni-twin"),
+    )
+    """A VPC that has an address of the first one, too."""
+
+    def test_an_address_that_the_interface_had_at_another_time_confirms_nothing(self) -> None:
+        """The record is of the first VPC: its ``interface-id`` is wrong, and was at POD_IP long before."""
+        before = (assign(8, "eni-2", POD_IP), unassign(500, "eni-2", POD_IP))
+        record = {"interface_id": "eni-2", "srcaddr": POD_IP, "dstaddr": DB_IP}
+        end = joined((*CLUSTER, *self.TWINS, *before), **record).dst
+        assert said(end) == "likely eni eni-twin vpc-of-flow-record"
+
+    def test_an_address_that_the_interface_has_then_confirms_it(self) -> None:
+        record = {"interface_id": "eni-2", "srcaddr": POD_IP, "dstaddr": DB_IP}
+        end = joined((*CLUSTER, *self.TWINS, assign(8, "eni-2", POD_IP)), **record).dst
+        assert said(end) == "certain eni eni-twin"
+
+    def test_the_address_that_a_record_shows_of_its_interface_confirms_it(self) -> None:
+        record = {
+            "interface_id": "eni-2",
+            "srcaddr": "10.2.0.11",
+            "pkt_srcaddr": "10.2.9.9",
+            "dstaddr": DB_IP,
+        }
+        end = joined((*CLUSTER, *self.TWINS), **record).dst
+        assert said(end) == "certain eni eni-twin"
+
+    def test_an_address_of_the_other_end_confirms_nothing(self) -> None:
+        record = egress("eni-2", "10.2.0.99", POD_IP)
+        end = joined((*CLUSTER, *self.TWINS, assign(8, "eni-2", POD_IP)), **record).dst
+        assert said(end) == "likely pod eni-2 vpc-of-flow-record"
+
+    def test_a_vpc_confirms_no_interface_of_another_subnet(self) -> None:
+        record = egress("eni-2", "10.2.0.99", DB_IP, vpc_id="vpc-2", subnet_id="subnet-9")
+        ends = joined((*CLUSTER, *self.TWINS), **record)
+        assert ends.contradicted == ("subnet-id",)
+        assert said(ends.dst) == "likely eni eni-twin vpc-of-flow-record"
+
+    def test_a_vpc_that_nothing_confirms_makes_no_end_certain(self) -> None:
+        """Its ENI of the address may be older than the evidence, and ``vpc-id`` wrong."""
+        record = egress("eni-old", "10.0.0.200", POD_IP, vpc_id="vpc-1")
+        assert said(joined(CLUSTER, **record).dst) == "likely pod eni-node vpc-of-flow-record"
+
+    def test_a_subnet_of_another_vpc_does_not_confirm_it(self) -> None:
+        other = (call(Effect.CREATE, 1, Subject(eni="eni-9", vpc="vpc-2", subnet="subnet-9")),)
+        record = egress("eni-old", "10.0.0.200", POD_IP, vpc_id="vpc-1", subnet_id="subnet-9")
+        assert said(joined((*CLUSTER, *other), **record).dst) == "likely pod eni-node vpc-of-flow-record"
 
     def test_the_vpc_of_the_record_confirms_its_interface(self) -> None:
         other = (launch(3, "i-2", "eni-2", "10.2.0.11", vpc="vpc-2"), end_of("i-2"))
@@ -363,7 +415,7 @@ class TestMetadata:
     def test_if_the_local_end_is_not_known_both_are_likely(self) -> None:
         record = self.RECORD | {"srcaddr": CLIENT, "pkt_srcaddr": CLIENT, "flow_direction": "-"}
         ends = joined(CLUSTER, **(record | {"account_id": OTHER_ACCOUNT}))
-        assert (ends.local, said(ends.dst)) == (None, "likely eni eni-db flow-contradicts")
+        assert (ends.local, said(ends.dst)) == (None, "likely eni eni-db flow-contradicts vpc-of-flow-record")
 
     def test_another_vpc_makes_both_ends_likely(self) -> None:
         ends = joined(CLUSTER, **(self.RECORD | {"vpc_id": "vpc-2"}))
@@ -396,12 +448,13 @@ class TestMetadata:
         assert ends.confirmed == ()
 
     def test_an_address_that_the_history_has_on_another_eni_contradicts(self) -> None:
-        ends = joined(CLUSTER, **egress(NODE_ENI, DB_IP, POD_IP))
+        ends = joined(CLUSTER, **egress(NODE_ENI, DB_IP, POD_IP, vpc_id="vpc-1"))
         assert ends.contradicted == ("interface-id",)
         assert said(ends.src) == "likely eni eni-db flow-contradicts"
 
     def test_an_unknown_interface_with_an_address_of_another_one_contradicts(self) -> None:
-        ends = joined(CLUSTER, **egress("eni-old", DB_IP, POD_IP, vpc_id="vpc-1"))
+        record = egress("eni-old", DB_IP, POD_IP, vpc_id="vpc-1", subnet_id="subnet-1")
+        ends = joined(CLUSTER, **record)
         assert ends.contradicted == ("interface-id",)
         assert said(ends.src) == "likely eni eni-db flow-contradicts"
 
@@ -629,7 +682,7 @@ class TestTransitGateway:
 class TestFree:
     def test_traffic_of_an_address_that_nobody_had_is_said_and_names_nobody(self) -> None:
         events = (*CLUSTER, unassign(500, NODE_ENI, POD_IP))
-        end = joined(events, **egress(NODE_ENI, POD_IP, DB_IP)).src
+        end = joined(events, **egress(NODE_ENI, POD_IP, DB_IP, vpc_id="vpc-1")).src
         assert said(end) == "unknown unknown used-while-free"
 
     def test_traffic_to_it_is_nothing_special(self) -> None:

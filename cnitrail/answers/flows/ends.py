@@ -1,6 +1,5 @@
 """Who was at both ends of a flow, by the history and by the record itself."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from functools import cached_property
@@ -39,7 +38,7 @@ from cnitrail.answers.over_time import ALL_INTERVALS, IntervalBounds, OverTime
 from cnitrail.answers.pods.rivals import is_node_address
 from cnitrail.answers.who import HolderIndex
 from cnitrail.answers.who.indexes import address_and_prefix
-from cnitrail.model import Address, Held, History, Holder, Interface, Verdict, WhoAnswer
+from cnitrail.model import Address, History, Holder, Interface, Subnet, Verdict, WhoAnswer
 from cnitrail.model.flows import FlowEnd
 from cnitrail.model.pods import ENIS_OF_ONE_POD, PodEntry, PodVerdict
 from cnitrail.model.reason import ReasonCode
@@ -88,14 +87,18 @@ class JoinedEnds(Struct, frozen=True, gc=False, kw_only=True):
 _CONFIRMING: Final = frozenset(("vpc-id", "subnet-id"))
 """The metadata that confirm that a record is of its interface."""
 
+_LASTING: Final = frozenset(("account-id", "region", "vpc-id", "subnet-id"))
+"""The metadata that never change for an interface: if one differs, it or the ``interface-id`` is wrong."""
+
 
 class _VpcBasis(Enum):
     """How the VPC of a record is known: by the history of an interface, or by the record."""
 
     HISTORY = "history"
     RECORD = "record"
-    INTERFACE = "interface"
-    """By the history of the interface that the record names, but nothing else shows that it is of it."""
+    """By the record, whose subnet is in it, or by that of a transit gateway."""
+    UNCONFIRMED = "unconfirmed"
+    """By one field of the record, ``interface-id`` or ``vpc-id``, and nothing else shows that it is right."""
 
 
 class _Instances(Struct, frozen=True):
@@ -156,12 +159,22 @@ class FlowEnds:
         if elsewhere:
             contradicted = (*contradicted, "interface-id")
             doubted = (*doubted, *elsewhere)
-        basis = _VpcBasis.RECORD if known is None else _VpcBasis.HISTORY
-        is_confirmed = not _CONFIRMING.isdisjoint(confirmed)
-        if known is not None and not (is_confirmed or self._is_of_interface(key, src, dst)):
-            basis = _VpcBasis.INTERFACE
+        bounds = src.bounds.within(dst.bounds).within(instances.bounds)
+        agrees, differs = not _CONFIRMING.isdisjoint(confirmed), not _LASTING.isdisjoint(contradicted)
+        if known is None:
+            is_confirmed = key.is_of_transit_gateway or self._subnets.get(key.subnet) == key.vpc
+        elif agrees is differs:
+            sides = [("src", src, key.src), ("dst", dst, key.dst)]
+            own = [(side, text) for name, side, text in sides if local in (name, None)]
+            is_confirmed, seen = self._is_at_interface(key.interface, known, own, first, last)
+            bounds = bounds.within(seen)
+        else:
+            is_confirmed = agrees
+        basis = _VpcBasis.UNCONFIRMED
+        if is_confirmed:
+            basis = _VpcBasis.RECORD if known is None else _VpcBasis.HISTORY
         return JoinedEnds(
-            bounds=src.bounds.within(dst.bounds).within(instances.bounds),
+            bounds=bounds,
             src=self._end(src, _view(key, "src", local, basis, doubted, src, dst)),
             dst=self._end(dst, _view(key, "dst", local, basis, doubted, dst, src)),
             local=local,
@@ -169,22 +182,35 @@ class FlowEnds:
             contradicted=contradicted,
         )
 
-    def _is_of_interface(self, key: FlowKey, src: Occupancy, dst: Occupancy) -> bool:
-        """Return whether the interface of a record has, or ever had, an address of it: so it is of it."""
-        if key.interface in src.enis or key.interface in dst.enis:
-            return True
-        had = self._addresses.get(key.interface or "", set())
-        texts = (key.src, key.dst, key.pkt_src, key.pkt_dst)
-        ips = (address_of(text)[0] for text in texts if text is not None)
-        return any(held in had for ip in ips if ip is not None for held in address_and_prefix(ip))
+    def _is_at_interface(
+        self,
+        interface: str | None,
+        vpc: str,
+        own: Sequence[tuple[Occupancy, str | None]],
+        first: int,
+        last: int,
+    ) -> tuple[bool, IntervalBounds]:
+        """Return whether an interface may have had an address of its own end, and for which intervals.
+
+        That is the address of the packet, or that which ``srcaddr`` or ``dstaddr`` shows.
+        """
+        if any(interface in side.enis for side, _ in own):
+            return True, ALL_INTERVALS
+        bounds, is_shown = ALL_INTERVALS, False
+        for _, text in own:
+            side = self._occupancy(text, vpc, None, None, first, last)
+            bounds = bounds.within(side.bounds)
+            is_shown = is_shown or interface in side.enis
+        return is_shown, bounds
 
     @cached_property
-    def _addresses(self) -> dict[str, set[Held]]:
-        """The addresses and prefixes that each interface ever had."""
-        addresses: dict[str, set[Held]] = defaultdict(set)
-        for lease in self._history.leases:
-            addresses[lease.eni].add(lease.held)
-        return addresses
+    def _subnets(self) -> dict[str | None, str | None]:
+        """The VPC of each subnet."""
+        subnets: list[Interface | Subnet] = [
+            *self._history.interfaces.values(),
+            *self._history.subnets.values(),
+        ]
+        return {one.subnet: one.vpc for one in subnets if one.subnet is not None and one.vpc is not None}
 
     def _occupancy(
         self,
@@ -409,7 +435,7 @@ def _view(
         is_local=is_local,
         is_masked=is_masked and occupancy.ip is not None and occupancy.ip.version == 4,
         is_claimed=basis is _VpcBasis.RECORD,
-        is_unconfirmed=basis is _VpcBasis.INTERFACE,
+        is_unconfirmed=basis is _VpcBasis.UNCONFIRMED,
         is_doubted=name in doubted,
         is_aws_service=is_aws_service(service),
         is_nat=is_local and is_shown and key.resource is not None and key.resource.startswith("nat-"),

@@ -99,7 +99,7 @@ def _pods_over(
         partly_none = entries and any(answer.verdict is PodVerdict.NONE for answer in answers)
         if partly_none or _are_several(entries):
             verdict = worst_pod((verdict, PodVerdict.AMBIGUOUS))
-            changes = (ReasonCode.CHANGED_IN_INTERVAL,)
+            changes = (ReasonCode.POD_CHANGED_THEN,)
     doubted = (answer for answer in answers if answer.verdict not in _SETTLED_PODS)
     reasons = codes_of(reason for answer in doubted for reason in answer.reasons)
     return verdict, entries, (*changes, *reasons)

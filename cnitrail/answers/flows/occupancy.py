@@ -18,8 +18,8 @@ class EndView(Struct, frozen=True, gc=False, kw_only=True):
 
     ``settled_by`` is the interface of the record, if it may have had the address at this end. ``is_local``:
     the end is at that interface. ``is_masked``: its own address may be shown in the place of the packet's.
-    ``is_claimed``: only the record names the VPC. ``is_unconfirmed``: nothing shows that the record is of its
-    interface. ``is_doubted``: the record contradicts the history.
+    ``is_claimed``: only the record names the VPC. ``is_unconfirmed``: a single field of the record leads to
+    the VPC. ``is_doubted``: the record contradicts the history.
     ``is_nat``: a NAT gateway without an ENI made the record. ``other_vpc`` is the VPC that the other end
     surely is in.
     """
