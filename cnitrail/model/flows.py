@@ -71,7 +71,7 @@ def _is_named(key: str, name: str) -> bool:
     return re.search(rf"(?<![\w-]){wanted}(?![\w-])", name.replace("_", "/")) is not None
 
 
-class FlowEnd(Struct, frozen=True, gc=False, kw_only=True):
+class FlowEnd(Struct, frozen=True, gc=False, kw_only=True, cache_hash=True):
     """Who had the address at one end of a flow, over all of the time in which its packets may lie.
 
     ``ip`` is the address that the answer is about. ``verdict`` is the worst of that time, with every ENI that

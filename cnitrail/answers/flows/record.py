@@ -67,9 +67,9 @@ class FlowKey(Struct, frozen=True, gc=False, kw_only=True):
         """Return the key of a record by the values of its fields. Others, and what is no ID, are ignored."""
         return cls(
             **{
-                _ATTRIBUTES[field]: value
+                ATTRIBUTES[field]: value
                 for field, value in values.items()
-                if value not in _ABSENT and len(value) <= _LONGEST and field in _ATTRIBUTES
+                if field in ATTRIBUTES and is_used(value)
             }
         )
 
@@ -94,4 +94,10 @@ class FlowKey(Struct, frozen=True, gc=False, kw_only=True):
         return (self.transit_gateway or self.src_vpc or self.dst_vpc) is not None
 
 
-_ATTRIBUTES: Final = dict(zip(KEY_FIELDS, FlowKey.__struct_fields__, strict=True))
+def is_used(value: str) -> bool:
+    """Return whether a value is there, and may be an ID or address."""
+    return value not in _ABSENT and len(value) <= _LONGEST
+
+
+ATTRIBUTES: Final = dict(zip(KEY_FIELDS, FlowKey.__struct_fields__, strict=True))
+"""The attributes of a ``FlowKey``, by the fields of a record."""

@@ -19,7 +19,7 @@ _PLAIN: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 _FORMULA: Final = re.compile(rb",-[^,\n]")
 """A cell that begins with ``-``, except for the first one of a record."""
 
-_KNOWN: Final = 1 << 12
+_KNOWN: Final = 1 << 14
 """Number of ends, and of their cells, that are remembered as CSV."""
 
 
@@ -60,8 +60,16 @@ class CsvLines:
 
 
 def _cells_of(end: FlowEnd) -> bytes:
+    return _named_cells(end) if end.eni else _new_cells(end)
+
+
+def _new_cells(end: FlowEnd) -> bytes:
     ip, *others = astuple(end)
     return b"," + _cell(ip) + _other_cells(tuple(others))
+
+
+_named_cells = lru_cache(maxsize=_KNOWN)(_new_cells)
+"""Of ends that are seldom new; every record of a scan has another one without a name."""
 
 
 @lru_cache(maxsize=_KNOWN)

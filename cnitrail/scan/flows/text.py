@@ -42,7 +42,7 @@ _CUT: Final = "the last line has no line end, so its last field may be cut short
 
 _BLANK_LINES = re.compile(rb"(?m)^[ \t]*\r?\n")
 _INDENTS = re.compile(rb"(?m)^ +")
-_MAY_BE_BLANK: Final = (b"\n\n", b"\n\r\n", b"\n ", b"\n\t")
+_MAY_BE_BLANK = re.compile(rb"\n[ \t\r\n]")
 _SIMPLE_CSV = re.compile(rb'(?:(?:"[^",\t;|\r\n]*+"|[^",\t;|\r\n]*+)(?:[,\t;|]|\r?\n))*+')
 """Cells in which quotes may be left out, as they have no separator, quote or line end in them."""
 
@@ -150,7 +150,7 @@ def text_blocks(uri: str, pieces: Iterator[Bytes], lines: LineLayout, *, checked
                 yield from _csv_blocks(uri, chain((header + block,), blocks), index)
                 return
             block = simple  # noqa: PLW2901
-        if block[:1] in b" \t\r\n" or any(text in block for text in _MAY_BE_BLANK):
+        if block[:1] in b" \t\r\n" or _MAY_BE_BLANK.search(block):
             block = _BLANK_LINES.sub(b"", block)  # noqa: PLW2901
             if separator == b" ":
                 block = _INDENTS.sub(b"", block)  # noqa: PLW2901

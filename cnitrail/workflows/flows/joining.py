@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnitrail.answers.flows import FlowKey
-from cnitrail.answers.flows.record import KEY_FIELDS
+from cnitrail.answers.flows.record import ATTRIBUTES, KEY_FIELDS, is_used
 from cnitrail.answers.flows.tally import EndsKind, FlowTally
 from cnitrail.answers.over_time import LAST_SECOND
 from cnitrail.model import Extent, Skipped
@@ -127,7 +127,8 @@ class BlockJoiner:
             if not flow.is_taken:
                 written.filtered += 1
                 continue
-            earliest, latest = min(earliest, begun), max(latest, ended)
+            earliest = min(earliest, begun)
+            latest = max(latest, ended)
             number = parts[size]
             if flow.rejected is not None:
                 flow.reject(parts[middle.port], parts[middle.packets], number)
@@ -363,12 +364,14 @@ class _Plan:
     def __init__(self, fields: Sequence[str], writer: LineWriter) -> None:
         self._places = {field: place for place, field in enumerate(fields)}
         self.width = len(fields)
-        self.names = [name for name in KEY_FIELDS if name in self._places]
-        self.key = _taker([self._places[name] for name in self.names])
+        names = [name for name in KEY_FIELDS if name in self._places]
+        self._attributes = [ATTRIBUTES[name] for name in names]
+        self._texts = _Texts()
+        self.key = _taker([self._places[name] for name in names])
         self.writer = writer
         self.middle = middle_of(fields)
         self.address_places = [
-            [place for place, name in enumerate(self.names) if name in (side, f"pkt-{side}")]
+            [place for place, name in enumerate(names) if name in (side, f"pkt-{side}")]
             for side in ("srcaddr", "dstaddr")
         ]
         self.ends: dict[_Key, _KnownEnds] = {}
@@ -386,8 +389,9 @@ class _Plan:
 
     def flow_key(self, key: _Key) -> FlowKey:
         """Return what decides who was at the ends of a flow, by the fields that ``key`` took."""
-        texts = (value.decode("utf-8", "replace") for value in key)
-        return FlowKey.of(dict(zip(self.names, texts, strict=True)))
+        values = map(self._texts.__getitem__, key)
+        pairs = zip(self._attributes, values, strict=True)
+        return FlowKey(**{name: value for name, value in pairs if value is not None})
 
     def is_aligned(self, fields: Sequence[bytes], key: _RowKey) -> bool:
         """Return whether the texts of a key are the fields before the middle and after it."""
@@ -396,6 +400,17 @@ class _Plan:
             return False
         separator = key[1][:1]
         return separator.join(fields[: self.middle.first]) == key[0]
+
+
+class _Texts(dict[bytes, str | None]):
+    """Fields as text; None for what is no ID or address."""
+
+    def __missing__(self, field: bytes) -> str | None:
+        text = field.decode("utf-8", "replace")
+        if len(self) >= _KNOWN:
+            self.clear()
+        self[field] = used = text if is_used(text) else None
+        return used
 
 
 class _Unnamed(dict[bytes, "tuple[str, bytes] | None"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
 from collections import Counter
@@ -214,6 +215,7 @@ class FlowRun:
         ``name`` returns the name of its output, or why there is none, which decides on the packing if
         ``packing`` is None. ``is_one``: the output of all is one file.
         """
+        gc.freeze()  # no collection looks at the history again, which has no garbage
         number = self._number if self._number is not None else _useful_workers(self._uris)
         workers = Workers(self._join, number)
         try:
