@@ -125,6 +125,33 @@ def wanted_of(history: History) -> list[Filter]:
     return [ALL_VPCS, *(Filter(vpc=(vpc,)) for vpc in vpcs[:2])]
 
 
+def neighbors(world: Whole) -> list[Address]:
+    """Addresses beside those that are named, most of which nothing names."""
+    return [ip + step for ip in world.addresses()[:20] for step in (-1, 1, 16) if int(ip) > 1]
+
+
+class TestWhatNothingNames:
+    @pytest.mark.parametrize("story", STORIES)
+    def test_all_addresses_that_are_not_named_have_the_same_answers(self, story: str) -> None:
+        case = cnitrail.read(FIXTURES / story)
+        world = Whole(case.history, case.coverage)
+        for wanted in wanted_of(world.history):
+            nothing = world.index.over_time(UNHEARD_OF[0], wanted)
+            for ip in (*world.addresses()[:40], *neighbors(world)):
+                if world.index.names(ip):
+                    continue
+                for second in {second for changes in nothing._changes for second in changes}:
+                    then = world.index.who(ip, time_of(second), wanted)
+                    assert shown(then) == shown(nothing.at(second).value)
+
+    @pytest.mark.parametrize("story", STORIES)
+    def test_every_address_of_a_lease_or_pod_is_named(self, story: str) -> None:
+        history = cnitrail.read(FIXTURES / story).history
+        world = Whole(history, cnitrail.read(FIXTURES / story).coverage)
+        held = {ip for held in history.holders for ip in ([held[0]] if hasattr(held, "hosts") else [held])}  # type: ignore[index]
+        assert all(map(world.index.names, held | {lease.ip for lease in history.pods.leases}))
+
+
 def assert_same(world: Whole, addresses: Iterable[Address], most: int = 100, seed: int = 0) -> None:
     for ip in addresses:
         for wanted in wanted_of(world.history):

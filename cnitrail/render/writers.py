@@ -1,7 +1,8 @@
 """The output formats of every command, with the function of this room that writes each of them.
 
-A function takes an ``Answer`` (a ``VerifyAnswer`` for ``verify``) and the stream to write to. The first
-format of a command is its default. Functions are imported when they are needed, to start up fast.
+A function takes an ``Answer`` (a ``VerifyAnswer`` for ``verify``) and the stream to write to. The records of
+``flows`` are written one by one as they are read: a ``LineWriter`` does that. The first format of a command
+is its default. Functions are imported when they are needed, to start up fast.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from cnitrail.model import Answer, VerifyAnswer
+    from cnitrail.render.flows import OpenWriter
 
     Write = Callable[[Answer[Any] | VerifyAnswer, IO[str]], None]
 
@@ -37,9 +39,9 @@ OUTPUTS = {
     },
     "flows": {
         "table": "flows.summary:write_table",
-        "csv": "flows:streamed",
-        "jsonl": "flows:streamed",
-        "parquet": "flows:streamed",
+        "csv": "flows.csv_lines:CsvLines",
+        "jsonl": "flows.json_lines:JsonLines",
+        "parquet": "flows.json_lines:JsonLines",
         "json": "json:write_document",
         "yaml": "yaml:write_document",
     },
@@ -120,8 +122,22 @@ OUTPUTS = {
 }
 
 
+RECORD_OUTPUTS = ("csv", "jsonl", "parquet")
+"""The formats in which ``flows`` writes records; the others are of a summary."""
+
+
 def writer(command: str, output: str) -> Write:
     """Return the function that writes this format of a command's answer."""
-    module, name = OUTPUTS[command][output].split(":")
-    write: Write = getattr(import_module(f"cnitrail.render.{module}"), name)
+    write: Write = _named(OUTPUTS[command][output])
     return write
+
+
+def line_writer(output: str) -> OpenWriter:
+    """Return what writes the records of ``flows`` in one of ``RECORD_OUTPUTS``."""
+    write: OpenWriter = _named(OUTPUTS["flows"][output])
+    return write
+
+
+def _named(name: str) -> Any:
+    module, attribute = name.split(":")
+    return getattr(import_module(f"cnitrail.render.{module}"), attribute)

@@ -214,7 +214,11 @@ class LeaseGroup:
         self.vpcs = {lease.vpc or lease.eni for lease in leases}
         self.leases = leases
         self._begins = [lease.possible_start() or FIRST for lease in leases]
-        self._latest_ends = list(accumulate((lease.end.time or LAST for lease in leases), max))
+        ends = [lease.end.time or LAST for lease in leases]
+        self._latest_ends = list(accumulate(ends, max))
+        self._places_by_end: dict[datetime, list[int]] = defaultdict(list)
+        for place, end in enumerate(ends):
+            self._places_by_end[end].append(place)
 
     def at(self, second: datetime) -> list[Lease]:
         """Return the leases that may cover a second, both ends included."""
@@ -241,8 +245,8 @@ class LeaseGroup:
         place = bisect_left(self._begins, second)
         if not place:
             return []
-        end = self._latest_ends[place - 1]
-        return [lease for lease in self.leases[:place] if (lease.end.time or LAST) == end]
+        ended = self._places_by_end[self._latest_ends[place - 1]]
+        return [self.leases[other] for other in ended if other < place]
 
     def before(self, second: datetime) -> Lease | None:
         """Return the last lease that begins before a second."""

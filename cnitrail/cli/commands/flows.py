@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
+from itertools import chain
 from os.path import dirname, exists, isdir, realpath
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from cnitrail.cli.options import complete_files, request_options
 from cnitrail.cli.outputs import is_queried, output_option
 from cnitrail.cli.param_types import Ports
 from cnitrail.errors import UsageError
+from cnitrail.render.writers import RECORD_OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from cnitrail.model import Scope
     from cnitrail.model.flows import FlowFormats, FlowSummary
     from cnitrail.model.reason import Reason
-    from cnitrail.render.flows import OpenWriter
     from cnitrail.workflows.flows.run import FlowRun
     from cnitrail.workflows.request import Request
 
@@ -39,8 +40,6 @@ _EXAMPLE = "cnitrail flows flowlogs/ --with trail/"
 _TWICE = "its records would count twice"
 _ONCE = "name each file once"
 _NO_FLOWS = f"FLOWS are VPC flow logs, and --with names CloudTrail logs: {_EXAMPLE}"
-_OF_RECORDS = ("csv", "jsonl", "parquet")
-"""The formats that have every record; the others sum them up."""
 
 
 class WithSources(Command):
@@ -167,51 +166,17 @@ def flows(
       cnitrail flows s3://flow-logs --with s3://audit-logs --last 2h -o jsonl
       aws s3 cp s3://BUCKET/KEY - | cnitrail flows - --with trail/
     """
-    from msgspec.structs import asdict, replace
+    from msgspec.structs import replace
 
-    from cnitrail.answers.flows.selection import FlowSelection
     from cnitrail.cli.printing import print_answer, warn_of
     from cnitrail.cli.summary import summarize_flows
-    from cnitrail.render.flows.csv_lines import CsvLines
-    from cnitrail.render.flows.json_lines import JsonLines
-    from cnitrail.render.flows.summary import NoLines
-    from cnitrail.sources.flow_logs import open_flow_source
-    from cnitrail.workflows.flows.run import FlowRun
-    from cnitrail.workflows.request import scope_of
 
     _check(request.sources, with_, output, to)
-    scope = scope_of(_of_flows(request.wanted), request.access)
-    formats = _formats(format_, scope)
-    for uri in request.sources:
-        open_flow_source(uri, scope)  # so that a misspelled path is an error before all evidence is read
-    case = _evidence(request, with_)
-    ports = tuple(ports for several in port for ports in several)
-    selection = FlowSelection(case.history, request.wanted, ports=ports, rejected=rejected)
-    writers: dict[str, OpenWriter] = {"csv": CsvLines, "jsonl": JsonLines, "parquet": JsonLines}
-    run = FlowRun(
-        request.sources,
-        scope,
-        case.flow_ends,
-        writers.get(output, NoLines),
-        formats=formats,
-        selection=selection,
-        workers=workers,
-    )
-    asked = {"with": with_, "ports": tuple(map(_port_text, ports)), "rejected": rejected}
-    if to is not None and not to.endswith(".parquet"):
-        options = {
-            "--format": format_,
-            "--port": asked["ports"],
-            "--rejected": rejected,
-            **{f"--{name}": value for name, value in asdict(request.wanted).items()},
-        }
-        _write_files(run, case, request.sources, to, output, options)
-    elif output == "parquet":
-        _write_parquet(run, to)
-    elif output in _OF_RECORDS:
-        _print_records(run)
-    else:
-        run.summary()
+    ports = tuple(chain.from_iterable(port))
+    port_texts = tuple(map(_port_text, ports))
+    case, run = _opened(request, with_, output, format_, workers, ports, rejected=rejected)
+    options = {"--format": format_, "--port": port_texts, "--rejected": rejected}
+    _write(run, case, request, output, to, options)
     summary = run.tally.summary()
     evidence = replace(
         case.evidence, flows=tuple(run.reports), skipped=(*case.evidence.skipped, *run.skipped)
@@ -219,12 +184,70 @@ def flows(
     if not (run.skipped or run.done_before or any(report.files for report in run.reports)):
         raise _no_flow_logs(run)
     limitations = list(_limitations(case, request, summary))
-    if output not in _OF_RECORDS:
+    if output not in RECORD_OUTPUTS:
+        asked = {"with": with_, "ports": port_texts, "rejected": rejected}
         print_answer(request, output, evidence, [summary], limitations, **asked)
     _warn_of_lost(run)
     status = summarize_flows(evidence, done_before=run.done_before)
     warn_of(limitations, evidence, is_empty=not summary.records)
     sys.exit(status)
+
+
+def _opened(
+    request: Request,
+    with_: tuple[str, ...],
+    output: str,
+    format_: str | None,
+    workers: int | None,
+    ports: tuple[range, ...],
+    *,
+    rejected: bool,
+) -> tuple[Case, FlowRun]:
+    """Read the evidence, and return it with the run over the flow logs, which has not begun."""
+    from cnitrail.answers.flows.selection import FlowSelection
+    from cnitrail.render.flows.summary import NoLines
+    from cnitrail.render.writers import line_writer
+    from cnitrail.sources.flow_logs import open_flow_source
+    from cnitrail.workflows.flows.run import FlowRun
+    from cnitrail.workflows.request import scope_of
+
+    scope = scope_of(_of_flows(request.wanted), request.access)
+    formats = _formats(format_, scope)
+    for uri in request.sources:
+        open_flow_source(uri, scope)  # so that a misspelled path is an error before all evidence is read
+    case = _evidence(request, with_)
+    run = FlowRun(
+        request.sources,
+        scope,
+        case.flow_ends,
+        line_writer(output) if output in RECORD_OUTPUTS else NoLines,
+        formats=formats,
+        selection=FlowSelection(case.history, request.wanted, ports=ports, rejected=rejected),
+        workers=workers,
+    )
+    return case, run
+
+
+def _write(
+    run: FlowRun,
+    case: Case,
+    request: Request,
+    output: str,
+    to: str | None,
+    options: Mapping[str, object],
+) -> None:
+    """Read all flow logs, and write their records if they were asked for."""
+    from msgspec.structs import asdict
+
+    if to is not None and not to.endswith(".parquet"):
+        wanted = {f"--{name}": value for name, value in asdict(request.wanted).items()}
+        _write_files(run, case, request.sources, to, output, {**options, **wanted})
+    elif output == "parquet":
+        _write_parquet(run, to)
+    elif output in RECORD_OUTPUTS:
+        _print_records(run)
+    else:
+        run.summary()
 
 
 def _evidence(request: Request, with_: tuple[str, ...]) -> Case:
@@ -340,8 +363,10 @@ def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: st
     if to is not None:
         from cnitrail.workflows.flows.directory import check_apart
 
-        if output not in _OF_RECORDS:
-            raise UsageError(f"--to needs -o {' or -o '.join(_OF_RECORDS)}", f"{_EXAMPLE} --to named/ -o csv")
+        if output not in RECORD_OUTPUTS:
+            raise UsageError(
+                f"--to needs -o {' or -o '.join(RECORD_OUTPUTS)}", f"{_EXAMPLE} --to named/ -o csv"
+            )
         if not to:
             raise UsageError("--to needs a directory", f"{_EXAMPLE} --to named/ -o csv")
         if to.endswith(f".{output}") and output != "parquet" and not isdir(to):
