@@ -26,7 +26,9 @@ import cnitrail
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.flows import FlowEnds, FlowKey
 from cnitrail.answers.flows.ends import JoinedEnds
+from cnitrail.answers.flows.lease_answers import LeaseAnswers
 from cnitrail.answers.flows.record import KEY_FIELDS
+from cnitrail.answers.leases import leases
 from cnitrail.answers.over_time import time_of
 from cnitrail.answers.who import HolderIndex
 from cnitrail.history import cover
@@ -558,6 +560,15 @@ class TestTranslation:
         pods = [pod_lease(100, 3000, "web")]
         end = joined(events, 1000, 1050, pods, **egress(NODE_ENI, NODE_IP, CLIENT)).src
         assert (end.kind, end.pod_verdict) == ("node-or-pod", "unknown")
+
+    def test_and_so_it_is_in_the_table_of_leases(self) -> None:
+        events = (launch(0, NODE, NODE_ENI, NODE_IP, cluster=None), assign(5, NODE_ENI, POD_IP), end_of(NODE))
+        past = history(*events)
+        with_pods = replace(past, pods=PodHistory(leases=(pod_lease(100, 3000, "web"),), records=1))
+        for known, kinds in ((past, {"instance"}), (with_pods, {"node", "pod"})):
+            answers = LeaseAnswers(known, HolderIndex(known, cover((), known.events, assume_complete=True)))
+            found = [answer.kind for lease in leases(known, Filter()) for answer in answers.of(lease)]
+            assert {kind for kind in found if kind is not None} == kinds
 
     def test_an_instance_without_kubernetes_has_no_pods(self) -> None:
         events = (launch(0, "i-plain", "eni-plain", "10.0.0.30", cluster=None), end_of("i-plain"))

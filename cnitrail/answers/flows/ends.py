@@ -17,9 +17,9 @@ from cnitrail.answers.flows.kinds import (
     POD,
     UNKNOWN,
     WARM_POOL,
+    Nodes,
     address_of,
     is_aws_service,
-    is_managed,
     kind_of,
     kind_without_holder,
     may_be_translated,
@@ -122,7 +122,7 @@ class FlowEnds:
         self._history = history
         self._holders = holders
         self._pod_addresses = {lease.ip for lease in history.pods.leases}
-        self._pod_instances = {lease.instance for lease in history.pods.leases if lease.instance is not None}
+        self._nodes = Nodes(history)
         pods = None if history.pods.is_empty else PodVerdict.UNKNOWN
         self._nobody = IntervalAnswer(verdict=Verdict.UNKNOWN, pod_verdict=pods)
         self._answers: dict[tuple[Address, str | None], OverTime[WhoAnswer]] = {}
@@ -303,7 +303,7 @@ class FlowEnds:
         if interface.kind != "node-primary":
             return interface.kind in _FORWARDING
         clusters = (self._history.cluster_of(interface.eni, one, None).name for one in instances)
-        return not (any(clusters) or any(map(self._is_managed, instances)))
+        return not (any(clusters) or any(map(self._nodes.is_one, instances)))
 
     def _end(self, occupancy: Occupancy, view: EndView) -> FlowEnd:
         known = occupancy.ends.get(view)
@@ -376,7 +376,7 @@ class FlowEnds:
     def _kind(self, occupancy: Occupancy, answer: IntervalAnswer, view: EndView) -> str:
         if any(pod.pod is not None for pod in answer.pods):
             return POD
-        kinds = {kind_of(holder, is_node=self._is_node(holder)) for holder in answer.holders}
+        kinds = {kind_of(holder, is_node=self._nodes.has(holder)) for holder in answer.holders}
         if len(kinds) > 1:
             return UNKNOWN
         if kinds:
@@ -390,17 +390,10 @@ class FlowEnds:
             is_service=view.is_aws_service,
         )
 
-    def _is_node(self, holder: Holder) -> bool:
-        return holder.cluster is not None or self._is_managed(holder.instance)
-
     def _may_be_node(self, holder: Holder) -> bool:
         """Return whether pods may run on the instance of a holder: any may, if that of none is known."""
         has_pod_evidence = not self._history.pods.is_empty
-        return self._is_node(holder) or (has_pod_evidence and holder.instance is not None)
-
-    def _is_managed(self, instance: str | None) -> bool:
-        """Return whether an instance has pods, or anything manages addresses for them."""
-        return instance in self._pod_instances or is_managed(self._history, instance)
+        return self._nodes.has(holder) or (has_pod_evidence and holder.instance is not None)
 
     def _shared_with_pods(self, holders: Sequence[Holder], view: EndView) -> Iterable[ReasonCode]:
         """Yield why the packets may be those of a pod of the node whose own address the record shows."""

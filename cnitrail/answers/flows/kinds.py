@@ -72,10 +72,21 @@ def address_of(text: str) -> tuple[Address | None, bool]:
     return ip, not any(first <= number <= last for first, last in _RANGES[ip.version])
 
 
-def is_managed(history: History, instance: str | None) -> bool:
-    """Return whether anything manages addresses for the pods of an instance."""
-    managed = history.manager_of_node(instance).manager
-    return managed not in (Manager.UNKNOWN, Manager.NOT_KUBERNETES)
+class Nodes:
+    """The instances that pods run on."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._with_pods = {lease.instance for lease in history.pods.leases if lease.instance is not None}
+
+    def has(self, holder: Holder) -> bool:
+        """Return whether pods run on the instance of a holder."""
+        return holder.cluster is not None or self.is_one(holder.instance)
+
+    def is_one(self, instance: str | None) -> bool:
+        """Return whether an instance has pods, or anything manages addresses for them."""
+        managed = self._history.manager_of_node(instance).manager
+        return instance in self._with_pods or managed not in (Manager.UNKNOWN, Manager.NOT_KUBERNETES)
 
 
 def kind_of(holder: Holder, *, is_node: bool) -> str:

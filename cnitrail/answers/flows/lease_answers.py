@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.flows.kinds import is_managed, kind_of
+from cnitrail.answers.flows.kinds import Nodes, kind_of
 from cnitrail.answers.over_time import FIRST_SECOND, LAST_SECOND, Stretch, time_of
 from cnitrail.answers.who import HolderIndex
 from cnitrail.answers.who.indexes import address_and_prefix
@@ -35,6 +35,7 @@ class LeaseAnswers:
     def __init__(self, history: History, holders: HolderIndex) -> None:
         self._history = history
         self._holders = holders
+        self._nodes = Nodes(history)
         self._answers_by_lease = lru_cache(maxsize=_REMEMBERED)(self._by_lease)
 
     def of(self, lease: LeaseEntry) -> tuple[LeaseAnswer, ...]:
@@ -122,7 +123,7 @@ class LeaseAnswers:
                 replace(
                     blank,
                     place=place,
-                    kind=kind_of(holder, is_node=self._is_node(holder)),
+                    kind=kind_of(holder, is_node=self._nodes.has(holder)),
                     eni=holder.eni,
                     eni_kind=holder.eni_kind,
                     instance=holder.instance,
@@ -130,10 +131,6 @@ class LeaseAnswers:
                     assigned_by=holder.assigned_by.label if holder.assigned_by is not None else None,
                 ),
             )
-
-    def _is_node(self, holder: Holder) -> bool:
-        """Return whether pods run on the instance of a holder."""
-        return holder.cluster is not None or is_managed(self._history, holder.instance)
 
 
 def addresses_of(held: Held) -> Sequence[Address]:
