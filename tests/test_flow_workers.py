@@ -213,7 +213,7 @@ class TestOneTable:
         result = run("flows", tmp_path, "--with", EVIDENCE, "-o", "csv")
         assert result.exit_code == 3
         assert len(result.stdout.splitlines()) == 2
-        assert f"skipped: {tmp_path / 'b.log'}: its columns are not those of {tmp_path / 'a.log'}" in (
+        assert f"skipped: {tmp_path / 'b.log'}: it has other columns than {tmp_path / 'a.log'}" in (
             result.stderr
         )
         assert "-o jsonl" in result.stderr

@@ -14,6 +14,8 @@ from cnitrail.cli.help import Command
 from cnitrail.cli.options import complete_files, request_options
 from cnitrail.cli.outputs import is_queried, output_option
 from cnitrail.cli.param_types import Ports
+from cnitrail.cli.progress import Progress
+from cnitrail.cli.quiet import is_quiet
 from cnitrail.errors import UsageError
 from cnitrail.render.writers import RECORD_OUTPUTS
 
@@ -174,9 +176,11 @@ def flows(
     _check(request.sources, with_, output, to)
     ports = tuple(chain.from_iterable(port))
     port_texts = tuple(map(_port_text, ports))
-    case, run = _opened(request, with_, output, format_, workers, ports, rejected=rejected)
     options = {"--format": format_, "--port": port_texts, "--rejected": rejected}
-    _write(run, case, request, output, to, options)
+    is_on_terminal = output in RECORD_OUTPUTS and to is None and sys.stdout.isatty()
+    with Progress(quiet=is_quiet() or is_on_terminal) as progress:
+        case, run = _opened(request, with_, output, format_, workers, ports, progress, rejected=rejected)
+        _write(run, case, request, output, to, options)
     summary = run.tally.summary()
     evidence = replace(
         case.evidence, flows=tuple(run.reports), skipped=(*case.evidence.skipped, *run.skipped)
@@ -200,6 +204,7 @@ def _opened(
     format_: str | None,
     workers: int | None,
     ports: tuple[range, ...],
+    progress: Progress,
     *,
     rejected: bool,
 ) -> tuple[Case, FlowRun]:
@@ -224,6 +229,7 @@ def _opened(
         formats=formats,
         selection=FlowSelection(case.history, request.wanted, ports=ports, rejected=rejected),
         workers=workers,
+        observer=progress,
     )
     return case, run
 

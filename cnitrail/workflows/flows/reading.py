@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cnitrail.model import Document, Scope, Skipped
+from cnitrail.model import Document, Skipped
 from cnitrail.scan.containers import Meter, unpack
 from cnitrail.scan.flows.file_kind import content_of
-from cnitrail.sources.flow_logs import open_flow_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cnitrail.model import Growth
     from cnitrail.model.flows import FlowBlock, FlowFormats, UnlistedRecords
+    from cnitrail.sources import Source
 
 
 class FlowFile(Struct, frozen=True, kw_only=True):
@@ -36,14 +36,14 @@ class FlowFile(Struct, frozen=True, kw_only=True):
     other_kind: str | None = None
 
 
-def flow_files(uri: str, scope: Scope, formats: FlowFormats) -> Iterator[FlowFile | Skipped]:
+def flow_files(source: Source, growth: Growth, formats: FlowFormats) -> Iterator[FlowFile | Skipped]:
     """Yield the files of a source, to be read one after the other.
 
     ``formats`` are those of records without a header line. Raises ``SourceError``.
     """
-    for delivered in open_flow_source(uri, scope, formats.usual).documents():
+    for delivered in source.documents():
         if isinstance(delivered, Document):
-            yield from files_of(delivered, scope.growth, formats)
+            yield from files_of(delivered, growth, formats)
         elif isinstance(delivered, Skipped):
             yield delivered
 

@@ -23,12 +23,15 @@ from cnitrail.model.flow_report import FlowReport
 from cnitrail.model.flows import FlowBlock, FlowCounts, FlowFormats, UnlistedRecords, fields_of_block
 from cnitrail.render.flows.cells import COLUMNS
 from cnitrail.render.flows.parquet import ParquetRecords, write_parquet
+from cnitrail.sources import Measured
 from cnitrail.sources.files import walk
+from cnitrail.sources.flow_logs import open_flow_source
 from cnitrail.text import counted
 from cnitrail.workflows.accounting import FAULT_HINT
 from cnitrail.workflows.flows.joining import BlockJoiner
 from cnitrail.workflows.flows.pool import MOST_WORKERS, Workers, usable_cores
 from cnitrail.workflows.flows.reading import flow_files
+from cnitrail.workflows.observer import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from cnitrail.render.flows import OpenWriter
     from cnitrail.workflows.flows.directory import FlowDirectory
     from cnitrail.workflows.flows.reading import FlowFile
+    from cnitrail.workflows.observer import Observer
 
     _Name = Callable[[str, FlowFile], str | Skipped]
 
@@ -127,6 +131,7 @@ class FlowRun:
         formats: FlowFormats = FlowFormats(),  # noqa: B008
         selection: FlowSelection | None = None,
         workers: int | None = None,
+        observer: Observer = SILENT,
     ) -> None:
         if workers is not None and workers < 1:
             raise UsageError(f"--workers {workers}: at least one process is needed")
@@ -140,6 +145,7 @@ class FlowRun:
         self._joiner = BlockJoiner(ends, open_writer, selection)
         self._formats = formats
         self._number = workers
+        self._observer = observer
         self._parquet: dict[_Layout, ParquetRecords] = {}
         self._first: tuple[str, _Layout] | None = None
         self._tally = FlowTally()
@@ -263,7 +269,10 @@ class FlowRun:
     def _pieces(self, name: _Name, packing: _Packing | None, *, is_one: bool) -> Iterator[_Piece]:
         """Yield what is read of all sources."""
         for source, uri in enumerate(self._uris):
-            for file in flow_files(uri, self._scope, self._formats):
+            opened_source = open_flow_source(uri, self._scope, self._formats.usual)
+            if isinstance(opened_source, Measured):
+                self._observer.begin(opened_source, sum(report.bytes for report in self.reports))
+            for file in flow_files(opened_source, self._scope.growth, self._formats):
                 if isinstance(file, Skipped):
                     yield _Piece(source, None, file)
                     continue
@@ -298,15 +307,16 @@ class FlowRun:
             return Skipped(block.uri, f"it has a column {taken[0]} already, so it is an output of flows")
         has_header = file.packing is _Packing.ROWS or bool(self._open_writer(*layout).header())
         if file.layout is not None and has_header:
-            reason = "the rest has other columns than the records before it, and was not written"
+            reason = (
+                "the rest has other columns than the records before it, and was not written: use -o jsonl"
+            )
             return Skipped(block.uri, reason, Extent.PART)
         if is_one and has_header and self._first is not None:
             uri, (columns, _) = self._first
             if names != list(map(json_name, columns)):
                 return Skipped(
                     block.uri,
-                    f"its columns are not those of {uri}, the first file; for files of different columns "
-                    "use -o jsonl, or --to DIR",
+                    f"it has other columns than {uri}: use -o jsonl, or --to DIR",
                 )
         file.layout = layout
         if self._first is None:
@@ -316,8 +326,10 @@ class FlowRun:
     def _counted(self, results: Iterator[tuple[_Piece, _Joined | None]]) -> Iterator[tuple[_OpenFile, bytes]]:
         """Count what was read and joined; yield the text of each block, and an empty one for each file."""
         last: _OpenFile | None = None
+        self._observer.stage("records")
         for piece, joined in results:
             file = piece.file
+            self._advance()
             if file is None:
                 self._count_without_records(piece)
                 continue
@@ -334,6 +346,14 @@ class FlowRun:
             else:
                 self._count(file.source, files=1, bytes=file.file.stored_bytes)
                 yield file, b""
+
+    def _advance(self) -> None:
+        """Tell the observer how much was read."""
+        self._observer.advance(
+            sum(report.files for report in self.reports),
+            sum(report.bytes for report in self.reports),
+            sum(report.records for report in self.reports),
+        )
 
     def _count_without_records(self, piece: _Piece) -> None:
         """Count what a source could not deliver, or a file that is no flow log."""
