@@ -735,13 +735,13 @@ class TestHostile:
         )
 
     def test_millions_of_addresses_are_not_all_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("cnitrail.answers.flows.ends._REMEMBERED", 10)
+        monkeypatch.setattr("cnitrail.answers.flows.occupancies._REMEMBERED", 10)
         ends = flow_ends(CLUSTER)
         for number in range(100):
             key = FlowKey(src=f"10.3.0.{number}", dst=f"198.51.100.{number}", interface=NODE_ENI)
             ends.join(key, START, START + 60)
-        assert len(ends._answers) <= 10
-        assert len(ends._occupancies) <= 10
+        assert len(ends._occupancies._answers) <= 10
+        assert len(ends._occupancies._known) <= 10
 
     def test_a_new_pair_of_known_ends_costs_little(self) -> None:
         ends = flow_ends(CLUSTER)

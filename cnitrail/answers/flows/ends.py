@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cnitrail.answers.filters import Filter
 from cnitrail.answers.flows.intervals import IntervalAnswer, over_interval
 from cnitrail.answers.flows.kinds import (
     NAT_GATEWAY,
@@ -25,31 +24,24 @@ from cnitrail.answers.flows.kinds import (
     may_be_translated,
 )
 from cnitrail.answers.flows.metadata import compared
+from cnitrail.answers.flows.occupancies import Occupancies, remember
 from cnitrail.answers.flows.occupancy import (
     EndView,
     Occupancy,
     ends_elsewhere,
     local_end,
     settled,
-    sure_vpc,
 )
-from cnitrail.answers.flows.record import BEYOND_AWS, KEY_FIELDS, PEERED, FlowKey
+from cnitrail.answers.flows.record import KEY_FIELDS, FlowKey
 from cnitrail.answers.over_time import ALL_INTERVALS, IntervalBounds, OverTime
 from cnitrail.answers.pods.rivals import is_node_address
 from cnitrail.answers.who import HolderIndex
-from cnitrail.answers.who.indexes import address_and_prefix
-from cnitrail.model import Address, History, Holder, Interface, Subnet, Verdict, WhoAnswer
+from cnitrail.model import History, Holder, Interface, Subnet, Verdict
 from cnitrail.model.flows import FlowEnd
 from cnitrail.model.pods import ENIS_OF_ONE_POD, PodEntry, PodVerdict
 from cnitrail.model.reason import ReasonCode
 
 __all__ = ["KEY_FIELDS", "FlowEnds", "FlowKey", "JoinedEnds"]
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-_REMEMBERED: Final = 20_000
-"""Number of addresses, and of ENIs, whose answers are remembered (some KB each): logs may have millions."""
 
 _FORWARDING: Final = frozenset(
     ("nat-gateway", "transit-gateway", "vpc-endpoint", "network-firewall", "elb", "other")
@@ -121,14 +113,12 @@ class FlowEnds:
     def __init__(self, history: History, holders: HolderIndex) -> None:
         self._history = history
         self._holders = holders
-        self._pod_addresses = {lease.ip for lease in history.pods.leases}
         self._nodes = Nodes(history)
         pods = None if history.pods.is_empty else PodVerdict.UNKNOWN
         self._nobody = IntervalAnswer(verdict=Verdict.UNKNOWN, pod_verdict=pods)
-        self._answers: dict[tuple[Address, str | None], OverTime[WhoAnswer]] = {}
         self._instances_over_time: dict[str, OverTime[str | None]] = {}
         self._unnamed: dict[tuple[int, bool], str] = {}
-        self._occupancies: dict[tuple[str | None, ...], Occupancy] = {}
+        self._occupancies = Occupancies(history, holders)
         self._instances: dict[str, _Instances] = {}
 
     def likened(self, text: str) -> tuple[str, str] | None:
@@ -147,8 +137,8 @@ class FlowEnds:
         interface = self._history.interfaces.get(key.interface) if key.interface is not None else None
         known, region = (interface.vpc, interface.region) if interface is not None else (None, None)
         src_vpc, dst_vpc = known or key.src_vpc or key.vpc, known or key.dst_vpc or key.vpc
-        src = self._occupancy(key.pkt_src or key.src, src_vpc, None, None, first, last)
-        dst = self._occupancy(key.pkt_dst or key.dst, dst_vpc, key.way_out, region, first, last)
+        src = self._occupancies.during(first, last, key.pkt_src or key.src, src_vpc)
+        dst = self._occupancies.during(first, last, key.pkt_dst or key.dst, dst_vpc, key.way_out, region)
         local = local_end(key, src, dst)
         instances = self._instances_of(interface, first, last)
         confirmed, contradicted = compared(key, interface, instances.names)
@@ -198,7 +188,7 @@ class FlowEnds:
             return True, ALL_INTERVALS
         bounds, is_shown = ALL_INTERVALS, False
         for _, text in own:
-            side = self._occupancy(text, vpc, None, None, first, last)
+            side = self._occupancies.during(first, last, text, vpc)
             bounds = bounds.within(side.bounds)
             is_shown = is_shown or interface in side.enis
         return is_shown, bounds
@@ -212,78 +202,6 @@ class FlowEnds:
         ]
         return {one.subnet: one.vpc for one in subnets if one.subnet is not None and one.vpc is not None}
 
-    def _occupancy(
-        self,
-        text: str | None,
-        vpc: str | None,
-        way_out: str | None,
-        region: str | None,
-        first: int,
-        last: int,
-    ) -> Occupancy:
-        """Return who had an address; ``way_out`` is the path that leads to it from a VPC in a Region."""
-        asked = (text, vpc, way_out, region if way_out is not None else None)
-        known = self._occupancies.get(asked)
-        if known is None or not known.bounds.include(first, last):
-            found = self._new_occupancy(text, vpc, way_out, region, first, last)
-            if known is not None and known.says_the_same(found):
-                found.ends = known.ends
-            _remember(self._occupancies, asked, found)
-            return found
-        return known
-
-    def _new_occupancy(
-        self,
-        text: str | None,
-        vpc: str | None,
-        way_out: str | None,
-        region: str | None,
-        first: int,
-        last: int,
-    ) -> Occupancy:
-        ip, is_public = address_of(text) if text is not None else (None, False)
-        is_peered = way_out in PEERED
-        found = Occupancy(ip=ip, is_public=is_public, vpc=vpc, is_outside=way_out is not None)
-        if ip is None or way_out in BEYOND_AWS or (is_public and not self._is_in_history(ip)):
-            return found
-        answers, bounds = self._answers_in(ip, None if is_peered else vpc, first, last)
-        if is_peered:
-            peer = _peer(answers, vpc, region, is_in_region=way_out == "4")
-            answers, of_peer = self._answers_in(ip, peer, first, last) if peer is not None else ([], bounds)
-            bounds = bounds.within(of_peer)
-        elif self._may_differ(ip, vpc):
-            found.everywhere, of_all = self._answers_in(ip, None, first, last)
-            bounds = bounds.within(of_all)
-        found.answers, found.bounds = answers, bounds
-        found.enis = frozenset(holder.eni for answer in answers for holder in answer.holders)
-        found.is_certain = any(answer.verdict is Verdict.CERTAIN for answer in answers)
-        found.sure_vpc = sure_vpc(answers, vpc)
-        return found
-
-    def _may_differ(self, ip: Address, vpc: str | None) -> bool:
-        """Return whether the answer about an address in a VPC may differ from that without a VPC."""
-        return vpc is not None and (ip in self._pod_addresses or not self._holders.vpcs_of(ip) <= {vpc})
-
-    def _is_in_history(self, ip: Address) -> bool:
-        """Return whether the evidence names a holder of an address, or a pod with it."""
-        holders = self._history.holders
-        return any(held in holders for held in address_and_prefix(ip)) or ip in self._pod_addresses
-
-    def _answers_in(
-        self, ip: Address, vpc: str | None, first: int, last: int
-    ) -> tuple[list[WhoAnswer], IntervalBounds]:
-        """Return the answers about an address in an interval, and the intervals that they are those of."""
-        stretches = self._over_time(ip, vpc).during(first, last)
-        return [stretch.value for stretch in stretches], IntervalBounds.of(stretches)
-
-    def _over_time(self, ip: Address, vpc: str | None) -> OverTime[WhoAnswer]:
-        known = self._answers.get((ip, vpc))
-        if known is None:
-            wanted = Filter(vpc=(vpc,) if vpc is not None else ())
-            known = self._holders.over_time(ip, wanted)
-            _remember(self._answers, (ip, vpc), known)
-        return known
-
     def _instances_of(self, interface: Interface | None, first: int, last: int) -> _Instances:
         if interface is None:
             return _NO_INSTANCES
@@ -292,11 +210,11 @@ class FlowEnds:
             over_time = self._instances_over_time.get(interface.eni)
             if over_time is None:
                 over_time = self._holders.instances_over_time(interface.eni)
-                _remember(self._instances_over_time, interface.eni, over_time)
+                remember(self._instances_over_time, interface.eni, over_time)
             stretches = over_time.during(first, last)
             names = frozenset(stretch.value for stretch in stretches)
             known = _Instances(IntervalBounds.of(stretches), names, self._may_forward(interface, names))
-            _remember(self._instances, interface.eni, known)
+            remember(self._instances, interface.eni, known)
         return known
 
     def _may_forward(self, interface: Interface, instances: Iterable[str | None]) -> bool:
@@ -445,19 +363,6 @@ def _is_unique(occupancy: Occupancy, answer: IntervalAnswer) -> bool:
     return everywhere.verdict is answer.verdict and everywhere.holders == answer.holders
 
 
-def _peer(
-    answers: Iterable[WhoAnswer], vpc: str | None, region: str | None, *, is_in_region: bool
-) -> str | None:
-    """Return the VPC behind a peering connection of a VPC and Region; None unless exactly one fits."""
-    vpcs = {
-        holder.vpc
-        for answer in answers
-        for holder in answer.holders
-        if holder.vpc != vpc and (region is None or (holder.region == region) is is_in_region)
-    }
-    return vpcs.pop() if len(vpcs) == 1 else None
-
-
 _CAPS: Final = {Verdict.CERTAIN: Verdict.LIKELY, Verdict.FREE: Verdict.UNKNOWN}
 """What remains of a verdict that something leaves in doubt."""
 
@@ -479,13 +384,6 @@ def _in_order(codes: Sequence[ReasonCode]) -> Iterable[ReasonCode]:
         return codes
     first = [code for code in _MOST_TELLING if code in codes]
     return dict.fromkeys((*first, *codes))
-
-
-def _remember(known: dict[Key, Value], key: Key, value: Value) -> None:
-    """Add to what is remembered, which is forgotten when it gets too much."""
-    if len(known) >= _REMEMBERED:
-        known.clear()
-    known[key] = value
 
 
 def _name_of_pod(pod: PodEntry) -> str | None:
