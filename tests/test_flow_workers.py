@@ -103,6 +103,13 @@ class TestProcesses:
         results.close()  # type: ignore[attr-defined]
         assert not list(_children(os.getpid()))
 
+    def test_messages_of_any_size_arrive_as_they_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cnitrail.workflows.flows.pool._SHARED_BYTES", 4096)
+        texts = [bytes([size % 251]) * size for size in (0, 1, 4000, 4096, 5000, 1 << 20, 7)]
+        workers = Workers[bytes, bytes](lambda text: text[::-1] + b"!", 2)
+        results = workers.results(enumerate(texts), len)
+        assert [result for _, result in results] == [text[::-1] + b"!" for text in texts]
+
     def test_what_is_in_flight_is_bounded(self) -> None:
         taken = 0
 

@@ -42,6 +42,7 @@ _CUT: Final = "the last line has no line end, so its last field may be cut short
 
 _BLANK_LINES = re.compile(rb"(?m)^[ \t]*\r?\n")
 _INDENTS = re.compile(rb"(?m)^ +")
+_ADDRESS_NAME = re.compile(rb"addr")  # of srcaddr, dstaddr: faster than bytes.find of both
 _MAY_BE_BLANK = re.compile(rb"\n[ \t\r\n]")
 _SIMPLE_CSV = re.compile(rb'(?:(?:"[^",\t;|\r\n]*+"|[^",\t;|\r\n]*+)(?:[,\t;|]|\r?\n))*+')
 """Cells in which quotes may be left out, as they have no separator, quote or line end in them."""
@@ -243,9 +244,9 @@ def _line_end(block: bytes, at: int) -> int:
 
 
 def _next_address_name(block: bytes, at: int) -> int:
-    """Return the offset of the next name of a field with an address, which every useful header has."""
-    places = [place for name in (b"srcaddr", b"dstaddr") if (place := block.find(name, at)) >= 0]
-    return min(places, default=-1)
+    """Return the offset of what may be the name of a field with an address, as every useful header has."""
+    found = _ADDRESS_NAME.search(block, at)
+    return found.start() if found is not None else -1
 
 
 def _with_absent(text: bytes, separator: bytes) -> bytes:

@@ -7,18 +7,23 @@ own, which ends with either side: a process that is killed is noticed, and none 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from cnitrail.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from mmap import mmap
     from multiprocessing.connection import Connection
+
+_SHARED_BYTES: Final = 8 << 20
+"""Memory that is shared with each process: blocks with their ends are smaller, unless fields are very long."""
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -140,32 +145,68 @@ class Workers(Generic[T, R]):
             self._idle.put(process)
 
 
+class _Channel:
+    """One side of what connects two processes. What is sent lies in memory that both share, if it fits.
+
+    One of them sends and waits for the answer, so there is one message at a time.
+    """
+
+    def __init__(self, connection: Connection, memory: mmap) -> None:
+        self._connection = connection
+        self._memory = memory
+
+    def send(self, message: object) -> None:
+        """Send a message."""
+        data = pickle.dumps(message, protocol=5)
+        if len(data) <= len(self._memory):
+            self._memory[: len(data)] = data
+            self._connection.send(len(data))
+            return
+        self._connection.send(len(data))
+        self._connection.send_bytes(data)
+
+    def recv(self) -> Any:
+        """Return the next message. Raises ``EOFError`` or ``OSError`` if the other process has ended."""
+        size = self._connection.recv()
+        if size > len(self._memory):
+            return pickle.loads(self._connection.recv_bytes())  # noqa: S301 - its own text
+        with memoryview(self._memory) as memory, memory[:size] as data:
+            return pickle.loads(data)  # noqa: S301
+
+    def close(self) -> None:
+        """Close this side."""
+        self._connection.close()
+
+
 class _Process(Generic[T, R]):
-    """A forked process that does one item after the other, until the connection to it is closed."""
+    """A forked process that does one item after the other, until the channel to it is closed."""
 
     def __init__(self, work: Callable[[T], R], others: list[_Process[T, R]]) -> None:
+        from mmap import mmap
         from multiprocessing.connection import Pipe
 
-        self.connection, theirs = Pipe()
+        memory = mmap(-1, _SHARED_BYTES)
+        ours, theirs = Pipe()
+        self.channel = _Channel(ours, memory)
         try:
             self.id = _forked()
         except OSError:
-            self.connection.close()
+            self.channel.close()
             theirs.close()
             raise
         if self.id == 0:
             try:
-                for connection in (self.connection, *(other.connection for other in others)):
-                    connection.close()
-                _serve(work, theirs)
+                for channel in (self.channel, *(other.channel for other in others)):
+                    channel.close()
+                _serve(work, _Channel(theirs, memory))
             finally:
                 os._exit(0)
         theirs.close()
 
     def result(self, item: T) -> R:
         """Return the result of an item. Raises ``EOFError`` or ``OSError`` if the process has ended."""
-        self.connection.send(item)
-        result: R = self.connection.recv()
+        self.channel.send(item)
+        result: R = self.channel.recv()
         return result
 
     def kill(self) -> None:
@@ -185,7 +226,7 @@ def _forked() -> int:
         return os.fork()
 
 
-def _serve(work: Callable[[T], R], connection: Connection) -> None:
+def _serve(work: Callable[[T], R], channel: _Channel) -> None:
     """Do work until the other side closes. What fails is left to the other side, which does it again."""
     import gc
 
@@ -194,4 +235,4 @@ def _serve(work: Callable[[T], R], connection: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with suppress(Exception):
         while True:
-            connection.send(work(connection.recv()))
+            channel.send(work(channel.recv()))
