@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 _SHARED_BYTES: Final = 8 << 20
-"""Memory that is shared with each process: blocks with their ends are smaller, unless fields are very long."""
+"""Memory shared with each process: blocks with their ends are smaller, unless fields are very long."""
 
 K = TypeVar("K")
 T = TypeVar("T")
