@@ -83,6 +83,16 @@ class TestGeneratedRecords:
             sql = in_sql(folder / "trail", COLUMNS, logs, folder)
         assert differences(logs.by_key(), flows, sql, leases)[1] == []
 
+    @pytest.mark.parametrize("seed", [6, 24])
+    def test_larger_networks_have_the_ends_of_flows(self, seed: int, tmp_path: Path) -> None:
+        files = deliver(random_world(seed, 40)).files
+        write([(name, with_services(records)) for name, records in files], tmp_path / "trail")
+        leases = cnitrail.read(tmp_path / "trail").leases()
+        logs = logs_of(leases, random.Random(1), 150)
+        flows = in_flows(tmp_path / "trail", logs, tmp_path)
+        sql = in_sql(tmp_path / "trail", COLUMNS, logs, tmp_path)
+        assert differences(logs.by_key(), flows, sql, leases)[1] == []
+
     def test_the_records_have_all_that_the_statement_distinguishes(self, tmp_path: Path) -> None:
         trails = [FIXTURES / "subnet-exhausted"]
         for seed in (8, 10):
@@ -261,7 +271,7 @@ class TestDifferences:
         logs = Logs(
             {"v2": [flow_records.line(start=start, end=end, srcaddr="8.8.8.8") for start, end in times]}
         )
-        flows = in_flows(FIXTURES / "ironman", logs, tmp_path)
+        flows = in_flows(FIXTURES / "ironman", logs, tmp_path, status=3)
         sql = in_sql(FIXTURES / "ironman", COLUMNS, logs, tmp_path)
         assert [said(src) for src, _ in flows.values()] == ["unknown public"]
         assert [said(src) for src, _ in sql.values()] == ["unknown public", ""]
@@ -283,6 +293,20 @@ class TestSameAsFlows:
         assert flows == sql
         assert said(sql[0]) == "certain pod eni-08a3e7c1f5d9b4860"
         assert said(sql[1]) == "ambiguous pod eni-08a3e7c1f5d9b4860;eni-08b4f8d2a6e1c5970"
+
+    def test_a_free_address_in_no_known_vpc_does_not_show_that_a_node_talks_within_its_vpc(
+        self, tmp_path: Path
+    ) -> None:
+        record = {
+            "srcaddr": "192.168.49.56",
+            "pkt_srcaddr": "192.168.52.54",
+            "dstaddr": "192.168.55.245",
+            "pkt_dstaddr": "192.168.55.245",
+            "start": 1664983361,
+            "end": 1664983366,
+        }
+        flows, sql = both("ironman", "v3", tmp_path, **record)
+        assert (said(sql[1]), flows) == ("likely node-or-pod eni-06d2f4a81c9b3e750", sql)
 
     def test_a_wrong_region_contradicts(self, tmp_path: Path) -> None:
         record = {
