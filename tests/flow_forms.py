@@ -191,6 +191,14 @@ def _athena_table(records: Sequence[str]) -> bytes:
     return _lines(lines, None)
 
 
+def _athena_result_set(records: Sequence[str]) -> bytes:
+    """Return what ``aws athena get-query-results`` prints."""
+    names = [name.replace("-", "_") for name in NAMES]
+    rows: list[list[str]] = [names, *(record.split() for record in records)]
+    cells = [[{} if value == "-" else {"VarCharValue": value} for value in row] for row in rows]
+    return json.dumps({"ResultSet": {"Rows": [{"Data": row} for row in cells]}}, indent=4).encode()
+
+
 def parquet(rows: Sequence[dict[str, object]]) -> bytes:
     """Return a Parquet file with these rows."""
     from arro3.core import Schema
@@ -303,6 +311,9 @@ WITH_HEADER: Final[dict[str, Write]] = {
     "tsv": _separated("\t", NAMES, quoted=False),
     "athena-result": _separated(",", UNDERSCORES, quoted=True),
     "athena-older-table": _athena_table,
+    "athena-get-query-results": _athena_result_set,
+    "s3-cr": lambda records: _lines(records, end="\r"),
+    "s3-indented": lambda records: b"".join(b"  " + line for line in _lines(records).splitlines(True)),
     "json-lines": _json_rows,
     "insights-fields": _insights(list(_INSIGHTS)),
     "insights-fields-csv": _insights_csv(["@timestamp", *_INSIGHTS]),
@@ -353,6 +364,37 @@ WITHOUT_HEADER: Final[dict[str, Write]] = {
             ]
         }
     ).encode(),
+    "kinesis-event-of-lambda": lambda records: json.dumps(
+        {
+            "Records": [
+                {
+                    "kinesis": {"partitionKey": "1", "data": _packed(records)},
+                    "eventSource": "aws:kinesis",
+                    "eventVersion": "1.0",
+                    "eventName": "aws:kinesis:record",
+                }
+            ]
+        }
+    ).encode(),
+    "kinesis-get-records": lambda records: json.dumps(
+        {
+            "Records": [{"SequenceNumber": "1", "Data": _packed(records), "PartitionKey": "1"}],
+            "MillisBehindLatest": 0,
+        }
+    ).encode(),
+    "firehose-event": lambda records: json.dumps(
+        {"invocationId": "1", "region": "eu-west-1", "records": [{"recordId": "1", "data": _packed(records)}]}
+    ).encode(),
+    "firehose-event-of-flow-logs": lambda records: json.dumps(
+        {
+            "invocationId": "1",
+            "records": [
+                {"data": base64.b64encode(json.dumps({"message": record}).encode()).decode()}
+                for record in records
+            ],
+        }
+    ).encode(),
+    "lines-cr": lambda records: _lines(records, None, "\r"),
     "insights-messages": _insights(["@timestamp", "@message"]),
     "insights-messages-csv": _insights_csv(["@timestamp", "@message"]),
     "insights-messages-text": _insights_text,

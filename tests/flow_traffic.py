@@ -1,22 +1,47 @@
 """Traffic in simulated worlds: flow log records, and who really sent and received their packets.
 
 A record has packets of a few milliseconds of its window. Its ``start`` and ``end`` are late by up to 60
-seconds. Without ``pkt-`` fields it shows the primary address of its interface.
+seconds. Without ``pkt-`` fields it shows the primary address of its interface. ``calm_world`` makes worlds in
+which addresses are held for longer than that: in those of ``simulator.small_world``, hardly any end is.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from ipaddress import ip_address
 from typing import NamedTuple
 
+from hypothesis import strategies as st
 from pod_simulator import PodHolding, PodWorld
-from simulator import PRIMARY, Delivery, Eni, Holding, World, _one_of, determined
+from simulator import (
+    ACCOUNTS,
+    PRIMARY,
+    REGIONS,
+    Delivery,
+    Eni,
+    Holding,
+    Losses,
+    Refused,
+    Step,
+    World,
+    _one_of,
+    determined,
+    losses_of,
+    random_steps,
+    steps,
+    take,
+)
 
+from cnitrail.answers.filters import Filter
 from cnitrail.answers.flows import FlowEnds
 from cnitrail.answers.flows.ends import FlowKey
+from cnitrail.answers.who import HolderIndex
 from cnitrail.model import Verdict
 from cnitrail.model.flows import FlowEnd
 from cnitrail.model.pods import PodVerdict
@@ -27,22 +52,67 @@ OUTSIDE = "203.0.113.9"
 
 
 class Truth(NamedTuple):
-    """Who was at one end in the packets of a record: ENIs and pods, with None for nobody."""
+    """Who was at one end in the packets of a record: ENIs and pods, with None for nobody.
+
+    ``vpc`` is None for an address outside of all VPCs. ``instances`` are those of the ENIs at these times.
+    ``is_local``: the end is at the interface.
+    """
 
     ip: str
     vpc: str | None
     enis: frozenset[str | None]
     pods: frozenset[str | None]
+    instances: frozenset[str]
+    is_local: bool = False
 
 
 class Flow(NamedTuple):
-    """A record by the names of its fields, in its usual form, and the truth of both ends."""
+    """A record by the names of its fields, in its usual form, and the truth of both ends.
+
+    Its packets lie in the Unix seconds from ``first`` to ``last``. ``eni`` is its true interface, None for
+    transit gateways.
+    """
 
     fields: dict[str, str]
     first: int
     last: int
     src: Truth
     dst: Truth
+    eni: Eni | None
+
+
+def calm(run: Iterable[Step], vpcs: int = 3, pool: int = 6, *, drained: bool = True) -> World:
+    """Play a run in which much time passes between most steps; ``drained``: nothing is left at its end."""
+    world = World(vpcs, pool)
+    for number, step in enumerate(run):
+        wait = max(step.wait, min(step.wait * (1, 40, 100)[number % 3], 600_000))
+        take(world, step._replace(wait=wait))
+    if drained:
+        world.wait(100_000)
+        for instance in tuple(world.instances):
+            world.terminate(instance)
+        world.settle()
+        for eni in tuple(world.enis):
+            with suppress(Refused):
+                world.delete(eni)
+    world.settle()
+    return world
+
+
+def calm_world(seed: int) -> tuple[World, Losses]:
+    """Return a calm world that follows from a seed, and what goes wrong with its logs: often nothing."""
+    chance = random.Random(seed)
+    steps = random_steps(seed, chance.randint(10, 60))
+    drained = chance.random() < 0.8
+    world = calm(steps, vpcs=chance.choice((1, 2, 2, 3, 4)), pool=chance.randint(3, 6), drained=drained)
+    losses = losses_of(world, chance)
+    return world, Losses() if chance.random() < 0.6 else losses
+
+
+def calm_worlds() -> st.SearchStrategy[World]:
+    """Draw a calm world."""
+    runs = st.integers(1, 40).flatmap(lambda size: st.lists(steps(), min_size=size, max_size=size))
+    return st.builds(calm, runs, st.integers(1, 4), st.integers(3, 6), drained=st.booleans())
 
 
 def record_times(packets: list[int], chance: random.Random) -> tuple[int, int]:
@@ -83,18 +153,11 @@ class Traffic:
     pods: PodWorld | None = None
 
     def flows(self, count: int) -> Iterator[Flow]:
-        """Yield some records; packets within an instance cross no interface, and somebody sends each."""
+        """Yield some records: somebody sends each."""
         for _ in range(count if self.world.holdings else 0):
             flow = self._flow()
-            is_sent = flow.src.vpc is None or None not in flow.src.enis
-            if is_sent and not self._machines(flow.src) & self._machines(flow.dst):
+            if flow.src.vpc is None or None not in flow.src.enis:
                 yield flow
-
-    def _machines(self, end: Truth) -> set[str]:
-        """The interfaces of an end, and the instances that they were on."""
-        enis = {eni for eni in end.enis if eni is not None}
-        on = (self.world._attached.get(eni, ()) for eni in enis)
-        return enis | {attachment.instance.id for attached in on for attachment in attached}
 
     def _flow(self) -> Flow:
         """A record of an interface that sends or receives."""
@@ -112,7 +175,9 @@ class Traffic:
         is_egress = chance.random() < 0.6
         if sender is not None and remote_vpc != vpc and is_egress and not _is_branch(sender):
             local, eni = sender.node.address, sender.node.enis[0]  # SNAT
-        mine = Truth(local, vpc, frozenset((eni.id,)), frozenset((pod,)))
+        mine = Truth(
+            local, vpc, frozenset((eni.id,)), frozenset((pod,)), self._on((eni.id,), packets), is_local=True
+        )
         there = self._truth(other, remote_vpc, packets)
         return self._record(eni, mine, there, packets, is_egress=is_egress, path=path)
 
@@ -127,26 +192,25 @@ class Traffic:
         return self.chance.choice(self.pods.holdings) if self.pods.holdings else None
 
     def _other(self, vpc: str, local: str) -> tuple[str, str | None, str]:
-        """The address of the other end, its VPC (None: outside AWS), and the traffic path to it."""
+        """The address of the other end, its VPC (None: in none), and the traffic path to it."""
         chance, way = self.chance, self.chance.random()
         version = 6 if ":" in local else 4
-        if way < 0.15:
-            return ("2001:db8::9" if version == 6 else OUTSIDE), None, "8"
         mine = {cidr for s in self.world.subnets if s.vpc.id == vpc for cidr in s.cidrs}
-        theirs = [
-            h
-            for h in self.world.holdings
-            if (":" in h.text) == (version == 6)
-            and (h.vpc == vpc or (way > 0.8 and not mine & set(h.eni.subnet.cidrs)))
-        ]
-        if not theirs:
+        of_version = [h for h in self.world.holdings if (":" in h.text) == (version == 6)]
+        foreign = [h for h in of_version if not mine & set(h.eni.subnet.cidrs)]
+        near = [h for h in of_version if h.vpc == vpc]
+        if foreign and way < 0.05:  # an office, whose range is also that of a VPC
+            return _one_of(chance.choice(foreign).text, chance), None, chance.choice("13")
+        if foreign and way < 0.2:
+            found = chance.choice(foreign)
+            return _one_of(found.text, chance), found.vpc, chance.choice("14")
+        if not near or way < 0.35:
             return ("2001:db8::9" if version == 6 else OUTSIDE), None, "8"
         if self.pods is not None and self.pods.holdings and chance.random() < 0.5:
             pods = [h for h in self.pods.holdings if h.vpc == vpc and (":" in h.ip) == (version == 6)]
             if pods:
                 return chance.choice(pods).ip, vpc, "1"
-        found = chance.choice(theirs)
-        return _one_of(found.text, chance), found.vpc, "1" if found.vpc == vpc else "4"
+        return _one_of(chance.choice(near).text, chance), vpc, "1"
 
     def _truth(self, ip: str, vpc: str | None, packets: list[int]) -> Truth:
         enis: set[str | None] = set()
@@ -157,7 +221,17 @@ class Traffic:
             if self.pods is not None and vpc is not None:
                 there = self.pods.holders(ip, vpc, time, time + 1)
                 pods |= {_name(one) for one in there} or {None}
-        return Truth(ip, vpc, frozenset(enis), frozenset(pods))
+        return Truth(ip, vpc, frozenset(enis), frozenset(pods), self._on(enis, packets))
+
+    def _on(self, enis: Iterable[str | None], packets: Iterable[int]) -> frozenset[str]:
+        """The instances of ENIs at some milliseconds."""
+        return frozenset(
+            attachment.instance.id
+            for eni in enis
+            for attachment in self.world._attached.get(eni or "", ())
+            for time in packets
+            if attachment.start <= time and (attachment.end is None or time < attachment.end)
+        )
 
     def _record(
         self, eni: Eni, mine: Truth, there: Truth, packets: list[int], *, is_egress: bool, path: str
@@ -165,14 +239,25 @@ class Traffic:
         chance, primary = self.chance, primary_of(eni, self.world)
         start, end = record_times(packets, chance)
         src, dst = (mine, there) if is_egress else (there, mine)
+        times = {"start": str(start), "end": str(end)}
+        if mine.vpc != there.vpc and path == "1" and chance.random() < 0.5:
+            fields = times | {
+                "tgw-id": "tgw-0a1b2c3d4e5f60718",
+                "srcaddr": src.ip,
+                "dstaddr": dst.ip,
+                "tgw-src-vpc-id": src.vpc or "-",
+                "tgw-dst-vpc-id": dst.vpc or "-",
+                "flow-direction": chance.choice(("ingress", "egress")),
+            }
+            self._spoil(fields)
+            src, dst = src._replace(is_local=False), dst._replace(is_local=False)
+            return Flow(fields, start - 60, end, src, dst, None)
         shown = primary if ":" not in mine.ip else mine.ip
-        fields = {
+        fields = times | {
             "interface-id": eni.id,
             "account-id": eni.account,
             "srcaddr": shown if is_egress else there.ip,
             "dstaddr": there.ip if is_egress else shown,
-            "start": str(start),
-            "end": str(end),
         }
         version = chance.choice((2, 3, 5))
         if version > 2:
@@ -185,79 +270,152 @@ class Traffic:
                 "pkt-dstaddr": dst.ip,
             }
         if version > 4:
+            fields["region"] = eni.subnet.vpc.region
             fields["flow-direction"] = "egress" if is_egress else "ingress"
             fields["traffic-path"] = path if is_egress else "-"
-        self._spoil(fields, eni)
-        return Flow(fields, start - 60, end, src, dst)
+        self._spoil(fields)
+        return Flow(fields, start - 60, end, src, dst, eni)
 
-    def _spoil(self, fields: dict[str, str], eni: Eni) -> None:
-        """Leave metadata out, or let them be wrong: they are best effort."""
-        chance = self.chance
-        near = [other.id for other in self.world.enis if other.subnet.vpc is eni.subnet.vpc]
+    def _spoil(self, fields: dict[str, str]) -> None:
+        """Leave metadata out, or let them be wrong: they are best effort.
+
+        Of ``interface-id``, ``vpc-id`` and ``subnet-id``, one is wrong at most: else they may agree.
+        """
+        chance, way = self.chance, self.chance.random()
+        if way < 0.1:  # nothing says which of two VPCs of one address range it was in
+            fields |= dict.fromkeys({"interface-id", "vpc-id"} & fields.keys(), "-")
+        if way < 0.05:
+            fields |= dict.fromkeys({"subnet-id", "instance-id"} & fields.keys(), "-")
         wrong = {
+            "interface-id": [eni.id for eni in self.enis.values()],
             "vpc-id": [vpc.id for vpc in self.world.vpcs],
-            "instance-id": [one.id for one in (*self.world.instances, *self.world.dead)],
             "subnet-id": [subnet.id for subnet in self.world.subnets],
-            "interface-id": near,
+            "instance-id": [one.id for one in (*self.world.instances, *self.world.dead)],
+            "account-id": ["unknown", *ACCOUNTS],
+            "region": list(REGIONS),
         }
-        for name, values in wrong.items():
-            way = chance.random()
-            if name in fields and way < 0.12:
-                fields[name] = "-" if way < 0.08 or not values else chance.choice(values)
+        of_place = chance.choice(("interface-id", "vpc-id", "subnet-id"))
+        for name in (*wrong, *_LEFT_OUT):
+            way, given = chance.random(), fields.get(name, "-")
+            values = wrong.get(name, ()) if name == of_place or name not in _OF_PLACE else ()
+            if given != "-" and way < 0.12:
+                fields[name] = chance.choice(values) if values and way < 0.06 else "-"
+
+    @cached_property
+    def enis(self) -> dict[str, Eni]:
+        """All interfaces that ever were, by ID."""
+        return {holding.eni.id: holding.eni for holding in self.world.holdings}
+
+
+_OF_PLACE = ("interface-id", "vpc-id", "subnet-id")
+_LEFT_OUT = (
+    "tgw-src-vpc-id",
+    "tgw-dst-vpc-id",
+    "flow-direction",
+    "traffic-path",
+    "pkt-srcaddr",
+    "pkt-dstaddr",
+)
+"""Fields that are missing in some records and never wrong."""
 
 
 @dataclass
 class FlowFigures:
-    """Counts of ends and what is said of them: ``wrong`` ones are certain, and not true.
+    """Counts of ends and what is said of them: ``wrong`` ones are certain or free, and not true.
 
-    ``wrong_none`` say that no pod was there, and one was. What is free is not judged: of an account whose
-    trail is not there, nobody knows.
+    ``wrong_none`` say that no pod was there, and one was. ``mistaken`` are the wrong ones of records that
+    fit the wrong interface in all that they say (``fits_another``).
     """
 
     ends: int = 0
-    certain: int = 0
     determined: int = 0
     answered: int = 0
     pods_certain: int = 0
     pods_none: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     wrong_none: list[str] = field(default_factory=list)
+    mistaken: list[str] = field(default_factory=list)
+
+    @property
+    def certain(self) -> int:
+        """The number of ends that are certain."""
+        return self.verdicts[Verdict.CERTAIN]
+
+    @property
+    def free(self) -> int:
+        """The number of ends that are free."""
+        return self.verdicts[Verdict.FREE]
 
     def add(self, other: FlowFigures) -> None:
         """Add the counts of other records."""
-        for name in ("ends", "certain", "determined", "answered", "pods_certain", "pods_none"):
+        for name in ("ends", "determined", "answered", "pods_certain", "pods_none"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.verdicts.update(other.verdicts)
         self.wrong += other.wrong
         self.wrong_none += other.wrong_none
+        self.mistaken += other.mistaken
 
 
-def joined(ends: FlowEnds, traffic: Traffic, count: int, delivery: Delivery | None = None) -> FlowFigures:
+def joined(
+    ends: FlowEnds, holders: HolderIndex, traffic: Traffic, delivery: Delivery, count: int
+) -> FlowFigures:
     """Join records with their ends, and compare these with the truth."""
     found = FlowFigures()
     for flow in traffic.flows(count):
         both = ends.join(FlowKey.of(flow.fields), flow.first, flow.last)
         for name, end, truth in (("src", both.src, flow.src), ("dst", both.dst, flow.dst)):
             found.ends += 1
-            found.certain += end.verdict is Verdict.CERTAIN
+            found.verdicts[end.verdict] += 1
             found.pods_certain += end.pod_verdict is PodVerdict.CERTAIN
             found.pods_none += end.pod_verdict is PodVerdict.NONE
             begin = datetime.fromtimestamp(flow.first, UTC)
             text = f"{name}: {flow.fields} from {begin}: {end}, truth {truth}"
-            why = _wrong(end, truth, traffic, flow)
-            found.wrong += [f"{why}: {text}"] if why else []
+            is_sender = name in ("src", both.local)
+            if end.verdict is Verdict.FREE:
+                why = _wrong_free(truth, flow, delivery, is_sender=is_sender)
+            else:
+                why = _wrong(end, truth, traffic)
             is_none = end.pod_verdict is PodVerdict.NONE and not truth.pods <= {None}
-            found.wrong_none += [text] if is_none else []
-            if delivery is not None and _is_determined(traffic.world, delivery, flow, truth):
+            if (why or is_none) and fits_another(flow, traffic, holders):
+                found.mistaken.append(f"{why or 'wrong none'}: {text}")
+            else:
+                found.wrong += [f"{why}: {text}"] if why else []
+                found.wrong_none += [text] if is_none else []
+            if _is_determined(traffic.world, delivery, flow, truth):
                 found.determined += 1
                 is_named = end.verdict in (Verdict.CERTAIN, Verdict.LIKELY)
                 found.answered += is_named and {*end.eni} == truth.enis
     return found
 
 
-def _wrong(end: FlowEnd, truth: Truth, traffic: Traffic, flow: Flow) -> str:
+def fits_another(flow: Flow, traffic: Traffic, holders: HolderIndex) -> bool:
+    """Return whether a record names another interface, and nothing in it speaks against that.
+
+    Nothing else that it says of its interface differs, and by ``who`` that one may have had one of its
+    addresses at the time.
+    """
+    fields, eni = flow.fields, traffic.enis.get(flow.fields.get("interface-id", "-"))
+    if eni is None or eni is flow.eni:
+        return False
+    subnet, vpc = eni.subnet, eni.subnet.vpc
+    true = {"vpc-id": vpc.id, "subnet-id": subnet.id, "region": vpc.region, "account-id": eni.account}
+    if any(fields.get(name, "-") not in ("-", "unknown", value) for name, value in true.items()):
+        return False
+    texts = {value for name, value in fields.items() if name.endswith("addr") and value != "-"}
+    wanted = Filter(vpc=(vpc.id,))
+    return any(
+        eni.id == holder.eni
+        for ip in map(ip_address, texts)
+        for second in range(flow.first, flow.last + 1)
+        for holder in holders.who(ip, datetime.fromtimestamp(second, UTC), wanted).holders
+    )
+
+
+def _wrong(end: FlowEnd, truth: Truth, traffic: Traffic) -> str:
     if end.verdict is Verdict.CERTAIN and truth.enis != {*end.eni}:
         return "wrong ENI"
-    if end.verdict is Verdict.CERTAIN and end.instance and not _is_there(end, traffic.world, flow):
+    if end.verdict is Verdict.CERTAIN and end.instance and truth.instances - {*end.instance}:
         return "wrong instance"
     if traffic.pods is None:
         return ""
@@ -266,16 +424,29 @@ def _wrong(end: FlowEnd, truth: Truth, traffic: Traffic, flow: Flow) -> str:
     return ""
 
 
-def _is_there(end: FlowEnd, world: World, flow: Flow) -> bool:
+def _wrong_free(truth: Truth, flow: Flow, delivery: Delivery, *, is_sender: bool) -> str:
+    """Return what is wrong with an end that is free; ``is_sender``: it sent, or was at the interface.
+
+    Nothing shows the ENIs of an account whose trail is not there at all: it may share the VPC. Nor does
+    anything show that logs end before a file which was delivered late: with CloudTrail, no logs do.
+    """
+    if is_sender:
+        return "free, and it was used"
+    losses, world = delivery.losses, delivery.world
+    vpc = next((vpc for vpc in world.vpcs if vpc.id == truth.vpc), None)
+    ends_late = losses.end is not None and (losses.late or losses.repeated)
+    if vpc is None or ends_late or losses.accounts.intersection(vpc.accounts):
+        return ""
     seconds = range(flow.first, flow.last + 1)
-    return any({*end.instance} & world.attached(end.eni[0], second) for second in seconds)
+    is_held = any(any(world.during(truth.ip, second, vpc.id)) for second in seconds)
+    return "free, and it was held" if is_held else ""
 
 
 def _is_determined(world: World, delivery: Delivery, flow: Flow, truth: Truth) -> bool:
     """Whether the logs determine an end in every second, and the record its VPC and address."""
     is_one = None not in truth.enis and len(truth.enis) == 1 and truth.vpc is not None
     in_vpc = [end.enis for end in (flow.src, flow.dst) if end.vpc == truth.vpc]
-    is_right = any(flow.fields["interface-id"] in enis for enis in in_vpc)
+    is_right = any(flow.fields.get("interface-id") in enis for enis in in_vpc)
     if not is_one or not is_right or truth.ip not in flow.fields.values():
         return False
     (eni,) = truth.enis

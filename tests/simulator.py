@@ -1361,6 +1361,11 @@ def small_world(seed: int) -> tuple[World, Losses]:
     chance = random.Random(seed)
     steps = random_steps(seed, chance.randint(1, 40))
     world = play(steps, vpcs=chance.randint(1, 4), pool=chance.randint(3, 6))
+    return world, losses_of(world, chance)
+
+
+def losses_of(world: World, chance: random.Random) -> Losses:
+    """Return what goes wrong with the logs of a world, near its events."""
     seconds = sorted({second_of(record) for record in world.records}) or [START]
     accounts = sorted({account for vpc in world.vpcs for account in vpc.accounts})
 
@@ -1375,7 +1380,7 @@ def small_world(seed: int) -> tuple[World, Losses]:
         some = range(chance.choice((0, 0, 1, 2, 4)))
         return tuple((chance.randrange(max(1, len(world.records))), chance.randint(1, 40)) for _ in some)
 
-    return world, Losses(
+    return Losses(
         begin=chance.choice((None, None, moment())),
         end=chance.choice((None, None, moment())),
         holes=tuple(hole() for _ in range(chance.choice((0, 1, 1, 2)))),

@@ -47,7 +47,7 @@ def shown(answer: WhoAnswer) -> tuple[object, ...]:
     """What a flow takes from an answer; the reasons count if something is not certain."""
     pod = answer.pod
     is_settled = answer.verdict in (Verdict.CERTAIN, Verdict.FREE)
-    said = (answer.ip, answer.verdict, answer.holders, () if is_settled else sorted(codes_of(answer.reasons)))
+    said = (answer.verdict, answer.holders, () if is_settled else sorted(codes_of(answer.reasons)))
     if pod is None:
         return said
     is_pod_settled = pod.verdict in (PodVerdict.CERTAIN, PodVerdict.NONE)

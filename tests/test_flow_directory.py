@@ -72,6 +72,18 @@ class TestNames:
         if member:
             assert output_name("logs", f"logs/a.tar!/{member}", "csv") is None
 
+    @pytest.mark.parametrize(("length", "is_one"), [(251, True), (252, False)])
+    def test_none_is_longer_than_file_systems_allow(self, length: int, is_one: bool) -> None:
+        name = "n" * length + ".log"
+        assert output_name("logs", f"logs/{name}", "csv") == (name if is_one else None)
+        assert output_name("logs", f"logs/a.tar!/{name}/b.log", "csv") == (
+            f"a.tar/{name}/b.log" if is_one else None
+        )
+
+    def test_a_directory_may_end_with_an_exclamation_mark(self) -> None:
+        assert output_name("logs", "logs/a!/b.log", "csv", "logs/a!/b.log") == "a!/b.log"
+        assert output_name("logs", "logs/a!/b.tar!/c.log", "csv", "logs/a!/b.tar") == "a!/b.tar/c.log"
+
     def test_none_is_that_of_the_list(self) -> None:
         assert output_name("logs", f"logs/{LIST}", "csv") is None
 
@@ -129,6 +141,37 @@ class TestFiles:
         assert "evil.log: its name cannot be that of an output file" in result.stderr
         assert files(out) == [LIST, "all.tar.gz/x/a.log"]
         assert files(tmp_path / "logs") == ["all.tar.gz"]
+
+    def test_hostile_members_of_an_archive_lead_nowhere_and_stop_nothing(
+        self, run: Run, tmp_path: Path, out: Path
+    ) -> None:
+        (tmp_path / "packed").mkdir()
+        with tarfile.open(tmp_path / "packed/logs.tar", "w") as archive:
+            for name in (
+                *("../x.log", "/etc/y.log", "a/../../z.log", "d.log", "d.log/inside.log", "n" * 300),
+                *("f/g.log", "f", "last.log"),
+            ):
+                data = flow_log([flow(1)])
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+            link = tarfile.TarInfo("link")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+            archive.addfile(link)
+        result = run("flows", tmp_path / "packed", "--with", EVIDENCE, "-o", "csv", "--to", out)
+        assert result.exit_code == 3
+        assert files(out) == [
+            LIST,
+            *(f"logs.tar/{name}" for name in ("d.log", "etc/y.log", "f/g.log", "last.log")),
+        ]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "packed"]
+        for name in ("../x.log", "a/../../z.log", "n" * 300):
+            assert f"logs.tar!/{name}: its name cannot be that of an output file" in result.stderr
+        for name in ("d.log/inside.log", "f"):
+            assert (
+                f"logs.tar!/{name}: its output would be logs.tar/{name}, "
+                "and a file cannot be in place of a directory" in result.stderr
+            )
 
     def test_files_of_different_columns_are_all_written(self, run: Run, logs: Path, out: Path) -> None:
         write_log(logs / "d.log", [flow(2).rsplit(" ", 1)[0]], COLUMNS[:-1])
@@ -221,7 +264,9 @@ class TestRefusals:
         ("changed", "message"),
         [
             (("-o", "jsonl"), "written with -o csv"),
-            (("-o", "csv", "--format", "default"), "with another value of --format"),
+            (("-o", "csv", "--format", "default"), "with another value of --format\n"),
+            (("-o", "csv", "--ip", "10.0.0.1", "--rejected"), "with another value of --ip, --rejected\n"),
+            (("-o", "csv", "--since", "2h"), "with another value of --since\nhint: name a new directory"),
         ],
     )
     def test_other_options(
@@ -233,6 +278,19 @@ class TestRefusals:
         assert result.exit_code == 2
         assert message in result.stderr
         assert content(out) == before
+
+    def test_a_time_before_now_is_another_one_in_the_next_run_and_the_first_one_can_be_given(
+        self, run: Run, logs: Path, out: Path
+    ) -> None:
+        command = ("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
+        run(*command, "--last", "90000h")
+        result = run(*command, "--last", "90000h")
+        assert result.exit_code == 2
+        assert "with another value of --since\nhint: to go on, use --since 20" in result.stderr
+        since = result.stderr.partition("to go on, use --since ")[2].partition(";")[0]
+        result = run(*command, "--since", since)
+        assert result.exit_code == 0
+        assert "3 files written by an earlier run\nno new flow logs\n" in result.stderr
 
     def test_other_evidence(self, run: Run, logs: Path, out: Path) -> None:
         run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", out)
@@ -286,6 +344,39 @@ class TestRefusals:
         assert "would have the same output a.log" in result.stderr
         assert not out.exists()
 
+    def test_a_later_run_does_not_write_over_the_output_of_another_file(
+        self, run: Run, tmp_path: Path, out: Path
+    ) -> None:
+        for folder, number in (("x", 1), ("y", 2)):
+            write_log(tmp_path / folder / "a.log", [flow(number)])
+        command = ("--with", EVIDENCE, "-o", "csv", "--to", out)
+        run("flows", tmp_path / "x", *command)
+        before = content(out)
+        for _ in range(2):
+            result = run("flows", tmp_path / "y", *command)
+            assert result.exit_code == 3
+            assert (
+                f"{tmp_path}/y/a.log: its output would be a.log, "
+                f"which an earlier run wrote for {tmp_path}/x/a.log; name another --to" in result.stderr
+            )
+            assert content(out) == before
+
+    def test_standard_input_is_another_one_each_time(self, run: Run, tmp_path: Path, out: Path) -> None:
+        command = ("flows", "-", "--with", EVIDENCE, "-o", "csv", "--to", out)
+        assert run(*command, input=flow_log([flow(1)])).exit_code == 0
+        before = content(out)
+        result = run(*command, input=flow_log([flow(2)]))
+        assert result.exit_code == 3
+        assert "-: its output would be stdin, which an earlier run wrote for -;" in result.stderr
+        assert content(out) == before
+
+    def test_a_file_is_the_same_by_another_path(self, run: Run, tmp_path: Path, out: Path) -> None:
+        write_log(tmp_path / "x/a.log", [flow(1)])
+        for path in (tmp_path / "x", tmp_path / "x/../x", tmp_path / "x/a.log"):
+            result = run("flows", path, "--with", EVIDENCE, "-o", "csv", "--to", out)
+            assert result.exit_code == 0
+            assert files(out) == [LIST, "a.log"]
+
     def test_two_files_of_one_source_with_one_output(self, run: Run, tmp_path: Path, out: Path) -> None:
         pytest.importorskip("arro3.io")
         write_log(tmp_path / "x/a.log", [flow(1)])
@@ -298,4 +389,28 @@ class TestRefusals:
         (tmp_path / "file").write_text("")
         result = run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", tmp_path / "file/out")
         assert result.exit_code == 1
-        assert "cannot be written" in result.stderr
+        assert result.stderr == (
+            f"error: {tmp_path}/file/out: cannot be written: Not a directory\n"
+            "hint: name a directory that can be written\n"
+        )
+
+    def test_a_file_in_place_of_the_directory(self, run: Run, logs: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("mine")
+        result = run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", tmp_path / "file")
+        assert result.exit_code == 2
+        assert result.stderr == f"error: --to {tmp_path}/file: not a directory\nhint: name a new directory\n"
+        assert (tmp_path / "file").read_text() == "mine"
+
+    def test_no_name_at_all(self, run: Run, logs: Path) -> None:
+        result = run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", "")
+        assert result.exit_code == 2
+        assert result.stderr.startswith("error: --to needs a directory\n")
+
+    def test_a_name_of_a_file(self, run: Run, logs: Path, tmp_path: Path) -> None:
+        result = run("flows", logs, "--with", EVIDENCE, "-o", "csv", "--to", tmp_path / "flows.csv")
+        assert result.exit_code == 2
+        assert result.stderr == (
+            f"error: --to {tmp_path}/flows.csv: --to is a directory, with a file for each file of FLOWS\n"
+            f"hint: for one file use -o csv > {tmp_path}/flows.csv\n"
+        )
+        assert not (tmp_path / "flows.csv").exists()

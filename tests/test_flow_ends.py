@@ -207,10 +207,15 @@ class TestInterval:
     def test_the_ends_stay_the_same_for_the_seconds_that_they_say(self) -> None:
         events = (*CLUSTER, unassign(2000, NODE_ENI, POD_IP))
         ends = joined(events, **egress(NODE_ENI, POD_IP, DB_IP))
-        assert ends.first <= START + 940
-        assert START + 1050 <= ends.last < START + 2000
+        assert ends.bounds.include(START + 940, START + 1050)
+        assert not ends.bounds.include(START + 940, START + 2000)
+
+    def test_the_ends_are_the_same_for_all_intervals_over_the_same_changes(self) -> None:
+        events = (*CLUSTER, unassign(2000, NODE_ENI, POD_IP))
         changed = joined(events, 1990, 2010, **egress(NODE_ENI, POD_IP, DB_IP))
-        assert changed.first > changed.last
+        assert changed.bounds.include(START + 1995, START + 2005)
+        assert not changed.bounds.include(START + 1990, START + 1999)
+        assert not changed.bounds.include(START + 2005, START + 2010)
 
 
 class TestPodsOverTime:
@@ -251,7 +256,8 @@ class TestLocalEnd:
         assert end.verdict is Verdict.AMBIGUOUS
 
     def test_an_interface_older_than_the_trail_has_no_name_of_the_history(self) -> None:
-        ends = joined(CLUSTER, **egress("eni-old", "10.0.0.200", POD_IP, vpc_id="vpc-1"))
+        record = egress("eni-old", "10.0.0.200", POD_IP, vpc_id="vpc-1", subnet_id="subnet-1")
+        ends = joined(CLUSTER, **record)
         assert said(ends.src) == "unknown unknown never-seen"
         assert said(ends.dst) == "certain pod eni-node"
 
@@ -282,6 +288,57 @@ class TestVpc:
         ends = joined((*CLUSTER, *other, *twin), **record)
         assert (ends.src.verdict, ends.src.eni) == ("likely", ("eni-twin",))
         assert "vpc-of-flow-record" in ends.src.reasons
+
+    TWINS = (
+        launch(3, "i-2", "eni-2", "10.2.0.11", vpc="vpc-2"),
+        end_of("i-2"),
+        create(7, "eni-twin", DB_IP, vpc="vpc-2"),
+        delete(9000, "eni-twin"),
+    )
+    """A VPC that has an address of the first one, too."""
+
+    def test_an_address_that_the_interface_had_at_another_time_confirms_nothing(self) -> None:
+        """The record is of the first VPC: its ``interface-id`` is wrong, and was at POD_IP long before."""
+        before = (assign(8, "eni-2", POD_IP), unassign(500, "eni-2", POD_IP))
+        record = {"interface_id": "eni-2", "srcaddr": POD_IP, "dstaddr": DB_IP}
+        end = joined((*CLUSTER, *self.TWINS, *before), **record).dst
+        assert said(end) == "likely eni eni-twin vpc-of-flow-record"
+
+    def test_an_address_that_the_interface_has_then_confirms_it(self) -> None:
+        record = {"interface_id": "eni-2", "srcaddr": POD_IP, "dstaddr": DB_IP}
+        end = joined((*CLUSTER, *self.TWINS, assign(8, "eni-2", POD_IP)), **record).dst
+        assert said(end) == "certain eni eni-twin"
+
+    def test_the_address_that_a_record_shows_of_its_interface_confirms_it(self) -> None:
+        record = {
+            "interface_id": "eni-2",
+            "srcaddr": "10.2.0.11",
+            "pkt_srcaddr": "10.2.9.9",
+            "dstaddr": DB_IP,
+        }
+        end = joined((*CLUSTER, *self.TWINS), **record).dst
+        assert said(end) == "certain eni eni-twin"
+
+    def test_an_address_of_the_other_end_confirms_nothing(self) -> None:
+        record = egress("eni-2", "10.2.0.99", POD_IP)
+        end = joined((*CLUSTER, *self.TWINS, assign(8, "eni-2", POD_IP)), **record).dst
+        assert said(end) == "likely pod eni-2 vpc-of-flow-record"
+
+    def test_a_vpc_confirms_no_interface_of_another_subnet(self) -> None:
+        record = egress("eni-2", "10.2.0.99", DB_IP, vpc_id="vpc-2", subnet_id="subnet-9")
+        ends = joined((*CLUSTER, *self.TWINS), **record)
+        assert ends.contradicted == ("subnet-id",)
+        assert said(ends.dst) == "likely eni eni-twin vpc-of-flow-record"
+
+    def test_a_vpc_that_nothing_confirms_makes_no_end_certain(self) -> None:
+        """Its ENI of the address may be older than the evidence, and ``vpc-id`` wrong."""
+        record = egress("eni-old", "10.0.0.200", POD_IP, vpc_id="vpc-1")
+        assert said(joined(CLUSTER, **record).dst) == "likely pod eni-node vpc-of-flow-record"
+
+    def test_a_subnet_of_another_vpc_does_not_confirm_it(self) -> None:
+        other = (call(Effect.CREATE, 1, Subject(eni="eni-9", vpc="vpc-2", subnet="subnet-9")),)
+        record = egress("eni-old", "10.0.0.200", POD_IP, vpc_id="vpc-1", subnet_id="subnet-9")
+        assert said(joined((*CLUSTER, *other), **record).dst) == "likely pod eni-node vpc-of-flow-record"
 
     def test_the_vpc_of_the_record_confirms_its_interface(self) -> None:
         other = (launch(3, "i-2", "eni-2", "10.2.0.11", vpc="vpc-2"), end_of("i-2"))
@@ -358,7 +415,7 @@ class TestMetadata:
     def test_if_the_local_end_is_not_known_both_are_likely(self) -> None:
         record = self.RECORD | {"srcaddr": CLIENT, "pkt_srcaddr": CLIENT, "flow_direction": "-"}
         ends = joined(CLUSTER, **(record | {"account_id": OTHER_ACCOUNT}))
-        assert (ends.local, said(ends.dst)) == (None, "likely eni eni-db flow-contradicts")
+        assert (ends.local, said(ends.dst)) == (None, "likely eni eni-db flow-contradicts vpc-of-flow-record")
 
     def test_another_vpc_makes_both_ends_likely(self) -> None:
         ends = joined(CLUSTER, **(self.RECORD | {"vpc_id": "vpc-2"}))
@@ -391,12 +448,13 @@ class TestMetadata:
         assert ends.confirmed == ()
 
     def test_an_address_that_the_history_has_on_another_eni_contradicts(self) -> None:
-        ends = joined(CLUSTER, **egress(NODE_ENI, DB_IP, POD_IP))
+        ends = joined(CLUSTER, **egress(NODE_ENI, DB_IP, POD_IP, vpc_id="vpc-1"))
         assert ends.contradicted == ("interface-id",)
         assert said(ends.src) == "likely eni eni-db flow-contradicts"
 
     def test_an_unknown_interface_with_an_address_of_another_one_contradicts(self) -> None:
-        ends = joined(CLUSTER, **egress("eni-old", DB_IP, POD_IP, vpc_id="vpc-1"))
+        record = egress("eni-old", DB_IP, POD_IP, vpc_id="vpc-1", subnet_id="subnet-1")
+        ends = joined(CLUSTER, **record)
         assert ends.contradicted == ("interface-id",)
         assert said(ends.src) == "likely eni eni-db flow-contradicts"
 
@@ -629,7 +687,7 @@ class TestTransitGateway:
 class TestFree:
     def test_traffic_of_an_address_that_nobody_had_is_said_and_names_nobody(self) -> None:
         events = (*CLUSTER, unassign(500, NODE_ENI, POD_IP))
-        end = joined(events, **egress(NODE_ENI, POD_IP, DB_IP)).src
+        end = joined(events, **egress(NODE_ENI, POD_IP, DB_IP, vpc_id="vpc-1")).src
         assert said(end) == "unknown unknown used-while-free"
 
     def test_traffic_to_it_is_nothing_special(self) -> None:
@@ -716,6 +774,59 @@ class TestMemory:
             again = remembering.join(key, first, last)
             assert (again.src, again.dst, again.local) == (fresh.src, fresh.dst, fresh.local)
             assert (again.confirmed, again.contradicted) == (fresh.confirmed, fresh.contradicted)
+
+
+class TestAddressesThatNothingNames:
+    def test_what_the_evidence_names_has_no_other_in_its_place(self) -> None:
+        ends = flow_ends(CLUSTER)
+        assert [ends.likened(ip) for ip in (NODE_IP, POD_IP, DB_IP, "-", "fe80::1%eth0")] == [None] * 5
+
+    def test_a_pod_of_pod_evidence_alone_is_named(self) -> None:
+        assert flow_ends(CLUSTER, [pod_lease(10, None, "web", "10.0.7.7")]).likened("10.0.7.7") is None
+
+    def test_the_first_of_a_version_and_range_stands_for_all(self) -> None:
+        ends = flow_ends(CLUSTER)
+        assert ends.likened("198.51.100.7") == ("198.51.100.7", "198.51.100.7")
+        assert ends.likened("203.0.113.9") == ("203.0.113.9", "198.51.100.7")
+        assert ends.likened("10.200.0.1") == ("10.200.0.1", "10.200.0.1")
+        assert ends.likened("2600:0::1") == ("2600::1", "2600:0::1")
+
+    def test_each_has_the_ends_of_the_one_that_stands_for_it(self) -> None:
+        events = (*CLUSTER, unassign(2000, NODE_ENI, POD_IP))
+        chance = random.Random(11)
+        ends = flow_ends(events)
+        strangers = ("198.51.100.7", "203.0.113.9", "10.200.0.1", "172.16.3.3", "2600::1", "2600::2")
+        for ip in strangers:
+            ends.likened(ip)
+        for _ in range(400):
+            one, local = chance.choice(strangers), chance.choice((NODE_IP, POD_IP, DB_IP))
+            likened = ends.likened(one)
+            assert likened is not None
+            src, dst = chance.choice(((0, 1), (1, 0)))
+            fields = {
+                "flow_direction": chance.choice(("egress", "ingress", "-")),
+                "traffic_path": chance.choice(("1", "2", "4", "5", "8", "-")),
+                "vpc_id": chance.choice(("vpc-1", "vpc-2", "-")),
+                "pkt_src_aws_service": chance.choice(("S3", "EC2", "-")),
+            }
+            start = chance.randrange(900, 2400)
+            eni = chance.choice((NODE_ENI, DB_ENI, "eni-old", "-"))
+            both = [
+                joined(
+                    events,
+                    start,
+                    start + 60,
+                    **egress(eni, (ip, local)[src], (ip, local)[dst], **fields),
+                )
+                for ip in (one, likened[1])
+            ]
+            ips = [str(ip_address(ip)) for ip in (one, likened[1])]
+            renamed = [
+                tuple(replace(end, ip="x" if end.ip == ip else end.ip) for end in (found.src, found.dst))
+                for found, ip in zip(both, ips, strict=True)
+            ]
+            assert renamed[0] == renamed[1]
+            assert (both[0].bounds, both[0].local) == (both[1].bounds, both[1].local)
 
 
 STORIES = (

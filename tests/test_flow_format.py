@@ -120,3 +120,22 @@ def test_a_file_without_a_format_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(UsageError, match="no LogFormat in"):
         formats_of(str(path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"FlowLogs": [_ONE]}),
+        "FlowLogs:\n- LogFormat: ${srcaddr} ${start} ${end}\n",
+        "FLOWLOGS\tACTIVE\t${srcaddr} ${start} ${end}\t600\n",
+        "${srcaddr} ${start} ${end}\r\n",
+        "srcaddr start end\n10.0.0.1 1664978403 1664978458\n",
+    ],
+)
+def test_a_file_may_have_a_byte_order_mark_as_windows_writes_it(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    path = tmp_path / "flow-logs"
+    path.write_bytes(text.encode(encoding))
+    assert formats_of(str(path)).of("anything") == ("srcaddr", "start", "end")

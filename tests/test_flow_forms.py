@@ -221,3 +221,26 @@ def test_the_format_is_found_in_the_text_output_of_describe_flow_logs(tmp_path: 
     log_format = " ".join(f"${{{name}}}" for name in DEFAULT.split())
     path.write_text(f"FLOWLOGS\t2026-03-01\tSUCCESS\tfl-0a1b\tACTIVE\t{log_format}\t600\n")
     assert formats_of(str(path)).usual == tuple(DEFAULT.split())
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        (DEFAULT.replace("srcaddr dstaddr srcport", "srcport srcaddr dstaddr"), "41522 as its dstaddr"),
+        (
+            DEFAULT.replace("start end action log-status", "action log-status start end"),
+            "1664978403 as its action",
+        ),
+        (
+            DEFAULT.replace("account-id interface-id", "interface-id account-id"),
+            "111111111111 as its interface-id",
+        ),
+        (DEFAULT.replace("action log-status", "log-status action"), "ACCEPT as its log-status"),
+    ],
+)
+@pytest.mark.parametrize("form", ["lines", "filter-log-events"])
+def test_a_format_in_another_order_is_noticed_by_the_first_record(
+    form: str, columns: str, reason: str
+) -> None:
+    _, skipped = read(WITHOUT_HEADER[form](RECORDS), formats_of(columns))
+    assert skipped == [f"the first record has {reason}: --format may be wrong"]

@@ -117,7 +117,7 @@ def test_several_formats_that_do_not_fit_are_listed(folder: Path, tmp_path: Path
     (reason,) = skipped
     assert reason == (
         "flow log records without a header line, and several formats, none of which fits by name: "
-        "fl-0aaaaaaaaaaaaaaaa (3 fields), fl-0bbbbbbbbbbbbbbbb (2 fields)"
+        "fl-0aaaaaaaaaaaaaaaa (3 fields), fl-0bbbbbbbbbbbbbbbb (2 fields); give its own LogFormat to --format"
     )
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cnitrail.answers.flows import FlowEnds, FlowKey
 from cnitrail.answers.flows.ends import JoinedEnds
+from cnitrail.answers.over_time import IntervalBounds
 from cnitrail.model import Verdict
 from cnitrail.model.flow_fields import DEFAULT, field_of
 from cnitrail.model.flows import FlowBlock, FlowEnd
@@ -35,14 +36,21 @@ WRITERS: tuple[OpenWriter, ...] = (CsvLines, JsonLines)
 class EndsByTime:
     """Ends that are named after the time for which they stay the same."""
 
+    def likened(self, text: str) -> None:
+        """Every address is one of its own."""
+
     def join(self, key: FlowKey, first: int, last: int) -> JoinedEnds:
         """Return both ends of a flow."""
         begin = first - first % HOLDS_FOR
         is_one = last < begin + HOLDS_FOR
         end = FlowEnd(ip=key.src, verdict=Verdict.CERTAIN, kind="node", eni=(f"eni-{begin}",))
         return JoinedEnds(
-            first=begin if is_one else 1,
-            last=begin + HOLDS_FOR - 1 if is_one else 0,
+            bounds=IntervalBounds(
+                first_from=begin if is_one else first,
+                first_to=begin + HOLDS_FOR - 1 if is_one else first,
+                last_from=begin if is_one else last,
+                last_to=begin + HOLDS_FOR - 1 if is_one else last,
+            ),
             src=end,
             dst=end,
             local="src",

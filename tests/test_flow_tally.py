@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from cnitrail.answers.flows import tally as tally_module
 from cnitrail.answers.flows.ends import JoinedEnds
-from cnitrail.answers.flows.tally import MANY_PORTS, FlowTally, TopCounts, name_of_end
+from cnitrail.answers.flows.tally import MANY_PORTS, EndsKind, FlowTally, TopCounts, name_of_end
+from cnitrail.answers.over_time import ALL_INTERVALS
 from cnitrail.model import Verdict
 from cnitrail.model.flows import FlowEnd
 from cnitrail.model.pods import PodVerdict
@@ -24,8 +25,17 @@ def end(name: str, verdict: Verdict = Verdict.CERTAIN, *reasons: ReasonCode) -> 
 
 def ends(src: str, dst: str, local: str | None = "dst") -> JoinedEnds:
     return JoinedEnds(
-        first=0, last=1, src=end(src), dst=end(dst), local=local, confirmed=("vpc-id",), contradicted=()
+        bounds=ALL_INTERVALS,
+        src=end(src),
+        dst=end(dst),
+        local=local,
+        confirmed=("vpc-id",),
+        contradicted=(),
     )
+
+
+def of_kind(joined: JoinedEnds) -> tuple[JoinedEnds, EndsKind]:
+    return joined, EndsKind.of(joined)
 
 
 FLOWS = st.lists(
@@ -44,7 +54,15 @@ FLOWS = st.lists(
 def counted(flows: list[tuple[JoinedEnds, str | None, bool, int, int]]) -> FlowTally:
     tally = FlowTally()
     for joined, port, is_rejected, records, size in flows:
-        tally.add(joined, port, is_rejected=is_rejected, records=records, size=size, packets=records)
+        tally.add(
+            joined,
+            EndsKind.of(joined),
+            port,
+            is_rejected=is_rejected,
+            records=records,
+            size=size,
+            packets=records,
+        )
         tally.add_times(size, size + records)
     return tally
 
@@ -63,7 +81,7 @@ class TestMerge:
     def test_a_port_scan_is_one_in_the_end_also_if_no_process_saw_all_of_it(self) -> None:
         halves = [FlowTally(), FlowTally()]
         for port in range(MANY_PORTS + 2):
-            halves[port % 2].add(ends("a", "b"), str(port), is_rejected=True, packets=1)
+            halves[port % 2].add(*of_kind(ends("a", "b")), str(port), is_rejected=True, packets=1)
         halves[0].merge(halves[1])
         (scan,) = halves[0].summary().rejected
         assert (scan.port, scan.is_scan, scan.records) == (None, True, MANY_PORTS + 2)
@@ -82,7 +100,7 @@ class TestBounds:
         monkeypatch.setattr(tally_module, "_TALKERS", 10)
         tally = FlowTally()
         for number in range(1000):
-            tally.add(ends(str(number), str(number)), str(number), is_rejected=True, packets=2)
+            tally.add(*of_kind(ends(str(number), str(number))), str(number), is_rejected=True, packets=2)
         summary = tally.summary()
         assert (len(summary.rejected), len(summary.talkers)) == (10, 10)
         assert summary.other_rejected is not None
@@ -94,29 +112,29 @@ class TestBounds:
     def test_a_pair_has_rows_by_port_until_there_are_too_many(self) -> None:
         tally = FlowTally()
         for port in range(MANY_PORTS):
-            tally.add(ends("a", "b"), str(port), is_rejected=True)
+            tally.add(*of_kind(ends("a", "b")), str(port), is_rejected=True)
         assert len(tally.summary().rejected) == MANY_PORTS
-        tally.add(ends("a", "b"), "65535", is_rejected=True)
+        tally.add(*of_kind(ends("a", "b")), "65535", is_rejected=True)
         assert len(tally.summary().rejected) == 1
 
 
 class TestCounts:
     def test_a_record_counts_at_its_own_interface(self) -> None:
         tally = FlowTally()
-        tally.add(ends("a", "b", "src"), size=10)
-        tally.add(ends("a", "b", "dst"), size=10)
+        tally.add(*of_kind(ends("a", "b", "src")), size=10)
+        tally.add(*of_kind(ends("a", "b", "dst")), size=10)
         talkers = {talker.name: (talker.sent, talker.received) for talker in tally.summary().talkers}
         assert talkers == {"a": (10, 0), "b": (0, 10)}
 
     def test_a_record_at_neither_end_counts_for_its_source_and_is_said(self) -> None:
         tally = FlowTally()
-        tally.add(ends("a", "b", None), size=10, records=3)
+        tally.add(*of_kind(ends("a", "b", None)), size=10, records=3)
         summary = tally.summary()
         assert (summary.talkers[0].name, summary.at_no_end) == ("a", 3)
 
     def test_rejected_traffic_is_neither_sent_nor_received(self) -> None:
         tally = FlowTally()
-        tally.add(ends("a", "b"), size=10, is_rejected=True)
+        tally.add(*of_kind(ends("a", "b")), size=10, is_rejected=True)
         (talker,) = tally.summary().talkers
         assert (talker.sent, talker.received, talker.rejected) == (0, 0, 1)
 
@@ -135,3 +153,10 @@ class TestCounts:
     )
     def test_an_end_has_the_best_name_that_is_known(self, found: FlowEnd, name: str) -> None:
         assert name_of_end(found) == name
+
+    def test_a_free_address_is_free_for_no_lack_of_pods(self) -> None:
+        tally = FlowTally()
+        tally.add(*of_kind(replace(ends("a", "b"), dst=end("x", Verdict.FREE))), records=3, size=30)
+        (share,) = tally.summary().unattributed
+        assert (share.verdict, share.reason, share.ends) == (Verdict.FREE, None, 3)
+        assert share.text == "No ENI had the address then, and the evidence of that time is complete."

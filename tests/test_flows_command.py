@@ -102,12 +102,53 @@ class TestArguments:
     def test_a_directory_without_flow_logs_is_an_error(self, run: Run, tmp_path: Path) -> None:
         result = run("flows", str(tmp_path), "--with", TRAIL)
         assert result.exit_code == 1
-        assert f"error: {tmp_path}: no VPC flow logs in it" in result.stderr
+        assert f"error: {tmp_path}: no VPC flow logs in it\n" in result.stderr
+
+    def test_what_is_given_instead_of_flow_logs_is_said(self, run: Run) -> None:
+        result = run("flows", TRAIL, "--with", PODS)
+        assert result.exit_code == 1
+        assert result.stderr == (
+            f"error: {TRAIL}: no VPC flow logs in it, only 14 other files (14 cloudtrail-logs)\n"
+            "hint: FLOWS are VPC flow logs, and --with names CloudTrail logs: "
+            "cnitrail flows flowlogs/ --with trail/\n"
+        )
+        result = run("flows", PODS, "--with", TRAIL)
+        assert result.exit_code == 3
+        assert f"hint: {PODS}: no flow log records in it; FLOWS are VPC flow logs" in result.stderr
 
     def test_a_path_that_does_not_exist_is_an_error_before_the_evidence_is_read(self, run: Run) -> None:
         result = run("flows", "nosuch.log", "--with", "nosuch-trail/")
         assert result.exit_code == 1
         assert result.stderr.startswith("error: nosuch.log: no such file or directory\n")
+
+    def test_records_are_not_counted_twice(self, run: Run, tmp_path: Path) -> None:
+        inner = tmp_path / "logs/2022"
+        inner.mkdir(parents=True)
+        (inner / "a.log").write_text((FIXTURES / FLOWS).read_text())
+        for first, second, reason in (
+            (FLOWS, FLOWS, "is given twice"),
+            (str(tmp_path / "logs"), str(inner), f"is in {tmp_path}/logs, too"),
+            (str(inner / "a.log"), str(tmp_path / "logs"), f"is in {tmp_path}/logs, too"),
+        ):
+            result = run("flows", first, second, "--with", TRAIL)
+            assert result.exit_code == 2
+            assert f"{reason}: its records would count twice\nhint: name each file once\n" in result.stderr
+        (tmp_path / "logs2").mkdir()
+        result = run("flows", str(tmp_path / "logs"), str(tmp_path / "logs2"), "--with", TRAIL)
+        assert result.exit_code == 0
+
+    def test_without_evidence_an_error_of_aws_names_the_option(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+        result = run("flows", FLOWS)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(
+            "error: lookup: no AWS Region is set\n"
+            "hint: name CloudTrail logs: cnitrail flows flowlogs/ --with trail/; or use --region REGION"
+        )
 
     def test_only_one_of_both_is_standard_input(self, run: Run) -> None:
         result = run("flows", "-", "--with", "-", input="")
@@ -228,6 +269,113 @@ class TestFilters:
         assert [record for record in taken if record["log-status"] == "OK"] == named
 
 
+HAND_WRITTEN = """\
+interface-id srcaddr dstaddr pkt-srcaddr pkt-dstaddr srcport dstport start end action bytes log-status
+eni-0bbea279695112970 192.168.38.190 192.168.55.245 192.168.53.76 192.168.34.201 1001 5432 \
+1664978400 1664978430 ACCEPT 1 OK
+eni-0bbea279695112970 198.51.100.7 192.168.38.190 198.51.100.7 192.168.53.76 40000 3389 \
+1664978700 1664978701 REJECT 2 OK
+eni-0bbea279695112970 192.168.38.190 203.0.113.80 192.168.53.76 203.0.113.80 40001 443 \
+1664980240 1664980290 ACCEPT 3 OK
+eni-0bbea279695112970 192.168.38.190 203.0.113.80 192.168.53.76 203.0.113.80 40002 443 \
+1664980800 1664980830 ACCEPT 4 OK
+eni-06d2f4a81c9b3e750 192.168.55.245 203.0.113.80 192.168.55.245 203.0.113.80 40003 8443 \
+1664979000 1664979010 ACCEPT 5 OK
+eni-0bbea279695112970 192.168.38.190 192.168.20.9 192.168.41.30 192.168.20.9 40004 8080 \
+1664979600 1664979630 REJECT 6 OK
+eni-0aaaaaaaaaaaaaaaa 10.9.9.9 10.9.9.10 10.9.9.9 10.9.9.10 40005 22 \
+1664978400 1664978410 ACCEPT 7 OK
+eni-0bbea279695112970 - - - - - - \
+1664981400 1664981459 - - NODATA
+"""
+"""Records from 14:00:00, 14:05:00, 14:30:40, 14:40:00, 14:10:00, 14:20:00, 14:00:00 and 14:50:00 UTC, with
+their numbers as bytes. 192.168.53.76 was of the pod web until 14:30:30, and of the pod cart from 14:31:10."""
+
+
+class TestFiltersByHand:
+    """What a filter takes of a few records, as one finds it by reading them."""
+
+    @pytest.fixture
+    def log(self, tmp_path: Path) -> str:
+        """The records as a file in a directory."""
+        path = tmp_path / "logs/hand.log"
+        path.parent.mkdir()
+        path.write_text(HAND_WRITTEN)
+        return str(path.parent)
+
+    @pytest.mark.parametrize(
+        ("filters", "taken"),
+        [
+            ("", "1 2 3 4 5 6 7 -"),
+            (f"--instance {NODE}", "1 2 3 4 5 6 -"),
+            ("--instance i-0ffffffffffffffff", ""),
+            (f"--eni {SECOND}", "1 2 3 4 6 -"),
+            (f"--eni {PRIMARY}", "1 5"),
+            ("--eni eni-0aaaaaaaaaaaaaaaa", "7"),
+            (f"--eni {SECOND} --eni eni-0aaaaaaaaaaaaaaaa", "1 2 3 4 6 7 -"),
+            ("--ip 192.168.53.76", "1 2 3 4 -"),
+            ("--ip 192.168.38.190", "1 2 3 4 6 -"),
+            ("--ip 203.0.113.0/24", "3 4 5"),
+            ("--ip 10.9.9.0/24", "7"),
+            ("--ip 203.0.113.80 --ip 198.51.100.7", "2 3 4 5"),
+            (f"--pod {WEB}", "1 2 3 -"),
+            ("--pod shop/cart-*", "3 4 -"),
+            ("--pod nobody", ""),
+            (f"--pod {WEB} --ip 203.0.113.80", "3"),
+            (f"--pod {WEB} --eni {PRIMARY}", "1"),
+            ("--since 2022-10-05T14:31:30Z", "3 4 -"),
+            ("--since 2022-10-05T14:31:31Z", "4 -"),
+            ("--since 2022-10-05T14:51:00Z", ""),
+            ("--until 2022-10-05T13:58:59Z", ""),
+            ("--until 2022-10-05T13:59:00Z", "1 7"),
+            ("--until 2022-10-05T14:04:00Z", "1 2 7"),
+            ("--since 2022-10-05T14:05:01Z --until 2022-10-05T14:09:00Z", "2 5"),
+            ("--rejected", "2 6 -"),
+            (f"--rejected --pod {WEB}", "2 -"),
+            ("--port 443", "3 4 -"),
+            ("--port 1001", "1 -"),
+            ("--port 400-5500", "1 2 3 4 -"),
+            ("--port 22,8080", "6 7 -"),
+            ("--rejected --port 443", "-"),
+        ],
+    )
+    def test_it_takes_the_same_in_any_way_of_running(
+        self, run: Run, log: str, tmp_path: Path, filters: str, taken: str
+    ) -> None:
+        command = (log, "--with", PODS, *filters.split())
+        for workers in ("1", "2"):
+            out = tmp_path / workers
+            run("flows", *command, "--workers", workers, "-o", "csv", "--to", str(out))
+            with (out / "hand.log").open(newline="") as file:
+                written = list(csv.DictReader(file))
+            assert [record["bytes"] for record in written] == taken.split()
+            assert written == records(run, *command, "--workers", workers)
+
+    def test_an_address_in_ipv6_form_is_the_same_address(self, run: Run, log: str) -> None:
+        plain = records(run, log, "--with", PODS, "--ip", "192.168.53.76")
+        path = Path(log) / "hand.log"
+        path.write_text(HAND_WRITTEN.replace("192.168.", "::ffff:192.168."))
+        mapped = records(run, log, "--with", PODS, "--ip", "192.168.53.76")
+        assert [record["bytes"] for record in mapped] == ["1", "2", "3", "4", "-"]
+        assert [
+            {name: record[name] for name in record if name[:4] in ("src_", "dst_")} for record in mapped
+        ] == [{name: record[name] for name in record if name[:4] in ("src_", "dst_")} for record in plain]
+
+    def test_an_address_that_the_default_format_cannot_show_gets_a_warning(
+        self, run: Run, default_format: str
+    ) -> None:
+        command = ("flows", default_format, "--format", "default", "--with", PODS)
+        for filters in (("--ip", "192.168.53.76"), ("--pod", WEB)):
+            result = run(*command, *filters)
+            assert "no matching flows" in result.stderr
+            assert (
+                "warning: no flow matches; a flow log without pkt-srcaddr and pkt-dstaddr shows the ENI's "
+                f"primary address, whichever address was used: try --eni {SECOND}" in result.stderr
+            )
+        for filters in (("--ip", "10.9.9.9"), ("--ip", "192.168.55.245"), ("--pod", "nobody")):
+            assert "no flow matches" not in run(*command, *filters).stderr
+
+
 class TestSummary:
     def test_talkers_are_named_and_each_record_counts_at_its_own_interface(self, run: Run) -> None:
         (entry,) = json.loads(run("flows", FLOWS, "--with", PODS, "-o", "json").stdout)["entries"]
@@ -287,6 +435,7 @@ class TestSummary:
         (entry,) = json.loads(run("flows", FLOWS, "--with", TRAIL, "-o", "json").stdout)["entries"]
         assert entry["contradicted"] == {"instance-id": 1}
         assert entry["confirmed"]["vpc-id"] == 52
+        assert "agree with CloudTrail" not in run("flows", FLOWS, "--with", TRAIL).stdout
 
     @pytest.mark.parametrize("width", [80, 100, 160])
     def test_the_answer_comes_first_on_every_screen(self, show: Show, width: int) -> None:
@@ -335,6 +484,31 @@ class TestAccount:
         assert result.exit_code == 3
         assert json.loads(result.stdout)["evidence"]["flows"][0]["records_skipped"] == 1
         assert f"skipped: {log}: record 1: " in result.stderr
+
+    def test_a_file_that_cannot_be_read_is_not_said_to_have_no_records(
+        self, run: Run, default_format: str
+    ) -> None:
+        result = run("flows", default_format, "--with", TRAIL, "-o", "csv")
+        assert result.exit_code == 3
+        assert "hint:" not in result.stderr
+        assert (
+            f"skipped: {default_format}: flow log records without a header line, and no format"
+            in result.stderr
+        )
+
+    def test_a_file_without_records_gets_a_hint(self, run: Run, tmp_path: Path) -> None:
+        log = tmp_path / "empty.log"
+        log.write_text("")
+        result = run("flows", str(log), "--with", TRAIL, "-o", "csv")
+        assert f"hint: {log}: no flow log records in it; FLOWS are VPC flow logs" in result.stderr
+
+    def test_a_run_that_finds_nothing_new_says_so(self, run: Run, tmp_path: Path) -> None:
+        command = ("flows", FLOWS, "--with", TRAIL, "-o", "csv", "--to", str(tmp_path / "out"))
+        run(*command)
+        result = run(*command)
+        assert result.exit_code == 0
+        assert result.stderr.splitlines()[:2] == ["1 file written by an earlier run", "no new flow logs"]
+        assert "hint:" not in result.stderr
 
 
 class TestApi:

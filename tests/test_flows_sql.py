@@ -199,6 +199,7 @@ class TestDifferences:
             pkt_dstaddr="10.66.4.10",
             instance_id="i-0fd8fa1637b9ec08a",
             start=1791964963,
+            vpc_id="vpc-0f2d4f6b8c0e31579",
         )
         assert said(flows[1]) == "certain node-or-pod eni-0da5c7e30486b9d57"
         assert said(sql[1]) == "likely node-or-pod eni-0da5c7e30486b9d57"
@@ -214,6 +215,7 @@ class TestDifferences:
             dstaddr="224.0.0.251",
             start=1664983183,
             vpc_id="vpc-0a2e8f6ad5c3b9714",
+            subnet_id="subnet-0a1d7e59c4b2f8603",
         )
         assert said(flows[0]) == "certain pod eni-0bbea279695112970"
         assert said(sql[0]) == "likely pod eni-0bbea279695112970"
@@ -228,6 +230,7 @@ class TestDifferences:
             pkt_srcaddr="172.20.17.33",
             dstaddr="224.0.0.251",
             start=1759846232,
+            vpc_id="vpc-06b1e7c4d9a2f8350",
         )
         assert said(flows[0]) == "certain instance eni-05b1e4d8f2a9c3750"
         assert said(sql[0]) == "likely instance eni-05b1e4d8f2a9c3750"
@@ -347,8 +350,7 @@ class TestListsInTheStatement:
         assert listed("dst_eni_kind NOT IN", " AND packet_dst") == set(ENIS_OF_ONE_POD)
 
     def test_the_kinds_of_enis_that_a_network_plugin_adds(self) -> None:
-        assert listed("src_eni_kind NOT IN", " AND src_ip") == set(_FOR_PODS)
-        assert listed("dst_eni_kind NOT IN", " AND dst_ip") == set(_FOR_PODS)
+        assert listed("a.eni_kind NOT IN", " AND a.ip NOT LIKE") == set(_FOR_PODS)
 
     def test_the_services_whose_ranges_everybody_uses(self) -> None:
         assert listed("COALESCE(f.pkt_src_aws_service, '-') NOT IN", "") == {"-", *_EVERYBODY}

@@ -1,8 +1,9 @@
 """Values that change only at known seconds, each computed when it is first asked for."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import eq
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -33,20 +34,81 @@ class Stretch(Struct, Generic[Value], frozen=True, gc=False):
     value: Value
 
 
+class IntervalBounds(Struct, frozen=True, gc=False, kw_only=True):
+    """The intervals that begin within some seconds, and end within others; all bounds are included."""
+
+    first_from: int = FIRST_SECOND
+    first_to: int = LAST_SECOND
+    last_from: int = FIRST_SECOND
+    last_to: int = LAST_SECOND
+
+    @classmethod
+    def of(cls, stretches: Sequence[Stretch[Value]]) -> "IntervalBounds":
+        """Return the intervals that reach from the first one of some stretches into the last one."""
+        first, last = stretches[0], stretches[-1]
+        return cls(first_from=first.first, first_to=first.last, last_from=last.first, last_to=last.last)
+
+    def include(self, first: int, last: int) -> bool:
+        """Return whether an interval is one of them."""
+        return self.first_from <= first <= self.first_to and self.last_from <= last <= self.last_to
+
+    def within(self, other: "IntervalBounds") -> "IntervalBounds":
+        """Return those that are also among others."""
+        return IntervalBounds(
+            first_from=max(self.first_from, other.first_from),
+            first_to=min(self.first_to, other.first_to),
+            last_from=max(self.last_from, other.last_from),
+            last_to=min(self.last_to, other.last_to),
+        )
+
+
+ALL_INTERVALS: Final = IntervalBounds()
+
+
 class OverTime(Generic[Value]):
     """A value by second.
 
     ``changes`` are sorted lists of the seconds at which it may begin to be another one. Several values may
-    share a list.
+    share a list. ``is_same`` says whether two values are the same: then the stretches that follow each other
+    are one, as soon as both are known.
     """
 
-    def __init__(self, changes: Sequence[Sequence[int]], evaluate: Callable[[int], Value]) -> None:
+    def __init__(
+        self,
+        changes: Sequence[Sequence[int]],
+        evaluate: Callable[[int], Value],
+        is_same: Callable[[Value, Value], bool] = eq,
+    ) -> None:
         self._changes = changes
         self._evaluate = evaluate
-        self._known: dict[int, Stretch[Value]] = {}
+        self._is_same = is_same
+        self._firsts: list[int] = []
+        self._known: list[Stretch[Value]] = []
 
     def at(self, second: int) -> Stretch[Value]:
         """Return the stretch that a second lies in."""
+        place = bisect_right(self._firsts, second)
+        if place:
+            known = self._known[place - 1]
+            if second <= known.last:
+                return known
+        first, last = self._bounds(second)
+        return self._added(place, Stretch(first, last, self._evaluate(first)))
+
+    def during(self, first: int, last: int) -> list[Stretch[Value]]:
+        """Return the stretches of the seconds from one to another, both included, in order."""
+        found: list[Stretch[Value]] = []
+        second = first
+        while second <= last:
+            stretch = self.at(second)
+            if found and stretch.first <= found[-1].first:
+                found.pop()
+            found.append(stretch)
+            second = stretch.last + 1
+        return found
+
+    def _bounds(self, second: int) -> tuple[int, int]:
+        """Return the first and last second between the changes around one."""
         first, last = FIRST_SECOND, LAST_SECOND
         for seconds in self._changes:
             place = bisect_right(seconds, second)
@@ -54,19 +116,20 @@ class OverTime(Generic[Value]):
                 first = max(first, seconds[place - 1])
             if place < len(seconds):
                 last = min(last, seconds[place] - 1)
-        known = self._known.get(first)
-        if known is None:
-            known = self._known[first] = Stretch(first, last, self._evaluate(first))
-        return known
+        return first, last
 
-    def mapped(self, change: Callable[[Value], Value]) -> "OverTime[Value]":
-        """Return a value that changes at the same seconds, made from each of this one's."""
-        return OverTime(self._changes, lambda second: change(self.at(second).value))
+    def _added(self, place: int, found: Stretch[Value]) -> Stretch[Value]:
+        """Return a stretch that was not known, as one with those around it that have its value."""
+        begin = end = place
+        first, last, value = found.first, found.last, found.value
+        if place and self._continues(self._known[place - 1], found):
+            begin, first, value = place - 1, self._known[place - 1].first, self._known[place - 1].value
+        if place < len(self._known) and self._continues(found, self._known[place]):
+            end, last = place + 1, self._known[place].last
+        whole = Stretch(first, last, value)
+        self._firsts[begin:end] = [first]
+        self._known[begin:end] = [whole]
+        return whole
 
-    def during(self, first: int, last: int) -> Iterator[Stretch[Value]]:
-        """Yield the stretches of the seconds from one to another, both included, in order."""
-        second = first
-        while second <= last:
-            stretch = self.at(second)
-            yield stretch
-            second = stretch.last + 1
+    def _continues(self, before: Stretch[Value], after: Stretch[Value]) -> bool:
+        return before.last + 1 == after.first and self._is_same(before.value, after.value)

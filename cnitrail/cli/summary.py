@@ -53,9 +53,14 @@ def summarize_flows(evidence: Evidence, *, done_before: int = 0) -> int:
     """
     if done_before:
         inform(f"{counted(done_before, 'file')} written by an earlier run")
-    inform(_flows(evidence.flows))
+    if done_before and not any(report.files_found for report in evidence.flows):
+        inform("no new flow logs")
+    else:
+        inform(_flows(evidence.flows))
     for report in evidence.flows:
-        if not report.records:
+        is_said = report.files_skipped and not report.other_files  # why, by each file that was skipped
+        is_done = done_before and not report.files_found
+        if not (report.records or is_said or is_done):
             inform(f"hint: {at_source(report.uri, _NO_FLOWS)}")
     inform(f"evidence: {_no_event_or_read(evidence)}")
     return _print_lost(evidence)

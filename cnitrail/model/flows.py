@@ -159,7 +159,7 @@ class UnattributedShare(Struct, frozen=True, gc=False, kw_only=True):
     """Ends that are not certain, by their verdict and the code of the first reason.
 
     ``pod_verdict`` is set if only the pod is in doubt, and ``verdict`` is ``certain``. ``text`` is what the
-    code means.
+    code means, or a verdict without a code.
     """
 
     verdict: Verdict

@@ -240,7 +240,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.POD_START_UNCERTAIN: "The pod got the address at an unknown time around the one asked for.",
     ReasonCode.POD_END_UNCERTAIN: "The pod lost the address at an unknown time around the one asked for.",
     ReasonCode.POD_END_NOT_SEEN: "No record shows that the pod lost the address, or still had it then.",
-    ReasonCode.POD_CHANGED_THEN: "The pod got or lost the address within the second asked for.",
+    ReasonCode.POD_CHANGED_THEN: "The pod got or lost the address within the time asked for.",
     ReasonCode.SEVERAL_PODS: "More than one pod may have had the address.",
     ReasonCode.POD_NOT_NAMED: "No record names the pod of the sandbox that had the address.",
     ReasonCode.POD_ENI_UNKNOWN: "No CloudTrail event shows the pod's ENI with the address.",

@@ -1,6 +1,5 @@
 """Who was at both ends of a flow, by the history and by the record itself."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from functools import cached_property
@@ -33,14 +32,13 @@ from cnitrail.answers.flows.occupancy import (
     local_end,
     settled,
     sure_vpc,
-    validity,
 )
 from cnitrail.answers.flows.record import BEYOND_AWS, KEY_FIELDS, PEERED, FlowKey
-from cnitrail.answers.over_time import FIRST_SECOND, LAST_SECOND, OverTime
+from cnitrail.answers.over_time import ALL_INTERVALS, IntervalBounds, OverTime
 from cnitrail.answers.pods.rivals import is_node_address
 from cnitrail.answers.who import HolderIndex
 from cnitrail.answers.who.indexes import address_and_prefix
-from cnitrail.model import Address, Held, History, Holder, Interface, Verdict, WhoAnswer
+from cnitrail.model import Address, History, Holder, Interface, Subnet, Verdict, WhoAnswer
 from cnitrail.model.flows import FlowEnd
 from cnitrail.model.pods import ENIS_OF_ONE_POD, PodEntry, PodVerdict
 from cnitrail.model.reason import ReasonCode
@@ -71,16 +69,14 @@ _MOST_TELLING: Final = (
 
 
 class JoinedEnds(Struct, frozen=True, gc=False, kw_only=True):
-    """Both ends of a flow, and the Unix seconds for whose every part they stay the same.
+    """Both ends of a flow, and the intervals for which they are the same.
 
-    ``first`` is after ``last`` if that is only known of the very interval. ``local`` is the end at the
-    interface of the record, ``src`` or ``dst``; None if it is not known, and for transit gateways.
-    ``confirmed`` and ``contradicted`` are the metadata fields that agree with the history of the interface,
-    or do not.
+    ``local`` is the end at the interface of the record, ``src`` or ``dst``; None if it is not known, and for
+    transit gateways. ``confirmed`` and ``contradicted`` are the metadata fields that agree with the history
+    of the interface, or do not.
     """
 
-    first: int
-    last: int
+    bounds: IntervalBounds
     src: FlowEnd
     dst: FlowEnd
     local: str | None
@@ -91,29 +87,32 @@ class JoinedEnds(Struct, frozen=True, gc=False, kw_only=True):
 _CONFIRMING: Final = frozenset(("vpc-id", "subnet-id"))
 """The metadata that confirm that a record is of its interface."""
 
+_LASTING: Final = frozenset(("account-id", "region", "vpc-id", "subnet-id"))
+"""The metadata that never change for an interface: if one differs, it or the ``interface-id`` is wrong."""
+
 
 class _VpcBasis(Enum):
     """How the VPC of a record is known: by the history of an interface, or by the record."""
 
     HISTORY = "history"
     RECORD = "record"
-    INTERFACE = "interface"
-    """By the history of the interface that the record names, but nothing else shows that it is of it."""
+    """By the record, whose subnet is in it, or by that of a transit gateway."""
+    UNCONFIRMED = "unconfirmed"
+    """By one field of the record, ``interface-id`` or ``vpc-id``, and nothing else shows that it is right."""
 
 
 class _Instances(Struct, frozen=True):
-    """The instances of an interface in some seconds; None among them: it is not known, or on none.
+    """The instances of an interface in some intervals; None among them: it is not known, or on none.
 
     ``may_forward``: the interface may forward packets of others, so it is not that of a Kubernetes node.
     """
 
-    begin: int
-    end: int
+    bounds: IntervalBounds
     names: frozenset[str | None]
     may_forward: bool
 
 
-_NO_INSTANCES: Final = _Instances(FIRST_SECOND, LAST_SECOND, frozenset(), may_forward=True)
+_NO_INSTANCES: Final = _Instances(ALL_INTERVALS, frozenset(), may_forward=True)
 
 
 class FlowEnds:
@@ -128,8 +127,20 @@ class FlowEnds:
         self._nobody = IntervalAnswer(verdict=Verdict.UNKNOWN, pod_verdict=pods)
         self._answers: dict[tuple[Address, str | None], OverTime[WhoAnswer]] = {}
         self._instances_over_time: dict[str, OverTime[str | None]] = {}
+        self._unnamed: dict[tuple[int, bool], str] = {}
         self._occupancies: dict[tuple[str | None, ...], Occupancy] = {}
         self._instances: dict[str, _Instances] = {}
+
+    def likened(self, text: str) -> tuple[str, str] | None:
+        """Return an address in its usual form, and one of which as little is known, for all such addresses.
+
+        None if the evidence names the address, or if it is none. A flow has the same ends with the other one
+        in its place, but for the ``ip``.
+        """
+        ip, is_public = address_of(text)
+        if ip is None or self._holders.names(ip):
+            return None
+        return str(ip), self._unnamed.setdefault((ip.version, is_public), text)
 
     def join(self, key: FlowKey, first: int, last: int) -> JoinedEnds:
         """Return both ends of a flow whose packets lie in the Unix seconds from ``first`` to ``last``."""
@@ -148,17 +159,22 @@ class FlowEnds:
         if elsewhere:
             contradicted = (*contradicted, "interface-id")
             doubted = (*doubted, *elsewhere)
-        basis = _VpcBasis.RECORD if known is None else _VpcBasis.HISTORY
-        is_confirmed = not _CONFIRMING.isdisjoint(confirmed)
-        if known is not None and not (is_confirmed or self._is_of_interface(key, src, dst)):
-            basis = _VpcBasis.INTERFACE
-        begin = max(src.begin, dst.begin, instances.begin)
-        end = min(src.end, dst.end, instances.end)
-        if not (begin <= first and last <= end):
-            begin, end = 1, 0
+        bounds = src.bounds.within(dst.bounds).within(instances.bounds)
+        agrees, differs = not _CONFIRMING.isdisjoint(confirmed), not _LASTING.isdisjoint(contradicted)
+        if known is None:
+            is_confirmed = key.is_of_transit_gateway or self._subnets.get(key.subnet) == key.vpc
+        elif agrees is differs:
+            sides = [("src", src, key.src), ("dst", dst, key.dst)]
+            own = [(side, text) for name, side, text in sides if local in (name, None)]
+            is_confirmed, seen = self._is_at_interface(key.interface, known, own, first, last)
+            bounds = bounds.within(seen)
+        else:
+            is_confirmed = agrees
+        basis = _VpcBasis.UNCONFIRMED
+        if is_confirmed:
+            basis = _VpcBasis.RECORD if known is None else _VpcBasis.HISTORY
         return JoinedEnds(
-            first=begin,
-            last=end,
+            bounds=bounds,
             src=self._end(src, _view(key, "src", local, basis, doubted, src, dst)),
             dst=self._end(dst, _view(key, "dst", local, basis, doubted, dst, src)),
             local=local,
@@ -166,22 +182,35 @@ class FlowEnds:
             contradicted=contradicted,
         )
 
-    def _is_of_interface(self, key: FlowKey, src: Occupancy, dst: Occupancy) -> bool:
-        """Return whether the interface of a record has, or ever had, an address of it: so it is of it."""
-        if key.interface in src.enis or key.interface in dst.enis:
-            return True
-        had = self._addresses.get(key.interface or "", set())
-        texts = (key.src, key.dst, key.pkt_src, key.pkt_dst)
-        ips = (address_of(text)[0] for text in texts if text is not None)
-        return any(held in had for ip in ips if ip is not None for held in address_and_prefix(ip))
+    def _is_at_interface(
+        self,
+        interface: str | None,
+        vpc: str,
+        own: Sequence[tuple[Occupancy, str | None]],
+        first: int,
+        last: int,
+    ) -> tuple[bool, IntervalBounds]:
+        """Return whether an interface may have had an address of its own end, and for which intervals.
+
+        That is the address of the packet, or that which ``srcaddr`` or ``dstaddr`` shows.
+        """
+        if any(interface in side.enis for side, _ in own):
+            return True, ALL_INTERVALS
+        bounds, is_shown = ALL_INTERVALS, False
+        for _, text in own:
+            side = self._occupancy(text, vpc, None, None, first, last)
+            bounds = bounds.within(side.bounds)
+            is_shown = is_shown or interface in side.enis
+        return is_shown, bounds
 
     @cached_property
-    def _addresses(self) -> dict[str, set[Held]]:
-        """The addresses and prefixes that each interface ever had."""
-        addresses: dict[str, set[Held]] = defaultdict(set)
-        for lease in self._history.leases:
-            addresses[lease.eni].add(lease.held)
-        return addresses
+    def _subnets(self) -> dict[str | None, str | None]:
+        """The VPC of each subnet."""
+        subnets: list[Interface | Subnet] = [
+            *self._history.interfaces.values(),
+            *self._history.subnets.values(),
+        ]
+        return {one.subnet: one.vpc for one in subnets if one.subnet is not None and one.vpc is not None}
 
     def _occupancy(
         self,
@@ -195,9 +224,12 @@ class FlowEnds:
         """Return who had an address; ``way_out`` is the path that leads to it from a VPC in a Region."""
         asked = (text, vpc, way_out, region if way_out is not None else None)
         known = self._occupancies.get(asked)
-        if known is None or not known.covers(first, last):
-            known = self._new_occupancy(text, vpc, way_out, region, first, last)
-            _remember(self._occupancies, asked, known)
+        if known is None or not known.bounds.include(first, last):
+            found = self._new_occupancy(text, vpc, way_out, region, first, last)
+            if known is not None and known.says_the_same(found):
+                found.ends = known.ends
+            _remember(self._occupancies, asked, found)
+            return found
         return known
 
     def _new_occupancy(
@@ -211,31 +243,38 @@ class FlowEnds:
     ) -> Occupancy:
         ip, is_public = address_of(text) if text is not None else (None, False)
         is_peered = way_out in PEERED
-        found = Occupancy(
-            ip=ip, is_public=is_public, vpc=vpc, is_outside=way_out is not None, first=first, last=last
-        )
+        found = Occupancy(ip=ip, is_public=is_public, vpc=vpc, is_outside=way_out is not None)
         if ip is None or way_out in BEYOND_AWS or (is_public and not self._is_in_history(ip)):
             return found
-        stretches = tuple(self._over_time(ip, None if is_peered else vpc).during(first, last))
-        found.begin, found.end = validity(stretches, first, last)
-        answers = [stretch.value for stretch in stretches]
+        answers, bounds = self._answers_in(ip, None if is_peered else vpc, first, last)
         if is_peered:
             peer = _peer(answers, vpc, region, is_in_region=way_out == "4")
-            answers = self._answers_in(ip, peer, first, last) if peer is not None else []
-        found.answers = answers
+            answers, of_peer = self._answers_in(ip, peer, first, last) if peer is not None else ([], bounds)
+            bounds = bounds.within(of_peer)
+        elif self._may_differ(ip, vpc):
+            found.everywhere, of_all = self._answers_in(ip, None, first, last)
+            bounds = bounds.within(of_all)
+        found.answers, found.bounds = answers, bounds
         found.enis = frozenset(holder.eni for answer in answers for holder in answer.holders)
         found.is_certain = any(answer.verdict is Verdict.CERTAIN for answer in answers)
         found.sure_vpc = sure_vpc(answers, vpc)
         return found
+
+    def _may_differ(self, ip: Address, vpc: str | None) -> bool:
+        """Return whether the answer about an address in a VPC may differ from that without a VPC."""
+        return vpc is not None and (ip in self._pod_addresses or not self._holders.vpcs_of(ip) <= {vpc})
 
     def _is_in_history(self, ip: Address) -> bool:
         """Return whether the evidence names a holder of an address, or a pod with it."""
         holders = self._history.holders
         return any(held in holders for held in address_and_prefix(ip)) or ip in self._pod_addresses
 
-    def _answers_in(self, ip: Address, vpc: str | None, first: int, last: int) -> list[WhoAnswer]:
-        """Return the answers about an address in a VPC; they change at the same seconds in every VPC."""
-        return [stretch.value for stretch in self._over_time(ip, vpc).during(first, last)]
+    def _answers_in(
+        self, ip: Address, vpc: str | None, first: int, last: int
+    ) -> tuple[list[WhoAnswer], IntervalBounds]:
+        """Return the answers about an address in an interval, and the intervals that they are those of."""
+        stretches = self._over_time(ip, vpc).during(first, last)
+        return [stretch.value for stretch in stretches], IntervalBounds.of(stretches)
 
     def _over_time(self, ip: Address, vpc: str | None) -> OverTime[WhoAnswer]:
         known = self._answers.get((ip, vpc))
@@ -249,15 +288,14 @@ class FlowEnds:
         if interface is None:
             return _NO_INSTANCES
         known = self._instances.get(interface.eni)
-        if known is None or not (known.begin <= first and last <= known.end):
+        if known is None or not known.bounds.include(first, last):
             over_time = self._instances_over_time.get(interface.eni)
             if over_time is None:
                 over_time = self._holders.instances_over_time(interface.eni)
                 _remember(self._instances_over_time, interface.eni, over_time)
-            stretches = tuple(over_time.during(first, last))
+            stretches = over_time.during(first, last)
             names = frozenset(stretch.value for stretch in stretches)
-            begin, end = validity(stretches, first, last)
-            known = _Instances(begin, end, names, self._may_forward(interface, names))
+            known = _Instances(IntervalBounds.of(stretches), names, self._may_forward(interface, names))
             _remember(self._instances, interface.eni, known)
         return known
 
@@ -288,19 +326,13 @@ class FlowEnds:
         elif answer.verdict in _CAPS:
             if occupancy.vpc is None:
                 answer = _capped(answer, ReasonCode.VPC_UNKNOWN)
-            elif view.is_unconfirmed or (view.is_claimed and not self._is_unique(occupancy, answer)):
+            elif view.is_unconfirmed or (view.is_claimed and not _is_unique(occupancy, answer)):
                 answer = _capped(answer, ReasonCode.VPC_OF_FLOW_RECORD)
         if view.is_doubted:
             answer = _capped(answer, ReasonCode.FLOW_CONTRADICTS)
         if not answer.holders:
             answer = self._without_holder(occupancy, answer, view)
         return self._shown(occupancy, answer, view)
-
-    def _is_unique(self, occupancy: Occupancy, answer: IntervalAnswer) -> bool:
-        """Return whether the answer is the same without the VPC that only the record names."""
-        assert occupancy.ip is not None
-        everywhere = over_interval(self._answers_in(occupancy.ip, None, occupancy.first, occupancy.last))
-        return everywhere.verdict is answer.verdict and everywhere.holders == answer.holders
 
     def _without_holder(self, occupancy: Occupancy, answer: IntervalAnswer, view: EndView) -> IntervalAnswer:
         """Return an answer without a holder, with what the record says of it."""
@@ -311,22 +343,15 @@ class FlowEnds:
         if verdict is Verdict.FREE and (view.is_local or view.is_src):
             verdict = Verdict.UNKNOWN
             reasons = (ReasonCode.USED_WHILE_FREE, *reasons)
-        if self._is_in_other_vpc(occupancy):
+        if occupancy.is_held_elsewhere:
             kept = (code for code in reasons if code is not ReasonCode.OUTSIDE_FILTER)
             reasons = (ReasonCode.IN_OTHER_VPC, *kept)
         return replace(answer, verdict=verdict, reasons=reasons)
 
-    def _is_in_other_vpc(self, occupancy: Occupancy) -> bool:
-        """Return whether an ENI of another VPC may have had the address in the interval."""
-        ip = occupancy.ip
-        if ip is None or occupancy.vpc is None or occupancy.is_outside or not self._is_in_history(ip):
-            return False
-        everywhere = self._answers_in(ip, None, occupancy.first, occupancy.last)
-        return any(answer.holders for answer in everywhere)
-
     def _shown(self, occupancy: Occupancy, answer: IntervalAnswer, view: EndView) -> FlowEnd:
         holders, pods, pod_verdict = answer.holders, answer.pods, answer.pod_verdict
-        pod_reasons = answer.pod_reasons
+        # A free address has no pod that could be missing.
+        pod_reasons = answer.pod_reasons if answer.verdict is not Verdict.FREE else ()
         kind = self._kind(occupancy, answer, view)
         if kind == WARM_POOL and (view.is_local or view.is_src):
             pod_reasons = (ReasonCode.USED_WHILE_FREE, *pod_reasons)
@@ -411,13 +436,21 @@ def _view(
         is_local=is_local,
         is_masked=is_masked and occupancy.ip is not None and occupancy.ip.version == 4,
         is_claimed=basis is _VpcBasis.RECORD,
-        is_unconfirmed=basis is _VpcBasis.INTERFACE,
+        is_unconfirmed=basis is _VpcBasis.UNCONFIRMED,
         is_doubted=name in doubted,
         is_aws_service=is_aws_service(service),
         is_nat=is_local and is_shown and key.resource is not None and key.resource.startswith("nat-"),
         settled_by=key.interface if is_local and key.interface in occupancy.enis else None,
         other_vpc=other.sure_vpc,
     )
+
+
+def _is_unique(occupancy: Occupancy, answer: IntervalAnswer) -> bool:
+    """Return whether the answer is the same without the VPC that only the record names."""
+    if occupancy.everywhere is None:
+        return True
+    everywhere = over_interval(occupancy.everywhere)
+    return everywhere.verdict is answer.verdict and everywhere.holders == answer.holders
 
 
 def _peer(

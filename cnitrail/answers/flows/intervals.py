@@ -93,16 +93,16 @@ def _pods_over(
         return None, (), ()
     verdict = worst_pod(answer.verdict for answer in answers)
     entries = answers[0].pods
+    changes: tuple[ReasonCode, ...] = ()
     if len(answers) > 1:
         entries = tuple({_pod_identity(pod): pod for answer in answers for pod in answer.pods}.values())
         partly_none = entries and any(answer.verdict is PodVerdict.NONE for answer in answers)
         if partly_none or _are_several(entries):
             verdict = worst_pod((verdict, PodVerdict.AMBIGUOUS))
+            changes = (ReasonCode.POD_CHANGED_THEN,)
     doubted = (answer for answer in answers if answer.verdict not in _SETTLED_PODS)
     reasons = codes_of(reason for answer in doubted for reason in answer.reasons)
-    if not reasons and verdict is PodVerdict.AMBIGUOUS:
-        reasons = (ReasonCode.POD_CHANGED_THEN,)
-    return verdict, entries, reasons
+    return verdict, entries, (*changes, *reasons)
 
 
 def _is_changed(enis: Sequence[set[str]]) -> bool:

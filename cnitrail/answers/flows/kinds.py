@@ -49,16 +49,27 @@ _NOT_PUBLIC: Final = {
 }
 """The ranges that the Internet does not route (RFC 1918, 6598, 3927, 1122, 5771, 4291, 4193), by version."""
 
+_RANGES: Final = {
+    version: [(int(network[0]), int(network[-1])) for network in networks]
+    for version, networks in _NOT_PUBLIC.items()
+}
+"""The first and last number of each of these ranges."""
+
 
 def address_of(text: str) -> tuple[Address | None, bool]:
-    """Return the address that a text is, None if it is none, and whether the Internet may route it."""
+    """Return the address that a text is, None if it is none, and whether the Internet may route it.
+
+    ``::ffff:10.0.0.1`` is 10.0.0.1, as everywhere in cnitrail.
+    """
     try:
         ip = ip_address(text)
     except ValueError:
         return None, False
     if "%" in text:  # the zone of an IPv6 address, which may be any text, is not an address of a packet
         return None, False
-    return ip, not any(ip in network for network in _NOT_PUBLIC[ip.version])
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    number = int(ip)
+    return ip, not any(first <= number <= last for first, last in _RANGES[ip.version])
 
 
 def is_managed(history: History, instance: str | None) -> bool:

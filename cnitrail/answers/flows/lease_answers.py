@@ -53,7 +53,7 @@ class LeaseAnswers:
     def _by_lease(self, ip: Address) -> dict[_LeaseKey, list[LeaseAnswer]]:
         """Return the answers about an address by lease."""
         found: dict[_LeaseKey, list[LeaseAnswer]] = defaultdict(list)
-        anywhere = list(self._stretches(ip, None))
+        anywhere = self._stretches(ip, None)
         vpcs = {
             self._history.interfaces[lease.eni].vpc
             for held in address_and_prefix(ip)
@@ -62,12 +62,12 @@ class LeaseAnswers:
         }
         for vpc in sorted(filter(None, vpcs)):
             # With all leases in one VPC, the question without a VPC has the same verdict and holders.
-            stretches = anywhere if vpcs == {vpc} else list(self._stretches(ip, vpc))
+            stretches = anywhere if vpcs == {vpc} else self._stretches(ip, vpc)
             self._collect(found, ip, vpc, _with_uniqueness(stretches, anywhere))
         self._collect(found, ip, None, _with_uniqueness(anywhere, anywhere))
         return found
 
-    def _stretches(self, ip: Address, vpc: str | None) -> Iterator[Stretch[WhoAnswer]]:
+    def _stretches(self, ip: Address, vpc: str | None) -> list[Stretch[WhoAnswer]]:
         wanted = Filter(vpc=(vpc,) if vpc is not None else ())
         return self._holders.over_time(ip, wanted).during(FIRST_SECOND, LAST_SECOND)
 
@@ -156,7 +156,24 @@ def _key_of(holder: Holder, ip: Address) -> _LeaseKey:
 def _with_uniqueness(
     stretches: Sequence[Stretch[WhoAnswer]], anywhere: Sequence[Stretch[WhoAnswer]]
 ) -> Iterator[tuple[Stretch[WhoAnswer], bool]]:
-    """Yield each answer, and whether it is certain without a VPC too. Both change at the same seconds."""
-    for stretch, other in zip(stretches, anywhere, strict=True):
-        is_certain = other.value.verdict is Verdict.CERTAIN
-        yield stretch, is_certain and other.value.holders == stretch.value.holders
+    """Yield each answer, and whether it is certain without a VPC too, for as long as both stay the same."""
+    for stretch, other in _overlaps(stretches, anywhere):
+        is_certain = other.verdict is Verdict.CERTAIN
+        yield stretch, is_certain and other.holders == stretch.value.holders
+
+
+def _overlaps(
+    stretches: Sequence[Stretch[WhoAnswer]], others: Sequence[Stretch[WhoAnswer]]
+) -> Iterator[tuple[Stretch[WhoAnswer], WhoAnswer]]:
+    """Yield the parts of some stretches that lie in one of others, which are of the same seconds."""
+    places = iter(others)
+    other = next(places)
+    for stretch in stretches:
+        first = stretch.first
+        while other.last < stretch.last:
+            yield Stretch(first, other.last, stretch.value), other.value
+            first = other.last + 1
+            other = next(places)
+        yield Stretch(first, stretch.last, stretch.value), other.value
+        if other.last == stretch.last:
+            other = next(places, other)

@@ -1,18 +1,16 @@
 """Who had the address at one end of a record, before the record itself is taken into account."""
 
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
+from operator import is_
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cnitrail.answers.flows.record import FlowKey
-from cnitrail.answers.over_time import FIRST_SECOND, LAST_SECOND, Stretch
+from cnitrail.answers.over_time import ALL_INTERVALS, IntervalBounds
 from cnitrail.model import Address, Verdict, WhoAnswer
 from cnitrail.model.flows import FlowEnd
 from cnitrail.model.pods import PodAnswer, PodVerdict
-
-Value = TypeVar("Value")
 
 
 class EndView(Struct, frozen=True, gc=False, kw_only=True):
@@ -20,8 +18,8 @@ class EndView(Struct, frozen=True, gc=False, kw_only=True):
 
     ``settled_by`` is the interface of the record, if it may have had the address at this end. ``is_local``:
     the end is at that interface. ``is_masked``: its own address may be shown in the place of the packet's.
-    ``is_claimed``: only the record names the VPC. ``is_unconfirmed``: nothing shows that the record is of its
-    interface. ``is_doubted``: the record contradicts the history.
+    ``is_claimed``: only the record names the VPC. ``is_unconfirmed``: a single field of the record leads to
+    the VPC. ``is_doubted``: the record contradicts the history.
     ``is_nat``: a NAT gateway without an ENI made the record. ``other_vpc`` is the VPC that the other end
     surely is in.
     """
@@ -39,31 +37,39 @@ class EndView(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Occupancy(Struct, eq=False, kw_only=True):
-    """Who had an address in the Unix seconds from ``first`` to ``last``: the answers to ``who``, in order.
+    """Who had an address in an interval: the answers to ``who``, in order.
 
-    They are the same for every part of the time from ``begin`` to ``end``; ``begin`` is after ``end`` if they
-    are known of the very interval only. ``vpc`` is the one asked for; ``is_outside``: by the record, the
-    address is not in it. ``enis`` are all that may have had it, ``is_certain``: one surely had at some time,
-    ``sure_vpc`` is the VPC that the address surely belonged to. ``ends`` are those already named.
+    They are the same for all intervals within ``bounds``. ``vpc`` is the one asked for; ``is_outside``: by
+    the record, the address is not in it. ``everywhere`` are the answers without a VPC, if an ENI of another
+    VPC ever had the address, else None. ``enis`` are all that may have had it, ``is_certain``: one surely had
+    at some time, ``sure_vpc`` is the VPC that the address surely belonged to. ``ends`` are those already
+    named.
     """
 
     ip: Address | None
     is_public: bool
     vpc: str | None
     is_outside: bool
-    first: int
-    last: int
     answers: Sequence[WhoAnswer] = ()
-    begin: int = FIRST_SECOND
-    end: int = LAST_SECOND
+    everywhere: Sequence[WhoAnswer] | None = None
+    bounds: IntervalBounds = ALL_INTERVALS
     enis: frozenset[str] = frozenset()
     is_certain: bool = False
     sure_vpc: str | None = None
     ends: dict[EndView, FlowEnd] = field(default_factory=dict)
 
-    def covers(self, first: int, last: int) -> bool:
-        """Return whether it is the same for an interval."""
-        return self.begin <= first and last <= self.end
+    @property
+    def is_held_elsewhere(self) -> bool:
+        """Return whether an ENI of another VPC may have had the address."""
+        return any(answer.holders for answer in self.everywhere or ())
+
+    def says_the_same(self, other: "Occupancy") -> bool:
+        """Return whether another one, of the same question, has the very same answers."""
+        return _are(self.answers, other.answers) and _are(self.everywhere or (), other.everywhere or ())
+
+
+def _are(one: Sequence[WhoAnswer], other: Sequence[WhoAnswer]) -> bool:
+    return len(one) == len(other) and all(map(is_, one, other))
 
 
 def sure_vpc(answers: Sequence[WhoAnswer], vpc: str | None) -> str | None:
@@ -72,14 +78,6 @@ def sure_vpc(answers: Sequence[WhoAnswer], vpc: str | None) -> str | None:
         return None
     vpcs = {holder.vpc for answer in answers for holder in answer.holders} or {vpc}
     return vpcs.pop() if len(vpcs) == 1 else None
-
-
-def validity(stretches: Iterable[Stretch[Value]], first: int, last: int) -> tuple[int, int]:
-    """Return the seconds that lie in every one of some stretches; none if an interval is not in each."""
-    begin, end = FIRST_SECOND, LAST_SECOND
-    for stretch in stretches:
-        begin, end = max(begin, stretch.first), min(end, stretch.last)
-    return (begin, end) if begin <= first and last <= end else (1, 0)
 
 
 def local_end(key: FlowKey, src: Occupancy, dst: Occupancy) -> str | None:

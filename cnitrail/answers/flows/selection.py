@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from cnitrail.answers.filters import meets
+from cnitrail.answers.flows.kinds import address_of
 from cnitrail.answers.over_time import second_of
 from cnitrail.model.pods import PodName
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from cnitrail.answers.filters import Filter
     from cnitrail.answers.flows.ends import FlowKey, JoinedEnds
-    from cnitrail.model import Address, Held, History
+    from cnitrail.model import Held, History
 
 _REMEMBERED: Final = 100_000
 
@@ -50,6 +51,11 @@ class FlowSelection:
     def limits_records(self) -> bool:
         """Whether the times, ports or the action of a record matter."""
         return bool(self._ports or self._rejected or self._since is not None or self._until is not None)
+
+    @property
+    def limits_ends(self) -> bool:
+        """Whether the ends of a record matter."""
+        return bool(self._parts)
 
     def takes_record(
         self, first: int, last: int, srcport: str | None, dstport: str | None, *, is_rejected: bool
@@ -166,11 +172,10 @@ class _Addresses:
         return self._includes(text)
 
     def _look(self, text: str) -> bool:
-        try:
-            address: Address = ip_address(text)
-        except ValueError:
-            return False
-        return address in self._single or any(meets(block, address) for block in self._blocks)
+        address, _ = address_of(text)
+        return address is not None and (
+            address in self._single or any(meets(block, address) for block in self._blocks)
+        )
 
 
 def _enis_of_instances(history: History, instances: Sequence[str]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -22,7 +22,7 @@ from cnitrail.model.pods import PodVerdict
 from cnitrail.model.reason import MEANING, ReasonCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from cnitrail.answers.flows.ends import JoinedEnds
 
@@ -39,12 +39,15 @@ OTHERS: Final = "others"
 
 _INTERFACE_ONLY: Final = ReasonCode.INTERFACE_ADDRESS_ONLY
 
+_FREE: Final = "No ENI had the address then, and the evidence of that time is complete."
+
 _Pair = tuple[str, str]
 
 _Doubt = tuple[Verdict, PodVerdict | None, ReasonCode | None]
 """A verdict, that on the pod if only that is in doubt, and the first reason."""
 
 Key = TypeVar("Key", bound=tuple[str, str])
+Part = TypeVar("Part")
 
 
 class TopCounts(Generic[Key]):
@@ -106,6 +109,32 @@ class _Volume(Struct):
         self.bytes += size
 
 
+class EndsKind(Struct, frozen=True, gc=False, kw_only=True):
+    """What many flows have in common, whatever the names of their ends."""
+
+    verdicts: tuple[Verdict, ...]
+    pod_verdicts: tuple[PodVerdict, ...]
+    doubts: tuple[_Doubt, ...]
+    confirmed: tuple[str, ...]
+    contradicted: tuple[str, ...]
+    is_at_no_end: bool
+    is_interface_only: bool
+
+    @classmethod
+    def of(cls, ends: JoinedEnds) -> EndsKind:
+        """Return the kind of some ends."""
+        both = (ends.src, ends.dst)
+        return cls(
+            verdicts=tuple(end.verdict for end in both),
+            pod_verdicts=tuple(end.pod_verdict for end in both if end.pod_verdict is not None and end.eni),
+            doubts=tuple(doubt for doubt in map(_doubt, both) if doubt is not None),
+            confirmed=ends.confirmed,
+            contradicted=ends.contradicted,
+            is_at_no_end=ends.local is None,
+            is_interface_only=any(_INTERFACE_ONLY in end.reasons for end in both),
+        )
+
+
 class FlowTally:
     """Counts flows by the names of their ends, in bounded memory."""
 
@@ -113,19 +142,14 @@ class FlowTally:
         self._talkers = TopCounts[_Pair](6, _TALKERS)
         self._rejected = TopCounts[_Pair](2, _PAIRS)
         self._ports: dict[_Pair, dict[str | None, list[int]] | None] = {}
-        self._verdicts: dict[Verdict, _Volume] = {}
-        self._pod_verdicts: dict[PodVerdict, _Volume] = {}
-        self._unattributed: dict[_Doubt, _Volume] = {}
-        self._confirmed = Counter[str]()
-        self._contradicted = Counter[str]()
-        self._records = self._bytes = 0
-        self._at_no_end = self._interface_only = 0
+        self._volumes: dict[EndsKind, _Volume] = {}
         self._first: int | None = None
         self._last: int | None = None
 
     def add(
         self,
         ends: JoinedEnds,
+        kind: EndsKind,
         port: str | None = None,
         *,
         is_rejected: bool = False,
@@ -133,40 +157,31 @@ class FlowTally:
         size: int = 0,
         packets: int = 0,
     ) -> None:
-        """Count some records with the same ends and destination port: their sums of bytes and packets.
+        """Count some records with the same ends, of a kind, and destination port: their sums.
 
         ``packets`` matter only if they were rejected.
         """
-        self._records += records
-        self._bytes += size
-        for end in (ends.src, ends.dst):
-            self._verdicts.setdefault(end.verdict, _Volume()).add(records, size)
-            if end.pod_verdict is not None and end.eni:
-                self._pod_verdicts.setdefault(end.pod_verdict, _Volume()).add(records, size)
-            doubt = _doubt(end)
-            if doubt is not None:
-                self._unattributed.setdefault(doubt, _Volume()).add(records, size)
-        for field in ends.confirmed:
-            self._confirmed[field] += records
-        for field in ends.contradicted:
-            self._contradicted[field] += records
-        self._at_no_end += records if ends.local is None else 0
-        is_interface_only = any(_INTERFACE_ONLY in end.reasons for end in (ends.src, ends.dst))
-        self._interface_only += records if is_interface_only else 0
+        self._volume(kind).add(records, size)
         local = ends.dst if ends.local == "dst" else ends.src
-        sent, received = (0, size) if ends.local == "dst" else (size, 0)
         certain = records if _is_certain(local) else 0
         talker = (name_of_end(local), local.kind)
         if is_rejected:
             self._talkers.add(talker, 0, records, certain, 0, 0, records)
             self._reject((name_of_end(ends.src), name_of_end(ends.dst)), port, records, packets)
         else:
+            sent, received = (0, size) if ends.local == "dst" else (size, 0)
             self._talkers.add(talker, size, records, certain, sent, received, 0)
+
+    def _volume(self, kind: EndsKind) -> _Volume:
+        volume = self._volumes.get(kind)
+        if volume is None:
+            volume = self._volumes[kind] = _Volume()
+        return volume
 
     @property
     def records(self) -> int:
         """Number of records that were counted."""
-        return self._records
+        return sum(volume.number for volume in self._volumes.values())
 
     def add_times(self, first: int, last: int) -> None:
         """Note that packets of some records lie from one Unix second to another."""
@@ -177,18 +192,8 @@ class FlowTally:
         """Add all that another one has counted."""
         self._talkers.merge(other._talkers)
         self._merge_rejected(other)
-        for verdict, volume in other._verdicts.items():
-            self._verdicts.setdefault(verdict, _Volume()).add(volume.number, volume.bytes)
-        for pod_verdict, volume in other._pod_verdicts.items():
-            self._pod_verdicts.setdefault(pod_verdict, _Volume()).add(volume.number, volume.bytes)
-        for key, volume in other._unattributed.items():
-            self._unattributed.setdefault(key, _Volume()).add(volume.number, volume.bytes)
-        self._confirmed.update(other._confirmed)
-        self._contradicted.update(other._contradicted)
-        self._records += other._records
-        self._bytes += other._bytes
-        self._at_no_end += other._at_no_end
-        self._interface_only += other._interface_only
+        for kind, volume in other._volumes.items():
+            self._volume(kind).add(volume.number, volume.bytes)
         if other._first is not None and other._last is not None:
             self.add_times(other._first, other._last)
 
@@ -196,29 +201,31 @@ class FlowTally:
         """Return everything that was counted."""
         talkers = [_talker(name, kind, numbers) for (name, kind), numbers in self._talkers.largest()]
         rejected = sorted(self._rejected_flows(), key=_rejected_order)
-        unattributed = sorted(self._unattributed.items(), key=_doubt_order)
+        verdicts = self._shares(lambda kind: kind.verdicts)
+        pod_verdicts = self._shares(lambda kind: kind.pod_verdicts)
+        unattributed = sorted(self._shares(lambda kind: kind.doubts).items(), key=_doubt_order)
         others, (records, packets) = self._talkers.others, self._rejected.others
         return FlowSummary(
-            records=self._records,
-            bytes=self._bytes,
+            records=self.records,
+            bytes=sum(volume.bytes for volume in self._volumes.values()),
             first=time_of(self._first) if self._first is not None else None,
             last=time_of(self._last) if self._last is not None else None,
             verdicts=tuple(
                 VerdictShare(verdict=verdict, ends=volume.number, bytes=volume.bytes)
                 for verdict in Verdict
-                if (volume := self._verdicts.get(verdict)) is not None
+                if (volume := verdicts.get(verdict)) is not None
             ),
             pod_verdicts=tuple(
                 PodVerdictShare(verdict=verdict, ends=volume.number, bytes=volume.bytes)
                 for verdict in PodVerdict
-                if (volume := self._pod_verdicts.get(verdict)) is not None
+                if (volume := pod_verdicts.get(verdict)) is not None
             ),
             unattributed=tuple(
                 UnattributedShare(
                     verdict=verdict,
                     pod_verdict=pod_verdict,
                     reason=reason,
-                    text=MEANING[reason] if reason is not None else None,
+                    text=_why(verdict, reason),
                     ends=volume.number,
                     bytes=volume.bytes,
                 )
@@ -230,11 +237,22 @@ class FlowTally:
             other_rejected=RejectedFlow(src=OTHERS, dst=OTHERS, port=None, records=records, packets=packets)
             if records
             else None,
-            at_no_end=self._at_no_end,
-            interface_only=self._interface_only,
-            confirmed=dict(sorted(self._confirmed.items())),
-            contradicted=dict(sorted(self._contradicted.items())),
+            at_no_end=self._records_of(lambda kind: kind.is_at_no_end),
+            interface_only=self._records_of(lambda kind: kind.is_interface_only),
+            confirmed=_numbers(self._shares(lambda kind: kind.confirmed)),
+            contradicted=_numbers(self._shares(lambda kind: kind.contradicted)),
         )
+
+    def _shares(self, parts: Callable[[EndsKind], Iterable[Part]]) -> dict[Part, _Volume]:
+        """Return how much was counted of each part of the kinds of ends."""
+        shares: dict[Part, _Volume] = defaultdict(_Volume)
+        for kind, volume in self._volumes.items():
+            for part in parts(kind):
+                shares[part].add(volume.number, volume.bytes)
+        return shares
+
+    def _records_of(self, takes: Callable[[EndsKind], bool]) -> int:
+        return sum(volume.number for kind, volume in self._volumes.items() if takes(kind))
 
     def _reject(self, pair: _Pair, port: str | None, records: int, packets: int) -> None:
         """Count rejected records; those of a pair with many ports are not counted by port."""
@@ -295,6 +313,13 @@ def _is_certain(end: FlowEnd) -> bool:
     return end.verdict is Verdict.CERTAIN and is_pod_certain
 
 
+def _why(verdict: Verdict, reason: ReasonCode | None) -> str | None:
+    """Return what a reason means, or a verdict that needs none."""
+    if reason is not None:
+        return MEANING[reason]
+    return _FREE if verdict is Verdict.FREE else None
+
+
 def _doubt(end: FlowEnd) -> _Doubt | None:
     """Return what is not certain about an end, and why; None if all is."""
     reason = end.reasons[0] if end.reasons else None
@@ -311,6 +336,10 @@ def _doubt_order(item: tuple[_Doubt, _Volume]) -> tuple[int, str, str, str]:
 
 def _rejected_order(flow: RejectedFlow) -> tuple[int, str, str, str]:
     return -flow.records, flow.src, flow.dst, flow.port or ""
+
+
+def _numbers(shares: Mapping[str, _Volume]) -> dict[str, int]:
+    return {name: volume.number for name, volume in sorted(shares.items())}
 
 
 def _talker(name: str, kind: str, numbers: list[int]) -> Talker:

@@ -12,7 +12,17 @@ from typing import Final
 
 from cnitrail.answers.over_time import second_of
 from cnitrail.answers.who.indexes import IndexedEvidence, LeaseGroup
-from cnitrail.model import USUAL_LAG, AccountRegion, Attachment, Held, Interface, Lease, Tagged, held_of
+from cnitrail.model import (
+    USUAL_LAG,
+    AccountRegion,
+    Attachment,
+    Held,
+    Interface,
+    Lease,
+    Tagged,
+    block_of,
+    held_of,
+)
 from cnitrail.model.event import ASSIGNING_EFFECTS
 from cnitrail.timeclamp import FIRST, shifted
 
@@ -30,6 +40,14 @@ class ChangePoints:
         self._interfaces: dict[str, set[int]] = {}
         self._firsts = _FirstTimes(evidence)
         self._named = _times_of_doubtful_records(evidence)
+        self.blocks = frozenset(
+            (
+                *map(block_of, evidence.history.holders),
+                *map(block_of, self._named),
+                *evidence.without_eni.blocks,
+            )
+        )
+        """The blocks of all addresses that have change points of their own."""
 
     def of(self, forms: Sequence[Held], groups: Iterable[LeaseGroup]) -> tuple[list[int], list[int]]:
         """Return the change points of an address, and those of the evidence of its accounts and Regions.
@@ -44,6 +62,10 @@ class ChangePoints:
             for eni in group.enis:
                 seconds |= self._of_interface(eni)
         return _around(seconds), self._of_places(groups)
+
+    def name(self, forms: Sequence[Held]) -> bool:
+        """Return whether a record without an ENI, or one that is not used, names an address."""
+        return any(True for _ in self._of_records(forms, ()))
 
     def of_interface(self, interface: Interface) -> list[int]:
         """Return when the instance of an interface may change."""

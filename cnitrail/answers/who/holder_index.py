@@ -1,5 +1,6 @@
 """Answers to ``who`` from one history."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -36,9 +37,11 @@ from cnitrail.model import (
     Lease,
     Verdict,
     WhoAnswer,
+    block_of,
     is_prefix,
 )
-from cnitrail.model.reason import Reason
+from cnitrail.model.pods import PodAnswer
+from cnitrail.model.reason import Reason, ReasonCode
 
 if TYPE_CHECKING:
     from cnitrail.answers.pods.index import PodIndex, PodQuestion
@@ -52,6 +55,28 @@ def _pod_index(history: History) -> "PodIndex":
 
 def _weakest(grounds: list[LeaseGround]) -> Ground | None:
     return max((known.ground for known in grounds), key=WEAKER_LAST.index, default=None)
+
+
+def _say_the_same(one: WhoAnswer, other: WhoAnswer) -> bool:
+    """Return whether two answers about an address differ in their times and texts only."""
+    return (
+        one.verdict is other.verdict
+        and one.holders == other.holders
+        and _codes(one.reasons) == _codes(other.reasons)
+        and (one.pod is None or other.pod is None or _name_the_same(one.pod, other.pod))
+    )
+
+
+def _name_the_same(one: PodAnswer, other: PodAnswer) -> bool:
+    return (
+        one.verdict is other.verdict
+        and one.pods == other.pods
+        and _codes(one.reasons) == _codes(other.reasons)
+    )
+
+
+def _codes(reasons: Sequence[Reason]) -> list[ReasonCode]:
+    return [reason.code for reason in reasons]
 
 
 class _AskedAddress(Struct, frozen=True, gc=False, kw_only=True):
@@ -142,12 +167,12 @@ class HolderIndex:
     def over_time(self, ip: Address, wanted: Filter) -> OverTime[WhoAnswer]:
         """Return the answers to ``who`` for one address by second, with reasons only if there is a doubt.
 
-        They have no ``last_holder``, nor what they rest on.
+        They have no ``last_holder``, nor what they rest on. All addresses that nothing names share theirs.
+        Reasons that differ only in their texts are the same.
         """
         asked = self._asked(ip, wanted)
         own, shared = self._change_points.of(asked.forms, asked.everywhere)
-        has_pod = self._pods is not None and self._pods.names(ip)
-        if not (own or has_pod or asked.everywhere):
+        if not self.names(ip):
             return self._unheard_of(asked, shared)
         if self._pods is not None:
             instances = {
@@ -157,16 +182,17 @@ class HolderIndex:
                 for attachment in self._evidence.history.interfaces[eni].attachments
             }
             own = sorted({*own, *self._pods.change_points(ip, instances)})
-        return OverTime((own, shared), lambda second: self._in_short(asked, time_of(second)))
+        return OverTime((own, shared), lambda second: self._in_short(asked, time_of(second)), _say_the_same)
 
     def _unheard_of(self, asked: "_AskedAddress", shared: list[int]) -> OverTime[WhoAnswer]:
         """Return the answers for an address that no record names: the same for all such addresses."""
-        ip, wanted = asked.forms[0], asked.wanted
+        wanted = asked.wanted
         if (known := self._unheard.get(wanted)) is None:
-            changes = (shared, self._pods.change_points(ip, ())) if self._pods is not None else (shared,)
-            known = OverTime(changes, lambda second: self._in_short(asked, time_of(second)))
+            of_pods = self._pods.change_points(asked.forms[0], ()) if self._pods is not None else ()
+            changes = (shared, of_pods)
+            known = OverTime(changes, lambda second: self._in_short(asked, time_of(second)), _say_the_same)
             self._unheard[wanted] = known
-        return known.mapped(lambda answer: replace(answer, ip=str(ip)))
+        return known
 
     def _in_short(self, asked: "_AskedAddress", at: datetime) -> WhoAnswer:
         settled, question = self._settle(asked, at)
@@ -178,6 +204,20 @@ class HolderIndex:
         if self._pods is None or question is None:
             return enis
         return replace(enis, pod=self._pods.answer(question, enis))
+
+    def names(self, ip: Address) -> bool:
+        """Return whether any record names an address: of all others, the same is known."""
+        if self._pods is not None and self._pods.names(ip):
+            return True
+        if block_of(ip) not in self._change_points.blocks:
+            return False
+        forms = address_and_prefix(ip)
+        return any(map(self._groups_of, forms)) or self._change_points.name(forms)
+
+    def vpcs_of(self, ip: Address) -> set[str]:
+        """Return the VPCs of all ENIs that ever had an address; an ENI whose VPC is not known is one."""
+        groups = (group for held in address_and_prefix(ip) for group in self._groups_of(held))
+        return {vpc for group in groups for vpc in group.vpcs}
 
     def instances_over_time(self, eni: str) -> OverTime[str | None]:
         """Return the instance of an interface by second."""
@@ -342,7 +382,8 @@ class HolderIndex:
         known = self._groups.get(held)
         if known is None:
             known = [LeaseGroup(leases) for leases in self._evidence.history.holders.get(held, ())]
-            self._groups[held] = known
+            if known:
+                self._groups[held] = known
         return known
 
     def _takes(self, wanted: Filter, group: LeaseGroup) -> bool:

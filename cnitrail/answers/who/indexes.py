@@ -54,6 +54,11 @@ class AddressesWithoutEni:
                 for holding in subject.added if subject.eni is None else ():
                     self._calls[block_of(holding.held)].append((holding.held, event, subject))
 
+    @property
+    def blocks(self) -> Iterable[tuple[int, int]]:
+        """The blocks of all addresses that calls show."""
+        return self._calls.keys()
+
     def latest(
         self, held: Held, until: datetime, takes: Callable[[Event, Subject], bool]
     ) -> tuple[Event, Subject] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
+from os.path import dirname, exists, isdir, realpath
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from cnitrail.answers.filters import Filter
     from cnitrail.api import Case
+    from cnitrail.errors import SourceError
     from cnitrail.model import Scope
     from cnitrail.model.flows import FlowFormats, FlowSummary
     from cnitrail.model.reason import Reason
@@ -33,6 +36,8 @@ _FLOW_SOURCES = {
 }
 
 _EXAMPLE = "cnitrail flows flowlogs/ --with trail/"
+_TWICE = "its records would count twice"
+_ONCE = "name each file once"
 _NO_FLOWS = f"FLOWS are VPC flow logs, and --with names CloudTrail logs: {_EXAMPLE}"
 _OF_RECORDS = ("csv", "jsonl", "parquet")
 """The formats that have every record; the others sum them up."""
@@ -162,14 +167,11 @@ def flows(
       cnitrail flows s3://flow-logs --with s3://audit-logs --last 2h -o jsonl
       aws s3 cp s3://BUCKET/KEY - | cnitrail flows - --with trail/
     """
-    from msgspec.structs import replace
+    from msgspec.structs import asdict, replace
 
-    from cnitrail.answers.filters import Filter
     from cnitrail.answers.flows.selection import FlowSelection
     from cnitrail.cli.printing import print_answer, warn_of
-    from cnitrail.cli.reading import read_case
     from cnitrail.cli.summary import summarize_flows
-    from cnitrail.errors import SourceError
     from cnitrail.render.flows.csv_lines import CsvLines
     from cnitrail.render.flows.json_lines import JsonLines
     from cnitrail.render.flows.summary import NoLines
@@ -182,12 +184,7 @@ def flows(
     formats = _formats(format_, scope)
     for uri in request.sources:
         open_flow_source(uri, scope)  # so that a misspelled path is an error before all evidence is read
-    try:
-        case = read_case(replace(request, sources=with_, wanted=Filter(region=request.wanted.region)))
-    except SourceError as error:
-        if "vpc-flow-logs" not in error.message:
-            raise
-        raise SourceError(error.message, f"flow logs come before --with: {_EXAMPLE}") from None
+    case = _evidence(request, with_)
     ports = tuple(ports for several in port for ports in several)
     selection = FlowSelection(case.history, request.wanted, ports=ports, rejected=rejected)
     writers: dict[str, OpenWriter] = {"csv": CsvLines, "jsonl": JsonLines, "parquet": JsonLines}
@@ -206,7 +203,7 @@ def flows(
             "--format": format_,
             "--port": asked["ports"],
             "--rejected": rejected,
-            "filters": request.wanted,
+            **{f"--{name}": value for name, value in asdict(request.wanted).items()},
         }
         _write_files(run, case, request.sources, to, output, options)
     elif output == "parquet":
@@ -220,7 +217,7 @@ def flows(
         case.evidence, flows=tuple(run.reports), skipped=(*case.evidence.skipped, *run.skipped)
     )
     if not (run.skipped or run.done_before or any(report.files for report in run.reports)):
-        raise SourceError(f"{', '.join(request.sources)}: no VPC flow logs in it", _NO_FLOWS)
+        raise _no_flow_logs(run)
     limitations = list(_limitations(case, request, summary))
     if output not in _OF_RECORDS:
         print_answer(request, output, evidence, [summary], limitations, **asked)
@@ -228,6 +225,25 @@ def flows(
     status = summarize_flows(evidence, done_before=run.done_before)
     warn_of(limitations, evidence, is_empty=not summary.records)
     sys.exit(status)
+
+
+def _evidence(request: Request, with_: tuple[str, ...]) -> Case:
+    """Read the evidence of ``--with``."""
+    from msgspec.structs import replace
+
+    from cnitrail.answers.filters import Filter
+    from cnitrail.cli.reading import read_case
+    from cnitrail.errors import SourceError
+
+    try:
+        return read_case(replace(request, sources=with_, wanted=Filter(region=request.wanted.region)))
+    except SourceError as error:
+        if "vpc-flow-logs" in error.message:
+            raise SourceError(error.message, f"flow logs come before --with: {_EXAMPLE}") from None
+        if with_:
+            raise
+        others = f"; or {error.hint}" if error.hint else ""
+        raise SourceError(error.message, f"name CloudTrail logs: {_EXAMPLE}{others}") from None
 
 
 def _warn_of_lost(run: FlowRun) -> None:
@@ -298,11 +314,16 @@ def _write_files(
 
     settings = OutputSettings(
         output=output,
-        options={name: str(value) for name, value in options.items()},
+        options={name: _text_of(value) for name, value in options.items()},
         evidence=fingerprint(case.history, case.coverage),
     )
     with closing(FlowDirectory(to, settings, sources)) as directory:
         run.write(directory)
+
+
+def _text_of(value: object) -> str:
+    """Return the value of an option; a time as one can give it again."""
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: str | None) -> None:
@@ -321,6 +342,13 @@ def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: st
 
         if output not in _OF_RECORDS:
             raise UsageError(f"--to needs -o {' or -o '.join(_OF_RECORDS)}", f"{_EXAMPLE} --to named/ -o csv")
+        if not to:
+            raise UsageError("--to needs a directory", f"{_EXAMPLE} --to named/ -o csv")
+        if to.endswith(f".{output}") and output != "parquet" and not isdir(to):
+            raise UsageError(
+                f"--to {to}: --to is a directory, with a file for each file of FLOWS",
+                f"for one file use -o {output} > {to}",
+            )
         check_apart(to, (*sources, *with_))
     if output == "parquet":
         from cnitrail.render.parquet import check_installed
@@ -332,11 +360,44 @@ def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: st
         raise UsageError("FLOWS and --with cannot both be standard input", "put one of them in a file")
     if both := next((source for source in sources if source in with_), None):
         raise UsageError(f"{both} cannot be both FLOWS and a SOURCE of --with", _EXAMPLE)
+    _check_once(sources)
     if output == "jsonl" and is_queried():
         raise UsageError(
             "--query cannot be used with -o jsonl: the records are written as they are read",
             "use -o json for the summary, or jq for the records",
         )
+
+
+def _no_flow_logs(run: FlowRun) -> SourceError:
+    """Return the error that no file of any source is a flow log."""
+    from collections import Counter
+
+    from cnitrail.errors import SourceError
+    from cnitrail.workflows.accounting import named_kinds
+
+    others = Counter[str]()
+    for report in run.reports:
+        others.update(report.other_files)
+    read = f", only {named_kinds(others)}" if others else ""
+    return SourceError(
+        f"{', '.join(report.uri for report in run.reports)}: no VPC flow logs in it{read}", _NO_FLOWS
+    )
+
+
+def _check_once(sources: tuple[str, ...]) -> None:
+    """Refuse sources of which one is in another one. Raises ``UsageError``."""
+    at: dict[str, str] = {}
+    for source in sources:
+        place = realpath(source) if exists(source) else source
+        if place in at:
+            raise UsageError(f"{source} is given twice: {_TWICE}", _ONCE)
+        at[place] = source
+    for place, source in at.items():
+        folder = dirname(place)
+        while folder not in at and folder != dirname(folder):
+            folder = dirname(folder)
+        if folder in at and exists(place):
+            raise UsageError(f"{source} is in {at[folder]}, too: {_TWICE}", _ONCE)
 
 
 def _limitations(case: Case, request: Request, summary: FlowSummary) -> Iterator[Reason]:
@@ -351,11 +412,35 @@ def _limitations(case: Case, request: Request, summary: FlowSummary) -> Iterator
     yield from absent(case.history, mentioned)
     if summary.interface_only:
         yield Reason(ReasonCode.INTERFACE_ADDRESS_ONLY, _NO_PACKET_ADDRESSES)
+    if not summary.records and (enis := sorted({*_enis_of_addresses(case, request.wanted)})):
+        named = " or ".join(f"--eni {eni}" for eni in enis[:_NAMED])
+        text = (
+            f"no flow matches; a flow log without pkt-srcaddr and pkt-dstaddr {_SHOWS_PRIMARY}: try {named}"
+        )
+        yield Reason(ReasonCode.INTERFACE_ADDRESS_ONLY, text)
     yield from case.limitations(since=summary.first, until=summary.last)
     if summary.first is not None and not case.history.pods.is_empty:
         yield from uncovered_pods(case.history.pods, summary.first, summary.last)
 
 
+def _enis_of_addresses(case: Case, wanted: Filter) -> Iterator[str]:
+    """Yield the ENIs that had an address or a pod that is wanted, beside their primary address."""
+    from cnitrail.model import HoldingKind
+
+    if wanted.ip:
+        for lease in case.history.leases:
+            if lease.kind is not HoldingKind.PRIMARY and wanted.takes_addresses((lease.held,)):
+                yield lease.eni
+    if wanted.names_pods:
+        for pod in case.history.pods.leases:
+            if pod.eni is not None and pod.pod is not None and wanted.takes_pod(pod.pod):
+                yield pod.eni
+
+
+_NAMED = 3
+"""ENIs that a message names."""
+
+_SHOWS_PRIMARY = "shows the ENI's primary address, whichever address was used"
 _NO_PACKET_ADDRESSES = (
     "default-format records show the ENI's primary address, whichever address was used, so no pod is named: "
     "add pkt-srcaddr and pkt-dstaddr to the format of the flow log"

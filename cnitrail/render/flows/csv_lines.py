@@ -6,9 +6,11 @@ from functools import lru_cache
 from io import StringIO
 from typing import Final
 
+from msgspec.structs import astuple
+
 from cnitrail.model.flows import FlowEnd
 from cnitrail.render.flows import Shared
-from cnitrail.render.flows.cells import COLUMNS, cells
+from cnitrail.render.flows.cells import COLUMNS, cell
 from cnitrail.render.safe import spreadsheet
 
 _PLAIN: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._:/%*\n"
@@ -57,9 +59,14 @@ class CsvLines:
         return line + shared[1]
 
 
-@lru_cache(maxsize=_KNOWN)
 def _cells_of(end: FlowEnd) -> bytes:
-    return b"".join(b"," + _cell(text) for text in cells(end))
+    ip, *others = astuple(end)
+    return b"," + _cell(ip) + _other_cells(tuple(others))
+
+
+@lru_cache(maxsize=_KNOWN)
+def _other_cells(values: tuple[object, ...]) -> bytes:
+    return b"".join(b"," + _cell(cell(value)) for value in values)
 
 
 @lru_cache(maxsize=_KNOWN)

@@ -1,16 +1,22 @@
 """Flow log records as JSON lines: the fields of the file, then those of both ends."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+
+from msgspec.structs import astuple
 
 from cnitrail.model.flow_fields import NUMBERS, json_name
 from cnitrail.model.flow_layout import middle_of
-from cnitrail.model.flows import FlowEnd
+from cnitrail.model.flows import END_FIELDS, FlowEnd
 from cnitrail.render.flows import Shared
-from cnitrail.render.flows.cells import COLUMNS, cells
+from cnitrail.render.flows.cells import COLUMNS, cell
 from cnitrail.render.json import line
 
 _DIGITS = 18
 """Maximum length of a number: a longer one would not fit into 64 bits, and is written as a string."""
+
+_KNOWN = 1 << 12
+"""Number of ends that are remembered as JSON."""
 
 
 class JsonLines:
@@ -30,7 +36,7 @@ class JsonLines:
 
     def ends(self, src: FlowEnd, dst: FlowEnd) -> bytes:
         """Return the members of both ends."""
-        return self._object(dict(zip(COLUMNS, cells(src, dst), strict=True)))
+        return b"%b%b}\n" % (_members("src", src), _members("dst", dst))
 
     def line(self, fields: Sequence[bytes], ends: bytes) -> bytes:
         """Return a record as an object."""
@@ -58,6 +64,18 @@ class JsonLines:
 
     def _object(self, values: dict[str, str | None]) -> bytes:
         return b"," + line(values)[1:].encode()
+
+
+def _members(side: str, end: FlowEnd) -> bytes:
+    """Return one end as members of an object."""
+    ip, *others = astuple(end)
+    return b"," + line({f"{side}_ip": ip})[1:-2].encode() + _other_members(side, tuple(others))
+
+
+@lru_cache(maxsize=_KNOWN)
+def _other_members(side: str, values: tuple[object, ...]) -> bytes:
+    names = (f"{side}_{field}" for field in END_FIELDS[1:])
+    return b"," + line(dict(zip(names, map(cell, values), strict=True)))[1:-2].encode()
 
 
 def _number(field: bytes) -> bytes:

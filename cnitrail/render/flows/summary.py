@@ -172,7 +172,7 @@ def _unattributed(summary: FlowSummary) -> Table:
                 f"pod {share.pod_verdict.value}" if share.pod_verdict is not None else share.verdict.value,
                 f"{share.ends:,}",
                 byte_size(share.bytes),
-                f"{share.text} ({share.reason.value})" if share.reason is not None and share.text else "",
+                f"{share.text} ({share.reason.value})" if share.reason is not None else share.text or "",
             )
             for share in summary.unattributed[:_TOP]
         ],
@@ -195,8 +195,6 @@ def _notes(summary: FlowSummary) -> Iterator[str]:
     if summary.contradicted:
         fields = _by_field(summary.contradicted)
         yield f"Metadata that contradict CloudTrail: {fields}; such an end is likely at best."
-    if summary.confirmed:
-        yield f"Metadata that agree with CloudTrail: {_by_field(summary.confirmed)}."
 
 
 def _by_field(fields: Mapping[str, int]) -> str:

@@ -28,6 +28,9 @@ _ADDRESS: Final = re.compile(
 )
 """What a line of a flow log has, in any format from which anything can be answered."""
 
+_OF_STREAM: Final = re.compile(rb'"eventSource"\s*:\s*"aws:(?:kinesis|sqs)"')
+"""An event of a Lambda function that reads a stream or a queue: its keys are like CloudTrail's."""
+
 _SHOWN: Final = 200
 """Number of characters of column names that an error shows."""
 
@@ -65,6 +68,8 @@ def content_of(part: Part, formats: FlowFormats, growth: Growth) -> FlowContent:
     start = head.lstrip()
     if start.startswith((b"{", b"[", b'"{', b'"[')) and not start.startswith(b'"["'):
         return _json(part, head, pieces, formats, growth)
+    if b"\r" in head and b"\n" not in head:
+        head, pieces = head.replace(b"\r", b"\n"), (bytes(piece).replace(b"\r", b"\n") for piece in pieces)
     return _text(part, head, pieces, formats, growth)
 
 
@@ -73,7 +78,7 @@ def _json(
 ) -> FlowContent:
     from cnitrail.scan.flows.json_values import json_blocks
 
-    kind = _other_kind(part.uri, head)
+    kind = _other_kind(part.uri, head) if _OF_STREAM.search(head) is None else None
     if kind is not None:
         return FlowContent(blocks=iter(()), other_kind=kind)
     return FlowContent(blocks=json_blocks(part.uri, pieces, formats, growth, no_format(formats)))
@@ -159,7 +164,10 @@ def no_format(formats: FlowFormats) -> str:
     if not formats.named:
         return NO_FORMAT
     shown = ", ".join(f"{name} ({len(columns)} fields)" for name, columns in sorted(formats.named.items()))
-    return f"flow log records without a header line, and several formats, none of which fits by name: {shown}"
+    return (
+        f"flow log records without a header line, and several formats, none of which fits by name: {shown}; "
+        "give its own LogFormat to --format"
+    )
 
 
 def _parquet_rows(part: Part, pieces: Iterator[Bytes]) -> Iterator[Read]:

@@ -1,6 +1,8 @@
 """Flow logs in JSON: messages of CloudWatch Logs in any envelope, rows of query engines, and OCSF."""
 
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -15,10 +17,11 @@ from cnitrail.scan.flows.rows import Read, RowBlocks, is_row, or_one_reason
 from cnitrail.scan.flows.text import mismatch
 from cnitrail.scan.multisearch import Bytes
 from cnitrail.scan.pieces import BLOCK
+from cnitrail.scan.rows import athena_rows
 from cnitrail.scan.split import UnreadableSpan, split_items
 from cnitrail.scan.unwrap import unpacked
 
-_LISTS: Final = ("events", "logEvents", "Records", "results", "Messages", "rows", "data")
+_LISTS: Final = ("events", "logEvents", "Records", "records", "results", "Messages", "rows", "data")
 """The keys of an outermost object under which a list has one envelope or record in each element."""
 
 _MESSAGE_KEYS: Final = (
@@ -47,6 +50,9 @@ _INSIDE_KEYS: Final = (
     "attributes",
     "values",
 )
+_DATA_KEYS: Final = ("data", "Data")
+"""The keys of Base64: of Lambda, Firehose and Kinesis, and of what ``aws kinesis get-records`` prints."""
+
 _DEEPEST: Final = 12
 _PACKED: Final = "H4sI"
 """How gzip begins in Base64."""
@@ -215,6 +221,14 @@ def _in_text(text: str, growth: Growth, group: str, depth: int) -> Iterator[Foun
         yield FlowMessage(text, group)
 
 
+def _in_data(text: str, growth: Growth, group: str, depth: int) -> Iterator[Found]:
+    """Yield the records in Base64, as streams have it, or in a text that is not encoded."""
+    if not text.startswith(_PACKED):
+        with suppress(ValueError):  # also of Base64 and of UTF-8
+            text = b64decode(text, validate=True).decode()
+    yield from _in_text(text, growth, group, depth)
+
+
 def _in_list(values: list[object], growth: Growth, group: str, depth: int) -> Iterator[Found]:
     if values and all(isinstance(value, dict) and value.keys() >= {"field"} for value in values):
         cells = {str(cell["field"]): cell.get("value") for cell in values if isinstance(cell, dict)}
@@ -235,6 +249,8 @@ def _in_object(value: dict[str, object], growth: Growth, group: str, depth: int)
             yield Row(value)
         return
     group = _group_of(value) or group
+    for row in athena_rows(value.get("ResultSet")):
+        yield from _in_object(row, growth, group, depth + 1)
     for key in _INSIDE_KEYS:
         if isinstance(value.get(key), (list, dict)):
             yield from records_in(value[key], growth, group, depth + 1)
@@ -242,8 +258,9 @@ def _in_object(value: dict[str, object], growth: Growth, group: str, depth: int)
         if isinstance(value.get(key), str):
             yield from records_in(value[key], growth, group, depth + 1)
             return
-    if isinstance(value.get("data"), str):
-        yield from records_in(value["data"], growth, group, depth + 1)
+    for key in _DATA_KEYS:
+        if isinstance(value.get(key), str):
+            yield from _in_data(str(value[key]), growth, group, depth + 1)
     # last, as Elastic has the text of a record in message and also in event.original
     if isinstance(value.get("event"), (list, dict)):
         yield from records_in(value["event"], growth, group, depth + 1)

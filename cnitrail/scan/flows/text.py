@@ -1,6 +1,6 @@
 """Flow logs as text: a line for each record, below a header line or in a format that the user names.
 
-LineLayout are not looked at one by one: what is around the records is removed from a block at once.
+Lines are not looked at one by one: what is around the records is removed from a block at once.
 """
 
 import re
@@ -28,9 +28,20 @@ _SHOWN: Final = 200
 
 _STATUSES: Final = (b"OK", b"NODATA", b"SKIPDATA")
 _ADDRESSES: Final = ("srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr")
+_VALUES: Final = {
+    **dict.fromkeys(_ADDRESSES, re.compile(rb"[0-9]+(?:\.[0-9]+){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")),
+    **dict.fromkeys(("start", "end"), re.compile(rb"[0-9]+")),
+    "interface-id": re.compile(rb"eni-.*"),
+    "action": re.compile(rb"ACCEPT|REJECT"),
+    "log-status": re.compile(rb"OK|NODATA|SKIPDATA"),
+}
+"""What the values of fields look like, so that the fields of another format are noticed."""
+
+_WRONG: Final = "--format may be wrong"
 _CUT: Final = "the last line has no line end, so its last field may be cut short"
 
 _BLANK_LINES = re.compile(rb"(?m)^[ \t]*\r?\n")
+_INDENTS = re.compile(rb"(?m)^ +")
 _MAY_BE_BLANK: Final = (b"\n\n", b"\n\r\n", b"\n ", b"\n\t")
 _SIMPLE_CSV = re.compile(rb'(?:(?:"[^",\t;|\r\n]*+"|[^",\t;|\r\n]*+)(?:[,\t;|]|\r?\n))*+')
 """Cells in which quotes may be left out, as they have no separator, quote or line end in them."""
@@ -139,10 +150,12 @@ def text_blocks(uri: str, pieces: Iterator[Bytes], lines: LineLayout, *, checked
                 yield from _csv_blocks(uri, chain((header + block,), blocks), index)
                 return
             block = simple  # noqa: PLW2901
-        if is_first and not lines.has_header:
-            yield from mismatch(uri, block, columns, separator)
         if block[:1] in b" \t\r\n" or any(text in block for text in _MAY_BE_BLANK):
             block = _BLANK_LINES.sub(b"", block)  # noqa: PLW2901
+            if separator == b" ":
+                block = _INDENTS.sub(b"", block)  # noqa: PLW2901
+        if is_first and not lines.has_header:
+            yield from mismatch(uri, block, columns, separator)
         for text, found in _split_at_headers(block, is_first=is_first):
             if found is not None:
                 columns, separator = found
@@ -173,17 +186,22 @@ def _may_be_cut(text: bytes, columns: tuple[str, ...], separator: bytes) -> bool
 
 
 def mismatch(uri: str, text: bytes, columns: tuple[str, ...], separator: bytes) -> Iterator[Skipped]:
-    """Yield that the first record of a text has not the number of fields that its format has, if so."""
+    """Yield that the first record of a text does not have the fields that its format has, if so."""
     line = first_line(text)
-    number = line.count(separator) + 1
-    if line and number != len(columns):
+    values = line.split(separator)
+    if not line:
+        return
+    if len(values) != len(columns):
         names = " ".join(columns)
         shown = names if len(names) <= _SHOWN else f"{names[:_SHOWN]}…"
-        reason = (
-            f"the first record has {number} fields, and its format has {len(columns)} ({shown}): "
-            "--format may be wrong"
-        )
-        yield Skipped(uri, reason, Extent.PART)
+        reason = f"the first record has {len(values)} fields, and its format has {len(columns)} ({shown})"
+        yield Skipped(uri, f"{reason}: {_WRONG}", Extent.PART)
+        return
+    for field, value in zip(fields_of(columns), values, strict=True):
+        if field in _VALUES and value != b"-" and _VALUES[field].fullmatch(value) is None:
+            shown = value[:_SHOWN].decode("utf-8", "replace")
+            yield Skipped(uri, f"the first record has {shown} as its {field}: {_WRONG}", Extent.PART)
+            return
 
 
 def _block(uri: str, columns: tuple[str, ...], separator: bytes, text: bytes, index: int) -> FlowBlock:

@@ -40,6 +40,12 @@ _ENDINGS: Final = {"csv": ".csv", "jsonl": ".jsonl", "parquet": ".parquet"}
 _FORMS: Final = frozenset((*_ENDINGS.values(), ".json"))
 """The endings of names that say what is in a file."""
 
+_TIMES: Final = frozenset(("--since", "--until"))
+"""The options whose value may be another one in each run: 2 hours before now."""
+
+_LONGEST_NAME: Final = 255
+"""Maximum length of the name of a file or directory in bytes, on most file systems."""
+
 _MEMBER: Final = "!/"
 """What separates the name of a member from that of its archive."""
 
@@ -102,24 +108,41 @@ class FlowDirectory:
         self.skipped: list[Skipped] = []
         self._settings = settings
         self._ours: set[str] = set()
+        self._documents_of: dict[str, str] = {}
+        """The document that each file was written from by an earlier run."""
         self._names: set[str] = set()
+        self._folders: set[str] = set()
+        """The directories of the files of this run."""
         self._documents = _Documents()
         check_apart(path, uris)
         _check_names(uris, settings.output)
-        with self._writing(path):
+        if os.path.lexists(path) and not os.path.isdir(path):
+            raise UsageError(f"--to {path}: not a directory", "name a new directory")
+        with self._writing(path, "name a directory that can be written"):
             self._open()
 
     def begin(self, source: str, file: FlowFile) -> str | Skipped:
         """Return the name of the output of a file, or why there can be none."""
         self._documents.begin(file)
-        name = output_name(source, file.uri, self._settings.output)
+        name = output_name(source, file.uri, self._settings.output, file.document)
         if name is None:
             return Skipped(file.uri, "its name cannot be that of an output file")
+        folders = [name[:end] for end, char in enumerate(name) if char == "/"]
+        if name in self._folders or any(
+            folder in self._names or os.path.isfile(self._at(folder)) for folder in folders
+        ):
+            reason = f"its output would be {name}, and a file cannot be in place of a directory"
+            return Skipped(file.uri, reason)
         if name in self._names:
             return Skipped(file.uri, f"its output would be {name}, which another file has already")
         if name not in self._ours and os.path.lexists(self._at(name)):
             return Skipped(file.uri, f"its output would be {self._at(name)}, which is there already")
+        before = self._documents_of.get(name)
+        if before is not None and not _is_same(before, file.document):
+            reason = f"its output would be {name}, which an earlier run wrote for {before}; name another --to"
+            return Skipped(file.uri, reason)
         self._names.add(name)
+        self._folders.update(folders)
         return name
 
     def write(self, name: str, write: Callable[[IO[bytes]], None]) -> None:
@@ -199,6 +222,7 @@ class FlowDirectory:
         self._check_settings(head.settings)
         self._ours = {line.file for line in lines if isinstance(line, _Begun)}
         written = {line.file: line for line in lines if isinstance(line, _Written)}
+        self._documents_of = {name: line.document for name, line in written.items() if self._has(line)}
         lost = {line.document for line in written.values() if not self._has(line)}
         done = {line.document: line.etag for line in lines if isinstance(line, _Done)}
         self.seen = frozenset(item for item in done.items() if item[0] not in lost)
@@ -217,6 +241,7 @@ class FlowDirectory:
         now = self._settings
         if before == now:
             return
+        hint = "name a new directory, or remove this one"
         if before.evidence != now.evidence and before.output == now.output:
             other = "from other evidence"
         elif before.output != now.output:
@@ -227,10 +252,10 @@ class FlowDirectory:
             names = sorted({*before.options, *now.options})
             changed = [name for name in names if before.options.get(name) != now.options.get(name)]
             other = f"with another value of {', '.join(changed)}"
-        raise UsageError(
-            f"--to {self.path}: the files in it were written {other}",
-            "name a new directory, or remove this one",
-        )
+            if set(changed) <= _TIMES and all(before.options.get(name, "None") != "None" for name in changed):
+                same = " ".join(f"{name} {before.options[name]}" for name in changed)
+                hint = f"to go on, use {same}; or {hint}"
+        raise UsageError(f"--to {self.path}: the files in it were written {other}", hint)
 
     def _has(self, line: _Written) -> bool:
         try:
@@ -250,14 +275,11 @@ class FlowDirectory:
             self._add(line)
 
     @contextmanager
-    def _writing(self, path: str) -> Iterator[None]:
+    def _writing(self, path: str, hint: str = "the same command goes on where it stopped") -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise SourceError(
-                f"{path}: cannot be written: {error.strerror or error}",
-                "the same command goes on where it stopped",
-            ) from error
+            raise SourceError(f"{path}: cannot be written: {error.strerror or error}", hint) from error
 
 
 class _Documents:
@@ -297,13 +319,17 @@ def fingerprint(history: History, coverage: Coverage) -> str:
     return sha256(msgspec.msgpack.encode(values, enc_hook=str)).hexdigest()
 
 
-def output_name(source: str, uri: str, output: str) -> str | None:
+def output_name(source: str, uri: str, output: str, document: str | None = None) -> str | None:
     """Return the path of the output of a file below the directory; None if its name would lead out of it.
 
     It is the path of the file below its source. A name that says another form than is written gets another
     ending: ``a.log.parquet`` is ``a.log.csv`` as CSV, and ``a.log.gz`` is ``a.log.parquet`` as Parquet.
+    ``document`` is the URI of the file, if ``uri`` may be that of a member of it.
     """
-    document, _, member = uri.partition(_MEMBER)
+    if document is None:
+        document, _, member = uri.partition(_MEMBER)
+    else:
+        member = uri.removeprefix(document).removeprefix(_MEMBER)
     parts = [part for part in f"{_below(source, document)}/{member}".split("/") if part not in ("", ".")]
     if not parts or ".." in parts or any("\0" in part for part in parts) or parts[0] in (LIST, _LOCK, _PART):
         return None
@@ -314,6 +340,8 @@ def output_name(source: str, uri: str, output: str) -> str | None:
         name = stem + _ENDINGS[output] + name[len(plain) :]
     if output == "parquet":
         name = name.removesuffix(".gz").removesuffix(".parquet") + ".parquet"
+    if any(len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in (*parts, name)):
+        return None
     return "/".join([*parts[:-1], name])
 
 
@@ -337,6 +365,18 @@ def check_apart(path: str, uris: tuple[str, ...]) -> None:
             raise UsageError(f"--to {path}: it is in {uri}, which is read", "name a path outside of it")
 
 
+def _is_same(one: str, other: str) -> bool:
+    """Return whether two names of documents are of one: a local path may be written in several ways.
+
+    What standard input had before is not known.
+    """
+    if one == "-":
+        return False
+    with suppress(OSError, ValueError):
+        return one == other or os.path.samefile(one, other)
+    return False
+
+
 def _check_names(uris: tuple[str, ...], output: str) -> None:
     """Raise ``UsageError`` if files of two local sources would have the same output."""
     if len(uris) == 1:
@@ -347,7 +387,7 @@ def _check_names(uris: tuple[str, ...], output: str) -> None:
             if isinstance(found, Skipped):
                 continue
             path = shown(found[0])
-            name = output_name(uri, path, output)
+            name = output_name(uri, path, output, path)
             other = taken.setdefault(name, path) if name is not None else path
             if other is not path:
                 raise UsageError(

@@ -8,6 +8,7 @@ from cnitrail.errors import UsageError
 from cnitrail.jsontext import parse
 from cnitrail.model.flow_fields import DEFAULT, KNOWN, field_of
 from cnitrail.model.flows import FlowFormats
+from cnitrail.scan.flows.columns import header_of
 from cnitrail.yamltext import BrokenYaml, RefusedYaml, documents
 
 _FIELD = re.compile(r"\\?\$?\$\{!?\s*([A-Za-z0-9_-]+)\s*\}")
@@ -21,6 +22,7 @@ _HINT: Final = (
 _LOG_FORMAT = re.compile(r"\$\{[A-Za-z0-9_-]+\}(?:[ ,]\$\{[A-Za-z0-9_-]+\})+")
 """A LogFormat in the output of the AWS CLI as text or table."""
 
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _LARGEST: Final = 64 * 1024 * 1024
 
 
@@ -78,6 +80,9 @@ def _described(path: Path) -> FlowFormats:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"--format: {path} cannot be read: {error.strerror or error}", _HINT) from None
+    if data.startswith(_UTF_16):  # what > writes in Windows PowerShell
+        data = data.decode("utf-16", "replace").encode()
+    data = data.removeprefix(b"\xef\xbb\xbf")
     named: dict[str, tuple[str, ...]] = {}
     for flow_log in _flow_logs(data):
         log_format = flow_log.get("LogFormat")
@@ -93,6 +98,8 @@ def _described(path: Path) -> FlowFormats:
     if not named:
         formats = _LOG_FORMAT.findall(data.decode("utf-8", "replace"))
         named = {log_format: columns_of(log_format) for log_format in formats}
+    if not named and (header := header_of(data.partition(b"\n")[0])) is not None:
+        return FlowFormats(usual=header[0])
     if not named:
         raise UsageError(f"--format: no LogFormat in {path}", _HINT)
     distinct = set(named.values())

@@ -10,14 +10,16 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnitrail.answers.flows import FlowKey
 from cnitrail.answers.flows.record import KEY_FIELDS
-from cnitrail.answers.flows.tally import FlowTally
+from cnitrail.answers.flows.tally import EndsKind, FlowTally
 from cnitrail.answers.over_time import LAST_SECOND
 from cnitrail.model import Extent, Skipped
 from cnitrail.model.flow_layout import middle_of
 from cnitrail.model.flows import LATE, FlowCounts, fields_of_block
+from cnitrail.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +42,8 @@ _KNOWN_SECONDS: Final = 1 << 15
 
 _DIGITS: Final = 18
 """Maximum length of a number: a longer one is not AWS's, and would not fit into 64 bits."""
+
+_ABSENT: Final = frozenset((b"-", b""))
 
 _NAMED: Final = 3
 """Unreadable records of a block that are listed one by one."""
@@ -67,6 +71,7 @@ class BlockJoiner:
         self._limits_records = selection is not None and selection.limits_records
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan] = {}
         self._seconds = _Seconds()
+        self._unnamed = _Unnamed(ends)
 
     def take_tally(self) -> FlowTally:
         """Return what the records joined since the last time show together."""
@@ -105,7 +110,12 @@ class BlockJoiner:
             flow = known.get(key)
             try:
                 begun, ended = seconds[parts[start]], seconds[parts[end]]
-                fits = flow is not None and flow.first <= begun <= ended <= flow.last
+                fits = (
+                    flow is not None
+                    and flow.start_from <= begun <= flow.start_to
+                    and flow.end_from <= ended <= flow.end_to
+                    and begun <= ended
+                )
             except (ValueError, IndexError):
                 fits = False
             if not fits:
@@ -147,11 +157,15 @@ class BlockJoiner:
         if len(plan.known) >= _KNOWN:
             self._fold(plan)
             plan.known.clear()
+        bounds = ends.joined.bounds
         flow = plan.known[key] = _Flow(
-            first=ends.joined.first + LATE,
-            last=ends.joined.last,
+            start_from=bounds.first_from + LATE,
+            start_to=bounds.first_to + LATE,
+            end_from=bounds.last_from,
+            end_to=bounds.last_to,
             shared=shared,
             ends=ends.joined,
+            kind=ends.kind,
             is_taken=ends.is_taken,
             rejected={} if plan.field(fields, "action") == b"REJECT" else None,
         )
@@ -162,7 +176,7 @@ class BlockJoiner:
         if fields == [b""]:
             return
         if len(fields) != plan.width:
-            written.skip(index, f"{len(fields)} fields, and not {plan.width}")
+            written.skip(index, f"{counted(len(fields), 'field')}, and not {plan.width}")
             return
         status = plan.field(fields, "log-status")
         if status in (b"NODATA", b"SKIPDATA"):
@@ -196,6 +210,7 @@ class BlockJoiner:
         self._tally.add_times(first + LATE, last)
         self._tally.add(
             known.joined,
+            known.kind,
             port,
             is_rejected=is_rejected,
             records=1,
@@ -213,19 +228,54 @@ class BlockJoiner:
     def _known_ends(self, plan: _Plan, fields: list[bytes], first: int, last: int) -> _KnownEnds:
         key = plan.key(fields)
         known = plan.ends.get(key)
-        if known is None or not known.joined.first <= first <= last <= known.joined.last:
-            known = self._new_ends(plan, plan.flow_key(key), first, last)
+        if known is None or not known.joined.bounds.include(first, last):
+            known = self._new_ends(plan, key, first, last)
             if len(plan.ends) >= _KNOWN:
                 plan.ends.clear()
             plan.ends[key] = known
         return known
 
-    def _new_ends(self, plan: _Plan, key: FlowKey, first: int, last: int) -> _KnownEnds:
+    def _new_ends(self, plan: _Plan, key: _Key, first: int, last: int) -> _KnownEnds:
         selection = self._selection
-        ends = self._ends.join(key, first, last)
-        if selection is not None and not (selection.takes_key(key) and selection.takes_ends(key, ends)):
-            return _KnownEnds(ends, b"", is_taken=False)
-        return _KnownEnds(ends, plan.writer.ends(ends.src, ends.dst), is_taken=True)
+        likened, src_ip, dst_ip = self._likened(plan, key)
+        ends, kind = self._joined(plan, likened, first, last)
+        if src_ip is not None:
+            ends = replace(ends, src=replace(ends.src, ip=src_ip))
+        if dst_ip is not None:
+            ends = replace(ends, dst=replace(ends.dst, ip=dst_ip))
+        if selection is not None and selection.limits_ends:
+            flow_key = plan.flow_key(key)
+            if not (selection.takes_key(flow_key) and selection.takes_ends(flow_key, ends)):
+                return _KnownEnds(ends, kind, b"", is_taken=False)
+        return _KnownEnds(ends, kind, plan.writer.ends(ends.src, ends.dst), is_taken=True)
+
+    def _joined(self, plan: _Plan, key: _Key, first: int, last: int) -> tuple[JoinedEnds, EndsKind]:
+        """Return the ends of a flow whose unnamed addresses were replaced."""
+        known = plan.joined.get(key)
+        if known is None or not known[0].bounds.include(first, last):
+            ends = self._ends.join(plan.flow_key(key), first, last)
+            known = ends, EndsKind.of(ends)
+            if len(plan.joined) >= _KNOWN:
+                plan.joined.clear()
+            plan.joined[key] = known
+        return known
+
+    def _likened(self, plan: _Plan, key: _Key) -> tuple[_Key, str | None, str | None]:
+        """Return a key with others in place of the addresses that no evidence names, and these.
+
+        An end may have two addresses, which the record compares: both are replaced if they are the same.
+        """
+        ips: list[str | None] = []
+        for places in plan.address_places:
+            shown = {key[place] for place in places} - _ABSENT
+            likened = self._unnamed[shown.pop()] if len(shown) == 1 else None
+            ips.append(likened[0] if likened is not None else None)
+            if likened is not None:
+                fields = list(key)
+                for place in places:
+                    fields[place] = likened[1] if fields[place] not in _ABSENT else fields[place]
+                key = tuple(fields)
+        return key, ips[0], ips[1]
 
     def _takes_interface(self, plan: _Plan, fields: list[bytes]) -> bool:
         """Return whether a record without traffic is meant; one whose time cannot be read is."""
@@ -253,10 +303,15 @@ _RowKey = tuple[bytes, bytes, bytes]
 """The text of a record before its middle, its action and status, and the text after them."""
 
 
+_Key = tuple[bytes, ...]
+"""The fields of a record that decide who was at its ends, as they are written."""
+
+
 class _KnownEnds(Struct, frozen=True, gc=False):
     """The ends of a flow, their cells as they are written, and whether the filters take them."""
 
     joined: JoinedEnds
+    kind: EndsKind
     text: bytes
     is_taken: bool
 
@@ -264,14 +319,17 @@ class _KnownEnds(Struct, frozen=True, gc=False):
 class _Flow(Struct, gc=False, kw_only=True):
     """What is remembered of records that are the same but for their middle, and counted of them.
 
-    ``first`` and ``last`` are the seconds that start and end must lie in. ``rejected`` has records, bytes and
-    packets by destination port; None if the records were accepted.
+    Their ``start`` lies from ``start_from`` to ``start_to``, their ``end`` likewise. ``rejected`` has
+    records, bytes and packets by destination port; None if the records were accepted.
     """
 
-    first: int
-    last: int
+    start_from: int
+    start_to: int
+    end_from: int
+    end_to: int
     shared: Shared
     ends: JoinedEnds
+    kind: EndsKind
     is_taken: bool
     records: int = 0
     size: int = 0
@@ -288,11 +346,13 @@ class _Flow(Struct, gc=False, kw_only=True):
     def fold(self, tally: FlowTally) -> None:
         """Add to a tally what was counted, and begin again."""
         if self.records:
-            tally.add(self.ends, None, is_rejected=False, records=self.records, size=self.size, packets=0)
+            tally.add(self.ends, self.kind, records=self.records, size=self.size)
             self.records = self.size = 0
         for port, (records, size, packets) in (self.rejected or {}).items():
             name = port.decode("utf-8", "replace")
-            tally.add(self.ends, name, is_rejected=True, records=records, size=size, packets=packets)
+            tally.add(
+                self.ends, self.kind, name, is_rejected=True, records=records, size=size, packets=packets
+            )
         if self.rejected:
             self.rejected.clear()
 
@@ -307,7 +367,12 @@ class _Plan:
         self.key = _taker([self._places[name] for name in self.names])
         self.writer = writer
         self.middle = middle_of(fields)
-        self.ends: dict[tuple[bytes, ...], _KnownEnds] = {}
+        self.address_places = [
+            [place for place, name in enumerate(self.names) if name in (side, f"pkt-{side}")]
+            for side in ("srcaddr", "dstaddr")
+        ]
+        self.ends: dict[_Key, _KnownEnds] = {}
+        self.joined: dict[_Key, tuple[JoinedEnds, EndsKind]] = {}
         self.known: dict[_RowKey, _Flow] = {}
 
     def field(self, fields: Sequence[bytes], name: str) -> bytes:
@@ -319,7 +384,7 @@ class _Plan:
         """Return a field of a record as text."""
         return self.field(fields, name).decode("utf-8", "replace")
 
-    def flow_key(self, key: tuple[bytes, ...]) -> FlowKey:
+    def flow_key(self, key: _Key) -> FlowKey:
         """Return what decides who was at the ends of a flow, by the fields that ``key`` took."""
         texts = (value.decode("utf-8", "replace") for value in key)
         return FlowKey.of(dict(zip(self.names, texts, strict=True)))
@@ -331,6 +396,21 @@ class _Plan:
             return False
         separator = key[1][:1]
         return separator.join(fields[: self.middle.first]) == key[0]
+
+
+class _Unnamed(dict[bytes, "tuple[str, bytes] | None"]):
+    """Addresses that no evidence names → their usual form, and an address that stands for all of them."""
+
+    def __init__(self, ends: FlowEnds) -> None:
+        self._ends = ends
+
+    def __missing__(self, field: bytes) -> tuple[str, bytes] | None:
+        likened = self._ends.likened(field.decode("utf-8", "replace"))
+        found = (likened[0], likened[1].encode()) if likened is not None else None
+        if len(self) >= _KNOWN:
+            self.clear()
+        self[field] = found
+        return found
 
 
 class _Seconds(dict[bytes, int]):
@@ -396,5 +476,5 @@ def _number(field: bytes) -> int:
 def _listed(uri: str, reasons: Sequence[str]) -> list[Skipped]:
     listed = [Skipped(uri, reason, Extent.RECORD) for reason in reasons[:_NAMED]]
     if len(reasons) > _NAMED:
-        listed.append(Skipped(uri, f"{len(reasons) - _NAMED:,} more records", Extent.PART))
+        listed.append(Skipped(uri, counted(len(reasons) - _NAMED, "more record"), Extent.PART))
     return listed
