@@ -123,14 +123,14 @@ def in_sql(trail: Path, columns: Sequence[str], logs: Logs, folder: Path) -> dic
     db = duckdb.connect(config={"threads": 1})  # tables are small, and tests run side by side
     db.execute(f"CREATE VIEW leases AS SELECT * FROM '{folder / 'leases.parquet'}'")
     db.execute(statement("duckdb-answers"))
-    _fill(db, columns, logs)
+    fill(db, columns, logs)
     return rows_of(db.execute(without(statement("join"), columns)))
 
 
 def write_flow_logs(columns: Sequence[str], logs: Logs, table: Path) -> None:
     """Write records as a Parquet file with these columns."""
     db = duckdb.connect(config={"threads": 1})
-    _fill(db, columns, logs)
+    fill(db, columns, logs)
     db.execute(f"COPY flow_logs TO '{table}' (FORMAT parquet)")
 
 
@@ -139,7 +139,8 @@ def type_of(column: str) -> str:
     return "bigint" if column.replace("_", "-") in NUMBERS else "varchar"
 
 
-def _fill(db: duckdb.DuckDBPyConnection, columns: Sequence[str], logs: Logs) -> None:
+def fill(db: duckdb.DuckDBPyConnection, columns: Sequence[str], logs: Logs) -> None:
+    """Create a table of flow logs with these columns, and put records into it."""
     typed = ", ".join(f'"{column}" {type_of(column)}' for column in columns)
     db.execute(f"CREATE TABLE flow_logs ({typed})")
     rows = [[values.get(column) for column in columns] for values in logs.records()]

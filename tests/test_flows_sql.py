@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from flow_tables import (
     End,
     Ends,
     Logs,
+    fill,
     in_flows,
     in_sql,
     logs_of,
@@ -30,6 +31,7 @@ from flow_tables import (
 )
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 from simulator import deliver, deliveries, random_world, worlds, write
 from trino_sql_validator import validate
 
@@ -37,6 +39,7 @@ import cnitrail
 from cnitrail.answers.flows.ends import _FORWARDING
 from cnitrail.answers.flows.kinds import _EVERYBODY, _FOR_PODS, address_of
 from cnitrail.answers.flows.record import BEYOND_AWS, PEERED
+from cnitrail.model.lease_answers import LeaseAnswer
 from cnitrail.model.pods import ENIS_OF_ONE_POD
 
 STORIES = sorted(path.parent.name for path in FIXTURES.glob("*/AWSLogs"))
@@ -325,12 +328,195 @@ class TestSameAsFlows:
         flows, sql = both("ironman", "v5", tmp_path / "wrong", **record, region="us-east-1")
         assert (said(flows[0]), flows) == ("likely pod eni-0bbea279695112970", sql)
 
+    ELB: Mapping[str, object] = {
+        "interface_id": "eni-0d01a2b3c4d5e6f71",
+        "account_id": "111122223333",
+        "start": 1791898000,
+    }
+    """A record of the ENI of a load balancer, whose address is 10.40.8.36."""
+
+    UNKNOWN: Mapping[str, object] = {
+        **ELB,
+        "interface_id": "eni-0unknown",
+        "vpc_id": "vpc-0c5e9f2a6b3c80470",
+        "flow_direction": "egress",
+    }
+
+    @pytest.mark.parametrize(
+        ("src", "dst", "record", "verdict"),
+        [
+            pytest.param(
+                ("10.40.8.36", "10.99.9.9"),
+                ("10.40.8.46", "10.40.8.46"),
+                {**ELB, "flow_direction": "egress"},
+                "certain",
+                id="the address that the interface shows in place of the source",
+            ),
+            pytest.param(
+                ("10.40.8.37", "10.99.9.9"),
+                ("10.40.8.46", "10.40.8.46"),
+                {**ELB, "flow_direction": "egress"},
+                "likely",
+                id="an address of another interface",
+            ),
+            pytest.param(
+                ("10.40.8.46", "10.40.8.46"),
+                ("10.40.8.36", "10.99.9.9"),
+                {**ELB, "flow_direction": "ingress"},
+                "certain",
+                id="the address that the interface shows in place of the destination",
+            ),
+            pytest.param(
+                ("10.40.8.46", "10.40.8.46"),
+                ("10.40.8.36", "10.40.8.36"),
+                {**ELB, "traffic_path": 8},
+                "certain",
+                id="a destination outside the VPC with the address of the interface",
+            ),
+            pytest.param(
+                ("10.99.9.9", "10.40.8.46"),
+                ("10.40.8.36", "10.40.8.36"),
+                {**ELB, "traffic_path": 8},
+                "likely",
+                id="the same, if the source is the end at the interface",
+            ),
+            pytest.param(
+                ("10.99.9.9", "10.99.9.9"),
+                ("10.40.8.46", "10.40.8.46"),
+                {**UNKNOWN, "subnet_id": "subnet-0c4d8e1f5a2b79360"},
+                "certain",
+                id="a subnet of the VPC of an unknown interface",
+            ),
+            pytest.param(
+                ("10.99.9.9", "10.99.9.9"),
+                ("10.40.8.46", "10.40.8.46"),
+                UNKNOWN,
+                "likely",
+                id="a VPC of an unknown interface alone",
+            ),
+        ],
+    )
+    def test_what_confirms_the_vpc_of_a_pod(
+        self,
+        src: tuple[str, str],
+        dst: tuple[str, str],
+        record: Mapping[str, object],
+        verdict: str,
+        tmp_path: Path,
+    ) -> None:
+        ips = {"srcaddr": src[0], "pkt_srcaddr": src[1], "dstaddr": dst[0], "pkt_dstaddr": dst[1]}
+        flows, sql = both("subnet-exhausted", "v5", tmp_path, **record, **ips)
+        assert flows == sql
+        assert f"{verdict} pod eni-0f54bac6edf70b8c5" in [said(end) for end in sql]
+
     @pytest.mark.parametrize("status", ["NODATA", "SKIPDATA"])
     def test_a_record_without_traffic_has_no_ends(self, status: str, tmp_path: Path) -> None:
         logs = Logs({"v5": [no_traffic(V5, status, interface_id="eni-0bbea279695112970")]})
         flows = in_flows(FIXTURES / "ironman", logs, tmp_path)
         assert list(flows.values()) == [(End(*[""] * 8), End(*[""] * 8))]
         assert in_sql(FIXTURES / "ironman", COLUMNS, logs, tmp_path) == flows
+
+
+class TestTablesWrittenByHand:
+    """What ``leases`` never or seldom writes, and must not mislead all the same."""
+
+    TO_FIRST: Mapping[str, object] = {
+        "interface_id": "eni-2",
+        "srcaddr": "10.0.0.6",
+        "dstaddr": "10.0.0.5",
+        "vpc_id": "vpc-1",
+    }
+
+    def test_an_address_that_is_free_for_a_part_of_the_time_is_ambiguous(self) -> None:
+        first = [answer("10.0.0.5", 1000, 1049, "certain", "eni-1"), answer("10.0.0.5", 1050, 2000, "free")]
+        second = [answer("10.0.0.6", 1000, 2000, "certain", "eni-2")]
+        leases = [("eni-1", "primary", "vpc-1", first), ("eni-2", "primary", "vpc-1", second)]
+        _, dst = of_table(leases, self.TO_FIRST)
+        assert said(dst) == "ambiguous node eni-1"
+
+    def test_seconds_that_no_answer_covers_are_unknown(self) -> None:
+        first = [answer("10.0.0.5", 1000, 1159, "certain", "eni-1")]
+        second = [answer("10.0.0.6", 1000, 2000, "certain", "eni-2")]
+        leases = [("eni-1", "primary", "vpc-1", first), ("eni-2", "primary", "vpc-1", second)]
+        _, dst = of_table(leases, self.TO_FIRST)
+        assert said(dst) == "unknown node eni-1"
+
+    def test_at_an_eni_with_an_ipv6_prefix_what_is_shown_does_not_tell_the_end_at_the_interface(self) -> None:
+        """The source is its own address, and looks like the other end: the destination is not shown."""
+        record = {
+            "interface_id": "eni-1",
+            "srcaddr": "2001:db8::5",
+            "pkt_srcaddr": "2001:db8::5",
+            "dstaddr": "2001:db8:9::1",
+            "pkt_dstaddr": "2001:db8:9::2",
+            "vpc_id": "vpc-1",
+            "instance_id": "i-2",
+        }
+        own = [answer("2001:db8::5", 1000, 2000, "certain", "eni-1")]
+        leases = [("eni-1", "ipv6-prefix", "vpc-1", []), ("eni-1", "ipv6", "vpc-1", own)]
+        src, _ = of_table(leases, record)
+        assert said(src) == "likely node eni-1"
+
+    def test_an_address_of_an_interface_without_a_vpc_confirms_no_vpc_of_the_record(self) -> None:
+        first = [answer("10.0.0.5", 1000, 2000, "certain", "eni-1")]
+        second = [answer("10.0.0.6", 1000, 2000, "certain", "eni-2")]
+        leases = [("eni-1", "primary", None, first), ("eni-2", "primary", "vpc-1", second)]
+        _, dst = of_table(leases, {"interface_id": "eni-1", **self.TO_SECOND})
+        assert said(dst) == "likely node-or-pod eni-2"
+
+    TO_SECOND: Mapping[str, object] = {"srcaddr": "10.0.0.5", "dstaddr": "10.0.0.6", "vpc_id": "vpc-1"}
+
+    def test_a_node_in_one_of_two_vpcs_may_send_for_pods(self) -> None:
+        """The other end is in the VPC of the one, so the other one's address may be that of a pod."""
+        first = [answer("10.0.0.5", 1000, 2000, "ambiguous", "eni-1")]
+        second = [
+            answer("10.0.0.5", 1000, 2000, "ambiguous", "eni-2", place=2),
+            answer("10.0.0.6", 1000, 2000, "certain", "eni-2"),
+        ]
+        record = {"srcaddr": "10.0.0.5", "pkt_srcaddr": "10.0.0.5", "dstaddr": "10.0.0.6"}
+        for vpcs in (("vpc-1", "vpc-2"), ("vpc-2", "vpc-1")):
+            leases = [("eni-1", "primary", vpcs[0], first), ("eni-2", "primary", vpcs[1], second)]
+            src, _ = of_table(leases, record, vpc=None)
+            assert said(src) == "ambiguous node-or-pod eni-1;eni-2"
+
+
+def answer(
+    ip: str, first: int, last: int, verdict: str, eni: str | None = None, place: int = 1
+) -> LeaseAnswer:
+    """An answer about an address that a node has, or nobody."""
+    found = LeaseAnswer(
+        ip=ip, vpc=None, first=first, last=last, verdict=verdict, certain_in_any_vpc=True, place=place, enis=1
+    )
+    return (
+        replace(found, kind="node", eni=eni, eni_kind="node-primary", instance=f"i-{eni}") if eni else found
+    )
+
+
+def of_table(
+    leases: Sequence[tuple[str, str, str | None, Sequence[LeaseAnswer]]],
+    record: Mapping[str, object],
+    vpc: str | None = "vpc-1",
+) -> Ends:
+    """Both ends of a record of the seconds 1040 to 1160, for leases of nodes and answers about a VPC.
+
+    A lease is an ENI, what it holds, and its VPC.
+    """
+    db = duckdb.connect(config={"threads": 1})
+    db.execute(
+        "CREATE TABLE leases (eni text, kind text, vpc text, account text, region text, subnet text, "
+        'eni_kind text, answers STRUCT(ip text, vpc text, "first" bigint, "last" bigint, verdict text, '
+        "certain_in_any_vpc boolean, place bigint, enis bigint, kind text, eni text, eni_kind text, "
+        "instance text, cluster text, assigned_by text)[])"
+    )
+    for eni, kind, own, answers in leases:
+        rows = [asdict(replace(one, vpc=vpc)) for one in answers]
+        db.execute(
+            "INSERT INTO leases VALUES (?, ?, ?, NULL, NULL, NULL, 'node-primary', ?)", [eni, kind, own, rows]
+        )
+    db.execute(statement("duckdb-answers"))
+    fill(db, COLUMNS, Logs({"v5": [flow_records.line(V5, start=1100, end=1160, **record)]}))
+    (ends,) = rows_of(db.execute(statement("join"))).values()
+    return ends
 
 
 def listed(before: str, after: str) -> set[str]:
