@@ -167,7 +167,7 @@ def spark(session: nox.Session) -> None:
     begun = time.monotonic()
     try:
         session.run(
-            "python", "-m", "pytest", "-m", "spark", "-rs", *(session.posargs or _named("test_spark.py"))
+            "python", "-m", "pytest", "-m", "spark", "-rs", *(session.posargs or _named("test_spark*.py"))
         )
     finally:
         session.log(f"Spark: {time.monotonic() - begun:.0f} s")

@@ -20,7 +20,8 @@ V7 = (
     *("ecs-container-id", "ecs-second-container-id", "ecs-service-name", "ecs-task-definition-arn"),
     *("ecs-task-arn", "ecs-task-id"),
 )
-V10 = (*V7, "reject-reason", "resource-id", "encryption-status")
+V8 = (*V7, "reject-reason")
+V10 = (*V8, "resource-id", "encryption-status")
 V11 = (
     *V10,
     *("instance-tag", "instance-tag-2", "interface-tag", "interface-tag-2", "asg-tag", "asg-tag-2"),
@@ -28,7 +29,17 @@ V11 = (
     *("next-hop-vpc-id", "next-hop-interface-type"),
 )
 TGW = TRANSIT_GATEWAY
-FORMATS = {"v2": V2, "v3": V3, "v4": V4, "v5": V5, "v7": V7, "v10": V10, "v11": V11, "tgw": TGW}
+FORMATS = {
+    "v2": V2,
+    "v3": V3,
+    "v4": V4,
+    "v5": V5,
+    "v7": V7,
+    "v8": V8,
+    "v10": V10,
+    "v11": V11,
+    "tgw": TGW,
+}
 """The fields of AWS's versions, each with all fields of those before it, in AWS's order."""
 
 _VERSIONS = {fields: name[1:] for name, fields in FORMATS.items()} | {TGW: "6"}

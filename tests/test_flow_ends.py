@@ -49,7 +49,7 @@ def launch(
     eni: str,
     ip: str,
     *,
-    vpc: str = "vpc-1",
+    vpc: str | None = "vpc-1",
     cluster: str | None = "prod",
     platform: str | None = None,
 ) -> Event:
@@ -532,6 +532,11 @@ class TestTranslation:
 
     def test_a_node_to_an_unknown_private_address_may_be_either(self) -> None:
         assert joined(CLUSTER, **egress(NODE_ENI, NODE_IP, "10.77.0.1")).src.kind == "node-or-pod"
+
+    def test_so_may_a_node_of_an_unknown_vpc(self) -> None:
+        events = (launch(0, NODE, NODE_ENI, NODE_IP, vpc=None), end_of(NODE))
+        end = joined(events, **egress(NODE_ENI, NODE_IP, CLIENT)).src
+        assert said(end) == "likely node-or-pod eni-node vpc-unknown snat-possible"
 
     def test_a_windows_node_translates_too(self) -> None:
         events = (launch(0, NODE, NODE_ENI, NODE_IP, platform="windows"), end_of(NODE))

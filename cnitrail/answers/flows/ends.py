@@ -322,7 +322,8 @@ class FlowEnds:
         ]
         if view.is_masked and any(view.is_local or is_node_address(holder) for holder in of_nodes):
             yield ReasonCode.INTERFACE_ADDRESS_ONLY
-        if any(may_be_translated(holder) and view.other_vpc != holder.vpc for holder in of_nodes):
+        may_leave = [one for one in of_nodes if view.other_vpc is None or view.other_vpc != one.vpc]
+        if any(map(may_be_translated, may_leave)):
             yield ReasonCode.SNAT_POSSIBLE
 
 
