@@ -2,10 +2,14 @@
 
     python benchmarks/flows.py [--records 500000] [--rounds 3] [--with-reader PYTHON]
 
-Writes CloudTrail logs of many nodes (fixtures/crowd.py) and version 5 flow logs of their traffic, gzipped as
-in a bucket. Each way is a whole process on one core, in turns; a ratio is that to decompressing the same
-files and splitting every line into all of its fields, of the same round. PYTHON has flowlogs-reader
-installed.
+Writes CloudTrail logs of many nodes (fixtures/crowd.py) and version 5 flow logs, gzipped as in a bucket:
+
+- ``steady``: of addresses that stay where they are,
+- ``churn``: of three hours in which all addresses move, most of them several times,
+- ``scan``: from each of these addresses to another public one in every record.
+
+Each way is a whole process on one core, in turns; a ratio is that to decompressing the same files and
+splitting every line into all of its fields, of the same round. PYTHON has flowlogs-reader installed.
 """
 
 import argparse
@@ -143,6 +147,23 @@ def records(found: list[Lease], count: int, *, is_scan: bool = False) -> Iterato
                 made += 1
 
 
+def steady(found: list[Lease], count: int, minute: int) -> Iterator[str]:
+    """Yield flow log records of one of ten minutes, of the addresses that nothing moves in all of them."""
+    random = Random(8)
+    begin = min(lease.start for lease in found)
+    middles = range(begin + 3600, begin + 10_000, 300)
+    alive = max((_alive(found, at) for at in middles), key=len)
+    at = next(at for at in middles if _alive(found, at) == alive)
+    peers = {lease: [_peer(random, alive) for _ in range(PEERS)] for lease in alive}
+    for _ in range(count):
+        lease = random.choice(alive)
+        yield _record(random, lease, random.choice(peers[lease]), at + minute * WINDOW)
+
+
+def _alive(found: list[Lease], at: int) -> list[Lease]:
+    return [lease for lease in found if lease.start <= at - 2 * WINDOW and at + 12 * WINDOW <= lease.end]
+
+
 def _peer(random: Random, alive: list[Lease]) -> tuple[str, str]:
     if random.random() < 0.2:
         return _public(random)
@@ -190,17 +211,19 @@ CNITRAIL = [sys.executable, "-m", "cnitrail"]
 def ways(flows: list[Path], trail: Path, table: Path, reader: str | None) -> Iterator[tuple[str, list[str]]]:
     """Yield the commands that are measured."""
     files = [str(path) for path in flows]
+    with_trail = ["--with", str(trail), "--workers", "1"]
     yield "gunzip", [sys.executable, "-c", GUNZIP, *files]
-    yield "gunzip and split", [sys.executable, "-c", SPLIT, *files]
-    yield (
-        "reading evidence alone",
-        [*CNITRAIL, "flows", str(flows[0].parent / "none.log"), "--with", str(trail)],
-    )
+    yield SPLITTING, [sys.executable, "-c", SPLIT, *files]
+    yield EVIDENCE, [*CNITRAIL, "flows", str(table.parent / "none.log"), *with_trail]
     for output in ("csv", "jsonl", "table"):
-        yield f"flows -o {output}", [*CNITRAIL, "flows", *files, "--with", str(trail), "-o", output]
+        yield f"flows -o {output}", [*CNITRAIL, "flows", *files, *with_trail, "-o", output]
     if reader:
         yield "flowlogs-reader", [reader, "-c", READER, *files]
     yield "DuckDB", [sys.executable, "-c", DUCKDB, str(table), *files]
+
+
+SPLITTING, EVIDENCE = "gunzip and split", "reading evidence alone"
+FILES = 20
 
 
 def main() -> None:
@@ -225,8 +248,13 @@ def prepare(folder: Path, count: int) -> None:
     write_trail(trail)
     found = leases(trail)
     (folder / "none.log").write_text(HEADER + "\n")
-    write_flows(folder / "flows.log.gz", records(found, count))
-    write_flows(folder / "scan.log.gz", records(found, count // 5, is_scan=True))
+    for kind in ("steady", "churn", "scan"):
+        (folder / kind).mkdir()
+    for number in range(FILES):
+        lines = steady(found, count // 5, minute=number // 2)
+        write_flows(folder / "steady" / f"{number:02}.log.gz", lines)
+    write_flows(folder / "churn" / "00.log.gz", records(found, count))
+    write_flows(folder / "scan" / "00.log.gz", records(found, count // 5, is_scan=True))
     rows = (f"{one.ip},{one.eni},{one.vpc},{_text(one.start)},{_text(one.end)}\n" for one in found)
     table.write_text("ip,eni,vpc,start,end\n" + "".join(rows))
 
@@ -236,14 +264,23 @@ def _text(second: int) -> str:
 
 
 def measure(folder: Path, count: int, rounds: int, reader: str | None) -> None:
-    """Print what each way takes."""
-    flows, output = folder / "flows.log.gz", folder / "output"
+    """Print what each way takes, of each kind of flow logs."""
+    for kind, number in (("steady", FILES * (count // 5)), ("churn", count), ("scan", count // 5)):
+        measure_ways(folder, kind, number, rounds, reader)
+    measure_memory(folder)
+    measure_workers(folder, rounds)
+
+
+def measure_ways(folder: Path, kind: str, count: int, rounds: int, reader: str | None) -> None:
+    """Print what each way takes of some flow logs, on one core."""
+    flows, output = sorted((folder / kind).iterdir()), folder / "output"
     taken_by: dict[str, list[Taken]] = {}
     for _ in range(rounds):
-        for name, command in ways([flows], folder / "trail", folder / "leases.csv", reader):
+        for name, command in ways(flows, folder / "trail", folder / "leases.csv", reader):
             taken_by.setdefault(name, []).append(taken(command, output, cores=1))
-    limits = [one.cpu for one in taken_by["gunzip and split"]]
-    evidence = min(one.cpu for one in taken_by["reading evidence alone"])
+    limits = [one.cpu for one in taken_by[SPLITTING]]
+    evidence = min(one.cpu for one in taken_by[EVIDENCE])
+    print(f"\n{kind}: {count:,} records\n")
     print("| way | CPU s | µs a record | ÷ gunzip and split | the same without reading evidence | peak MB |")
     print("|---|---|---|---|---|---|")
     for name, all_taken in taken_by.items():
@@ -252,6 +289,27 @@ def measure(folder: Path, count: int, rounds: int, reader: str | None) -> None:
         without = f"{(cpu - evidence) / min(limits):.2f}" if name.startswith("flows") else ""
         peak = max(one.process_mb for one in all_taken)
         print(f"| {name} | {cpu:.2f} | {cpu / count * 1e6:.1f} | {ratio:.2f} | {without} | {peak:.0f} |")
+
+
+def measure_memory(folder: Path) -> None:
+    """Print the peak memory with one file and with many."""
+    files = sorted((folder / "steady").iterdir())
+    for some in (files[:1], files):
+        command = [*CNITRAIL, "flows", *map(str, some), "--with", str(folder / "trail"), "-o", "csv"]
+        peak = taken([*command, "--workers", "1"], folder / "output", cores=1).process_mb
+        print(f"\npeak memory with {len(some)} of the steady files: {peak:.0f} MB")
+
+
+def measure_workers(folder: Path, rounds: int) -> None:
+    """Print the time of one and of two processes, on two cores."""
+    steady_files = str(folder / "steady")
+    command = [*CNITRAIL, "flows", steady_files, "--with", str(folder / "trail"), "-o", "csv", "--workers"]
+    walls: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(rounds):
+        for workers, found in walls.items():
+            found.append(taken([*command, str(workers)], folder / "output", cores=2).wall)
+    one, two = map(min, walls.values())
+    print(f"\n--workers 1: {one:.1f} s, --workers 2: {two:.1f} s ({one / two:.2f} times as fast)")
 
 
 if __name__ == "__main__":

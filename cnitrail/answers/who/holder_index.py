@@ -1,6 +1,6 @@
 """Answers to ``who`` from one history."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -92,7 +92,8 @@ class _Settled(Struct, frozen=True, gc=False, kw_only=True):
     """Who held an address at a second, before anything is said about it.
 
     ``found`` are the leases that may cover the second, also those that the filter leaves out; ``shown`` are
-    the holders; ``released`` are the last leases before the second if there is none.
+    the holders; ``released`` are the last leases before the second if there is none. ``grounds`` are what
+    they rest on, if digests were asked.
     """
 
     situation: Situation
@@ -152,14 +153,16 @@ class HolderIndex:
         """
         asked = self._asked(ip, wanted)
         settled, question = self._settle(asked, at)
-        last = None
+        last, grounds = None, []
         if not settled.holders:
             last = self._last_holder(asked.groups, settled.second, wanted)
+        if settled.verdict is not Verdict.UNKNOWN:
+            grounds = self._grounds(settled.holders, settled.released, settled.second)
         return self._with_pod(
             question,
             settled.answer(
                 self._reasons(asked, settled),
-                rests_on=_weakest(settled.grounds) if settled.verdict is not Verdict.UNKNOWN else None,
+                rests_on=_weakest(grounds),
                 last_holder=self._holder(last, self._last_second(last)) if last is not None else None,
             ),
         )
@@ -246,11 +249,10 @@ class HolderIndex:
         shown = tuple(self._holder(lease, second) for lease in holders)
         contradictions = tuple(self._pods.contradictions(question, shown)) if self._pods and question else ()
         released = self._released(asked.groups, second, asked.wanted) if not found else []
+        grounds = self._grounds(holders, released, second) if self._verified else []
         if holders:
-            grounds = [ground_of(evidence, lease, second) for lease in holders]
             situation = self._situation(asked, second, holders, grounds, contradictions)
         else:
-            grounds = [one.ground() for one in released]
             situation = self._without_holder(asked, second, released, grounds, contradictions)
         settled = _Settled(
             situation=situation,
@@ -261,6 +263,13 @@ class HolderIndex:
             grounds=grounds,
         )
         return settled, question
+
+    def _grounds(
+        self, holders: Iterable[Lease], released: Iterable[ReleasedLease], second: datetime
+    ) -> list[LeaseGround]:
+        """Return what the holders rest on, or that there is none since the last ones."""
+        grounds = [ground_of(self._evidence, lease, second) for lease in holders]
+        return grounds or [one.ground() for one in released]
 
     def _reasons(self, asked: "_AskedAddress", settled: "_Settled") -> tuple[Reason, ...]:
         """Return the reasons of an answer: what happened, then how far that can be trusted."""

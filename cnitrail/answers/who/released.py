@@ -131,6 +131,8 @@ def released_leases(
 def _places(evidence: IndexedEvidence, lease: Lease) -> Sequence[AccountRegion]:
     """Return the accounts and Regions that may use the VPC of a lease."""
     place = evidence.interface(lease).place
+    if evidence.places.get(lease.vpc) == frozenset((place,)) and None not in evidence.places:
+        return (place,)
     of_unknown_vpc = evidence.places.get(None, frozenset())
     known = evidence.places.get(lease.vpc, frozenset()) | {place}
     known |= {other for other in of_unknown_vpc if _is_one_region(place[1], other[1])}
@@ -240,7 +242,8 @@ def _not_covered(last: ReleasedLease) -> Iterator[Reason]:
 def _not_checked(last: ReleasedLease) -> Iterator[Reason]:
     """Yield the tables of the evidence: rows that an engine left out may have assigned the address."""
     coverage = last.evidence.coverage
-    if not coverage.assumed_complete and last.ground().ground is not Ground.PROVEN:
+    is_checked = coverage.assumed_complete or not coverage.tables
+    if not is_checked and last.ground().ground is not Ground.PROVEN:
         yield from unchecked_tables(coverage)
 
 
