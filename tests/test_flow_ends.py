@@ -7,6 +7,8 @@ from time import perf_counter
 
 import pytest
 from conftest import FIXTURES
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from test_history import (
     NOON,
@@ -26,6 +28,7 @@ import cnitrail
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.flows import FlowEnds, FlowKey
 from cnitrail.answers.flows.ends import JoinedEnds
+from cnitrail.answers.flows.kinds import address_of
 from cnitrail.answers.flows.lease_answers import LeaseAnswers
 from cnitrail.answers.flows.record import KEY_FIELDS
 from cnitrail.answers.leases import leases
@@ -801,6 +804,27 @@ class TestAddressesThatNothingNames:
         assert ends.likened("203.0.113.9") == ("203.0.113.9", "198.51.100.7")
         assert ends.likened("10.200.0.1") == ("10.200.0.1", "10.200.0.1")
         assert ends.likened("2600:0::1") == ("2600::1", "2600:0::1")
+
+    @settings(max_examples=300)
+    @given(
+        st.one_of(
+            st.ip_addresses(v=4).map(str),
+            st.integers(0, 0xFFFF).map(lambda host: f"10.0.{host >> 8}.{host & 255}"),
+            st.tuples(
+                *[st.sampled_from(["0", "1", "10", "100", "169", "172", "254", "255", "256", "01", ""])] * 4
+            ).map(".".join),
+        )
+    )
+    def test_an_address_is_likened_whatever_others_of_its_network_were(self, text: str) -> None:
+        ends = flow_ends(CLUSTER, [pod_lease(10, None, "web", "172.16.9.9")])
+        ip, is_public = address_of(text)
+        names = {NODE_IP, POD_IP, DB_IP, "172.16.9.9"}
+        ends.likened(".".join([*text.split(".")[:2], "200", "200"]))
+        likened = ends.likened(text)
+        assert (likened is None) is (ip is None or text in names)
+        if likened is not None:
+            assert likened[0] == text
+            assert address_of(likened[1])[1] is is_public
 
     def test_each_has_the_ends_of_the_one_that_stands_for_it(self) -> None:
         events = (*CLUSTER, unassign(2000, NODE_ENI, POD_IP))

@@ -17,7 +17,6 @@ from cnitrail.answers.flows.kinds import (
     UNKNOWN,
     WARM_POOL,
     Nodes,
-    address_of,
     is_aws_service,
     kind_of,
     kind_without_holder,
@@ -33,6 +32,7 @@ from cnitrail.answers.flows.occupancy import (
     settled,
 )
 from cnitrail.answers.flows.record import KEY_FIELDS, FlowKey
+from cnitrail.answers.flows.unnamed import UnnamedAddresses
 from cnitrail.answers.over_time import ALL_INTERVALS, IntervalBounds, OverTime
 from cnitrail.answers.pods.rivals import is_node_address
 from cnitrail.answers.who import HolderIndex
@@ -117,7 +117,7 @@ class FlowEnds:
         pods = None if history.pods.is_empty else PodVerdict.UNKNOWN
         self._nobody = IntervalAnswer(verdict=Verdict.UNKNOWN, pod_verdict=pods)
         self._instances_over_time: dict[str, OverTime[str | None]] = {}
-        self._unnamed: dict[tuple[int, bool], str] = {}
+        self._unnamed = UnnamedAddresses(holders)
         self._occupancies = Occupancies(history, holders)
         self._instances: dict[str, _Instances] = {}
 
@@ -127,10 +127,7 @@ class FlowEnds:
         None if the evidence names the address, or if it is none. A flow has the same ends with the other one
         in its place, but for the ``ip``.
         """
-        ip, is_public = address_of(text)
-        if ip is None or self._holders.names(ip):
-            return None
-        return str(ip), self._unnamed.setdefault((ip.version, is_public), text)
+        return self._unnamed.likened(text)
 
     def join(self, key: FlowKey, first: int, last: int) -> JoinedEnds:
         """Return both ends of a flow whose packets lie in the Unix seconds from ``first`` to ``last``."""

@@ -72,6 +72,11 @@ class PodIndex:
         found = [lease for lease in group.at(asked) if self._may_be_in(wanted, lease)]
         return PodQuestion(ip, asked, wanted, found)
 
+    @property
+    def addresses(self) -> Iterable[Address]:
+        """All addresses that any pod had at any time."""
+        return self._leases
+
     def names(self, ip: Address) -> bool:
         """Return whether any pod had an address at any time."""
         return ip in self._leases

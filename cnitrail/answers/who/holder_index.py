@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -40,6 +41,7 @@ from cnitrail.model import (
     block_of,
     is_prefix,
 )
+from cnitrail.model.ec2 import PREFIX_HOST_BITS
 from cnitrail.model.pods import PodAnswer
 from cnitrail.model.reason import Reason, ReasonCode
 
@@ -216,6 +218,16 @@ class HolderIndex:
             return False
         forms = address_and_prefix(ip)
         return any(map(self._groups_of, forms)) or self._change_points.name(forms)
+
+    def names_any_near(self, ip: IPv4Address) -> bool:
+        """Return whether any record names an address of the network of 65,536 (/16) that an address is in."""
+        return int(ip) >> 16 in self._named_networks
+
+    @cached_property
+    def _named_networks(self) -> set[int]:
+        of_pods = map(block_of, self._pods.addresses) if self._pods is not None else ()
+        blocks = (*self._change_points.blocks, *of_pods)
+        return {number >> (16 - PREFIX_HOST_BITS[4]) for version, number in blocks if version == 4}
 
     def vpcs_of(self, ip: Address) -> set[str]:
         """Return the VPCs of all ENIs that ever had an address; an ENI whose VPC is not known is one."""

@@ -7,7 +7,6 @@ own, which ends with either side: a process that is killed is noticed, and none 
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -157,6 +156,8 @@ class _Channel:
 
     def send(self, message: object) -> None:
         """Send a message."""
+        import pickle
+
         data = pickle.dumps(message, protocol=5)
         if len(data) <= len(self._memory):
             self._memory[: len(data)] = data
@@ -167,6 +168,8 @@ class _Channel:
 
     def recv(self) -> Any:
         """Return the next message. Raises ``EOFError`` or ``OSError`` if the other process has ended."""
+        import pickle
+
         size = self._connection.recv()
         if size > len(self._memory):
             return pickle.loads(self._connection.recv_bytes())  # noqa: S301 - its own text

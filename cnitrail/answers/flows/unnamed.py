@@ -1,0 +1,47 @@
+"""Addresses that no evidence names. Of all of them the same is known: nothing."""
+
+from ipaddress import IPv4Address
+from typing import Final
+
+from cnitrail.answers.flows.kinds import address_of
+from cnitrail.answers.who import HolderIndex
+
+_OCTETS: Final = frozenset(map(str, range(256)))
+
+
+class UnnamedAddresses:
+    """Finds an address that stands for all those of its version and kind, public or not.
+
+    A scan has another address in every record. Most are in a network of 65,536 (/16) of which no evidence
+    names any, so they are not looked up one by one.
+    """
+
+    def __init__(self, holders: HolderIndex) -> None:
+        self._holders = holders
+        self._first: dict[tuple[int, bool], str] = {}
+        self._by_network: dict[tuple[str, str], str | None] = {}
+
+    def likened(self, text: str) -> tuple[str, str] | None:
+        """Return an address in its usual form, and the one that stands for it.
+
+        None if the evidence names the address, or if it is none.
+        """
+        octets = text.split(".")
+        if len(octets) == 4 and _OCTETS.issuperset(octets):
+            network = octets[0], octets[1]
+            if network not in self._by_network:
+                self._by_network[network] = self._of_network(text)
+            likened = self._by_network[network]
+            if likened is not None:
+                return text, likened
+        ip, is_public = address_of(text)
+        if ip is None or self._holders.names(ip):
+            return None
+        return str(ip), self._first.setdefault((ip.version, is_public), text)
+
+    def _of_network(self, text: str) -> str | None:
+        """Return what stands for all addresses of the /16 network of one; None if the evidence names any."""
+        ip, is_public = address_of(text)
+        if not isinstance(ip, IPv4Address) or self._holders.names_any_near(ip):
+            return None
+        return self._first.setdefault((ip.version, is_public), text)
