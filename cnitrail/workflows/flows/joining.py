@@ -127,8 +127,10 @@ class BlockJoiner:
             if not flow.is_taken:
                 written.filtered += 1
                 continue
-            earliest = min(earliest, begun)
-            latest = max(latest, ended)
+            if begun < earliest:  # noqa: PLR1730  min and max take much longer
+                earliest = begun
+            if ended > latest:  # noqa: PLR1730
+                latest = ended
             number = parts[size]
             if flow.rejected is not None:
                 flow.reject(parts[middle.port], parts[middle.packets], number)
