@@ -15,3 +15,13 @@ def without_garbage_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def existing_values_kept() -> Iterator[None]:
+    """Leave all values that exist out of garbage collection until the block ends."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

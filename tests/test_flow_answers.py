@@ -144,6 +144,23 @@ class TestWhatNothingNames:
                     then = world.index.who(ip, time_of(second), wanted)
                     assert shown(then) == shown(nothing.at(second).value)
 
+    def test_what_an_unreadable_record_without_a_time_names_is_named(self) -> None:
+        case = cnitrail.read(FIXTURES / "ironman")
+        lost = Lost(account=None, region=None, start=None, end=None, what="a record", addresses=("10.9.9.9",))
+        index = HolderIndex(case.history, replace(case.coverage, lost=(lost,)))
+        doubted, other = (index.over_time(ip_address(ip), ALL_VPCS) for ip in ("10.9.9.9", "10.8.8.8"))
+        second = second_of(case.history.events[0].time)
+        assert "unread-record" in [reason.code for reason in doubted.at(second).value.reasons]
+        assert "unread-record" not in [reason.code for reason in other.at(second).value.reasons]
+
+    def test_the_answers_of_few_filters_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cnitrail.answers.who.holder_index._FILTERS", 10)
+        case = cnitrail.read(FIXTURES / "ironman")
+        index = HolderIndex(case.history, case.coverage)
+        for number in range(100):
+            index.over_time(UNHEARD_OF[0], Filter(vpc=(f"vpc-{number}",))).at(0)
+        assert len(index._unheard) <= 10
+
     @pytest.mark.parametrize("story", STORIES)
     def test_every_address_of_a_lease_or_pod_is_named(self, story: str) -> None:
         history = cnitrail.read(FIXTURES / story).history

@@ -137,7 +137,7 @@ class TestRecords:
     @pytest.mark.parametrize(
         ("times", "reason"),
         [
-            (b"1767225680 1767225671", "record 0: start 1767225680 and end 1767225671 are no interval"),
+            (b"1767225680 1767225671", "record 0: start 1767225680 is after end 1767225671"),
             (b"- -", "record 0: '-' is no time"),
             (b"now later", "record 0: 'now' is no time"),
             (b"1 " + b"9" * 40, f"record 0: '{'9' * 40}' is no time"),

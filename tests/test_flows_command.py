@@ -1,6 +1,7 @@
 """``cnitrail flows``: its command line, filters, summary, and what it says on stderr."""
 
 import csv
+import gc
 import io
 import json
 import os
@@ -129,6 +130,8 @@ class TestArguments:
             (FLOWS, FLOWS, "is given twice"),
             (str(tmp_path / "logs"), str(inner), f"is in {tmp_path}/logs, too"),
             (str(inner / "a.log"), str(tmp_path / "logs"), f"is in {tmp_path}/logs, too"),
+            ("s3://logs/AWSLogs", "s3://logs", "s3://logs/AWSLogs is in s3://logs, too"),
+            ("s3://logs/a", "s3://logs/a/b", "s3://logs/a/b is in s3://logs/a, too"),
         ):
             result = run("flows", first, second, "--with", TRAIL)
             assert result.exit_code == 2
@@ -510,8 +513,29 @@ class TestAccount:
         assert result.stderr.splitlines()[:2] == ["1 file written by an earlier run", "no new flow logs"]
         assert "hint:" not in result.stderr
 
+    def test_a_filter_that_found_flows_in_an_earlier_run_is_not_said_to_match_none(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        options = ("-o", "csv", "--to", str(tmp_path / "out"), "--ip", "192.168.34.201")
+        assert run("flows", FLOWS, "--with", TRAIL, *options).stderr.startswith("4 flows")
+        assert "no flow matches" not in run("flows", FLOWS, "--with", TRAIL, *options).stderr
+
+    @pytest.mark.parametrize(("output", "name"), [("csv", "a.parquet"), ("jsonl", "a.csv"), ("csv", "a.csv")])
+    def test_a_directory_with_the_name_of_a_file_is_refused(
+        self, run: Run, tmp_path: Path, output: str, name: str
+    ) -> None:
+        result = run("flows", FLOWS, "--with", TRAIL, "-o", output, "--to", str(tmp_path / name))
+        assert result.exit_code == 2
+        assert "--to is a directory, with a file for each file of FLOWS" in result.stderr
+        assert not (tmp_path / name).exists()
+
 
 class TestApi:
+    def test_the_garbage_of_the_caller_is_still_collected(self) -> None:
+        case = cnitrail.read(FIXTURES / TRAIL)
+        list(case.flows(FIXTURES / FLOWS))
+        assert gc.get_freeze_count() == 0
+
     def test_records_are_those_of_jsonl(self, run: Run) -> None:
         case = cnitrail.read(FIXTURES / PODS)
         flows = case.flows(FIXTURES / FLOWS, pod=WEB, port=[443, "5432"])

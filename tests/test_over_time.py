@@ -105,4 +105,4 @@ class TestIntervalBounds:
         names = ("first_from", "first_to", "last_from", "last_to")
         both = [IntervalBounds(**dict(zip(names, four, strict=True))) for four in (one, other)]
         is_in_both = all(bounds.include(first, last) for bounds in both)
-        assert both[0].within(both[1]).include(first, last) is is_in_both
+        assert both[0].intersection(both[1]).include(first, last) is is_in_both

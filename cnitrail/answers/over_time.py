@@ -35,7 +35,11 @@ class Stretch(Struct, Generic[Value], frozen=True, gc=False):
 
 
 class IntervalBounds(Struct, frozen=True, gc=False, kw_only=True):
-    """The intervals that begin within some seconds, and end within others; all bounds are included."""
+    """A set of intervals, by when they start and when they end.
+
+    They start from ``first_from`` to ``first_to``, and end from ``last_from`` to ``last_to`` (Unix seconds,
+    all included).
+    """
 
     first_from: int = FIRST_SECOND
     first_to: int = LAST_SECOND
@@ -44,7 +48,7 @@ class IntervalBounds(Struct, frozen=True, gc=False, kw_only=True):
 
     @classmethod
     def of(cls, stretches: Sequence[Stretch[Value]]) -> "IntervalBounds":
-        """Return the intervals that reach from the first one of some stretches into the last one."""
+        """Return the intervals that start in the first stretch and end in the last one."""
         first, last = stretches[0], stretches[-1]
         return cls(first_from=first.first, first_to=first.last, last_from=last.first, last_to=last.last)
 
@@ -52,8 +56,8 @@ class IntervalBounds(Struct, frozen=True, gc=False, kw_only=True):
         """Return whether an interval is one of them."""
         return self.first_from <= first <= self.first_to and self.last_from <= last <= self.last_to
 
-    def within(self, other: "IntervalBounds") -> "IntervalBounds":
-        """Return those that are also among others."""
+    def intersection(self, other: "IntervalBounds") -> "IntervalBounds":
+        """Return the intervals that are in both sets."""
         return IntervalBounds(
             first_from=max(self.first_from, other.first_from),
             first_to=min(self.first_to, other.first_to),
@@ -69,8 +73,7 @@ class OverTime(Generic[Value]):
     """A value by second.
 
     ``changes`` are sorted lists of the seconds at which it may begin to be another one. Several values may
-    share a list. ``is_same`` says whether two values are the same: then the stretches that follow each other
-    are one, as soon as both are known.
+    share a list. ``is_same`` compares two values: adjacent stretches whose values are the same are merged.
     """
 
     def __init__(

@@ -122,10 +122,9 @@ class FlowEnds:
         self._instances: dict[str, _Instances] = {}
 
     def likened(self, text: str) -> tuple[str, str] | None:
-        """Return an address in its usual form, and one of which as little is known, for all such addresses.
+        """Return an address in its usual form, and the one to look up in its place.
 
-        None if the evidence names the address, or if it is none. A flow has the same ends with the other one
-        in its place, but for the ``ip``.
+        None if the evidence names the address, or if it is none. Both give the same ends, except for ``ip``.
         """
         return self._unnamed.likened(text)
 
@@ -146,7 +145,7 @@ class FlowEnds:
         if elsewhere:
             contradicted = (*contradicted, "interface-id")
             doubted = (*doubted, *elsewhere)
-        bounds = src.bounds.within(dst.bounds).within(instances.bounds)
+        bounds = src.bounds.intersection(dst.bounds).intersection(instances.bounds)
         agrees, differs = not _CONFIRMING.isdisjoint(confirmed), not _LASTING.isdisjoint(contradicted)
         if known is None:
             is_confirmed = key.is_of_transit_gateway or self._subnets.get(key.subnet) == key.vpc
@@ -154,7 +153,7 @@ class FlowEnds:
             sides = [("src", src, key.src), ("dst", dst, key.dst)]
             own = [(side, text) for name, side, text in sides if local in (name, None)]
             is_confirmed, seen = self._is_at_interface(key.interface, known, own, first, last)
-            bounds = bounds.within(seen)
+            bounds = bounds.intersection(seen)
         else:
             is_confirmed = agrees
         basis = _VpcBasis.UNCONFIRMED
@@ -186,7 +185,7 @@ class FlowEnds:
         bounds, is_shown = ALL_INTERVALS, False
         for _, text in own:
             side = self._occupancies.during(first, last, text, vpc)
-            bounds = bounds.within(side.bounds)
+            bounds = bounds.intersection(side.bounds)
             is_shown = is_shown or interface in side.enis
         return is_shown, bounds
 

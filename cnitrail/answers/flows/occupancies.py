@@ -67,10 +67,10 @@ class Occupancies:
         if is_peered:
             peer = _peer(answers, vpc, region, is_in_region=way_out == "4")
             answers, of_peer = self._answers_in(ip, peer, first, last) if peer is not None else ([], bounds)
-            bounds = bounds.within(of_peer)
+            bounds = bounds.intersection(of_peer)
         elif self._may_differ(ip, vpc):
             found.everywhere, of_all = self._answers_in(ip, None, first, last)
-            bounds = bounds.within(of_all)
+            bounds = bounds.intersection(of_all)
         found.answers, found.bounds = answers, bounds
         found.enis = frozenset(holder.eni for answer in answers for holder in answer.holders)
         found.is_certain = any(answer.verdict is Verdict.CERTAIN for answer in answers)
@@ -116,7 +116,7 @@ def _peer(
 
 
 def remember(known: dict[Key, Value], key: Key, value: Value) -> None:
-    """Add to what is remembered, which is forgotten when it gets too much."""
+    """Add an entry to what is remembered, all of which is forgotten first if it is too much."""
     if len(known) >= _REMEMBERED:
         known.clear()
     known[key] = value

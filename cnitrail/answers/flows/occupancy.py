@@ -61,7 +61,8 @@ class Occupancy(Struct, eq=False, kw_only=True):
     @property
     def is_held_elsewhere(self) -> bool:
         """Return whether an ENI of another VPC may have had the address."""
-        return any(answer.holders for answer in self.everywhere or ())
+        answers = self.everywhere or ()
+        return any(holder.vpc != self.vpc for answer in answers for holder in answer.holders)
 
     def says_the_same(self, other: "Occupancy") -> bool:
         """Return whether another one, of the same question, has the very same answers."""

@@ -1,4 +1,4 @@
-"""Addresses that no evidence names. Of all of them the same is known: nothing."""
+"""Addresses that appear nowhere in the evidence. All get the same answer, so only one is looked up."""
 
 from ipaddress import IPv4Address
 from typing import Final
@@ -10,7 +10,7 @@ _OCTETS: Final = frozenset(map(str, range(256)))
 
 
 class UnnamedAddresses:
-    """Finds an address that stands for all those of its version and kind, public or not.
+    """Finds the address that is looked up in place of all those of its IP version, public or not.
 
     A scan has another address in every record. Most are in a network of 65,536 (/16) of which no evidence
     names any, so they are not looked up one by one.
@@ -22,7 +22,7 @@ class UnnamedAddresses:
         self._by_network: dict[tuple[str, str], str | None] = {}
 
     def likened(self, text: str) -> tuple[str, str] | None:
-        """Return an address in its usual form, and the one that stands for it.
+        """Return an address in its usual form, and the one that is looked up in its place.
 
         None if the evidence names the address, or if it is none.
         """
@@ -40,7 +40,7 @@ class UnnamedAddresses:
         return str(ip), self._first.setdefault((ip.version, is_public), text)
 
     def _of_network(self, text: str) -> str | None:
-        """Return what stands for all addresses of the /16 network of one; None if the evidence names any."""
+        """Return what is looked up for all of a /16 network; None if the evidence names an address of it."""
         ip, is_public = address_of(text)
         if not isinstance(ip, IPv4Address) or self._holders.names_any_near(ip):
             return None

@@ -172,8 +172,8 @@ def _times_of_doubtful_records(evidence: IndexedEvidence) -> dict[Held, list[dat
     for lost in evidence.coverage.lost:
         for text in lost.addresses:
             named = held_of(text)
-            if named is not None and lost.start is not None:
-                times[named].append(lost.start)
+            if named is not None:
+                times[named].append(lost.start if lost.start is not None else FIRST)
     return times
 
 

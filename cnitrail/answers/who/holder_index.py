@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     from cnitrail.answers.pods.index import PodIndex, PodQuestion
 
 
+_FILTERS: Final = 1_000
+"""Filters whose answers about addresses that nothing names are remembered: a record may name any VPC."""
+
+
 def _pod_index(history: History) -> "PodIndex":
     from cnitrail.answers.pods.index import PodIndex
 
@@ -60,7 +64,10 @@ def _weakest(grounds: list[LeaseGround]) -> Ground | None:
 
 
 def _say_the_same(one: WhoAnswer, other: WhoAnswer) -> bool:
-    """Return whether two answers about an address differ in their times and texts only."""
+    """Return whether two answers have the same verdict, holders, reason codes and pods.
+
+    Their times and the texts of their reasons may differ.
+    """
     return (
         one.verdict is other.verdict
         and one.holders == other.holders
@@ -196,6 +203,8 @@ class HolderIndex:
             of_pods = self._pods.change_points(asked.forms[0], ()) if self._pods is not None else ()
             changes = (shared, of_pods)
             known = OverTime(changes, lambda second: self._in_short(asked, time_of(second)), _say_the_same)
+            if len(self._unheard) >= _FILTERS:
+                self._unheard.clear()
             self._unheard[wanted] = known
         return known
 
@@ -220,7 +229,7 @@ class HolderIndex:
         return any(map(self._groups_of, forms)) or self._change_points.name(forms)
 
     def names_any_near(self, ip: IPv4Address) -> bool:
-        """Return whether any record names an address of the network of 65,536 (/16) that an address is in."""
+        """Return whether any record names an address in the /16 network of an address."""
         return int(ip) >> 16 in self._named_networks
 
     @cached_property

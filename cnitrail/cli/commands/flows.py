@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from itertools import chain
+from itertools import chain, pairwise
 from os.path import dirname, exists, isdir, realpath
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from cnitrail.cli.param_types import Ports
 from cnitrail.cli.progress import Progress
 from cnitrail.cli.quiet import is_quiet
 from cnitrail.errors import UsageError
+from cnitrail.garbage import existing_values_kept
 from cnitrail.render.writers import RECORD_OUTPUTS
 
 if TYPE_CHECKING:
@@ -180,20 +181,22 @@ def flows(
     is_on_terminal = output in RECORD_OUTPUTS and to is None and sys.stdout.isatty()
     with Progress(quiet=is_quiet() or is_on_terminal) as progress:
         case, run = _opened(request, with_, output, format_, workers, ports, progress, rejected=rejected)
-        _write(run, case, request, output, to, options)
+        with existing_values_kept():  # a history is large, and lives as long as the run
+            _write(run, case, request, output, to, options)
     summary = run.tally.summary()
     evidence = replace(
         case.evidence, flows=tuple(run.reports), skipped=(*case.evidence.skipped, *run.skipped)
     )
     if not (run.skipped or run.done_before or any(report.files for report in run.reports)):
         raise _no_flow_logs(run)
-    limitations = list(_limitations(case, request, summary))
+    is_empty = not summary.records and not run.done_before
+    limitations = list(_limitations(case, request, summary, is_empty=is_empty))
     if output not in RECORD_OUTPUTS:
         asked = {"with": with_, "ports": port_texts, "rejected": rejected}
         print_answer(request, output, evidence, [summary], limitations, **asked)
     _warn_of_lost(run)
     status = summarize_flows(evidence, done_before=run.done_before)
-    warn_of(limitations, evidence, is_empty=not summary.records)
+    warn_of(limitations, evidence, is_empty=is_empty)
     sys.exit(status)
 
 
@@ -245,7 +248,7 @@ def _write(
     """Read all flow logs, and write their records if they were asked for."""
     from msgspec.structs import asdict
 
-    if to is not None and not to.endswith(".parquet"):
+    if to is not None and not _is_parquet_file(to, output):
         wanted = {f"--{name}": value for name, value in asdict(request.wanted).items()}
         _write_files(run, case, request.sources, to, output, {**options, **wanted})
     elif output == "parquet":
@@ -375,7 +378,8 @@ def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: st
             )
         if not to:
             raise UsageError("--to needs a directory", f"{_EXAMPLE} --to named/ -o csv")
-        if to.endswith(f".{output}") and output != "parquet" and not isdir(to):
+        is_file_name = to.endswith(tuple(f".{name}" for name in RECORD_OUTPUTS)) and not isdir(to)
+        if is_file_name and not _is_parquet_file(to, output):
             raise UsageError(
                 f"--to {to}: --to is a directory, with a file for each file of FLOWS",
                 f"for one file use -o {output} > {to}",
@@ -397,6 +401,11 @@ def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: st
             "--query cannot be used with -o jsonl: the records are written as they are read",
             "use -o json for the summary, or jq for the records",
         )
+
+
+def _is_parquet_file(to: str, output: str) -> bool:
+    """Return whether all records are to be written to one Parquet file."""
+    return output == "parquet" and to.endswith(".parquet") and not isdir(to)
 
 
 def _no_flow_logs(run: FlowRun) -> SourceError:
@@ -425,13 +434,25 @@ def _check_once(sources: tuple[str, ...]) -> None:
         at[place] = source
     for place, source in at.items():
         folder = dirname(place)
+        if folder == place:
+            continue
         while folder not in at and folder != dirname(folder):
             folder = dirname(folder)
         if folder in at and exists(place):
             raise UsageError(f"{source} is in {at[folder]}, too: {_TWICE}", _ONCE)
+    objects = sorted((_key_of(source), source) for source in sources if source.startswith("s3://"))
+    for (outer, first), (inner, second) in pairwise(objects):
+        if inner.startswith(outer):
+            raise UsageError(f"{second} is in {first}, too: {_TWICE}", _ONCE)
 
 
-def _limitations(case: Case, request: Request, summary: FlowSummary) -> Iterator[Reason]:
+def _key_of(uri: str) -> str:
+    """Return the bucket and prefix of an S3 URI; a prefix need not end at a slash."""
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    return f"{bucket}/{prefix}"
+
+
+def _limitations(case: Case, request: Request, summary: FlowSummary, *, is_empty: bool) -> Iterator[Reason]:
     """Yield what the evidence does not cover of the time of the flows, and what their format cannot show."""
     from msgspec.structs import replace
 
@@ -443,7 +464,7 @@ def _limitations(case: Case, request: Request, summary: FlowSummary) -> Iterator
     yield from absent(case.history, mentioned)
     if summary.interface_only:
         yield Reason(ReasonCode.INTERFACE_ADDRESS_ONLY, _NO_PACKET_ADDRESSES)
-    if not summary.records and (enis := sorted({*_enis_of_addresses(case, request.wanted)})):
+    if is_empty and (enis := sorted({*_enis_of_addresses(case, request.wanted)})):
         named = " or ".join(f"--eni {eni}" for eni in enis[:_NAMED])
         text = (
             f"no flow matches; a flow log without pkt-srcaddr and pkt-dstaddr {_SHOWS_PRIMARY}: try {named}"

@@ -69,7 +69,7 @@ def _new_cells(end: FlowEnd) -> bytes:
 
 
 _named_cells = lru_cache(maxsize=_KNOWN)(_new_cells)
-"""Of ends that are seldom new; every record of a scan has another one without a name."""
+"""Of ends with an ENI, which repeat. Those without one have a new address in each record of a scan."""
 
 
 @lru_cache(maxsize=_KNOWN)

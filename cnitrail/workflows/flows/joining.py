@@ -13,19 +13,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cnitrail.answers.flows import FlowKey
+from cnitrail.answers.flows.ends import JoinedEnds
 from cnitrail.answers.flows.record import ATTRIBUTES, KEY_FIELDS, is_used
 from cnitrail.answers.flows.tally import EndsKind, FlowTally
-from cnitrail.answers.over_time import LAST_SECOND
-from cnitrail.model import Extent, Skipped
+from cnitrail.answers.over_time import ALL_INTERVALS, LAST_SECOND
+from cnitrail.model import Extent, Skipped, Verdict
 from cnitrail.model.flow_layout import middle_of
-from cnitrail.model.flows import LATE, FlowCounts, fields_of_block
+from cnitrail.model.flows import LATE, FlowCounts, FlowEnd, fields_of_block
 from cnitrail.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cnitrail.answers.flows import FlowEnds
-    from cnitrail.answers.flows.ends import JoinedEnds
     from cnitrail.answers.flows.selection import FlowSelection
     from cnitrail.model.flow_layout import Middle
     from cnitrail.model.flows import FlowBlock
@@ -225,7 +225,7 @@ class BlockJoiner:
         """Return the Unix seconds in which the packets of a record may lie. Raises ``ValueError``."""
         start, end = self._seconds[plan.field(fields, "start")], self._seconds[plan.field(fields, "end")]
         if start > end:
-            raise ValueError(f"start {start} and end {end} are no interval")
+            raise ValueError(f"start {start} is after end {end}")
         return start - LATE, end
 
     def _known_ends(self, plan: _Plan, fields: list[bytes], first: int, last: int) -> _KnownEnds:
@@ -240,16 +240,17 @@ class BlockJoiner:
 
     def _new_ends(self, plan: _Plan, key: _Key, first: int, last: int) -> _KnownEnds:
         selection = self._selection
+        flow_key = plan.flow_key(key) if selection is not None and selection.limits_ends else None
+        if selection is not None and flow_key is not None and not selection.takes_key(flow_key):
+            return _NOT_TAKEN
         likened, src_ip, dst_ip = self._likened(plan, key)
         ends, kind = self._joined(plan, likened, first, last)
         if src_ip is not None:
             ends = replace(ends, src=replace(ends.src, ip=src_ip))
         if dst_ip is not None:
             ends = replace(ends, dst=replace(ends.dst, ip=dst_ip))
-        if selection is not None and selection.limits_ends:
-            flow_key = plan.flow_key(key)
-            if not (selection.takes_key(flow_key) and selection.takes_ends(flow_key, ends)):
-                return _KnownEnds(ends, kind, b"", is_taken=False)
+        if selection is not None and flow_key is not None and not selection.takes_ends(flow_key, ends):
+            return _KnownEnds(ends, kind, b"", is_taken=False)
         return _KnownEnds(ends, kind, plan.writer.ends(ends.src, ends.dst), is_taken=True)
 
     def _joined(self, plan: _Plan, key: _Key, first: int, last: int) -> tuple[JoinedEnds, EndsKind]:
@@ -317,6 +318,14 @@ class _KnownEnds(Struct, frozen=True, gc=False):
     kind: EndsKind
     text: bytes
     is_taken: bool
+
+
+_NO_END: Final = FlowEnd(ip=None, verdict=Verdict.UNKNOWN, kind="unknown")
+_NO_ENDS: Final = JoinedEnds(
+    bounds=ALL_INTERVALS, src=_NO_END, dst=_NO_END, local=None, confirmed=(), contradicted=()
+)
+_NOT_TAKEN: Final = _KnownEnds(_NO_ENDS, EndsKind.of(_NO_ENDS), b"", is_taken=False)
+"""Of a flow that the filters leave out by its key, so that it need not be joined."""
 
 
 class _Flow(Struct, gc=False, kw_only=True):

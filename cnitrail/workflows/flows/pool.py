@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from mmap import mmap
     from multiprocessing.connection import Connection
 
-_SHARED_BYTES: Final = 8 << 20
-"""Memory shared with each process: blocks with their ends are smaller, unless fields are very long."""
+_SHARED_BYTES: Final = 16 << 20
+"""Memory shared with each process. A block of 1 MB is about 8 MB as JSON lines with both ends; a larger
+message goes through the connection. Pages that are not used take no memory."""
 
 K = TypeVar("K")
 T = TypeVar("T")

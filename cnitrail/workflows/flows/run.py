@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import stat
 from collections import Counter
@@ -221,7 +220,6 @@ class FlowRun:
         ``name`` returns the name of its output, or why there is none, which decides on the packing if
         ``packing`` is None. ``is_one``: the output of all is one file.
         """
-        gc.freeze()  # no collection looks at the history again, which has no garbage
         number = self._number if self._number is not None else _useful_workers(self._uris)
         workers = Workers(self._join, number)
         try:
@@ -307,9 +305,7 @@ class FlowRun:
             return Skipped(block.uri, f"it has a column {taken[0]} already, so it is an output of flows")
         has_header = file.packing is _Packing.ROWS or bool(self._open_writer(*layout).header())
         if file.layout is not None and has_header:
-            reason = (
-                "the rest has other columns than the records before it, and was not written: use -o jsonl"
-            )
+            reason = "the columns change here, and the rest was not written: use -o jsonl"
             return Skipped(block.uri, reason, Extent.PART)
         if is_one and has_header and self._first is not None:
             uri, (columns, _) = self._first
