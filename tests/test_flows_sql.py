@@ -558,6 +558,7 @@ class TestListsInTheStatement:
     @example(ip_address("64:ff9b::a00:1"))
     @example(ip_address("100::1"))
     def test_the_addresses_that_the_internet_does_not_route(self, ip: IPv4Address | IPv6Address) -> None:
+        assume(getattr(ip, "ipv4_mapped", None) is None)  # no flow log has ::ffff:10.0.0.1 for 10.0.0.1
         src, dst = map(private_pattern, ("src", "dst"))
         assert src == dst
         assert (re.search(src, str(ip)) is None) is address_of(str(ip))[1]
