@@ -118,7 +118,7 @@ class FlowEnds:
         self._nobody = IntervalAnswer(verdict=Verdict.UNKNOWN, pod_verdict=pods)
         self._instances_over_time: dict[str, OverTime[str | None]] = {}
         self._unnamed = UnnamedAddresses(holders)
-        self._occupancies = Occupancies(history, holders)
+        self._occupancies = Occupancies(holders)
         self._instances: dict[str, _Instances] = {}
 
     def likened(self, text: str) -> tuple[str, str] | None:

@@ -9,8 +9,7 @@ from cnitrail.answers.flows.occupancy import Occupancy, sure_vpc
 from cnitrail.answers.flows.record import BEYOND_AWS, PEERED
 from cnitrail.answers.over_time import IntervalBounds, OverTime
 from cnitrail.answers.who import HolderIndex
-from cnitrail.answers.who.indexes import address_and_prefix
-from cnitrail.model import Address, History, Verdict, WhoAnswer
+from cnitrail.model import Address, Verdict, WhoAnswer
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -22,10 +21,8 @@ _REMEMBERED: Final = 20_000
 class Occupancies:
     """Finds who had an address in an interval."""
 
-    def __init__(self, history: History, holders: HolderIndex) -> None:
-        self._history = history
+    def __init__(self, holders: HolderIndex) -> None:
         self._holders = holders
-        self._pod_addresses = {lease.ip for lease in history.pods.leases}
         self._answers: dict[tuple[Address, str | None], OverTime[WhoAnswer]] = {}
         self._known: dict[tuple[str | None, ...], Occupancy] = {}
 
@@ -79,12 +76,11 @@ class Occupancies:
 
     def _may_differ(self, ip: Address, vpc: str | None) -> bool:
         """Return whether the answer about an address in a VPC may differ from that without a VPC."""
-        return vpc is not None and (ip in self._pod_addresses or not self._holders.vpcs_of(ip) <= {vpc})
+        return vpc is not None and (self._holders.names_pod(ip) or not self._holders.vpcs_of(ip) <= {vpc})
 
     def _is_in_history(self, ip: Address) -> bool:
         """Return whether the evidence names a holder of an address, or a pod with it."""
-        holders = self._history.holders
-        return any(held in holders for held in address_and_prefix(ip)) or ip in self._pod_addresses
+        return self._holders.names_pod(ip) or bool(self._holders.vpcs_of(ip))
 
     def _answers_in(
         self, ip: Address, vpc: str | None, first: int, last: int

@@ -123,7 +123,7 @@ def several_pods(leases: Sequence[PodLease]) -> Reason:
 
 
 def changed_then(lease: PodLease) -> Reason:
-    """Return that a pod got or lost the address within the time asked for."""
+    """Return that a pod got or lost the address within the second asked for."""
     text = f"pod {lease_name(lease)} got or lost the address within this second"
     return Reason(ReasonCode.POD_CHANGED_THEN, f"{text}; add a fraction of a second to --at")
 

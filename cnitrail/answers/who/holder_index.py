@@ -221,12 +221,16 @@ class HolderIndex:
 
     def names(self, ip: Address) -> bool:
         """Return whether any record names an address: of all others, the same is known."""
-        if self._pods is not None and self._pods.names(ip):
+        if self.names_pod(ip):
             return True
         if block_of(ip) not in self._change_points.blocks:
             return False
         forms = address_and_prefix(ip)
         return any(map(self._groups_of, forms)) or self._change_points.name(forms)
+
+    def names_pod(self, ip: Address) -> bool:
+        """Return whether any pod had an address at any time."""
+        return self._pods is not None and self._pods.names(ip)
 
     def names_any_near(self, ip: IPv4Address) -> bool:
         """Return whether any record names an address in the /16 network of an address."""

@@ -7,7 +7,7 @@ remembered by the text around these (``Middle``), and such a record is not read 
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -35,10 +35,9 @@ _MILLISECONDS: Final = 1 << 31
 """A time from here on is in milliseconds, which some records have in spite of AWS's documentation."""
 
 _KNOWN: Final = 1 << 15
-"""Number of flows that are remembered, each of about 2 kB."""
+"""Number of flows that are remembered, each of about 2 kB; and of fields, of each sort."""
 
-_KNOWN_SECONDS: Final = 1 << 15
-"""Number of times that are remembered as numbers."""
+Value = TypeVar("Value")
 
 _DIGITS: Final = 18
 """Maximum length of a number: a longer one is not AWS's, and would not fit into 64 bits."""
@@ -70,8 +69,8 @@ class BlockJoiner:
         self._selection = selection
         self._limits_records = selection is not None and selection.limits_records
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan] = {}
-        self._seconds = _Seconds()
-        self._unnamed = _Unnamed(ends)
+        self._seconds = _Remembered(_second)
+        self._unnamed = _Remembered(self._likened_address)
 
     def take_tally(self) -> FlowTally:
         """Return what the records joined since the last time show together."""
@@ -281,6 +280,11 @@ class BlockJoiner:
                 key = tuple(fields)
         return key, ips[0], ips[1]
 
+    def _likened_address(self, field: bytes) -> tuple[str, bytes] | None:
+        """Return an address that no evidence names, and the one to look up in its place; else None."""
+        likened = self._ends.likened(field.decode("utf-8", "replace"))
+        return (likened[0], likened[1].encode()) if likened is not None else None
+
     def _takes_interface(self, plan: _Plan, fields: list[bytes]) -> bool:
         """Return whether a record without traffic is meant; one whose time cannot be read is."""
         if self._selection is None:
@@ -377,7 +381,7 @@ class _Plan:
         self.width = len(fields)
         names = [name for name in KEY_FIELDS if name in self._places]
         self._attributes = [ATTRIBUTES[name] for name in names]
-        self._texts = _Texts()
+        self._texts = _Remembered(_used_text)
         self.key = _taker([self._places[name] for name in names])
         self.writer = writer
         self.middle = middle_of(fields)
@@ -413,47 +417,36 @@ class _Plan:
         return separator.join(fields[: self.middle.first]) == key[0]
 
 
-class _Texts(dict[bytes, str | None]):
-    """Fields as text; None for what is no ID or address."""
+class _Remembered(dict[bytes, Value]):
+    """What was found for fields: each once, until there are too many, when all of it is forgotten."""
 
-    def __missing__(self, field: bytes) -> str | None:
-        text = field.decode("utf-8", "replace")
-        if len(self) >= _KNOWN:
-            self.clear()
-        self[field] = used = text if is_used(text) else None
-        return used
+    def __init__(self, find: Callable[[bytes], Value]) -> None:
+        self._find = find
 
-
-class _Unnamed(dict[bytes, "tuple[str, bytes] | None"]):
-    """Addresses that no evidence names → their usual form, and an address that stands for all of them."""
-
-    def __init__(self, ends: FlowEnds) -> None:
-        self._ends = ends
-
-    def __missing__(self, field: bytes) -> tuple[str, bytes] | None:
-        likened = self._ends.likened(field.decode("utf-8", "replace"))
-        found = (likened[0], likened[1].encode()) if likened is not None else None
+    def __missing__(self, field: bytes) -> Value:
+        found = self._find(field)
         if len(self) >= _KNOWN:
             self.clear()
         self[field] = found
         return found
 
 
-class _Seconds(dict[bytes, int]):
-    """Fields that hold a time → Unix seconds. Raises ``ValueError`` if they do not."""
+def _used_text(field: bytes) -> str | None:
+    """Return a field as text; None if it is no ID or address."""
+    text = field.decode("utf-8", "replace")
+    return text if is_used(text) else None
 
-    def __missing__(self, field: bytes) -> int:
-        if not field.isdigit() or len(field) > _DIGITS:
-            raise ValueError(f"{field[:40].decode('utf-8', 'replace')!r} is no time")
-        second = int(field)
-        if second >= _MILLISECONDS:
-            second //= 1000
-        if second > LAST_SECOND:
-            raise ValueError(f"{second} is no time")
-        if len(self) >= _KNOWN_SECONDS:
-            self.clear()
-        self[field] = second
-        return second
+
+def _second(field: bytes) -> int:
+    """Return the Unix second that a field names. Raises ``ValueError``."""
+    if not field.isdigit() or len(field) > _DIGITS:
+        raise ValueError(f"{field[:40].decode('utf-8', 'replace')!r} is no time")
+    second = int(field)
+    if second >= _MILLISECONDS:
+        second //= 1000
+    if second > LAST_SECOND:
+        raise ValueError(f"{second} is no time")
+    return second
 
 
 class _Written:
