@@ -134,6 +134,21 @@ class Document(Struct, frozen=True, kw_only=True):
     open: Callable[[], BinaryIO] | None = None
 
 
+class Reference(Struct, frozen=True, kw_only=True):
+    """A document that was found and not opened, so that another process can open it: it can be pickled.
+
+    ``size`` is the number of stored bytes.
+    """
+
+    uri: str
+    size: int
+    etag: str
+
+    def open(self) -> Document | Skipped | None:
+        """Return the document, or why it cannot be read; None if it is no evidence."""
+        raise NotImplementedError
+
+
 class Record(Struct, frozen=True, gc=False):
     """One candidate record: the JSON text of the record itself, without envelope.
 
@@ -178,7 +193,8 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     ``newest`` is how many of the newest events are enough: a lookup by event name may stop once it has read
     them. ``delivery_lag`` is how long after an event its log file on S3 is still looked for. ``seen`` has
     (URI, etag) of documents that need not be delivered again. ``into`` is the path of the store that is being
-    written, which is not evidence. ``growth`` limits the expansion of compressed files.
+    written, which is not evidence. ``growth`` limits the expansion of compressed files. ``workers`` is the
+    number of processes that read files; None for as many as are useful.
     """
 
     since: datetime | None = None
@@ -199,6 +215,7 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     seen: Collection[tuple[str, str]] = frozenset()
     into: str | None = None
     growth: Growth = Growth()
+    workers: int | None = None
     lookup_hints: LookupHints | None = None
     """What decode knows about LookupEvents: needed to read ``lookup:``."""
     engine: EngineOptions = EngineOptions()

@@ -19,6 +19,7 @@ from cnitrail.model import (
     Lost,
     Note,
     Record,
+    Reference,
     Scope,
     Skipped,
     StoredCounts,
@@ -68,6 +69,17 @@ class Source(Protocol):
         A source that keeps single records, and knows where each came from, delivers them as such.
         Notes come when there is something to say.
         """
+
+
+@runtime_checkable
+class Referring(Protocol):
+    """A source that can name its documents before it opens them."""
+
+    def references(self) -> Iterator[Reference | Skipped]:
+        """Yield a reference to every document, in the order of ``documents``."""
+
+    def withdraw(self) -> None:
+        """Count one document less than were ``found``: it was no evidence."""
 
 
 @runtime_checkable
