@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from msgspec import Struct
 
@@ -134,18 +134,27 @@ class Document(Struct, frozen=True, kw_only=True):
     open: Callable[[], BinaryIO] | None = None
 
 
+class CannotOpen(Exception):
+    """A reference cannot be opened, except by its source."""
+
+
 class Reference(Struct, frozen=True, kw_only=True):
     """A document that was found and not opened, so that another process can open it: it can be pickled.
 
-    ``size`` is the number of stored bytes.
+    ``size`` is the number of stored bytes. ``opens_slowly``: to open it means to wait for a server.
     """
+
+    opens_slowly: ClassVar[bool] = False
 
     uri: str
     size: int
     etag: str
 
     def open(self) -> Document | Skipped | None:
-        """Return the document, or why it cannot be read; None if it is no evidence."""
+        """Return the document, or why it cannot be read; None if it is no evidence.
+
+        Raises ``CannotOpen`` if only the source itself can do it.
+        """
         raise NotImplementedError
 
 

@@ -75,8 +75,14 @@ class Source(Protocol):
 class Referring(Protocol):
     """A source that can name its documents before it opens them."""
 
-    def references(self) -> Iterator[Reference | Skipped]:
-        """Yield a reference to every document, in the order of ``documents``."""
+    opens_slowly: bool
+    """Whether to open a document means to wait: then many are opened at once, in other processes only."""
+
+    def references(self) -> Iterator[Document | Reference | Skipped]:
+        """Yield a reference to every document, in the order of ``documents``; or what that yields."""
+
+    def open(self, reference: Reference) -> Document | Skipped:
+        """Return a document that only the source can open, or why it cannot be read."""
 
     def withdraw(self) -> None:
         """Count one document less than were ``found``: it was no evidence."""

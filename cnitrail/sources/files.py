@@ -32,6 +32,7 @@ class FileSource:
     def __init__(self, uri: str, scope: Scope) -> None:
         self.uri = uri
         self.found = 0
+        self.opens_slowly = False
         self._seen = scope.seen
         self._into = _identity(scope.into)
         if not os.path.lexists(uri):
@@ -54,6 +55,12 @@ class FileSource:
         for found in self._new():
             self.found += 1
             yield found if isinstance(found, Skipped) else _reference(*found)
+
+    def open(self, reference: Reference) -> Document | Skipped:
+        """Return a file again as a document, or why it cannot be read."""
+        opened = reference.open()
+        assert opened is not None
+        return opened
 
     def withdraw(self) -> None:
         """Count one file less: a store."""

@@ -25,7 +25,10 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 _AHEAD_BYTES: Final = 48 * 1024
-"""Maximum size of the items that wait for a process: Linux's pipes have 64 KB."""
+"""Maximum number of bytes in which the items that wait for a process are sent: Linux's pipes have 64 KB."""
+
+_AHEAD_SIZE: Final = 32 * 1024 * 1024
+"""Maximum ``size`` of the items that wait for a process, in total."""
 
 _AHEAD: Final = 16
 """Maximum number of items that wait for a process."""
@@ -49,13 +52,22 @@ class Processes(Generic[T, P, R]):
     """Does work in several processes.
 
     ``prepare`` is called for an item as soon as a process has it, up to ``_AHEAD`` items before ``work`` gets
-    what it returned. An item with which a process ends early is lost: it may have been the cause. Another
-    process takes its place. If no process can be created, the work is done in this one.
+    what it returned. ``size`` bounds how much is sent ahead. An item with which a process ends early is lost:
+    it may have been the cause. Another process takes its place. If no process can be created, the work is
+    done in this one.
     """
 
-    def __init__(self, prepare: Callable[[T], P], work: Callable[[P], R], number: int) -> None:
+    def __init__(
+        self,
+        prepare: Callable[[T], P],
+        work: Callable[[P], R],
+        number: int,
+        *,
+        size: Callable[[T], int] = lambda _: 0,
+    ) -> None:
         self._prepare = prepare
         self._work = work
+        self._size = size
         self._processes: list[_Process | None] = []
         while len(self._processes) < number and (process := self._started()) is not None:
             self._processes.append(process)
@@ -66,10 +78,11 @@ class Processes(Generic[T, P, R]):
         for number, item in enumerate(items):
             turn = number % len(self._processes) if self._processes else 0
             message = pickle.dumps(item, protocol=5)
-            while waiting and not self._has_room(turn, len(message)):
+            sent = _Sent(item=item, message=message, size=self._size(item), turn=turn)
+            while waiting and not self._has_room(sent):
                 yield self._next(waiting)
-            self._send(turn, message)
-            waiting.append(_Sent(item, message, turn))
+            self._send(sent)
+            waiting.append(sent)
         while waiting:
             yield self._next(waiting)
 
@@ -103,17 +116,17 @@ class Processes(Generic[T, P, R]):
         self._processes[turn] = self._started()
         for sent in waiting:
             if sent.turn == turn:
-                self._send(turn, sent.message)
+                self._send(sent)
         return reason
 
-    def _has_room(self, turn: int, size: int) -> bool:
-        process = self._processes[turn] if self._processes else None
-        return process is not None and process.has_room(size)
+    def _has_room(self, sent: _Sent[T]) -> bool:
+        process = self._processes[sent.turn] if self._processes else None
+        return process is not None and process.has_room(sent)
 
-    def _send(self, turn: int, message: bytes) -> None:
-        process = self._processes[turn] if self._processes else None
+    def _send(self, sent: _Sent[T]) -> None:
+        process = self._processes[sent.turn] if self._processes else None
         if process is not None:
-            process.send(message)
+            process.send(sent)
 
     def _started(self) -> _Process | None:
         """Return a new process; None if there are too many, or no memory for another one."""
@@ -124,11 +137,12 @@ class Processes(Generic[T, P, R]):
             return None
 
 
-class _Sent(Struct, Generic[T], frozen=True):
+class _Sent(Struct, Generic[T], frozen=True, kw_only=True):
     """An item that was sent to a process, and has no result yet."""
 
     item: T
     message: bytes
+    size: int
     turn: int
 
 
@@ -142,8 +156,7 @@ class _Process:
     def __init__(
         self, prepare: Callable[[Any], Any], work: Callable[[Any], Any], others: list[_Process]
     ) -> None:
-        self._sizes: deque[int] = deque()
-        self._waiting_bytes = 0
+        self._waiting: deque[_Sent[Any]] = deque()
         their_items, self._items = os.pipe()
         self._results, their_results = os.pipe()
         try:
@@ -161,17 +174,20 @@ class _Process:
         _close(their_items, their_results)
         _widen(self._results)
 
-    def has_room(self, size: int) -> bool:
-        """Return whether an item of this size can be sent without waiting."""
-        is_idle = not self._sizes
-        return is_idle or (len(self._sizes) < _AHEAD and self._waiting_bytes + size <= _AHEAD_BYTES)
+    def has_room(self, sent: _Sent[Any]) -> bool:
+        """Return whether an item can be sent without waiting: an idle process reads one of any size."""
+        everything = [*self._waiting, sent]
+        return not self._waiting or (
+            len(everything) <= _AHEAD
+            and sum(len(waiting.message) for waiting in everything) <= _AHEAD_BYTES
+            and sum(waiting.size for waiting in everything) <= _AHEAD_SIZE
+        )
 
-    def send(self, message: bytes) -> None:
+    def send(self, sent: _Sent[Any]) -> None:
         """Send an item. If the process has ended, its result will show it."""
-        self._sizes.append(len(message))
-        self._waiting_bytes += len(message)
+        self._waiting.append(sent)
         with suppress(OSError):
-            _send(self._items, message)
+            _send(self._items, sent.message)
 
     def receive(self) -> Any:
         """Return the result of the first item that was sent and has none yet.
@@ -179,7 +195,7 @@ class _Process:
         Raises ``EOFError`` or ``OSError`` if the process has ended.
         """
         message = _receive(self._results)
-        self._waiting_bytes -= self._sizes.popleft()
+        self._waiting.popleft()
         return pickle.loads(message)  # noqa: S301 - its own text
 
     def close(self) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from functools import partial
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from cnitrail.decode import MARKERS, NAMES, Decoded, decode, pod_markers
-from cnitrail.model import Document, Effect, Event, Extent, Record, Reference, Skipped
+from cnitrail.model import CannotOpen, Document, Effect, Event, Extent, Record, Reference, Skipped
 from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import TablePart
 from cnitrail.prefetch import prefetch
@@ -24,6 +25,7 @@ from cnitrail.workflows.forking import MOST_WORKERS, can_fork, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor, Future
 
     from cnitrail.model import Growth, Sign
     from cnitrail.sources import Delivered, Source
@@ -36,6 +38,9 @@ scanning a small one."""
 
 _MOST_THREADS: Final = 4
 """They take turns, except while they decompress."""
+
+_OPENED_AT_ONCE: Final = 32
+"""Documents that a process opens at once, if that means to wait for a server."""
 
 _ENOUGH: Final = 1024
 _ENOUGH_BYTES: Final = 4 * 1024 * 1024
@@ -90,10 +95,17 @@ class _Read(Struct, frozen=True, gc=False):
     texts: list[_Text]
 
 
-_Unread = Document | Reference
-_Batch = list[_Unread]
-_Result = _Read | Skipped | None
-"""What becomes of a document; None if it is no evidence."""
+class _Opening(Struct, frozen=True):
+    """A document that is being opened by a thread."""
+
+    reference: Reference
+    opened: Future[Document | Skipped | None]
+
+
+_Batch = list[Document | Reference]
+_Unread = Document | Reference | _Opening
+_Result = _Read | Skipped | Reference | None
+"""What becomes of a document: a reference if only its source can open it, None if it is no evidence."""
 
 
 class ScanPool:
@@ -107,7 +119,7 @@ class ScanPool:
     def __init__(self, growth: Growth, *, hashing: bool = False, workers: int | None = None) -> None:
         self._scan_batch = partial(_scan_batch, Scanner(NAMES, MARKERS, growth, pod_markers), hashing)
         self._number = workers if workers is not None else min(usable_cores(), MOST_WORKERS)
-        self._processes: Processes[_Batch, _Batch, list[_Result]] | None = None
+        self._processes: Processes[_Batch, list[_Unread], list[_Result]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -118,8 +130,7 @@ class ScanPool:
 
     def scan(self, source: Source) -> Generator[ScannedDocument | Delivered]:
         """Yield what a source delivers, in its order: documents scanned, everything else as it is."""
-        delivered = source.references() if isinstance(source, Referring) else source.documents()
-        for is_unread, run in groupby(delivered, key=_is_unread):
+        for is_unread, run in groupby(self._delivered(source), key=_is_unread):
             if is_unread:
                 for result in chain.from_iterable(self._results(_batches(run))):
                     match result:
@@ -127,6 +138,8 @@ class ScanPool:
                             yield _decoded_document(result)
                         case Skipped():
                             yield result
+                        case Reference():
+                            yield self._scanned_here(source, result)
                         case None:
                             assert isinstance(source, Referring)
                             source.withdraw()
@@ -135,16 +148,41 @@ class ScanPool:
                     assert not isinstance(other, Reference)
                     yield scan_part(other) if isinstance(other, TablePart) else other
 
+    def _delivered(self, source: Source) -> Iterator[Delivered | Reference]:
+        """Return what a source delivers, if possible with references in place of documents."""
+        if not isinstance(source, Referring) or (source.opens_slowly and not self._can_open_elsewhere()):
+            return source.documents()
+        return source.references()
+
+    def _can_open_elsewhere(self) -> bool:
+        """Return whether other processes run, or could be started before this one has threads."""
+        if self._processes is None and self._number > 1 and can_fork() and "obstore" not in sys.modules:
+            self._started()
+        return self._processes is not None
+
+    def _scanned_here(self, source: Source, reference: Reference) -> ScannedDocument | Skipped:
+        """Return a document that no other process could open."""
+        assert isinstance(source, Referring)
+        document = source.open(reference)
+        if isinstance(document, Skipped):
+            return document
+        (result,) = self._scan_batch([document])
+        assert isinstance(result, _Read)
+        return _decoded_document(result)
+
     def _results(self, batches: Iterator[_Batch]) -> Iterator[list[_Result]]:
         """Yield the result of every batch. A few small documents are not worth another process or thread."""
-        first = _beginning(batches)
+        first = list(islice(batches, 1)) if self._processes is not None else _beginning(batches)
         everything = chain(first, batches)
-        if self._number == 1 or len(first) < 2:
-            yield from map(self._scan_batch, everything)
-        elif _are_references(first) and _is_enough(first) and (self._processes or can_fork()):
+        if _are_references(first) and (self._processes is not None or self._is_worth_processes(first)):
             yield from self._in_processes(everything)
+        elif self._number == 1 or len(first) < 2:
+            yield from map(self._scan_batch, everything)
         else:
             yield from self._in_threads(everything)
+
+    def _is_worth_processes(self, first: list[_Batch]) -> bool:
+        return self._number > 1 and len(first) > 1 and _is_enough(first) and can_fork()
 
     def _in_threads(self, batches: Iterator[_Batch]) -> Iterator[list[_Result]]:
         from concurrent.futures import ThreadPoolExecutor
@@ -158,12 +196,38 @@ class ScanPool:
             pool.shutdown(cancel_futures=True)
 
     def _in_processes(self, batches: Iterator[_Batch]) -> Iterator[list[_Result]]:
-        from cnitrail.workflows.processes import EndedEarly, Processes
+        from cnitrail.workflows.processes import EndedEarly
+
+        for batch, results in self._started().results(batches):
+            yield _unread(batch, results) if isinstance(results, EndedEarly) else results
+
+    def _started(self) -> Processes[_Batch, list[_Unread], list[_Result]]:
+        """Return the other processes, which now run."""
+        from cnitrail.workflows.processes import Processes
 
         if self._processes is None:
-            self._processes = Processes(_unchanged, self._scan_batch, self._number)
-        for batch, results in self._processes.results(batches):
-            yield _unread(batch, results) if isinstance(results, EndedEarly) else results
+            self._processes = Processes(_Opener().opening, self._scan_batch, self._number, size=_bytes_of)
+        return self._processes
+
+
+class _Opener:
+    """Opens documents before it is their turn to be scanned, many at once, if that means to wait."""
+
+    def __init__(self) -> None:
+        self._pool: Executor | None = None
+
+    def opening(self, batch: _Batch) -> list[_Unread]:
+        """Return documents, of which those that are slow to open are being opened."""
+        return [
+            self._opening(document) if isinstance(document, Reference) and document.opens_slowly else document
+            for document in batch
+        ]
+
+    def _opening(self, reference: Reference) -> _Opening:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._pool = self._pool or ThreadPoolExecutor(_OPENED_AT_ONCE, "open")
+        return _Opening(reference, self._pool.submit(reference.open))
 
 
 def problems(record: Record, decoded: Decoded) -> list[Skipped]:
@@ -200,12 +264,12 @@ def _is_unread(delivered: object) -> bool:
     return isinstance(delivered, Document | Reference)
 
 
-def _unchanged(batch: _Batch) -> _Batch:
-    return batch
-
-
-def _size(document: _Unread) -> int:
+def _size(document: Document | Reference) -> int:
     return _BATCH_BYTES if document.size is None else document.size
+
+
+def _bytes_of(batch: _Batch) -> int:
+    return sum(map(_size, batch))
 
 
 def _batches(documents: Iterable[object]) -> Iterator[_Batch]:
@@ -233,13 +297,9 @@ def _beginning(batches: Iterable[_Batch]) -> list[_Batch]:
     return begun
 
 
-def _is_enough(batches: Iterable[_Batch]) -> bool:
+def _is_enough(batches: Sequence[_Batch]) -> bool:
     """Return whether it takes long to scan these documents."""
-    number = size = 0
-    for batch in batches:
-        number += len(batch)
-        size += sum(map(_size, batch))
-    return number >= _ENOUGH or size >= _ENOUGH_BYTES
+    return sum(map(len, batches)) >= _ENOUGH or sum(map(_bytes_of, batches)) >= _ENOUGH_BYTES
 
 
 def _are_references(batches: Iterable[_Batch]) -> bool:
@@ -256,15 +316,27 @@ def _unread(batch: _Batch, ended: EndedEarly) -> list[_Result]:
     return [Skipped(document.uri, reason) for document in batch]
 
 
-def _scan_batch(scanner: Scanner, hashing: bool, batch: _Batch) -> list[_Result]:
-    return [_scan(scanner, hashing, document) for document in batch]
+def _scan_batch(scanner: Scanner, hashing: bool, batch: Iterable[_Unread]) -> list[_Result]:
+    return [_scan(scanner, hashing, unread) for unread in batch]
 
 
 def _scan(scanner: Scanner, hashing: bool, unread: _Unread) -> _Result:
-    """Return a document scanned."""
-    document = unread.open() if isinstance(unread, Reference) else unread
-    if not isinstance(document, Document):
-        return document
+    """Return a document opened, if it is not yet, and scanned."""
+    match unread:
+        case Document():
+            return _scan_document(scanner, hashing, unread)
+        case Reference():
+            reference, opened = unread, unread.open
+        case _Opening():
+            reference, opened = unread.reference, unread.opened.result
+    try:
+        document = opened()
+        return _scan_document(scanner, hashing, document) if isinstance(document, Document) else document
+    except CannotOpen:
+        return reference
+
+
+def _scan_document(scanner: Scanner, hashing: bool, document: Document) -> _Read:
     chunks = (_HashedChunks if hashing else _Chunks)(document.chunks)
     watched = replace(document, chunks=iter(chunks))
     texts = [_scan_text(scanner, part, tally) for part, tally in scanner.parts(watched)]
