@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final, Self
@@ -78,7 +78,7 @@ class ScannedDocument(Struct, frozen=True):
     files: Sequence[Scanned]
 
 
-class _Text(Struct, kw_only=True, gc=False):
+class ReadText(Struct, kw_only=True, gc=False):
     """A text of a document that was scanned: what was found in it is not decoded."""
 
     uri: str
@@ -88,11 +88,11 @@ class _Text(Struct, kw_only=True, gc=False):
     stored_hash: str | None = None
 
 
-class _Read(Struct, frozen=True, gc=False):
+class ReadDocument(Struct, frozen=True, gc=False):
     """A document that was scanned."""
 
     document: Document
-    texts: list[_Text]
+    texts: list[ReadText]
 
 
 class _Opening(Struct, frozen=True):
@@ -104,7 +104,7 @@ class _Opening(Struct, frozen=True):
 
 _Batch = list[Document | Reference]
 _Unread = Document | Reference | _Opening
-_Result = _Read | Skipped | Reference | None
+_Result = ReadDocument | Skipped | Reference | None
 """What becomes of a document: a reference if only its source can open it, None if it is no evidence."""
 
 
@@ -130,23 +130,27 @@ class ScanPool:
 
     def scan(self, source: Source) -> Generator[ScannedDocument | Delivered]:
         """Yield what a source delivers, in its order: documents scanned, everything else as it is."""
+        with closing(self.read(source)) as delivered:
+            for read in delivered:
+                yield _decoded_document(read) if isinstance(read, ReadDocument) else read
+
+    def read(self, source: Source) -> Generator[ReadDocument | Delivered]:
+        """Yield what a source delivers, in its order: documents without the records that cannot matter."""
         for is_unread, run in groupby(self._delivered(source), key=_is_unread):
             if is_unread:
                 for result in chain.from_iterable(self._results(_batches(run))):
                     match result:
-                        case _Read():
-                            yield _decoded_document(result)
-                        case Skipped():
-                            yield result
                         case Reference():
-                            yield self._scanned_here(source, result)
+                            yield self._read_here(source, result)
                         case None:
                             assert isinstance(source, Referring)
                             source.withdraw()
+                        case _:
+                            yield result
             else:
                 for other in run:
                     assert not isinstance(other, Reference)
-                    yield scan_part(other) if isinstance(other, TablePart) else other
+                    yield _read_part(other) if isinstance(other, TablePart) else other
 
     def _delivered(self, source: Source) -> Iterator[Delivered | Reference]:
         """Return what a source delivers, if possible with references in place of documents."""
@@ -160,15 +164,15 @@ class ScanPool:
             self._started()
         return self._processes is not None
 
-    def _scanned_here(self, source: Source, reference: Reference) -> ScannedDocument | Skipped:
+    def _read_here(self, source: Source, reference: Reference) -> ReadDocument | Skipped:
         """Return a document that no other process could open."""
         assert isinstance(source, Referring)
         document = source.open(reference)
         if isinstance(document, Skipped):
             return document
         (result,) = self._scan_batch([document])
-        assert isinstance(result, _Read)
-        return _decoded_document(result)
+        assert isinstance(result, ReadDocument)
+        return result
 
     def _results(self, batches: Iterator[_Batch]) -> Iterator[list[_Result]]:
         """Yield the result of every batch. A few small documents are not worth another process or thread."""
@@ -241,13 +245,13 @@ def problems(record: Record, decoded: Decoded) -> list[Skipped]:
     ]
 
 
-def scan_part(part: TablePart) -> ScannedDocument:
+def _read_part(part: TablePart) -> ReadDocument:
     """Return a part of a table, whose records were found by the engine."""
     from cnitrail.scan.table_rows import read_part
 
     tally = Tally()
-    text = _Text(uri=part.uri, tally=tally, found=list(read_part(part, tally)))
-    return _decoded_document(_Read(Document(uri=part.uri, chunks=iter(()), etag=part.query), [text]))
+    text = ReadText(uri=part.uri, tally=tally, found=list(read_part(part, tally)))
+    return ReadDocument(Document(uri=part.uri, chunks=iter(()), etag=part.query), [text])
 
 
 def _signs_of(record: Record) -> set[Sign]:
@@ -336,7 +340,7 @@ def _scan(scanner: Scanner, hashing: bool, unread: _Unread) -> _Result:
         return reference
 
 
-def _scan_document(scanner: Scanner, hashing: bool, document: Document) -> _Read:
+def _scan_document(scanner: Scanner, hashing: bool, document: Document) -> ReadDocument:
     chunks = (_HashedChunks if hashing else _Chunks)(document.chunks)
     watched = replace(document, chunks=iter(chunks))
     texts = [_scan_text(scanner, part, tally) for part, tally in scanner.parts(watched)]
@@ -345,10 +349,10 @@ def _scan_document(scanner: Scanner, hashing: bool, document: Document) -> _Read
         for text in texts:
             text.failed = chunks.failed
             text.stored_hash = stored_hash if text.uri == document.uri else None
-    return _Read(replace(document, chunks=iter(()), open=None), texts)
+    return ReadDocument(replace(document, chunks=iter(()), open=None), texts)
 
 
-def _scan_text(scanner: Scanner, part: Part, tally: Tally) -> _Text:
+def _scan_text(scanner: Scanner, part: Part, tally: Tally) -> ReadText:
     """Return a text of a document scanned.
 
     The tally gets the signs of the times that the text covers.
@@ -357,14 +361,14 @@ def _scan_text(scanner: Scanner, part: Part, tally: Tally) -> _Text:
     if name is not None:
         tally.signs.add((name.account, name.region, name.delivered))
     found = list(scanner.scan(part, tally, signs=name is None))
-    return _Text(uri=part.uri, tally=tally, found=found)
+    return ReadText(uri=part.uri, tally=tally, found=found)
 
 
-def _decoded_document(read: _Read) -> ScannedDocument:
+def _decoded_document(read: ReadDocument) -> ScannedDocument:
     return ScannedDocument(read.document, [_decoded(read.document, text) for text in read.texts])
 
 
-def _decoded(document: Document, text: _Text) -> Scanned:
+def _decoded(document: Document, text: ReadText) -> Scanned:
     """Return a file, or a part of a table, with its records decoded; the tally counts the others."""
     tally = text.tally
     found: list[Skipped | tuple[Record, Decoded]] = []
