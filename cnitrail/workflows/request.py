@@ -63,6 +63,21 @@ def for_findings(request: Request) -> Request:
     return replace(request, wanted=replace(request.wanted, instance=(), node=(), eni=(), ip=()))
 
 
+def period_of(wanted: Filter, *, leases_only: bool = False) -> LeasePeriod | None:
+    """Return what an answer shows of who had addresses; None if other records decide what it says.
+
+    Whether anything mentions the values of other filters is said of everything that was read.
+    """
+    kept = ("instance", "node", "eni", "ip", "account", "region", "since", "until", "failed")
+    has_others = any(
+        getattr(wanted, name) not in ((), None) for name in wanted.__struct_fields__ if name not in kept
+    )
+    kinds = (wanted.eni, wanted.instance or wanted.node, wanted.ip)
+    if has_others or sum(map(bool, kinds)) > 1:
+        return None
+    return LeasePeriod(start=wanted.since, end=wanted.until, leases_only=leases_only)
+
+
 def scope_of(wanted: Filter, access: Access) -> Scope:
     """Return what sources are asked for, given what will be kept.
 

@@ -40,13 +40,11 @@ def leases(request: Request, output: str) -> None:
 
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
-    from cnitrail.model import LeasePeriod
+    from cnitrail.workflows.request import period_of
 
     if output == "parquet":
         sys.exit(_write_parquet(request))
-    wanted = request.wanted
-    period = LeasePeriod(start=wanted.since, end=wanted.until, leases_only=True)
-    case = read_case(replace(request, period=period))
+    case = read_case(replace(request, period=period_of(request.wanted, leases_only=True)))
     sys.exit(respond(request, output, case.evidence, case.leases(), limitations=case.limitations()))
 
 

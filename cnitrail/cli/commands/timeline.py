@@ -86,10 +86,9 @@ def timeline(
     if output != "perfetto":
         from msgspec.structs import replace
 
-        from cnitrail.model import LeasePeriod
+        from cnitrail.workflows.request import period_of
 
-        period = LeasePeriod(start=request.wanted.since, end=request.wanted.until)
-        request = replace(request, period=period)
+        request = replace(request, period=period_of(request.wanted))
     case = read_case(request) if limit is None else read_newest(request, limit)
     limitations = case.limitations()
     if output == "perfetto":

@@ -107,9 +107,8 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
         asked = {"questions": len(questions)}
     addresses = {question.ip for question in questions if isinstance(question, Question)}
     wanted = replace(request.wanted, ip=tuple(map(ip_network, addresses)))
-    is_one = batch is None and not wanted.vpc
-    second = question.at if is_one else None
-    period = LeasePeriod(start=second, end=second, leases_only=True)
+    second = question.at if batch is None else None
+    period = None if wanted.vpc else LeasePeriod(start=second, end=second, leases_only=True)
     case = read_case(replace(request, wanted=wanted, period=period))
     answers = [_answer(case, question) for question in questions]
     missing = absent(case.history, case.wanted, narrowed=case.is_narrowed) if batch is None else ()
