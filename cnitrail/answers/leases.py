@@ -30,11 +30,14 @@ def leases(history: History, wanted: Filter) -> Iterator[LeaseEntry]:
     address, filters of pods those that had it.
     """
     pods = _pod_addresses(history, wanted) if wanted.names_pods else None
+    is_everything = wanted == Filter()
     for lease in history.leases:
         if pods is not None and next(pods.pods_in(lease), None) is None:
             continue
         interface = history.interfaces[lease.eni]
-        if takes_interface(wanted, interface) and _takes(wanted, lease):
+        if is_everything:
+            yield _entry(history, lease, interface)
+        elif takes_interface(wanted, interface) and _takes(wanted, lease):
             entry = _entry(history, lease, interface)
             if _takes_callers(wanted, entry) and _takes_instances(history, wanted, entry, interface):
                 yield entry
