@@ -232,7 +232,7 @@ def _unassign(call: _UnassignCall, is_ok: bool) -> tuple[Subject, ...]:
         addresses, prefixes = _texts(request.addresses), _texts(request.prefixes)
         removed = (
             *[held for text in addresses if (held := address(text)) is not None],
-            *[held for text in prefixes if (held := prefix(text)) is not None],
+            *[block for text in prefixes if (block := prefix(text)) is not None],
         )
         if len(removed) < max(len(addresses) + len(prefixes), 1):
             return ()
