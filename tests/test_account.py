@@ -22,13 +22,14 @@ from records import GOOD, compact, record, zipped
 from stories import STORIES
 
 from cnitrail.history import Ledger
-from cnitrail.model import IssuedSession, Scope
+from cnitrail.model import Growth, IssuedSession, Scope
 from cnitrail.scan import Scanner
 from cnitrail.sources import open_source
 from cnitrail.store.writer import StoreWriter
 from cnitrail.workflows import scan_pool
 from cnitrail.workflows.collect import Collector
 from cnitrail.workflows.read import read_evidence
+from cnitrail.workflows.scan_pool import ScanPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def collect(store: Path, *sources: object) -> None:
     with StoreWriter(str(store), pytest.fail) as writer:
         for source in sources:
             scope = Scope(seen=writer.seen())
-            Collector(writer).collect(open_source(str(source), scope), scope)
+            Collector(writer, ScanPool(Growth())).collect(open_source(str(source), scope), scope)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.timeline import timeline
 from cnitrail.errors import StoreError
 from cnitrail.history import build
-from cnitrail.model import Evidence, History, Origin, Record, Scope, Skipped, StoredCounts
+from cnitrail.model import Evidence, Growth, History, Origin, Record, Scope, Skipped, StoredCounts
 from cnitrail.sources import open_source
 from cnitrail.store.file_header import is_store
 from cnitrail.store.index_columns import IndexEntry
@@ -34,6 +34,7 @@ from cnitrail.store.reader import StoreReader
 from cnitrail.store.writer import StoreWriter
 from cnitrail.workflows.collect import Collector
 from cnitrail.workflows.read import read_evidence
+from cnitrail.workflows.scan_pool import ScanPool
 
 STORIES = sorted(ALL_STORIES)
 I = "i-0000000"  # noqa: E741
@@ -45,7 +46,7 @@ def no_wait() -> None:
 
 def collect(store: Path, *sources: Path) -> None:
     with StoreWriter(str(store), no_wait) as writer:
-        collector = Collector(writer)
+        collector = Collector(writer, ScanPool(Growth()))
         for source in sources:
             collector.collect(open_source(str(source), Scope(seen=writer.seen())), Scope())
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cnitrail.answers.filters import Filter
-from cnitrail.intervals import through
+from cnitrail.intervals import meet, through
 from cnitrail.model import (
     Actor,
     Attachment,
@@ -59,7 +59,7 @@ def takes_interface(wanted: Filter, interface: Interface) -> bool:
 
 def meets_time(start: datetime | None, end: datetime | None, wanted: Filter) -> bool:
     """Return whether an interval overlaps the time range that was asked for."""
-    return through(start, end).overlaps(through(wanted.since, wanted.until))
+    return meet(start, end, wanted.since, wanted.until)
 
 
 def actor_of(history: History, bound: Bound) -> Actor | None:
@@ -162,5 +162,4 @@ def _entry(history: History, lease: Lease, interface: Interface) -> LeaseEntry:
 
 def overlaps(attachment: Attachment, lease: Lease) -> bool:
     """Return whether the ENI may have held the address of a lease during an attachment."""
-    attached = through(attachment.start.time, attachment.end.time)
-    return attached.overlaps(through(lease.possible_start(), lease.end.time))
+    return meet(attachment.start.time, attachment.end.time, lease.possible_start(), lease.end.time)

@@ -122,7 +122,7 @@ def usual_event(record: Record) -> Event | None:
     calls, subjects_of = _READERS.get(_first_name(text), _ANY_READER)
     try:
         call = calls.decode(text)
-    except (MsgspecError, RecursionError):
+    except (MsgspecError, ValueError, RecursionError):
         return None
     if EVENT_SOURCES.get(call.event_name) != call.event_source or not _is_all_of(call, text):
         return None
@@ -160,7 +160,8 @@ def _first_name(text: bytes) -> bytes:
 def _is_all_of(call: _Call[Any, Any], text: bytes) -> bool:
     """Whether a call has all that the text of its record has, in the usual form.
 
-    A field that it lacks, or a second one of the same name, makes the text longer.
+    A field that it lacks, or a second one of the same name, makes the text longer. Nothing makes it shorter
+    than what is written here: numbers with a fraction or exponent are refused.
     """
     return (
         len(encode(call)) == len(text)
@@ -227,16 +228,14 @@ def _assign(call: _AssignCall, is_ok: bool) -> tuple[Subject, ...]:
 def _unassign(call: _UnassignCall, is_ok: bool) -> tuple[Subject, ...]:
     """UnassignPrivateIpAddresses."""
     request = call.request_parameters
-    removed: tuple[Held, ...] = ()
+    removed: list[Held] = []
     if is_ok:
         addresses, prefixes = _texts(request.addresses), _texts(request.prefixes)
-        removed = (
-            *[held for text in addresses if (held := address(text)) is not None],
-            *[block for text in prefixes if (block := prefix(text)) is not None],
-        )
+        removed += filter(None, map(address, addresses))
+        removed += filter(None, map(prefix, prefixes))
         if len(removed) < max(len(addresses) + len(prefixes), 1):
             return ()
-    subject = Subject(eni=intern(request.eni), removed=removed, requested_addresses=_named(request))
+    subject = Subject(eni=intern(request.eni), removed=tuple(removed), requested_addresses=_named(request))
     return (subject,) if request.eni else ()
 
 
@@ -265,4 +264,11 @@ _READERS: dict[bytes, tuple[Decoder[Any], Callable[[Any, bool], tuple[Subject, .
     b"AssignPrivateIpAddresses": (Decoder(_AssignCall), _assign),
     b"UnassignPrivateIpAddresses": (Decoder(_UnassignCall), _unassign),
 }
-_ANY_READER = Decoder(_AnyCall), _any
+
+
+def _refuse_fraction(_: str) -> float:
+    """Refuse a number with a fraction or exponent: written again, it may be longer."""
+    raise ValueError
+
+
+_ANY_READER = Decoder(_AnyCall, float_hook=_refuse_fraction), _any

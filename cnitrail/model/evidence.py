@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from msgspec import Struct
 
@@ -134,6 +134,30 @@ class Document(Struct, frozen=True, kw_only=True):
     open: Callable[[], BinaryIO] | None = None
 
 
+class CannotOpen(Exception):
+    """A reference cannot be opened, except by its source."""
+
+
+class Reference(Struct, frozen=True, kw_only=True):
+    """A document that was found and not opened, so that another process can open it: it can be pickled.
+
+    ``size`` is the number of stored bytes. ``opens_slowly``: to open it means to wait for a server.
+    """
+
+    opens_slowly: ClassVar[bool] = False
+
+    uri: str
+    size: int
+    etag: str
+
+    def open(self) -> Document | Skipped | None:
+        """Return the document, or why it cannot be read; None if it is no evidence.
+
+        Raises ``CannotOpen`` if only the source itself can do it.
+        """
+        raise NotImplementedError
+
+
 class Record(Struct, frozen=True, gc=False):
     """One candidate record: the JSON text of the record itself, without envelope.
 
@@ -178,7 +202,8 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     ``newest`` is how many of the newest events are enough: a lookup by event name may stop once it has read
     them. ``delivery_lag`` is how long after an event its log file on S3 is still looked for. ``seen`` has
     (URI, etag) of documents that need not be delivered again. ``into`` is the path of the store that is being
-    written, which is not evidence. ``growth`` limits the expansion of compressed files.
+    written, which is not evidence. ``growth`` limits the expansion of compressed files. ``workers`` is the
+    number of processes that read files; None for as many as are useful.
     """
 
     since: datetime | None = None
@@ -199,6 +224,7 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     seen: Collection[tuple[str, str]] = frozenset()
     into: str | None = None
     growth: Growth = Growth()
+    workers: int | None = None
     lookup_hints: LookupHints | None = None
     """What decode knows about LookupEvents: needed to read ``lookup:``."""
     engine: EngineOptions = EngineOptions()

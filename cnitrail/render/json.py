@@ -1,5 +1,6 @@
 """JSON: one object, or one line for each entry. Field names are those of the model."""
 
+from itertools import islice
 from typing import IO, Any
 
 import msgspec
@@ -8,6 +9,8 @@ from cnitrail.model import Answer
 from cnitrail.render.safe import printable_json
 
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
+_AT_ONCE = 200
+"""Entries that are encoded and written at once."""
 
 
 def write_document(answer: Answer[Any], out: IO[str]) -> None:
@@ -24,18 +27,20 @@ def write_document(answer: Answer[Any], out: IO[str]) -> None:
 
 def document(whole: object) -> str:
     """Return a value as indented JSON."""
-    return _text(msgspec.json.format(_ENCODER.encode(whole), indent=2))
+    return _text(msgspec.json.format(_ENCODER.encode(whole), indent=2)) + "\n"
 
 
 def write_lines(answer: Answer[Any], out: IO[str]) -> None:
     """Write only the entries, one per line."""
-    out.writelines(line(entry) for entry in answer.entries)
+    remaining = iter(answer.entries)
+    while entries := list(islice(remaining, _AT_ONCE)):
+        out.write(_text(_ENCODER.encode_lines(entries)))
 
 
 def line(value: object) -> str:
     """Return a value as one line of JSON."""
-    return _text(_ENCODER.encode(value))
+    return _text(_ENCODER.encode(value)) + "\n"
 
 
 def _text(encoded: bytes) -> str:
-    return printable_json(encoded.decode()) + "\n"
+    return printable_json(encoded.decode())

@@ -31,7 +31,7 @@ from cnitrail.workflows.ingest import ingest, unread_of
 from cnitrail.workflows.losses import lost_file, lost_of, set_aside
 from cnitrail.workflows.observer import SILENT
 from cnitrail.workflows.request import scope_of
-from cnitrail.workflows.scan_pool import problems
+from cnitrail.workflows.scan_pool import ScanPool, problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -97,17 +97,19 @@ def read_evidence(
     others: Counter[str] = Counter()
     has_files = False
     kinds = [(uri, source_type(uri)) for uri in sources_or_default(uris)]
-    for kind, source in [(kind, kind.open(uri, scope)) for uri, kind in kinds]:
-        sink.open(source.uri, answers_completely=kind.answers_completely)
-        counts = SourceCounts()
-        ingest(source, scope.growth, sink, counts, observer, hashing=proof is not None)
-        if counts.is_empty and not counts.other_files:
-            raise no_files(source.uri, counts.other_files)
-        has_files |= not counts.is_empty
-        others.update(counts.other_files)
-        reports.append(counts.report(source.uri))
-        files += counts.first_files[: MAX_FILES - len(files)]
-        skipped += counts.skipped
+    sources = [(kind, kind.open(uri, scope)) for uri, kind in kinds]
+    with ScanPool(scope.growth, hashing=proof is not None, workers=scope.workers) as pool:
+        for kind, source in sources:
+            sink.open(source.uri, answers_completely=kind.answers_completely)
+            counts = SourceCounts()
+            ingest(source, pool, sink, counts, observer)
+            if counts.is_empty and not counts.other_files:
+                raise no_files(source.uri, counts.other_files)
+            has_files |= not counts.is_empty
+            others.update(counts.other_files)
+            reports.append(counts.report(source.uri))
+            files += counts.first_files[: MAX_FILES - len(files)]
+            skipped += counts.skipped
     if not has_files:
         raise no_files(", ".join(uri for uri, _ in kinds), others)
     evidence = evidence_in(sink, skipped, reports, files, proof, assume_complete=assume_complete)

@@ -13,6 +13,7 @@ from cnitrail.answers.report.pods import cited_pods, pods_that_lost
 from cnitrail.answers.report.quality import quality
 from cnitrail.answers.report.summary import summary
 from cnitrail.answers.timeline import calls
+from cnitrail.garbage import without_garbage_collection
 from cnitrail.model import CitedFinding, Evidence, History, Report
 
 __all__ = ["report"]
@@ -23,10 +24,16 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
 
     ``whole`` if the source left out nothing because of the filter: rules of findings need that.
     """
+    with without_garbage_collection():
+        return _report(history, evidence, wanted, whole=whole)
+
+
+def _report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool) -> Report:
     coverage = evidence.whole_coverage()
     found = list(calls(history, wanted))
     entries = [entry for _, entry in found]
-    found_problems = FindingIndex(history, coverage).findings(*about_pods(history, wanted)) if whole else ()
+    judged = FindingIndex(history, coverage, found if wanted == Filter() else None)
+    found_problems = judged.findings(*about_pods(history, wanted)) if whole else ()
     by_instance = segments(history, entries)
     leases = filtered_leases(history, wanted)
     cited = {event.key for event, _ in found}
