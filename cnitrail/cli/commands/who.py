@@ -91,6 +91,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     from cnitrail.cli.printing import respond
     from cnitrail.cli.quiet import inform
     from cnitrail.cli.reading import read_case
+    from cnitrail.model import LeasePeriod
     from cnitrail.sources import source_type
 
     questions: list[Question | UnreadableLine]
@@ -105,7 +106,11 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
         questions = list(read_questions(batch))
         asked = {"questions": len(questions)}
     addresses = {question.ip for question in questions if isinstance(question, Question)}
-    case = read_case(replace(request, wanted=replace(request.wanted, ip=tuple(map(ip_network, addresses)))))
+    wanted = replace(request.wanted, ip=tuple(map(ip_network, addresses)))
+    is_one = batch is None and not wanted.vpc
+    second = question.at if is_one else None
+    period = LeasePeriod(start=second, end=second, leases_only=True)
+    case = read_case(replace(request, wanted=wanted, period=period))
     answers = [_answer(case, question) for question in questions]
     missing = absent(case.history, case.wanted, narrowed=case.is_narrowed) if batch is None else ()
     limitations = (*missing, *limits_of_tables(case.coverage))
