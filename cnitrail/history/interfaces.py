@@ -108,7 +108,7 @@ class _InstanceDraft(Struct, kw_only=True):
 class Registry:
     """Interfaces and instances, built from events in order.
 
-    ``actors`` are the callers by event key, as far as STS events identify them; ``disputed`` are the
+    ``actors`` are the callers by event key that STS events identify; ``disputed`` are the
     interfaces and instances whose owner is not certain; ``operators`` are (instance, user agent) of callers
     that call for other instances.
 
@@ -228,7 +228,7 @@ class Registry:
 
     def _marked(self, event: Event, mark: tuple[str, str], interface: _InterfaceDraft) -> None:
         """Add a mark of the CNI: anybody can write one, so it counts only from its creator, at creation."""
-        if event.effect is Effect.CREATE and may_mark(self._actors[event.key], mark[0]):
+        if event.effect is Effect.CREATE and may_mark(self._actors.get(event.key, event.actor), mark[0]):
             interface.mark, interface.marked = mark, event.time
         else:
             interface.claimed.append((*mark, event.time))
@@ -246,7 +246,7 @@ class Registry:
         )
         if subject.instance is not None and is_running:
             self._instance(event, subject.instance).alive = event.time
-        actor = self._actors[event.key]
+        actor = self._actors.get(event.key, event.actor)
         caller = actor.instance  # this does not show that it exists: its credentials outlive it by hours
         is_own = effect in OWN_INTERFACE_EFFECTS and subject.resource is None
         if caller is not None and eni is not None and is_own:
@@ -276,7 +276,7 @@ class Registry:
         interface = self._interface(event, subject.eni)
         if subject.resource is None or interface.created.event is None:
             interface.created = Bound(event.time, Basis.OBSERVED, event)
-            interface.creator = self._actors[event.key]
+            interface.creator = self._actors.get(event.key, event.actor)
             interface.description = subject.description
             trunk = dict(subject.tags).get(TRUNK_TAG)
             creator = interface.creator

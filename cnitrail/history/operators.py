@@ -20,7 +20,7 @@ def operators_of(events: Iterable[Event], actors: Mapping[str, Actor]) -> frozen
     for event in events:
         if event.effect not in (Effect.CREATE, Effect.ATTACH):
             continue
-        actor = actors[event.key]
+        actor = actors.get(event.key, event.actor)
         if actor.instance is None or actor.agent.name == CNI_AGENT:
             continue
         served = {name for subject in event.subjects for name in (subject.served, subject.instance)}

@@ -36,14 +36,16 @@ _ROLE_DELIVERY_SINCE = 2021
 
 
 def identify_actors(events: Iterable[Event], sessions: Iterable[IssuedSession]) -> dict[str, Actor]:
-    """Return the caller of every event, by event key, with the session that STS had issued to it by then."""
+    """Return the callers with the session that STS had issued to them by then, by event key.
+
+    The caller of any other event, of nearly all, is as its record says.
+    """
     issued = _SessionIndex(sessions)
     known: dict[tuple[int, IssuedSession | None, str | None], Actor] = {}
     identified: dict[str, Actor] = {}
     for event in events:
         actor = event.actor
         if not issued.knows(actor):
-            identified[event.key] = actor
             continue
         session, assumer = issued.behind(actor, event.time), issued.assumer_of(actor, event.time)
         key = id(actor), session, assumer
@@ -70,7 +72,7 @@ def complete_actors(
     completed: dict[str, Actor] = {}
     by_rule: dict[tuple[int, str], Actor] = {}
     for event in events:
-        actor = clusters.complete(identified[event.key], event.time)
+        actor = clusters.complete(identified.get(event.key, event.actor), event.time)
         rule = ipamd_rule(event, actor, interfaces, creators)
         if rule is not None:
             known = by_rule.get((id(actor), rule))
@@ -239,7 +241,7 @@ def _clusters_by_role(
     """Return the cluster of each service account's role, from the tags on the ENIs that it creates."""
     named: dict[_PodRole, set[str]] = defaultdict(set)
     for event in events:
-        actor = identified[event.key]
+        actor = identified.get(event.key, event.actor)
         if event.effect is not Effect.CREATE or actor.role_arn is None or actor.kind not in _PODS:
             continue
         for subject in event.subjects:
@@ -256,7 +258,8 @@ def _creators(events: Iterable[Event], identified: Mapping[str, Actor]) -> dict[
         for event in events
         if event.effect is Effect.CREATE and event.failure is None
         for subject in event.subjects
-        if subject.eni is not None and (role_arn := identified[event.key].role_arn) is not None
+        if subject.eni is not None
+        and (role_arn := identified.get(event.key, event.actor).role_arn) is not None
     }
 
 
