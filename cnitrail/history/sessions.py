@@ -71,9 +71,13 @@ def complete_actors(
     creators = _creators(witnesses, identified)
     completed: dict[str, Actor] = {}
     by_rule: dict[tuple[int, str], Actor] = {}
+    may_be_cni: dict[int, bool] = {}
     for event in events:
         actor = clusters.complete(identified.get(event.key, event.actor), event.time)
-        rule = ipamd_rule(event, actor, interfaces, creators)
+        is_candidate = may_be_cni.get(id(actor))
+        if is_candidate is None:
+            is_candidate = may_be_cni[id(actor)] = may_be_the_cni(actor)
+        rule = _ipamd_rule(event, actor, interfaces, creators) if is_candidate else None
         if rule is not None:
             known = by_rule.get((id(actor), rule))
             if known is None:
@@ -201,7 +205,7 @@ class _Clusters:
 
     def complete(self, actor: Actor, time: datetime) -> Actor:
         """Return the caller with its cluster at the time of a call: by STS event, else by tags."""
-        if actor.basis.cluster == "sts-event":
+        if actor.basis.cluster == "sts-event" or not (actor.instance or self._by_role):
             return actor
         instance = self._instances.get(actor.instance or "")
         tagged = tagged_at(instance.tagged, time) if instance else self._by_role.get(_pod_role(actor))
@@ -263,18 +267,20 @@ def _creators(events: Iterable[Event], identified: Mapping[str, Actor]) -> dict[
     }
 
 
-def ipamd_rule(
+def _ipamd_rule(
     event: Event, actor: Actor, interfaces: Mapping[str, Interface], creators: Mapping[str, str]
 ) -> str | None:
-    """Return the rule by which a call is the VPC CNI's own; None if no rule applies.
+    """Return the rule by which a call of what may be the VPC CNI is its own; None if no rule applies.
 
     The CNI never names the addresses that it wants and never takes them from another interface
     (amazon-vpc-cni-k8s, pkg/awsutils/awsutils.go), so a call that does is not the CNI's, whatever its user
     agent says.
     """
-    if not may_be_the_cni(actor) or _names_addresses(event) or event.effect is Effect.SIGN_IN:
-        return None
-    if _is_on_another_node(event, actor, interfaces):
+    if (
+        _names_addresses(event)
+        or event.effect is Effect.SIGN_IN
+        or _is_on_another_node(event, actor, interfaces)
+    ):
         return None
     has_name = actor.agent.name == CNI_AGENT
     if actor.service_account == CNI_ACCOUNT:
