@@ -27,6 +27,9 @@ from cnitrail.model import (
 from cnitrail.model.callers import CNI_ACCOUNT, CNI_AGENT, ON_NODES, may_be_the_cni
 
 _PODS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
+_ON_ADDRESSES = (Effect.ASSIGN, Effect.UNASSIGN)
+_ASSIGN, _CREATE, _SIGN_IN = Effect.ASSIGN, Effect.CREATE, Effect.SIGN_IN
+"""To look up a member of an enumeration takes long in Python 3.11, for every event."""
 
 _PodRole = tuple[str | None, str | None]
 """The ARN of a pod's role, and its OIDC provider (None with Pod Identity)."""
@@ -92,9 +95,9 @@ def _complete_sign_ins(
     events: Iterable[Event], completed: dict[str, Actor], witnesses: Iterable[Event]
 ) -> None:
     """Give failed sign-ins the cluster of their OIDC provider: each cluster has one of its own."""
-    failed = [event for event in events if event.effect is Effect.SIGN_IN]
+    failed = [event for event in events if event.effect is _SIGN_IN]
     named: dict[str, set[str]] = defaultdict(set)
-    others = (event for event in (witnesses if failed else ()) if event.effect is not Effect.SIGN_IN)
+    others = (event for event in (witnesses if failed else ()) if event.effect is not _SIGN_IN)
     for actor in (completed[event.key] for event in others):
         if actor.kind is ActorKind.IRSA and actor.oidc_provider and actor.cluster:
             named[actor.oidc_provider].add(actor.cluster)
@@ -246,7 +249,7 @@ def _clusters_by_role(
     named: dict[_PodRole, set[str]] = defaultdict(set)
     for event in events:
         actor = identified.get(event.key, event.actor)
-        if event.effect is not Effect.CREATE or actor.role_arn is None or actor.kind not in _PODS:
+        if event.effect is not _CREATE or actor.role_arn is None or actor.kind not in _PODS:
             continue
         for subject in event.subjects:
             interface = interfaces.get(subject.eni or "")
@@ -260,7 +263,7 @@ def _creators(events: Iterable[Event], identified: Mapping[str, Actor]) -> dict[
     return {
         subject.eni: role_arn
         for event in events
-        if event.effect is Effect.CREATE and event.failure is None
+        if event.effect is _CREATE and event.failure is None
         for subject in event.subjects
         if subject.eni is not None
         and (role_arn := identified.get(event.key, event.actor).role_arn) is not None
@@ -276,11 +279,7 @@ def _ipamd_rule(
     (amazon-vpc-cni-k8s, pkg/awsutils/awsutils.go), so a call that does is not the CNI's, whatever its user
     agent says.
     """
-    if (
-        _names_addresses(event)
-        or event.effect is Effect.SIGN_IN
-        or _is_on_another_node(event, actor, interfaces)
-    ):
+    if _names_addresses(event) or event.effect is _SIGN_IN or _is_on_another_node(event, actor, interfaces):
         return None
     has_name = actor.agent.name == CNI_AGENT
     if actor.service_account == CNI_ACCOUNT:
@@ -295,7 +294,7 @@ def _ipamd_rule(
 
 def _is_on_another_node(event: Event, actor: Actor, interfaces: Mapping[str, Interface]) -> bool:
     """Return whether a node's role changes addresses on another node: the CNI of a node never does."""
-    if actor.instance is None or event.effect not in (Effect.ASSIGN, Effect.UNASSIGN):
+    if actor.instance is None or event.effect not in _ON_ADDRESSES:
         return False
     for subject in event.subjects:
         interface = interfaces.get(subject.eni or "")
@@ -309,7 +308,7 @@ def _is_on_another_node(event: Event, actor: Actor, interfaces: Mapping[str, Int
 
 def _names_addresses(event: Event) -> bool:
     """Return whether a call assigns addresses by name, or takes them from others: the CNI never does."""
-    return event.effect is Effect.ASSIGN and any(
+    return event.effect is _ASSIGN and any(
         subject.requested_addresses or subject.reassign for subject in event.subjects
     )
 
@@ -336,7 +335,7 @@ def _of_cni_lineage(
     A session that AWS does not show to be a node's must be of the role that created it: any pod may have one.
     """
     is_on_node = actor.kind in ON_NODES
-    if event.effect is Effect.CREATE:
+    if event.effect is _CREATE:
         mark = subject.mark if is_on_node and _is_for_itself(actor, subject.mark) else None
     else:
         interface = interfaces.get(subject.eni or "")
