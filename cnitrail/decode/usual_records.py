@@ -148,6 +148,8 @@ def usual_event(record: Record) -> Event | None:
     )
 
 
+_SECONDARY, _PREFIX = HoldingKind.SECONDARY, HoldingKind.PREFIX
+
 _NAME = b'"eventName":"'
 
 
@@ -208,8 +210,8 @@ def _assign(call: _AssignCall, is_ok: bool) -> tuple[Subject, ...]:
             return ()
         addresses, prefixes = _texts(response.addresses), _texts(response.prefixes)
         added = (
-            *filter(None, [address_holding(HoldingKind.SECONDARY, text) for text in addresses]),
-            *filter(None, [prefix_holding(HoldingKind.PREFIX, text) for text in prefixes]),
+            *filter(None, [address_holding(_SECONDARY, text) for text in addresses]),
+            *filter(None, [prefix_holding(_PREFIX, text) for text in prefixes]),
         )
         if len(added) < max(len(addresses) + len(prefixes), 1):
             return ()
@@ -243,10 +245,10 @@ def _requested(request: _AssignRequest) -> tuple[int | None, HoldingKind | None]
     """Return the number that a request asks for, and of what; if it names them, the number is None."""
     count, prefix_count = request.count, request.prefix_count
     if count is not UNSET and (count > 0 or prefix_count is UNSET or prefix_count <= 0):
-        return count, HoldingKind.SECONDARY
+        return count, _SECONDARY
     if prefix_count is not UNSET:
-        return prefix_count, HoldingKind.PREFIX
-    named = ((request.addresses, HoldingKind.SECONDARY), (request.prefixes, HoldingKind.PREFIX))
+        return prefix_count, _PREFIX
+    named = ((request.addresses, _SECONDARY), (request.prefixes, _PREFIX))
     return None, next((kind for listed, kind in named if any(_texts(listed))), None)
 
 

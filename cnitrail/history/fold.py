@@ -116,8 +116,9 @@ class Fold:
             return
         is_observed = action.action is _ASSIGN
         earliest = None if is_observed else self._latest_end(action.slot)
-        for eni, slot in self._conflicting(action):
-            self._end(slot, eni, Bound(action.time, Basis.IMPLIED, action.event))
+        if action.slot.open or self._prefixes:  # hardly ever
+            for eni, slot in self._conflicting(action):
+                self._end(slot, eni, Bound(action.time, Basis.IMPLIED, action.event))
         lease = LeaseDraft(
             held=action.slot.held,
             kind=action.kind,
@@ -264,8 +265,6 @@ class Fold:
 
     def _conflicting(self, action: AddressAction) -> list[EniSlot]:
         """Return what other ENIs hold now of the same address."""
-        if not action.slot.open and not self._prefixes:
-            return []  # as nearly always
         return [
             (eni, slot)
             for slot in self._overlapping(action.slot)

@@ -30,6 +30,9 @@ from cnitrail.timeclamp import LAST
 _ANY_TYPE = "interface"
 """The interface type of most interfaces; EC2 names services in others."""
 
+_ON_ADDRESSES = (Effect.ASSIGN, Effect.UNASSIGN)
+"""What most calls do: nothing to the interface itself."""
+
 
 class _AttachmentDraft(Struct, kw_only=True):
     """An attachment under construction."""
@@ -108,7 +111,7 @@ class _InstanceDraft(Struct, kw_only=True):
 class Registry:
     """Interfaces and instances, built from events in order.
 
-    ``actors`` are the callers by event key, as far as STS events identify them; ``disputed`` are the
+    ``actors`` are the callers by event key that STS events identify; ``disputed`` are the
     interfaces and instances whose owner is not certain; ``operators`` are (instance, user agent) of callers
     that call for other instances.
 
@@ -140,9 +143,9 @@ class Registry:
             self._read_properties(event, subject)
             if is_sure:
                 self._read_life(event, subject)
+            if event.effect in _ON_ADDRESSES:
+                continue
             match event.effect:
-                case Effect.ASSIGN | Effect.UNASSIGN:  # as most are
-                    pass
                 case Effect.LAUNCH:
                     self._launch(event, subject)
                 case Effect.CREATE:
@@ -228,7 +231,7 @@ class Registry:
 
     def _marked(self, event: Event, mark: tuple[str, str], interface: _InterfaceDraft) -> None:
         """Add a mark of the CNI: anybody can write one, so it counts only from its creator, at creation."""
-        if event.effect is Effect.CREATE and may_mark(self._actors[event.key], mark[0]):
+        if event.effect is Effect.CREATE and may_mark(self._actors.get(event.key, event.actor), mark[0]):
             interface.mark, interface.marked = mark, event.time
         else:
             interface.claimed.append((*mark, event.time))
@@ -241,12 +244,9 @@ class Registry:
             eni = attachment.eni if attachment is not None else None
         if eni is not None:
             self._interface(event, eni).alive = event.time
-        is_running = effect is not Effect.MODIFY and (
-            effect is not Effect.TERMINATE or subject.previous_state in ALIVE
-        )
-        if subject.instance is not None and is_running:
+        if subject.instance is not None and _shows_running(effect, subject):
             self._instance(event, subject.instance).alive = event.time
-        actor = self._actors[event.key]
+        actor = self._actors.get(event.key, event.actor)
         caller = actor.instance  # this does not show that it exists: its credentials outlive it by hours
         is_own = effect in OWN_INTERFACE_EFFECTS and subject.resource is None
         if caller is not None and eni is not None and is_own:
@@ -276,7 +276,7 @@ class Registry:
         interface = self._interface(event, subject.eni)
         if subject.resource is None or interface.created.event is None:
             interface.created = Bound(event.time, Basis.OBSERVED, event)
-            interface.creator = self._actors[event.key]
+            interface.creator = self._actors.get(event.key, event.actor)
             interface.description = subject.description
             trunk = dict(subject.tags).get(TRUNK_TAG)
             creator = interface.creator
@@ -433,6 +433,13 @@ class Registry:
         if last.end is OPEN and (over := _first_end(node.ended, interface.deleted)) is not None:
             last.end = Bound(over.time, Basis.IMPLIED, over.event)
         return [] if interface.attachments else attachments
+
+
+def _shows_running(effect: Effect, subject: Subject) -> bool:
+    """Return whether a call shows that its instance is not terminated."""
+    if effect is Effect.TERMINATE:
+        return subject.previous_state in ALIVE
+    return effect is not Effect.MODIFY
 
 
 def _is_inferred(attachment: _AttachmentDraft, instance: str | None) -> bool:

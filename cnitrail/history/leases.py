@@ -172,12 +172,12 @@ def _stories(
     return stories
 
 
-_ASSIGN, _RELEASE = ActionKind.ASSIGN, ActionKind.RELEASE
+_ASSIGN, _RELEASE, _OBSERVED = ActionKind.ASSIGN, ActionKind.RELEASE, Basis.OBSERVED
 
 
 def _add(slots: _Slots, event: Event, subject: Subject, eni: str) -> None:
     """Add what a call does to the addresses of an ENI."""
-    time, observed, reassigns = event.time, Bound(event.time, Basis.OBSERVED, event), subject.reassign
+    time, observed, reassigns = event.time, Bound(event.time, _OBSERVED, event), subject.reassign
     kind = ActionKind.SHOW if subject.existing else _ASSIGN
     for holding in subject.added:
         actions, slot = slots.of(holding.held)

@@ -48,6 +48,7 @@ _ORCHESTRATORS = (
 """Services that call what their users order, by the first part of their DNS name."""
 
 _OF_CONTROLLER = ("trunk", "branch")
+_CREATE, _MODIFY = Effect.CREATE, Effect.MODIFY
 _SHOWING = (Effect.ASSIGN, Effect.UNASSIGN, Effect.CREATE)
 _RANKS = {manager: rank for rank, manager in enumerate(Manager)}
 _Cluster = tuple[AccountRegion, str]
@@ -215,15 +216,16 @@ class _Calls:
 
     def read(self, event: Event) -> None:
         """Note the manager behind a call, if it is one."""
-        if event.effect is Effect.MODIFY and event.failure is None:
+        effect = event.effect
+        if effect is _MODIFY and event.failure is None:
             for subject in event.subjects:
                 if subject.eni is not None and (NO_MANAGE, "true") in subject.tags:
                     self._left_alone[subject.eni].add(role_or_user_of(self._actors[event.key]))
-        if event.effect not in _SHOWING:
+        if effect not in _SHOWING:
             return
         caller = self._caller(self._actors[event.key])
         for subject in event.subjects:
-            if caller is not None and event.failure is None and event.effect is not Effect.CREATE:
+            if caller is not None and event.failure is None and effect is not _CREATE:
                 self._note(subject.eni, caller)
             elif event.failure is not None or subject.served is not None:
                 self._tried(event, subject, caller)
