@@ -306,7 +306,7 @@ class TestStore:
     def test_with_wrong_sums_of_forms_is_refused(self, run: Run, tmp_path: Path) -> None:
         collected(tmp_path / "a.db", *MIXED)
         with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
-            connection.execute("UPDATE forms SET others = others + 1")
+            connection.execute("UPDATE form_counts SET records = records + 1")
             connection.commit()
         result = run("timeline", tmp_path / "a.db")
         assert result.exit_code == 1

@@ -8,10 +8,11 @@ from typing import BinaryIO, ClassVar
 
 from msgspec import Struct
 
-from cnitrail.model.coverage import Coverage, Lost, Moment, Reach, Sign, UncheckedTable
+from cnitrail.model.coverage import AccountRegion, Coverage, Lost, Moment, Reach, Sign, UncheckedTable
 from cnitrail.model.flow_report import FlowReport
 from cnitrail.model.forms import TRAIL
 from cnitrail.model.lookup import LookupHints
+from cnitrail.model.rhythm import Rhythm
 from cnitrail.model.table import EngineOptions, EngineReport, RelevantCalls
 
 DELIVERY_LAG = timedelta(hours=1)
@@ -193,10 +194,24 @@ class Growth(Struct, frozen=True, gc=False):
 _ANY_FILE = 1 << 20
 
 
+class LeasePeriod(Struct, frozen=True, gc=False, kw_only=True):
+    """The time of which an answer shows who had an address; both ends included, None is without a bound.
+
+    With ``leases_only`` it shows the leases of the addresses that were asked for, and nothing else that their
+    ENIs held.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    leases_only: bool = False
+
+
 class Scope(Struct, frozen=True, gc=False, kw_only=True):
     """What a source is asked for; it may deliver more, never less.
 
-    Times are aware, both included, and are those of events. ``event_names`` are the relevant events.
+    Times are aware, both included, and are those of events. ``period`` is set if the answer is about
+    ``enis``, ``instances`` or ``addresses``, shows nothing of other times, and this source is all evidence.
+    ``event_names`` are the relevant events.
     ``profile``, ``endpoint_url`` and ``request_payer`` are the AWS CLI's options; a Region may be ``all``.
     ``lag`` is the delay of LookupEvents, ``max_calls`` the maximum number of its calls per Region;
     ``newest`` is how many of the newest events are enough: a lookup by event name may stop once it has read
@@ -213,6 +228,7 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     instances: tuple[str, ...] = ()
     enis: tuple[str, ...] = ()
     addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    period: LeasePeriod | None = None
     profile: str | None = None
     endpoint_url: str | None = None
     event_names: tuple[str, ...] = ()
@@ -283,6 +299,8 @@ class StoredCounts(Struct, frozen=True, gc=False, kw_only=True):
     duplicates: int
     unreadable: int
     signs: frozenset[Sign]
+    rhythms: Mapping[AccountRegion, Rhythm] = {}
+    """In place of the signs, if the source was asked alone (``Scope.period``)."""
     ends: tuple[Moment, ...]
     forms: tuple[FormReport, ...] = ()
     rest: Mapping[str, int] = {}

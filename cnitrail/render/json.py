@@ -34,9 +34,23 @@ def write_document(answer: Answer[Any], out: IO[str]) -> None:
         "query": answer.query,
         "evidence": answer.evidence,
         "limitations": answer.limitations,
-        "entries": answer.entries,
+        "entries": (),
     }
-    out.write(document(whole))
+    head = document(whole)
+    entries = iter(answer.entries)
+    first = next(entries, None)
+    if first is None:
+        out.write(head)
+        return
+    out.write(head.removesuffix("]\n}\n") + "\n    " + _indented(first))
+    for entry in entries:
+        out.write(",\n    " + _indented(entry))
+    out.write("\n  ]\n}\n")
+
+
+def _indented(entry: object) -> str:
+    """Return an entry as it is inside a document."""
+    return document(entry).removesuffix("\n").replace("\n", "\n    ")
 
 
 def document(whole: object) -> str:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from cnitrail.decode import Decoded
     from cnitrail.model import CutShort, Document, Event, History, LookedUp, Record, StoredCounts
+    from cnitrail.model.rhythm import Rhythm
     from cnitrail.workflows.observer import Observer
     from cnitrail.workflows.proof import Proof
     from cnitrail.workflows.raw_records import RawRecords
@@ -54,7 +55,7 @@ def read(
 
     Raises as ``read_evidence`` does, and ``UsageError`` if ``verify`` is asked of sources without digests.
     """
-    scope = scope_of(request.wanted, request.access)
+    scope = _whole_scope(request)
     proof = _prove(request, scope, observer) if request.verify else None
     observer.stage("relevant")
     ledger, evidence = read_evidence(
@@ -65,6 +66,13 @@ def read(
     history = build(ledger.events(), ledger.sessions(), proven, pods)
     debug(__name__, "history: %d events, %d leases", len(history.events), len(history.leases))
     return history, replace(evidence, skipped=(*evidence.skipped, *set_aside(history)))
+
+
+def _whole_scope(request: Request) -> Scope:
+    """Return what sources are asked for; other sources, or proofs, may change what one of them shows."""
+    scope = scope_of(request.wanted, request.access)
+    is_alone = len(sources_or_default(request.sources)) == 1 and not request.verify
+    return replace(scope, period=request.period) if is_alone else scope
 
 
 def _prove(request: Request, scope: Scope, observer: Observer) -> Proof:
@@ -140,7 +148,12 @@ def evidence_in(
     lost += _unrecorded(events, ledger, places, proof)
     if proof is None:
         covered = cover(
-            sink.signs, covered_moments, lost=lost, answered=sink.answered, assume_complete=assume_complete
+            sink.signs,
+            covered_moments,
+            lost=lost,
+            answered=sink.answered,
+            assume_complete=assume_complete,
+            rhythms=sink.rhythms,
         )
     else:
         unread = {skip.source for skip in skipped}
@@ -172,6 +185,8 @@ class LedgerSink:
     def __init__(self, ledger: Ledger, proof: Proof | None, raw: RawRecords | None) -> None:
         self.ledger = ledger
         self.signs: set[Sign] = set()
+        self.rhythms: dict[AccountRegion, Rhythm] = {}
+        """Of a store that is all evidence, in place of its signs."""
         self.ends: dict[Moment, None] = {}
         self.bounds: list[Moment] = []
         """The ends of times that lookups cover, whether or not anything happened there."""
@@ -288,6 +303,7 @@ class LedgerSink:
     def take_over(self, counts: StoredCounts) -> None:
         """Take over the times that a store covers."""
         self.signs |= counts.signs
+        self.rhythms.update(counts.rhythms)
         for (file, form), minutes in counts.heard.items():
             self.ledger.hear(file, ((form, minute) for minute in minutes))
         self.ends.update(dict.fromkeys(counts.ends))

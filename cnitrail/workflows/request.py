@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cnitrail.decode import NAMES, RELEVANT_CALLS
 from cnitrail.decode.lookup_hints import LOOKUP_HINTS
-from cnitrail.model import DELIVERY_LAG, Growth, Scope
+from cnitrail.model import DELIVERY_LAG, Growth, LeasePeriod, Scope
 from cnitrail.model.table import EngineOptions
 from cnitrail.parse import parse_node
 
@@ -46,7 +46,8 @@ class Access(Struct, frozen=True, kw_only=True):
 class Request(Struct, frozen=True, kw_only=True):
     """What to read, what of it to keep, and whether digests have to prove it.
 
-    ``public_keys`` is the path of a file with the keys that digests are signed with.
+    ``public_keys`` is the path of a file with the keys that digests are signed with. ``period`` is what the
+    answer will show of who had addresses, if it shows nothing else of the history.
     """
 
     sources: tuple[str, ...]
@@ -54,6 +55,7 @@ class Request(Struct, frozen=True, kw_only=True):
     access: Access
     verify: bool = False
     public_keys: str | None = None
+    period: LeasePeriod | None = None
 
 
 def for_findings(request: Request) -> Request:

@@ -212,6 +212,7 @@ class LeaseGroup:
     def __init__(self, leases: tuple[Lease, ...]) -> None:
         self.enis = {lease.eni for lease in leases}
         self.vpcs = {lease.vpc or lease.eni for lease in leases}
+        self.has_unknown_vpc = any(lease.vpc is None for lease in leases)
         self.leases = leases
         self._begins = [lease.possible_start() or FIRST for lease in leases]
         ends = [lease.end.time or LAST for lease in leases]
@@ -233,7 +234,7 @@ class LeaseGroup:
 
     def rivals_of(self, lease: Lease) -> Iterator[Lease]:
         """Yield the leases that may hold the address in place of one whose first second is contested."""
-        for rival in self.leases:
+        for rival in self.leases if lease.certainty.rivals else ():
             if rival.eni in lease.certainty.rivals and rival.end.time == lease.start.time:
                 yield rival
 

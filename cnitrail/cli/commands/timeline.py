@@ -86,6 +86,13 @@ def timeline(
         sys.exit(watch_sources(request, "timeline", output, watch))
     if raw:
         sys.exit(_print_raw(request))
+    if output != "perfetto":
+        from msgspec.structs import replace
+
+        from cnitrail.model import LeasePeriod
+
+        period = LeasePeriod(start=request.wanted.since, end=request.wanted.until)
+        request = replace(request, period=period)
     case = read_case(request) if limit is None else read_newest(request, limit)
     limitations = case.limitations()
     if output == "perfetto":
