@@ -41,7 +41,7 @@ def _report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool
     cited = {event.key for event, _ in found}
     cited |= {event.key for finding in found_problems for event in finding.events}
     for segment in chain.from_iterable(by_instance.values()):
-        cited.update([bound.event.key for bound in segment.bounds() if bound.event])
+        cited |= segment.events()
     for lease in leases:
         cited |= {bound.event.key for bound in (lease.start, lease.end) if bound.event}
     index = CitationIndex(history, cited, found)
