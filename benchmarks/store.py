@@ -1,7 +1,7 @@
 """Measures how fast a store is filled and queried, and its size: `python benchmarks/store.py [EVENTS…]`.
 
-The events are synthetic: nodes are launched, get ENIs and addresses from a subnet whose addresses are reused
-all the time, and are terminated. Records have the size of real ones (about 1.9 KB).
+The events are synthetic: nodes get ENIs and addresses from a subnet of 4,000 addresses, which are reused all
+the time, and are terminated. Records have the size of real ones (about 1.9 KB).
 """
 
 import os
@@ -14,6 +14,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
@@ -201,10 +202,9 @@ def read_file(name: str) -> ReadFile:
     )
 
 
-def ask(path: str, *arguments: str) -> tuple[float, float, int]:
+def ask(*arguments: str) -> tuple[float, float, int]:
     """Return the median wall and CPU seconds of five processes, and the lines of output."""
-    asked = [sys.executable, "-m", "cnitrail", "timeline", path, "-o", "jsonl", "-q", *arguments]
-    return run_five(asked)
+    return run_five([sys.executable, "-m", "cnitrail", *arguments, "-o", "jsonl", "-q"])
 
 
 def run_five(command: list[str]) -> tuple[float, float, int]:
@@ -245,21 +245,45 @@ def main(counts: list[int]) -> None:
             print(f"{count:,} events: stored {count / storing:,.0f}/s (decoded {count / decoding:,.0f}/s)")
             print(f"  {size / count:,.0f} B an event in the file, {text / count:,.0f} of them its text")
             print(f"  text compressed: {smaller(path)}")
-            connection = sqlite3.connect(path)
-            middle = "SELECT {0} FROM subjects WHERE {0} NOT NULL LIMIT 1 OFFSET " + str(count // 2)
-            eni = connection.execute(middle.format("eni")).fetchone()[0]
-            host = connection.execute(
-                "SELECT instance FROM subjects WHERE instance NOT NULL"
-                " LIMIT 1 OFFSET (SELECT count(instance) / 2 FROM subjects)"
-            ).fetchone()[0]
-            address = connection.execute(f"SELECT address FROM addresses LIMIT 1 OFFSET {count}").fetchone()[
-                0
-            ]
-            for option, value in (("--eni", eni), ("--instance", host), ("--ip", address)):
-                wall, cpu, lines = ask(path, option, value)
-                print(f"  {option} {value}: {wall:.2f} s, CPU {cpu:.2f} s, {lines} entries")
-            wall, cpu, _ = run_five([sys.executable, "-m", "cnitrail", "--help"])
-            print(f"  (--help: {wall:.2f} s, CPU {cpu:.2f} s)", flush=True)
+            print(f"  a small timeline (fixtures/ironman): CPU {small():.2f} s", flush=True)
+            for command in questions(path):
+                _, cpu, lines = ask(*command)
+                print(
+                    f"  {' '.join(command).replace(path, 'FILE.db')}: CPU {cpu:.2f} s, "
+                    f"{cpu / small():.1f} × a small timeline, {lines} entries",
+                    flush=True,
+                )
+
+
+@cache
+def small() -> float:
+    """Return the CPU seconds of the timeline of a small story."""
+    story = Path(__file__).resolve().parent.parent / "fixtures" / "ironman" / "AWSLogs"
+    _, cpu, _ = ask("timeline", str(story))
+    return cpu
+
+
+def questions(path: str) -> Iterator[tuple[str, ...]]:
+    """Yield the arguments of questions about what is in the middle of a store."""
+    connection = sqlite3.connect(path)
+    middle = (
+        "SELECT {0} FROM subjects WHERE {0} NOT NULL LIMIT 1 OFFSET (SELECT count({0}) / 2 FROM subjects)"
+    )
+    (eni,) = connection.execute(middle.format("eni")).fetchone()
+    (host,) = connection.execute(middle.format("instance")).fetchone()
+    address, time_of_call = connection.execute(
+        "SELECT address, time FROM addresses LIMIT 1 OFFSET (SELECT count(*) / 2 FROM addresses)"
+    ).fetchone()
+    hour_later = (datetime.fromisoformat(time_of_call) + timedelta(hours=1)).isoformat()
+    hour = ("--since", time_of_call, "--until", hour_later)
+    yield "who", address, path, "--at", time_of_call
+    yield "timeline", path, "--ip", address, *hour
+    yield "leases", path, "--ip", address, *hour
+    yield "timeline", path, "--eni", eni, *hour
+    yield "timeline", path, "--instance", host, *hour
+    yield "timeline", path, "--eni", eni
+    yield "timeline", path, "--instance", host
+    yield "timeline", path, "--ip", address
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import simulator
@@ -16,16 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from stories import STORIES as ALL_STORIES
-from test_store import anything, collect
+from test_store import anything, assign, attach, collect, create
 
 from cnitrail.answers.filters import Filter
 from cnitrail.api import Case
 from cnitrail.history import build
-from cnitrail.model import History, LeasePeriod, Scope
+from cnitrail.model import History, LeasePeriod, Record, Scope
+from cnitrail.store.reader import StoreReader
 from cnitrail.workflows.read import read_evidence
 
 STORIES = sorted(ALL_STORIES)
 HOUR = timedelta(hours=1)
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def case_of(store: Path, scope: Scope) -> Case:
@@ -58,8 +61,11 @@ def narrow(store: Path, wanted: Filter, period: LeasePeriod) -> Case:
 
 def assert_answers_are_alike(store: Path, data: st.DataObject, most: int) -> None:
     whole = case_of(store, Scope())
-    seconds, asked = times(whole.history), [*places(whole.history)]
-    for _ in range(most if asked else 0):
+    asked = [*places(whole.history)]
+    if not asked:
+        return
+    seconds = times(whole.history)
+    for _ in range(most):
         wanted = data.draw(st.sampled_from(asked))
         start, end = sorted(data.draw(st.sampled_from(seconds)) for _ in range(2))
         start_, end_ = data.draw(st.sampled_from([(start, end), (None, end), (start, None), (None, None)]))
@@ -104,6 +110,76 @@ def test_even_impossible_calls_are_answered_as_from_all_records(data: st.DataObj
         log.write_text(json.dumps({"Records": records}))
         collect(store, log)
         assert_answers_are_alike(store, data, most=8)
+
+
+def lives(data: st.DataObject, number: int) -> Iterator[dict[str, Any]]:
+    """Yield the calls of many ENIs, one after the other, that share few addresses; some are not recorded."""
+    second = 0
+    for eni in (f"eni-{one}" for one in range(number)):
+        first, other = data.draw(st.sampled_from([("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.3")]))
+        named = {"items": [{"privateIpAddress": other}]}
+        takes = data.draw(st.integers(0, 9)) == 0
+        calls = [
+            create(eni, first),
+            attach(eni, f"i-0000000{int(eni[4:]) // 3}"),
+            assign(eni, other, reassign=takes),
+            ("UnassignPrivateIpAddresses", {"networkInterfaceId": eni, "privateIpAddressesSet": named}, {}),
+            ("DeleteNetworkInterface", {"networkInterfaceId": eni}, {}),
+        ]
+        for name, request, response in calls:
+            second += data.draw(st.sampled_from([0, 1, 1, 1, 60]))
+            if data.draw(st.integers(0, 19)):
+                yield {
+                    "eventName": name,
+                    "eventID": f"{eni}-{name}",
+                    "eventTime": (BEGIN + timedelta(seconds=second)).isoformat().replace("+00:00", "Z"),
+                    "requestParameters": request,
+                    "responseElements": response,
+                    "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::1:user/ada"},
+                    "recipientAccountId": "111111111111",
+                    "awsRegion": "eu-west-1",
+                }
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_of_many_holders_of_an_address_those_around_a_time_are_enough(data: st.DataObject) -> None:
+    records = [*lives(data, data.draw(st.integers(2, 25)))]
+    with TemporaryDirectory() as folder:
+        log, store = Path(folder, "log.json"), Path(folder, "trail.db")
+        log.write_text(json.dumps({"Records": records}))
+        collect(store, log)
+        assert_answers_are_alike(store, data, most=12)
+
+
+def test_few_records_are_read_for_one_address_and_a_time(tmp_path: Path) -> None:
+    log, store = tmp_path / "log.json", tmp_path / "trail.db"
+    trail = [
+        {
+            "eventName": name,
+            "eventID": f"{number}-{name}",
+            "eventTime": (BEGIN + timedelta(minutes=10 * number + minute)).isoformat().replace("+00:00", "Z"),
+            "requestParameters": request,
+            "responseElements": response,
+        }
+        for number in range(200)
+        for minute, (name, request, response) in enumerate(
+            (
+                create(f"eni-{number}", "10.0.0.1"),
+                ("DeleteNetworkInterface", {"networkInterfaceId": f"eni-{number}"}, {}),
+            )
+        )
+    ]
+    log.write_text(json.dumps({"Records": trail}))
+    collect(store, log)
+    time = BEGIN + timedelta(minutes=1000)
+    for period in (
+        LeasePeriod(start=time, end=time, leases_only=True),
+        LeasePeriod(start=time, end=time + timedelta(minutes=5)),
+    ):
+        scope = Scope(addresses=(ip_network("10.0.0.1"),), period=period)
+        delivered = [*StoreReader(str(store), scope).documents()]
+        assert sum(isinstance(one, Record) for one in delivered) < 15
 
 
 @pytest.mark.parametrize("story", STORIES)

@@ -2,7 +2,7 @@
 
 Within a VPC an address is on one ENI at a time. So when an ENI that never had it before gets it, and no
 other call of that second concerns it, everything before is over: a *fresh start*. What an address went
-through from the second fresh start before a time to the first one after it decides its leases at that time,
+through from the second fresh start before a time to the second one after it decides its leases at that time,
 the one before them, and the next one.
 
 An ENI whose VPC is not clear may be in any. It makes no fresh start, nor does a record that may not count.
@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from cnitrail.store.index_columns import Act, block_key
 
-_EARLIER_STARTS = 2
-"""The last lease before a time begins with a fresh start, and takes the address from the one before that."""
+_STARTS = 2
+"""The last lease before a time begins with a fresh start, and takes the address from the one before that. The
+next lease begins with one, and another may be found to begin with it until the one after that."""
 
 
 class AddressCall(NamedTuple):
@@ -114,15 +115,15 @@ class Contemporaries:
     def _around(
         self, calls: Iterable[AddressCall], vpc: str | None, start: str, end: str
     ) -> Sequence[AddressCall]:
-        """Return the calls in a VPC from the second fresh start before a time to the first one after it."""
+        """Return the calls in a VPC from the second fresh start before a time to the second one after it."""
         acts = [call for call in calls if call.act is not None and self._vpc(call.eni) in (vpc, None)]
         starts = [*_fresh_starts(acts)]
         earlier = (number for number, call in reversed(starts) if call.time < start)
         later = (number for number, call in starts if call.time > end)
         begins = (number for number in earlier if self._starts(acts[number], vpc))
         ends = (number for number in later if self._starts(acts[number], vpc))
-        begin = next(islice(begins, _EARLIER_STARTS - 1, None), 0)
-        return acts[begin : next(ends, len(acts)) + 1]
+        begin = next(islice(begins, _STARTS - 1, None), 0)
+        return acts[begin : next(islice(ends, _STARTS - 1, None), len(acts)) + 1]
 
     def _starts(self, call: AddressCall, vpc: str | None) -> bool:
         """Return whether a call certainly gives the address to an ENI in a VPC."""

@@ -35,11 +35,15 @@ from cnitrail.store.contemporaries import AddressCall, Contemporaries, enis_of
 from cnitrail.store.index_columns import block_key, key_ranges, sort_key
 from cnitrail.store.schema import form_counts, time_text
 
+_MAX_ADDRESSES = 1_000
+"""Of more, all records are read: what most of them need is found faster so."""
+
 _TABLES = """
 PRAGMA temp_store = MEMORY;
 CREATE TEMP TABLE chosen (record INTEGER PRIMARY KEY);
 CREATE TEMP TABLE requested (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE enis (eni TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE complete (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE instances (instance TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE attachments (attachment TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE places (place TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -115,6 +119,14 @@ _PLACES = """
 SELECT account, region, contested FROM resources WHERE name IN (SELECT value FROM json_each(?))
 """
 
+_INCOMPLETE = """
+INSERT INTO enis
+    SELECT DISTINCT addresses.eni FROM places
+    CROSS JOIN addresses ON addresses.place = places.place AND act IS NOT NULL
+    CROSS JOIN subjects ON subjects.id = subject
+    WHERE subjects.record IN chosen AND addresses.eni NOT NULL AND addresses.eni NOT IN complete
+"""
+
 _TRAILS = "INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE effect = 'record'"
 
 _CALLERS = """
@@ -165,7 +177,7 @@ INSERT OR IGNORE INTO chosen
 
 def choose(connection: sqlite3.Connection, scope: Scope) -> bool:
     """Fill the table ``chosen``; return False if all records are needed."""
-    if not (scope.enis or scope.instances or scope.addresses):
+    if not (scope.enis or scope.instances or scope.addresses) or len(scope.addresses) > _MAX_ADDRESSES:
         return False
     _run(connection, _TABLES)
     period = scope.period if scope.period is not None and _may_narrow(connection) else None
@@ -182,12 +194,30 @@ def choose(connection: sqlite3.Connection, scope: Scope) -> bool:
     else:
         _add_contemporaries(connection, scope, period)
     _run(connection, _HISTORIES)
+    _run(connection, "INSERT INTO complete SELECT eni FROM enis")
     _run(connection, _SHARED_VPCS)
     _run(connection, _TRAILS)
     _run(connection, _CALLERS)
     _add_cluster_enis(connection)
     _run(connection, _REST)
+    if period is not None:
+        _complete(connection)
     return True
+
+
+def _complete(connection: sqlite3.Connection) -> None:
+    """Select the lives of ENIs of which single records show a requested address.
+
+    Without the rest of their lives, they would seem to have kept it.
+    """
+    while True:
+        _run(connection, "DELETE FROM enis")
+        if not connection.execute(_INCOMPLETE).rowcount:
+            return
+        _run(connection, _HISTORIES)
+        _run(connection, "INSERT OR IGNORE INTO complete SELECT eni FROM enis")
+        _run(connection, _CALLERS)
+        _run(connection, _REST)
 
 
 def _may_narrow(connection: sqlite3.Connection) -> bool:
@@ -253,7 +283,7 @@ def _request_holders(
     period: LeasePeriod,
     place: str,
 ) -> None:
-    """Request the ENIs that had an address in a period, and select the calls that name it without an ENI."""
+    """Request the ENIs that had an address in a period, and select the calls that show it on no ENI."""
     calls = found.calls(place)
     start, end = _time(period.start), _time(period.end)
     is_whole = not found.is_by_itself(place) or not _are_all_asked(connection, scope, calls)
@@ -261,12 +291,12 @@ def _request_holders(
     if not found.is_by_itself(place):
         enis |= enis_of(_of_block(connection, place))
     _insert(connection, "requested", enis)
-    named = [calls[0], *(call for call in calls if call.eni is None)]
-    named += [call for call in calls if (start or "") <= call.time and (end is None or call.time <= end)]
+    shown = [call for call in calls if call.act is None or call.eni is None]
     connection.executemany(
         "INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE id = ?",
-        {(call.subject,) for call in named},
+        {(call.subject,) for call in shown},
     )
+    _insert(connection, "places", (place,))
 
 
 def _are_all_asked(connection: sqlite3.Connection, scope: Scope, calls: Iterable[AddressCall]) -> bool:
