@@ -1,5 +1,8 @@
 """Measures reading a trail's bucket: `python benchmarks/s3.py [--objects 5000] [--records 8] [--rounds 5]`.
 
+With `--latency 0.03` the server waits so many seconds before each answer, as S3 does; `--threads` is the
+number of calls that the bare ways make at once.
+
 Every way downloads the same objects from one loopback server, in turn, in several rounds of one run, so the
 ratios are valid on any machine. The server is moto in its own process; because moto only handles some 300
 requests per second, its responses are cached and replayed by a simple loop in that process.
@@ -29,9 +32,10 @@ from stories import STORIES  # noqa: E402
 from write import files, zipped  # noqa: E402
 
 from cnitrail.decode import MARKERS, NAMES  # noqa: E402
-from cnitrail.model import Document, Scope  # noqa: E402
+from cnitrail.model import Document, Growth, Scope  # noqa: E402
 from cnitrail.scan import Scanner  # noqa: E402
 from cnitrail.sources import open_source  # noqa: E402
+from cnitrail.workflows.scan_pool import ScanPool  # noqa: E402
 
 BUCKET = "benchmark-logs"
 FOLDER = "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/14"
@@ -39,8 +43,8 @@ THREADS = 32
 os.environ |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-def serve() -> None:
-    """Run the server: moto, behind a cache of its responses."""
+def serve(latency: float) -> None:
+    """Run the server: moto, behind a cache of its responses; it waits before each of these."""
     from moto.server import ThreadedMotoServer
 
     moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -64,6 +68,8 @@ def serve() -> None:
                     answer = await asyncio.to_thread(_ask, behind, line, headers, body)
                 if line.startswith("GET"):
                     kept[asked] = answer
+                if latency:
+                    await asyncio.sleep(latency)
                 writer.write(answer)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
@@ -135,9 +141,22 @@ def upload(url: str, objects: int, records: int) -> list[str]:
     return keys
 
 
-def ways(url: str, keys: list[str]) -> dict[str, Callable[[], Iterator[object]]]:
+def read_with_workers(url: str, workers: int) -> None:
+    """Scan the bucket as commands do, with a number of processes, and print the number of objects."""
+    with ScanPool(Growth(), workers=workers) as pool:
+        print(sum(1 for _ in pool.read(open_source(f"s3://{BUCKET}", Scope(endpoint_url=url)))))
+
+
+def with_workers(url: str, workers: int) -> Iterator[object]:
+    """Do the same in a process of its own, because this one has threads."""
+    command = [sys.executable, __file__, "--read", url, str(workers)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    yield from range(int(done.stdout))
+
+
+def ways(url: str, keys: list[str], threads: int) -> dict[str, Callable[[], Iterator[object]]]:
     """Return every way of reading the bucket, as iterators of bytes."""
-    client = boto3.client("s3", endpoint_url=url, config=Config(max_pool_connections=THREADS))
+    client = boto3.client("s3", endpoint_url=url, config=Config(max_pool_connections=threads))
     scanner = Scanner(NAMES, MARKERS)
 
     def bare(threads: int) -> Iterator[object]:
@@ -158,10 +177,10 @@ def ways(url: str, keys: list[str]) -> dict[str, Callable[[], Iterator[object]]]
             )
 
     found: dict[str, Callable[[], Iterator[object]]] = {
-        "boto3, bare, 1 thread": lambda: bare(1),
-        f"boto3, bare, {THREADS} threads": lambda: bare(THREADS),
+        f"boto3, bare, {threads} threads": lambda: bare(threads),
         "cnitrail's source": source,
         "cnitrail's source, and scan": lambda: scanned(source()),
+        "cnitrail's scan, two processes, with start-up": lambda: with_workers(url, 2),
     }
     try:
         import obstore
@@ -178,11 +197,11 @@ def ways(url: str, keys: list[str]) -> dict[str, Callable[[], Iterator[object]]]
     )
 
     def rust() -> Iterator[bytes]:
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             yield from pool.map(lambda key: bytes(obstore.get(store, key).bytes()), keys)
 
-    found[f"obstore, bare, {THREADS} threads"] = rust
-    found[f"obstore, bare, {THREADS} threads, and scan"] = lambda: scanned(rust())
+    found[f"obstore, bare, {threads} threads"] = rust
+    found[f"obstore, bare, {threads} threads, and scan"] = lambda: scanned(rust())
     body = client.get_object(Bucket=BUCKET, Key=keys[0])["Body"].read()
     found["scan alone"] = lambda: scanned(body for _ in keys)
     return found
@@ -194,30 +213,36 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=5000)
     parser.add_argument("--records", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--latency", type=float, default=0)
+    parser.add_argument("--threads", type=int, default=THREADS)
+    parser.add_argument("--read", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.serve:
-        serve()
+        serve(asked.latency)
         return
-    command = [sys.executable, __file__, "--serve"]
+    if asked.read:
+        read_with_workers(asked.read[0], int(asked.read[1]))
+        return
+    command = [sys.executable, __file__, "--serve", "--latency", str(asked.latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         try:
             assert server.stdout is not None
             url = f"http://127.0.0.1:{int(server.stdout.readline())}"
             keys = upload(url, asked.objects, asked.records)
-            found = ways(url, keys)
+            found = ways(url, keys, asked.threads)
             for way in found.values():
                 measure(way())
             rounds = [{name: measure(way()) for name, way in found.items()} for _ in range(asked.rounds)]
         finally:
             server.kill()
-    table(rounds)
+    table(rounds, asked.threads)
 
 
-def table(rounds: list[dict[str, Measure]]) -> None:
+def table(rounds: list[dict[str, Measure]], threads: int) -> None:
     """Print the medians; the ratio is of wall time, to bare boto3 with threads in the same round."""
     print("| way | objects/s | CPU ms/object | CPU ÷ wall | wall ÷ bare boto3 |\n|---|---|---|---|---|")
-    base = f"boto3, bare, {THREADS} threads"
+    base = f"boto3, bare, {threads} threads"
     for name in rounds[0]:
         rate = statistics.median(measured[name].objects / measured[name].wall for measured in rounds)
         cpu = statistics.median(1000 * measured[name].cpu / measured[name].objects for measured in rounds)

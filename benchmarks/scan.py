@@ -110,7 +110,7 @@ class Way:
 
 
 LIMIT = Way("decompression alone: libdeflate", "decompress.py", size, ("deflate",), ("libdeflate", "1"))
-SCAN = Way("**cnitrail, scan alone**, two threads", "bare_scan.py", events, more=("2",))
+SCAN = Way("**cnitrail, scan alone**, two processes", "bare_scan.py", events, more=("2",))
 TIMELINE = Way("**cnitrail timeline -o jsonl**", "timeline.sh", entries)
 WAYS = (
     Way("the same, two threads", "decompress.py", size, ("deflate",), ("libdeflate", "2")),

@@ -23,7 +23,8 @@ import msgspec
 
 from cnitrail.decode import decode
 from cnitrail.model import Origin, Record
-from cnitrail.store.writer import StoreWriter
+from cnitrail.model.forms import TRAIL
+from cnitrail.store.writer import ReadFile, StoreWriter
 from cnitrail.workflows.index_entry import index_entry
 
 EVENTS_A_FILE = 10
@@ -35,7 +36,7 @@ ROLE = "bench-addon-vpc-cni-Role1-0A1B2C3D4E5F"
 def records(count: int) -> Iterator[dict[str, object]]:
     """Yield the events of nodes that come and go."""
     chance, time_now = random.Random(1), datetime(2026, 1, 1, tzinfo=UTC)
-    addresses = [f"10.{a}.{b}.{c}" for a in (0, 1) for b in range(256) for c in range(4, 252)]
+    addresses = [f"10.0.{b}.{c}" for b in range(16) for c in range(4, 252)]
     chance.shuffle(addresses)
     free = deque(addresses)
     made = 0
@@ -168,13 +169,36 @@ def fill(path: str, count: int) -> tuple[float, float, int]:
             middle = time.process_time()
             store.add(found, entry)
             if number % EVENTS_A_FILE == EVENTS_A_FILE - 1:
-                store.read(name, "etag", 1, 10_000, 90, 0)
+                store.sign([(ACCOUNT, "eu-west-1", delivered_at(fields))])
+                store.read(read_file(name))
             if number % 10_000 == 0:
                 store.commit()
             storing += time.process_time() - middle
             decoding += middle - start
         start = time.process_time()
     return storing + time.process_time() - start, decoding, size
+
+
+def delivered_at(fields: dict[str, object]) -> datetime:
+    """Return the stamp in the name of the log file of a record: minutes, as CloudTrail writes it."""
+    time_now = datetime.fromisoformat(str(fields["eventTime"]))
+    return time_now.replace(second=0) + timedelta(minutes=5)
+
+
+def read_file(name: str) -> ReadFile:
+    """Return the counts of a log file of which one record in ten matters."""
+    passed_over = 9 * EVENTS_A_FILE
+    return ReadFile(
+        uri=name,
+        etag="etag",
+        files=1,
+        bytes=10_000,
+        passed_over=passed_over,
+        unreadable=0,
+        compression=("gzip",),
+        forms={TRAIL: (1, passed_over)},
+        other_files={},
+    )
 
 
 def ask(path: str, *arguments: str) -> tuple[float, float, int]:

@@ -35,7 +35,7 @@ from cnitrail.sources.sql.engine import Cells, QueryResult
 from cnitrail.sources.sql.shapes import shape_of
 from cnitrail.sources.sql.source import TableSource
 from cnitrail.sources.sql.statement import statement
-from cnitrail.workflows.scan_pool import scan_source
+from cnitrail.workflows.scan_pool import ScanPool
 
 TABLE = "athena://default.cloudtrail_logs"
 ACCOUNT = "111111111111"
@@ -173,7 +173,7 @@ def read(source: str, folder: Path, step: str) -> None:
         sys.argv = ["cnitrail", "timeline", uri, "-o", "jsonl", "-q"]
         run()
     opened = sources.open_source(uri, Scope(event_names=NAMES, relevant_calls=RELEVANT_CALLS))
-    for _ in scan_source(opened, Growth()):
+    for _ in ScanPool(Growth()).scan(opened):
         pass
 
 

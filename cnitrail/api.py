@@ -104,6 +104,7 @@ def read(
     max_calls: int = _DEFAULT.max_calls,
     delivery_lag: Length = _DEFAULT.delivery_lag,
     max_ratio: int = _DEFAULT.max_ratio,
+    workers: int | None = None,
     assume_complete: bool = False,
     work_group: str | None = None,
     output_location: str | None = None,
@@ -141,6 +142,7 @@ def read(
         request_payer=request_payer,
         delivery_lag=as_length(delivery_lag),
         max_ratio=as_count("max_ratio", max_ratio, 1),
+        workers=as_count("workers", workers, 1) if workers is not None else None,
         assume_complete=assume_complete,
         engine=EngineOptions(
             work_group=as_text("work_group", work_group) if work_group is not None else None,

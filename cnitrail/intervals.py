@@ -61,6 +61,15 @@ def through(start: datetime | None, last: datetime | None) -> Interval:
     return between(start, None if last is None else shifted(last, datetime.resolution))
 
 
+def meet(
+    start: datetime | None, last: datetime | None, other_start: datetime | None, other_last: datetime | None
+) -> bool:
+    """Return whether two intervals share a time, as those of ``through`` overlap; None is no bound."""
+    return (start is None or other_last is None or start <= other_last) and (
+        other_start is None or last is None or other_start <= last
+    )
+
+
 def union(intervals: Iterable[Interval]) -> list[Interval]:
     """Return the time in any of some intervals, in order; those that overlap or follow each other are one."""
     joined: list[Interval] = []

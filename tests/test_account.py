@@ -22,13 +22,14 @@ from records import GOOD, compact, record, zipped
 from stories import STORIES
 
 from cnitrail.history import Ledger
-from cnitrail.model import IssuedSession, Scope
+from cnitrail.model import Growth, IssuedSession, Scope
 from cnitrail.scan import Scanner
 from cnitrail.sources import open_source
 from cnitrail.store.writer import StoreWriter
 from cnitrail.workflows import scan_pool
 from cnitrail.workflows.collect import Collector
 from cnitrail.workflows.read import read_evidence
+from cnitrail.workflows.scan_pool import ScanPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def collect(store: Path, *sources: object) -> None:
     with StoreWriter(str(store), pytest.fail) as writer:
         for source in sources:
             scope = Scope(seen=writer.seen())
-            Collector(writer).collect(open_source(str(source), scope), scope)
+            Collector(writer, ScanPool(Growth())).collect(open_source(str(source), scope), scope)
 
 
 @pytest.fixture
@@ -208,7 +209,7 @@ class TestAnyMixOfFiles:
 
 class TestStoresOfAnotherVersion:
     @pytest.mark.parametrize(
-        ("version", "whose", "hint"), [(3, "an older", "again"), (9, "a newer", "update")]
+        ("version", "whose", "hint"), [(3, "an older", "again"), (10, "a newer", "update")]
     )
     def test_are_refused_with_a_hint(
         self, run: Run, mixed: Path, tmp_path: Path, version: int, whose: str, hint: str
@@ -219,7 +220,7 @@ class TestStoresOfAnotherVersion:
             connection.execute(f"PRAGMA user_version = {version}")
         result = run("timeline", path)
         assert result.exit_code == 1
-        assert f"written by {whose} cnitrail (store version {version}; this one reads 8)" in result.stderr
+        assert f"written by {whose} cnitrail (store version {version}; this one reads 9)" in result.stderr
         assert hint in result.stderr
 
 

@@ -62,9 +62,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     paths: list[str] = []
     pieces = files_module.file_pieces
 
-    def watched(path: str, status: os.stat_result) -> Iterator[bytes]:
+    def watched(path: str, size: int | None) -> Iterator[bytes]:
         paths.append(path)
-        return pieces(path, status)
+        return pieces(path, size)
 
     monkeypatch.setattr(files_module, "file_pieces", watched)
     return iter([paths])
@@ -146,8 +146,8 @@ class TestNewFiles:
         store = logs.parent / "trail.db"
         pieces = files_module.file_pieces
 
-        def failing(path: str, status: os.stat_result) -> Iterator[bytes]:
-            data = b"".join(pieces(path, status))
+        def failing(path: str, size: int | None) -> Iterator[bytes]:
+            data = b"".join(pieces(path, size))
             yield data[:600]
             raise OSError(5, "Input/output error")
 
@@ -241,7 +241,7 @@ class TestKilled:
         run("collect", logs, "--to", once)
         chance, kills, seen, midway = random.Random(7), 0, 0, 0
         patience = 0.3
-        while kills < 50:
+        while kills < 50 or midway <= 20:
             process = get_context("fork").Process(target=collect_until_killed, args=(logs, store))
             process.start()
             process.join(chance.uniform(0, patience))
@@ -257,7 +257,6 @@ class TestKilled:
             midway += now > seen
             patience = 0.3 if now > seen else patience * 1.2  # a busy machine needs longer to get anywhere
             seen = now
-        assert midway > 20
         run("collect", logs, "--to", store)
         assert entries(run, store) == entries(run, once)
         assert account_of(store) == account_of(once)

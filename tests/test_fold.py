@@ -77,7 +77,15 @@ class Story:
     ) -> AddressAction:
         slot = WHOLE_ENI if ip is None else self.slot(ip)
         event = call(key, _EFFECTS[action], second, reassign=reassign, count=count)
-        made = AddressAction(time=at(second), action=action, eni=eni, event=event, slot=slot, kind=slot.kind)
+        made = AddressAction(
+            time=at(second),
+            observed=Bound(at(second), Basis.OBSERVED, event),
+            action=action,
+            eni=eni,
+            slot=slot,
+            kind=slot.kind,
+            reassigns=reassign,
+        )
         self.actions.append(made)
         return made
 

@@ -20,11 +20,10 @@ from cnitrail.history import Ledger
 from cnitrail.model import Document, Extent, Growth, Origin, Record, Scope, Skipped
 from cnitrail.scan import Tally
 from cnitrail.store.writer import StoreWriter
-from cnitrail.workflows import ingest as ingest_module
 from cnitrail.workflows.accounting import SourceCounts, named_kinds
 from cnitrail.workflows.collect import Collector
 from cnitrail.workflows.read import read_evidence
-from cnitrail.workflows.scan_pool import Scanned, ScannedDocument, scan_source
+from cnitrail.workflows.scan_pool import Scanned, ScannedDocument, ScanPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,16 +107,16 @@ class Given:
 @pytest.fixture(autouse=True)
 def scanned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let documents of a ``Given`` be scanned as they say; all others really are."""
-    scan = scan_source
+    scan = ScanPool.scan
 
-    def scan_given(source: Any, growth: Growth, *, hashing: bool = False) -> Iterator[Any]:
+    def scan_given(pool: ScanPool, source: Any) -> Iterator[Any]:
         if not isinstance(source, Given):
-            yield from scan(source, growth, hashing=hashing)
+            yield from scan(pool, source)
             return
         by_uri = {one.document.uri: one for one in source.scanned}
         yield from (by_uri[document.uri] for document in source.documents())
 
-    monkeypatch.setattr(ingest_module, "scan_source", scan_given)
+    monkeypatch.setattr(ScanPool, "scan", scan_given)
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ def collected(store: Path, *documents: ScannedDocument | Scanned) -> list[str]:
     """Collect given documents into a store; return those that were read."""
     with StoreWriter(str(store), pytest.fail) as writer:
         given = Given(*documents, scope=Scope(seen=writer.seen()))
-        Collector(writer).collect(given, Scope())
+        Collector(writer, ScanPool(Growth())).collect(given, Scope())
         return given.read
 
 
@@ -294,7 +293,7 @@ class TestStore:
             from cnitrail.sources import open_source
 
             source = open_source(str(tmp_path / "a.db"), Scope())
-            Collector(writer).collect(source, Scope())
+            Collector(writer, ScanPool(Growth())).collect(source, Scope())
         first, second = (source_of(from_store(tmp_path / name)[1]) for name in ("a.db", "b.db"))
         by_form = [
             {name: sum(form["records"] for form in forms) for name, forms in
@@ -307,7 +306,7 @@ class TestStore:
     def test_with_wrong_sums_of_forms_is_refused(self, run: Run, tmp_path: Path) -> None:
         collected(tmp_path / "a.db", *MIXED)
         with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
-            connection.execute("UPDATE forms SET others = others + 1")
+            connection.execute("UPDATE form_counts SET records = records + 1")
             connection.commit()
         result = run("timeline", tmp_path / "a.db")
         assert result.exit_code == 1

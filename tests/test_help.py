@@ -60,7 +60,7 @@ class TestHelp:
             "Integrity": ["--verify", "--public-keys FILE", "--assume-complete"],
             "Advanced": [
                 *("--lag TIME", "--delivery-lag TIME", "--max-calls NUMBER"),
-                *("--max-ratio NUMBER", "--debug"),
+                *("--max-ratio NUMBER", "--workers NUMBER", "--debug"),
             ],
         }
 

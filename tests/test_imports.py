@@ -84,7 +84,7 @@ OF_FILES = {
     )
 }
 OF_A_STORE = OF_FILES | {
-    f"cnitrail.store.{name}" for name in ("selection", "index_columns", "reader", "schema")
+    f"cnitrail.store.{name}" for name in ("selection", "contemporaries", "index_columns", "reader", "schema")
 }
 """Which of the rooms that fetch evidence are entered."""
 

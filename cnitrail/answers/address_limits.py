@@ -7,6 +7,7 @@ address; a prefix counts as one address.
 from bisect import bisect_right
 from collections import defaultdict
 from datetime import UTC, datetime
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -69,16 +70,21 @@ class AddressRequests:
     """What every ENI held at any time, for the calls that asked for too much."""
 
     def __init__(self, history: History) -> None:
-        self._interfaces = history.interfaces
+        self._history = history
+
+    @cached_property
+    def _times(self) -> tuple[dict[str, list[datetime]], dict[str, list[datetime]]]:
+        """Return when the leases of each ENI began, and when they ended, in order."""
         starts: dict[str, list[datetime]] = defaultdict(list)
         ends: dict[str, list[datetime]] = defaultdict(list)
-        for lease in history.leases:
+        for lease in self._history.leases:
             if lease.kind in _IPV4:
                 starts[lease.eni].append(lease.start.time or _ALWAYS)
                 if lease.end.time is not None:
                     ends[lease.eni].append(lease.end.time)
-        self._starts = {eni: sorted(times) for eni, times in starts.items()}
-        self._ends = {eni: sorted(times) for eni, times in ends.items()}
+        for times in (*starts.values(), *ends.values()):
+            times.sort()
+        return starts, ends
 
     def of(self, entry: TimelineEntry) -> AddressRequest:
         """Return what a call asked for, and what its ENI held; of a creation, only its primary address."""
@@ -88,9 +94,9 @@ class AddressRequests:
         if entry.requested_kind in _IPV6:
             return AddressRequest(asked=asked, held=0, complete=False, limits=None)
         eni = entry.eni or ""
-        interface = self._interfaces.get(eni)
-        held = bisect_right(self._starts.get(eni, ()), entry.time)
-        held -= bisect_right(self._ends.get(eni, ()), entry.time)
+        interface = self._history.interfaces.get(eni)
+        starts, ends = self._times
+        held = bisect_right(starts.get(eni, ()), entry.time) - bisect_right(ends.get(eni, ()), entry.time)
         return AddressRequest(
             asked=asked,
             prefixes=entry.requested_kind is HoldingKind.PREFIX,

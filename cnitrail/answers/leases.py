@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cnitrail.answers.filters import Filter
-from cnitrail.intervals import through
+from cnitrail.intervals import meet, through
 from cnitrail.model import (
     Actor,
     Attachment,
@@ -31,11 +31,14 @@ def leases(history: History, wanted: Filter) -> Iterator[LeaseEntry]:
     address, filters of pods those that had it.
     """
     pods = _pod_addresses(history, wanted) if wanted.names_pods else None
+    is_everything = wanted == Filter()
     for lease in history.leases:
         if pods is not None and next(pods.pods_in(lease), None) is None:
             continue
         interface = history.interfaces[lease.eni]
-        if takes_interface(wanted, interface) and _takes(wanted, lease):
+        if is_everything:
+            yield _entry(history, lease, interface)
+        elif takes_interface(wanted, interface) and _takes(wanted, lease):
             entry = _entry(history, lease, interface)
             if _takes_callers(wanted, entry) and _takes_instances(history, wanted, entry, interface):
                 yield entry
@@ -60,7 +63,7 @@ def takes_interface(wanted: Filter, interface: Interface) -> bool:
 
 def meets_time(start: datetime | None, end: datetime | None, wanted: Filter) -> bool:
     """Return whether an interval overlaps the time range that was asked for."""
-    return through(start, end).overlaps(through(wanted.since, wanted.until))
+    return meet(start, end, wanted.since, wanted.until)
 
 
 def actor_of(history: History, bound: Bound) -> Actor | None:
@@ -165,5 +168,4 @@ def _entry(history: History, lease: Lease, interface: Interface) -> LeaseEntry:
 
 def overlaps(attachment: Attachment, lease: Lease) -> bool:
     """Return whether the ENI may have held the address of a lease during an attachment."""
-    attached = through(attachment.start.time, attachment.end.time)
-    return attached.overlaps(through(lease.possible_start(), lease.end.time))
+    return meet(attachment.start.time, attachment.end.time, lease.possible_start(), lease.end.time)

@@ -2,10 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
@@ -14,6 +15,7 @@ from cnitrail.model import (
     Attachment,
     Basis,
     CallOutcome,
+    Cluster,
     Effect,
     Event,
     Held,
@@ -61,9 +63,7 @@ def calls(history: History, wanted: Filter) -> Iterator[tuple[Event, TimelineEnt
     for event in history.events:
         if not (is_everything or _takes_call(wanted, history, event)):
             continue
-        for entry in _entries(history, event, ended.get(event.key, [])):
-            if (held := carried.get((event.key, entry.eni))) is not None:
-                entry = replace(entry, carried=held)  # noqa: PLW2901 -- the same entry, completed
+        for entry in _entries(history, event, ended.get(event.key, ()), carried):
             if not (is_everything or takes_place(wanted, entry)):
                 continue
             if pods is None:
@@ -143,7 +143,11 @@ def _leases_by_ending_event(history: History) -> dict[str, list[Lease]]:
     return ended
 
 
-def _carried(history: History) -> dict[tuple[str, str | None], tuple[Held, ...]]:
+_Carried = Mapping[tuple[str, str | None], tuple[Held, ...]]
+"""The addresses that ENIs held when a call attached or detached them, by event key and ENI."""
+
+
+def _carried(history: History) -> _Carried:
     """Return the addresses that ENIs held when a call attached or detached them, by event key and ENI."""
     moves: dict[str, list[Event]] = defaultdict(list)
     for event in history.events:
@@ -181,21 +185,25 @@ def _start(lease: Lease) -> datetime:
     return lease.possible_start() or FIRST
 
 
-def _entries(history: History, event: Event, ended: list[Lease]) -> Iterator[TimelineEntry]:
+def _entries(
+    history: History, event: Event, ended: Sequence[Lease], carried: _Carried
+) -> Iterator[TimelineEntry]:
     """Yield an entry for every interface that the event touches, or would touch if it were used."""
     if event.key in history.set_aside:
         for subject in event.subjects:
             yield _set_aside(history, event, subject)
         return
-    if event.effect is Effect.TERMINATE and event.failure is None:
-        for subject in event.subjects:
-            enis = sorted({lease.eni for lease in ended if _was_on(history, lease.eni, event, subject)})
-            touched = [replace(subject, eni=eni) for eni in enis] or [subject]
-            for interface in touched:
-                yield _entry(history, event, interface, ended)
-        return
     for subject in event.subjects:
-        yield _entry(history, event, subject, ended)
+        for touched in _touched(history, event, subject, ended):
+            yield _entry(history, event, touched, _place(history, event, touched), ended, carried)
+
+
+def _touched(history: History, event: Event, subject: Subject, ended: Sequence[Lease]) -> Sequence[Subject]:
+    """Return what a call touched: the interfaces that were on an instance which it terminated."""
+    if event.effect is not Effect.TERMINATE or event.failure is not None:
+        return (subject,)
+    enis = sorted({lease.eni for lease in ended if _was_on(history, lease.eni, event, subject)})
+    return [replace(subject, eni=eni) for eni in enis] or (subject,)
 
 
 def _was_on(history: History, eni: str, event: Event, subject: Subject) -> bool:
@@ -206,93 +214,111 @@ def _was_on(history: History, eni: str, event: Event, subject: Subject) -> bool:
     )
 
 
-def _entry(history: History, event: Event, subject: Subject, ended: list[Lease]) -> TimelineEntry:
+class _Place(Struct, frozen=True, gc=False, kw_only=True):
+    """Where a call took place, as the history shows it."""
+
+    eni: str | None
+    interface: Interface | None = None
+    attachment: Attachment | None = None
+    instance: str | None = None
+    instance_basis: str | None = None
+    cluster: Cluster = Cluster()
+    claimed_instance: str | None = None
+
+
+def _place(history: History, event: Event, subject: Subject) -> _Place:
     eni = subject.eni or _eni_of(history, subject)
     interface = history.interfaces.get(eni or "")
     attachment = _attachment(interface, subject, event.time)
     instance, basis = _instance(history, event, subject, interface, attachment)
-    known_instance = history.instances.get(instance or "")
-    cluster = history.cluster_of(eni, instance, event.time)
-    held = tuple(holding.held for holding in subject.added)
-    removed = subject.removed
-    if event.effect in (Effect.DELETE, Effect.TERMINATE):
-        removed = tuple(sorted((lease.held for lease in ended if lease.eni == eni), key=order_of))
-    return replace(
-        _as_recorded(history, event, subject),
+    return _Place(
         eni=eni,
-        eni_kind=interface.kind if interface else None,
-        attachment=subject.attachment or (attachment.attachment if attachment else None),
-        device_index=_first(subject.device_index, attachment.device_index if attachment else None),
+        interface=interface,
+        attachment=attachment,
         instance=instance,
         instance_basis=basis,
-        instance_type=known_instance.instance_type if known_instance else subject.instance_type,
-        cluster=cluster.name,
-        clusters=cluster.names,
-        cluster_basis=cluster.basis,
+        cluster=history.cluster_of(eni, instance, event.time),
         claimed_instance=_claimed(subject, interface, event.time, instance),
-        vpc=(interface.vpc if interface else None) or subject.vpc,
-        subnet=(interface.subnet if interface else None) or subject.subnet,
-        added=() if subject.existing else held,
-        shown=held if subject.existing else (),
-        removed=removed,
-        moved=_moved(history, subject, ended, event.time),
-    )
-
-
-def _as_recorded(history: History, event: Event, subject: Subject) -> TimelineEntry:
-    """Return an entry with what the record itself says; added and removed are left empty."""
-    return TimelineEntry(
-        time=event.time,
-        event_id=event.event_id,
-        event=event.name,
-        effect=event.effect,
-        outcome=event.outcome,
-        error=event.failure,
-        account=event.account,
-        region=event.region,
-        actor=history.actors[event.key],
-        eni=subject.eni,
-        eni_kind=None,
-        attachment=subject.attachment,
-        device_index=subject.device_index,
-        instance=None,
-        instance_basis=None,
-        instance_type=subject.instance_type,
-        cluster=None,
-        vpc=subject.vpc,
-        subnet=subject.subnet,
-        added=(),
-        removed=(),
-        shown=(),
-        requested=subject.requested,
-        requested_kind=subject.requested_kind,
-        requested_addresses=subject.requested_addresses,
-        moved=(),
-        trunk=subject.trunk,
-        public_address=subject.public_address,
-        allocation=subject.allocation,
-        origins=event.origins,
-        proven=None if history.proven is None else event.key in history.proven,
-        damaged=event.damaged,
-        disputed=bool(event.disputed),
-        correction_of=event.key if event.corrects else None,
-        trail=event.trail,
-        omitted=event.omitted,
-        resource=subject.resource,
-        force=subject.force,
-        cidr=subject.cidr,
-        changes=subject.changes,
     )
 
 
 def _set_aside(history: History, event: Event, subject: Subject) -> TimelineEntry:
     """Return the entry of a call that is not used: what its record names is only claimed."""
     named = (*(holding.held for holding in subject.added), *subject.removed)
-    return replace(
-        _as_recorded(history, event, subject),
-        claimed_instance=subject.instance,
-        requested_addresses=tuple(dict.fromkeys((*subject.requested_addresses, *map(str, named)))),
-        set_aside=history.set_aside[event.key],
+    requested = tuple(dict.fromkeys((*subject.requested_addresses, *map(str, named))))
+    unused = replace(subject, added=(), removed=(), reassign=False, requested_addresses=requested)
+    return _entry(history, event, unused, _Place(eni=subject.eni, claimed_instance=subject.instance), (), {})
+
+
+def _entry(
+    history: History,
+    event: Event,
+    subject: Subject,
+    place: _Place,
+    ended: Sequence[Lease],
+    carried: _Carried,
+) -> TimelineEntry:
+    eni, interface, attachment, cluster = place.eni, place.interface, place.attachment, place.cluster
+    instance = history.instances.get(place.instance or "")
+    eni_kind = vpc = subnet = None
+    if interface is not None:
+        eni_kind, vpc, subnet = interface.kind, interface.vpc, interface.subnet
+    attachment_id, device_index = subject.attachment, subject.device_index
+    if attachment is not None:
+        attachment_id = attachment_id or attachment.attachment
+        device_index = attachment.device_index if device_index is None else device_index
+    added, shown = tuple([holding.held for holding in subject.added]), ()
+    if subject.existing:
+        added, shown = shown, added
+    removed = subject.removed
+    if event.effect in (Effect.DELETE, Effect.TERMINATE):
+        removed = tuple(sorted((lease.held for lease in ended if lease.eni == eni), key=order_of))
+    return TimelineEntry(  # by position: 46 names would take ten times as long
+        event.time,
+        event.event_id,
+        event.name,
+        event.effect,
+        event.outcome,
+        event.failure,
+        event.account,
+        event.region,
+        history.actors[event.key],
+        eni,
+        eni_kind,
+        attachment_id,
+        device_index,
+        place.instance,
+        place.instance_basis,
+        instance.instance_type if instance is not None else subject.instance_type,
+        cluster.name,
+        vpc or subject.vpc,
+        subnet or subject.subnet,
+        added,
+        removed,
+        shown,
+        subject.requested,
+        subject.requested_addresses,
+        _moved(history, subject, ended, event.time) if subject.reassign else (),
+        subject.trunk,
+        subject.public_address,
+        subject.allocation,
+        event.origins,
+        cluster.names,
+        cluster.basis,
+        place.claimed_instance,
+        history.set_aside.get(event.key),
+        event.key in history.proven if history.proven is not None else None,
+        event.damaged,
+        bool(event.disputed),
+        event.key if event.corrects else None,
+        event.trail,
+        event.omitted,
+        subject.resource,
+        carried.get((event.key, eni), ()) if event.effect in _MOVES else (),
+        subject.force,
+        subject.requested_kind,
+        subject.cidr,
+        subject.changes,
     )
 
 
@@ -300,15 +326,14 @@ def _claimed(
     subject: Subject, interface: Interface | None, time: datetime, instance: str | None
 ) -> str | None:
     """Return the instance that a caller wrote on an interface which is not known to be on it; else None."""
+    is_claimed = subject.served or subject.mark or (interface is not None and interface.claimed)
+    if not is_claimed:
+        return None
     marks = [(subject.served, "description", time)] if subject.served is not None else []
     marks += [(*subject.mark, time)] if subject.mark is not None else []
     marks += [claim for claim in interface.claimed if claim[2] <= time] if interface is not None else []
     named = [name for name, _, _ in marks if name != instance]
     return named[-1] if named else None
-
-
-def _first(one: int | None, other: int | None) -> int | None:
-    return other if one is None else one
 
 
 def _eni_of(history: History, subject: Subject) -> str | None:
@@ -382,10 +407,8 @@ def _is_its_own(subject: Subject, interface: Interface | None, caller: str) -> b
     return not others and _never_elsewhere(interface, caller)
 
 
-def _moved(history: History, subject: Subject, ended: list[Lease], time: datetime) -> tuple[Moved, ...]:
+def _moved(history: History, subject: Subject, ended: Sequence[Lease], time: datetime) -> tuple[Moved, ...]:
     """Return the addresses that a call took from another interface, if the history shows which."""
-    if not subject.reassign:
-        return ()
     return tuple(
         _loss(history, lease, time)
         for lease in ended

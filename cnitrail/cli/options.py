@@ -192,6 +192,12 @@ _ACCESS = {
         metavar="NUMBER",
         help="Stop decompressing a file (over 1 MB) at NUMBER times its size: protection against bombs.",
     ),
+    "workers": click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        metavar="NUMBER",
+        help="Number of processes that read files (default: one for each CPU, at most 8).",
+    ),
     "lag": click.option(
         "--lag",
         type=Duration(),

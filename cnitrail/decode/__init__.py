@@ -28,8 +28,10 @@ from cnitrail.decode.sessions import (
 from cnitrail.decode.shapes import Fields, Problems, text
 from cnitrail.decode.sign_ins import failed_sign_in
 from cnitrail.decode.trail_events import TRAIL_EVENTS, TRAIL_SOURCES
+from cnitrail.decode.usual_records import usual_event
 from cnitrail.jsontext import Pairs, json_object, parse, repeated_key
 from cnitrail.model import (
+    TRAIL,
     Effect,
     Event,
     Fidelity,
@@ -107,6 +109,9 @@ def decode(record: Record) -> Decoded:
     Never raises because of a record's content: one that cannot be read at all is a ``Decoded`` with no fact
     and with the problem.
     """
+    form = record.origins[0].form if len(record.origins) == 1 else None
+    if form == TRAIL and (event := usual_event(record)) is not None:
+        return Decoded(event)
     try:
         entry = parse(record.payload)
         if record.origins[0].form in POD_FORMS:

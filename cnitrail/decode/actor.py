@@ -32,7 +32,7 @@ def actor_of(entry: Fields, identity_basis: str | None = None) -> Actor:
     ``identity_basis`` is how a rebuilt record's userIdentity was put together (``Form.identity_basis``).
     Calls of one session share one value: a trail has few identities and many calls.
     """
-    return _actor(
+    return shared_actor(
         msgspec.json.encode(fields(entry.get("userIdentity"))),
         text(entry.get("sourceIPAddress")),
         text(entry.get("userAgent")),
@@ -42,13 +42,14 @@ def actor_of(entry: Fields, identity_basis: str | None = None) -> Actor:
 
 
 @lru_cache(maxsize=65536)
-def _actor(
+def shared_actor(
     user_identity: bytes,
     source_ip: str | None,
     user_agent: str | None,
-    console: bool,
-    identity_basis: str | None,
+    console: bool = False,
+    identity_basis: str | None = None,
 ) -> Actor:
+    """Return who made a call, by the JSON text of its userIdentity; see ``actor_of``."""
     identity: Fields = msgspec.json.decode(user_identity)
     context = fields(identity.get("sessionContext"))
     issuer = fields(context.get("sessionIssuer"))

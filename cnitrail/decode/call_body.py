@@ -50,8 +50,15 @@ class CallBody(Struct, frozen=True, kw_only=True):
 
 def call_body(entry: Fields, name: str, *, ok: bool, problems: Problems) -> CallBody:
     """Return the request and response of a record; what cannot be read is added to the problems."""
-    request = _unwrapped(entry.get("requestParameters"), f"{name}Request")
-    response = _unwrapped(entry.get("responseElements"), f"{name}Response")
+    request, response = fields(entry.get("requestParameters")), fields(entry.get("responseElements"))
+    return body_of(request, response, name, ok, problems, fields(entry.get("serviceEventDetails")))
+
+
+def body_of(
+    request: Fields, response: Fields, name: str, ok: bool, problems: Problems, details: Fields | None = None
+) -> CallBody:
+    """Return the same for the request and the response of a call of this name."""
+    request, response = _unwrapped(request, f"{name}Request"), _unwrapped(response, f"{name}Response")
     omitted: list[str] = []
     if "omitted" in request or "omitted" in response:
         bodies = ("request", request), ("response", response)
@@ -60,7 +67,7 @@ def call_body(entry: Fields, name: str, *, ok: bool, problems: Problems) -> Call
     return CallBody(
         request=request,
         response=response,
-        details=fields(entry.get("serviceEventDetails")),
+        details=details or {},
         ok=ok,
         problems=problems,
         omitted=tuple(omitted),
@@ -76,12 +83,9 @@ def _is_omitted(body: Fields) -> bool:
     return flag(body.get("omitted")) is True
 
 
-def _unwrapped(parameters: object, envelope: str) -> Fields:
+def _unwrapped(parameters: Fields, envelope: str) -> Fields:
     """Return a request or response without its query envelope, in EC2's usual lower camel case."""
-    plain = fields(parameters)
-    if envelope in plain:
-        return fields(_lower_camel(plain[envelope]))
-    return plain
+    return fields(_lower_camel(parameters[envelope])) if envelope in parameters else parameters
 
 
 def _lower_camel(value: object) -> object:

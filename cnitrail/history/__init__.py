@@ -54,7 +54,7 @@ def build(
             reasons |= {event.key: SetAside.UNPROVEN for event in separated.set_aside}
         owners = owners_of(effective)
         if owners.foreign:
-            reasons |= dict.fromkeys(owners.foreign, SetAside.FOREIGN)
+            reasons |= {event.key: SetAside.FOREIGN for event in effective if event.key in owners.foreign}
             effective = tuple(event for event in effective if event.key not in owners.foreign)
         deletions = with_deleted_enis(effective)
         if deletions:

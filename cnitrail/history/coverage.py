@@ -12,9 +12,9 @@ AWS retries a failed delivery for 30 days.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, starmap
 
 from cnitrail.intervals import Interval, difference, union
 from cnitrail.model import (
@@ -32,12 +32,9 @@ from cnitrail.model import (
     Sign,
     Unproven,
 )
+from cnitrail.model.rhythm import MIN_HOLE, Rhythm, rhythm_of
 from cnitrail.timeclamp import FIRST, LAST, shifted
 
-_MIN_SIGNS = 10
-"""Signs needed to know a rhythm: among fewer, a few holes would look like one."""
-
-_MIN_HOLE = timedelta(minutes=15)
 _RHYTHM = 10
 """A gap is a hole if it is longer than this many median gaps; robust until half of all gaps are holes."""
 
@@ -58,6 +55,7 @@ def cover(
     lost: Iterable[Lost] = (),
     answered: Iterable[AccountRegion] = (),
     assume_complete: bool = False,
+    rhythms: Mapping[AccountRegion, Rhythm] | None = None,
 ) -> Coverage:
     """Return the coverage that log files and unrelated records show; relevant events extend it at its ends.
 
@@ -66,7 +64,8 @@ def cover(
     span are proven, except in times that are ``unproven``. ``missing`` are the timestamps of log files that
     digests list, but that are not there, and ``lost`` is whatever else is known to be unread. For the
     accounts and Regions in ``answered``, AWS itself returned all events; ``assume_complete`` is the user's
-    statement that all evidence is complete.
+    statement that all evidence is complete. ``rhythms`` are in place of the signs of their accounts and
+    Regions, without digests.
     """
     lost = tuple(lost if not assume_complete else (unread for unread in lost if not _is_lacking(unread)))
     answered = frozenset(answered)
@@ -76,12 +75,14 @@ def cover(
     for event in events:
         moments[event.account, event.region].append(event.time)
     sure = _proven_events(proven, unproven, lag)
-    places = sorted({*times, *moments, *sure}, key=lambda place: (place[0] or "", place[1] or ""))
+    rhythms = {**(rhythms or {}), **{place: rhythm_of(sorted(seen)) for place, seen in times.items()}}
+    places = sorted({*rhythms, *moments, *sure}, key=lambda place: (place[0] or "", place[1] or ""))
     return Coverage(
         tuple(
             _reach(
                 place,
-                sorted(times.get(place, ())),
+                rhythms.get(place),
+                sorted(times.get(place, ())) if place in sure else (),
                 moments.get(place, ()),
                 sure.get(place, ()),
                 absent.get(place, ()),
@@ -158,6 +159,7 @@ def _proven_events(
 
 def _reach(
     place: AccountRegion,
+    rhythm: Rhythm | None,
     seen: Sequence[datetime],
     moments: Sequence[datetime],
     proven: Sequence[Interval],
@@ -167,12 +169,15 @@ def _reach(
     is_complete: bool,
 ) -> Reach:
     unread = tuple(unread)
-    known = [*seen[:1], *seen[-1:], *moments, *_ends(proven)]
+    ends = (rhythm.first, rhythm.last) if rhythm is not None else ()
+    known = [*ends, *moments, *_ends(proven)]
     if is_complete:
         known += [time for lost in unread if (time := _complete_since(lost)) is not None]
     whole = Interval(min(known), max(known))
     lacking = difference(_within(whole, map(_span, filter(_is_lacking, unread))), proven)
-    gaps = [] if is_complete else difference([*_before(seen, moments), *_gaps(seen, proven)], proven)
+    gaps = (
+        [] if is_complete else difference([*_before(rhythm, moments), *_gaps(rhythm, seen, proven)], proven)
+    )
     gaps = difference(gaps, lacking)
     absent = union(_within(whole, (Interval(shifted(time, -USUAL_LAG), time) for time in missing)))
     holes = [
@@ -193,7 +198,7 @@ def _reach(
         holes=tuple(sorted(holes)),
         proven=tuple(proven),
         merely_read=tuple(difference([whole], [*proven, *holes])),
-        known=is_complete or bool(seen or proven),
+        known=is_complete or bool(rhythm or proven),
     )
 
 
@@ -221,20 +226,22 @@ def _unread(lost: Iterable[Lost], whole: Interval, gaps: Sequence[Interval]) -> 
             yield Hole(period.start, period.end, partial, reason)
 
 
-def _before(seen: Sequence[datetime], moments: Sequence[datetime]) -> Iterator[Interval]:
+def _before(rhythm: Rhythm | None, moments: Sequence[datetime]) -> Iterator[Interval]:
     """Yield the time of events that were delivered late, before the first sign: others may be missing."""
-    start = shifted(seen[0], -_SOON) if seen else FIRST
+    start = shifted(rhythm.first, -_SOON) if rhythm is not None else FIRST
     if moments and min(moments) < start:
         yield Interval(min(moments), start)
 
 
-def _gaps(seen: Sequence[datetime], proven: Sequence[Interval]) -> list[Interval]:
-    """Return the long gaps between signs, except if digests prove that nothing was delivered in them."""
-    gaps = sorted(later - earlier for earlier, later in pairwise(seen))
-    usual = gaps[len(gaps) // 2] if len(seen) >= _MIN_SIGNS else timedelta()
-    least = max(_MIN_HOLE, usual * _RHYTHM)
-    times = sorted([*seen, *_ends(proven)]) if proven else seen
-    long = [Interval(earlier, later) for earlier, later in pairwise(times) if later - earlier > least]
+def _gaps(rhythm: Rhythm | None, seen: Sequence[datetime], proven: Sequence[Interval]) -> list[Interval]:
+    """Return the long gaps between signs, except if digests prove that nothing was delivered in them.
+
+    ``seen`` are the signs, if there are proofs.
+    """
+    least = max(MIN_HOLE, rhythm.usual * _RHYTHM) if rhythm is not None else MIN_HOLE
+    times = sorted([*seen, *_ends(proven)])
+    gaps = starmap(Interval, pairwise(times)) if proven else rhythm.gaps if rhythm is not None else ()
+    long = [gap for gap in gaps if gap.length > least]
     return union(Interval(shifted(gap.start, -USUAL_LAG), gap.end) for gap in difference(long, proven))
 
 

@@ -214,7 +214,7 @@ class Registry:
             instance = self._instance(event, subject.instance)
             instance.type = instance.type or subject.instance_type
             instance.platform = instance.platform or subject.platform
-            if subject.eni is None:
+            if subject.eni is None and subject.tags:
                 instance.tags.write(subject.tags, event.time)
         if subject.eni is None:
             return
@@ -227,7 +227,7 @@ class Registry:
         interface.requester = interface.requester or subject.requester
         if subject.mark is not None:
             self._marked(event, subject.mark, interface)
-        if event.effect is not Effect.LAUNCH:
+        if subject.tags and event.effect is not Effect.LAUNCH:
             interface.tags.write(subject.tags, event.time)
 
     def _marked(self, event: Event, mark: tuple[str, str], interface: _InterfaceDraft) -> None:

@@ -42,6 +42,9 @@ def identify_actors(events: Iterable[Event], sessions: Iterable[IssuedSession]) 
     identified: dict[str, Actor] = {}
     for event in events:
         actor = event.actor
+        if not issued.knows(actor):
+            identified[event.key] = actor
+            continue
         session, assumer = issued.behind(actor, event.time), issued.assumer_of(actor, event.time)
         key = id(actor), session, assumer
         if key not in known:
@@ -65,10 +68,16 @@ def complete_actors(
     clusters = _Clusters(_clusters_by_role(witnesses, identified, interfaces), instances)
     creators = _creators(witnesses, identified)
     completed: dict[str, Actor] = {}
+    by_rule: dict[tuple[int, str], Actor] = {}
     for event in events:
         actor = clusters.complete(identified[event.key], event.time)
         rule = ipamd_rule(event, actor, interfaces, creators)
-        completed[event.key] = replace(actor, ipamd=rule) if rule else actor
+        if rule is not None:
+            known = by_rule.get((id(actor), rule))
+            if known is None:
+                known = by_rule[id(actor), rule] = replace(actor, ipamd=rule)
+            actor = known
+        completed[event.key] = actor
     _complete_sign_ins(events, completed, witnesses)
     return completed
 
@@ -105,6 +114,10 @@ class _SessionIndex:
                 self._by_key[session.access_key_id].add(session)
             if session.role_arn and session.session and session.assumer is None:
                 self._by_name[session.role_arn, session.session].add(session)
+
+    def knows(self, actor: Actor) -> bool:
+        """Return whether any session has the credentials of a caller."""
+        return bool(self._of(actor))
 
     def behind(self, actor: Actor, time: datetime) -> IssuedSession | None:
         """Return the session behind a caller; None if no event shows one by then, or if several disagree."""
@@ -260,12 +273,15 @@ def ipamd_rule(
         return None
     if _is_on_another_node(event, actor, interfaces):
         return None
+    has_name = actor.agent.name == CNI_AGENT
     if actor.service_account == CNI_ACCOUNT:
-        return "user-agent" if actor.agent.name == CNI_AGENT else "sts-event"
-    lineage = any(_of_cni_lineage(event, actor, subject, interfaces, creators) for subject in event.subjects)
-    if actor.agent.name == CNI_AGENT and (lineage or _is_from_a_node(event, actor)):
+        return "user-agent" if has_name else "sts-event"
+    if has_name and _is_from_a_node(event, actor):
         return "user-agent"
-    return "eni-lineage" if lineage else None
+    for subject in event.subjects:
+        if _of_cni_lineage(event, actor, subject, interfaces, creators):
+            return "user-agent" if has_name else "eni-lineage"
+    return None
 
 
 def _is_on_another_node(event: Event, actor: Actor, interfaces: Mapping[str, Interface]) -> bool:

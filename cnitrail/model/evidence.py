@@ -4,14 +4,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from msgspec import Struct
 
-from cnitrail.model.coverage import Coverage, Lost, Moment, Reach, Sign, UncheckedTable
+from cnitrail.model.coverage import AccountRegion, Coverage, Lost, Moment, Reach, Sign, UncheckedTable
 from cnitrail.model.flow_report import FlowReport
 from cnitrail.model.forms import TRAIL
 from cnitrail.model.lookup import LookupHints
+from cnitrail.model.rhythm import Rhythm
 from cnitrail.model.table import EngineOptions, EngineReport, RelevantCalls
 
 DELIVERY_LAG = timedelta(hours=1)
@@ -134,6 +135,30 @@ class Document(Struct, frozen=True, kw_only=True):
     open: Callable[[], BinaryIO] | None = None
 
 
+class CannotOpen(Exception):
+    """A reference cannot be opened, except by its source."""
+
+
+class Reference(Struct, frozen=True, kw_only=True):
+    """A document that was found and not opened, so that another process can open it: it can be pickled.
+
+    ``size`` is the number of stored bytes. ``opens_slowly``: to open it means to wait for a server.
+    """
+
+    opens_slowly: ClassVar[bool] = False
+
+    uri: str
+    size: int
+    etag: str
+
+    def open(self) -> Document | Skipped | None:
+        """Return the document, or why it cannot be read; None if it is no evidence.
+
+        Raises ``CannotOpen`` if only the source itself can do it.
+        """
+        raise NotImplementedError
+
+
 class Record(Struct, frozen=True, gc=False):
     """One candidate record: the JSON text of the record itself, without envelope.
 
@@ -169,16 +194,31 @@ class Growth(Struct, frozen=True, gc=False):
 _ANY_FILE = 1 << 20
 
 
+class LeasePeriod(Struct, frozen=True, gc=False, kw_only=True):
+    """The time of which an answer shows who had an address; both ends included, None is without a bound.
+
+    With ``leases_only`` it shows the leases of the addresses that were asked for, and nothing else that their
+    ENIs held.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    leases_only: bool = False
+
+
 class Scope(Struct, frozen=True, gc=False, kw_only=True):
     """What a source is asked for; it may deliver more, never less.
 
-    Times are aware, both included, and are those of events. ``event_names`` are the relevant events.
+    Times are aware, both included, and are those of events. ``period`` is set if the answer is about
+    ``enis``, ``instances`` or ``addresses``, shows nothing of other times, and this source is all evidence.
+    ``event_names`` are the relevant events.
     ``profile``, ``endpoint_url`` and ``request_payer`` are the AWS CLI's options; a Region may be ``all``.
     ``lag`` is the delay of LookupEvents, ``max_calls`` the maximum number of its calls per Region;
     ``newest`` is how many of the newest events are enough: a lookup by event name may stop once it has read
     them. ``delivery_lag`` is how long after an event its log file on S3 is still looked for. ``seen`` has
     (URI, etag) of documents that need not be delivered again. ``into`` is the path of the store that is being
-    written, which is not evidence. ``growth`` limits the expansion of compressed files.
+    written, which is not evidence. ``growth`` limits the expansion of compressed files. ``workers`` is the
+    number of processes that read files; None for as many as are useful.
     """
 
     since: datetime | None = None
@@ -188,6 +228,7 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     instances: tuple[str, ...] = ()
     enis: tuple[str, ...] = ()
     addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    period: LeasePeriod | None = None
     profile: str | None = None
     endpoint_url: str | None = None
     event_names: tuple[str, ...] = ()
@@ -199,6 +240,7 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     seen: Collection[tuple[str, str]] = frozenset()
     into: str | None = None
     growth: Growth = Growth()
+    workers: int | None = None
     lookup_hints: LookupHints | None = None
     """What decode knows about LookupEvents: needed to read ``lookup:``."""
     engine: EngineOptions = EngineOptions()
@@ -257,6 +299,8 @@ class StoredCounts(Struct, frozen=True, gc=False, kw_only=True):
     duplicates: int
     unreadable: int
     signs: frozenset[Sign]
+    rhythms: Mapping[AccountRegion, Rhythm] = {}
+    """In place of the signs, if the source was asked alone (``Scope.period``)."""
     ends: tuple[Moment, ...]
     forms: tuple[FormReport, ...] = ()
     rest: Mapping[str, int] = {}

@@ -286,8 +286,13 @@ class Cluster(Struct, frozen=True, gc=False):
 
 def tagged_at(tagged: tuple[Tagged, ...], time: datetime | None) -> Tagged | None:
     """Return what tags name at a time, or at last if the time is None; None if they name nothing yet."""
-    known = [one for one in tagged if time is None or one.since <= time]
-    return known[-1] if known else None
+    for last in reversed(tagged):
+        if time is None or last.since <= time:
+            return last
+    return None
+
+
+_NO_CLUSTER = Cluster()
 
 
 class History(Struct, frozen=True, gc=False, kw_only=True):
@@ -383,4 +388,4 @@ class History(Struct, frozen=True, gc=False, kw_only=True):
             known = tagged_at(resource.tagged, time) if resource is not None else None
             if known is not None:
                 return Cluster(known.clusters, basis, known.by_aws)
-        return Cluster()
+        return _NO_CLUSTER

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from io import StringIO
 
 from cnitrail.render.safe import spreadsheet
 
@@ -12,9 +11,21 @@ Columns = dict[str, Callable[..., Cell]]
 
 def table(columns: Columns, entries: Iterable[object]) -> Iterator[str]:
     """Yield a header line of column names, then a line for each entry."""
-    yield _line(list(columns))
+    from csv import writer
+
+    line = writer(_Lines(), lineterminator="\n").writerow
+    values = list(columns.values())
+    yield line(columns)
     for entry in entries:
-        yield _line([_cell(column(entry)) for column in columns.values()])
+        cells = (value(entry) for value in values)
+        yield line(["" if cell is None else _cell(cell) for cell in cells])
+
+
+class _Lines:
+    """A file whose ``write`` returns what it is given: so does ``writerow``, then."""
+
+    def write(self, text: str) -> str:
+        return text
 
 
 def fields(columns: Columns, entry: object) -> dict[str, Cell]:
@@ -24,20 +35,14 @@ def fields(columns: Columns, entry: object) -> dict[str, Cell]:
 
 
 def _cell(value: Cell) -> str:
-    if value is None:
+    if isinstance(value, str):
+        return spreadsheet(value)
+    if value is None or value == ():
         return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (str, int)):
-        return spreadsheet(str(value)) if isinstance(value, str) else str(value)
     return spreadsheet(" ".join(map(str, value)))
-
-
-def _line(cells: list[str]) -> str:
-    from csv import writer
-
-    out = StringIO()
-    writer(out, lineterminator="\n").writerow(cells)
-    return out.getvalue()

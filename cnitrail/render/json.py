@@ -1,5 +1,8 @@
 """JSON: one object, or one line for each entry. Field names are those of the model."""
 
+from functools import lru_cache
+from ipaddress import IPv4Address
+from itertools import islice
 from typing import IO, Any
 
 import msgspec
@@ -7,7 +10,21 @@ import msgspec
 from cnitrail.model import Answer
 from cnitrail.render.safe import printable_json
 
-_ENCODER = msgspec.json.Encoder(enc_hook=str)
+
+def _shown(value: object) -> str:
+    """Return a value that JSON has no form for as text: an address, mostly."""
+    return _shown_address(value) if isinstance(value, IPv4Address) else str(value)
+
+
+@lru_cache(maxsize=1 << 16)
+def _shown_address(address: IPv4Address) -> str:
+    """Return an address as text, which takes longer than to look it up again."""
+    return str(address)
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_shown)
+_AT_ONCE = 200
+"""Entries that are encoded and written at once."""
 
 
 def write_document(answer: Answer[Any], out: IO[str]) -> None:
@@ -38,18 +55,20 @@ def _indented(entry: object) -> str:
 
 def document(whole: object) -> str:
     """Return a value as indented JSON."""
-    return _text(msgspec.json.format(_ENCODER.encode(whole), indent=2))
+    return _text(msgspec.json.format(_ENCODER.encode(whole), indent=2)) + "\n"
 
 
 def write_lines(answer: Answer[Any], out: IO[str]) -> None:
     """Write only the entries, one per line."""
-    out.writelines(line(entry) for entry in answer.entries)
+    remaining = iter(answer.entries)
+    while entries := list(islice(remaining, _AT_ONCE)):
+        out.write(_text(_ENCODER.encode_lines(entries)))
 
 
 def line(value: object) -> str:
     """Return a value as one line of JSON."""
-    return _text(_ENCODER.encode(value))
+    return _text(_ENCODER.encode(value)) + "\n"
 
 
 def _text(encoded: bytes) -> str:
-    return printable_json(encoded.decode()) + "\n"
+    return printable_json(encoded.decode())

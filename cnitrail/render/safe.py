@@ -1,6 +1,7 @@
 """Escape text from records, so that no terminal, spreadsheet or viewer acts on it."""
 
 import re
+from functools import lru_cache
 
 _ACTIVE = (
     "\x00-\x1f\x7f-\x9f"  # control characters: ANSI escapes, newlines, C1
@@ -13,6 +14,8 @@ _ACTIVE = (
 """Characters that can act on a terminal or hide; ``str.isprintable`` is false for all of them."""
 _ACTIVE_TEXT = f"[{_ACTIVE}]"
 _ACTIVE_IN_JSON = _ACTIVE_TEXT.replace("\x00-\x1f", "")
+_DELETE = "\x7f"
+"""The only such character of ASCII that JSON does not escape by itself."""
 _FORMULA = """(?:^|(?<=;))(?=[\\s"']*[-=+@\uff0d\uff1d\uff0b\uff20])"""
 
 
@@ -23,7 +26,9 @@ def printable(text: str) -> str:
 
 def printable_json(document: str) -> str:
     """Return a JSON document with such characters as JSON escapes; the values stay the same."""
-    return document if document.isprintable() else re.sub(_ACTIVE_IN_JSON, _json_escaped, document)
+    if document.isascii() and _DELETE not in document:
+        return document
+    return re.sub(_ACTIVE_IN_JSON, _json_escaped, document)
 
 
 def spreadsheet(text: str) -> str:
@@ -33,7 +38,14 @@ def spreadsheet(text: str) -> str:
     at the start of the cell and after each semicolon: spreadsheets in locales with a decimal comma split
     cells at semicolons, even inside quotes.
     """
-    return re.sub(_FORMULA, "'", printable(text))
+    shown = printable(text)
+    has_formula = ";" in shown or not shown[:1].isalnum()
+    return _guarded(shown) if has_formula else shown
+
+
+@lru_cache(maxsize=4096)
+def _guarded(text: str) -> str:
+    return re.sub(_FORMULA, "'", text)
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -19,6 +19,7 @@ from cnitrail.model import (
     Lost,
     Note,
     Record,
+    Reference,
     Scope,
     Skipped,
     StoredCounts,
@@ -68,6 +69,23 @@ class Source(Protocol):
         A source that keeps single records, and knows where each came from, delivers them as such.
         Notes come when there is something to say.
         """
+
+
+@runtime_checkable
+class Referring(Protocol):
+    """A source that can name its documents before it opens them."""
+
+    opens_slowly: bool
+    """Whether to open a document means to wait: then many are opened at once, in other processes only."""
+
+    def references(self) -> Iterator[Document | Reference | Skipped]:
+        """Yield a reference to every document, in the order of ``documents``; or what that yields."""
+
+    def open(self, reference: Reference) -> Document | Skipped:
+        """Return a document that only the source can open, or why it cannot be read."""
+
+    def withdraw(self) -> None:
+        """Count one document less than were ``found``: it was no evidence."""
 
 
 @runtime_checkable

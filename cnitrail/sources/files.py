@@ -10,7 +10,7 @@ from itertools import chain
 from typing import BinaryIO, Final
 
 from cnitrail.errors import SourceError
-from cnitrail.model import Document, Scope, Skipped
+from cnitrail.model import Document, Reference, Scope, Skipped
 from cnitrail.sources.trail_copy.format import is_of_a_copy
 from cnitrail.store.file_header import is_store_head
 
@@ -32,6 +32,7 @@ class FileSource:
     def __init__(self, uri: str, scope: Scope) -> None:
         self.uri = uri
         self.found = 0
+        self.opens_slowly = False
         self._seen = scope.seen
         self._into = _identity(scope.into)
         if not os.path.lexists(uri):
@@ -42,31 +43,28 @@ class FileSource:
 
     def documents(self) -> Iterator[Document | Skipped]:
         """Yield a document for each regular file; anything else, or what cannot be listed, is skipped."""
+        for found in self.references():
+            opened = found.open() if isinstance(found, Reference) else found
+            if opened is None:
+                self.withdraw()
+            else:
+                yield opened
+
+    def references(self) -> Iterator[Reference | Skipped]:
+        """Yield a reference to each regular file; anything else, or what cannot be listed, is skipped."""
         for found in self._new():
             self.found += 1
-            if isinstance(found, Skipped):
-                yield found
-                continue
-            path, status = found
-            pieces = file_pieces(path, status)
-            try:
-                head = next(pieces, b"")
-            except OSError as error:
-                yield _unread(path, error)
-                continue
-            if is_store_head(head):
-                self.found -= 1
-                _debug("%s: passed over, a store", path)
-            else:
-                _debug("%s: opened, %d bytes", path, status.st_size)
-                reopen = partial(_opened, path) if stat.S_ISREG(status.st_mode) else None
-                yield Document(
-                    uri=shown(path),
-                    size=status.st_size,
-                    chunks=chain((head,), pieces),
-                    etag=_etag(status),
-                    open=reopen,
-                )
+            yield found if isinstance(found, Skipped) else _reference(*found)
+
+    def open(self, reference: Reference) -> Document | Skipped:
+        """Return a file again as a document, or why it cannot be read."""
+        opened = reference.open()
+        assert opened is not None
+        return opened
+
+    def withdraw(self) -> None:
+        """Count one file less: a store."""
+        self.found -= 1
 
     def total_bytes(self) -> int:
         """Return the size of all files to be delivered."""
@@ -83,6 +81,32 @@ class FileSource:
                 yield found
             else:
                 _debug("%s: passed over, %s", path, "not evidence" if is_ours else "seen")
+
+
+class FileReference(Reference, frozen=True, kw_only=True):
+    """A file that was not opened, as it was when it was found."""
+
+    path: str
+    is_regular: bool
+
+    def open(self) -> Document | Skipped | None:
+        """Return the file as a document, or why it cannot be read; None if it is a store."""
+        pieces = file_pieces(self.path, self.size if self.is_regular else None)
+        try:
+            head = next(pieces, b"")
+        except OSError as error:
+            return _unread(self.path, error)
+        if is_store_head(head):
+            _debug("%s: passed over, a store", self.path)
+            return None
+        _debug("%s: opened, %d bytes", self.path, self.size)
+        return Document(
+            uri=self.uri,
+            size=self.size,
+            chunks=chain((head,), pieces),
+            etag=self.etag,
+            open=partial(_opened, self.path) if self.is_regular else None,
+        )
 
 
 class StandardInput:
@@ -166,11 +190,24 @@ def _unread(path: str, error: OSError) -> Skipped:
     return Skipped(shown(path), f"cannot be read: {error.strerror or error}")
 
 
-def file_pieces(path: str, status: os.stat_result) -> Iterator[bytes]:
-    """Yield the bytes of a file; a small one is closed with its first piece. Raises ``OSError``."""
+def _reference(path: str, status: os.stat_result) -> FileReference:
+    return FileReference(
+        uri=shown(path),
+        size=status.st_size,
+        etag=_etag(status),
+        path=path,
+        is_regular=stat.S_ISREG(status.st_mode),
+    )
+
+
+def file_pieces(path: str, size: int | None) -> Iterator[bytes]:
+    """Yield the bytes of a file; a small one is closed with its first piece. Raises ``OSError``.
+
+    ``size`` is None if it is not known, as for a pipe.
+    """
     with FileIO(path) as file:
-        if stat.S_ISREG(status.st_mode) and status.st_size < _SMALL_FILE_BYTES:
-            yield file.read(status.st_size)
+        if size is not None and size < _SMALL_FILE_BYTES:
+            yield file.read(size)
         else:
             yield from _pieces(file)
 

@@ -10,8 +10,11 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
-    from botocore.credentials import Credentials
+    from collections.abc import Callable
+
     from obstore.store import S3Credential, S3Store
 
 _LOG = logging.getLogger(__name__)
@@ -22,6 +25,27 @@ MAX_FAILURES: Final = 50
 
 _CREDENTIALS_VALID: Final = timedelta(minutes=5)
 """boto3 renews credentials ten minutes before they expire, when it is asked for them."""
+
+
+class BucketAddress(Struct, frozen=True, kw_only=True):
+    """A bucket, and what it takes to read it: its own URL, with its name in the host or the path; keys.
+
+    ``connect_seconds`` and ``read_seconds`` are the timeouts.
+    """
+
+    bucket: str
+    url: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    token: str | None
+    requester_pays: bool
+    connect_seconds: int
+    read_seconds: int
+
+    def __repr__(self) -> str:
+        """Return the address without its keys."""
+        return f"BucketAddress({self.url!r})"
 
 
 class ObstoreReader:
@@ -55,44 +79,49 @@ class ObstoreReader:
         return body
 
 
-def open_obstore(
-    bucket: str,
-    url: str,
-    region: str,
-    credentials: Credentials,
-    *,
-    requester_pays: bool,
-    connect_seconds: int,
-    read_seconds: int,
-) -> ObstoreReader:
-    """Open a reader of a bucket; the URL is the bucket's own, with its name in the host or the path."""
+def open_obstore(address: Callable[[], BucketAddress]) -> ObstoreReader:
+    """Open a reader of a bucket, whose address is asked for again when keys may have expired."""
     from obstore.store import S3Store
 
+    bucket = address()
+
     def current_credentials() -> S3Credential:
-        frozen = credentials.get_frozen_credentials()
-        assert frozen.access_key is not None
-        assert frozen.secret_key is not None
+        current = address()
         return {
-            "access_key_id": frozen.access_key,
-            "secret_access_key": frozen.secret_key,
-            "token": frozen.token,
+            "access_key_id": current.access_key_id,
+            "secret_access_key": current.secret_access_key,
+            "token": current.token,
             "expires_at": datetime.now(UTC) + _CREDENTIALS_VALID,
         }
 
     store = S3Store(
-        bucket,
-        endpoint=url,
+        bucket.bucket,
+        endpoint=bucket.url,
         virtual_hosted_style_request=True,
-        region=region,
+        region=bucket.region,
         credential_provider=current_credentials,
-        request_payer=requester_pays,
+        request_payer=bucket.requester_pays,
         client_options={
-            "allow_http": url.startswith("http:"),
-            "connect_timeout": timedelta(seconds=connect_seconds),
-            "read_timeout": timedelta(seconds=read_seconds),
-            "timeout": timedelta(seconds=10 * read_seconds),
+            "allow_http": bucket.url.startswith("http:"),
+            "connect_timeout": timedelta(seconds=bucket.connect_seconds),
+            "read_timeout": timedelta(seconds=bucket.read_seconds),
+            "timeout": timedelta(seconds=10 * bucket.read_seconds),
         },
         retry_config={"max_retries": MAX_RETRIES},
     )
-    _LOG.debug("reading objects with obstore at %s (%s)", url, region)
+    _LOG.debug("reading objects with obstore at %s (%s)", bucket.url, bucket.region)
     return ObstoreReader(store)
+
+
+_READERS: dict[str, tuple[ObstoreReader, list[BucketAddress]]] = {}
+"""The reader of each bucket in this process, by its URL, and its latest address."""
+
+
+def reader_of(address: BucketAddress) -> ObstoreReader:
+    """Return this process's reader of a bucket, which from now on uses these keys."""
+    known = _READERS.get(address.url)
+    if known is None:
+        latest = [address]
+        known = _READERS[address.url] = open_obstore(lambda: latest[0]), latest
+    known[1][0] = address
+    return known[0]

@@ -8,14 +8,16 @@ there is no trail's layout, everything with the prefix is read.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec import Struct
 
 from cnitrail.errors import EmptySourceError, SourceError
-from cnitrail.model import Document, Scope, Skipped
+from cnitrail.model import CannotOpen, Document, Reference, Scope, Skipped
 from cnitrail.prefetch import prefetch
 from cnitrail.sources import layout
+from cnitrail.sources.obstore_reader import BucketAddress, reader_of
 from cnitrail.sources.s3_bucket import RANGE_BYTES, S3Bucket, S3Object
 from cnitrail.sources.trail_discovery import THREADS, BrokenListing, DiscoveredKeys, discover, list_objects
 
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
-    from cnitrail.sources.layout import KeyRange
-
 _LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MAX_AHEAD: Final = 2 * THREADS
 MAX_DENIED: Final = 1000
@@ -55,6 +57,28 @@ TRAILS: Final = BucketLayout(
 )
 
 
+class ObjectReference(Reference, frozen=True, kw_only=True):
+    """An object that another process can fetch."""
+
+    opens_slowly = True
+
+    key: str
+    address: BucketAddress
+
+    def open(self) -> Document:
+        """Return the object, whose first range was fetched."""
+        head = self._fetch(0)
+        rest = map(self._fetch, range(RANGE_BYTES, self.size, RANGE_BYTES))
+        return Document(uri=self.uri, size=self.size, chunks=chain((head,), rest), etag=self.etag)
+
+    def _fetch(self, start: int) -> bytes:
+        reader = reader_of(self.address)
+        body = reader.fetch(self.key, self.etag, start, min(self.size - start, RANGE_BYTES))
+        if body is None:
+            raise CannotOpen
+        return body
+
+
 class S3Source:
     """The log files in a bucket, by default those of a trail, in the order of their keys.
 
@@ -64,6 +88,8 @@ class S3Source:
     def __init__(self, uri: str, scope: Scope, files: BucketLayout = TRAILS) -> None:
         self.uri = uri
         self.found = 0
+        self.opens_slowly = True
+        self._bucket: S3Bucket | None = None
         self._scope = scope
         self._files = files
         self._name, _, self._prefix = uri.removeprefix("s3://").partition("/")
@@ -75,9 +101,34 @@ class S3Source:
 
         Log files that AWS delivers later than ``scope.delivery_lag`` after ``scope.until`` are not read.
         """
+        yield from self._in_bucket(self._fetch_all)
+
+    def references(self) -> Iterator[Document | Reference | Skipped]:
+        """Yield what ``documents`` yields, but references, if obstore can fetch the first object."""
+        yield from self._in_bucket(self._refer_to_all)
+
+    def open(self, reference: Reference) -> Document | Skipped:
+        """Return an object that obstore could not fetch, as a document, or why it cannot be fetched."""
+        assert self._bucket is not None
+        assert isinstance(reference, ObjectReference)
+        object_ = S3Object(reference.key, reference.size, reference.etag)
+        try:
+            head = self._bucket.fetch(object_, 0)
+        except OSError as error:
+            return Skipped(reference.uri, str(error))
+        return self._document(self._bucket, object_, head)
+
+    def withdraw(self) -> None:
+        """Count one object less."""
+        self.found -= 1
+
+    def _in_bucket(
+        self, deliver: Callable[[S3Bucket, Iterable[S3Object | BrokenListing], Executor], Iterator[T]]
+    ) -> Iterator[T | Skipped]:
+        """Find the objects in scope, and yield what ``deliver`` does of them. Raises ``SourceError``."""
         from concurrent.futures import ThreadPoolExecutor
 
-        bucket = S3Bucket(self.uri, self._name, self._scope, connections=THREADS)
+        self._bucket = bucket = S3Bucket(self.uri, self._name, self._scope, connections=THREADS)
         pool = ThreadPoolExecutor(THREADS, "s3")
         try:
             found = self._files.discover(bucket, self._prefix, self._scope, pool)
@@ -90,21 +141,50 @@ class S3Source:
                 )
             if not found.ranges:
                 raise self._no_log_files()
-            yield from self._fetch_all(bucket, found.ranges, pool)
+            yield from deliver(bucket, list_objects(pool, bucket, found.ranges), pool)
         finally:
             pool.shutdown(cancel_futures=True)
             bucket.close()
 
     def _fetch_all(
-        self, bucket: S3Bucket, ranges: Iterable[KeyRange], pool: Executor
+        self, bucket: S3Bucket, listed: Iterable[S3Object | BrokenListing], pool: Executor
     ) -> Iterator[Document | Skipped]:
         """Yield the objects in scope, fetching many at once. Raises ``SourceError``."""
-        denied = others = 0
         broken: list[BrokenListing] = []
+        yield from self._fetch(bucket, self._in_scope(listed, broken), broken, pool)
+
+    def _refer_to_all(
+        self, bucket: S3Bucket, listed: Iterable[S3Object | BrokenListing], pool: Executor
+    ) -> Iterator[Document | Reference | Skipped]:
+        """Yield references to the objects in scope, if obstore can fetch the first one; else fetch them."""
+        broken: list[BrokenListing] = []
+        objects = self._in_scope(listed, broken)
+        first = next(objects, None)
+        if first is None or not bucket.is_fast(first):
+            known = (first,) if first is not None else ()
+            yield from self._fetch(bucket, chain(known, objects), broken, pool)
+            return
+        for object_ in chain((first,), objects):
+            address = bucket.address()
+            assert address is not None
+            yield ObjectReference(
+                uri=self._uri_of(object_),
+                size=object_.size,
+                etag=object_.etag,
+                key=object_.key,
+                address=address,
+            )
+        yield from map(self._skip_rest, broken)
+
+    def _fetch(
+        self, bucket: S3Bucket, objects: Iterable[S3Object], broken: list[BrokenListing], pool: Executor
+    ) -> Iterator[Document | Skipped]:
+        """Yield objects, fetching many at once. Raises ``SourceError``."""
+        denied = others = 0
         for object_, first_range in prefetch(
             pool,
             lambda object_: bucket.fetch(object_, 0),
-            self._in_scope(list_objects(pool, bucket, ranges), broken),
+            objects,
             most=MAX_AHEAD,
             size=lambda object_: min(object_.size, RANGE_BYTES),
             most_size=_MAX_AHEAD_BYTES,
@@ -120,9 +200,7 @@ class S3Source:
                 yield Skipped(uri, str(error))
             else:
                 others += 1
-                yield Document(
-                    uri=uri, size=object_.size, chunks=_chunks(bucket, object_, head), etag=object_.etag
-                )
+                yield self._document(bucket, object_, head)
             if denied == MAX_DENIED and not others:
                 break
         if broken and not denied and not others:
@@ -136,6 +214,13 @@ class S3Source:
             )
         if not denied and not others and not self._scope.seen:
             raise self._no_log_files()
+
+    def _document(self, bucket: S3Bucket, object_: S3Object, head: bytes) -> Document:
+        """Return an object, whose first range was fetched."""
+        rest = (bucket.fetch(object_, start) for start in range(RANGE_BYTES, object_.size, RANGE_BYTES))
+        return Document(
+            uri=self._uri_of(object_), size=object_.size, chunks=chain((head,), rest), etag=object_.etag
+        )
 
     def _skip_rest(self, broken: BrokenListing) -> Skipped:
         """Return what a broken listing leaves unread."""
@@ -179,10 +264,3 @@ class S3Source:
             f"{self.uri}: no log files{which}",
             f"aws s3 ls {self.uri.rstrip('/')}/ lists what is there; {self._files.hint}",
         )
-
-
-def _chunks(bucket: S3Bucket, object_: S3Object, head: bytes) -> Iterator[bytes]:
-    """Yield an object's bytes; those after the first range are fetched when they are read."""
-    yield head
-    for start in range(RANGE_BYTES, object_.size, RANGE_BYTES):
-        yield bucket.fetch(object_, start)

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from cnitrail.errors import SourceError
 from cnitrail.sources import aws
-from cnitrail.sources.obstore_reader import ObstoreReader, open_obstore
+from cnitrail.sources.obstore_reader import BucketAddress, ObstoreReader, open_obstore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,6 +98,7 @@ class S3Bucket:
         self._client.meta.events.register("before-sign.s3.ListObjectsV2", self._note_address)
         self._address = ("", "")
         self._obstore: ObstoreReader | None = None
+        self._known: BucketAddress | None = None
 
     def folders(self, folder: str) -> list[str]:
         """Return the folders directly in a folder, each with its slash. Raises ``SourceError``."""
@@ -226,24 +227,46 @@ class S3Bucket:
         signing = request.context.get("signing", {})
         self._address = (str(request.url), str(signing.get("region") or region_name))
 
-    def _open_obstore(self) -> ObstoreReader | None:
-        """Open the fast reader at the endpoint that has answered; None if the endpoint needs a private CA."""
+    def address(self) -> BucketAddress | None:
+        """Return the endpoint that has answered a listing, with keys that were renewed before they expired.
+
+        None if obstore cannot use it, as with a private CA.
+        """
         url, region = self._address
-        url = url.partition("?")[0].rstrip("/")
-        credentials = self._session.get_credentials()
         core = self._session._session  # noqa: SLF001  boto3 has no other way to this setting
         has_private_ca = url.startswith("https:") and core.get_config_variable("ca_bundle")
-        if credentials is None or has_private_ca:
+        credentials = self._session.get_credentials()
+        if not url or credentials is None or has_private_ca:
             return None
-        return open_obstore(
-            self._name,
-            url,
-            region,
-            credentials,
+        keys = credentials.get_frozen_credentials()
+        assert keys.access_key is not None
+        assert keys.secret_key is not None
+        if self._known is not None and self._known.secret_access_key == keys.secret_key:
+            return self._known
+        self._known = BucketAddress(
+            bucket=self._name,
+            url=url.partition("?")[0].rstrip("/"),
+            region=region,
+            access_key_id=keys.access_key,
+            secret_access_key=keys.secret_key,
+            token=keys.token,
             requester_pays=bool(self._payer),
             connect_seconds=CONNECT_SECONDS,
             read_seconds=READ_SECONDS,
         )
+        return self._known
+
+    def is_fast(self, object_: S3Object) -> bool:
+        """Return whether obstore can fetch an object. Something must have been listed before."""
+        if self._obstore is None or not object_.etag:
+            return False
+        start = min(object_.size, RANGE_BYTES)
+        return self._obstore.fetch(object_.key, object_.etag, 0, start) is not None
+
+    def _open_obstore(self) -> ObstoreReader | None:
+        """Open the fast reader at the endpoint that has answered, if it can be used."""
+        first = self.address()
+        return open_obstore(lambda: self.address() or first) if first is not None else None
 
     def _get(self, request: GetObjectRequestTypeDef, etag: str, length: int) -> tuple[bytes, dict[str, str]]:
         """Return the bytes of an object that must have this ETag and length, and its metadata.

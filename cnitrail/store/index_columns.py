@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from msgspec import Struct
@@ -12,13 +13,25 @@ Address = IPv4Address | IPv6Address
 Held = Address | IPv4Network | IPv6Network
 
 
+class Act(StrEnum):
+    """What a successful call does to an address on an ENI."""
+
+    ASSIGN = "assign"
+    TAKE = "take"
+    """It assigns the address, and may take it from another ENI."""
+    SHOW = "show"
+    """The ENI has the address from before the call."""
+    RELEASE = "release"
+
+
 class Mention(Struct, frozen=True, kw_only=True):
     """One ENI or instance that a record names, with the columns that belong to it.
 
     ``attachment`` is any ID that associates an ENI with something (an attachment, a trunk, a public
     address). ``mark`` is the instance that a description or tag names, ``maker`` the role that created the
     ENI with this call, and ``cluster`` the clusters in its tags. With ``reassign``, the call may take
-    addresses from other ENIs.
+    addresses from other ENIs. ``addresses`` are with what the call did to them: None if it only asked for
+    them, or failed.
     """
 
     eni: str | None = None
@@ -29,8 +42,9 @@ class Mention(Struct, frozen=True, kw_only=True):
     maker: str | None = None
     cluster: str | None = None
     vpc: str | None = None
+    subnet: str | None = None
     reassign: bool = False
-    addresses: tuple[Held, ...] = ()
+    addresses: tuple[tuple[Held, Act | None], ...] = ()
 
 
 class IndexEntry(Struct, frozen=True, kw_only=True):

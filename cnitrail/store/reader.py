@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import groupby
 from operator import itemgetter
@@ -26,9 +27,13 @@ from cnitrail.model import (
 from cnitrail.model.forms import POD_FORMS
 from cnitrail.store.schema import (
     TEXT,
+    FormCounts,
     connect,
+    form_counts,
+    is_summed,
     lacks_in,
     malformed,
+    rhythms_in,
     skipped_in,
     time_of,
     translate_errors,
@@ -86,7 +91,8 @@ class StoreReader:
                 delivered.relevant += len(record.origins) if is_fact else 0
                 yield record
             (delivered.kept,) = connection.execute(_CHOSEN_EVENTS if chosen else _EVENTS).fetchone()
-            counts = _undelivered(connection, self.uri, etag, delivered)
+            has_rhythms = self._scope.period is not None and is_summed(connection)
+            counts = _undelivered(connection, self.uri, etag, delivered, has_rhythms=has_rhythms)
             self.found += counts.files + sum(counts.other_files.values())
             yield counts
 
@@ -116,8 +122,13 @@ def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[boo
         yield bool(is_fact), Record(tuple(sorted(origins)), payload, is_extract=is_extract)
 
 
-def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered: _Delivered) -> StoredCounts:
-    """Return the counts of what was not delivered. Raises ``sqlite3.DatabaseError`` if they are wrong."""
+def _undelivered(
+    connection: sqlite3.Connection, uri: str, etag: str, delivered: _Delivered, *, has_rhythms: bool
+) -> StoredCounts:
+    """Return the counts of what was not delivered. Raises ``sqlite3.DatabaseError`` if they are wrong.
+
+    With ``has_rhythms``, they have the rhythms of accounts and Regions in place of their signs.
+    """
     rows = connection.execute(
         "SELECT files, bytes, records, passed_over, relevant, kept, duplicates, unreadable FROM account"
     )
@@ -125,7 +136,8 @@ def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered:
     if counts is None:
         raise malformed("no counts")
     files, size, records, passed_over, relevant, kept, duplicates, unreadable = counts
-    forms = tuple(_forms(connection))
+    by_form = form_counts(connection)
+    forms = tuple(_forms(by_form))
     if sum(report.records for report in forms) != records:
         raise malformed("its counts do not add up")
     records -= delivered.records
@@ -137,7 +149,7 @@ def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered:
     adds_up = records == relevant + passed_over and relevant == kept + duplicates + unreadable
     if min(rest) < 0 or not adds_up:
         raise malformed("its counts do not add up")
-    signs = connection.execute("SELECT account, region, time FROM signs")
+    signs = () if has_rhythms else connection.execute("SELECT account, region, time FROM signs")
     reaches = connection.execute("SELECT account, region, first, last FROM reaches")
     return StoredCounts(
         uri=uri,
@@ -154,13 +166,14 @@ def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered:
             (account or None, region or None, time_of(time))
             for account, region, time in typed(signs, str, str, str)
         ),
+        rhythms=rhythms_in(connection) if has_rhythms else {},
         ends=tuple(
             Moment(account or None, region or None, time_of(time))
             for account, region, *ends in typed(reaches, str, str, str, str)
             for time in ends
         ),
         forms=forms,
-        rest=dict(typed(connection.execute(_REST), str, int)),
+        rest=_rest(by_form),
         other_files=dict(typed(connection.execute(_OTHER_FILES), str, int)),
         first_files=tuple(_first_files(connection)),
         table_parts=min(files, *(parts for (parts,) in typed(connection.execute(_TABLE_PARTS), int))),
@@ -169,12 +182,6 @@ def _undelivered(connection: sqlite3.Connection, uri: str, etag: str, delivered:
     )
 
 
-_FORMS = """
-SELECT form, compression, sum(forms.files), sum(added + others) FROM forms
-JOIN documents ON documents.id = document
-GROUP BY form, compression HAVING sum(added + others) > 0
-"""
-_REST = "SELECT form, sum(others) FROM forms GROUP BY form HAVING sum(others) > 0"
 _TABLE_PARTS = """
 SELECT coalesce(sum(files), 0) FROM documents
 WHERE uri GLOB 'athena://*/*/*/*' OR uri GLOB 'trino://*/*/*/*'
@@ -190,12 +197,20 @@ ORDER BY first.id
 """
 
 
-def _forms(connection: sqlite3.Connection) -> Iterator[FormReport]:
+def _forms(counted: Iterable[FormCounts]) -> Iterator[FormReport]:
     """Yield the number of files and records of each form and compression."""
-    rows = typed(connection.execute(_FORMS), str, (str, NoneType), int, int)
-    for form, compression, files, records in rows:
-        names = None if compression is None else tuple(compression.split())
-        yield FormReport(form=form, compression=names, files=files, records=records)
+    for counts in counted:
+        names = None if counts.compression is None else tuple(counts.compression.split())
+        if counts.records:
+            yield FormReport(form=counts.form, compression=names, files=counts.files, records=counts.records)
+
+
+def _rest(counted: Iterable[FormCounts]) -> dict[str, int]:
+    """Return the number of records of each form that are not in the store."""
+    rest = Counter[str]()
+    for counts in counted:
+        rest[counts.form] += counts.others
+    return dict(+rest)
 
 
 def _heard(connection: sqlite3.Connection) -> dict[tuple[str, str], frozenset[str]]:

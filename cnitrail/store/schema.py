@@ -2,18 +2,21 @@
 
 import os
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cnitrail.errors import StoreError
-from cnitrail.model import Extent, HoleReason, Lost, Skipped
+from cnitrail.intervals import Interval
+from cnitrail.model import AccountRegion, Extent, HoleReason, Lost, Skipped
+from cnitrail.model.rhythm import Rhythm
 from cnitrail.store.file_header import APPLICATION_ID, is_sqlite, is_store
 
-VERSION = 8
+VERSION = 9
 _BUSY_TIMEOUT = 60.0
 """How long to wait for another process's transaction, in seconds."""
 
@@ -37,6 +40,13 @@ CREATE TABLE forms (
     others INTEGER NOT NULL,
     PRIMARY KEY (document, form)
 ) WITHOUT ROWID;
+CREATE TABLE form_counts (
+    form TEXT NOT NULL,
+    compression TEXT,
+    files INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    others INTEGER NOT NULL
+);
 CREATE TABLE other_files (
     document INTEGER NOT NULL REFERENCES documents,
     kind TEXT NOT NULL,
@@ -80,13 +90,39 @@ CREATE TABLE subjects (
     maker TEXT,
     cluster TEXT,
     vpc TEXT,
+    subnet TEXT,
     reassign INTEGER NOT NULL
 );
 CREATE TABLE addresses (
     subject INTEGER NOT NULL REFERENCES subjects,
     place TEXT NOT NULL,
     address TEXT NOT NULL,
+    time TEXT,
+    eni TEXT,
+    act TEXT,
     PRIMARY KEY (subject, place)
+) WITHOUT ROWID;
+CREATE TABLE retagged (eni TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE prefix_blocks (block TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE resources (
+    name TEXT PRIMARY KEY,
+    account TEXT,
+    region TEXT,
+    vpc TEXT,
+    is_eni INTEGER NOT NULL,
+    contested INTEGER NOT NULL DEFAULT 0,
+    record INTEGER NOT NULL REFERENCES records
+) WITHOUT ROWID;
+CREATE TABLE vpcs (
+    vpc TEXT NOT NULL,
+    account TEXT NOT NULL,
+    region TEXT NOT NULL,
+    record INTEGER NOT NULL REFERENCES records,
+    PRIMARY KEY (vpc, account, region)
+) WITHOUT ROWID;
+CREATE TABLE subnets (
+    subnet TEXT PRIMARY KEY,
+    record INTEGER NOT NULL REFERENCES records
 ) WITHOUT ROWID;
 CREATE TABLE skipped (
     document INTEGER NOT NULL REFERENCES documents,
@@ -113,14 +149,30 @@ CREATE TABLE account (
     relevant INTEGER NOT NULL,
     kept INTEGER NOT NULL,
     duplicates INTEGER NOT NULL,
-    unreadable INTEGER NOT NULL
+    unreadable INTEGER NOT NULL,
+    is_summed INTEGER NOT NULL
 );
-INSERT INTO account VALUES (0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO account VALUES (0, 0, 0, 0, 0, 0, 0, 0, 1);
 CREATE TABLE signs (
     account TEXT NOT NULL,
     region TEXT NOT NULL,
     time TEXT NOT NULL,
     PRIMARY KEY (account, region, time)
+) WITHOUT ROWID;
+CREATE TABLE rhythms (
+    account TEXT NOT NULL,
+    region TEXT NOT NULL,
+    first TEXT NOT NULL,
+    last TEXT NOT NULL,
+    usual INTEGER NOT NULL,
+    PRIMARY KEY (account, region)
+) WITHOUT ROWID;
+CREATE TABLE gaps (
+    account TEXT NOT NULL,
+    region TEXT NOT NULL,
+    start TEXT NOT NULL,
+    end TEXT NOT NULL,
+    PRIMARY KEY (account, region, start)
 ) WITHOUT ROWID;
 CREATE TABLE heard (
     document INTEGER NOT NULL REFERENCES documents,
@@ -143,16 +195,17 @@ CREATE INDEX credentials_by_name ON records (role, session) WHERE fact = 'creden
 CREATE INDEX records_of_trails ON records (id) WHERE effect = 'record';
 CREATE INDEX records_of_pods ON records (id) WHERE fact = 'pods';
 CREATE INDEX records_unclear ON records (id) WHERE unclear;
+CREATE INDEX subjects_by_record ON subjects (record);
 CREATE INDEX subjects_by_eni ON subjects (eni) WHERE eni IS NOT NULL;
 CREATE INDEX subjects_by_instance ON subjects (instance) WHERE instance IS NOT NULL;
 CREATE INDEX subjects_by_attachment ON subjects (attachment) WHERE attachment IS NOT NULL;
 CREATE INDEX subjects_by_trunk ON subjects (trunk) WHERE trunk IS NOT NULL;
 CREATE INDEX subjects_by_mark ON subjects (mark) WHERE mark IS NOT NULL;
 CREATE INDEX subjects_by_maker ON subjects (maker, cluster, eni) WHERE maker IS NOT NULL;
-CREATE INDEX subjects_by_vpc ON subjects (vpc, record) WHERE vpc IS NOT NULL;
 CREATE INDEX subjects_made ON subjects (eni) WHERE maker IS NOT NULL;
-CREATE INDEX subjects_tagged_later ON subjects (eni) WHERE maker IS NULL AND cluster IS NOT NULL;
-CREATE INDEX addresses_by_place ON addresses (place);
+CREATE INDEX addresses_by_place ON addresses (place, time, eni, act);
+CREATE INDEX resources_contested ON resources (name) WHERE contested;
+CREATE INDEX enis_without_vpc ON resources (account, region, record) WHERE is_eni AND vpc IS NULL;
 CREATE INDEX skipped_by_asked ON skipped (asked) WHERE asked IS NOT NULL;
 CREATE VIEW events AS
     SELECT time, event, effect, outcome, eni, instance,
@@ -315,6 +368,56 @@ def lacks_in(connection: sqlite3.Connection, asked: str | None = None) -> Iterat
             reason=HoleReason.NOT_IN_TABLE,
             what=what,
         )
+
+
+COUNT_FORMS: Final = """
+SELECT form, compression, sum(forms.files), sum(added + others), sum(others)
+FROM forms JOIN documents ON documents.id = document GROUP BY form, compression
+"""
+
+
+class FormCounts(NamedTuple):
+    """The number of files and records of one form and compression; ``others`` are not in the store."""
+
+    form: str
+    compression: str | None
+    files: int
+    records: int
+    others: int
+
+
+def is_summed(connection: sqlite3.Connection) -> bool:
+    """Return whether the sums of large tables are those of the present; not if a writer was interrupted."""
+    (known,) = next(typed(connection.execute("SELECT is_summed FROM account"), int), (0,))
+    return bool(known)
+
+
+def form_counts(connection: sqlite3.Connection) -> list[FormCounts]:
+    """Return the counts of all forms."""
+    rows = connection.execute("SELECT * FROM form_counts" if is_summed(connection) else COUNT_FORMS)
+    return [FormCounts(*row) for row in typed(rows, str, (str, NoneType), int, int, int)]
+
+
+def time_text(time: datetime | None) -> str | None:
+    """Return a time as it is stored: text that sorts in order of time."""
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z") if time is not None else None
+
+
+def rhythms_in(connection: sqlite3.Connection) -> dict[AccountRegion, Rhythm]:
+    """Return how often something of each account and Region was logged, from the sums."""
+    gaps: dict[tuple[str, str], list[Interval]] = defaultdict(list)
+    for account, region, *ends in typed(connection.execute("SELECT * FROM gaps"), *(str,) * 4):
+        gaps[account, region].append(Interval(*map(time_of, ends)))
+    rows = typed(connection.execute("SELECT * FROM rhythms"), str, str, str, str, int)
+    return {
+        (account or None, region or None): Rhythm(
+            first=time_of(first),
+            last=time_of(last),
+            usual=timedelta(seconds=usual),
+            gaps=tuple(gaps[account, region]),
+        )
+        for account, region, first, last, usual in rows
+    }
 
 
 def time_of(text: str) -> datetime:

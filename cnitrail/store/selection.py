@@ -22,11 +22,18 @@ Selected are:
 There is no time limit: an address may have been assigned long before the requested time.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 
-from cnitrail.model import Scope
-from cnitrail.store.index_columns import block_key, key_ranges
+from cnitrail.model import LeasePeriod, Scope
+from cnitrail.model.forms import FORMS, Fidelity
+from cnitrail.store.contemporaries import AddressCall, Contemporaries, enis_of
+from cnitrail.store.index_columns import block_key, key_ranges, sort_key
+from cnitrail.store.schema import form_counts, time_text
 
 _TABLES = """
 PRAGMA temp_store = MEMORY;
@@ -36,6 +43,8 @@ CREATE TEMP TABLE enis (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE instances (instance TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE attachments (attachment TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE places (place TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE contested (name TEXT PRIMARY KEY) WITHOUT ROWID;
+INSERT INTO contested SELECT name FROM resources WHERE contested;
 """
 
 _REQUESTED_INSTANCES = """
@@ -52,8 +61,7 @@ _REQUESTED_ADDRESSES = (
     """INSERT OR IGNORE INTO chosen
     SELECT record FROM addresses JOIN subjects ON subjects.id = subject WHERE place BETWEEN ? AND ?""",
     """INSERT OR IGNORE INTO requested
-    SELECT eni FROM addresses JOIN subjects ON subjects.id = subject
-    WHERE place BETWEEN ? AND ? AND eni NOT NULL""",
+    SELECT eni FROM addresses WHERE place BETWEEN ? AND ? AND eni NOT NULL""",
 )
 
 _HISTORIES = """
@@ -70,17 +78,15 @@ INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE attachment IN att
 """
 
 _SHARED_VPCS = """
-INSERT OR IGNORE INTO chosen SELECT min(record) FROM subjects JOIN records ON records.id = record
-    WHERE vpc IN (SELECT vpc FROM subjects WHERE eni IN enis AND vpc IS NOT NULL)
-    GROUP BY vpc, account, region;
-INSERT OR IGNORE INTO chosen SELECT min(record) FROM subjects JOIN records ON records.id = record
-    WHERE eni IS NOT NULL AND eni NOT IN (SELECT eni FROM subjects WHERE vpc IS NOT NULL AND eni IS NOT NULL)
+INSERT OR IGNORE INTO chosen SELECT record FROM vpcs
+    WHERE vpc IN (SELECT vpc FROM resources WHERE name IN enis AND vpc IS NOT NULL);
+INSERT OR IGNORE INTO chosen SELECT min(record) FROM resources WHERE is_eni AND vpc IS NULL
     GROUP BY account, region
 """
 
 _HELD = """
 INSERT OR IGNORE INTO places
-    SELECT place FROM subjects JOIN addresses ON subject = subjects.id WHERE eni IN requested
+    SELECT place FROM subjects JOIN addresses ON subject = subjects.id WHERE subjects.eni IN requested
 """
 
 _REASSIGNED = """
@@ -91,7 +97,22 @@ INSERT OR IGNORE INTO places
 
 _HOLDERS = """
 INSERT OR IGNORE INTO enis
-    SELECT eni FROM addresses JOIN subjects ON subjects.id = subject WHERE place IN places AND eni NOT NULL
+    SELECT eni FROM addresses WHERE place IN places AND eni NOT NULL
+"""
+
+_OF_REQUESTED = """
+SELECT place, coalesce(addresses.time, ''), addresses.eni, act, subject
+FROM requested CROSS JOIN subjects ON subjects.eni = requested.eni
+CROSS JOIN addresses ON subject = subjects.id WHERE act IS NOT NULL
+ORDER BY addresses.eni, place, addresses.time
+"""
+_OF_ENI = """
+SELECT place, coalesce(addresses.time, ''), addresses.eni, act, subject
+FROM subjects CROSS JOIN addresses ON subject = subjects.id
+WHERE subjects.eni = ? AND place = ? AND act IS NOT NULL ORDER BY addresses.time
+"""
+_PLACES = """
+SELECT account, region, contested FROM resources WHERE name IN (SELECT value FROM json_each(?))
 """
 
 _TRAILS = "INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE effect = 'record'"
@@ -109,29 +130,34 @@ INSERT OR IGNORE INTO chosen SELECT issued.id FROM (
 
 _ROLES = "SELECT DISTINCT role FROM records WHERE id IN chosen AND role NOT NULL"
 
-_CLUSTER_ENIS = """
-WITH often AS (
-    SELECT eni FROM subjects WHERE maker IS NULL AND cluster IS NOT NULL AND eni IS NOT NULL
-    UNION SELECT eni FROM subjects WHERE maker IS NOT NULL AND eni IS NOT NULL
-    GROUP BY eni HAVING count(*) > 1
-), tagged AS (
-    SELECT DISTINCT often.eni, tags.cluster FROM often
-    CROSS JOIN subjects AS made ON made.eni = often.eni AND made.maker = :role
-    CROSS JOIN subjects AS tags ON tags.eni = often.eni AND tags.cluster IS NOT NULL
-)
-SELECT min(eni) FROM subjects
-    WHERE maker = :role AND cluster IS NOT NULL AND eni NOT IN often GROUP BY cluster
-UNION SELECT min(eni) FROM tagged GROUP BY cluster
-UNION SELECT eni FROM tagged GROUP BY eni HAVING count(*) > 1
+_NEXT_CLUSTER = "SELECT min(cluster) FROM subjects WHERE maker = ? AND cluster > ?"
+_TAGGED_ONCE = """
+SELECT eni FROM subjects WHERE maker = ? AND cluster = ? AND eni NOT NULL AND eni NOT IN retagged
+ORDER BY eni LIMIT 1
 """
-"""One of a role's ENIs for each cluster, and every ENI that was tagged with several.
-
-Most ENIs are tagged once, when they are created; of the others (``often``) all tags count.
+_RETAGGED = """
+WITH tagged AS (
+    SELECT DISTINCT retagged.eni, tags.cluster FROM retagged
+    CROSS JOIN subjects AS made ON made.eni = retagged.eni AND made.maker = :role
+    CROSS JOIN subjects AS tags ON tags.eni = retagged.eni AND tags.cluster IS NOT NULL
+)
+SELECT min(eni) FROM tagged GROUP BY cluster
+UNION SELECT eni FROM tagged GROUP BY eni HAVING count(*) > 1
 """
 
 _REST = """
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE fact = 'pods';
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE unclear;
+INSERT OR IGNORE INTO chosen SELECT resources.record FROM records
+    CROSS JOIN subjects ON subjects.record = records.id CROSS JOIN resources ON name = eni WHERE unclear;
+INSERT OR IGNORE INTO chosen SELECT subnets.record FROM records
+    CROSS JOIN subjects ON subjects.record = records.id CROSS JOIN subnets USING (subnet) WHERE unclear;
+INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE instance IN (
+    SELECT instance FROM records CROSS JOIN subjects ON subjects.record = records.id WHERE unclear);
+INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN contested;
+INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE trunk IN contested;
+INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE instance IN contested;
+INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE attachment IN contested;
 INSERT OR IGNORE INTO chosen
     SELECT id FROM records WHERE key IN (SELECT key FROM records WHERE id IN chosen);
 """
@@ -142,20 +168,19 @@ def choose(connection: sqlite3.Connection, scope: Scope) -> bool:
     if not (scope.enis or scope.instances or scope.addresses):
         return False
     _run(connection, _TABLES)
+    period = scope.period if scope.period is not None and _may_narrow(connection) else None
     if scope.enis:
         _insert(connection, "requested", scope.enis)
     elif scope.instances:
         _insert(connection, "instances", scope.instances)
         _run(connection, _REQUESTED_INSTANCES)
         _run(connection, "INSERT OR IGNORE INTO places SELECT place FROM pod_addresses")
-    else:
+    elif period is None:
         _request_addresses(connection, scope)
-    _run(connection, "INSERT INTO enis SELECT eni FROM requested")
-    _run(connection, _HELD)
-    _whole_blocks(connection)
-    _run(connection, _REASSIGNED)
-    _whole_blocks(connection)
-    _run(connection, _HOLDERS)
+    if period is None:
+        _add_all_holders(connection)
+    else:
+        _add_contemporaries(connection, scope, period)
     _run(connection, _HISTORIES)
     _run(connection, _SHARED_VPCS)
     _run(connection, _TRAILS)
@@ -163,6 +188,136 @@ def choose(connection: sqlite3.Connection, scope: Scope) -> bool:
     _add_cluster_enis(connection)
     _run(connection, _REST)
     return True
+
+
+def _may_narrow(connection: sqlite3.Connection) -> bool:
+    """Return whether records of other times change nothing: not with pod evidence, or imperfect records."""
+    (is_imperfect,) = connection.execute(_IMPERFECT).fetchone()
+    if is_imperfect:
+        return False
+    forms = (FORMS.get(counts.form) for counts in form_counts(connection))
+    return all(form is not None and form.fidelity is not Fidelity.PARTIAL for form in forms)
+
+
+_IMPERFECT = """
+SELECT EXISTS (SELECT 1 FROM skipped WHERE extent = 'part')
+    OR EXISTS (SELECT 1 FROM records WHERE fact = 'pods')
+"""
+
+
+def _add_all_holders(connection: sqlite3.Connection) -> None:
+    """Select every ENI that ever had an address of a requested one."""
+    _run(connection, "INSERT INTO enis SELECT eni FROM requested")
+    _run(connection, _HELD)
+    _whole_blocks(connection)
+    _run(connection, _REASSIGNED)
+    _whole_blocks(connection)
+    _run(connection, _HOLDERS)
+
+
+def _add_contemporaries(connection: sqlite3.Connection, scope: Scope, period: LeasePeriod) -> None:
+    """Select the ENIs on which the leases of a period depend."""
+    found = Contemporaries(connection)
+    for place in _requested_places(connection, scope):
+        _request_holders(connection, found, scope, period, place)
+    _run(connection, "INSERT INTO enis SELECT eni FROM requested")
+    if period.leases_only and not (scope.enis or scope.instances):
+        return
+    taken: set[tuple[str, str]] = set()
+    for place, own in _stays(connection, _OF_REQUESTED):
+        calls = _calls_around(connection, found, place, own)
+        _insert(connection, "enis", enis_of(calls))
+        taken.update((call.eni, other) for call in calls if call.eni for other in found.taken_by(call))
+    for taker, place in taken:
+        for _, own in _stays(connection, _OF_ENI, (taker, place)):
+            _insert(connection, "enis", enis_of(_calls_around(connection, found, place, own)))
+
+
+def _requested_places(connection: sqlite3.Connection, scope: Scope) -> Iterator[str]:
+    """Yield the addresses that are in a requested network, and the prefixes that may overlap it."""
+    if scope.enis or scope.instances:
+        return
+    for network in scope.addresses:
+        first_address = sort_key(network.network_address)
+        for first, last in key_ranges(network):
+            rows = connection.execute(
+                "SELECT DISTINCT place FROM addresses WHERE place BETWEEN ? AND ?", (first, last)
+            ).fetchall()
+            yield from (place for (place,) in rows if "/" in place or place >= first_address)
+
+
+def _request_holders(
+    connection: sqlite3.Connection,
+    found: Contemporaries,
+    scope: Scope,
+    period: LeasePeriod,
+    place: str,
+) -> None:
+    """Request the ENIs that had an address in a period, and select the calls that name it without an ENI."""
+    calls = found.calls(place)
+    start, end = _time(period.start), _time(period.end)
+    is_whole = not found.is_by_itself(place) or not _are_all_asked(connection, scope, calls)
+    enis = found.holders(place, *((None, None) if is_whole else (start, end)))
+    if not found.is_by_itself(place):
+        enis |= enis_of(_of_block(connection, place))
+    _insert(connection, "requested", enis)
+    named = [calls[0], *(call for call in calls if call.eni is None)]
+    named += [call for call in calls if (start or "") <= call.time and (end is None or call.time <= end)]
+    connection.executemany(
+        "INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE id = ?",
+        {(call.subject,) for call in named},
+    )
+
+
+def _are_all_asked(connection: sqlite3.Connection, scope: Scope, calls: Iterable[AddressCall]) -> bool:
+    """Return whether every ENI of an address is of an account and Region that was asked for.
+
+    Others in the same VPC decide whether the filter keeps its leases, whenever they had it.
+    """
+    regions = () if "all" in scope.regions else scope.regions
+    if not (scope.accounts or regions):
+        return True
+    enis = {call.eni for call in calls if call.eni is not None}
+    rows = connection.execute(_PLACES, (json.dumps(sorted(enis)),))
+    return all(
+        (not scope.accounts or account in scope.accounts)
+        and (not regions or region in regions)
+        and not contested
+        for account, region, contested in rows
+    )
+
+
+def _stays(
+    connection: sqlite3.Connection, query: str, parameters: tuple[str, ...] = ()
+) -> list[tuple[str, list[AddressCall]]]:
+    """Return each address of some ENIs with what calls did to it there, by time."""
+    rows = connection.execute(query, parameters)
+    return [
+        (place, [AddressCall(*call) for _, *call in of_stay])
+        for (_, place), of_stay in groupby(rows, key=itemgetter(2, 0))
+    ]
+
+
+def _calls_around(
+    connection: sqlite3.Connection, found: Contemporaries, place: str, own: Sequence[AddressCall]
+) -> Sequence[AddressCall]:
+    """Return the calls on which the leases of an address on one ENI depend."""
+    return found.of_stay(place, own) if found.is_by_itself(place) else _of_block(connection, place)
+
+
+def _of_block(connection: sqlite3.Connection, place: str) -> list[AddressCall]:
+    """Return all calls that name an address of a block with delegated prefixes."""
+    block = block_key(place)
+    rows = connection.execute(
+        "SELECT coalesce(time, ''), eni, act, subject FROM addresses WHERE place > ? AND place < ?",
+        (block, block + "~"),
+    )
+    return [AddressCall(*row) for row in rows]
+
+
+def _time(time: datetime | None) -> str | None:
+    """Return a time as text of the same form as stored times."""
+    return time_text(time.astimezone(UTC)) if time is not None else None
 
 
 def _run(connection: sqlite3.Connection, statements: str) -> None:
@@ -213,6 +368,19 @@ def _add_cluster_enis(connection: sqlite3.Connection) -> None:
     """Select the lives of the ENIs that show which clusters the calling roles belong to."""
     connection.execute("DELETE FROM enis")
     for (role,) in connection.execute(_ROLES).fetchall():
-        found = connection.execute(_CLUSTER_ENIS, {"role": role}).fetchall()
-        _insert(connection, "enis", (eni for (eni,) in found))
+        _insert(connection, "enis", [*_cluster_enis(connection, role)])
     _run(connection, "INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN enis")
+
+
+def _cluster_enis(connection: sqlite3.Connection, role: str) -> Iterator[str]:
+    """Yield one of a role's ENIs for each cluster, and every ENI that was tagged with several.
+
+    Most ENIs are tagged once, when they are created; of those that were ``retagged`` all tags count.
+    """
+    cluster: str | None = ""
+    while cluster is not None:
+        (cluster,) = connection.execute(_NEXT_CLUSTER, (role, cluster)).fetchone()
+        for (eni,) in connection.execute(_TAGGED_ONCE, (role, cluster)).fetchall():
+            yield eni
+    for (eni,) in connection.execute(_RETAGGED, {"role": role}).fetchall():
+        yield eni

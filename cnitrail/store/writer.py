@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from hashlib import blake2b
 from itertools import chain, count, islice
 from pathlib import Path
@@ -17,14 +16,19 @@ from msgspec.structs import replace
 from cnitrail.errors import StoreError
 from cnitrail.intervals import Interval, between, difference
 from cnitrail.model import Lost, Origin, Record, Sign, Skipped
-from cnitrail.store.index_columns import IndexEntry, Mention, sort_key
+from cnitrail.model.rhythm import rhythm_of
+from cnitrail.store.index_columns import IndexEntry, Mention, block_key, sort_key
 from cnitrail.store.schema import (
+    COUNT_FORMS,
     TEXT,
     closed_on_error,
     connect,
     create,
+    is_summed,
     lacks_in,
     skipped_in,
+    time_of,
+    time_text,
     translate_errors,
     typed,
     uri_of,
@@ -78,6 +82,7 @@ class StoreWriter:
             self._lock.close()
             raise
         self._documents: dict[str, int] = {}
+        self._described: set[tuple[tuple[str | None, ...], str]] = set()
         self._counted = Counter[str]()
         self._added = Counter[tuple[int, str]]()
         """New origins by document and form."""
@@ -85,12 +90,18 @@ class StoreWriter:
         self._copies = Counter[tuple[int, int]]()
         """The number of copies of each record in each document, in the part of a table that is read."""
         """New events by document."""
+        self._was_summed = False
+        self._signed: set[tuple[str, str]] = set()
+        """The accounts and Regions that have new signs."""
         self._reached: dict[tuple[str, str], tuple[str, str]] = {}
         self.kept = 0
         """Number of new events."""
 
     def __enter__(self) -> Self:
         self._begin()
+        with translate_errors(self.path):
+            self._was_summed = is_summed(self._connection)
+            self._connection.execute("UPDATE account SET is_summed = 0")
         return self
 
     def __exit__(
@@ -101,6 +112,8 @@ class StoreWriter:
     ) -> None:
         try:
             if kind is None:
+                self._enter_counts()
+                self._sum_up()
                 self._commit()
         finally:
             self._connection.close()  # what is not committed is rolled back
@@ -108,10 +121,16 @@ class StoreWriter:
 
     def commit(self) -> None:
         """Commit everything that was added so far, in one transaction."""
+        self._enter_counts()
         self._commit()
         self._begin()
 
     def _commit(self) -> None:
+        with translate_errors(self.path):
+            self._connection.execute("COMMIT")
+
+    def _enter_counts(self) -> None:
+        """Enter what was counted since the last transaction."""
         with translate_errors(self.path):
             self._connection.execute(
                 "UPDATE account SET files = files + ?, bytes = bytes + ?, records = records + ?,"
@@ -133,11 +152,39 @@ class StoreWriter:
                 "UPDATE documents SET kept = kept + ? WHERE id = ?",
                 [(number, document) for document, number in self._kept.items()],
             )
-            self._connection.execute("COMMIT")
             self._added.clear()
             self._kept.clear()
             self._counted.clear()
             self._reached.clear()
+
+    def _sum_up(self) -> None:
+        """Enter the sums of large tables."""
+        with translate_errors(self.path):
+            self._connection.execute("DELETE FROM form_counts")
+            self._connection.execute(f"INSERT INTO form_counts {COUNT_FORMS}")
+            if not self._was_summed:
+                self._signed.update(self._connection.execute("SELECT DISTINCT account, region FROM signs"))
+            for place in self._signed:
+                self._sum_up_signs(*place)
+            self._connection.execute("UPDATE account SET is_summed = 1")
+
+    def _sum_up_signs(self, account: str, region: str) -> None:
+        """Enter how often something of an account and Region was logged."""
+        place = (account, region)
+        rows = self._connection.execute(
+            "SELECT time FROM signs WHERE account = ? AND region = ? ORDER BY time", place
+        )
+        rhythm = rhythm_of([time_of(time) for (time,) in typed(rows, str)])
+        ends = (time_text(rhythm.first), time_text(rhythm.last))
+        self._connection.execute(
+            "INSERT OR REPLACE INTO rhythms VALUES (?, ?, ?, ?, ?)",
+            (*place, *ends, int(rhythm.usual.total_seconds())),
+        )
+        self._connection.execute("DELETE FROM gaps WHERE account = ? AND region = ?", place)
+        self._connection.executemany(
+            "INSERT INTO gaps VALUES (?, ?, ?, ?)",
+            [(*place, time_text(gap.start), time_text(gap.end)) for gap in rhythm.gaps],
+        )
 
     def _begin(self) -> None:
         with translate_errors(self.path):
@@ -252,7 +299,7 @@ class StoreWriter:
         number = cursor.lastrowid
         assert number is not None
         for mention in entry.mentions:
-            self._mention(number, mention)
+            self._mention(number, entry, mention)
         self._connection.executemany(
             "INSERT OR IGNORE INTO pod_addresses VALUES (?)",
             [(sort_key(address),) for address in entry.pod_addresses],
@@ -271,11 +318,12 @@ class StoreWriter:
         first, last = self._reached.get(account_region, (time, time))
         self._reached[account_region] = min(first, time), max(last, time)
 
-    def _mention(self, record: int, mention: Mention) -> None:
+    def _mention(self, record: int, entry: IndexEntry, mention: Mention) -> None:
+        self._note_tags(mention)
         cursor = self._connection.execute(
             "INSERT INTO subjects (record, eni, instance, attachment, trunk, mark, maker, cluster, vpc,"
-            " reassign)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " subnet, reassign)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 record,
                 mention.eni,
@@ -286,13 +334,60 @@ class StoreWriter:
                 mention.maker,
                 mention.cluster,
                 mention.vpc,
+                mention.subnet,
                 mention.reassign,
             ),
         )
+        time = time_text(entry.time)
+        places = [(sort_key(held), str(held), act) for held, act in mention.addresses]
         self._connection.executemany(
-            "INSERT OR IGNORE INTO addresses VALUES (?, ?, ?)",
-            [(cursor.lastrowid, sort_key(held), str(held)) for held in mention.addresses],
+            "INSERT OR IGNORE INTO addresses VALUES (?, ?, ?, ?, ?, ?)",
+            [(cursor.lastrowid, place, text, time, mention.eni, act) for place, text, act in places],
         )
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO prefix_blocks VALUES (?)",
+            [(block_key(place),) for place, _, _ in places if "/" in place],
+        )
+        self._describe(record, entry, mention)
+
+    def _describe(self, record: int, entry: IndexEntry, mention: Mention) -> None:
+        """Note whose the resources are that a record names, and in which VPC."""
+        where = (entry.account, entry.region)
+        if mention.vpc is not None and self._is_news(where, mention.vpc):
+            self._connection.execute(
+                "INSERT OR IGNORE INTO vpcs VALUES (?, ?, ?, ?)",
+                (mention.vpc, entry.account or "", entry.region or "", record),
+            )
+        if entry.outcome != "ok":
+            return
+        if mention.vpc is not None and mention.subnet is not None and self._is_news((), mention.subnet):
+            self._connection.execute("INSERT OR IGNORE INTO subnets VALUES (?, ?)", (mention.subnet, record))
+        for name, vpc, is_eni in (
+            (mention.eni, mention.vpc, True),
+            (mention.trunk, None, True),
+            (mention.instance, None, False),
+            (mention.attachment, None, False),
+        ):
+            if name is not None and self._is_news((*where, vpc), name):
+                self._connection.execute(_RESOURCE, (name, *where, vpc, is_eni, record))
+
+    def _note_tags(self, mention: Mention) -> None:
+        """Note an ENI that is tagged after its creation, or of which there are several creations."""
+        is_again = mention.cluster is not None
+        if mention.maker is not None:
+            made = "SELECT 1 FROM subjects WHERE eni = ? AND maker IS NOT NULL"
+            is_again = self._connection.execute(made, (mention.eni,)).fetchone() is not None
+        if mention.eni is not None and is_again:
+            self._connection.execute("INSERT OR IGNORE INTO retagged VALUES (?)", (mention.eni,))
+
+    def _is_news(self, where: tuple[str | None, ...], name: str) -> bool:
+        """Return whether a resource may be new here: those of the last records are remembered."""
+        is_news = (where, name) not in self._described
+        if is_news:
+            if len(self._described) >= _MAX_CACHED_RESOURCES:
+                self._described.clear()
+            self._described.add((where, name))
+        return is_news
 
     def read(self, file: ReadFile) -> None:
         """Count a file that was read to its end, and its records that were not added.
@@ -358,10 +453,10 @@ class StoreWriter:
     def sign(self, signs: Iterable[Sign]) -> None:
         """Add at which times which accounts and Regions were logged."""
         with translate_errors(self.path):
-            self._connection.executemany(
-                "INSERT OR IGNORE INTO signs VALUES (?, ?, ?)",
-                [(account or "", region or "", time_text(time)) for account, region, time in signs],
-            )
+            stored = [(account or "", region or "", time_text(time)) for account, region, time in signs]
+            cursor = self._connection.executemany("INSERT OR IGNORE INTO signs VALUES (?, ?, ?)", stored)
+            if cursor.rowcount > 0:
+                self._signed.update((account, region) for account, region, _ in stored)
 
     def hear(self, uri: str, minutes: Iterable[tuple[str, str]]) -> None:
         """Add of which minutes a file has records of pod evidence, each with their form."""
@@ -471,6 +566,17 @@ class StoreWriter:
 
 
 _MAX_CACHED_DOCUMENTS = 10_000
+_MAX_CACHED_RESOURCES = 100_000
+_RESOURCE = """
+INSERT INTO resources (name, account, region, vpc, is_eni, record) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    contested = contested OR account IS NOT excluded.account OR region IS NOT excluded.region
+        OR coalesce(vpc <> excluded.vpc, 0),
+    record = CASE WHEN vpc IS NULL AND excluded.vpc IS NOT NULL THEN excluded.record ELSE record END,
+    vpc = coalesce(vpc, excluded.vpc)
+WHERE account IS NOT excluded.account OR region IS NOT excluded.region
+    OR (excluded.vpc IS NOT NULL AND vpc IS NOT excluded.vpc)
+"""
 _COUNTED = ("files", "bytes", "records", "passed_over", "relevant", "kept", "duplicates", "unreadable")
 
 
@@ -487,11 +593,6 @@ def _counts(files: int, size: int, passed_over: int, unreadable: int) -> dict[st
         "unreadable": unreadable,
         "records": passed_over + unreadable,
     }
-
-
-def time_text(time: datetime | None) -> str | None:
-    """Return a time as it is stored: text that sorts in order of time."""
-    return time.isoformat(timespec="seconds").replace("+00:00", "Z") if time is not None else None
 
 
 def _text(raw: bytes) -> str | bytes:

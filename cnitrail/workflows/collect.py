@@ -22,6 +22,7 @@ from cnitrail.workflows.accounting import SourceCounts, no_files
 from cnitrail.workflows.index_entry import index_entry
 from cnitrail.workflows.ingest import ingest, unread_of
 from cnitrail.workflows.observer import SILENT
+from cnitrail.workflows.scan_pool import ScanPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,9 +56,10 @@ def collect_sources(
     for uri in uris:
         open_source(uri, scope)  # fails before a store is made
     with StoreWriter(store, lambda: observer.wait(f"another collect is writing to {store}")) as writer:
-        collector = Collector(writer, observer, clock)
-        for uri in uris:
-            collector.collect(open_source(uri, replace(scope, seen=writer.seen(), into=store)), scope)
+        with ScanPool(scope.growth, workers=scope.workers) as pool:
+            collector = Collector(writer, pool, observer, clock)
+            for uri in uris:
+                collector.collect(open_source(uri, replace(scope, seen=writer.seen(), into=store)), scope)
         if writer.is_empty():
             raise no_files(uris[0], collector.collected.other_files)
         skipped = collector.collected.skipped
@@ -70,11 +72,16 @@ class Collector:
     """Reads sources into a store, in transactions that end between two documents."""
 
     def __init__(
-        self, store: StoreWriter, observer: Observer = SILENT, clock: Callable[[], float] = time.monotonic
+        self,
+        store: StoreWriter,
+        pool: ScanPool,
+        observer: Observer = SILENT,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.collected = SourceCounts()
         """What this run has read."""
         self._store = store
+        self._pool = pool
         self._observer = observer
         self._clock = clock
 
@@ -85,7 +92,7 @@ class Collector:
         """
         sink = _StoreSink(self._store, source.uri, self._clock)
         is_table = source_type(source.uri).is_table
-        ingest(source, scope.growth, sink, self.collected, self._observer)
+        ingest(source, self._pool, sink, self.collected, self._observer)
         self._store.settle(source.uri, sink.skipped)
         if sink.lost or is_table:
             whole = between(scope.since, scope.until)

@@ -1,5 +1,6 @@
 """The index columns of a record in a store."""
 
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from cnitrail.history.kinds import cluster_of_tags
 from cnitrail.model import ActorKind, Effect, Event, Fidelity, IssuedSession, Record, Subject, held_of
 from cnitrail.model.ec2 import TRUNK_TAG
 from cnitrail.model.event import ASSIGNING_EFFECTS
-from cnitrail.store.index_columns import IndexEntry, Mention
+from cnitrail.store.index_columns import Act, Held, IndexEntry, Mention
 
 if TYPE_CHECKING:
     from cnitrail.model.pod_facts import PodRecord
@@ -97,7 +98,6 @@ def _session(session: IssuedSession, unclear: bool) -> IndexEntry:
 
 def _mention(event: Event, subject: Subject) -> Mention:
     makes = event.effect is Effect.CREATE and event.actor.kind in _CREATORS
-    requested = (held_of(text) for text in subject.requested_addresses)
     return Mention(
         eni=subject.eni,
         instance=subject.instance,
@@ -107,13 +107,24 @@ def _mention(event: Event, subject: Subject) -> Mention:
         maker=event.actor.role_arn if makes else None,
         cluster=_clusters(subject.tags) if event.effect is not Effect.LAUNCH else None,
         vpc=subject.vpc,
+        subnet=subject.subnet,
         reassign=subject.reassign,
-        addresses=(
-            *(holding.held for holding in subject.added),
-            *subject.removed,
-            *(held for held in requested if held is not None),
-        ),
+        addresses=tuple(_addresses(event, subject)),
     )
+
+
+def _addresses(event: Event, subject: Subject) -> Iterator[tuple[Held, Act | None]]:
+    """Yield the addresses that a call names, each with what it did to it."""
+    gain = Act.SHOW if subject.existing else Act.TAKE if subject.reassign else Act.ASSIGN
+    succeeded = event.failure is None
+    for holding in subject.added:
+        yield holding.held, gain if succeeded else None
+    for released in subject.removed:
+        yield released, Act.RELEASE if succeeded else None
+    for text in subject.requested_addresses:
+        held = held_of(text)
+        if held is not None:
+            yield held, None
 
 
 def _clusters(tags: tuple[tuple[str, str], ...]) -> str | None:

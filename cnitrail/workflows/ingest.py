@@ -12,17 +12,17 @@ from cnitrail.decode import decode
 from cnitrail.model import CutShort, LookedUp, LookupProgress, Lost, Note, Record, Skipped, StoredCounts
 from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import EngineReport, QueryProgress
-from cnitrail.workflows.scan_pool import ScannedDocument, problems, scan_source
+from cnitrail.workflows.scan_pool import ScannedDocument, problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cnitrail.decode import Decoded
-    from cnitrail.model import Document, Growth
+    from cnitrail.model import Document
     from cnitrail.sources import Delivered, Source
     from cnitrail.workflows.accounting import SourceCounts
     from cnitrail.workflows.observer import Observer
-    from cnitrail.workflows.scan_pool import Scanned
+    from cnitrail.workflows.scan_pool import Scanned, ScanPool
 
 
 class Sink(Protocol):
@@ -75,21 +75,16 @@ class Sink(Protocol):
 
 def ingest(
     source: Source,
-    growth: Growth,
+    pool: ScanPool,
     sink: Sink,
     counts: SourceCounts,
     observer: Observer,
-    *,
-    hashing: bool = False,
 ) -> None:
-    """Read a source into a sink, and count each thing where it happens.
-
-    ``growth`` bounds the text of compressed files. If ``hashing``, the stored bytes of documents are hashed.
-    """
+    """Read a source into a sink, and count each thing where it happens."""
     known = sink.kept
     observer.begin(source, counts.bytes)
     debug(__name__, "reading %s", source.uri)
-    with closing(scan_source(source, growth, hashing=hashing)) as deliveries:  # a query must not run on
+    with closing(pool.scan(source)) as deliveries:  # a query must not run on
         _ingest_all(deliveries, sink, counts, observer)
     counts.found += source.found
     counts.kept += sink.kept - known

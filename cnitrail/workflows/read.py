@@ -31,13 +31,14 @@ from cnitrail.workflows.ingest import ingest, unread_of
 from cnitrail.workflows.losses import lost_file, lost_of, set_aside
 from cnitrail.workflows.observer import SILENT
 from cnitrail.workflows.request import scope_of
-from cnitrail.workflows.scan_pool import problems
+from cnitrail.workflows.scan_pool import ScanPool, problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from cnitrail.decode import Decoded
     from cnitrail.model import CutShort, Document, Event, History, LookedUp, Record, StoredCounts
+    from cnitrail.model.rhythm import Rhythm
     from cnitrail.workflows.observer import Observer
     from cnitrail.workflows.proof import Proof
     from cnitrail.workflows.raw_records import RawRecords
@@ -54,7 +55,7 @@ def read(
 
     Raises as ``read_evidence`` does, and ``UsageError`` if ``verify`` is asked of sources without digests.
     """
-    scope = scope_of(request.wanted, request.access)
+    scope = _whole_scope(request)
     proof = _prove(request, scope, observer) if request.verify else None
     observer.stage("relevant")
     ledger, evidence = read_evidence(
@@ -65,6 +66,13 @@ def read(
     history = build(ledger.events(), ledger.sessions(), proven, pods)
     debug(__name__, "history: %d events, %d leases", len(history.events), len(history.leases))
     return history, replace(evidence, skipped=(*evidence.skipped, *set_aside(history)))
+
+
+def _whole_scope(request: Request) -> Scope:
+    """Return what sources are asked for; other sources, or proofs, may change what one of them shows."""
+    scope = scope_of(request.wanted, request.access)
+    is_alone = len(sources_or_default(request.sources)) == 1 and not request.verify
+    return replace(scope, period=request.period) if is_alone else scope
 
 
 def _prove(request: Request, scope: Scope, observer: Observer) -> Proof:
@@ -97,17 +105,19 @@ def read_evidence(
     others: Counter[str] = Counter()
     has_files = False
     kinds = [(uri, source_type(uri)) for uri in sources_or_default(uris)]
-    for kind, source in [(kind, kind.open(uri, scope)) for uri, kind in kinds]:
-        sink.open(source.uri, answers_completely=kind.answers_completely)
-        counts = SourceCounts()
-        ingest(source, scope.growth, sink, counts, observer, hashing=proof is not None)
-        if counts.is_empty and not counts.other_files:
-            raise no_files(source.uri, counts.other_files)
-        has_files |= not counts.is_empty
-        others.update(counts.other_files)
-        reports.append(counts.report(source.uri))
-        files += counts.first_files[: MAX_FILES - len(files)]
-        skipped += counts.skipped
+    sources = [(kind, kind.open(uri, scope)) for uri, kind in kinds]
+    with ScanPool(scope.growth, hashing=proof is not None, workers=scope.workers) as pool:
+        for kind, source in sources:
+            sink.open(source.uri, answers_completely=kind.answers_completely)
+            counts = SourceCounts()
+            ingest(source, pool, sink, counts, observer)
+            if counts.is_empty and not counts.other_files:
+                raise no_files(source.uri, counts.other_files)
+            has_files |= not counts.is_empty
+            others.update(counts.other_files)
+            reports.append(counts.report(source.uri))
+            files += counts.first_files[: MAX_FILES - len(files)]
+            skipped += counts.skipped
     if not has_files:
         raise no_files(", ".join(uri for uri, _ in kinds), others)
     evidence = evidence_in(sink, skipped, reports, files, proof, assume_complete=assume_complete)
@@ -138,7 +148,12 @@ def evidence_in(
     lost += _unrecorded(events, ledger, places, proof)
     if proof is None:
         covered = cover(
-            sink.signs, covered_moments, lost=lost, answered=sink.answered, assume_complete=assume_complete
+            sink.signs,
+            covered_moments,
+            lost=lost,
+            answered=sink.answered,
+            assume_complete=assume_complete,
+            rhythms=sink.rhythms,
         )
     else:
         unread = {skip.source for skip in skipped}
@@ -170,6 +185,8 @@ class LedgerSink:
     def __init__(self, ledger: Ledger, proof: Proof | None, raw: RawRecords | None) -> None:
         self.ledger = ledger
         self.signs: set[Sign] = set()
+        self.rhythms: dict[AccountRegion, Rhythm] = {}
+        """Of a store that is all evidence, in place of its signs."""
         self.ends: dict[Moment, None] = {}
         self.bounds: list[Moment] = []
         """The ends of times that lookups cover, whether or not anything happened there."""
@@ -286,6 +303,7 @@ class LedgerSink:
     def take_over(self, counts: StoredCounts) -> None:
         """Take over the times that a store covers."""
         self.signs |= counts.signs
+        self.rhythms.update(counts.rhythms)
         for (file, form), minutes in counts.heard.items():
             self.ledger.hear(file, ((form, minute) for minute in minutes))
         self.ends.update(dict.fromkeys(counts.ends))

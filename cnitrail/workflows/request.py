@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cnitrail.decode import NAMES, RELEVANT_CALLS
 from cnitrail.decode.lookup_hints import LOOKUP_HINTS
-from cnitrail.model import DELIVERY_LAG, Growth, Scope
+from cnitrail.model import DELIVERY_LAG, Growth, LeasePeriod, Scope
 from cnitrail.model.table import EngineOptions
 from cnitrail.parse import parse_node
 
@@ -25,7 +25,8 @@ class Access(Struct, frozen=True, kw_only=True):
     ``newest`` is how many of the newest events a lookup by event name has to read; None for all. It is for a
     request whose filters are only Regions and times: others keep fewer (``api.open_newest``).
     ``delivery_lag`` is how late an event's log file may be delivered. ``max_ratio`` bounds the text of
-    a compressed file by its size. ``assume_complete`` is the user's statement that no event is missing
+    a compressed file by its size. ``workers`` is the number of processes that read files; None for as many
+    as are useful. ``assume_complete`` is the user's statement that no event is missing
     except those that could not be read. ``engine`` is how a query engine is used.
     """
 
@@ -37,6 +38,7 @@ class Access(Struct, frozen=True, kw_only=True):
     request_payer: str | None = None
     delivery_lag: timedelta = DELIVERY_LAG
     max_ratio: int = Growth().most
+    workers: int | None = None
     assume_complete: bool = False
     engine: EngineOptions = EngineOptions()
 
@@ -44,7 +46,8 @@ class Access(Struct, frozen=True, kw_only=True):
 class Request(Struct, frozen=True, kw_only=True):
     """What to read, what of it to keep, and whether digests have to prove it.
 
-    ``public_keys`` is the path of a file with the keys that digests are signed with.
+    ``public_keys`` is the path of a file with the keys that digests are signed with. ``period`` is what the
+    answer will show of who had addresses, if it shows nothing else of the history.
     """
 
     sources: tuple[str, ...]
@@ -52,6 +55,7 @@ class Request(Struct, frozen=True, kw_only=True):
     access: Access
     verify: bool = False
     public_keys: str | None = None
+    period: LeasePeriod | None = None
 
 
 def for_findings(request: Request) -> Request:
@@ -88,4 +92,5 @@ def scope_of(wanted: Filter, access: Access) -> Scope:
         request_payer=access.request_payer,
         delivery_lag=access.delivery_lag,
         growth=Growth(access.max_ratio),
+        workers=access.workers,
     )

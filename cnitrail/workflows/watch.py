@@ -19,6 +19,7 @@ from cnitrail.workflows.losses import set_aside
 from cnitrail.workflows.observer import SILENT
 from cnitrail.workflows.read import evidence_in
 from cnitrail.workflows.request import scope_of
+from cnitrail.workflows.scan_pool import ScanPool
 from cnitrail.workflows.watch_sink import WatchSink
 
 if TYPE_CHECKING:
@@ -210,7 +211,8 @@ class Watch:
         scope = replace(self._scope, since=self._since[uri], seen=self._sink.seen.items())
         source = kind.open(uri, scope)
         self._sink.open(source.uri, answers_completely=kind.answers_completely)
-        ingest(source, scope.growth, self._sink, counts, observer)
+        with ScanPool(scope.growth, workers=scope.workers) as pool:
+            ingest(source, pool, self._sink, counts, observer)
         counts.check(uri)
 
     def _narrow(self, uri: str) -> None:

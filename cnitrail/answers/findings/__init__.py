@@ -5,7 +5,7 @@ A new finding is one file here, or one function in one, one row in ``RULES``, an
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 import msgspec
@@ -33,7 +33,7 @@ from cnitrail.answers.findings.trail_changes import trail_bucket_changed, trail_
 from cnitrail.answers.leases import meets_time
 from cnitrail.answers.timeline import takes_place
 from cnitrail.garbage import without_garbage_collection
-from cnitrail.model import SEVERITY_ORDER, Coverage, Finding, History, order_of
+from cnitrail.model import SEVERITY_ORDER, Coverage, Event, Finding, History, TimelineEntry, order_of
 from cnitrail.model.rules import RULE_DESCRIPTIONS
 
 __all__ = ["RULES", "FindingIndex", "findings"]
@@ -73,9 +73,16 @@ class FindingIndex:
     it overlaps the time range, and if the filter keeps at least one of its calls, or of those that caused it.
     """
 
-    def __init__(self, history: History, coverage: Coverage) -> None:
+    def __init__(
+        self,
+        history: History,
+        coverage: Coverage,
+        entries: Iterable[tuple[Event, TimelineEntry]] | None = None,
+    ) -> None:
+        """Judge a history; ``entries`` are those of all its calls, if they are known already."""
         self._history = history
         self._coverage = coverage
+        self._entries = entries
 
     def findings(self, *wanted: Filter) -> tuple[Finding, ...]:
         """Return the findings of all rules that any of some filters keeps, by severity, then by time."""
@@ -91,7 +98,7 @@ class FindingIndex:
     def _matches(self) -> list[tuple[str, str, RuleMatch]]:
         """Return every match with its rule and its fingerprint, in the order of the rules."""
         with without_garbage_collection():
-            case = FindingContext(self._history, self._coverage)
+            case = FindingContext(self._history, self._coverage, self._entries)
             begun: Counter[bytes] = Counter()
             matches = []
             for name, rule in RULES.items():

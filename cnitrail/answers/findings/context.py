@@ -1,7 +1,7 @@
 """What the rules of findings see, and what they return: a history with its calls in, rule matches out."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from cnitrail.model import (
     CallOutcome,
     Coverage,
     Effect,
+    Event,
     Held,
     History,
     HoldingKind,
@@ -31,6 +32,7 @@ from cnitrail.model import (
     Management,
     Manager,
     Severity,
+    TimelineEntry,
 )
 from cnitrail.model.callers import (
     CNI_AGENT,
@@ -84,14 +86,22 @@ class RuleMatch(Struct, frozen=True, kw_only=True):
 class FindingContext:
     """A history with all its calls and the coverage of its evidence, indexed for the rules."""
 
-    def __init__(self, history: History, coverage: Coverage) -> None:
+    def __init__(
+        self,
+        history: History,
+        coverage: Coverage,
+        entries: Iterable[tuple[Event, TimelineEntry]] | None = None,
+    ) -> None:
+        """Index a history; ``entries`` are those of all its calls, if they are known already."""
         self.history = history
         self.coverage = coverage
         self._coverages: dict[AccountRegion, Coverage] = {}
         self.calls = tuple(
-            ResourceCall(event, entry)
-            for event, entry in calls(history, Filter())
-            if entry.set_aside is None and entry.outcome is not CallOutcome.DRY_RUN
+            [
+                ResourceCall(event, entry)
+                for event, entry in (calls(history, Filter()) if entries is None else entries)
+                if entry.set_aside is None and entry.outcome is not CallOutcome.DRY_RUN
+            ]
         )
 
     @cached_property

@@ -1,5 +1,7 @@
 """An incident report: what happened to the addresses, by whom, and the events behind each statement."""
 
+from itertools import chain
+
 from cnitrail.answers.address_limits import AddressRequests
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings import FindingIndex
@@ -13,6 +15,7 @@ from cnitrail.answers.report.pods import cited_pods, pods_that_lost
 from cnitrail.answers.report.quality import quality
 from cnitrail.answers.report.summary import summary
 from cnitrail.answers.timeline import calls
+from cnitrail.garbage import without_garbage_collection
 from cnitrail.model import CitedFinding, Evidence, History, Report
 
 __all__ = ["report"]
@@ -23,16 +26,22 @@ def report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool 
 
     ``whole`` if the source left out nothing because of the filter: rules of findings need that.
     """
+    with without_garbage_collection():
+        return _report(history, evidence, wanted, whole=whole)
+
+
+def _report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool) -> Report:
     coverage = evidence.whole_coverage()
     found = list(calls(history, wanted))
     entries = [entry for _, entry in found]
-    found_problems = FindingIndex(history, coverage).findings(*about_pods(history, wanted)) if whole else ()
+    judged = FindingIndex(history, coverage, found if wanted == Filter() else None)
+    found_problems = judged.findings(*about_pods(history, wanted)) if whole else ()
     by_instance = segments(history, entries)
     leases = filtered_leases(history, wanted)
     cited = {event.key for event, _ in found}
     cited |= {event.key for finding in found_problems for event in finding.events}
-    for segment in (segment for of_instance in by_instance.values() for segment in of_instance):
-        cited |= {bound.event.key for bound in segment.bounds() if bound.event}
+    for segment in chain.from_iterable(by_instance.values()):
+        cited.update([bound.event.key for bound in segment.bounds() if bound.event])
     for lease in leases:
         cited |= {bound.event.key for bound in (lease.start, lease.end) if bound.event}
     index = CitationIndex(history, cited, found)

@@ -7,7 +7,7 @@ from datetime import datetime
 from cnitrail.answers.pool.capacity import usable_limits
 from cnitrail.answers.report.citation_index import CitationIndex
 from cnitrail.answers.report.interface_segments import InterfaceSegment, changes, clip
-from cnitrail.intervals import Interval, through
+from cnitrail.intervals import Interval, meet
 from cnitrail.limits import limits_of
 from cnitrail.model import (
     Basis,
@@ -21,7 +21,6 @@ from cnitrail.model import (
     InterfaceReport,
     Lease,
     TimelineEntry,
-    order_of,
 )
 from cnitrail.timeclamp import FIRST
 
@@ -135,17 +134,20 @@ def _interface(
 def _holdings(
     leases: Iterable[Lease], start: datetime, end: datetime, index: CitationIndex
 ) -> tuple[CitedHolding, ...]:
-    """Return the leases of a time; those with the same start and end are one holding."""
+    """Return the leases of a time, by start and address; those with the same start and end are one holding.
+
+    The leases are by address.
+    """
     together: dict[tuple[object, ...], list[Lease]] = defaultdict(list)
     for lease in leases:
-        if through(lease.possible_start(), lease.end.time).overlaps(through(start, end)):
-            first, last = lease.start, lease.end
-            starts = first.time, first.basis, first.event.key if first.event else None
-            ends = last.time, last.basis, last.event.key if last.event else None
-            together[lease.kind, starts, ends, _doubted(lease)].append(lease)
+        first, last = lease.start, lease.end
+        if meet(lease.possible_start(), last.time, start, end):
+            began = first.time, first.basis, first.event and first.event.key
+            ended = last.time, last.basis, last.event and last.event.key
+            together[lease.kind, *began, *ended, _doubted(lease)].append(lease)
     holdings = [
         CitedHolding(
-            held=tuple(sorted((lease.held for lease in alike), key=order_of)),
+            held=tuple([lease.held for lease in alike]),
             kind=alike[0].kind,
             start=index.bound(alike[0].start),
             end=index.bound(alike[0].end),
@@ -153,11 +155,7 @@ def _holdings(
         )
         for alike in together.values()
     ]
-    return tuple(sorted(holdings, key=_by_start))
-
-
-def _by_start(holding: CitedHolding) -> tuple[datetime, tuple[int, int, int]]:
-    return holding.start.time or FIRST, order_of(holding.held[0])
+    return tuple(sorted(holdings, key=lambda holding: holding.start.time or FIRST))
 
 
 def _doubted(lease: Lease) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from cnitrail.intervals import Interval, between, through
+from cnitrail.intervals import Interval, between, meet
 from cnitrail.model import Attachment, Bound, History, Interface, Lease, TimelineEntry
 
 
@@ -48,7 +48,7 @@ def segments(history: History, entries: Sequence[TimelineEntry]) -> dict[str | N
         for eni in enis
         if eni in history.interfaces
         for attachment in history.interfaces[eni].attachments
-        if attachment.instance and _meet(attachment.start.time, attachment.end.time, start, end)
+        if attachment.instance and meet(attachment.start.time, attachment.end.time, start, end)
     }
     chosen = [
         interface
@@ -64,10 +64,10 @@ def segments(history: History, entries: Sequence[TimelineEntry]) -> dict[str | N
         entry.instance: [] for entry in entries if entry.instance
     }
     for interface in chosen:
-        if not _meet(interface.created.time, interface.deleted.time, start, end):
+        if not meet(interface.created.time, interface.deleted.time, start, end):
             continue
         for segment in _split(interface, leases[interface.eni], guesses.get(interface.eni)):
-            if _meet(segment.since, segment.until, start, end) and (
+            if meet(segment.since, segment.until, start, end) and (
                 segment.instance in instances or interface.eni in enis
             ):
                 found.setdefault(segment.instance, []).append(segment)
@@ -102,7 +102,7 @@ def _split(interface: Interface, leases: Sequence[Lease], guess: str | None) -> 
             until=until,
             attachments=attached[first:after],
             leases=tuple(
-                lease for lease in leases if _meet(lease.possible_start(), lease.end.time, since, until)
+                [lease for lease in leases if meet(lease.possible_start(), lease.end.time, since, until)]
             ),
         )
 
@@ -111,18 +111,14 @@ def _begin(attachment: Attachment, previous: Attachment) -> datetime | None:
     return attachment.start.time or previous.end.time
 
 
-def _meet(
-    start: datetime | None, end: datetime | None, since: datetime | None, until: datetime | None
-) -> bool:
-    """Whether two intervals meet; None is no bound."""
-    return through(start, end).overlaps(through(since, until))
-
-
 def clip(
     start: datetime | None, end: datetime | None, since: datetime | None, until: datetime | None
 ) -> Interval | None:
     """What two intervals share; None where they do not meet, or in one second only."""
-    return between(start, end).intersection(between(since, until))
+    first = since if start is None or (since is not None and start < since) else start
+    last = until if end is None or (until is not None and until < end) else end
+    both = between(first, last)
+    return both if both.start < both.end else None
 
 
 def changes(intervals: Iterable[Interval], start: datetime) -> tuple[int, list[tuple[datetime, int]]]:

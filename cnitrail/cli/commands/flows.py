@@ -111,12 +111,6 @@ def _spread(args: list[str], *, is_checked: bool) -> Iterator[str]:
     help="Write each file of FLOWS to a file of the same name below DIR; run again, it goes on. "
     "With -o parquet also a FILE.parquet.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="NUMBER",
-    help="Number of processes (default: one for each CPU, at most 8).",
-)
 @output_option("flows")
 def flows(
     request: Request,
@@ -125,7 +119,6 @@ def flows(
     rejected: bool,
     port: tuple[tuple[range, ...], ...],
     to: str | None,
-    workers: int | None,
     output: str,
 ) -> None:
     """Show who talked to whom: VPC flow logs with names.
@@ -180,7 +173,7 @@ def flows(
     options = {"--format": format_, "--port": port_texts, "--rejected": rejected}
     is_on_terminal = output in RECORD_OUTPUTS and to is None and sys.stdout.isatty()
     with Progress(quiet=is_quiet() or is_on_terminal) as progress:
-        case, run = _opened(request, with_, output, format_, workers, ports, progress, rejected=rejected)
+        case, run = _opened(request, with_, output, format_, ports, progress, rejected=rejected)
         with existing_values_kept():  # a history is large, and lives as long as the run
             _write(run, case, request, output, to, options)
     summary = run.tally.summary()
@@ -205,7 +198,6 @@ def _opened(
     with_: tuple[str, ...],
     output: str,
     format_: str | None,
-    workers: int | None,
     ports: tuple[range, ...],
     progress: Progress,
     *,
@@ -231,7 +223,7 @@ def _opened(
         line_writer(output) if output in RECORD_OUTPUTS else NoLines,
         formats=formats,
         selection=FlowSelection(case.history, request.wanted, ports=ports, rejected=rejected),
-        workers=workers,
+        workers=request.access.workers,
         observer=progress,
     )
     return case, run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -36,13 +37,21 @@ def leases(request: Request, output: str) -> None:
       cnitrail leases logs/ --instance i-0abc… --since 2h -o csv
       cnitrail leases logs/ -o parquet > leases.parquet
     """
+    from msgspec.structs import replace
+
+    from cnitrail.answers.leases import leases as entries_of
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
+    from cnitrail.cli.streamed import entries_for
+    from cnitrail.model import LeasePeriod
 
     if output == "parquet":
         sys.exit(_write_parquet(request))
-    case = read_case(request)
-    sys.exit(respond(request, output, case.evidence, case.leases(), limitations=case.limitations()))
+    wanted = request.wanted
+    period = LeasePeriod(start=wanted.since, end=wanted.until, leases_only=True)
+    case = read_case(replace(request, period=period))
+    entries = entries_for(output, partial(entries_of, case.history, case.wanted))
+    sys.exit(respond(request, output, case.evidence, entries, limitations=case.limitations()))
 
 
 def _write_parquet(request: Request) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     kinds={},
     verifiable=False,
     reads_tables=False,
-    without=("assume_complete", "max_ratio", "lag", "max_calls"),
+    without=("assume_complete", "max_ratio", "workers", "lag", "max_calls"),
 )
 def sync(request: Request, to: str) -> None:
     """Copy a trail's logs and digests for offline verification.

@@ -39,7 +39,7 @@ _TRAILS = {
     kinds=_TRAILS,
     verifiable=False,
     reads_tables=False,
-    without=("assume_complete", "lag", "max_calls"),
+    without=("assume_complete", "workers", "lag", "max_calls"),
 )
 @output_option("verify")
 def verify(request: Request, public_keys: str | None, output: str) -> None:

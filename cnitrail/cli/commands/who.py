@@ -90,6 +90,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     from cnitrail.answers.coverage_text import limits_of_tables
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
+    from cnitrail.model import LeasePeriod
 
     if batch is not None:
         _check_batch(request.sources, batch, at)
@@ -97,7 +98,9 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     question = _single(request.sources, at or datetime.now(UTC).replace(microsecond=0))
     request = replace(request, sources=request.sources[1:])
     wanted = replace(request.wanted, ip=(ip_network(question.ip),))
-    case = read_case(replace(request, wanted=wanted))
+    second = question.at if not wanted.vpc else None
+    period = LeasePeriod(start=second, end=second, leases_only=True)
+    case = read_case(replace(request, wanted=wanted, period=period))
     answer = case.who(question.ip, question.at)
     limitations = (
         *absent(case.history, case.wanted, narrowed=case.is_narrowed),
@@ -126,6 +129,7 @@ def _answer_batch(request: Request, batch: IO[str], output: str) -> int:
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
     from cnitrail.garbage import existing_values_kept
+    from cnitrail.model import LeasePeriod
     from cnitrail.sources import source_type, sources_or_default
 
     is_one_pass = output in ("jsonl", "csv") and not is_queried()
@@ -135,7 +139,7 @@ def _answer_batch(request: Request, batch: IO[str], output: str) -> int:
     if is_narrowed:
         addresses = {question.ip for question in questions if isinstance(question, Question)}
         wanted = replace(wanted, ip=tuple(map(ip_network, addresses)))
-    case = read_case(replace(request, wanted=wanted))
+    case = read_case(replace(request, wanted=wanted, period=LeasePeriod(leases_only=True)))
     answers = _Answers(case, questions)
     asked: dict[str, Any] = {} if is_one_pass else {"questions": sum(1 for _ in questions)}
     is_streamed = is_one_pass or (output == "json" and not is_queried())

@@ -4,13 +4,15 @@ Times are whole seconds from the chart's left edge, which is a little before the
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import pairwise
 from math import ceil
+from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Raw, Struct
+from msgspec.json import Encoder
 
 from cnitrail.model import (
     Basis,
@@ -18,6 +20,7 @@ from cnitrail.model import (
     CitedBound,
     CitedHolding,
     Evidence,
+    Held,
     InstanceReport,
     InterfaceReport,
     Report,
@@ -27,6 +30,8 @@ from cnitrail.render.report.row_folding import FoldedRow
 from cnitrail.render.safe import printable
 from cnitrail.render.timeline_parts import changes_of
 from cnitrail.timeclamp import shifted
+
+T = TypeVar("T")
 
 _MARGIN = 0.02
 """Share of the time range that is shown before the first call and after the last one."""
@@ -99,13 +104,13 @@ def _holes(instance: InstanceReport, evidence: Evidence, shown: ChartRange) -> I
 _Flat = list[object]
 
 
-def _failure(entry: TimelineEntry, names: "_TextTable") -> int:
+def _failure(entry: TimelineEntry, names: "_Table[str]") -> int:
     """Return the number of the code that a call failed with, from 1; 0 if it did not fail."""
     failed = entry.error is not None and entry.outcome is CallOutcome.FAILED
     return names[entry.error.code] + 1 if failed and entry.error is not None else 0
 
 
-def data(report: Report, rows: Sequence[FoldedRow], evidence: Evidence) -> dict[str, object]:
+def data(report: Report, rows: Sequence[FoldedRow], lines: Sequence[CountLine]) -> dict[str, object]:
     """Return what the script draws from, as lists, so that ten thousand calls fit into a mail.
 
     ``calls``: event, instance, ENI, failure (0: none), added, removed, row, and the changes of
@@ -117,48 +122,37 @@ def data(report: Report, rows: Sequence[FoldedRow], evidence: Evidence) -> dict[
     to the instance;
     a holding: slots (first, number, …), addresses, start, end, doubted;
     a bound: its event, or [time, basis, event (0: none)] if the event's time is not all.
+
+    ``lines`` are those of the instances. The lists are JSON already: of a million calls, as objects they
+    would take gigabytes.
     """
     shown = chart_range(report)
-    names, ips, files, enis = _TextTable(), _TextTable(), _TextTable(), _TextTable()
-    row_of = {id(call): number for number, row in enumerate(rows) for call in row.calls}
-    places = {instance.instance: place for place, instance in enumerate(report.instances)}
-    calls = [
-        [
-            call.event,
-            places.get(call.entry.instance, -1),
-            enis[call.entry.eni or ""],
-            _failure(call.entry, names),
-            [ips.back(str(held)) for held in (*call.entry.added, *call.entry.shown)],
-            [ips.back(str(held)) for held in call.entry.removed],
-            row_of[id(call)],
-            *([[names[change] for change in changes_of(call.entry)]] if call.entry.changes else ()),
-        ]
-        for call in report.calls
-    ]
-    events = [
+    names, ips, files, enis = (_Table[str](), _Table[Held](), _Table[str](), _Table[str]())
+    calls = json_lines(_calls(report, rows, names, ips, enis))
+    events = json_lines(
         [
             shown.x(event.time),
             names[event.event],
             event.principal,
             _short(event.event_id),
-            *(number for origin in event.origins for number in (files[origin.source], origin.index)),
+            *[number for origin in event.origins for number in (files[origin.source], origin.index)],
         ]
         for event in report.events
-    ]
-    instances = [
+    )
+    instances = json_lines(
         [
             printable(instance.instance or ""),
-            list(line(instance, evidence, shown).holes),
+            line.holes,
             [_interface(interface, enis, ips, shown) for interface in instance.interfaces],
         ]
-        for instance in report.instances
-    ]
+        for instance, line in zip(report.instances, lines, strict=True)
+    )
     return {
         "start": int(shown.start.timestamp()),
         "width": shown.width,
         "principals": [printable(principal.title) for principal in report.principals],
         "names": list(map(printable, names)),
-        "ips": list(ips),
+        "ips": list(map(str, ips)),
         "enis": list(map(printable, enis)),
         "files": list(map(printable, files)),
         "calls": calls,
@@ -167,20 +161,50 @@ def data(report: Report, rows: Sequence[FoldedRow], evidence: Evidence) -> dict[
     }
 
 
-class _TextTable(dict[str, int]):
-    """The position of each text in a list of distinct texts, in the order of their first appearance."""
+def json_lines(values: Iterable[object]) -> Raw:
+    """Return values as a JSON list with a line for each, so that a person can read it."""
+    lines = _ENCODER.encode_lines(values).rstrip()
+    return Raw(b"[\n%b\n]" % lines.replace(b"\n", b",\n") if lines else b"[]")
 
-    def __missing__(self, text: str) -> int:
-        self[text] = len(self)
-        return self[text]
 
-    def back(self, text: str) -> int:
-        """Return how far back its first appearance is: 0 for a new text, 1 for the newest one."""
+_ENCODER = Encoder()
+
+
+def _calls(
+    report: Report, rows: Sequence[FoldedRow], names: "_Table[str]", ips: "_Table[Held]", enis: "_Table[str]"
+) -> Iterator[_Flat]:
+    row_of = {id(call): number for number, row in enumerate(rows) for call in row.calls}
+    places = {instance.instance: place for place, instance in enumerate(report.instances)}
+    for call in report.calls:
+        entry = call.entry
+        flat: _Flat = [
+            call.event,
+            places.get(entry.instance, -1),
+            enis[entry.eni or ""],
+            _failure(entry, names) if entry.error is not None else 0,
+            [ips.back(held) for held in (*entry.added, *entry.shown)],
+            [ips.back(held) for held in entry.removed],
+            row_of[id(call)],
+        ]
+        if entry.changes:
+            flat.append([names[change] for change in changes_of(entry)])
+        yield flat
+
+
+class _Table(dict[T, int]):
+    """The position of each value in a list of distinct ones, in the order of their first appearance."""
+
+    def __missing__(self, value: T) -> int:
+        self[value] = len(self)
+        return self[value]
+
+    def back(self, value: T) -> int:
+        """Return how far back its first appearance is: 0 for a new value, 1 for the newest one."""
         newest = len(self)
-        return newest - self[text]
+        return newest - self[value]
 
 
-def _interface(interface: InterfaceReport, enis: _TextTable, ips: _TextTable, shown: ChartRange) -> _Flat:
+def _interface(interface: InterfaceReport, enis: _Table[str], ips: _Table[Held], shown: ChartRange) -> _Flat:
     return [
         enis[interface.eni],
         _kind(interface),
@@ -222,10 +246,10 @@ def _bound(bound: CitedBound, shown: ChartRange) -> _Flat | int:
 _BASES = {basis: place for place, basis in enumerate(Basis)}
 
 
-def _holding(holding: CitedHolding, slots: Sequence[int], ips: _TextTable, shown: ChartRange) -> _Flat:
+def _holding(holding: CitedHolding, slots: Sequence[int], ips: _Table[Held], shown: ChartRange) -> _Flat:
     return [
         [number for run in _runs(slots) for number in run],
-        [ips[str(held)] for held in holding.held],
+        [ips[held] for held in holding.held],
         _bound(holding.start, shown),
         _bound(holding.end, shown),
         int(holding.doubted),

@@ -53,14 +53,18 @@ class CitationCollector:
     def cite(self, numbers: Sequence[int | None]) -> CitedRanges:
         """Return events as they are cited behind a statement; None is no event."""
         ranges: list[list[int]] = []
-        for number in sorted({number for number in numbers if number is not None}):
+        ordered = sorted({number for number in numbers if number is not None})
+        more = 0
+        for place, number in enumerate(ordered):
             if ranges and ranges[-1][1] == number - 1:
                 ranges[-1][1] = number
-            else:
+            elif len(ranges) < _RANGES:
                 ranges.append([number, number])
-        self._cited.update(number for bounds in ranges[:_RANGES] for number in bounds)
-        more = sum(last - first + 1 for first, last in ranges[_RANGES:])
-        return CitedRanges(tuple(CitationRange(*bounds) for bounds in ranges[:_RANGES]), more)
+            else:
+                more = len(ordered) - place
+                break
+        self._cited.update(number for bounds in ranges for number in bounds)
+        return CitedRanges(tuple(CitationRange(*bounds) for bounds in ranges), more)
 
     def listed(self) -> tuple[list[ListedEvent], CitedFiles]:
         """Return the events to list, by number, and the files that have them, by theirs."""

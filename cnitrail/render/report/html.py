@@ -17,7 +17,7 @@ from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from cnitrail.model import Answer, Report
-from cnitrail.render.report.chart_data import chart_range, data, line
+from cnitrail.render.report.chart_data import chart_range, data, json_lines, line
 from cnitrail.render.report.page import ReportPage, Sizes, environment
 from cnitrail.render.safe import printable
 
@@ -37,7 +37,10 @@ _SIZES = Sizes(
 )
 
 _PACKED_FROM = 100_000
-"""Length of the script's data, in characters, from which it is compressed to fit into a mail."""
+"""Length of the script's data, in bytes, from which it is compressed to fit into a mail."""
+
+_LARGE = 4_000_000
+"""Length from which it is too large for most mails: it is compressed in a third of the time, by 2 % less."""
 
 _ID = re.compile(
     r"""\b(?:i|eni|eni-attach|vpc|subnet|sg)-[0-9a-f]{8,17}\b
@@ -61,14 +64,14 @@ def _chart(page: ReportPage, templates: Environment) -> dict[str, object]:
     """Return what the templates draw from, and the script's data, which has the HTML of what is folded."""
     shown = chart_range(page.report)
     lines = [line(instance, page.evidence, shown) for instance in page.report.instances]
-    template = templates.get_template("instance.html.j2")
-    folded = [
-        template.render(page=page, shown=shown, instance=instance, line=own_line, listed=False)
-        for instance, own_line in zip(page.folded_instances, lines[len(page.instances) :], strict=True)
-    ]
-    nodes = templates.get_template("nodes.html.j2").render(page=page, nodes=page.nodes[page.sizes.nodes :])
-    known = data(page.report, page.timeline.rows, page.evidence)
-    known |= {"folded": "".join(folded), "nodes": nodes}
+    folded = zip(page.folded_instances, lines[len(page.instances) :], strict=True)
+    known = data(page.report, page.timeline.rows, lines)
+    known |= {
+        "folded": templates.get_template("instances.html.j2").render(page=page, shown=shown, folded=folded),
+        "nodes": templates.get_template("nodes.html.j2").render(
+            page=page, nodes=page.nodes[page.sizes.nodes :]
+        ),
+    }
     return {"shown": shown, "lines": lines, "packing": _packed(known)}
 
 
@@ -113,21 +116,15 @@ def _hash(text: str) -> str:
 
 def _packed(known: Mapping[str, object]) -> dict[str, object]:
     """Return the data as JSON that cannot end the script element, compressed if it is long."""
-    text = "{\n" + ",\n".join(f"{_json(name)}: {_lines(value)}" for name, value in known.items()) + "\n}"
-    text = text.replace("<", "\\u003c")
+    members = (b"%b: %b" % (_json(name), _json(value)) for name, value in known.items())
+    text = (b"{\n%b\n}" % b",\n".join(members)).replace(b"<", b"\\u003c")
     if len(text) < _PACKED_FROM:
-        return {"packed": False, "text": Markup(text)}
-    squeeze = zlib.compressobj(level=9, wbits=-15, memLevel=9, strategy=zlib.Z_FILTERED)
-    squeezed = squeeze.compress(text.encode()) + squeeze.flush()
+        return {"packed": False, "text": Markup(text.decode())}
+    level = 9 if len(text) < _LARGE else 5
+    squeeze = zlib.compressobj(level, wbits=-15, memLevel=9, strategy=zlib.Z_FILTERED)
+    squeezed = squeeze.compress(text) + squeeze.flush()
     return {"packed": True, "text": Markup(base64.b64encode(squeezed).decode())}
 
 
-def _lines(value: object) -> str:
-    """Return JSON with a line for each element of a list, so that a person can read the file."""
-    if not isinstance(value, list) or not value:
-        return _json(value)
-    return "[\n" + ",\n".join(map(_json, value)) + "\n]"
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+def _json(value: object) -> bytes:
+    return bytes(json_lines(value)) if isinstance(value, list) else msgspec.json.encode(value)

@@ -377,6 +377,7 @@ def environment(harmless: Callable[[object], object], **filters: Callable[..., o
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,
         optimized=False,  # it takes longer than it saves: a template is compiled for one report
     )
     made.filters.update(filters, thousands=thousands, counted=counted)

@@ -1,6 +1,7 @@
 """Folding of the timeline: many calls as few rows. No call is dropped, and the page states the rule."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
@@ -111,19 +112,27 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def fold(calls: Sequence[CitedCall], most: int) -> FoldedTimeline:
     """Return the calls in at most ``most`` rows, or a few more if even the coarsest rule leaves more."""
-    rows = _bursts(calls)
-    rule = f"on one ENI within {BURST.seconds} seconds of each other"
-    for name, length, key in _LEVELS:
-        if len(rows) <= most:
-            break
-        rows, rule = _windows(calls, length, key), name
-    return FoldedTimeline(tuple(rows), rule)
+    rows = _bursts(calls, most)
+    if rows is not None:
+        return _folded(rows, f"on one ENI within {BURST.seconds} seconds of each other")
+    *finer, (coarsest, its_length, its_key) = _LEVELS
+    for rule, length, key in finer:
+        rows = _windows(calls, length, key, most)
+        if rows is not None:
+            return _folded(rows, rule)
+    return _folded(_windows(calls, its_length, its_key, len(calls)) or [], coarsest)
 
 
-def _bursts(calls: Sequence[CitedCall]) -> list[FoldedRow]:
-    """Return rows of similar calls that follow each other at once."""
+def _folded(rows: Iterable[list[CitedCall]], rule: str) -> FoldedTimeline:
+    return FoldedTimeline(tuple(FoldedRow(tuple(row)) for row in rows), rule)
+
+
+def _bursts(calls: Sequence[CitedCall], most: int) -> list[list[CitedCall]] | None:
+    """Return rows of similar calls that follow each other at once; None if there are more than ``most``."""
     rows: list[list[CitedCall]] = []
     for call in calls:
+        if len(rows) > most:
+            return None
         last = rows[-1][-1] if rows else None
         if (
             last
@@ -133,13 +142,17 @@ def _bursts(calls: Sequence[CitedCall]) -> list[FoldedRow]:
             rows[-1].append(call)
         else:
             rows.append([call])
-    return [FoldedRow(tuple(row)) for row in rows]
+    return rows if len(rows) <= most else None
 
 
-def _windows(calls: Sequence[CitedCall], length: timedelta, key: _Key) -> list[FoldedRow]:
-    """Return rows of similar calls in the same window of the clock."""
-    rows: dict[tuple[object, ...], list[CitedCall]] = {}
+def _windows(
+    calls: Sequence[CitedCall], length: timedelta, key: _Key, most: int
+) -> list[list[CitedCall]] | None:
+    """Return rows of similar calls in the same window of the clock; None if there are more than ``most``."""
+    rows: dict[tuple[object, ...], list[CitedCall]] = defaultdict(list)
     for call in calls:
         window = (call.entry.time - _EPOCH) // length
-        rows.setdefault((window, *key(call)), []).append(call)
-    return [FoldedRow(tuple(row)) for row in rows.values()]
+        rows[window, *key(call)].append(call)
+        if len(rows) > most:
+            return None
+    return list(rows.values())

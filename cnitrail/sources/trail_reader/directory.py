@@ -87,7 +87,8 @@ class DirectoryTrail:
     def pieces(self, file: LogFile) -> Iterator[bytes]:
         """Yield a file's bytes."""
         path = self._paths.get(file.key, file.key)
-        return file_pieces(path, os.stat(path))
+        status = os.stat(path)
+        return file_pieces(path, status.st_size if stat.S_ISREG(status.st_mode) else None)
 
     def read_digest(self, file: DigestFile) -> tuple[bytes, Metadata | str | None]:
         """Return a file, and the S3 metadata that is kept beside it."""

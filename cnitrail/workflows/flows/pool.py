@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from cnitrail.prefetch import prefetch
+from cnitrail.workflows.forking import can_fork, end_process, forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,27 +29,9 @@ K = TypeVar("K")
 T = TypeVar("T")
 R = TypeVar("R")
 
-MOST_WORKERS: Final = 8
-"""Default maximum: one process reads for all, and keeps no more than about so many busy."""
-
 _AHEAD: Final = 16
 _AHEAD_BYTES: Final = 3 << 20
 """Items, and their size in bytes, that are in flight for each process."""
-
-
-def usable_cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def can_fork() -> bool:
-    """Return whether a copy of this process works: a lock that another thread holds is held forever in it.
-
-    macOS's own libraries have such threads.
-    """
-    return sys.platform == "linux" and threading.active_count() == 1
 
 
 class Workers(Generic[T, R]):
@@ -193,7 +175,7 @@ class _Process(Generic[T, R]):
         ours, theirs = Pipe()
         self.channel = _Channel(ours, memory)
         try:
-            self.id = _forked()
+            self.id = forked()
         except OSError:
             self.channel.close()
             theirs.close()
@@ -215,19 +197,7 @@ class _Process(Generic[T, R]):
 
     def kill(self) -> None:
         """End the process."""
-        with suppress(ProcessLookupError):
-            os.kill(self.id, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            os.waitpid(self.id, 0)
-
-
-def _forked() -> int:
-    """Return the ID of a new copy of this process; 0 in the copy itself."""
-    import warnings
-
-    with warnings.catch_warnings():  # of threads: those of Python were looked for, others hold no lock of it
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
+        end_process(self.id)
 
 
 def _serve(work: Callable[[T], R], channel: _Channel) -> None:

@@ -28,8 +28,9 @@ from cnitrail.sources.flow_logs import open_flow_source
 from cnitrail.text import counted
 from cnitrail.workflows.accounting import FAULT_HINT
 from cnitrail.workflows.flows.joining import BlockJoiner
-from cnitrail.workflows.flows.pool import MOST_WORKERS, Workers, usable_cores
+from cnitrail.workflows.flows.pool import Workers
 from cnitrail.workflows.flows.reading import flow_files
+from cnitrail.workflows.forking import MOST_WORKERS, usable_cores
 from cnitrail.workflows.observer import SILENT
 
 if TYPE_CHECKING:

@@ -1,0 +1,194 @@
+"""Contemporaries: the other ENIs on which the leases of an address depend at a time.
+
+Within a VPC an address is on one ENI at a time. So when an ENI that never had it before gets it, and no
+other call of that second concerns it, everything before is over: a *fresh start*. What an address went
+through from the second fresh start before a time to the first one after it decides its leases at that time,
+the one before them, and the next one.
+
+An ENI whose VPC is not clear may be in any. It makes no fresh start, nor does a record that may not count.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from operator import attrgetter
+from typing import NamedTuple
+
+from cnitrail.store.index_columns import Act, block_key
+
+_EARLIER_STARTS = 2
+"""The last lease before a time begins with a fresh start, and takes the address from the one before that."""
+
+
+class AddressCall(NamedTuple):
+    """What a call did to an address on an ENI; without ``act`` it failed, or only asked for it."""
+
+    time: str
+    eni: str | None
+    act: str | None
+    subject: int
+
+
+class Contemporaries:
+    """Finds the contemporaries in one store, of addresses that no prefix excludes (``is_by_itself``)."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._vpcs: dict[str, str | None] = {}
+
+    def is_by_itself(self, place: str) -> bool:
+        """Return whether no other place of its block excludes an address or prefix."""
+        block = block_key(place)
+        (has_prefix,) = self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM prefix_blocks WHERE block = ?)", (block,)
+        ).fetchone()
+        if not has_prefix:
+            return True
+        ends = self._connection.execute(
+            "SELECT (SELECT min(place) FROM addresses WHERE place > ?1 AND place < ?2),"
+            " (SELECT max(place) FROM addresses WHERE place > ?1 AND place < ?2)",
+            (block, block + "~"),
+        ).fetchone()
+        return bool(ends == (place, place))
+
+    def calls(self, place: str) -> list[AddressCall]:
+        """Return the calls that name an address or prefix, by time."""
+        return [AddressCall(*row) for row in self._connection.execute(_CALLS, (place,))]
+
+    def holders(self, place: str, start: str | None, end: str | None) -> set[str]:
+        """Return the ENIs on which the leases of an address in a time depend: all, if any lease matters."""
+        calls = self.calls(place)
+        if start is None and end is None:
+            return enis_of(calls)
+        begin, last = start or "", end or _LATEST
+        found = enis_of(call for call in calls if begin <= call.time <= last)
+        unclear = {eni for eni in enis_of(calls) if self._vpc(eni) is None}
+        if unclear:
+            found |= unclear | enis_of(call for call in calls if call.act == Act.TAKE)
+        for vpc in {self._vpc(eni) for eni in enis_of(calls)} - {None}:
+            found |= enis_of(self._around(calls, vpc, begin, last))
+        return enis_of(calls) if any(_is_instant(calls, eni) for eni in found) else found
+
+    def of_stay(self, place: str, own: Sequence[AddressCall]) -> Sequence[AddressCall]:
+        """Return the calls on which all leases of an address on one ENI depend.
+
+        ``own`` are the calls that did something to the address on this ENI, by time.
+        """
+        first, last = own[0], own[-1]
+        vpc = self._vpc(first.eni)
+        if vpc is None or not (self._counts(first) and self._counts(last)):
+            return self.calls(place)
+        if first.act == Act.ASSIGN:
+            following = self._following(place, vpc, first, last)
+            if following is not None:
+                return following
+        return self._around(self.calls(place), vpc, first.time, last.time)
+
+    def taken_by(self, call: AddressCall) -> list[str]:
+        """Return all addresses that a call took, if it may take them from other ENIs."""
+        if call.act != Act.TAKE:
+            return []
+        rows = self._connection.execute("SELECT place FROM addresses WHERE subject = ?", (call.subject,))
+        return [place for (place,) in rows]
+
+    def _following(
+        self, place: str, vpc: str, first: AddressCall, last: AddressCall
+    ) -> list[AddressCall] | None:
+        """Return the calls from a fresh start to the end of a stay; None if it is no fresh start."""
+        rows = self._connection.execute(_CALLS_SINCE, (place, first.time))
+        found: list[AddressCall] = []
+        for time, of_second in groupby(map(AddressCall._make, rows), key=attrgetter("time")):
+            together = list(of_second)
+            is_alone = len(together) == 1
+            if time == first.time and not is_alone:
+                return None
+            if time > last.time and last.act == Act.RELEASE:
+                break
+            is_new = enis_of(found).isdisjoint(enis_of(together))
+            found += together
+            if time > last.time and is_alone and is_new and self._starts(together[0], vpc):
+                break
+        return found
+
+    def _around(
+        self, calls: Iterable[AddressCall], vpc: str | None, start: str, end: str
+    ) -> Sequence[AddressCall]:
+        """Return the calls in a VPC from the second fresh start before a time to the first one after it."""
+        acts = [call for call in calls if call.act is not None and self._vpc(call.eni) in (vpc, None)]
+        starts = [*_fresh_starts(acts)]
+        earlier = (number for number, call in reversed(starts) if call.time < start)
+        later = (number for number, call in starts if call.time > end)
+        begins = (number for number in earlier if self._starts(acts[number], vpc))
+        ends = (number for number in later if self._starts(acts[number], vpc))
+        begin = next(islice(begins, _EARLIER_STARTS - 1, None), 0)
+        return acts[begin : next(ends, len(acts)) + 1]
+
+    def _starts(self, call: AddressCall, vpc: str | None) -> bool:
+        """Return whether a call certainly gives the address to an ENI in a VPC."""
+        return call.act in _GAINS and self._vpc(call.eni) == vpc and self._counts(call)
+
+    def _counts(self, call: AddressCall) -> bool:
+        """Return whether a record is the only version of its event, and all it names is of one owner."""
+        (number,) = self._connection.execute(_VERSIONS, (call.subject,)).fetchone()
+        if number != 1:
+            return False
+        (is_contested,) = self._connection.execute(_CONTESTED, (call.subject,)).fetchone()
+        return not is_contested
+
+    def _vpc(self, eni: str | None) -> str | None:
+        """Return the VPC of an ENI; None if it is not known, or if records disagree on whose it is."""
+        if eni is None:
+            return None
+        if eni not in self._vpcs:
+            row = self._connection.execute(
+                "SELECT vpc FROM resources WHERE name = ? AND NOT contested", (eni,)
+            ).fetchone()
+            self._vpcs[eni] = row[0] if row is not None else None
+        return self._vpcs[eni]
+
+
+_GAINS = (Act.ASSIGN, Act.TAKE)
+_LATEST = "~"
+"""Sorts after every time."""
+
+_CALLS = "SELECT coalesce(time, ''), eni, act, subject FROM addresses WHERE place = ? ORDER BY time"
+_CALLS_SINCE = """
+SELECT time, eni, act, subject FROM addresses
+WHERE place = ? AND time >= ? AND act IS NOT NULL ORDER BY time
+"""
+_VERSIONS = """
+SELECT count(*) FROM records WHERE key = (
+    SELECT key FROM records WHERE id = (SELECT record FROM subjects WHERE id = ?))
+"""
+_CONTESTED = """
+SELECT EXISTS (
+    SELECT 1 FROM subjects JOIN resources ON name IN (eni, instance, attachment, trunk) AND contested
+    WHERE subjects.record = (SELECT record FROM subjects WHERE id = ?))
+"""
+
+
+def enis_of(calls: Iterable[AddressCall]) -> set[str]:
+    """Return the ENIs that calls name."""
+    return {call.eni for call in calls if call.eni is not None}
+
+
+def _fresh_starts(acts: Sequence[AddressCall]) -> Iterator[tuple[int, AddressCall]]:
+    """Yield the calls that may be fresh starts of an address, each with its index."""
+    seen: set[str | None] = set()
+    index = 0
+    for _, of_second in groupby(acts, key=attrgetter("time")):
+        together = list(of_second)
+        if len(together) == 1 and together[0].eni not in seen:
+            yield index, together[0]
+        seen.update(call.eni for call in together)
+        index += len(together)
+
+
+def _is_instant(calls: Iterable[AddressCall], eni: str) -> bool:
+    """Return whether an ENI got and lost an address in one second: then all its leases matter."""
+    acts: dict[str, set[str | None]] = defaultdict(set)
+    for call in calls:
+        if call.eni == eni:
+            acts[call.time].add(call.act)
+    return any(Act.RELEASE in of_second and len(of_second - {None}) > 1 for of_second in acts.values())
