@@ -20,6 +20,7 @@ from cnitrail.history.seconds import (
 )
 from cnitrail.model import (
     UNKNOWN,
+    Attachments,
     Basis,
     Bound,
     Effect,
@@ -139,12 +140,12 @@ def interface(eni: str) -> Interface:
         mark=None,
         marked=None,
         tagged=(),
-        attachments=(),
+        attachments=Attachments(),
     )
 
 
 def line(lease: LeaseDraft) -> str:
-    rivals = f" against {','.join(lease.rivals) or 'itself'}" if lease.contested else ""
+    rivals = f" against {','.join(sorted(lease.rivals - {lease.eni})) or 'itself'}" if lease.contested else ""
     return f"{lease.held} {lease.eni} {bound(lease.start)} to {bound(lease.end)}{rivals}"
 
 

@@ -17,6 +17,7 @@ from cnitrail.model import (
     Lease,
     LeaseEntry,
 )
+from cnitrail.timeclamp import FIRST, LAST
 
 if TYPE_CHECKING:
     from cnitrail.answers.pods.around_calls import PodAddresses
@@ -156,7 +157,9 @@ def _entry(history: History, lease: Lease, interface: Interface) -> LeaseEntry:
         released_by=actor_of(history, end),
         attachments=tuple(
             attachment_entry(attachment)
-            for attachment in interface.attachments
+            for attachment in interface.attachments.during(
+                lease.possible_start() or FIRST, lease.end.time or LAST
+            )
             if overlaps(attachment, lease)
         ),
         unproven=interface.eni in history.unproven,

@@ -349,11 +349,8 @@ def _attachment(interface: Interface | None, subject: Subject, time: datetime) -
     if interface is None:
         return None
     name = subject.attachment or subject.association
-    if name is not None:
-        for attachment in interface.attachments:
-            if attachment.attachment == name:
-                return attachment
-    return interface.attachment_at(time)
+    known = interface.attachments.named(name) if name is not None else None
+    return known or interface.attachment_at(time)
 
 
 def _instance(
@@ -398,8 +395,7 @@ def _made_for(history: History, event: Event, subject: Subject) -> tuple[str | N
 
 def _never_elsewhere(interface: Interface | None, instance: str) -> bool:
     """Return True if no event shows an interface on another instance."""
-    attachments = interface.attachments if interface else ()
-    return all(attachment.instance in (None, instance) for attachment in attachments)
+    return interface is None or interface.attachments.are_only_on(instance)
 
 
 def _is_its_own(subject: Subject, interface: Interface | None, caller: str) -> bool:

@@ -24,7 +24,7 @@ class LeaseDraft(Struct, eq=False, gc=False, kw_only=True):
     released: bool = False
     takeover_from: datetime | None = None
     contested: bool = False
-    rivals: tuple[str, ...] = ()
+    rivals: frozenset[str] = frozenset()
     settled_at: datetime | None = None
     assigned_again: Event | None = None
     """The last call that assigned the address to the same ENI again."""

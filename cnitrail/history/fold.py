@@ -181,7 +181,7 @@ class Fold:
             eni=action.eni,
             start=Bound(winner.start.time, Basis.OBSERVED, taking),
             last_seen=action.time,
-            rivals=(taker,),
+            rivals=frozenset((taker,)),
             settled_at=action.time,
             reassignments=last.reassignments,
         )
@@ -282,8 +282,9 @@ class Fold:
 
 def _contest(time: datetime, slot: Slot, enis: set[str]) -> None:
     """Mark the leases of ENIs of which any may have been the last of a second."""
+    rivals = frozenset(enis if len(enis) > 1 else ())
     for eni in enis:
         lease = slot.open.get(eni) or slot.last.get(eni)
         if lease is not None and lease.last_seen == time:
             lease.contested = True
-            lease.rivals = tuple(sorted(enis - {eni}))
+            lease.rivals = rivals

@@ -207,7 +207,7 @@ def _finished(lease: LeaseDraft, vpc: str | None) -> Lease:
             assigned_again=lease.assigned_again.time if lease.assigned_again else None,
             takeover_from=lease.takeover_from,
             contested=lease.contested,
-            rivals=lease.rivals if lease.contested or lease.settled_at else (),
+            rivals=lease.rivals if lease.contested or lease.settled_at else frozenset(),
             settled_at=lease.settled_at,
         ),
     )

@@ -170,9 +170,12 @@ def contests(second: Second, gains: Iterable[Gain]) -> Iterator[tuple[Slot, set[
     for (slot, reassigns), enis in takers.items():
         if len(enis) > 1 and (reassigns or (slot, True) not in takers):
             yield slot, enis
-    for action, end in gains:
-        if end is None and action.eni_slot in second.released:
-            yield action.slot, {eni for eni, slot in second.assigned if slot is action.slot}
+    released = [action.slot for action, end in gains if end is None and action.eni_slot in second.released]
+    enis_by_slot: dict[int, set[str]] = defaultdict(set)
+    for eni, slot in second.assigned if released else ():
+        enis_by_slot[id(slot)].add(eni)
+    for slot in {id(slot): slot for slot in released}.values():
+        yield slot, enis_by_slot[id(slot)]
 
 
 def precedence(action: AddressAction) -> tuple[bool, bool, str]:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Final
 
 from cnitrail.answers.over_time import second_of
-from cnitrail.answers.who.indexes import IndexedEvidence, LeaseGroup
+from cnitrail.answers.who.indexes import IndexedEvidence, LeaseGroup, with_rivals
 from cnitrail.model import (
     USUAL_LAG,
     AccountRegion,
@@ -77,8 +77,8 @@ class ChangePoints:
 
         They hold as long as nothing changes that ``of_holders`` names.
         """
-        leases = [lease for group in groups for lease in group.at(second)]
-        leases += [rival for lease in leases for group in groups for rival in group.rivals_of(lease)]
+        found = [lease for group in groups for lease in group.at(second)]
+        leases = with_rivals(groups, found, found)
         for group in groups:
             last = group.before(second)
             if last is not None:

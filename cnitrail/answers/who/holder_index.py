@@ -23,7 +23,13 @@ from cnitrail.answers.who.grounds import (
     unused_records,
     without_eni,
 )
-from cnitrail.answers.who.indexes import HolderAt, IndexedEvidence, LeaseGroup, address_and_prefix
+from cnitrail.answers.who.indexes import (
+    HolderAt,
+    IndexedEvidence,
+    LeaseGroup,
+    address_and_prefix,
+    with_rivals,
+)
 from cnitrail.answers.who.released import ReleasedLease, doubts_of_free, released_leases, shared_vpc
 from cnitrail.answers.who.story import absence, never_seen, next_holders, outside_filter, story_of
 from cnitrail.answers.who.verdict_rules import (
@@ -369,11 +375,7 @@ class HolderIndex:
     def _candidates(self, groups: list[LeaseGroup], second: datetime) -> list[Lease]:
         """Return the leases that may cover a second, with the rivals of those that are contested."""
         found = [lease for group in groups for lease in group.at(second)]
-        contested = [lease for lease in found if self._is_contested(lease)]
-        for rival in (rival for lease in contested for group in groups for rival in group.rivals_of(lease)):
-            if rival not in found:
-                found.append(rival)
-        return found
+        return with_rivals(groups, found, filter(self._is_contested, found))
 
     def _situation(
         self,
