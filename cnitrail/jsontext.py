@@ -55,9 +55,9 @@ def repeated_key(text: bytes, value: object) -> tuple[str, Pairs] | None:
     """Return the first duplicate key in any object of a JSON text, or None.
 
     Parsers disagree about which of the two values counts, so the pairs of the outermost object are returned,
-    too. A text that is as long as its ``value`` when encoded again has no duplicate keys.
+    too. A text that is the same as its ``value`` when encoded again has no duplicate keys.
     """
-    if len(msgspec.json.encode(value)) == len(text):
+    if msgspec.json.encode(value) == text:
         return None
     import json
 

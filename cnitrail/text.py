@@ -67,7 +67,7 @@ def opening(text: str, length: int) -> str:
 def quoted(text: str) -> str:
     """Return a text from a record as part of a sentence: shortened, and in quotes if it has spaces."""
     short = shortened(text, _QUOTED)
-    return f'"{short}"' if any(map(str.isspace, short)) else short
+    return f'"{short}"' if short and short.split() != [short] else short
 
 
 def at_source(source: str, what: str) -> str:

@@ -1,7 +1,7 @@
-"""What flows are joined with is what ``who`` answers for every second.
+"""What flows are joined with, and batches are answered from, is what ``who`` answers for every second.
 
 A value over time is right if the answers change nowhere else than where it says: so every second near
-anything that any part of the evidence names is asked both ways.
+anything that any part of the evidence names is asked all ways. What is remembered has the same texts, too.
 """
 
 import random
@@ -29,6 +29,7 @@ from cnitrail.answers.flows.intervals import codes_of
 from cnitrail.answers.over_time import FIRST_SECOND, LAST_SECOND, second_of, time_of
 from cnitrail.answers.who import HolderIndex
 from cnitrail.answers.who.indexes import address_and_prefix
+from cnitrail.answers.who.remembered import RememberedAnswers
 from cnitrail.history import build
 from cnitrail.intervals import Interval
 from cnitrail.model import Address, Coverage, Event, Fidelity, History, Lost, Verdict, WhoAnswer
@@ -76,6 +77,7 @@ class Whole:
     def __init__(self, history: History, coverage: Coverage, *, verified: bool = False) -> None:
         self.history = history
         self.index = HolderIndex(history, coverage, verified=verified)
+        self.remembered = RememberedAnswers(self.index, Filter())
         places = (history.events, coverage.reaches, coverage.lost)
         others = (tuple(history.interfaces.values()), tuple(history.instances.values()))
         self.times = sorted({second_of(time) for time in times_in((*places, *others, history.pods.spans))})
@@ -114,9 +116,13 @@ class Whole:
         asked = {second for second in asked if FIRST_SECOND <= second <= LAST_SECOND}
         found = []
         for second in sorted(asked):
-            one, other = shown(over.at(second).value), shown(self.index.who(ip, time_of(second), wanted))
+            then = self.index.who(ip, time_of(second), wanted)
+            one, other = shown(over.at(second).value), shown(then)
             if one != other:
                 found.append(f"{ip} at {time_of(second)} ({wanted.vpc}): {one} over time, {other} then")
+            again = self.remembered.who(ip, time_of(second), *wanted.vpc)
+            if again != then:
+                found.append(f"{ip} at {time_of(second)} ({wanted.vpc}): {again} remembered, {then} then")
         return found
 
 

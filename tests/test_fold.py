@@ -20,6 +20,7 @@ from cnitrail.history.seconds import (
 )
 from cnitrail.model import (
     UNKNOWN,
+    Attachments,
     Basis,
     Bound,
     Effect,
@@ -76,7 +77,15 @@ class Story:
     ) -> AddressAction:
         slot = WHOLE_ENI if ip is None else self.slot(ip)
         event = call(key, _EFFECTS[action], second, reassign=reassign, count=count)
-        made = AddressAction(time=at(second), action=action, eni=eni, event=event, slot=slot, kind=slot.kind)
+        made = AddressAction(
+            time=at(second),
+            observed=Bound(at(second), Basis.OBSERVED, event),
+            action=action,
+            eni=eni,
+            slot=slot,
+            kind=slot.kind,
+            reassigns=reassign,
+        )
         self.actions.append(made)
         return made
 
@@ -131,12 +140,12 @@ def interface(eni: str) -> Interface:
         mark=None,
         marked=None,
         tagged=(),
-        attachments=(),
+        attachments=Attachments(),
     )
 
 
 def line(lease: LeaseDraft) -> str:
-    rivals = f" against {','.join(lease.rivals) or 'itself'}" if lease.contested else ""
+    rivals = f" against {','.join(sorted(lease.rivals - {lease.eni})) or 'itself'}" if lease.contested else ""
     return f"{lease.held} {lease.eni} {bound(lease.start)} to {bound(lease.end)}{rivals}"
 
 

@@ -320,11 +320,11 @@ class TestCertainty:
         rivals = (create(0, "eni-a"), create(0, "eni-b"), assign(5, "eni-a", "10.0.0.5"))
         events = (*rivals, assign(5, "eni-b", "10.0.0.5"))
         assert self.certainties(*events) == {
-            "eni-a": Certainty(last_seen=at(5), contested=True, rivals=("eni-b",)),
-            "eni-b": Certainty(last_seen=at(5), contested=True, rivals=("eni-a",)),
+            "eni-a": Certainty(last_seen=at(5), contested=True, rivals=frozenset({"eni-a", "eni-b"})),
+            "eni-b": Certainty(last_seen=at(5), contested=True, rivals=frozenset({"eni-a", "eni-b"})),
         }
         assert self.certainties(*events, unassign(9, "eni-b", "10.0.0.5"))["eni-b"] == Certainty(
-            last_seen=at(9), released=True, rivals=("eni-a",), settled_at=at(9)
+            last_seen=at(9), released=True, rivals=frozenset({"eni-a", "eni-b"}), settled_at=at(9)
         )
 
     def test_an_eni_of_unknown_vpc_may_have_taken_the_address(self) -> None:

@@ -170,6 +170,7 @@ class TestSources:
 COMMAND_LINE_TESTS = {
     "fuzz/targets/texts.py",  # values and files of options
     "tests/conftest.py",
+    "tests/test_batch.py",
     "tests/test_blocks.py",
     "tests/test_collect.py",
     "tests/test_hostile_output.py",

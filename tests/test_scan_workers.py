@@ -33,6 +33,7 @@ def processes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start processes for any two files, although other tests may have left threads."""
     monkeypatch.setattr(scan_pool, "_ENOUGH", 2)
     monkeypatch.setattr(scan_pool, "can_fork", lambda: True)
+    monkeypatch.setattr("cnitrail.workflows.processes.can_fetch_in_fork", lambda: True)
 
 
 # --- what a directory may hold: each function writes one file ---------------------------------------------
@@ -242,6 +243,14 @@ class TestProcesses:
         monkeypatch.setattr("cnitrail.workflows.processes.forked", refuse)
         processes = Processes[int, int, int](lambda item: item, lambda _: os.getpid(), 3)
         assert list(processes.results(range(2))) == [(0, os.getpid()), (1, os.getpid())]
+
+    def test_no_process_is_replaced_once_this_one_has_threads(
+        self, monkeypatch: pytest.MonkeyPatch, start: Callable[..., Any]
+    ) -> None:
+        here = os.getpid()
+        processes = start(lambda n: os.getpid() if n or os.getpid() == here else os._exit(1), 1)
+        monkeypatch.setattr("cnitrail.workflows.processes.can_fetch_in_fork", lambda: False)
+        assert list(processes.results(range(2))) == [(0, EndedEarly("exit status 1")), (1, here)]
 
     def test_the_last_items_are_done_here_if_a_process_cannot_be_replaced(
         self, monkeypatch: pytest.MonkeyPatch, start: Callable[..., Any]

@@ -1,5 +1,6 @@
 """The usual records of a call are decoded straight from their text, with the same result as all others."""
 
+import itertools
 import json
 from copy import deepcopy
 
@@ -104,3 +105,11 @@ def test_a_record_in_which_a_key_is_repeated_is_not_usual(repeated: str) -> None
     text = "{" + repeated + written(GOOD[ASSIGN]).removeprefix("{")
     assert usual_event(as_record(text)) is None
     agrees(text)
+
+
+def test_a_repeated_key_is_found_beside_numbers_that_become_longer_when_written_again() -> None:
+    begin = '"requestParameters":{'
+    text = written(GOOD["CreateNetworkInterface"])
+    for exponents in itertools.product(range(4, 18), repeat=2):
+        numbers = ",".join(f"1e{exponent}" for exponent in exponents)
+        agrees(text.replace(begin, f'{begin}"subnetId":"subnet-evil","x":[{numbers}],', 1))

@@ -17,6 +17,7 @@ from cnitrail.model import (
     Lease,
     LeaseEntry,
 )
+from cnitrail.timeclamp import FIRST, LAST
 
 if TYPE_CHECKING:
     from cnitrail.answers.pods.around_calls import PodAddresses
@@ -30,11 +31,14 @@ def leases(history: History, wanted: Filter) -> Iterator[LeaseEntry]:
     address, filters of pods those that had it.
     """
     pods = _pod_addresses(history, wanted) if wanted.names_pods else None
+    is_everything = wanted == Filter()
     for lease in history.leases:
         if pods is not None and next(pods.pods_in(lease), None) is None:
             continue
         interface = history.interfaces[lease.eni]
-        if takes_interface(wanted, interface) and _takes(wanted, lease):
+        if is_everything:
+            yield _entry(history, lease, interface)
+        elif takes_interface(wanted, interface) and _takes(wanted, lease):
             entry = _entry(history, lease, interface)
             if _takes_callers(wanted, entry) and _takes_instances(history, wanted, entry, interface):
                 yield entry
@@ -153,7 +157,9 @@ def _entry(history: History, lease: Lease, interface: Interface) -> LeaseEntry:
         released_by=actor_of(history, end),
         attachments=tuple(
             attachment_entry(attachment)
-            for attachment in interface.attachments
+            for attachment in interface.attachments.during(
+                lease.possible_start() or FIRST, lease.end.time or LAST
+            )
             if overlaps(attachment, lease)
         ),
         unproven=interface.eni in history.unproven,

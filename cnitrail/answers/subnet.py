@@ -322,8 +322,7 @@ def _only(values: Iterable[str | None]) -> str | None:
 
 def _last_attachment(interface: Interface, at: datetime) -> Attachment | None:
     """Return the last attachment that began by a time."""
-    began = [one for one in interface.attachments if one.start.time is None or one.start.time <= at]
-    return began[-1] if began else None
+    return interface.attachments.begun(at)
 
 
 def _idle_since(interface: Interface, last: Attachment | None) -> datetime | None:

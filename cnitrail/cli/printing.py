@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 import click
 from msgspec.structs import asdict
@@ -16,11 +16,15 @@ from cnitrail.model.reason import ReasonCode
 from cnitrail.text import at_source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence, Sized
 
     from cnitrail.model import Evidence
     from cnitrail.model.reason import Reason
     from cnitrail.workflows.request import Request
+
+    class Entries(Sized, Iterable[object], Protocol):
+        """The entries of an answer; those that are found while they are printed are counted then."""
+
 
 _MAX_SHOWN = 20
 """Warnings that a terminal shows: a trail may have a gap every hour."""
@@ -30,7 +34,7 @@ def respond(
     request: Request,
     output: str,
     evidence: Evidence,
-    entries: Sequence[object],
+    entries: Entries,
     *,
     nothing: str = NO_MATCH,
     shown: int | None = None,
@@ -71,7 +75,7 @@ def print_answer(
     request: Request,
     output: str,
     evidence: Evidence,
-    entries: Sequence[object],
+    entries: Entries,
     limitations: Sequence[Reason] = (),
     **asked: object,
 ) -> None:
@@ -79,7 +83,13 @@ def print_answer(
     command = click.get_current_context().command.name
     assert command is not None
     query = {"command": command, "sources": request.sources, **asdict(request.wanted), **asked}
-    answer = Answer(command=command, query=query, evidence=evidence, entries=entries, limitations=limitations)
+    answer = Answer(
+        command=command,
+        query=query,
+        evidence=evidence,
+        entries=cast("Sequence[object]", entries),
+        limitations=limitations,
+    )
     write = answer_writer(command, output)
     with writing() as stdout:
         write(answer, stdout)

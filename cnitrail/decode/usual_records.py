@@ -122,7 +122,7 @@ def usual_event(record: Record) -> Event | None:
     calls, subjects_of = _READERS.get(_first_name(text), _ANY_READER)
     try:
         call = calls.decode(text)
-    except (MsgspecError, RecursionError):
+    except (MsgspecError, ValueError, RecursionError):
         return None
     if EVENT_SOURCES.get(call.event_name) != call.event_source or not _is_all_of(call, text):
         return None
@@ -148,6 +148,8 @@ def usual_event(record: Record) -> Event | None:
     )
 
 
+_SECONDARY, _PREFIX = HoldingKind.SECONDARY, HoldingKind.PREFIX
+
 _NAME = b'"eventName":"'
 
 
@@ -160,7 +162,8 @@ def _first_name(text: bytes) -> bytes:
 def _is_all_of(call: _Call[Any, Any], text: bytes) -> bool:
     """Whether a call has all that the text of its record has, in the usual form.
 
-    A field that it lacks, or a second one of the same name, makes the text longer.
+    A field that it lacks, or a second one of the same name, makes the text longer. Nothing makes it shorter
+    than what is written here: numbers with a fraction or exponent are refused.
     """
     return (
         len(encode(call)) == len(text)
@@ -207,8 +210,8 @@ def _assign(call: _AssignCall, is_ok: bool) -> tuple[Subject, ...]:
             return ()
         addresses, prefixes = _texts(response.addresses), _texts(response.prefixes)
         added = (
-            *filter(None, [address_holding(HoldingKind.SECONDARY, text) for text in addresses]),
-            *filter(None, [prefix_holding(HoldingKind.PREFIX, text) for text in prefixes]),
+            *filter(None, [address_holding(_SECONDARY, text) for text in addresses]),
+            *filter(None, [prefix_holding(_PREFIX, text) for text in prefixes]),
         )
         if len(added) < max(len(addresses) + len(prefixes), 1):
             return ()
@@ -227,16 +230,14 @@ def _assign(call: _AssignCall, is_ok: bool) -> tuple[Subject, ...]:
 def _unassign(call: _UnassignCall, is_ok: bool) -> tuple[Subject, ...]:
     """UnassignPrivateIpAddresses."""
     request = call.request_parameters
-    removed: tuple[Held, ...] = ()
+    removed: list[Held] = []
     if is_ok:
         addresses, prefixes = _texts(request.addresses), _texts(request.prefixes)
-        removed = (
-            *[held for text in addresses if (held := address(text)) is not None],
-            *[held for text in prefixes if (held := prefix(text)) is not None],
-        )
+        removed += filter(None, map(address, addresses))
+        removed += filter(None, map(prefix, prefixes))
         if len(removed) < max(len(addresses) + len(prefixes), 1):
             return ()
-    subject = Subject(eni=intern(request.eni), removed=removed, requested_addresses=_named(request))
+    subject = Subject(eni=intern(request.eni), removed=tuple(removed), requested_addresses=_named(request))
     return (subject,) if request.eni else ()
 
 
@@ -244,10 +245,10 @@ def _requested(request: _AssignRequest) -> tuple[int | None, HoldingKind | None]
     """Return the number that a request asks for, and of what; if it names them, the number is None."""
     count, prefix_count = request.count, request.prefix_count
     if count is not UNSET and (count > 0 or prefix_count is UNSET or prefix_count <= 0):
-        return count, HoldingKind.SECONDARY
+        return count, _SECONDARY
     if prefix_count is not UNSET:
-        return prefix_count, HoldingKind.PREFIX
-    named = ((request.addresses, HoldingKind.SECONDARY), (request.prefixes, HoldingKind.PREFIX))
+        return prefix_count, _PREFIX
+    named = ((request.addresses, _SECONDARY), (request.prefixes, _PREFIX))
     return None, next((kind for listed, kind in named if any(_texts(listed))), None)
 
 
@@ -265,4 +266,11 @@ _READERS: dict[bytes, tuple[Decoder[Any], Callable[[Any, bool], tuple[Subject, .
     b"AssignPrivateIpAddresses": (Decoder(_AssignCall), _assign),
     b"UnassignPrivateIpAddresses": (Decoder(_UnassignCall), _unassign),
 }
-_ANY_READER = Decoder(_AnyCall), _any
+
+
+def _refuse_fraction(_: str) -> float:
+    """Refuse a number with a fraction or exponent: written again, it may be longer."""
+    raise ValueError
+
+
+_ANY_READER = Decoder(_AnyCall, float_hook=_refuse_fraction), _any

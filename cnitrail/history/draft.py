@@ -24,17 +24,23 @@ class LeaseDraft(Struct, eq=False, gc=False, kw_only=True):
     released: bool = False
     takeover_from: datetime | None = None
     contested: bool = False
-    rivals: tuple[str, ...] = ()
+    rivals: frozenset[str] = frozenset()
     settled_at: datetime | None = None
     assigned_again: Event | None = None
     """The last call that assigned the address to the same ENI again."""
-    reassignments: list[datetime] = field(default_factory=list)
-    """Times of the calls with allowReassignment that assigned the address to this ENI: each may have taken
-    it from another one."""
+    reassignments: list[datetime] | None = None
+    """Times of the calls with allowReassignment that assigned the address to this ENI, if any: each may have
+    taken it from another one."""
 
     def possible_start(self) -> datetime | None:
         """Return the first moment that the lease may cover; None for any time before."""
         return self.start.time or self.earliest_start
+
+    def reassigned(self, time: datetime) -> None:
+        """Note a call with allowReassignment."""
+        if self.reassignments is None:
+            self.reassignments = []
+        self.reassignments.append(time)
 
 
 class Slot(Struct, eq=False, kw_only=True):

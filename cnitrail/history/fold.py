@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from itertools import groupby
 from operator import attrgetter
 
 from cnitrail.history.draft import LeaseDraft, Slot, lease_order
@@ -20,6 +19,9 @@ from cnitrail.history.seconds import (
 )
 from cnitrail.model import UNKNOWN, Basis, Bound, Effect, Event, Interface, is_prefix, order_of
 
+_ASSIGN, _RELEASE = ActionKind.ASSIGN, ActionKind.RELEASE
+"""The kinds of nearly all actions: to look up a member of an enumeration takes long."""
+
 
 class Fold:
     """The leases of one address block in one VPC; ``deaths`` are the terminations that deleted ENIs."""
@@ -27,35 +29,42 @@ class Fold:
     def __init__(
         self, slots: Iterable[Slot], interfaces: Mapping[str, Interface], deaths: Mapping[str, Event]
     ) -> None:
-        self._slots = sorted(slots, key=lambda slot: order_of(slot.held))
+        self._slots = list(slots)
+        if len(self._slots) > 1:
+            self._slots.sort(key=lambda slot: order_of(slot.held))
         self._prefixes = [slot for slot in self._slots if is_prefix(slot.held)]
         self._interfaces = interfaces
         self._deaths = deaths
 
     def read(self, actions: Iterable[AddressAction]) -> list[Slot]:
         """Return every slot with its leases, in the order of their possible starts."""
-        time_of = attrgetter("time")
-        for time, of_one_second in groupby(sorted(actions, key=time_of), key=time_of):
-            together = list(of_one_second)
-            if len(together) == 1 and death_of(together[0], self._deaths) is None:
-                self._apply_one(together[0])
+        ordered = sorted(actions, key=attrgetter("time"))
+        start, count = 0, len(ordered)
+        while start < count:
+            first, end = ordered[start], start + 1
+            while end < count and ordered[end].time == first.time:
+                end += 1
+            if end == start + 1 and (first.eni not in self._deaths or not death_of(first, self._deaths)):
+                self._apply_one(first)
             else:
-                self._apply(group(time, together, self._deaths))
+                self._apply(group(first.time, ordered[start:end], self._deaths))
+            start = end
         for slot in self._slots:
-            slot.leases.sort(key=lease_order)
+            if len(slot.leases) > 1:
+                slot.leases.sort(key=lease_order)
         return self._slots
 
     def _apply_one(self, action: AddressAction) -> None:
         """Apply the only action of its second, as nearly all are: it needs no order."""
-        is_open = action.eni in action.slot.open
-        if action.action is ActionKind.RELEASE:
+        kind, is_open = action.action, action.eni in action.slot.open
+        if kind is _RELEASE:
             if is_open:
-                self._end(action.slot, action.eni, _observed(action), released=True)
+                self._end(action.slot, action.eni, action.observed, released=True)
             else:
                 self._release_unseen(action)
-        elif action.action is ActionKind.ASSIGN or (action.action is ActionKind.SHOW and not is_open):
+        elif kind is _ASSIGN or (kind is ActionKind.SHOW and not is_open):
             self._assign(action)
-        elif action.action is ActionKind.DELETE_ENI:
+        elif kind is ActionKind.DELETE_ENI:
             self._delete(action)
 
     def _apply(self, second: Second) -> None:
@@ -80,7 +89,7 @@ class Fold:
             if eni in slot.open:
                 if assigned:
                     slot.open[eni].assigned_again = assigned[-1].event
-                self._end(slot, eni, _observed(first), released=True)
+                self._end(slot, eni, first.observed, released=True)
             elif not assigned:
                 self._release_unseen(first)
             else:
@@ -90,7 +99,7 @@ class Fold:
 
     def _delete(self, action: AddressAction) -> None:
         """End all that a deleted ENI has in this block."""
-        self._end_all(action.eni, _observed(action))
+        self._end_all(action.eni, action.observed)
         self._extend_to_deletion(action)
 
     def _apply_gains(self, gains: Iterable[Gain]) -> None:
@@ -105,22 +114,22 @@ class Fold:
         known = action.slot.open.get(action.eni)
         if known is not None and self._assign_again(known, action):
             return
-        is_observed = action.action is ActionKind.ASSIGN
+        is_observed = action.action is _ASSIGN
         earliest = None if is_observed else self._latest_end(action.slot)
-        for eni, slot in self._conflicting(action):
-            self._end(slot, eni, Bound(action.time, Basis.IMPLIED, action.event))
-        self._begin(
-            action.slot,
-            LeaseDraft(
-                held=action.slot.held,
-                kind=action.kind,
-                eni=action.eni,
-                start=_observed(action) if is_observed else UNKNOWN,
-                earliest_start=earliest,
-                last_seen=action.time,
-                reassignments=[action.time] if action.reassigns else [],
-            ),
+        if action.slot.open or self._prefixes:  # hardly ever
+            for eni, slot in self._conflicting(action):
+                self._end(slot, eni, Bound(action.time, Basis.IMPLIED, action.event))
+        lease = LeaseDraft(
+            held=action.slot.held,
+            kind=action.kind,
+            eni=action.eni,
+            start=action.observed if is_observed else UNKNOWN,
+            earliest_start=earliest,
+            last_seen=action.time,
         )
+        if action.reassigns:
+            lease.reassigned(action.time)
+        self._begin(action.slot, lease)
 
     def _assign_again(self, known: LeaseDraft, action: AddressAction) -> bool:
         """Note that a call gives an ENI what it has already; return whether that lease goes on.
@@ -130,10 +139,10 @@ class Fold:
         """
         is_same_second = known.last_seen == action.time
         if known.start is UNKNOWN and is_same_second and action.action is ActionKind.ASSIGN:
-            known.start = _observed(action)
+            known.start = action.observed
         known.last_seen, known.assigned_again = action.time, action.event
         if action.reassigns:
-            known.reassignments.append(action.time)
+            known.reassigned(action.time)
         if is_same_second or not (known.rivals or action.is_chosen_by_ec2):
             return True
         self._end(action.slot, action.eni, Bound(action.time, Basis.IMPLIED, action.event))
@@ -146,13 +155,13 @@ class Fold:
         if last is not None and len(conflicts) == 1 and self._settle(action, last, conflicts[0]):
             return
         if last is not None and not conflicts and self._ended_with_instance(action.slot, last):
-            last.end, last.released, last.last_seen = _observed(action), True, action.time
+            last.end, last.released, last.last_seen = action.observed, True, action.time
             action.slot.ended = action.time
             return
         self._begin(action.slot, self._lease_until(action, conflicts))
         for eni, slot in conflicts:
             self._end(slot, eni, Bound(action.time, Basis.IMPLIED, action.event))
-        self._end(action.slot, action.eni, _observed(action), released=True)
+        self._end(action.slot, action.eni, action.observed, released=True)
 
     def _settle(self, action: AddressAction, last: LeaseDraft, conflict: EniSlot) -> bool:
         """Apply a release that shows which of two rivals got the address last; return whether it does."""
@@ -172,12 +181,12 @@ class Fold:
             eni=action.eni,
             start=Bound(winner.start.time, Basis.OBSERVED, taking),
             last_seen=action.time,
-            rivals=(taker,),
+            rivals=frozenset((taker,)),
             settled_at=action.time,
             reassignments=last.reassignments,
         )
         self._begin(slot, settled)
-        self._end(slot, action.eni, _observed(action), released=True)
+        self._end(slot, action.eni, action.observed, released=True)
         return True
 
     def _lease_until(self, action: AddressAction, conflicts: list[EniSlot]) -> LeaseDraft:
@@ -213,7 +222,7 @@ class Fold:
         for slot in self._slots:
             lease = slot.last.get(action.eni)
             if lease is not None and self._ended_with_instance(slot, lease):
-                lease.end = _observed(action)
+                lease.end = action.observed
                 slot.ended = action.time
 
     def _ended_with_instance(self, slot: Slot, lease: LeaseDraft) -> bool:
@@ -256,8 +265,6 @@ class Fold:
 
     def _conflicting(self, action: AddressAction) -> list[EniSlot]:
         """Return what other ENIs hold now of the same address."""
-        if not action.slot.open and not self._prefixes:
-            return []  # as nearly always
         return [
             (eni, slot)
             for slot in self._overlapping(action.slot)
@@ -273,14 +280,11 @@ class Fold:
         return self._slots if slot in self._prefixes else [slot, *self._prefixes]
 
 
-def _observed(action: AddressAction) -> Bound:
-    return Bound(action.time, Basis.OBSERVED, action.event)
-
-
 def _contest(time: datetime, slot: Slot, enis: set[str]) -> None:
     """Mark the leases of ENIs of which any may have been the last of a second."""
+    rivals = frozenset(enis if len(enis) > 1 else ())
     for eni in enis:
         lease = slot.open.get(eni) or slot.last.get(eni)
         if lease is not None and lease.last_seen == time:
             lease.contested = True
-            lease.rivals = tuple(sorted(enis - {eni}))
+            lease.rivals = rivals

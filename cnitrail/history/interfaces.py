@@ -1,6 +1,6 @@
 """The life of each interface and instance: creation, attachments, descriptions, deletion."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from cnitrail.model import (
     UNKNOWN,
     Actor,
     Attachment,
+    Attachments,
     Basis,
     Bound,
     Effect,
@@ -29,6 +30,9 @@ from cnitrail.timeclamp import LAST
 
 _ANY_TYPE = "interface"
 """The interface type of most interfaces; EC2 names services in others."""
+
+_ON_ADDRESSES = (Effect.ASSIGN, Effect.UNASSIGN)
+"""What most calls do: nothing to the interface itself."""
 
 
 class _AttachmentDraft(Struct, kw_only=True):
@@ -84,6 +88,8 @@ class _InterfaceDraft(Struct, kw_only=True):
     claimed: list[tuple[str, str, datetime]] = field(default_factory=list)
     tags: _Tags = field(default_factory=_Tags)
     attachments: list[_AttachmentDraft] = field(default_factory=list)
+    maybe_open: list[_AttachmentDraft] = field(default_factory=list)
+    """Those that had no end when they were last looked at, in their order."""
     callers: set[str] = field(default_factory=set)
     """The instances whose own role assigned or released its addresses."""
 
@@ -102,13 +108,14 @@ class _InstanceDraft(Struct, kw_only=True):
     ended: Bound = OPEN
     alive: datetime | None = None
     tags: _Tags = field(default_factory=_Tags)
-    attachments: list[_AttachmentDraft] = field(default_factory=list)
+    maybe_open: list[_AttachmentDraft] = field(default_factory=list)
+    """The attachments that had no end when they were last looked at."""
 
 
 class Registry:
     """Interfaces and instances, built from events in order.
 
-    ``actors`` are the callers by event key, as far as STS events identify them; ``disputed`` are the
+    ``actors`` are the callers by event key that STS events identify; ``disputed`` are the
     interfaces and instances whose owner is not certain; ``operators`` are (instance, user agent) of callers
     that call for other instances.
 
@@ -140,9 +147,9 @@ class Registry:
             self._read_properties(event, subject)
             if is_sure:
                 self._read_life(event, subject)
+            if event.effect in _ON_ADDRESSES:
+                continue
             match event.effect:
-                case Effect.ASSIGN | Effect.UNASSIGN:  # as most are
-                    pass
                 case Effect.LAUNCH:
                     self._launch(event, subject)
                 case Effect.CREATE:
@@ -210,7 +217,7 @@ class Registry:
             instance = self._instance(event, subject.instance)
             instance.type = instance.type or subject.instance_type
             instance.platform = instance.platform or subject.platform
-            if subject.eni is None:
+            if subject.eni is None and subject.tags:
                 instance.tags.write(subject.tags, event.time)
         if subject.eni is None:
             return
@@ -223,12 +230,12 @@ class Registry:
         interface.requester = interface.requester or subject.requester
         if subject.mark is not None:
             self._marked(event, subject.mark, interface)
-        if event.effect is not Effect.LAUNCH:
+        if subject.tags and event.effect is not Effect.LAUNCH:
             interface.tags.write(subject.tags, event.time)
 
     def _marked(self, event: Event, mark: tuple[str, str], interface: _InterfaceDraft) -> None:
         """Add a mark of the CNI: anybody can write one, so it counts only from its creator, at creation."""
-        if event.effect is Effect.CREATE and may_mark(self._actors[event.key], mark[0]):
+        if event.effect is Effect.CREATE and may_mark(self._actors.get(event.key, event.actor), mark[0]):
             interface.mark, interface.marked = mark, event.time
         else:
             interface.claimed.append((*mark, event.time))
@@ -241,12 +248,9 @@ class Registry:
             eni = attachment.eni if attachment is not None else None
         if eni is not None:
             self._interface(event, eni).alive = event.time
-        is_running = effect is not Effect.MODIFY and (
-            effect is not Effect.TERMINATE or subject.previous_state in ALIVE
-        )
-        if subject.instance is not None and is_running:
+        if subject.instance is not None and _shows_running(effect, subject):
             self._instance(event, subject.instance).alive = event.time
-        actor = self._actors[event.key]
+        actor = self._actors.get(event.key, event.actor)
         caller = actor.instance  # this does not show that it exists: its credentials outlive it by hours
         is_own = effect in OWN_INTERFACE_EFFECTS and subject.resource is None
         if caller is not None and eni is not None and is_own:
@@ -276,7 +280,7 @@ class Registry:
         interface = self._interface(event, subject.eni)
         if subject.resource is None or interface.created.event is None:
             interface.created = Bound(event.time, Basis.OBSERVED, event)
-            interface.creator = self._actors[event.key]
+            interface.creator = self._actors.get(event.key, event.actor)
             interface.description = subject.description
             trunk = dict(subject.tags).get(TRUNK_TAG)
             creator = interface.creator
@@ -295,9 +299,9 @@ class Registry:
             attachment.instance = on_instance.instance
             on_instance.branches.append(attachment)
         attachment.start = Bound(event.time, Basis.IMPLIED, event)
-        interface.attachments.append(attachment)
+        _add(interface, attachment)
         if attachment.instance is not None:
-            self._instance(event, attachment.instance).attachments.append(attachment)
+            self._instance(event, attachment.instance).maybe_open.append(attachment)
 
     def _is_by_one_role(self, interface: _InterfaceDraft, trunk: str) -> bool:
         """Return whether a branch and its trunk may have one creator: anybody can name a trunk in a tag."""
@@ -309,8 +313,8 @@ class Registry:
 
     def _attachment_of_trunk(self, trunk: str) -> _AttachmentDraft | None:
         known = self._interfaces.get(trunk)
-        attachments = reversed(known.attachments) if known is not None else ()
-        return next((one for one in attachments if one.end is OPEN), None)
+        attachments = _still_open(known) if known is not None else ()
+        return attachments[-1] if attachments else None
 
     def _attach(self, event: Event, subject: Subject) -> None:
         if subject.eni is None:
@@ -339,8 +343,8 @@ class Registry:
             attachment.dies_with_instance = False
         _end_earlier(interface, attachment, event)
         if known is None:
-            interface.attachments.append(attachment)
-        instance.attachments.append(attachment)
+            _add(interface, attachment)
+        instance.maybe_open.append(attachment)
         if subject.attachment is not None:
             self._attachments[subject.attachment] = attachment
 
@@ -354,12 +358,12 @@ class Registry:
         instance = on_instance.instance if on_instance is not None else None
         if subject.association is not None:
             self.associations[subject.association] = (subject.eni, instance)
-        attachment = next((one for one in interface.attachments if _is_inferred(one, instance)), None)
+        attachment = next((one for one in _still_open(interface) if _is_inferred(one, instance)), None)
         if attachment is None:
             attachment = _AttachmentDraft(eni=subject.eni, attachment=None, instance=instance)
-            interface.attachments.append(attachment)
+            _add(interface, attachment)
             if instance is not None:
-                self._instance(event, instance).attachments.append(attachment)
+                self._instance(event, instance).maybe_open.append(attachment)
         if on_instance is not None:
             on_instance.branches.append(attachment)
         attachment.attachment, attachment.how = subject.association, "attach"
@@ -384,7 +388,7 @@ class Registry:
             attachment = self._attachments[subject.attachment] = _AttachmentDraft(
                 eni=subject.eni, attachment=subject.attachment
             )
-            self._interface(event, subject.eni).attachments.append(attachment)
+            _add(self._interface(event, subject.eni), attachment)
         if subject.delete_on_termination is not None:
             attachment.dies_with_instance = subject.delete_on_termination
 
@@ -393,10 +397,9 @@ class Registry:
             return
         interface = self._interface(event, subject.eni)
         interface.deleted = Bound(event.time, Basis.OBSERVED, event)
-        for attachment in interface.attachments:
-            if attachment.end is OPEN:
-                attachment.end = Bound(event.time, Basis.IMPLIED, event)
-                _end_branches(attachment, event)
+        for attachment in _still_open(interface):
+            attachment.end = Bound(event.time, Basis.IMPLIED, event)
+            _end_branches(attachment, event)
 
     def _terminate(self, event: Event, subject: Subject) -> None:
         if subject.instance is None:
@@ -405,9 +408,7 @@ class Registry:
         if instance.ended is OPEN:
             ended_now = subject.previous_state in ALIVE
             instance.ended = Bound(event.time, Basis.OBSERVED if ended_now else Basis.IMPLIED, event)
-        for attachment in instance.attachments:
-            if attachment.end is not OPEN:
-                continue
+        for attachment in _still_open(instance):
             attachment.end = Bound(event.time, Basis.IMPLIED, event)
             if attachment.dies_with_instance:
                 self.deaths.setdefault(attachment.eni, event)
@@ -435,6 +436,13 @@ class Registry:
         return [] if interface.attachments else attachments
 
 
+def _shows_running(effect: Effect, subject: Subject) -> bool:
+    """Return whether a call shows that its instance is not terminated."""
+    if effect is Effect.TERMINATE:
+        return subject.previous_state in ALIVE
+    return effect is not Effect.MODIFY
+
+
 def _is_inferred(attachment: _AttachmentDraft, instance: str | None) -> bool:
     """Return whether only a tag shows an attachment that a call on the same instance confirms."""
     return attachment.how == "tag" and attachment.end is OPEN and attachment.instance == instance
@@ -446,10 +454,21 @@ def _first_end(*bounds: Bound) -> Bound | None:
     return min(known, key=lambda bound: bound.time or LAST, default=None)
 
 
+def _add(interface: _InterfaceDraft, attachment: _AttachmentDraft) -> None:
+    interface.attachments.append(attachment)
+    interface.maybe_open.append(attachment)
+
+
+def _still_open(resource: _InterfaceDraft | _InstanceDraft) -> Sequence[_AttachmentDraft]:
+    """Return the attachments of an interface or instance that have no end, in their order."""
+    resource.maybe_open = [one for one in resource.maybe_open if one.end is OPEN]
+    return resource.maybe_open
+
+
 def _end_earlier(interface: _InterfaceDraft, newer: _AttachmentDraft, event: Event) -> None:
     """End open attachments of an interface: it is on one instance at a time."""
-    for attachment in interface.attachments:
-        if attachment.end is OPEN and attachment is not newer:
+    for attachment in _still_open(interface):
+        if attachment is not newer:
             attachment.end = Bound(event.time, Basis.IMPLIED, event)
             _end_branches(attachment, event)
 
@@ -459,6 +478,7 @@ def _end_branches(trunk: _AttachmentDraft, event: Event) -> None:
     for branch in trunk.branches:
         if branch.end is OPEN:
             branch.end = Bound(event.time, Basis.IMPLIED, event)
+    trunk.branches.clear()
 
 
 def _finished(
@@ -489,7 +509,7 @@ def _finished(
         claimed=tuple(interface.claimed),
         alive=interface.alive,
         disputed_owner=disputed,
-        attachments=tuple(
+        attachments=Attachments(
             Attachment(
                 eni=attachment.eni,
                 instance=attachment.instance,

@@ -7,15 +7,18 @@ addresses inside it, so an address block (a /28, an IPv6 /80) is folded as one.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address
 from itertools import chain
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from cnitrail.history.draft import GroupKey, LeaseDraft, Slot
 from cnitrail.history.fold import Fold
 from cnitrail.history.seconds import WHOLE_ENI, ActionKind, AddressAction
 from cnitrail.history.unknown_vpc import doubt_across, shared_vpcs
 from cnitrail.model import (
+    Basis,
+    Bound,
     Certainty,
     Effect,
     Event,
@@ -53,57 +56,94 @@ def fold_holdings(
     leases: list[Lease] = []
     holders: Holders = {}
     shared = shared_vpcs(interfaces.values())
-    for _, stories in sorted(_stories(events, interfaces, deaths).items()):
-        folded = {
-            key: Fold(story.slots, interfaces, deaths).read(story.actions)
-            for key, story in sorted(stories.items())
-        }
+    stories = _stories(events, interfaces, deaths)
+    stories.sort(key=_story_order, reverse=True)
+    while stories:
+        folded: dict[GroupKey, list[Slot]] = {}
+        block = stories[-1].block
+        while stories and stories[-1].block == block:
+            story = stories.pop()  # its actions are not needed after this
+            folded[story.key] = Fold(story.slots, interfaces, deaths).read(story.actions)
         doubt_across(folded, interfaces, shared)
-        by_held: dict[Held, list[tuple[Lease, ...]]] = defaultdict(list)
-        for (has_vpc, name), slots in folded.items():
-            vpc = name if has_vpc else None
-            for slot in slots:
-                if slot.leases:
-                    by_held[slot.held].append(tuple(_finished(lease, vpc) for lease in slot.leases))
-        for held in sorted(by_held, key=order_of):
-            holders[held] = tuple(by_held[held])
-            leases += sorted(chain.from_iterable(by_held[held]), key=_start_order)
+        for held, groups in _by_held(folded):
+            holders[held] = groups
+            leases += groups[0] if len(groups) == 1 == len(groups[0]) else _in_order(groups)
     return tuple(leases), holders
 
 
-class _Story(Struct):
+def _by_held(
+    folded: Mapping[GroupKey, list[Slot]],
+) -> Iterable[tuple[Held, tuple[tuple[Lease, ...], ...]]]:
+    """Return the leases of each address of a block, one group for each VPC, by address."""
+    found = [
+        (slot.held, tuple([_finished(lease, name if has_vpc else None) for lease in slot.leases]))
+        for (has_vpc, name), slots in folded.items()
+        for slot in slots
+        if slot.leases
+    ]
+    if len(folded) == 1:
+        return [(held, (group,)) for held, group in found]
+    by_held: dict[Held, list[tuple[Lease, ...]]] = defaultdict(list)
+    for held, group in found:
+        by_held[held].append(group)
+    return [(held, tuple(by_held[held])) for held in sorted(by_held, key=order_of)]
+
+
+def _in_order(groups: Iterable[tuple[Lease, ...]]) -> list[Lease]:
+    """Return the leases of an address as they are shown."""
+    return sorted(chain.from_iterable(groups), key=_start_order)
+
+
+class _Story(Struct, gc=False):
     """What calls do to one address block in one VPC."""
 
-    slots: list[Slot] = field(default_factory=list)
-    actions: list[AddressAction] = field(default_factory=list)
+    block: Block
+    key: GroupKey
+    slots: list[Slot]
+    actions: list[AddressAction]
 
 
-Blocks = dict[Block, dict[GroupKey, _Story]]
+def _story_order(story: _Story) -> tuple[Block, GroupKey]:
+    return story.block, story.key
 
 
-class _SlotIndex(dict[Held, tuple[list[AddressAction], Slot]]):
+class _Slots:
     """The slot of each address of a VPC, with the actions on its block."""
 
-    def __init__(self, key: GroupKey, blocks: Blocks) -> None:
+    def __init__(self, key: GroupKey, stories: list[_Story]) -> None:
         self._key = key
-        self._blocks = blocks
+        self._stories = stories
+        self._blocks: dict[Block, _Story] = {}
+        self._slots: dict[Held | int, tuple[list[AddressAction], Slot]] = {}
 
-    def __missing__(self, held: Held) -> tuple[list[AddressAction], Slot]:
-        story = self._blocks[block_of(held)][self._key]
+    def of(self, held: Held) -> tuple[list[AddressAction], Slot]:
+        """Return the slot of an address, and the actions on its block."""
+        number = int(held) if type(held) is IPv4Address else held  # to hash an address takes long
+        known = self._slots.get(number)
+        if known is None:
+            known = self._slots[number] = self._new(held)
+        return known
+
+    def _new(self, held: Held) -> tuple[list[AddressAction], Slot]:
+        block = block_of(held)
+        story = self._blocks.get(block)
+        if story is None:
+            story = self._blocks[block] = _Story(block, self._key, [], [])
+            self._stories.append(story)
         slot = Slot(held=held, kind=_KINDS[held.version, is_prefix(held)])
         story.slots.append(slot)
-        self[held] = found = story.actions, slot
-        return found
+        return story.actions, slot
 
 
 def _stories(
     events: Iterable[Event], interfaces: Mapping[str, Interface], deaths: Mapping[str, Event]
-) -> Blocks:
-    """Return what calls do to each address block, by VPC."""
-    blocks: Blocks = defaultdict(lambda: defaultdict(_Story))
-    by_key: dict[GroupKey, _SlotIndex] = {}
-    by_eni: dict[str, _SlotIndex] = {}
+) -> list[_Story]:
+    """Return what calls do to each address block in each VPC."""
+    stories: list[_Story] = []
+    by_key: dict[GroupKey, _Slots] = {}
+    by_eni: dict[str, _Slots] = {}
     deletions: dict[str, Event] = {}
+    delete = Effect.DELETE
     for event in events:
         if event.failure is not None:
             continue
@@ -111,43 +151,45 @@ def _stories(
             eni = subject.eni
             if eni is None:
                 continue
-            if event.effect is Effect.DELETE:
+            if event.effect is delete:
                 deletions.setdefault(eni, event)
                 continue
-            index = by_eni.get(eni)
-            if index is None:
+            slots = by_eni.get(eni)
+            if slots is None:
                 vpc = interfaces[eni].vpc
                 key = (False, eni) if vpc is None else (True, vpc)
-                index = by_eni[eni] = by_key.setdefault(key, _SlotIndex(key, blocks))
-            _add(index, event, subject, eni)
-    for story in chain.from_iterable(stories.values() for stories in blocks.values()):
+                slots = by_eni[eni] = by_key.setdefault(key, _Slots(key, stories))
+            if subject.added or subject.removed:
+                _add(slots, event, subject, eni)
+    ends = (
+        {eni: _on_eni(ActionKind.DELETE_ENI, eni, event) for eni, event in deletions.items()},
+        {eni: _on_eni(ActionKind.TERMINATE, eni, event) for eni, event in deaths.items()},
+    )
+    for story in stories:
         enis = {action.eni for action in story.actions}
-        for kind, ends in ((ActionKind.DELETE_ENI, deletions), (ActionKind.TERMINATE, deaths)):
-            story.actions += (_on_eni(kind, eni, ends[eni]) for eni in enis & ends.keys())
-    return blocks
+        for ended in ends:
+            story.actions += [ended[eni] for eni in enis if eni in ended]
+    return stories
 
 
-def _add(index: _SlotIndex, event: Event, subject: Subject, eni: str) -> None:
+_ASSIGN, _RELEASE, _OBSERVED = ActionKind.ASSIGN, ActionKind.RELEASE, Basis.OBSERVED
+
+
+def _add(slots: _Slots, event: Event, subject: Subject, eni: str) -> None:
     """Add what a call does to the addresses of an ENI."""
-    kind = ActionKind.SHOW if subject.existing else ActionKind.ASSIGN
+    time, observed, reassigns = event.time, Bound(event.time, _OBSERVED, event), subject.reassign
+    kind = ActionKind.SHOW if subject.existing else _ASSIGN
     for holding in subject.added:
-        actions, slot = index[holding.held]
-        actions.append(
-            AddressAction(time=event.time, action=kind, eni=eni, event=event, slot=slot, kind=holding.kind)
-        )
+        actions, slot = slots.of(holding.held)
+        actions.append(AddressAction(time, observed, kind, eni, slot, holding.kind, reassigns))
     for held in subject.removed:
-        actions, slot = index[held]
-        actions.append(
-            AddressAction(
-                time=event.time, action=ActionKind.RELEASE, eni=eni, event=event, slot=slot, kind=slot.kind
-            )
-        )
+        actions, slot = slots.of(held)
+        actions.append(AddressAction(time, observed, _RELEASE, eni, slot, slot.kind, reassigns))
 
 
 def _on_eni(kind: ActionKind, eni: str, event: Event) -> AddressAction:
-    return AddressAction(
-        time=event.time, action=kind, eni=eni, event=event, slot=WHOLE_ENI, kind=WHOLE_ENI.kind
-    )
+    observed = Bound(event.time, Basis.OBSERVED, event)
+    return AddressAction(event.time, observed, kind, eni, WHOLE_ENI, WHOLE_ENI.kind)
 
 
 def _finished(lease: LeaseDraft, vpc: str | None) -> Lease:
@@ -165,7 +207,7 @@ def _finished(lease: LeaseDraft, vpc: str | None) -> Lease:
             assigned_again=lease.assigned_again.time if lease.assigned_again else None,
             takeover_from=lease.takeover_from,
             contested=lease.contested,
-            rivals=lease.rivals if lease.contested or lease.settled_at else (),
+            rivals=lease.rivals if lease.contested or lease.settled_at else frozenset(),
             settled_at=lease.settled_at,
         ),
     )
@@ -173,5 +215,5 @@ def _finished(lease: LeaseDraft, vpc: str | None) -> Lease:
 
 def _start_order(lease: Lease) -> tuple[object, ...]:
     """Return the key that sorts the leases of an address as they are shown."""
-    reach = lease.possible_start()
+    reach = lease.start.time or lease.certainty.earliest_start
     return reach is not None, reach, lease.vpc or "", lease.eni

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from cnitrail.model import Effect, Event, Subject
 
+_OF_RESOURCES = (Effect.CREATE, Effect.DELETE)
+
 
 def with_deleted_enis(events: Iterable[Event]) -> dict[str, Event]:
     """Return the deletions of resources by event key, with the ENIs that AWS deletes with the resources.
@@ -18,7 +20,7 @@ def with_deleted_enis(events: Iterable[Event]) -> dict[str, Event]:
     deletions: list[Event] = []
     deleted: set[str] = set()
     for event in events:
-        if event.failure is not None or event.effect not in (Effect.CREATE, Effect.DELETE):
+        if event.failure is not None or event.effect not in _OF_RESOURCES:
             continue
         for subject in event.subjects:
             if event.effect is Effect.DELETE and subject.eni is not None:

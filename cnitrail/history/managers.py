@@ -48,6 +48,7 @@ _ORCHESTRATORS = (
 """Services that call what their users order, by the first part of their DNS name."""
 
 _OF_CONTROLLER = ("trunk", "branch")
+_CREATE, _MODIFY = Effect.CREATE, Effect.MODIFY
 _SHOWING = (Effect.ASSIGN, Effect.UNASSIGN, Effect.CREATE)
 _RANKS = {manager: rank for rank, manager in enumerate(Manager)}
 _Cluster = tuple[AccountRegion, str]
@@ -198,6 +199,8 @@ class _Calls:
         """What only descriptions of requests say; it counts only for nodes of which nothing else is known."""
         self._left_alone: dict[str, set[str | None]] = defaultdict(set)
         """Who wrote the tag ``no_manage`` on each ENI after its creation."""
+        self._callers: dict[int, Management | None] = {}
+        """What each caller manages addresses for, by the identity of its value: many calls share one."""
 
     def manager_of(self, interface: Interface) -> Management | None:
         """Return who manages an ENI; None if nothing shows it."""
@@ -213,18 +216,24 @@ class _Calls:
 
     def read(self, event: Event) -> None:
         """Note the manager behind a call, if it is one."""
-        if event.effect is Effect.MODIFY and event.failure is None:
+        effect = event.effect
+        if effect is _MODIFY and event.failure is None:
             for subject in event.subjects:
                 if subject.eni is not None and (NO_MANAGE, "true") in subject.tags:
                     self._left_alone[subject.eni].add(role_or_user_of(self._actors[event.key]))
-        if event.effect not in _SHOWING:
+        if effect not in _SHOWING:
             return
-        caller = _of_caller(self._actors[event.key])
+        caller = self._caller(self._actors[event.key])
         for subject in event.subjects:
-            if caller is not None and event.failure is None and event.effect is not Effect.CREATE:
+            if caller is not None and event.failure is None and effect is not _CREATE:
                 self._note(subject.eni, caller)
             elif event.failure is not None or subject.served is not None:
                 self._tried(event, subject, caller)
+
+    def _caller(self, actor: Actor) -> Management | None:
+        if id(actor) not in self._callers:
+            self._callers[id(actor)] = _of_caller(actor)
+        return self._callers[id(actor)]
 
     def _note(self, eni: str | None, caller: Management) -> None:
         known = self.enis.get(eni or "")

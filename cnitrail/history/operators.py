@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping
 from cnitrail.model import Actor, Effect, Event
 from cnitrail.model.callers import CNI_AGENT
 
+_NAMING = (Effect.CREATE, Effect.ATTACH)
+"""The calls whose request may name the instance that an ENI is for."""
+
 
 def operators_of(events: Iterable[Event], actors: Mapping[str, Actor]) -> frozenset[tuple[str, str | None]]:
     """Return the operators as (instance, user agent): callers that named another instance in a request.
@@ -18,9 +21,9 @@ def operators_of(events: Iterable[Event], actors: Mapping[str, Actor]) -> frozen
     """
     found = set()
     for event in events:
-        if event.effect not in (Effect.CREATE, Effect.ATTACH):
+        if event.effect not in _NAMING:
             continue
-        actor = actors[event.key]
+        actor = actors.get(event.key, event.actor)
         if actor.instance is None or actor.agent.name == CNI_AGENT:
             continue
         served = {name for subject in event.subjects for name in (subject.served, subject.instance)}

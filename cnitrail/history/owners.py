@@ -34,6 +34,8 @@ def owners_of(events: Iterable[Event]) -> Owners:
     """
     doubts, owners = Owners(), dict[str, AccountRegion]()
     succeeded = [event for event in events if event.failure is None]
+    if len({(event.account, event.region) for event in succeeded}) < 2:
+        return doubts
     for event in succeeded:
         if event.effect in _CREATING:
             doubts.disputed.update(_enter(_created(event), event, owners))

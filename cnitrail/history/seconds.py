@@ -38,25 +38,32 @@ class ActionKind(Enum):
     """The instance of the ENI is terminated; the ENI is deleted with it, some seconds later."""
 
 
-class AddressAction(Struct, frozen=True, gc=False, kw_only=True):
-    """What one call does to one address on one ENI, or to a whole ENI (``WHOLE_ENI``)."""
+class AddressAction(Struct, frozen=True, gc=False):
+    """What one call does to one address on one ENI, or to a whole ENI (``WHOLE_ENI``).
+
+    ``observed`` is the bound of a lease that the call starts or ends. ``reassigns``: the call takes the
+    address from whoever has it (allowReassignment).
+    """
 
     time: datetime
+    observed: Bound
     action: ActionKind
     eni: str
-    event: Event
     slot: Slot
     kind: HoldingKind
+    reassigns: bool = False
+
+    @property
+    def event(self) -> Event:
+        """Return the event of the call."""
+        event = self.observed.event
+        assert event is not None
+        return event
 
     @property
     def eni_slot(self) -> EniSlot:
         """Return the ENI with the address."""
         return self.eni, self.slot
-
-    @property
-    def reassigns(self) -> bool:
-        """Return whether the call takes the address from whoever has it (allowReassignment)."""
-        return any(subject.reassign for subject in self.event.subjects)
 
     @property
     def is_chosen_by_ec2(self) -> bool:
@@ -163,9 +170,12 @@ def contests(second: Second, gains: Iterable[Gain]) -> Iterator[tuple[Slot, set[
     for (slot, reassigns), enis in takers.items():
         if len(enis) > 1 and (reassigns or (slot, True) not in takers):
             yield slot, enis
-    for action, end in gains:
-        if end is None and action.eni_slot in second.released:
-            yield action.slot, {eni for eni, slot in second.assigned if slot is action.slot}
+    released = [action.slot for action, end in gains if end is None and action.eni_slot in second.released]
+    enis_by_slot: dict[int, set[str]] = defaultdict(set)
+    for eni, slot in second.assigned if released else ():
+        enis_by_slot[id(slot)].add(eni)
+    for slot in {id(slot): slot for slot in released}.values():
+        yield slot, enis_by_slot[id(slot)]
 
 
 def precedence(action: AddressAction) -> tuple[bool, bool, str]:

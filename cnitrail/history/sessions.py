@@ -27,6 +27,9 @@ from cnitrail.model import (
 from cnitrail.model.callers import CNI_ACCOUNT, CNI_AGENT, ON_NODES, may_be_the_cni
 
 _PODS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
+_ON_ADDRESSES = (Effect.ASSIGN, Effect.UNASSIGN)
+_ASSIGN, _CREATE, _SIGN_IN = Effect.ASSIGN, Effect.CREATE, Effect.SIGN_IN
+"""To look up a member of an enumeration takes long in Python 3.11, for every event."""
 
 _PodRole = tuple[str | None, str | None]
 """The ARN of a pod's role, and its OIDC provider (None with Pod Identity)."""
@@ -36,12 +39,17 @@ _ROLE_DELIVERY_SINCE = 2021
 
 
 def identify_actors(events: Iterable[Event], sessions: Iterable[IssuedSession]) -> dict[str, Actor]:
-    """Return the caller of every event, by event key, with the session that STS had issued to it by then."""
+    """Return the callers with the session that STS had issued to them by then, by event key.
+
+    The caller of any other event, of nearly all, is as its record says.
+    """
     issued = _SessionIndex(sessions)
     known: dict[tuple[int, IssuedSession | None, str | None], Actor] = {}
     identified: dict[str, Actor] = {}
     for event in events:
         actor = event.actor
+        if not issued.knows(actor):
+            continue
         session, assumer = issued.behind(actor, event.time), issued.assumer_of(actor, event.time)
         key = id(actor), session, assumer
         if key not in known:
@@ -65,10 +73,20 @@ def complete_actors(
     clusters = _Clusters(_clusters_by_role(witnesses, identified, interfaces), instances)
     creators = _creators(witnesses, identified)
     completed: dict[str, Actor] = {}
+    by_rule: dict[tuple[int, str], Actor] = {}
+    may_be_cni: dict[int, bool] = {}
     for event in events:
-        actor = clusters.complete(identified[event.key], event.time)
-        rule = ipamd_rule(event, actor, interfaces, creators)
-        completed[event.key] = replace(actor, ipamd=rule) if rule else actor
+        actor = clusters.complete(identified.get(event.key, event.actor), event.time)
+        is_candidate = may_be_cni.get(id(actor))
+        if is_candidate is None:
+            is_candidate = may_be_cni[id(actor)] = may_be_the_cni(actor)
+        rule = _ipamd_rule(event, actor, interfaces, creators) if is_candidate else None
+        if rule is not None:
+            known = by_rule.get((id(actor), rule))
+            if known is None:
+                known = by_rule[id(actor), rule] = replace(actor, ipamd=rule)
+            actor = known
+        completed[event.key] = actor
     _complete_sign_ins(events, completed, witnesses)
     return completed
 
@@ -77,9 +95,9 @@ def _complete_sign_ins(
     events: Iterable[Event], completed: dict[str, Actor], witnesses: Iterable[Event]
 ) -> None:
     """Give failed sign-ins the cluster of their OIDC provider: each cluster has one of its own."""
-    failed = [event for event in events if event.effect is Effect.SIGN_IN]
+    failed = [event for event in events if event.effect is _SIGN_IN]
     named: dict[str, set[str]] = defaultdict(set)
-    others = (event for event in (witnesses if failed else ()) if event.effect is not Effect.SIGN_IN)
+    others = (event for event in (witnesses if failed else ()) if event.effect is not _SIGN_IN)
     for actor in (completed[event.key] for event in others):
         if actor.kind is ActorKind.IRSA and actor.oidc_provider and actor.cluster:
             named[actor.oidc_provider].add(actor.cluster)
@@ -105,6 +123,10 @@ class _SessionIndex:
                 self._by_key[session.access_key_id].add(session)
             if session.role_arn and session.session and session.assumer is None:
                 self._by_name[session.role_arn, session.session].add(session)
+
+    def knows(self, actor: Actor) -> bool:
+        """Return whether any session has the credentials of a caller."""
+        return bool(self._of(actor))
 
     def behind(self, actor: Actor, time: datetime) -> IssuedSession | None:
         """Return the session behind a caller; None if no event shows one by then, or if several disagree."""
@@ -186,7 +208,7 @@ class _Clusters:
 
     def complete(self, actor: Actor, time: datetime) -> Actor:
         """Return the caller with its cluster at the time of a call: by STS event, else by tags."""
-        if actor.basis.cluster == "sts-event":
+        if actor.basis.cluster == "sts-event" or not (actor.instance or self._by_role):
             return actor
         instance = self._instances.get(actor.instance or "")
         tagged = tagged_at(instance.tagged, time) if instance else self._by_role.get(_pod_role(actor))
@@ -226,8 +248,8 @@ def _clusters_by_role(
     """Return the cluster of each service account's role, from the tags on the ENIs that it creates."""
     named: dict[_PodRole, set[str]] = defaultdict(set)
     for event in events:
-        actor = identified[event.key]
-        if event.effect is not Effect.CREATE or actor.role_arn is None or actor.kind not in _PODS:
+        actor = identified.get(event.key, event.actor)
+        if event.effect is not _CREATE or actor.role_arn is None or actor.kind not in _PODS:
             continue
         for subject in event.subjects:
             interface = interfaces.get(subject.eni or "")
@@ -241,36 +263,38 @@ def _creators(events: Iterable[Event], identified: Mapping[str, Actor]) -> dict[
     return {
         subject.eni: role_arn
         for event in events
-        if event.effect is Effect.CREATE and event.failure is None
+        if event.effect is _CREATE and event.failure is None
         for subject in event.subjects
-        if subject.eni is not None and (role_arn := identified[event.key].role_arn) is not None
+        if subject.eni is not None
+        and (role_arn := identified.get(event.key, event.actor).role_arn) is not None
     }
 
 
-def ipamd_rule(
+def _ipamd_rule(
     event: Event, actor: Actor, interfaces: Mapping[str, Interface], creators: Mapping[str, str]
 ) -> str | None:
-    """Return the rule by which a call is the VPC CNI's own; None if no rule applies.
+    """Return the rule by which a call of what may be the VPC CNI is its own; None if no rule applies.
 
     The CNI never names the addresses that it wants and never takes them from another interface
     (amazon-vpc-cni-k8s, pkg/awsutils/awsutils.go), so a call that does is not the CNI's, whatever its user
     agent says.
     """
-    if not may_be_the_cni(actor) or _names_addresses(event) or event.effect is Effect.SIGN_IN:
+    if _names_addresses(event) or event.effect is _SIGN_IN or _is_on_another_node(event, actor, interfaces):
         return None
-    if _is_on_another_node(event, actor, interfaces):
-        return None
+    has_name = actor.agent.name == CNI_AGENT
     if actor.service_account == CNI_ACCOUNT:
-        return "user-agent" if actor.agent.name == CNI_AGENT else "sts-event"
-    lineage = any(_of_cni_lineage(event, actor, subject, interfaces, creators) for subject in event.subjects)
-    if actor.agent.name == CNI_AGENT and (lineage or _is_from_a_node(event, actor)):
+        return "user-agent" if has_name else "sts-event"
+    if has_name and _is_from_a_node(event, actor):
         return "user-agent"
-    return "eni-lineage" if lineage else None
+    for subject in event.subjects:
+        if _of_cni_lineage(event, actor, subject, interfaces, creators):
+            return "user-agent" if has_name else "eni-lineage"
+    return None
 
 
 def _is_on_another_node(event: Event, actor: Actor, interfaces: Mapping[str, Interface]) -> bool:
     """Return whether a node's role changes addresses on another node: the CNI of a node never does."""
-    if actor.instance is None or event.effect not in (Effect.ASSIGN, Effect.UNASSIGN):
+    if actor.instance is None or event.effect not in _ON_ADDRESSES:
         return False
     for subject in event.subjects:
         interface = interfaces.get(subject.eni or "")
@@ -284,7 +308,7 @@ def _is_on_another_node(event: Event, actor: Actor, interfaces: Mapping[str, Int
 
 def _names_addresses(event: Event) -> bool:
     """Return whether a call assigns addresses by name, or takes them from others: the CNI never does."""
-    return event.effect is Effect.ASSIGN and any(
+    return event.effect is _ASSIGN and any(
         subject.requested_addresses or subject.reassign for subject in event.subjects
     )
 
@@ -311,7 +335,7 @@ def _of_cni_lineage(
     A session that AWS does not show to be a node's must be of the role that created it: any pod may have one.
     """
     is_on_node = actor.kind in ON_NODES
-    if event.effect is Effect.CREATE:
+    if event.effect is _CREATE:
         mark = subject.mark if is_on_node and _is_for_itself(actor, subject.mark) else None
     else:
         interface = interfaces.get(subject.eni or "")

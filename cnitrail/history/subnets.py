@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from cnitrail.model import Effect, Event, Subnet
 
+_CREATE = Effect.CREATE
+
 
 def subnets_of(events: Iterable[Event]) -> dict[str, Subnet]:
     """Return the subnets that calls created, by ID. The block of a subnet never changes."""
@@ -16,7 +18,7 @@ def subnets_of(events: Iterable[Event]) -> dict[str, Subnet]:
             cidr=subject.cidr,
         )
         for event in events
-        if event.effect is Effect.CREATE and event.failure is None
+        if event.effect is _CREATE and event.failure is None
         for subject in event.subjects
         if subject.subnet is not None and subject.resource == subject.subnet
     }

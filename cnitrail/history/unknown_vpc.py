@@ -77,7 +77,7 @@ def _doubt(taker: LeaseDraft, loser: LeaseDraft) -> None:
     if loser.kind is HoldingKind.PRIMARY:
         return
     start = loser.possible_start()
-    for time in taker.reassignments:
+    for time in taker.reassignments or ():
         is_later = start is None or start <= time
         if is_later and (loser.takeover_from is None or time < loser.takeover_from):
             loser.takeover_from = time

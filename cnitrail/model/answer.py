@@ -45,7 +45,7 @@ class Moved(Struct, frozen=True, gc=False, kw_only=True):
     from_clusters: tuple[str, ...] = ()
 
 
-class TimelineEntry(Struct, frozen=True, gc=False, kw_only=True):
+class TimelineEntry(Struct, frozen=True, gc=False):
     """What one call did to one interface (or instance, if it names no interface).
 
     A call on several interfaces has an entry for each. ``removed`` by a deletion or a termination is what the

@@ -1,9 +1,9 @@
 """How the bounds of intervals are known."""
 
-from enum import StrEnum
+from cnitrail.model.word import Word
 
 
-class Basis(StrEnum):
+class Basis(Word):
     """How a bound is known."""
 
     OBSERVED = "observed"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from msgspec import Struct
@@ -11,6 +10,7 @@ from cnitrail.model.ec2 import DRY_RUN, PREFIX_HOST_BITS, error_code
 from cnitrail.model.evidence import Origin
 from cnitrail.model.forms import Fidelity
 from cnitrail.model.trail import TrailChange
+from cnitrail.model.word import Word
 
 Address = IPv4Address | IPv6Address
 Prefix = IPv4Network | IPv6Network
@@ -48,7 +48,7 @@ def order_of(held: Held) -> tuple[int, int, int]:
     return held.version, int(held), 0
 
 
-class Effect(StrEnum):
+class Effect(Word):
     """What a call does to addresses and interfaces, in the order of cause and effect.
 
     ``sign-in`` is a service account's failed request for credentials, which changes nothing. ``record`` is a
@@ -78,7 +78,7 @@ ASSIGNING_EFFECTS = (Effect.LAUNCH, Effect.CREATE, Effect.ASSIGN)
 """What gives addresses to ENIs."""
 
 
-class HoldingKind(StrEnum):
+class HoldingKind(Word):
     """Kinds of addresses on an interface."""
 
     PRIMARY = "primary"
@@ -95,7 +95,7 @@ class Holding(Struct, frozen=True, gc=False):
     kind: HoldingKind
 
 
-class ActorKind(StrEnum):
+class ActorKind(Word):
     """Kinds of callers."""
 
     IRSA = "irsa"
@@ -137,7 +137,7 @@ class ActorBasis(Struct, frozen=True, gc=False):
     identity: str | None = None
 
 
-class Strength(StrEnum):
+class Strength(Word):
     """Who is the source of a fact about a caller.
 
     AWS itself, in a field that no caller can choose; another event; or only somebody who can write anything:
@@ -191,7 +191,7 @@ class Actor(Struct, frozen=True, gc=False, kw_only=True):
     source_identity: str | None = None
 
 
-class CallOutcome(StrEnum):
+class CallOutcome(Word):
     """The outcome of a call. A dry run changes nothing, and does not fail: EC2 only checks the request."""
 
     OK = "ok"

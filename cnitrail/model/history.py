@@ -1,9 +1,12 @@
 """Who held what, what was attached where: intervals, each bound with its basis."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from ipaddress import IPv4Network
+from itertools import accumulate, pairwise
 
 from msgspec import Struct
 
@@ -13,6 +16,7 @@ from cnitrail.model.event import Actor, Effect, Event, Held, HoldingKind, Issued
 from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
 from cnitrail.model.pods import PodHistory
 from cnitrail.model.recording import Unrecorded
+from cnitrail.timeclamp import FIRST, LAST
 
 
 class Bound(Struct, frozen=True, gc=False):
@@ -61,6 +65,68 @@ class Attachment(Struct, frozen=True, gc=False, kw_only=True):
         return starts and (self.end.time is None or time <= self.end.time)
 
 
+class Attachments(tuple[Attachment, ...]):  # noqa: SLOT001  indexes are made when they are needed
+    """The attachments of one ENI, found by binary search: usually they are in the order of their starts."""
+
+    def at(self, time: datetime) -> Attachment | None:
+        """Return the last one that covers a second; None if none does."""
+        return next((one for one in reversed(self.during(time, time)) if one.covers(time)), None)
+
+    def begun(self, time: datetime) -> Attachment | None:
+        """Return the last one that started by a second; None if none did."""
+        _, after = self._places(FIRST, time)
+        places = range(after - 1, -1, -1)
+        return next((self[place] for place in places if _starts(self[place]) <= time), None)
+
+    def during(self, start: datetime, end: datetime) -> tuple[Attachment, ...]:
+        """Return all that may overlap a time, and maybe others."""
+        first, after = self._places(start, end)
+        return self[first:after]
+
+    def named(self, name: str) -> Attachment | None:
+        """Return the first one with a name (``eni-attach-…``); None if none has it."""
+        if len(self) < _FEW:
+            return next((one for one in self if one.attachment == name), None)
+        return self._by_name.get(name)
+
+    def are_only_on(self, instance: str) -> bool:
+        """Return whether none of them is known to be on another instance."""
+        instances = self._instances if len(self) >= _FEW else {one.instance for one in self}
+        return instances <= {None, instance}
+
+    @cached_property
+    def _instances(self) -> frozenset[str | None]:
+        return frozenset(one.instance for one in self)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str | None, Attachment]:
+        return {one.attachment: one for one in reversed(self)}
+
+    def _places(self, start: datetime, end: datetime) -> tuple[int, int]:
+        """Return the place of the first one that may overlap a time, and the place after the last one."""
+        if len(self) < _FEW or not self._is_in_order:
+            return 0, len(self)
+        after = bisect_right(self, max(start, end), key=_starts)
+        return bisect_left(self._latest_ends, min(start, end)), after
+
+    @cached_property
+    def _is_in_order(self) -> bool:
+        return all(_starts(one) <= _starts(other) for one, other in pairwise(self))
+
+    @cached_property
+    def _latest_ends(self) -> list[datetime]:
+        """The latest end of each one and those before it."""
+        return list(accumulate((one.end.time or LAST for one in self), max))
+
+
+_FEW = 8
+"""Number of attachments that are looked at one by one as fast as they are searched."""
+
+
+def _starts(attachment: Attachment) -> datetime:
+    return attachment.start.time or FIRST
+
+
 class Tagged(Struct, frozen=True, gc=False):
     """The EKS clusters that tags name since a time (aware, UTC); ``by_aws`` if only AWS can write these."""
 
@@ -91,7 +157,7 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
     mark: tuple[str, str] | None
     marked: datetime | None
     tagged: tuple[Tagged, ...]
-    attachments: tuple[Attachment, ...]
+    attachments: Attachments
     claimed: tuple[tuple[str, str, datetime], ...] = ()
     alive: datetime | None = None
     disputed_owner: bool = False
@@ -107,22 +173,18 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
 
     def attachment_at(self, time: datetime) -> Attachment | None:
         """Return the attachment that covers a second, the later of two; None if none does."""
-        for attachment in reversed(self.attachments):
-            if attachment.covers(time):
-                return attachment
-        return None
+        return self.attachments.at(time)
 
     def detached_before(self, time: datetime) -> Attachment | None:
         """Return the attachment that a detachment ended before a second, unless another one followed.
 
         The detachment of a trunk ends those of its branches.
         """
-        for attachment in reversed(self.attachments):
-            if attachment.start.time is None or attachment.start.time <= time:
-                event = attachment.end.event
-                is_detached = event is not None and event.effect is Effect.DETACH
-                return attachment if is_detached and not attachment.covers(time) else None
-        return None
+        attachment = self.attachments.begun(time)
+        event = attachment.end.event if attachment is not None else None
+        if attachment is None or event is None or event.effect is not Effect.DETACH:
+            return None
+        return attachment if not attachment.covers(time) else None
 
 
 class Certainty(Struct, frozen=True, gc=False, kw_only=True):
@@ -141,7 +203,7 @@ class Certainty(Struct, frozen=True, gc=False, kw_only=True):
     """Time from which an ENI of unknown VPC may have taken the address; None if none can have."""
     contested: bool = False
     """True if the order of the calls in the first second of the lease is not known."""
-    rivals: tuple[str, ...] = ()
+    rivals: frozenset[str] = frozenset()
     """The other ENIs that took the address in the first second of the lease."""
     settled_at: datetime | None = None
     """Time of a later release that shows which of the rivals came last, if no call in between is missing."""
@@ -300,7 +362,7 @@ class History(Struct, frozen=True, gc=False, kw_only=True):
         mark = interface.mark_at(time) if interface is not None else None
         if interface is None or mark is None:
             return None, None
-        is_there = all(known.instance in (None, mark[0]) for known in interface.attachments)
+        is_there = interface.attachments.are_only_on(mark[0])
         return mark if is_there else (None, None)
 
     def calling_instance(self, actor: Actor) -> str | None:

@@ -1,13 +1,12 @@
 """Who manages the addresses of an ENI: the VPC CNI, another network plugin, or an AWS service."""
 
-from enum import StrEnum
-
 from msgspec import Struct
 
 from cnitrail.model.event import Strength
+from cnitrail.model.word import Word
 
 
-class Manager(StrEnum):
+class Manager(Word):
     """What decides which addresses an ENI has."""
 
     VPC_CNI = "vpc-cni"
@@ -29,7 +28,7 @@ class Manager(StrEnum):
     UNKNOWN = "unknown"
 
 
-class ManagementBasis(StrEnum):
+class ManagementBasis(Word):
     """What shows who manages an ENI or a node.
 
     ``calls`` are those that change its addresses, ``platform`` is Windows in a cluster of the VPC CNI,

@@ -161,7 +161,7 @@ class InstanceReport(Struct, frozen=True, gc=False, kw_only=True):
     @property
     def most(self) -> int:
         """Return the highest number of addresses and prefixes."""
-        return max(step.number for step in self.steps)
+        return max([step.number for step in self.steps])
 
     @property
     def last(self) -> int:

@@ -1,5 +1,7 @@
 """JSON: one object, or one line for each entry. Field names are those of the model."""
 
+from functools import lru_cache
+from ipaddress import IPv4Address
 from itertools import islice
 from typing import IO, Any
 
@@ -8,7 +10,19 @@ import msgspec
 from cnitrail.model import Answer
 from cnitrail.render.safe import printable_json
 
-_ENCODER = msgspec.json.Encoder(enc_hook=str)
+
+def _shown(value: object) -> str:
+    """Return a value that JSON has no form for as text: an address, mostly."""
+    return _shown_address(value) if isinstance(value, IPv4Address) else str(value)
+
+
+@lru_cache(maxsize=1 << 16)
+def _shown_address(address: IPv4Address) -> str:
+    """Return an address as text, which takes longer than to look it up again."""
+    return str(address)
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_shown)
 _AT_ONCE = 200
 """Entries that are encoded and written at once."""
 
@@ -20,9 +34,23 @@ def write_document(answer: Answer[Any], out: IO[str]) -> None:
         "query": answer.query,
         "evidence": answer.evidence,
         "limitations": answer.limitations,
-        "entries": answer.entries,
+        "entries": (),
     }
-    out.write(document(whole))
+    head = document(whole)
+    entries = iter(answer.entries)
+    first = next(entries, None)
+    if first is None:
+        out.write(head)
+        return
+    out.write(head.removesuffix("]\n}\n") + "\n    " + _indented(first))
+    for entry in entries:
+        out.write(",\n    " + _indented(entry))
+    out.write("\n  ]\n}\n")
+
+
+def _indented(entry: object) -> str:
+    """Return an entry as it is inside a document."""
+    return document(entry).removesuffix("\n").replace("\n", "\n    ")
 
 
 def document(whole: object) -> str:

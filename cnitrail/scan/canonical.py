@@ -9,7 +9,9 @@ other layout are left to the slower ``split``, which gives the same result.
 
 from bisect import bisect
 from collections.abc import Iterable
-from itertools import accumulate
+from itertools import accumulate, repeat
+from itertools import count as counter
+from operator import add
 from typing import Final
 
 import msgspec
@@ -108,9 +110,10 @@ def _read(text: Bytes, stop: int) -> _RecordStarts | None:
             values = _VALUES.decode(b"".join((records, b"]")))
         except (ValueError, RecursionError):
             return None
-    *starts, after = accumulate((len(value) + 1 for value in values), initial=len(OPENING))
+    ends = accumulate(map(len, values), initial=len(OPENING))
+    *starts, after = map(add, ends, counter())  # there is a comma before each record
     no_white_space = after == stop + 1
-    if no_white_space and all(text.startswith(_RECORD, start) for start in starts):
+    if no_white_space and all(map(text.startswith, repeat(_RECORD), starts)):
         return _RecordStarts(values, starts, stop)
     return None
 

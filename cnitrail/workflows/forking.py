@@ -27,6 +27,11 @@ def can_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
+def can_fetch_in_fork() -> bool:
+    """Return whether a copy of this process can fetch objects of S3: obstore's threads would not be in it."""
+    return can_fork() and "obstore" not in sys.modules
+
+
 def forked() -> int:
     """Return the ID of a new copy of this process; 0 in the copy itself. Raises ``OSError``."""
     import warnings

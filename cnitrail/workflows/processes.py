@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from cnitrail.workflows.forking import end_process, forked
+from cnitrail.workflows.forking import can_fetch_in_fork, end_process, forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -53,8 +53,8 @@ class Processes(Generic[T, P, R]):
 
     ``prepare`` is called for an item as soon as a process has it, up to ``_AHEAD`` items before ``work`` gets
     what it returned. ``size`` bounds how much is sent ahead. An item with which a process ends early is lost:
-    it may have been the cause. Another process takes its place. If no process can be created, the work is
-    done in this one.
+    it may have been the cause. Another process takes its place. If none can be created, the work is done in
+    this one.
     """
 
     def __init__(
@@ -113,7 +113,8 @@ class Processes(Generic[T, P, R]):
         assert ended is not None
         reason = ended.end()
         self._processes[turn] = None
-        self._processes[turn] = self._started()
+        if can_fetch_in_fork():
+            self._processes[turn] = self._started()
         for sent in waiting:
             if sent.turn == turn:
                 self._send(sent)

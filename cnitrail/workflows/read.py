@@ -63,7 +63,9 @@ def read(
     )
     proven = ledger.proven() if proof is not None else None
     pods = ledger.pods() if ledger.pod_records else None
-    history = build(ledger.events(), ledger.sessions(), proven, pods)
+    events, sessions = ledger.events(), ledger.sessions()
+    del ledger  # its indexes are not needed while a history is built
+    history = build(events, sessions, proven, pods)
     debug(__name__, "history: %d events, %d leases", len(history.events), len(history.leases))
     return history, replace(evidence, skipped=(*evidence.skipped, *set_aside(history)))
 

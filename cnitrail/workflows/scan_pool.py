@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, groupby, islice
@@ -21,7 +20,7 @@ from cnitrail.scan.activity_signs import sign_of
 from cnitrail.sources import Referring
 from cnitrail.sources.layout import log_name
 from cnitrail.text import counted
-from cnitrail.workflows.forking import MOST_WORKERS, can_fork, usable_cores
+from cnitrail.workflows.forking import MOST_WORKERS, can_fetch_in_fork, can_fork, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -160,7 +159,7 @@ class ScanPool:
 
     def _can_open_elsewhere(self) -> bool:
         """Return whether other processes run, or could be started before this one has threads."""
-        if self._processes is None and self._number > 1 and can_fork() and "obstore" not in sys.modules:
+        if self._processes is None and self._number > 1 and can_fetch_in_fork():
             self._started()
         return self._processes is not None
 

@@ -23,7 +23,7 @@ from cnitrail.answers.swimlanes import lanes
 from cnitrail.answers.timeline import timeline
 from cnitrail.cli.commands.pool import SettingsList
 from cnitrail.cli.inputs.pod_counts import read_counts
-from cnitrail.cli.inputs.questions import Question, read_questions
+from cnitrail.cli.inputs.questions import Question, Questions
 from cnitrail.cli.param_types import Duration, Network, Time
 from cnitrail.decode.agent import agent_of
 from cnitrail.decode.ipamd import read_enis, read_metrics
@@ -106,7 +106,7 @@ def batch(data: bytes) -> None:
     """Every line of a batch is a question, or refused with a reason."""
     lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace")
     try:
-        asked = list(read_questions(lines))
+        asked = list(Questions(lines, is_read_twice=False))
     except CnitrailError:
         return
     case = _node()

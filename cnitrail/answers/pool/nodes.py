@@ -232,7 +232,9 @@ def _carrier(history: History, eni: str | None, subject: Subject, event: Event) 
     interface = history.interfaces.get(eni or "")
     if interface is not None:
         mark = interface.mark_at(event.time)
-        return _last(interface.attachments, event.time) or (mark[0] if mark is not None else None)
+        last = interface.attachments.begun(event.time)
+        instance = last.instance if last is not None else None
+        return instance or (mark[0] if mark is not None else None)
     if event.effect not in OWN_INTERFACE_EFFECTS:
         return None
     actor = history.actors[event.key]
@@ -251,12 +253,3 @@ def _claimed(history: History, eni: str | None, subject: Subject) -> str | None:
         claims = (instance for instance, _, _ in interface.claimed)
         named = next(served, None) or next(claims, None)
     return named if named in history.instances else None
-
-
-def _last(attachments: Iterable[Attachment], time: datetime) -> str | None:
-    begun = [
-        attachment
-        for attachment in attachments
-        if attachment.start.time is None or attachment.start.time <= time
-    ]
-    return begun[-1].instance if begun else None

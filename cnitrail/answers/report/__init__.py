@@ -1,5 +1,7 @@
 """An incident report: what happened to the addresses, by whom, and the events behind each statement."""
 
+from itertools import chain
+
 from cnitrail.answers.address_limits import AddressRequests
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.findings import FindingIndex
@@ -38,8 +40,8 @@ def _report(history: History, evidence: Evidence, wanted: Filter, *, whole: bool
     leases = filtered_leases(history, wanted)
     cited = {event.key for event, _ in found}
     cited |= {event.key for finding in found_problems for event in finding.events}
-    for segment in (segment for of_instance in by_instance.values() for segment in of_instance):
-        cited |= {bound.event.key for bound in segment.bounds() if bound.event}
+    for segment in chain.from_iterable(by_instance.values()):
+        cited |= segment.events()
     for lease in leases:
         cited |= {bound.event.key for bound in (lease.start, lease.end) if bound.event}
     index = CitationIndex(history, cited, found)

@@ -202,9 +202,12 @@ def taken_from_others(moved: Sequence[Moved]) -> str:
 
 def _moved(verb: str, preposition: str, moves: Sequence[tuple[str | None, tuple[Held, ...]]]) -> str:
     """Return ``assigned 9 IPs to eni-1``; with the share of each of a few ENIs, or the number of more."""
-    by_eni: dict[str, list[Held]] = defaultdict(list)
+    by_id: dict[str | None, list[Held]] = defaultdict(list)
     for eni, held in moves:
-        by_eni[quoted(eni) if eni else "an ENI"] += held
+        by_id[eni] += held
+    by_eni: dict[str, list[Held]] = defaultdict(list)
+    for eni, addresses in by_id.items():
+        by_eni[quoted(eni) if eni else "an ENI"] += addresses
     together = [address for held in by_eni.values() for address in held]
     if not together:
         return ""

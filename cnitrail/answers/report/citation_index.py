@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from cnitrail.model import (
     Actor,
     ActorKind,
+    Agent,
     Bound,
     CallOutcome,
     Citation,
@@ -31,17 +32,18 @@ class CitationIndex:
         """Number the events: ``cited`` are the keys of all; ``found`` are the calls of the report."""
         events = [event for event in history.events if event.key in cited]
         self._numbers = {event.key: number for number, event in enumerate(events, 1)}
-        self._keys = {event.key: _key(history.actors[event.key]) for event in events}
+        keys = {event.key: _key(history.actors[event.key]) for event in events}
         actors: dict[_Key, Actor] = {}
         for event in events:
-            actors.setdefault(self._keys[event.key], history.actors[event.key])
-        counts = Counter(self._keys[event.key] for event, _ in found)
+            actors.setdefault(keys[event.key], history.actors[event.key])
+        counts = Counter([keys[event.key] for event, _ in found])
         ranked = sorted(actors, key=lambda key: (-counts[key], key))
-        self._positions = {key: position for position, key in enumerate(ranked)}
+        places = {key: position for position, key in enumerate(ranked)}
+        self._positions = {event: places[key] for event, key in keys.items()}
         self.calls = tuple(
-            CitedCall(entry, self._numbers[event.key], self._position(event)) for event, entry in found
+            [CitedCall(entry, self._numbers[event.key], self._positions[event.key]) for event, entry in found]
         )
-        self.events = tuple(self._citation(event) for event in events)
+        self.events = tuple([self._citation(event) for event in events])
         calls_of = defaultdict(list)
         for call in self.calls:
             calls_of[call.principal].append(call)
@@ -64,7 +66,7 @@ class CitationIndex:
         if bound.event is None:
             return CitedBound(bound.time, bound.basis, None, None)
         number = self._numbers[bound.event.key]
-        return CitedBound(bound.time, bound.basis, number, self._position(bound.event))
+        return CitedBound(bound.time, bound.basis, number, self._positions[bound.event.key])
 
     def _citation(self, event: Event) -> Citation:
         return Citation(
@@ -72,12 +74,9 @@ class CitationIndex:
             event=event.name,
             event_id=event.event_id,
             origins=event.origins,
-            principal=self._position(event),
+            principal=self._positions[event.key],
             region=event.region,
         )
-
-    def _position(self, event: Event) -> int:
-        return self._positions[self._keys[event.key]]
 
 
 def _key(actor: Actor) -> _Key:
@@ -90,28 +89,28 @@ def _key(actor: Actor) -> _Key:
 def _principal(actor: Actor, calls: Sequence[CitedCall], names: Names) -> ReportPrincipal:
     entries = [call.entry for call in calls]
     actors = [entry.actor for entry in entries] or [actor]
-    outcomes = Counter((entry.event, entry.outcome) for entry in entries)
+    succeeded = Counter([entry.event for entry in entries if entry.outcome is CallOutcome.OK])
+    failed = Counter([entry.event for entry in entries if entry.outcome is CallOutcome.FAILED])
     node_role = actor.role if actor.kind is ActorKind.INSTANCE_ROLE else None
     return ReportPrincipal(
         name=node_role or actor.label,
         actor=actors[0],
         instances=distinct(actor.instance for actor in actors),
-        agents=distinct(_agent(actor) for actor in actors),
+        agents=distinct(map(_agent_name, dict.fromkeys(actor.agent for actor in actors))),
         source_ips=distinct(actor.source_ip for actor in actors),
         calls=tuple(
-            (name, outcomes[name, CallOutcome.OK], outcomes[name, CallOutcome.FAILED])
+            (name, succeeded[name], failed[name])
             for name in distinct(entry.event for entry in entries if entry.outcome is not CallOutcome.DRY_RUN)
         ),
-        added=sum(len(entry.added) for entry in entries),
-        removed=sum(len(entry.removed) for entry in entries),
+        added=sum([len(entry.added) for entry in entries]),
+        removed=sum([len(entry.removed) for entry in entries]),
         events=tuple(sorted({call.event for call in calls})),
         facts=("node role",) if node_role else names.facts(actor),
     )
 
 
-def _agent(actor: Actor) -> str | None:
+def _agent_name(agent: Agent) -> str | None:
     """Return the program behind a call with its version; the whole user agent if it names none."""
-    agent = actor.agent
     if agent.name is None:
         return agent.sdk or agent.raw
     return f"{agent.name} {agent.version}" if agent.version else agent.name

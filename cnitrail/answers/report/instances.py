@@ -73,8 +73,8 @@ def _instance(
         ),
         steps=_steps([time for segment in segments for time in _attached_times(segment)], start, end),
         calls=len(entries),
-        added=sum(len(entry.added) for entry in entries),
-        removed=sum(len(entry.removed) for entry in entries),
+        added=sum([len(entry.added) for entry in entries]),
+        removed=sum([len(entry.removed) for entry in entries]),
         management=management,
     )
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from cnitrail.intervals import Interval, between, meet
-from cnitrail.model import Attachment, Bound, History, Interface, Lease, TimelineEntry
+from cnitrail.model import Attachment, History, Interface, Lease, TimelineEntry
 
 
 class InterfaceSegment(Struct, frozen=True, kw_only=True):
@@ -23,12 +23,11 @@ class InterfaceSegment(Struct, frozen=True, kw_only=True):
     attachments: tuple[Attachment, ...]
     leases: tuple[Lease, ...]
 
-    def bounds(self) -> Iterator[Bound]:
-        """Yield the start and end of each attachment and lease."""
-        for attachment in self.attachments:
-            yield from (attachment.start, attachment.end)
-        for lease in self.leases:
-            yield from (lease.start, lease.end)
+    def events(self) -> set[str]:
+        """Return the keys of the events with which attachments and leases start and end."""
+        bounded: tuple[Attachment | Lease, ...] = (*self.attachments, *self.leases)
+        events = [one.start.event for one in bounded] + [one.end.event for one in bounded]
+        return {event.key for event in events if event is not None}
 
 
 def segments(history: History, entries: Sequence[TimelineEntry]) -> dict[str | None, list[InterfaceSegment]]:

@@ -158,7 +158,7 @@ def _busiest_minute(calls: Sequence[CitedCall]) -> Statement:
 
 
 def _moves(calls: Sequence[CitedCall]) -> int:
-    return sum(len(call.entry.added) + len(call.entry.removed) for call in calls)
+    return sum([len(call.entry.added) + len(call.entry.removed) for call in calls])
 
 
 def _fullest(instances: Sequence[InstanceReport], calls: Sequence[CitedCall]) -> Iterator[Statement]:

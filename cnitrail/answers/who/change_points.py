@@ -1,17 +1,19 @@
 """The seconds at which an answer to ``who`` about one address may begin to be another one.
 
-Between two of them verdict, holders and the codes of the reasons stay the same. There may be more of them
-than needed, never fewer: ``tests/test_flow_answers.py`` asks every second.
+Between two of them verdict, holders and the codes of the reasons stay the same; with those of doubtful
+records, the whole answer but the times in it. There may be more of them than needed, never fewer:
+``tests/test_flow_answers.py`` asks every second.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from cnitrail.answers.over_time import second_of
-from cnitrail.answers.who.indexes import IndexedEvidence, LeaseGroup
+from cnitrail.answers.who.indexes import IndexedEvidence, LeaseGroup, with_rivals
 from cnitrail.model import (
     USUAL_LAG,
     AccountRegion,
@@ -37,7 +39,7 @@ class ChangePoints:
         self._evidence = evidence
         self._verified = verified
         self._shared: dict[frozenset[AccountRegion], list[int]] = {}
-        self._interfaces: dict[str, set[int]] = {}
+        self._interfaces: dict[str, list[int]] = {}
         self._firsts = _FirstTimes(evidence)
         self._named = _times_of_doubtful_records(evidence)
         self.blocks = frozenset(
@@ -59,9 +61,44 @@ class ChangePoints:
         for group in groups:
             for lease in group.leases:
                 seconds |= _seconds(_of_lease(lease))
-            for eni in group.enis:
-                seconds |= self._of_interface(eni)
-        return _around(seconds), self._of_places(groups)
+        points = set(_around(seconds)).union(*(self._of_eni(eni) for group in groups for eni in group.enis))
+        return sorted(points), self._of_places(groups)
+
+    def of_holders(self, forms: Sequence[Held], groups: Sequence[LeaseGroup]) -> list[int]:
+        """Return when an address with some leases may get another holder, or a record names it."""
+        times: set[datetime | None] = set(self._of_records(forms, ()))
+        for group in groups:
+            for lease in group.leases:
+                times.update((lease.possible_start(), lease.end.time))
+        return _around(_seconds(times))
+
+    def near(self, groups: Sequence[LeaseGroup], second: datetime) -> list[Sequence[int]]:
+        """Return when what is said of the leases that matter in a second, and of their ENIs, may change.
+
+        They hold as long as nothing changes that ``of_holders`` names.
+        """
+        found = [lease for group in groups for lease in group.at(second)]
+        leases = with_rivals(groups, found, found)
+        for group in groups:
+            last = group.before(second)
+            if last is not None:
+                leases += (last, *group.ended_last(second))
+        times = {time for lease in leases for time in _of_lease(lease)}
+        return [_around(_seconds(times)), *map(self._of_eni, {lease.eni for lease in leases})]
+
+    def of_evidence(self, groups: Sequence[LeaseGroup]) -> tuple[list[int], list[int]]:
+        """Return when the evidence of the accounts and Regions of some leases, and of all, may change.
+
+        That of all has the records, too, each of which may add a reason to those of an answer.
+        """
+        return self._of_places(groups), self._of_doubtful_records
+
+    @cached_property
+    def _of_doubtful_records(self) -> list[int]:
+        evidence = self._evidence
+        doubtful = (*evidence.imperfect, *(event for event, _ in evidence.unnamed))
+        times = (time for event in evidence.disputed for time in event.disputed)
+        return _around(_seconds((*times, *(event.time for event in doubtful))))
 
     def name(self, forms: Sequence[Held]) -> bool:
         """Return whether a record without an ENI, or one that is not used, names an address."""
@@ -69,13 +106,13 @@ class ChangePoints:
 
     def of_interface(self, interface: Interface) -> list[int]:
         """Return when the instance of an interface may change."""
-        return _around(self._of_interface(interface.eni))
+        return self._of_eni(interface.eni)
 
-    def _of_interface(self, eni: str) -> set[int]:
+    def _of_eni(self, eni: str) -> list[int]:
         known = self._interfaces.get(eni)
         if known is None:
             times = _of_interface(self._evidence, self._evidence.history.interfaces[eni])
-            known = self._interfaces[eni] = _seconds(times)
+            known = self._interfaces[eni] = _around(_seconds(times))
         return known
 
     def _of_records(self, forms: Sequence[Held], groups: Sequence[LeaseGroup]) -> Iterator[datetime | None]:

@@ -23,10 +23,22 @@ from cnitrail.answers.who.grounds import (
     unused_records,
     without_eni,
 )
-from cnitrail.answers.who.indexes import HolderAt, IndexedEvidence, LeaseGroup, address_and_prefix
+from cnitrail.answers.who.indexes import (
+    HolderAt,
+    IndexedEvidence,
+    LeaseGroup,
+    address_and_prefix,
+    with_rivals,
+)
 from cnitrail.answers.who.released import ReleasedLease, doubts_of_free, released_leases, shared_vpc
 from cnitrail.answers.who.story import absence, never_seen, next_holders, outside_filter, story_of
-from cnitrail.answers.who.verdict_rules import Situation, VerdictRule, order_unknown, rule_for
+from cnitrail.answers.who.verdict_rules import (
+    Situation,
+    VerdictRule,
+    not_assigned_since,
+    order_unknown,
+    rule_for,
+)
 from cnitrail.model import (
     Address,
     Basis,
@@ -88,13 +100,18 @@ def _codes(reasons: Sequence[Reason]) -> list[ReasonCode]:
     return [reason.code for reason in reasons]
 
 
-class _AskedAddress(Struct, frozen=True, gc=False, kw_only=True):
+class AskedAddress(Struct, frozen=True, kw_only=True):
     """An address as a filter narrows it: ``groups`` are its leases in the VPCs that the filter keeps."""
 
     forms: tuple[Address, Held]
     wanted: Filter
     everywhere: list[LeaseGroup]
     groups: list[LeaseGroup]
+
+    @property
+    def relevant(self) -> list[LeaseGroup]:
+        """The groups that matter to an answer: an ENI of unknown VPC may be in any of them."""
+        return [group for group in self.everywhere if group in self.groups or group.has_unknown_vpc]
 
 
 class _Settled(Struct, frozen=True, gc=False, kw_only=True):
@@ -142,6 +159,24 @@ class _Settled(Struct, frozen=True, gc=False, kw_only=True):
         )
 
 
+class EniAnswer(Struct, frozen=True, gc=False):
+    """An answer without a pod, which holds for several seconds.
+
+    ``released`` is when the address was released, if it is free: the answer then names the second, too.
+    """
+
+    answer: WhoAnswer
+    released: datetime | None
+
+    def of(self, ip: str, second: datetime) -> WhoAnswer:
+        """Return it as the answer about an address in one of its seconds."""
+        reasons = self.answer.reasons
+        if self.released is not None:
+            since = not_assigned_since(self.released, second)
+            reasons = tuple([since if reason.code is since.code else reason for reason in reasons])
+        return replace(self.answer, ip=ip, at=second, reasons=reasons)
+
+
 class HolderIndex:
     """Answers questions over one history, each by binary search.
 
@@ -150,30 +185,37 @@ class HolderIndex:
 
     def __init__(self, history: History, coverage: Coverage, *, verified: bool = False) -> None:
         self._evidence = IndexedEvidence.of(history, coverage)
-        self._verified = verified
+        self.verified = verified
         self._groups: dict[Held, list[LeaseGroup]] = {}
         self._unheard: dict[Filter, OverTime[WhoAnswer]] = {}
-        self._pods = None if history.pods.is_empty else _pod_index(history)
+        self.pods = None if history.pods.is_empty else _pod_index(history)
 
     def who(self, ip: Address, at: datetime, wanted: Filter) -> WhoAnswer:
         """Return who held an address in the second of a time, by the evidence, and which pod.
 
         ``wanted`` narrows the holders by VPC, account and Region.
         """
-        asked = self._asked(ip, wanted)
-        settled, question = self._settle(asked, at)
+        asked = self.asked(ip, wanted)
+        question = self.pods.question(ip, at, wanted) if self.pods is not None else None
+        return self.with_pod(question, self._in_full(asked, self._settle(asked, at, question)))
+
+    def eni_answer(self, asked: "AskedAddress", second: datetime) -> "EniAnswer":
+        """Return who held an address in a second, by the evidence of CloudTrail alone."""
+        settled = self._settle(asked, second, None)
+        released = settled.situation.released if settled.verdict is Verdict.FREE else None
+        return EniAnswer(self._in_full(asked, settled), released)
+
+    def _in_full(self, asked: "AskedAddress", settled: "_Settled") -> WhoAnswer:
+        """Return an answer with all that is said about it, but the pod."""
         last, grounds = None, []
         if not settled.holders:
-            last = self._last_holder(asked.groups, settled.second, wanted)
+            last = self._last_holder(asked.groups, settled.second, asked.wanted)
         if settled.verdict is not Verdict.UNKNOWN:
             grounds = self._grounds(settled.holders, settled.released, settled.second)
-        return self._with_pod(
-            question,
-            settled.answer(
-                self._reasons(asked, settled),
-                rests_on=_weakest(grounds),
-                last_holder=self._holder(last, self._last_second(last)) if last is not None else None,
-            ),
+        return settled.answer(
+            self._reasons(asked, settled),
+            rests_on=_weakest(grounds),
+            last_holder=self._holder(last, self._last_second(last)) if last is not None else None,
         )
 
     def over_time(self, ip: Address, wanted: Filter) -> OverTime[WhoAnswer]:
@@ -182,25 +224,25 @@ class HolderIndex:
         They have no ``last_holder``, nor what they rest on. All addresses that nothing names share theirs.
         Reasons that differ only in their texts are the same.
         """
-        asked = self._asked(ip, wanted)
-        own, shared = self._change_points.of(asked.forms, asked.everywhere)
+        asked = self.asked(ip, wanted)
+        own, shared = self.change_points.of(asked.forms, asked.everywhere)
         if not self.names(ip):
             return self._unheard_of(asked, shared)
-        if self._pods is not None:
+        if self.pods is not None:
             instances = {
                 attachment.instance
                 for group in asked.everywhere
                 for eni in group.enis
                 for attachment in self._evidence.history.interfaces[eni].attachments
             }
-            own = sorted({*own, *self._pods.change_points(ip, instances)})
+            own = sorted({*own, *self.pods.change_points(ip, instances)})
         return OverTime((own, shared), lambda second: self._in_short(asked, time_of(second)), _say_the_same)
 
-    def _unheard_of(self, asked: "_AskedAddress", shared: list[int]) -> OverTime[WhoAnswer]:
+    def _unheard_of(self, asked: "AskedAddress", shared: list[int]) -> OverTime[WhoAnswer]:
         """Return the answers for an address that no record names: the same for all such addresses."""
         wanted = asked.wanted
         if (known := self._unheard.get(wanted)) is None:
-            of_pods = self._pods.change_points(asked.forms[0], ()) if self._pods is not None else ()
+            of_pods = self.pods.change_points(asked.forms[0], ()) if self.pods is not None else ()
             changes = (shared, of_pods)
             known = OverTime(changes, lambda second: self._in_short(asked, time_of(second)), _say_the_same)
             if len(self._unheard) >= _FILTERS:
@@ -208,29 +250,31 @@ class HolderIndex:
             self._unheard[wanted] = known
         return known
 
-    def _in_short(self, asked: "_AskedAddress", at: datetime) -> WhoAnswer:
-        settled, question = self._settle(asked, at)
+    def _in_short(self, asked: "AskedAddress", at: datetime) -> WhoAnswer:
+        question = self.pods.question(asked.forms[0], at, asked.wanted) if self.pods is not None else None
+        settled = self._settle(asked, at, question)
         is_doubted = settled.verdict not in (Verdict.CERTAIN, Verdict.FREE)
         reasons = self._reasons(asked, settled) if is_doubted else ()
-        return self._with_pod(question, settled.answer(reasons))
+        return self.with_pod(question, settled.answer(reasons))
 
-    def _with_pod(self, question: "PodQuestion | None", enis: WhoAnswer) -> WhoAnswer:
-        if self._pods is None or question is None:
+    def with_pod(self, question: "PodQuestion | None", enis: WhoAnswer) -> WhoAnswer:
+        """Return an answer about ENIs with the pod."""
+        if self.pods is None or question is None:
             return enis
-        return replace(enis, pod=self._pods.answer(question, enis))
+        return replace(enis, pod=self.pods.answer(question, enis))
 
     def names(self, ip: Address) -> bool:
         """Return whether any record names an address: of all others, the same is known."""
         if self.names_pod(ip):
             return True
-        if block_of(ip) not in self._change_points.blocks:
+        if block_of(ip) not in self.change_points.blocks:
             return False
         forms = address_and_prefix(ip)
-        return any(map(self._groups_of, forms)) or self._change_points.name(forms)
+        return any(map(self._groups_of, forms)) or self.change_points.name(forms)
 
     def names_pod(self, ip: Address) -> bool:
         """Return whether any pod had an address at any time."""
-        return self._pods is not None and self._pods.names(ip)
+        return self.pods is not None and self.pods.names(ip)
 
     def names_any_near(self, ip: IPv4Address) -> bool:
         """Return whether any record names an address in the /16 network of an address."""
@@ -238,8 +282,8 @@ class HolderIndex:
 
     @cached_property
     def _named_networks(self) -> set[int]:
-        of_pods = map(block_of, self._pods.addresses) if self._pods is not None else ()
-        blocks = (*self._change_points.blocks, *of_pods)
+        of_pods = map(block_of, self.pods.addresses) if self.pods is not None else ()
+        blocks = (*self.change_points.blocks, *of_pods)
         return {number >> (16 - PREFIX_HOST_BITS[4]) for version, number in blocks if version == 4}
 
     def vpcs_of(self, ip: Address) -> set[str]:
@@ -250,36 +294,37 @@ class HolderIndex:
     def instances_over_time(self, eni: str) -> OverTime[str | None]:
         """Return the instance of an interface by second."""
         history = self._evidence.history
-        changes = self._change_points.of_interface(history.interfaces[eni])
+        changes = self.change_points.of_interface(history.interfaces[eni])
         return OverTime((changes,), lambda second: history.instance_of(eni, time_of(second))[0])
 
     @cached_property
-    def _change_points(self) -> ChangePoints:
-        return ChangePoints(self._evidence, verified=self._verified)
+    def change_points(self) -> ChangePoints:
+        """When the answers about addresses change."""
+        return ChangePoints(self._evidence, verified=self.verified)
 
-    def _asked(self, ip: Address, wanted: Filter) -> "_AskedAddress":
+    def asked(self, ip: Address, wanted: Filter) -> "AskedAddress":
+        """Return an address as a filter narrows it."""
         forms = address_and_prefix(ip)
         everywhere = [group for held in forms for group in self._groups_of(held)]
         kept_vpcs = {vpc for group in everywhere if self._takes(wanted, group) for vpc in group.vpcs}
         groups = [group for group in everywhere if not kept_vpcs.isdisjoint(group.vpcs)]
-        return _AskedAddress(forms=forms, wanted=wanted, everywhere=everywhere, groups=groups)
+        return AskedAddress(forms=forms, wanted=wanted, everywhere=everywhere, groups=groups)
 
-    def _settle(self, asked: "_AskedAddress", at: datetime) -> "tuple[_Settled, PodQuestion | None]":
-        """Return who held an address in the second of a time, and what is asked about its pod then."""
+    def _settle(self, asked: "AskedAddress", at: datetime, question: "PodQuestion | None") -> "_Settled":
+        """Return who held an address in the second of a time; ``question`` is that about its pod then."""
         evidence, second = self._evidence, at.astimezone(UTC).replace(microsecond=0)
-        question = self._pods.question(asked.forms[0], at, asked.wanted) if self._pods is not None else None
         found = self._candidates(asked.groups, second)
         is_kept = any(takes_interface(asked.wanted, evidence.interface(lease)) for lease in found)
         holders = tuple(found if is_kept else ())
         shown = tuple(self._holder(lease, second) for lease in holders)
-        contradictions = tuple(self._pods.contradictions(question, shown)) if self._pods and question else ()
+        contradictions = tuple(self.pods.contradictions(question, shown)) if self.pods and question else ()
         released = self._released(asked.groups, second, asked.wanted) if not found else []
-        grounds = self._grounds(holders, released, second) if self._verified else []
+        grounds = self._grounds(holders, released, second) if self.verified else []
         if holders:
             situation = self._situation(asked, second, holders, grounds, contradictions)
         else:
             situation = self._without_holder(asked, second, released, grounds, contradictions)
-        settled = _Settled(
+        return _Settled(
             situation=situation,
             rule=rule_for(situation),
             found=found,
@@ -287,7 +332,6 @@ class HolderIndex:
             released=released,
             grounds=grounds,
         )
-        return settled, question
 
     def _grounds(
         self, holders: Iterable[Lease], released: Iterable[ReleasedLease], second: datetime
@@ -296,7 +340,7 @@ class HolderIndex:
         grounds = [ground_of(self._evidence, lease, second) for lease in holders]
         return grounds or [one.ground() for one in released]
 
-    def _reasons(self, asked: "_AskedAddress", settled: "_Settled") -> tuple[Reason, ...]:
+    def _reasons(self, asked: "AskedAddress", settled: "_Settled") -> tuple[Reason, ...]:
         """Return the reasons of an answer: what happened, then how far that can be trusted."""
         evidence, second, holders = self._evidence, settled.second, settled.holders
         if holders:
@@ -313,7 +357,7 @@ class HolderIndex:
                 (
                     *story,
                     *settled.rule.reasons(settled.situation),
-                    *(map(proof, settled.grounds) if self._verified else ()),
+                    *(map(proof, settled.grounds) if self.verified else ()),
                     *unread_records(evidence, asked.forms, second),
                     *unused_records(evidence, asked.forms, {lease.eni for lease in holders}),
                 )
@@ -331,15 +375,11 @@ class HolderIndex:
     def _candidates(self, groups: list[LeaseGroup], second: datetime) -> list[Lease]:
         """Return the leases that may cover a second, with the rivals of those that are contested."""
         found = [lease for group in groups for lease in group.at(second)]
-        contested = [lease for lease in found if self._is_contested(lease)]
-        for rival in (rival for lease in contested for group in groups for rival in group.rivals_of(lease)):
-            if rival not in found:
-                found.append(rival)
-        return found
+        return with_rivals(groups, found, filter(self._is_contested, found))
 
     def _situation(
         self,
-        asked: "_AskedAddress",
+        asked: "AskedAddress",
         second: datetime,
         holders: tuple[Lease, ...],
         grounds: list[LeaseGround],
@@ -363,12 +403,12 @@ class HolderIndex:
                 *(contradictions if is_single else ()),
             ),
             next_holders=tuple(next_holders(asked.groups, holders)) if is_single else (),
-            unproven=self._verified and any(known.ground is not Ground.PROVEN for known in grounds),
+            unproven=self.verified and any(known.ground is not Ground.PROVEN for known in grounds),
         )
 
     def _without_holder(
         self,
-        asked: "_AskedAddress",
+        asked: "AskedAddress",
         second: datetime,
         released: list[ReleasedLease],
         grounds: list[LeaseGround],
@@ -392,7 +432,7 @@ class HolderIndex:
                 *(contradictions if released else ()),
             ),
             released=max((one.released for one in released), default=None),
-            unproven=self._verified and _weakest(grounds) is not Ground.PROVEN,
+            unproven=self.verified and _weakest(grounds) is not Ground.PROVEN,
         )
 
     def _released(self, groups: list[LeaseGroup], second: datetime, wanted: Filter) -> list[ReleasedLease]:
@@ -422,6 +462,8 @@ class HolderIndex:
 
     def _takes(self, wanted: Filter, group: LeaseGroup) -> bool:
         """Return True if a filter keeps any interface of a group: the leases of a VPC are rivals."""
+        if not wanted.takes_value("vpc", *group.vpcs):
+            return False
         interfaces = self._evidence.history.interfaces
         return any(takes_interface(wanted, interfaces[eni]) for eni in group.enis)
 

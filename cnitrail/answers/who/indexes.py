@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 
@@ -212,6 +212,7 @@ class LeaseGroup:
     def __init__(self, leases: tuple[Lease, ...]) -> None:
         self.enis = {lease.eni for lease in leases}
         self.vpcs = {lease.vpc or lease.eni for lease in leases}
+        self.has_unknown_vpc = any(lease.vpc is None for lease in leases)
         self.leases = leases
         self._begins = [lease.possible_start() or FIRST for lease in leases]
         ends = [lease.end.time or LAST for lease in leases]
@@ -233,8 +234,11 @@ class LeaseGroup:
 
     def rivals_of(self, lease: Lease) -> Iterator[Lease]:
         """Yield the leases that may hold the address in place of one whose first second is contested."""
-        for rival in self.leases:
-            if rival.eni in lease.certainty.rivals and rival.end.time == lease.start.time:
+        rivals = lease.certainty.rivals
+        for place in self._places_by_end.get(lease.start.time or LAST, ()) if rivals else ():
+            rival = self.leases[place]
+            is_other = rival.eni in rivals and rival.eni != lease.eni
+            if is_other and rival.end.time == lease.start.time:
                 yield rival
 
     def ended_last(self, second: datetime) -> list[Lease]:
@@ -257,6 +261,21 @@ class LeaseGroup:
         """Return the first lease that begins at a second or later."""
         place = bisect_left(self._begins, second)
         return self.leases[place] if place < len(self.leases) else None
+
+
+def with_rivals(
+    groups: Sequence[LeaseGroup], found: Sequence[Lease], contested: Iterable[Lease]
+) -> list[Lease]:
+    """Return the leases that were found, and those that may hold the address in place of contested ones."""
+    leases = {id(lease): lease for lease in found}
+    enis: dict[tuple[datetime | None, frozenset[str]], set[str]] = defaultdict(set)
+    for lease in contested:
+        # Leases that share their rivals have all of them after two: each leaves out its own ENI only.
+        done = enis[lease.start.time, lease.certainty.rivals]
+        if len(done) < 2:
+            done.add(lease.eni)
+            leases.update({id(rival): rival for group in groups for rival in group.rivals_of(lease)})
+    return list(leases.values())
 
 
 def address_and_prefix(ip: Address) -> tuple[Address, Held]:

@@ -108,11 +108,16 @@ def is_changed_at(lease: Lease, second: datetime) -> bool:
     return lease.start.time == second or (lease.end.time == second and not terminated)
 
 
+def not_assigned_since(released: datetime, second: datetime) -> Reason:
+    """Return that nobody got an address between its release and a second."""
+    span = f"from {clock(released)} to {clock(second)}"
+    text = f"no event assigns it {span}, and the logs of that time have no gap"
+    return Reason(ReasonCode.NOT_ASSIGNED_SINCE, text)
+
+
 def _not_assigned_since(situation: Situation) -> Sequence[Reason]:
     assert situation.released is not None
-    span = f"from {clock(situation.released)} to {clock(situation.second)}"
-    text = f"no event assigns it {span}, and the logs of that time have no gap"
-    return (Reason(ReasonCode.NOT_ASSIGNED_SINCE, text),)
+    return (not_assigned_since(situation.released, situation.second),)
 
 
 def _doubts_of_free(situation: Situation) -> Sequence[Reason]:

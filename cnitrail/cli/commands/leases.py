@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -38,14 +39,17 @@ def leases(request: Request, output: str) -> None:
     """
     from msgspec.structs import replace
 
+    from cnitrail.answers.leases import leases as entries_of
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
+    from cnitrail.cli.streamed import entries_for
     from cnitrail.workflows.request import period_of
 
     if output == "parquet":
         sys.exit(_write_parquet(request))
     case = read_case(replace(request, period=period_of(request.wanted, leases_only=True)))
-    sys.exit(respond(request, output, case.evidence, case.leases(), limitations=case.limitations()))
+    entries = entries_for(output, partial(entries_of, case.history, case.wanted))
+    sys.exit(respond(request, output, case.evidence, entries, limitations=case.limitations()))
 
 
 def _write_parquet(request: Request) -> int:

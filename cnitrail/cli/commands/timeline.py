@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -72,8 +73,10 @@ def timeline(
       cnitrail timeline logs/ -o perfetto > trace.json  # for ui.perfetto.dev
     """
     from cnitrail.answers.timeline import newest
+    from cnitrail.answers.timeline import timeline as entries_of
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case, read_newest
+    from cnitrail.cli.streamed import entries_for
     from cnitrail.model.reason import ReasonCode
 
     _check_options(output, watch=watch is not None, raw=raw, newest_first=newest_first, limit=limit)
@@ -93,7 +96,9 @@ def timeline(
     limitations = case.limitations()
     if output == "perfetto":
         sys.exit(respond(request, output, case.evidence, case.swimlanes(), limitations=limitations))
-    entries = case.timeline()
+    is_cut = newest_first or limit is not None
+    make = partial(entries_of, case.history, case.wanted)
+    entries = list(make()) if is_cut else entries_for(output, make)
     shown = newest(entries, limit, first=newest_first)
     status = respond(
         request,

@@ -9,7 +9,7 @@ import click
 
 from cnitrail.cli.help import Command
 from cnitrail.cli.options import complete_files, request_options
-from cnitrail.cli.outputs import output_option
+from cnitrail.cli.outputs import is_queried, output_option
 from cnitrail.cli.param_types import Time
 from cnitrail.cli.stderr import say
 from cnitrail.cli.summary import INCOMPLETE
@@ -17,10 +17,11 @@ from cnitrail.errors import UsageError
 from cnitrail.parse import parse_address
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from cnitrail.api import Case
-    from cnitrail.cli.inputs.questions import Question, UnreadableLine
+    from cnitrail.cli.inputs.questions import Question, Questions, UnreadableLine
     from cnitrail.model import WhoAnswer
     from cnitrail.workflows.request import Request
 
@@ -87,44 +88,128 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
 
     from cnitrail.answers.absent import absent
     from cnitrail.answers.coverage_text import limits_of_tables
-    from cnitrail.cli.inputs.questions import Question, UnreadableLine, read_questions
     from cnitrail.cli.printing import respond
-    from cnitrail.cli.quiet import inform
     from cnitrail.cli.reading import read_case
     from cnitrail.model import LeasePeriod
+
+    if batch is not None:
+        _check_batch(request.sources, batch, at)
+        sys.exit(_answer_batch(request, batch, output))
+    question = _single(request.sources, at or datetime.now(UTC).replace(microsecond=0))
+    request = replace(request, sources=request.sources[1:])
+    wanted = replace(request.wanted, ip=(ip_network(question.ip),))
+    period = None if wanted.vpc else LeasePeriod(start=question.at, end=question.at, leases_only=True)
+    case = read_case(replace(request, wanted=wanted, period=period))
+    answer = case.who(question.ip, question.at)
+    limitations = (
+        *absent(case.history, case.wanted, narrowed=case.is_narrowed),
+        *limits_of_tables(case.coverage),
+    )
+    asked: dict[str, Any] = {"ip": question.ip, "at": question.at}
+    status = respond(request, output, case.evidence, [answer], limitations=limitations, **asked)
+    if at is None:
+        _hint_end(case, answer)
+    _hint_verify(request, case)
+    sys.exit(status)
+
+
+def _answer_batch(request: Request, batch: IO[str], output: str) -> int:
+    """Print the answers to the questions of a file; return the exit status.
+
+    JSON lines and CSV are written as the questions are read, and JSON after they were counted. A table is
+    laid out when all of its rows are known.
+    """
+    from ipaddress import ip_network
+
+    from msgspec.structs import replace
+
+    from cnitrail.answers.coverage_text import limits_of_tables
+    from cnitrail.cli.inputs.questions import Question, Questions
+    from cnitrail.cli.printing import respond
+    from cnitrail.cli.reading import read_case
+    from cnitrail.garbage import existing_values_kept
+    from cnitrail.model import LeasePeriod
+    from cnitrail.sources import source_type, sources_or_default
+
+    is_one_pass = output in ("jsonl", "csv") and not is_queried()
+    is_narrowed = any(source_type(uri).narrows for uri in sources_or_default(request.sources))
+    questions = Questions(batch, is_read_twice=is_narrowed or not is_one_pass)
+    wanted = request.wanted
+    if is_narrowed:
+        addresses = {question.ip for question in questions if isinstance(question, Question)}
+        wanted = replace(wanted, ip=tuple(map(ip_network, addresses)))
+    case = read_case(replace(request, wanted=wanted, period=LeasePeriod(leases_only=True)))
+    answers = _Answers(case, questions)
+    asked: dict[str, Any] = {} if is_one_pass else {"questions": sum(1 for _ in questions)}
+    is_streamed = is_one_pass or (output == "json" and not is_queried())
+    limitations = tuple(limits_of_tables(case.coverage))
+    with existing_values_kept():
+        entries = answers if is_streamed else list(answers)
+        status = respond(request, output, case.evidence, entries, limitations=limitations, **asked)
+    _hint_verify(request, case)
+    for reason in answers.unreadable:
+        say(f"not a question: {reason}")
+    more = answers.unreadable_number - len(answers.unreadable)
+    if more:
+        say(f"not a question: {more:,} more; each answer has its reason")
+    return INCOMPLETE if answers.unreadable else status
+
+
+class _Answers:
+    """The answers to questions, in their order, each found when it is asked for.
+
+    ``unreadable`` are the reasons of the first lines that are not questions.
+    """
+
+    def __init__(self, case: Case, questions: Questions) -> None:
+        self._case = case
+        self._questions = questions
+        self._number = 0
+        self.unreadable: list[str] = []
+        self.unreadable_number = 0
+
+    def __len__(self) -> int:
+        """Return how many there were."""
+        return self._number
+
+    def __iter__(self) -> Iterator[WhoAnswer]:
+        from cnitrail.cli.inputs.questions import Question
+
+        answers = self._case.remembered_answers
+        for asked in self._questions:
+            self._number += 1
+            if isinstance(asked, Question):
+                yield answers.who(asked.ip, asked.at, asked.vpc, asked.account)
+                continue
+            self.unreadable_number += 1
+            if len(self.unreadable) < _MAX_SHOWN:
+                self.unreadable.append(asked.reason)
+            yield _unreadable(asked)
+
+
+def _unreadable(line: UnreadableLine) -> WhoAnswer:
+    """Return a line that is not a question as an answer."""
+    from cnitrail.model import Verdict, WhoAnswer
+    from cnitrail.model.reason import Reason, ReasonCode
+
+    return WhoAnswer(
+        ip=line.ip,
+        at=None,
+        verdict=Verdict.UNKNOWN,
+        holders=(),
+        reasons=(Reason(ReasonCode.UNREADABLE_QUESTION, line.reason),),
+        rests_on=None,
+    )
+
+
+def _hint_verify(request: Request, case: Case) -> None:
+    """Print that the logs could be verified, if they were not."""
+    from cnitrail.cli.quiet import inform
     from cnitrail.sources import source_type
 
-    questions: list[Question | UnreadableLine]
-    asked: dict[str, Any]
-    if batch is None:
-        question = _single(request.sources, at or datetime.now(UTC).replace(microsecond=0))
-        questions = [question]
-        request = replace(request, sources=request.sources[1:])
-        asked = {"ip": question.ip, "at": question.at}
-    else:
-        _check_batch(request.sources, batch, at)
-        questions = list(read_questions(batch))
-        asked = {"questions": len(questions)}
-    addresses = {question.ip for question in questions if isinstance(question, Question)}
-    wanted = replace(request.wanted, ip=tuple(map(ip_network, addresses)))
-    second = question.at if batch is None else None
-    period = None if wanted.vpc else LeasePeriod(start=second, end=second, leases_only=True)
-    case = read_case(replace(request, wanted=wanted, period=period))
-    answers = [_answer(case, question) for question in questions]
-    missing = absent(case.history, case.wanted, narrowed=case.is_narrowed) if batch is None else ()
-    limitations = (*missing, *limits_of_tables(case.coverage))
-    status = respond(request, output, case.evidence, answers, limitations=limitations, **asked)
-    if batch is None and at is None:
-        _hint_end(case, answers[0])
     has_calls = case.evidence.first_event is not None
     if has_calls and not request.verify and any(source_type(uri).has_digests for uri in request.sources):
         inform("log integrity not verified (add --verify)")
-    unreadable = [line for line in questions if isinstance(line, UnreadableLine)]
-    for line in unreadable[:_MAX_SHOWN]:
-        say(f"not a question: {line.reason}")
-    if len(unreadable) > _MAX_SHOWN:
-        say(f"not a question: {len(unreadable) - _MAX_SHOWN:,} more; each answer has its reason")
-    sys.exit(INCOMPLETE if unreadable else status)
 
 
 def _check_batch(sources: tuple[str, ...], batch: IO[str], at: datetime | None) -> None:
@@ -177,20 +262,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _answer(case: Case, asked: Question | UnreadableLine) -> WhoAnswer:
-    from cnitrail.cli.inputs.questions import Question
-    from cnitrail.model import Verdict, WhoAnswer
-    from cnitrail.model.reason import Reason, ReasonCode
-
-    if isinstance(asked, Question):
-        return case.who(asked.ip, asked.at, vpc=asked.vpc, account=asked.account)
-    return WhoAnswer(
-        ip=asked.ip,
-        at=None,
-        verdict=Verdict.UNKNOWN,
-        holders=(),
-        reasons=(Reason(ReasonCode.UNREADABLE_QUESTION, asked.reason),),
-        rests_on=None,
-    )

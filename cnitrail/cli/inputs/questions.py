@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,15 @@ from cnitrail.errors import UsageError
 from cnitrail.parse import not_an_id, parse_address, parse_id, parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from ipaddress import IPv4Address, IPv6Address
     from typing import IO
 
 
 _MAX_LINE = 64 * 1024
 """Characters of a line that are read: no question is longer, and a file may be one endless line."""
+_REMEMBERED = 20_000
+"""Addresses and IDs whose texts are remembered: most questions name one that others named before."""
 _KEYS = ("ip", "at", "vpc", "account")
 
 
@@ -40,17 +43,50 @@ class UnreadableLine(Struct, frozen=True):
     reason: str
 
 
-def read_questions(file: IO[str]) -> Iterator[Question | UnreadableLine]:
+class Questions:
+    """The questions of a file in order, with an ``UnreadableLine`` for any other line.
+
+    They are read when they are asked for. Ages in them count from now, when nothing was read yet.
+    ``is_read_twice`` copies a pipe to a temporary file, so that they can be iterated over again.
+    """
+
+    def __init__(self, file: IO[str], *, is_read_twice: bool) -> None:
+        """Read the header. Raises ``UsageError`` if the file has none that names ``ip`` and ``at``."""
+        self._now = datetime.now(UTC)
+        self._file = file if file.seekable() or not is_read_twice else _copied(file)
+        self._begin = self._file.tell() if is_read_twice else None
+        self._questions = read_questions(self._file, self._now)
+
+    def __iter__(self) -> Iterator[Question | UnreadableLine]:
+        if self._begin is not None:
+            self._file.seek(self._begin)
+            self._questions = read_questions(self._file, self._now)
+        return self._questions
+
+
+def _copied(file: IO[str]) -> IO[str]:
+    """Return a copy of a file that can be read again."""
+    from shutil import copyfileobj
+    from tempfile import TemporaryFile
+
+    copy = TemporaryFile("w+", encoding="utf-8", newline="\n")  # noqa: SIM115  it is deleted with the process
+    copyfileobj(file, copy)
+    copy.seek(0)
+    return copy
+
+
+def read_questions(file: IO[str], now: datetime) -> Iterator[Question | UnreadableLine]:
     """Yield the questions of a file in order, and an ``UnreadableLine`` for any other line.
 
-    Raises ``UsageError`` if the file has no header that names ``ip`` and ``at``.
+    Ages in them count from ``now``. Raises ``UsageError`` if the file has no header that names ``ip`` and
+    ``at``.
     """
     lines = _lines(file)
     first = next((line for line in lines if line.strip()), "").lstrip("\ufeff")
     if not first:
         raise UsageError("--batch: the file has no questions", "use CSV with a header ip,at or JSON lines")
     if first.lstrip().startswith("{"):
-        return _from_json(chain([first], lines))
+        return _from_json(chain([first], lines), now)
     reader = csv.DictReader(chain([first], lines), skipinitialspace=True)
     try:
         header = [_key(column) for column in reader.fieldnames or ()]
@@ -64,7 +100,8 @@ def read_questions(file: IO[str]) -> Iterator[Question | UnreadableLine]:
     twice = _twice(header)
     if twice:
         raise UsageError(f"--batch: the header names {twice} twice", "name every column once")
-    return _from_csv(reader)
+    reader.fieldnames = header
+    return _from_csv(reader, now)
 
 
 def _key(name: object) -> str:
@@ -85,7 +122,7 @@ def _lines(file: IO[str]) -> Iterator[str]:
             line = file.readline(_MAX_LINE)
 
 
-def _from_csv(reader: csv.DictReader[str]) -> Iterator[Question | UnreadableLine]:
+def _from_csv(reader: csv.DictReader[str], now: datetime) -> Iterator[Question | UnreadableLine]:
     while True:
         try:
             row = next(reader, None)
@@ -94,10 +131,10 @@ def _from_csv(reader: csv.DictReader[str]) -> Iterator[Question | UnreadableLine
             continue
         if row is None:
             return
-        yield _question({_key(name): value for name, value in row.items()}, reader.line_num)
+        yield _question(row, reader.line_num, now)
 
 
-def _from_json(lines: Iterator[str]) -> Iterator[Question | UnreadableLine]:
+def _from_json(lines: Iterator[str], now: datetime) -> Iterator[Question | UnreadableLine]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -112,32 +149,36 @@ def _from_json(lines: Iterator[str]) -> Iterator[Question | UnreadableLine]:
         if twice:
             yield UnreadableLine("", f"line {number}: it has {twice} twice")
         else:
-            yield _question({_key(name): text for name, text in value}, number)
+            yield _question({_key(name): text for name, text in value}, number, now)
 
 
 class _KeyValues(list[tuple[str, object]]):
     """The keys and values of a JSON object, in the order of its text and with repeated keys."""
 
 
-def _question(fields: dict[str, object], number: int) -> Question | UnreadableLine:
-    ip, at = (str(fields.get(name) or "").strip() for name in ("ip", "at"))
+def _question(fields: Mapping[str, object], number: int, now: datetime) -> Question | UnreadableLine:
+    ip, at = str(fields.get("ip") or "").strip(), str(fields.get("at") or "").strip()
     try:
-        address = parse_address(ip)
+        address = _address(ip)
     except ValueError:
         return UnreadableLine(ip, f"line {number}: ip is {ip[:60]!r}, not an address")
     try:
-        time = parse_time(at, datetime.now(UTC))
+        time = parse_time(at, now)
     except (ValueError, OverflowError, OSError):
         return UnreadableLine(ip, f"line {number}: at is {at[:60]!r}, not a time")
     ids: list[str | None] = []
     for kind in ("vpc", "account"):
         text = _given(fields.get(kind))
         try:
-            ids.append(parse_id(kind, text) if text is not None else None)
+            ids.append(_id(kind, text) if text is not None else None)
         except ValueError:
             mistake, _ = not_an_id(kind, str(text)[:60])
             return UnreadableLine(ip, f"line {number}: {kind}: {mistake}")
     return Question(address, time, *ids)
+
+
+_address = lru_cache(_REMEMBERED)(parse_address)
+_id = lru_cache(_REMEMBERED)(parse_id)
 
 
 def _given(value: object) -> str | None:
