@@ -47,9 +47,8 @@ def test_json_lines_are_the_entries_of_json(run: Run, command: str) -> None:
     assert [json.loads(line) for line in lines] == whole["entries"]
 
 
-SECONDS = st.none() | st.integers(0, 9).map(
-    lambda second: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(0, second)
-)
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+SECONDS = st.none() | st.integers(0, 9).map(lambda second: BEGIN + timedelta(seconds=second))
 
 
 @given(SECONDS, SECONDS, SECONDS, SECONDS)
