@@ -12,9 +12,10 @@ Selected are:
 3. Other holders of its addresses, and their lives: a lease ends when another one begins. In a block with
    delegated prefixes, the holders of the whole block. If a call reassigned several addresses, all of them.
 4. What trails recorded: every call that configured a trail affects which times are covered.
-5. The callers: the credentials that were issued, the instance that called, and, for the cluster of a role,
-   the ENIs that show for which clusters the role created ENIs.
-6. Every version of an event, and every unclear record.
+5. The callers: the credentials that were issued, the instance that called, one call of each operator on
+   it that shows it to be one, and, for the cluster of a role, the ENIs that show for which clusters the role
+   created ENIs.
+6. Every version of an event, and every unclear record. Events whose versions disagree are among these.
 7. Every record of pod evidence: it is small, and what it says of one pod depends on others. A kubelet may
    say that a pod on its instance has an address of another one's ENI, so for an instance the addresses of
    all pods count as its own.
@@ -45,6 +46,7 @@ CREATE TEMP TABLE requested (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE enis (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE complete (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE instances (instance TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE operators (record INTEGER PRIMARY KEY);
 CREATE TEMP TABLE attachments (attachment TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE places (place TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE contested (name TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -138,6 +140,23 @@ INSERT OR IGNORE INTO chosen SELECT issued.id FROM (
     SELECT DISTINCT role, session FROM records WHERE id IN chosen
 ) AS called CROSS JOIN records AS issued ON issued.fact = 'credentials'
     AND issued.role = called.role AND issued.session = called.session;
+INSERT OR IGNORE INTO operators SELECT record FROM (
+    SELECT (
+        SELECT id FROM records AS shown WHERE caller_instance = known.caller_instance
+            AND operator = known.operator
+            AND NOT EXISTS (SELECT 1 FROM records WHERE key = shown.key AND unclear)
+            AND NOT EXISTS (
+                SELECT 1 FROM subjects JOIN contested ON name IN (eni, instance, attachment, trunk)
+                WHERE record = shown.id)
+        LIMIT 1
+    ) AS record FROM (
+        SELECT DISTINCT caller_instance, operator FROM records WHERE operator NOT NULL
+            AND caller_instance IN (SELECT caller_instance FROM records WHERE id IN chosen)
+    ) AS known
+) WHERE record NOT NULL;
+INSERT OR IGNORE INTO chosen SELECT record FROM operators;
+INSERT OR IGNORE INTO chosen SELECT resources.record FROM operators
+    CROSS JOIN subjects USING (record) CROSS JOIN resources ON name = eni;
 """
 
 _ROLES = "SELECT DISTINCT role FROM records WHERE id IN chosen AND role NOT NULL"
