@@ -15,7 +15,8 @@ Selected are:
 5. The callers: the credentials that were issued, the instance that called, one call of each operator on
    it that shows it to be one, and, for the cluster of a role, the ENIs that show for which clusters the role
    created ENIs.
-6. Every version of an event, and every unclear record. Events whose versions disagree are among these.
+6. Every version of an event, every unclear record, and every record of an ENI that an unclear one names, or
+   one that may not count. Events whose versions disagree are among these.
 7. Every record of pod evidence: it is small, and what it says of one pod depends on others. A kubelet may
    say that a pod on its instance has an address of another one's ENI, so for an instance the addresses of
    all pods count as its own.
@@ -51,6 +52,14 @@ CREATE TEMP TABLE attachments (attachment TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE places (place TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE contested (name TEXT PRIMARY KEY) WITHOUT ROWID;
 INSERT INTO contested SELECT name FROM resources WHERE contested;
+CREATE TEMP TABLE uncertain (record INTEGER PRIMARY KEY);
+INSERT INTO uncertain SELECT id FROM records WHERE key IN (SELECT key FROM records WHERE unclear);
+INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON eni = name;
+INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON instance = name;
+INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON trunk = name;
+INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON attachment = name;
+INSERT OR IGNORE INTO contested
+    SELECT eni FROM uncertain CROSS JOIN subjects USING (record) WHERE eni NOT NULL;
 """
 
 _REQUESTED_INSTANCES = """
@@ -179,8 +188,6 @@ UNION SELECT eni FROM tagged GROUP BY eni HAVING count(*) > 1
 _REST = """
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE fact = 'pods';
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE unclear;
-INSERT OR IGNORE INTO chosen SELECT resources.record FROM records
-    CROSS JOIN subjects ON subjects.record = records.id CROSS JOIN resources ON name = eni WHERE unclear;
 INSERT OR IGNORE INTO chosen SELECT subnets.record FROM records
     CROSS JOIN subjects ON subjects.record = records.id CROSS JOIN subnets USING (subnet) WHERE unclear;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE instance IN (
