@@ -750,6 +750,45 @@ class TestRecordsOfOtherResources:
             assert answer["verdict"] == "unknown"
             assert "records-disagree" in [reason["code"] for reason in answer["reasons"]]
 
+    def test_evidence_does_not_reach_as_far_as_a_record_that_does_not_count(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        log, store = self.write(
+            tmp_path,
+            call(1, 0, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True}),
+            call(2, 10, "AssignPrivateIpAddresses", assign_to("eni-b", "10.0.0.2"), {"_return": True}),
+            call(2, 50, "AssignPrivateIpAddresses", assign_to("eni-b", "10.0.0.2"), {"_return": True}),
+        )
+        for source in (log, store):
+            result = run("who", "10.0.0.1", source, "--at", "2026-01-01T00:00:20Z", "-o", "json")
+            (answer,) = json.loads(result.stdout)["entries"]
+            text = "no release seen by the end of the evidence (2026-01-01 00:00:10Z)"
+            assert text in [reason["text"] for reason in answer["reasons"]]
+
+    def test_a_region_with_an_eni_of_unknown_vpc_is_named_by_an_eni_that_is_surely_there(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        elsewhere = {"awsRegion": "us-east-1"}
+        release = assign_to("eni-a", "10.0.0.1")
+        log, store = self.write(
+            tmp_path,
+            call(1, 0, "UnassignPrivateIpAddresses", assign_to("eni-b", "10.0.0.8"), {"_return": True}),
+            call(2, 1, "CreateNetworkInterface", {}, {"networkInterface": {"networkInterfaceId": "eni-b"}})
+            | elsewhere,
+            call(3, 45, "UnassignPrivateIpAddresses", assign_to("eni-c", "10.0.0.9"), {"_return": True}),
+            call(4, 30, "UnassignPrivateIpAddresses", release, {"_return": True}) | elsewhere,
+            call(5, 59, "UnassignPrivateIpAddresses", assign_to("eni-d", "10.0.0.7"), {"_return": True})
+            | elsewhere,
+        )
+        for source in (log, store):
+            result = run("who", "10.0.0.1", source, "--at", "2026-01-01T00:00:40Z", "-o", "json")
+            (answer,) = json.loads(result.stdout)["entries"]
+            text = (
+                "the evidence of 111111111111 in eu-west-1 ends at 2026-01-01 00:00:45Z; "
+                "events after 2025-12-31 23:50:45Z may be delivered later"
+            )
+            assert text in [reason["text"] for reason in answer["reasons"]]
+
     def test_a_record_that_is_only_spelled_differently_is_no_other_version(self, tmp_path: Path) -> None:
         record = call(1, 0, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True})
         one, other, store = tmp_path / "1.json", tmp_path / "2.json", tmp_path / "trail.db"

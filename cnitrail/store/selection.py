@@ -95,8 +95,8 @@ INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE attachment IN att
 _SHARED_VPCS = """
 INSERT OR IGNORE INTO chosen SELECT record FROM vpcs
     WHERE vpc IN (SELECT vpc FROM resources WHERE name IN enis AND vpc IS NOT NULL);
-INSERT OR IGNORE INTO chosen SELECT min(record) FROM resources WHERE is_eni AND vpc IS NULL
-    GROUP BY account, region
+INSERT OR IGNORE INTO chosen SELECT min(record) FROM resources
+    WHERE is_eni AND vpc IS NULL AND name NOT IN contested GROUP BY account, region
 """
 
 _HELD = """
