@@ -669,3 +669,138 @@ class TestWriter:
             result = run("collect", "ironman/AWSLogs", "--to", path)
             assert result.exit_code == 1
             assert said in result.stderr
+
+
+def call(number: int, second: int, name: str, request: Any, response: Any) -> dict[str, Any]:
+    """Return a record of a call that the role of instance i-00000001 made."""
+    role = "arn:aws:iam::111111111111:role/node"
+    return {
+        "eventName": name,
+        "eventID": f"call-{number}",
+        "eventTime": f"2026-01-01T00:00:{second:02}Z",
+        "recipientAccountId": "111111111111",
+        "awsRegion": "eu-west-1",
+        "requestParameters": request,
+        "responseElements": response,
+        "userAgent": "cilium-operator",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "arn": f"arn:aws:sts::111111111111:assumed-role/node/{I}1",
+            "sessionContext": {"ec2RoleDelivery": "2.0", "sessionIssuer": {"userName": "node", "arn": role}},
+        },
+    }
+
+
+def assign_to(eni: str, address: str) -> dict[str, Any]:
+    return {"networkInterfaceId": eni, "privateIpAddressesSet": {"items": [{"privateIpAddress": address}]}}
+
+
+class TestRecordsOfOtherResources:
+    """What records about other ENIs say decides some answers, so a store delivers these records, too."""
+
+    def write(self, tmp_path: Path, *records: dict[str, Any]) -> tuple[Path, Path]:
+        log, store = tmp_path / "log.json", tmp_path / "trail.db"
+        log.write_text(json.dumps({"Records": records}))
+        collect(store, log)
+        return log, store
+
+    def test_an_operator_is_known_by_its_calls_for_other_instances(self, run: Run, tmp_path: Path) -> None:
+        described = {"networkInterfaceId": "eni-b", "vpcId": "vpc-1", "privateIpAddress": "10.0.1.1"}
+        for_another = {"description": f"Cilium-CNI ({I}2)"}
+        log, store = self.write(
+            tmp_path,
+            call(1, 0, "CreateNetworkInterface", for_another, {"networkInterface": described | for_another}),
+            call(2, 10, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True}),
+        )
+        for source in (log, store):
+            result = run("who", "10.0.0.1", source, "--at", "2026-01-01T00:00:20Z", "-o", "json")
+            (holder,) = json.loads(result.stdout)["entries"][0]["holders"]
+            assert (holder["eni"], holder["instance"]) == ("eni-a", None)
+            result = run("timeline", source, "--eni", "eni-a", "-o", "jsonl")
+            assert json.loads(result.stdout)["instance"] is None
+
+    def test_a_program_that_calls_for_its_own_instance_is_no_operator(self, run: Run, tmp_path: Path) -> None:
+        described = {"networkInterfaceId": "eni-b", "vpcId": "vpc-1", "privateIpAddress": "10.0.1.1"}
+        for_itself = {"description": f"Cilium-CNI ({I}1)"}
+        log, store = self.write(
+            tmp_path,
+            call(1, 0, "CreateNetworkInterface", for_itself, {"networkInterface": described | for_itself}),
+            call(2, 10, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True}),
+        )
+        assert rows_of(store, "SELECT DISTINCT operator FROM records") == [(None,)]
+        for source in (log, store):
+            result = run("timeline", source, "--eni", "eni-a", "-o", "jsonl")
+            assert json.loads(result.stdout)["instance"] == f"{I}1"
+
+    def test_versions_of_an_event_that_disagree_leave_a_doubt_about_all_addresses(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        release = {"networkInterfaceId": "eni-a"} | assign_to("eni-a", "10.0.0.1")
+        log, store = self.write(
+            tmp_path,
+            call(1, 0, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True}),
+            call(2, 5, "UnassignPrivateIpAddresses", release, {"_return": True}),
+            call(3, 10, "AssignPrivateIpAddresses", assign_to("eni-b", "10.0.0.2"), {"_return": True}),
+            call(3, 10, "AssignPrivateIpAddresses", assign_to("eni-b", "10.0.0.3"), {"_return": True}),
+            call(4, 30, "AssignPrivateIpAddresses", assign_to("eni-b", "10.0.0.4"), {"_return": True}),
+        )
+        for source in (log, store):
+            asked = ("who", "10.0.0.1", source, "--at", "2026-01-01T00:00:20Z", "--assume-complete")
+            (answer,) = json.loads(run(*asked, "-o", "json").stdout)["entries"]
+            assert answer["verdict"] == "unknown"
+            assert "records-disagree" in [reason["code"] for reason in answer["reasons"]]
+
+    def test_evidence_does_not_reach_as_far_as_a_record_that_does_not_count(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        log, store = self.write(
+            tmp_path,
+            call(1, 0, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True}),
+            call(2, 10, "AssignPrivateIpAddresses", assign_to("eni-b", "10.0.0.2"), {"_return": True}),
+            call(2, 50, "AssignPrivateIpAddresses", assign_to("eni-b", "10.0.0.2"), {"_return": True}),
+        )
+        for source in (log, store):
+            result = run("who", "10.0.0.1", source, "--at", "2026-01-01T00:00:20Z", "-o", "json")
+            (answer,) = json.loads(result.stdout)["entries"]
+            text = "no release seen by the end of the evidence (2026-01-01 00:00:10Z)"
+            assert text in [reason["text"] for reason in answer["reasons"]]
+
+    def test_a_region_with_an_eni_of_unknown_vpc_is_named_by_an_eni_that_is_surely_there(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        elsewhere = {"awsRegion": "us-east-1"}
+        release = assign_to("eni-a", "10.0.0.1")
+        log, store = self.write(
+            tmp_path,
+            call(1, 0, "UnassignPrivateIpAddresses", assign_to("eni-b", "10.0.0.8"), {"_return": True}),
+            call(2, 1, "CreateNetworkInterface", {}, {"networkInterface": {"networkInterfaceId": "eni-b"}})
+            | elsewhere,
+            call(3, 45, "UnassignPrivateIpAddresses", assign_to("eni-c", "10.0.0.9"), {"_return": True}),
+            call(4, 30, "UnassignPrivateIpAddresses", release, {"_return": True}) | elsewhere,
+            call(5, 59, "UnassignPrivateIpAddresses", assign_to("eni-d", "10.0.0.7"), {"_return": True})
+            | elsewhere,
+        )
+        for source in (log, store):
+            result = run("who", "10.0.0.1", source, "--at", "2026-01-01T00:00:40Z", "-o", "json")
+            (answer,) = json.loads(result.stdout)["entries"]
+            text = (
+                "the evidence of 111111111111 in eu-west-1 ends at 2026-01-01 00:00:45Z; "
+                "events after 2025-12-31 23:50:45Z may be delivered later"
+            )
+            assert text in [reason["text"] for reason in answer["reasons"]]
+
+    def test_a_record_that_is_only_spelled_differently_is_no_other_version(self, tmp_path: Path) -> None:
+        record = call(1, 0, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True})
+        one, other, store = tmp_path / "1.json", tmp_path / "2.json", tmp_path / "trail.db"
+        one.write_text(json.dumps({"Records": [record]}))
+        other.write_text(json.dumps({"Records": [dict(reversed(record.items()))]}))
+        collect(store, one, other)
+        assert rows_of(store, "SELECT count(*), sum(unclear) FROM records") == [(2, 0)]
+
+    def test_true_and_1_are_not_the_same(self, tmp_path: Path) -> None:
+        asked, store = assign_to("eni-a", "10.0.0.1"), tmp_path / "trail.db"
+        for name, value in (("1.json", True), ("2.json", 1)):
+            record = call(1, 0, "AssignPrivateIpAddresses", asked | {"allowReassignment": value}, None)
+            (tmp_path / name).write_text(json.dumps({"Records": [record]}))
+        collect(store, tmp_path / "1.json", tmp_path / "2.json")
+        assert rows_of(store, "SELECT count(*), sum(unclear) FROM records") == [(2, 1)]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import simulator
-from conftest import FIXTURES
+from conftest import FIXTURES, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -190,3 +190,60 @@ def test_any_question_about_a_story_is_answered_as_from_all_records(data: st.Dat
         store = Path(folder, "trail.db")
         collect(store, FIXTURES / story / "AWSLogs")
         assert_answers_are_alike(store, data, most=12)
+
+
+def call(event: str, second: int, name: str, request: Any, response: Any) -> dict[str, Any]:
+    return {
+        "eventName": name,
+        "eventID": event,
+        "eventTime": f"2026-01-01T00:{second // 60:02}:{second % 60:02}Z",
+        "requestParameters": request,
+        "responseElements": response,
+        "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::111111111111:user/ada"},
+        "recipientAccountId": "111111111111",
+        "awsRegion": "eu-west-1",
+    }
+
+
+def made(eni: str, address: str) -> dict[str, Any]:
+    return {"networkInterface": {"networkInterfaceId": eni, "vpcId": "vpc-1", "privateIpAddress": address}}
+
+
+def test_an_eni_whose_vpc_only_a_disputed_record_shows_may_be_in_any(run: Run, tmp_path: Path) -> None:
+    log, store = tmp_path / "log.json", tmp_path / "trail.db"
+    held = {
+        "networkInterfaceId": "eni-u",
+        "privateIpAddressesSet": {"items": [{"privateIpAddress": "10.0.0.1"}]},
+    }
+    records = [
+        call("disputed", 0, "CreateNetworkInterface", {}, made("eni-a", "10.0.0.8")),
+        call("disputed", 0, "CreateNetworkInterface", {}, made("eni-u", "10.0.0.9")),
+        *(
+            one
+            for number in range(6)
+            for one in (
+                call(
+                    f"{number}",
+                    10 * number + 10,
+                    "CreateNetworkInterface",
+                    {},
+                    made(f"eni-{number}", "10.0.0.1"),
+                ),
+                call(
+                    f"-{number}",
+                    10 * number + 15,
+                    "DeleteNetworkInterface",
+                    {"networkInterfaceId": f"eni-{number}"},
+                    {},
+                ),
+            )
+        ),
+        call("release", 100, "UnassignPrivateIpAddresses", held, {"_return": True}),
+    ]
+    log.write_text(json.dumps({"Records": records}))
+    collect(store, log)
+    for source in (log, store):
+        result = run("who", "10.0.0.1", source, "--at", "2026-01-01T00:00:12Z", "-o", "json")
+        (answer,) = json.loads(result.stdout)["entries"]
+        assert answer["verdict"] == "ambiguous"
+        assert [holder["eni"] for holder in answer["holders"]] == ["eni-u", "eni-0"]

@@ -131,21 +131,27 @@ class Contemporaries:
 
     def _counts(self, call: AddressCall) -> bool:
         """Return whether a record is the only version of its event, and all it names is of one owner."""
-        (number,) = self._connection.execute(_VERSIONS, (call.subject,)).fetchone()
+        (record,) = self._connection.execute(
+            "SELECT record FROM subjects WHERE id = ?", (call.subject,)
+        ).fetchone()
+        return self._is_certain(record)
+
+    def _is_certain(self, record: int) -> bool:
+        (number,) = self._connection.execute(_VERSIONS, (record,)).fetchone()
         if number != 1:
             return False
-        (is_contested,) = self._connection.execute(_CONTESTED, (call.subject,)).fetchone()
+        (is_contested,) = self._connection.execute(_CONTESTED, (record,)).fetchone()
         return not is_contested
 
     def _vpc(self, eni: str | None) -> str | None:
-        """Return the VPC of an ENI; None if it is not known, or if records disagree on whose it is."""
+        """Return the VPC of an ENI; None if no record that counts shows it, or if several disagree."""
         if eni is None:
             return None
         if eni not in self._vpcs:
             row = self._connection.execute(
-                "SELECT vpc FROM resources WHERE name = ? AND NOT contested", (eni,)
+                "SELECT vpc, record FROM resources WHERE name = ? AND NOT contested", (eni,)
             ).fetchone()
-            self._vpcs[eni] = row[0] if row is not None else None
+            self._vpcs[eni] = row[0] if row is not None and self._is_certain(row[1]) else None
         return self._vpcs[eni]
 
 
@@ -159,13 +165,12 @@ SELECT time, eni, act, subject FROM addresses
 WHERE place = ? AND time >= ? AND act IS NOT NULL ORDER BY time
 """
 _VERSIONS = """
-SELECT count(*) FROM records WHERE key = (
-    SELECT key FROM records WHERE id = (SELECT record FROM subjects WHERE id = ?))
+SELECT count(*) FROM records WHERE key = (SELECT key FROM records WHERE id = ?)
 """
 _CONTESTED = """
 SELECT EXISTS (
     SELECT 1 FROM subjects JOIN resources ON name IN (eni, instance, attachment, trunk) AND contested
-    WHERE subjects.record = (SELECT record FROM subjects WHERE id = ?))
+    WHERE subjects.record = ?)
 """
 
 

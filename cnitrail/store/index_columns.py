@@ -52,10 +52,10 @@ class IndexEntry(Struct, frozen=True, kw_only=True):
 
     Records with the same ``key`` are versions of one event. ``fact`` is ``event``, ``credentials`` or
     ``pods``; None if the record has nothing that can be used. ``time`` is aware, UTC; ``effect`` is
-    only of events. ``access_key``, or
-    ``role`` and ``session``, join a call with the credentials that it used. ``unclear`` records are
-    delivered to every query: a part of them could not be read, or they made ENIs with addresses that they do
-    not name. ``pod_addresses`` are those that pod evidence names.
+    only of events. ``operator`` is the user agent of a call that shows a program on ``caller_instance`` to
+    call for other instances. ``access_key``, or ``role`` and ``session``, join a call with the credentials
+    that it used. ``unclear`` records are delivered to every query: a part of them could not be read, or they
+    made ENIs with addresses that they do not name. ``pod_addresses`` are those that pod evidence names.
     """
 
     key: str
@@ -67,6 +67,7 @@ class IndexEntry(Struct, frozen=True, kw_only=True):
     account: str | None = None
     region: str | None = None
     caller_instance: str | None = None
+    operator: str | None = None
     access_key: str | None = None
     role: str | None = None
     session: str | None = None

@@ -5,7 +5,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from types import NoneType
 
@@ -150,7 +150,6 @@ def _undelivered(
     if min(rest) < 0 or not adds_up:
         raise malformed("its counts do not add up")
     signs = () if has_rhythms else connection.execute("SELECT account, region, time FROM signs")
-    reaches = connection.execute("SELECT account, region, first, last FROM reaches")
     return StoredCounts(
         uri=uri,
         etag=etag,
@@ -167,11 +166,7 @@ def _undelivered(
             for account, region, time in typed(signs, str, str, str)
         ),
         rhythms=rhythms_in(connection) if has_rhythms else {},
-        ends=tuple(
-            Moment(account or None, region or None, time_of(time))
-            for account, region, *ends in typed(reaches, str, str, str, str)
-            for time in ends
-        ),
+        ends=tuple(_ends(connection)),
         forms=forms,
         rest=_rest(by_form),
         other_files=dict(typed(connection.execute(_OTHER_FILES), str, int)),
@@ -194,6 +189,39 @@ SELECT first.id, uri, compression, kept, kind, form, added + others FROM (
 ) AS first
 LEFT JOIN other_files ON other_files.document = first.id LEFT JOIN forms ON forms.document = first.id
 ORDER BY first.id
+"""
+
+
+def _ends(connection: sqlite3.Connection) -> Iterator[Moment]:
+    """Yield when the events of each account and Region begin and end.
+
+    Of an event whose records disagree, only one time counts, and every record is delivered: it is left out.
+    """
+    disputed = {key for (key,) in connection.execute(_DISPUTED)}
+    at_ends = {
+        (account or "", region or "", time)
+        for key in disputed
+        for account, region, time in connection.execute(_VERSIONS, (key,))
+    }
+    reaches = connection.execute("SELECT account, region, first, last FROM reaches").fetchall()
+    for account, region, *ends in typed(reaches, str, str, str, str):
+        for end, order in zip(ends, ("ASC", "DESC"), strict=True):
+            times: Iterable[str] = (end,)
+            if (account, region, end) in at_ends:
+                events = connection.execute(_BY_TIME + order, (account, region))
+                times = (time for key, time in typed(events, str, str) if key not in disputed)
+            for time in islice(times, 1):
+                yield Moment(account or None, region or None, time_of(time))
+
+
+_DISPUTED = """
+SELECT key FROM records AS version
+WHERE unclear AND (SELECT count(*) FROM records WHERE key = version.key) > 1
+"""
+_VERSIONS = "SELECT account, region, time FROM records WHERE key = ?"
+_BY_TIME = """
+SELECT key, time FROM records
+WHERE effect IS NOT NULL AND coalesce(account, '') = ? AND coalesce(region, '') = ? ORDER BY time
 """
 
 

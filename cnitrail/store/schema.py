@@ -65,6 +65,7 @@ CREATE TABLE records (
     account TEXT,
     region TEXT,
     caller_instance TEXT,
+    operator TEXT,
     access_key TEXT,
     role TEXT,
     session TEXT,
@@ -190,6 +191,7 @@ CREATE TABLE reaches (
 ) WITHOUT ROWID;
 CREATE INDEX records_by_time ON records (time) WHERE effect IS NOT NULL;
 CREATE INDEX records_by_caller ON records (caller_instance) WHERE caller_instance IS NOT NULL;
+CREATE INDEX records_of_operators ON records (caller_instance, operator) WHERE operator IS NOT NULL;
 CREATE INDEX credentials_by_key ON records (access_key) WHERE fact = 'credentials';
 CREATE INDEX credentials_by_name ON records (role, session) WHERE fact = 'credentials';
 CREATE INDEX records_of_trails ON records (id) WHERE effect = 'record';

@@ -12,9 +12,11 @@ Selected are:
 3. Other holders of its addresses, and their lives: a lease ends when another one begins. In a block with
    delegated prefixes, the holders of the whole block. If a call reassigned several addresses, all of them.
 4. What trails recorded: every call that configured a trail affects which times are covered.
-5. The callers: the credentials that were issued, the instance that called, and, for the cluster of a role,
-   the ENIs that show for which clusters the role created ENIs.
-6. Every version of an event, and every unclear record.
+5. The callers: the credentials that were issued, the instance that called, one call of each operator on
+   it that shows it to be one, and, for the cluster of a role, the ENIs that show for which clusters the role
+   created ENIs.
+6. Every version of an event, every unclear record, and every record of an ENI that an unclear one names, or
+   one that may not count. Events whose versions disagree are among these.
 7. Every record of pod evidence: it is small, and what it says of one pod depends on others. A kubelet may
    say that a pod on its instance has an address of another one's ENI, so for an instance the addresses of
    all pods count as its own.
@@ -45,10 +47,19 @@ CREATE TEMP TABLE requested (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE enis (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE complete (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE instances (instance TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE operators (record INTEGER PRIMARY KEY);
 CREATE TEMP TABLE attachments (attachment TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE places (place TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE contested (name TEXT PRIMARY KEY) WITHOUT ROWID;
 INSERT INTO contested SELECT name FROM resources WHERE contested;
+CREATE TEMP TABLE uncertain (record INTEGER PRIMARY KEY);
+INSERT INTO uncertain SELECT id FROM records WHERE key IN (SELECT key FROM records WHERE unclear);
+INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON eni = name;
+INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON instance = name;
+INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON trunk = name;
+INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON attachment = name;
+INSERT OR IGNORE INTO contested
+    SELECT eni FROM uncertain CROSS JOIN subjects USING (record) WHERE eni NOT NULL;
 """
 
 _REQUESTED_INSTANCES = """
@@ -84,8 +95,8 @@ INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE attachment IN att
 _SHARED_VPCS = """
 INSERT OR IGNORE INTO chosen SELECT record FROM vpcs
     WHERE vpc IN (SELECT vpc FROM resources WHERE name IN enis AND vpc IS NOT NULL);
-INSERT OR IGNORE INTO chosen SELECT min(record) FROM resources WHERE is_eni AND vpc IS NULL
-    GROUP BY account, region
+INSERT OR IGNORE INTO chosen SELECT min(record) FROM resources
+    WHERE is_eni AND vpc IS NULL AND name NOT IN contested GROUP BY account, region
 """
 
 _HELD = """
@@ -138,6 +149,23 @@ INSERT OR IGNORE INTO chosen SELECT issued.id FROM (
     SELECT DISTINCT role, session FROM records WHERE id IN chosen
 ) AS called CROSS JOIN records AS issued ON issued.fact = 'credentials'
     AND issued.role = called.role AND issued.session = called.session;
+INSERT OR IGNORE INTO operators SELECT record FROM (
+    SELECT (
+        SELECT id FROM records AS shown WHERE caller_instance = known.caller_instance
+            AND operator = known.operator
+            AND NOT EXISTS (SELECT 1 FROM records WHERE key = shown.key AND unclear)
+            AND NOT EXISTS (
+                SELECT 1 FROM subjects JOIN contested ON name IN (eni, instance, attachment, trunk)
+                WHERE record = shown.id)
+        LIMIT 1
+    ) AS record FROM (
+        SELECT DISTINCT caller_instance, operator FROM records WHERE operator NOT NULL
+            AND caller_instance IN (SELECT caller_instance FROM records WHERE id IN chosen)
+    ) AS known
+) WHERE record NOT NULL;
+INSERT OR IGNORE INTO chosen SELECT record FROM operators;
+INSERT OR IGNORE INTO chosen SELECT resources.record FROM operators
+    CROSS JOIN subjects USING (record) CROSS JOIN resources ON name = eni;
 """
 
 _ROLES = "SELECT DISTINCT role FROM records WHERE id IN chosen AND role NOT NULL"
@@ -160,8 +188,6 @@ UNION SELECT eni FROM tagged GROUP BY eni HAVING count(*) > 1
 _REST = """
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE fact = 'pods';
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE unclear;
-INSERT OR IGNORE INTO chosen SELECT resources.record FROM records
-    CROSS JOIN subjects ON subjects.record = records.id CROSS JOIN resources ON name = eni WHERE unclear;
 INSERT OR IGNORE INTO chosen SELECT subnets.record FROM records
     CROSS JOIN subjects ON subjects.record = records.id CROSS JOIN subnets USING (subnet) WHERE unclear;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE instance IN (

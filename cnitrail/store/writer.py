@@ -10,11 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from msgspec import Struct
+from msgspec import Struct, json
 from msgspec.structs import replace
 
 from cnitrail.errors import StoreError
 from cnitrail.intervals import Interval, between, difference
+from cnitrail.jsontext import parse
 from cnitrail.model import Lost, Origin, Record, Sign, Skipped
 from cnitrail.model.rhythm import rhythm_of
 from cnitrail.store.index_columns import IndexEntry, Mention, block_key, sort_key
@@ -271,13 +272,14 @@ class StoreWriter:
         ).fetchone()
         if known is not None:
             return int(known[0])
-        is_version = self._connection.execute(
-            "SELECT 1 FROM records WHERE key = ? LIMIT 1", (entry.key,)
+        version = self._connection.execute(
+            "SELECT payload FROM records WHERE key = ? LIMIT 1", (entry.key,)
         ).fetchone()
+        is_contradiction = version is not None and not _say_the_same(version[0], payload)
         cursor = self._connection.execute(
             "INSERT INTO records (key, digest, fact, time, event, effect, outcome, account, region,"
-            " caller_instance, access_key, role, session, unclear, payload)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " caller_instance, operator, access_key, role, session, unclear, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 entry.key,
                 digest,
@@ -289,10 +291,11 @@ class StoreWriter:
                 entry.account,
                 entry.region,
                 entry.caller_instance,
+                entry.operator,
                 entry.access_key,
                 entry.role,
                 entry.session,
-                entry.unclear,
+                entry.unclear or is_contradiction,
                 _text(payload),
             ),
         )
@@ -306,7 +309,7 @@ class StoreWriter:
         )
         if entry.effect is not None:
             self._reach(entry)
-        if entry.fact is not None and is_version is None:
+        if entry.fact is not None and version is None:
             self.kept += 1
             self._counted["kept"] += 1
         return number
@@ -601,6 +604,16 @@ def _text(raw: bytes) -> str | bytes:
         return raw.decode()
     except UnicodeDecodeError:
         return raw
+
+
+def _say_the_same(stored: str | bytes, payload: bytes) -> bool:
+    """Return whether two records of one event have the same fields and values, in any order and spacing."""
+    try:
+        values = map(parse, (stored.encode() if isinstance(stored, str) else stored, payload))
+        one, other = (json.encode(value, order="sorted") for value in values)
+    except ValueError:
+        return False
+    return one == other
 
 
 def _writer_lock(path: str, wait: Callable[[], None]) -> sqlite3.Connection:

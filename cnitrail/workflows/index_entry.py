@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cnitrail.decode import Decoded
 from cnitrail.decode.sessions import ASSUME_ROLE, WEB_IDENTITY
 from cnitrail.history.kinds import cluster_of_tags
+from cnitrail.history.operators import operators_of
 from cnitrail.model import ActorKind, Effect, Event, Fidelity, IssuedSession, Record, Subject, held_of
 from cnitrail.model.ec2 import TRUNK_TAG
 from cnitrail.model.event import ASSIGNING_EFFECTS
@@ -73,6 +74,7 @@ def _event(event: Event, unclear: bool) -> IndexEntry:
         account=event.account,
         region=event.region,
         caller_instance=actor.instance,
+        operator=(actor.agent.raw or "") if operators_of((event,), {}) else None,
         access_key=actor.access_key_id,
         role=actor.role_arn,
         session=actor.session,
