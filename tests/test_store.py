@@ -789,6 +789,29 @@ class TestRecordsOfOtherResources:
             )
             assert text in [reason["text"] for reason in answer["reasons"]]
 
+    def test_records_of_a_damaged_file_leave_a_doubt_about_all_addresses(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        logs, store = tmp_path / "logs", tmp_path / "trail.db"
+        logs.mkdir()
+        whole = [
+            call(1, 0, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True}),
+            call(2, 5, "UnassignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True}),
+            call(3, 50, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.2"), {"_return": True}),
+        ]
+        torn = [
+            call(4, 10, "UnassignPrivateIpAddresses", assign_to("eni-b", "10.0.0.3"), {"_return": True}),
+            call(5, 11, "AssignPrivateIpAddresses", assign_to("eni-b", "10.0.0.4"), {"_return": True}),
+        ]
+        (logs / "whole.json").write_text(json.dumps({"Records": whole}))
+        (logs / "torn.json").write_text(json.dumps({"Records": torn})[:-20])
+        collect(store, logs)
+        for source in (logs, store):
+            asked = ("who", "10.0.0.1", source, "--at", "2026-01-01T00:00:20Z", "--assume-complete")
+            (answer,) = json.loads(run(*asked, "-o", "json").stdout)["entries"]
+            assert answer["verdict"] == "unknown"
+            assert "damaged-file" in [reason["code"] for reason in answer["reasons"]]
+
     def test_a_record_that_is_only_spelled_differently_is_no_other_version(self, tmp_path: Path) -> None:
         record = call(1, 0, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True})
         one, other, store = tmp_path / "1.json", tmp_path / "2.json", tmp_path / "trail.db"

@@ -202,8 +202,11 @@ INSERT OR IGNORE INTO chosen
 
 
 def choose(connection: sqlite3.Connection, scope: Scope) -> bool:
-    """Fill the table ``chosen``; return False if all records are needed."""
+    """Fill the table ``chosen``; return False if all records are needed, as those of damaged files are."""
     if not (scope.enis or scope.instances or scope.addresses) or len(scope.addresses) > _MAX_ADDRESSES:
+        return False
+    (has_damage,) = connection.execute(_HAS_DAMAGE).fetchone()
+    if has_damage:
         return False
     _run(connection, _TABLES)
     period = scope.period if scope.period is not None and _may_narrow(connection) else None
@@ -247,18 +250,18 @@ def _complete(connection: sqlite3.Connection) -> None:
 
 
 def _may_narrow(connection: sqlite3.Connection) -> bool:
-    """Return whether records of other times change nothing: not with pod evidence, or imperfect records."""
-    (is_imperfect,) = connection.execute(_IMPERFECT).fetchone()
-    if is_imperfect:
+    """Return whether records of other times change nothing: not with pods, or forms that leave out fields."""
+    (has_pods,) = connection.execute(_HAS_PODS).fetchone()
+    if has_pods:
         return False
     forms = (FORMS.get(counts.form) for counts in form_counts(connection))
     return all(form is not None and form.fidelity is not Fidelity.PARTIAL for form in forms)
 
 
-_IMPERFECT = """
-SELECT EXISTS (SELECT 1 FROM skipped WHERE extent = 'part')
-    OR EXISTS (SELECT 1 FROM records WHERE fact = 'pods')
-"""
+_HAS_DAMAGE = "SELECT EXISTS (SELECT 1 FROM skipped WHERE extent = 'part')"
+"""Any record of a damaged file may be altered, and leaves a doubt about addresses that it does not name."""
+
+_HAS_PODS = "SELECT EXISTS (SELECT 1 FROM records WHERE fact = 'pods')"
 
 
 def _add_all_holders(connection: sqlite3.Connection) -> None:
