@@ -214,7 +214,7 @@ def _was_on(history: History, eni: str, event: Event, subject: Subject) -> bool:
     )
 
 
-class _Place(Struct, frozen=True, gc=False, kw_only=True):
+class _Whereabouts(Struct, frozen=True, gc=False, kw_only=True):
     """Where a call took place, as the history shows it."""
 
     eni: str | None
@@ -226,12 +226,12 @@ class _Place(Struct, frozen=True, gc=False, kw_only=True):
     claimed_instance: str | None = None
 
 
-def _place(history: History, event: Event, subject: Subject) -> _Place:
+def _place(history: History, event: Event, subject: Subject) -> _Whereabouts:
     eni = subject.eni or _eni_of(history, subject)
     interface = history.interfaces.get(eni or "")
     attachment = _attachment(interface, subject, event.time)
     instance, basis = _instance(history, event, subject, interface, attachment)
-    return _Place(
+    return _Whereabouts(
         eni=eni,
         interface=interface,
         attachment=attachment,
@@ -247,14 +247,16 @@ def _set_aside(history: History, event: Event, subject: Subject) -> TimelineEntr
     named = (*(holding.held for holding in subject.added), *subject.removed)
     requested = tuple(dict.fromkeys((*subject.requested_addresses, *map(str, named))))
     unused = replace(subject, added=(), removed=(), reassign=False, requested_addresses=requested)
-    return _entry(history, event, unused, _Place(eni=subject.eni, claimed_instance=subject.instance), (), {})
+    return _entry(
+        history, event, unused, _Whereabouts(eni=subject.eni, claimed_instance=subject.instance), (), {}
+    )
 
 
 def _entry(
     history: History,
     event: Event,
     subject: Subject,
-    place: _Place,
+    place: _Whereabouts,
     ended: Sequence[Lease],
     carried: _Carried,
 ) -> TimelineEntry:

@@ -82,7 +82,7 @@ class _AssignedPrefixes(Struct, gc=False):
     items: list[_Prefix] | UnsetType = field(default=UNSET, name="assignedIpv4PrefixSetType")
 
 
-class _AssignRequest(Struct, gc=False):
+class _AssignRequest(Struct, gc=False, kw_only=True):
     eni: str = field(name="networkInterfaceId")
     addresses: _Addresses | UnsetType = field(default=UNSET, name="privateIpAddressesSet")
     count: Number | UnsetType = field(default=UNSET, name="secondaryPrivateIpAddressCount")
@@ -91,7 +91,7 @@ class _AssignRequest(Struct, gc=False):
     reassign: bool | UnsetType = field(default=UNSET, name="allowReassignment")
 
 
-class _AssignResponse(Struct, gc=False):
+class _AssignResponse(Struct, gc=False, kw_only=True):
     addresses: _AssignedAddresses = field(name="assignedPrivateIpAddressesSet")
     prefixes: _AssignedPrefixes | UnsetType = field(default=UNSET, name="assignedIpv4PrefixSet")
     eni: str | UnsetType = field(default=UNSET, name="networkInterfaceId")

@@ -27,7 +27,7 @@ from cnitrail.model import (
 from cnitrail.model.forms import POD_FORMS
 from cnitrail.store.schema import (
     TEXT,
-    FormCounts,
+    StoredForm,
     connect,
     form_counts,
     is_summed,
@@ -91,7 +91,7 @@ class StoreReader:
                 delivered.relevant += len(record.origins) if is_fact else 0
                 yield record
             (delivered.kept,) = connection.execute(_CHOSEN_EVENTS if chosen else _EVENTS).fetchone()
-            has_rhythms = self._scope.period is not None and is_summed(connection)
+            has_rhythms = chosen and self._scope.period is not None and is_summed(connection)
             counts = _undelivered(connection, self.uri, etag, delivered, has_rhythms=has_rhythms)
             self.found += counts.files + sum(counts.other_files.values())
             yield counts
@@ -225,7 +225,7 @@ WHERE effect IS NOT NULL AND coalesce(account, '') = ? AND coalesce(region, '') 
 """
 
 
-def _forms(counted: Iterable[FormCounts]) -> Iterator[FormReport]:
+def _forms(counted: Iterable[StoredForm]) -> Iterator[FormReport]:
     """Yield the number of files and records of each form and compression."""
     for counts in counted:
         names = None if counts.compression is None else tuple(counts.compression.split())
@@ -233,7 +233,7 @@ def _forms(counted: Iterable[FormCounts]) -> Iterator[FormReport]:
             yield FormReport(form=counts.form, compression=names, files=counts.files, records=counts.records)
 
 
-def _rest(counted: Iterable[FormCounts]) -> dict[str, int]:
+def _rest(counted: Iterable[StoredForm]) -> dict[str, int]:
     """Return the number of records of each form that are not in the store."""
     rest = Counter[str]()
     for counts in counted:

@@ -378,7 +378,7 @@ FROM forms JOIN documents ON documents.id = document GROUP BY form, compression
 """
 
 
-class FormCounts(NamedTuple):
+class StoredForm(NamedTuple):
     """The number of files and records of one form and compression; ``others`` are not in the store."""
 
     form: str
@@ -394,10 +394,10 @@ def is_summed(connection: sqlite3.Connection) -> bool:
     return bool(known)
 
 
-def form_counts(connection: sqlite3.Connection) -> list[FormCounts]:
+def form_counts(connection: sqlite3.Connection) -> list[StoredForm]:
     """Return the counts of all forms."""
     rows = connection.execute("SELECT * FROM form_counts" if is_summed(connection) else COUNT_FORMS)
-    return [FormCounts(*row) for row in typed(rows, str, (str, NoneType), int, int, int)]
+    return [StoredForm(*row) for row in typed(rows, str, (str, NoneType), int, int, int)]
 
 
 def time_text(time: datetime | None) -> str | None:

@@ -104,7 +104,7 @@ def _holes(instance: InstanceReport, evidence: Evidence, shown: ChartRange) -> I
 _Flat = list[object]
 
 
-def _failure(entry: TimelineEntry, names: "_Table[str]") -> int:
+def _failure(entry: TimelineEntry, names: "_Numbered[str]") -> int:
     """Return the number of the code that a call failed with, from 1; 0 if it did not fail."""
     failed = entry.error is not None and entry.outcome is CallOutcome.FAILED
     return names[entry.error.code] + 1 if failed and entry.error is not None else 0
@@ -127,7 +127,7 @@ def data(report: Report, rows: Sequence[FoldedRow], lines: Sequence[CountLine]) 
     would take gigabytes.
     """
     shown = chart_range(report)
-    names, ips, files, enis = (_Table[str](), _Table[Held](), _Table[str](), _Table[str]())
+    names, ips, files, enis = (_Numbered[str](), _Numbered[Held](), _Numbered[str](), _Numbered[str]())
     calls = json_lines(_calls(report, rows, names, ips, enis))
     events = json_lines(
         [
@@ -171,7 +171,11 @@ _ENCODER = Encoder()
 
 
 def _calls(
-    report: Report, rows: Sequence[FoldedRow], names: "_Table[str]", ips: "_Table[Held]", enis: "_Table[str]"
+    report: Report,
+    rows: Sequence[FoldedRow],
+    names: "_Numbered[str]",
+    ips: "_Numbered[Held]",
+    enis: "_Numbered[str]",
 ) -> Iterator[_Flat]:
     row_of = {id(call): number for number, row in enumerate(rows) for call in row.calls}
     places = {instance.instance: place for place, instance in enumerate(report.instances)}
@@ -191,7 +195,7 @@ def _calls(
         yield flat
 
 
-class _Table(dict[T, int]):
+class _Numbered(dict[T, int]):
     """The position of each value in a list of distinct ones, in the order of their first appearance."""
 
     def __missing__(self, value: T) -> int:
@@ -204,7 +208,9 @@ class _Table(dict[T, int]):
         return newest - self[value]
 
 
-def _interface(interface: InterfaceReport, enis: _Table[str], ips: _Table[Held], shown: ChartRange) -> _Flat:
+def _interface(
+    interface: InterfaceReport, enis: _Numbered[str], ips: _Numbered[Held], shown: ChartRange
+) -> _Flat:
     return [
         enis[interface.eni],
         _kind(interface),
@@ -246,7 +252,7 @@ def _bound(bound: CitedBound, shown: ChartRange) -> _Flat | int:
 _BASES = {basis: place for place, basis in enumerate(Basis)}
 
 
-def _holding(holding: CitedHolding, slots: Sequence[int], ips: _Table[Held], shown: ChartRange) -> _Flat:
+def _holding(holding: CitedHolding, slots: Sequence[int], ips: _Numbered[Held], shown: ChartRange) -> _Flat:
     return [
         [number for run in _runs(slots) for number in run],
         [ips[held] for held in holding.held],
