@@ -176,6 +176,7 @@ COMMAND_LINE_TESTS = {
     "tests/test_hostile_output.py",
     "tests/test_imports.py",
     "tests/test_lookup_friendly.py",
+    "tests/test_streamed.py",
     "tests/test_tables_cli.py",
     "tests/test_terminal.py",
     "tests/test_timeline.py",
