@@ -16,9 +16,14 @@ _BY_ENTRY = ("jsonl", "csv")
 """The formats that are written entry by entry."""
 
 
+def is_by_entry(output: str) -> bool:
+    """Return whether an output is written entry by entry: not if a query selects from the whole answer."""
+    return output in _BY_ENTRY and not is_queried()
+
+
 def entries_for(output: str, make: Callable[[], Iterable[T]]) -> Sequence[T]:
     """Return entries for an output: those that it needs one by one are made while they are written."""
-    return Streamed(make) if output in _BY_ENTRY and not is_queried() else list(make())
+    return Streamed(make) if is_by_entry(output) else list(make())
 
 
 class Streamed(Sequence[T]):

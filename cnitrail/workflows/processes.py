@@ -36,9 +36,6 @@ _AHEAD: Final = 16
 _RESULT_BYTES: Final = 1 << 20
 """Results that a process may be ahead of the others; the largest pipe that Linux allows everybody."""
 
-_SET_PIPE_SIZE: Final = 1031
-"""F_SETPIPE_SZ, which Python names on Linux only."""
-
 _LENGTH_BYTES: Final = 8
 
 
@@ -96,7 +93,7 @@ class Processes(Generic[T, P, R]):
     def _next(self, waiting: deque[_Sent[T]]) -> tuple[T, R | EndedEarly]:
         """Return the item that has waited longest, and its result."""
         sent = waiting.popleft()
-        process = self._processes[sent.turn] if self._processes else None
+        process = self._process(sent.turn)
         if process is None:
             return sent.item, self._work(self._prepare(sent.item))
         try:
@@ -120,12 +117,16 @@ class Processes(Generic[T, P, R]):
                 self._send(sent)
         return reason
 
+    def _process(self, turn: int) -> _Process | None:
+        """Return the process whose turn it is; None if this one has to do its work."""
+        return self._processes[turn] if self._processes else None
+
     def _has_room(self, sent: _Sent[T]) -> bool:
-        process = self._processes[sent.turn] if self._processes else None
+        process = self._process(sent.turn)
         return process is not None and process.has_room(sent)
 
     def _send(self, sent: _Sent[T]) -> None:
-        process = self._processes[sent.turn] if self._processes else None
+        process = self._process(sent.turn)
         if process is not None:
             process.send(sent)
 
@@ -275,7 +276,7 @@ def _widen(pipe: int) -> None:
     import fcntl
 
     with suppress(OSError):
-        fcntl.fcntl(pipe, _SET_PIPE_SIZE, _RESULT_BYTES)
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _RESULT_BYTES)
 
 
 def _close(*pipes: int) -> None:

@@ -111,7 +111,7 @@ class ScanPool:
     """Scans what sources deliver: with other processes if there is enough to read, or with threads.
 
     Processes are forked, on Linux; elsewhere there are only threads. ``workers`` is the number of either: 1
-    is this process itself, and None stands for as many as are useful. If ``hashing``, the stored bytes of
+    is this process itself; None for as many as are useful. If ``hashing``, the stored bytes of
     documents are hashed as they are read.
     """
 

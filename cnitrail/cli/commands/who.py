@@ -127,11 +127,12 @@ def _answer_batch(request: Request, batch: IO[str], output: str) -> int:
     from cnitrail.cli.inputs.questions import Question, Questions
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
+    from cnitrail.cli.streamed import is_by_entry
     from cnitrail.garbage import existing_values_kept
     from cnitrail.model import LeasePeriod
     from cnitrail.sources import source_type, sources_or_default
 
-    is_one_pass = output in ("jsonl", "csv") and not is_queried()
+    is_one_pass = is_by_entry(output)
     is_narrowed = any(source_type(uri).narrows for uri in sources_or_default(request.sources))
     questions = Questions(batch, is_read_twice=is_narrowed or not is_one_pass)
     wanted = request.wanted
