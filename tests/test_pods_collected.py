@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from cnitrail.decode import decode
 from cnitrail.decode.pods.stored import stored_record
 from cnitrail.history import Ledger
-from cnitrail.model import Origin, Record, Scope
+from cnitrail.model import Origin, Record, Scope, StoredRecord
 from cnitrail.model.pod_facts import (
     AddressFreed,
     AddressKept,
@@ -181,7 +181,7 @@ class TestFacts:
         ],
     )
     def test_what_cnitrail_never_writes_is_a_problem(self, payload: bytes) -> None:
-        found = decode(Record(ORIGINS, payload, is_extract=True))
+        found = decode(StoredRecord(ORIGINS, payload))
         assert found.pods is None
         assert found.problems[0].startswith("broken JSON (")
 

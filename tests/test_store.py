@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from ipaddress import ip_network
@@ -26,7 +27,17 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.timeline import timeline
 from cnitrail.errors import StoreError
 from cnitrail.history import build
-from cnitrail.model import Evidence, Growth, History, Origin, Record, Scope, Skipped, StoredCounts
+from cnitrail.model import (
+    Evidence,
+    Growth,
+    History,
+    Origin,
+    Record,
+    Scope,
+    Skipped,
+    StoredCounts,
+    StoredRecord,
+)
 from cnitrail.sources import open_source
 from cnitrail.store.file_header import is_store
 from cnitrail.store.index_columns import IndexEntry
@@ -545,7 +556,7 @@ class TestTables:
         assert rows_of(store, "PRAGMA integrity_check")[0] == ("ok",)
 
     def test_bytes_that_are_not_text_are_stored_unchanged(self, tmp_path: Path) -> None:
-        path, record = str(tmp_path / "trail.db"), Record((Origin("\udcff.json", 0),), b'{"a":"\xff"}')
+        path, record = str(tmp_path / "trail.db"), StoredRecord((Origin("\udcff.json", 0),), b'{"a":"\xff"}')
         with StoreWriter(path, no_wait) as writer:
             writer.add(record, IndexEntry(key="key"))
         assert [
@@ -554,7 +565,7 @@ class TestTables:
 
     def test_all_versions_of_an_event_are_kept_and_delivered_together(self, tmp_path: Path) -> None:
         path = str(tmp_path / "trail.db")
-        records = [Record((Origin("a.json", n),), b'{"n":%d}' % n) for n in range(2)]
+        records = [StoredRecord((Origin("a.json", n),), b'{"n":%d}' % n) for n in range(2)]
         with StoreWriter(path, no_wait) as writer:
             for record in (*records, *records):
                 writer.add(record, IndexEntry(key="one key"))
@@ -600,7 +611,7 @@ class TestFiles:
         connection = sqlite3.connect(store)
         connection.execute("PRAGMA user_version = 99")
         connection.close()
-        said = "written by a newer cnitrail (store version 99; this one reads 9)"
+        said = "written by a newer cnitrail (store version 99; this one reads 10)"
         assert self.refused(run, store) == said
 
     @pytest.mark.parametrize("left", [200, 4096, 50_000])
@@ -693,6 +704,76 @@ def call(number: int, second: int, name: str, request: Any, response: Any) -> di
 
 def assign_to(eni: str, address: str) -> dict[str, Any]:
     return {"networkInterfaceId": eni, "privateIpAddressesSet": {"items": [{"privateIpAddress": address}]}}
+
+
+def damage_of(source: Path) -> dict[str, bool]:
+    """Return of each event in a source whether it is marked as one of a damaged file."""
+    history, _ = read(source)
+    return {str(event.event_id): event.damaged for event in history.events}
+
+
+class TestDamage:
+    """Events are marked as damaged by the file that they were read from, also if a store has them."""
+
+    ASSIGNED = call(1, 0, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True})
+    RELEASED = call(2, 5, "UnassignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True})
+
+    def lines(self, path: Path, *, torn: bool) -> Path:
+        """Write a log of two records, and between them half of one."""
+        between = [json.dumps(self.RELEASED)[:60]] if torn else []
+        path.write_text("\n".join([json.dumps(self.ASSIGNED), *between, json.dumps(self.RELEASED)]))
+        return path
+
+    def test_events_beside_an_unreadable_record_are_damaged(self, tmp_path: Path) -> None:
+        log, store = self.lines(tmp_path / "log.jsonl", torn=True), tmp_path / "trail.db"
+        collect(store, log)
+        assert damage_of(store) == damage_of(log) == {"call-1": True, "call-2": True}
+
+    def test_events_beside_an_unknown_object_are_not(self, tmp_path: Path) -> None:
+        log, store = tmp_path / "log.json", tmp_path / "trail.db"
+        log.write_text(json.dumps([self.ASSIGNED, {"other": 1}, self.RELEASED]))
+        collect(store, log)
+        assert damage_of(store) == damage_of(log) == {"call-1": False, "call-2": False}
+
+    def test_an_event_that_an_intact_file_has_too_is_not(self, tmp_path: Path) -> None:
+        logs, store = tmp_path / "logs", tmp_path / "trail.db"
+        logs.mkdir()
+        self.lines(logs / "torn.jsonl", torn=True)
+        (logs / "whole.json").write_text(json.dumps(self.ASSIGNED))
+        collect(store, logs)
+        assert damage_of(store) == damage_of(logs) == {"call-1": False, "call-2": True}
+
+    def test_members_of_an_archive_are_damaged_one_by_one(self, tmp_path: Path) -> None:
+        archive, store = tmp_path / "logs.zip", tmp_path / "trail.db"
+        with zipfile.ZipFile(archive, "w") as packed:
+            packed.writestr("whole.json", json.dumps(self.ASSIGNED))
+            packed.writestr("torn.json", json.dumps([self.RELEASED])[:-1])
+        collect(store, archive)
+        assert damage_of(store) == damage_of(archive) == {"call-1": False, "call-2": True}
+
+    def test_a_store_that_is_collected_into_another_one_keeps_it(self, tmp_path: Path) -> None:
+        log, store, other = (
+            self.lines(tmp_path / "log.jsonl", torn=True),
+            tmp_path / "1.db",
+            tmp_path / "2.db",
+        )
+        collect(store, log)
+        collect(other, store)
+        assert damage_of(other) == {"call-1": True, "call-2": True}
+
+    def test_events_of_a_repaired_file_are_no_longer_damaged(self, tmp_path: Path) -> None:
+        log, store, other = (
+            self.lines(tmp_path / "log.jsonl", torn=True),
+            tmp_path / "1.db",
+            tmp_path / "2.db",
+        )
+        collect(store, log)
+        collect(other, store)
+        self.lines(log, torn=False)
+        collect(store, log)
+        collect(other, store)
+        for repaired in (store, other):
+            assert damage_of(repaired) == {"call-1": False, "call-2": False}
 
 
 class TestRecordsOfOtherResources:

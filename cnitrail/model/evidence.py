@@ -163,13 +163,20 @@ class Record(Struct, frozen=True, gc=False):
     """One candidate record: the JSON text of the record itself, without envelope.
 
     ``log_group`` is the log group of CloudWatch Logs that it comes from, if its envelope names it.
-    ``is_extract``: a store has kept only the facts of a record of pod evidence, and they are the payload.
     """
 
     origins: tuple[Origin, ...]
     payload: bytes
     log_group: str | None = None
-    is_extract: bool = False
+
+
+class StoredRecord(Record, frozen=True, gc=False):
+    """A record from a store. Of pod evidence, the payload has only the facts that the store keeps.
+
+    ``is_damaged``: the files of its origins were damaged, so that it may be altered.
+    """
+
+    is_damaged: bool = False
 
 
 class Growth(Struct, frozen=True, gc=False):

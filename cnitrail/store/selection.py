@@ -258,7 +258,7 @@ def _may_narrow(connection: sqlite3.Connection) -> bool:
     return all(form is not None and form.fidelity is not Fidelity.PARTIAL for form in forms)
 
 
-_HAS_DAMAGE = "SELECT EXISTS (SELECT 1 FROM skipped WHERE extent = 'part')"
+_HAS_DAMAGE = "SELECT EXISTS (SELECT 1 FROM origins WHERE damaged)"
 """Any record of a damaged file may be altered, and leaves a doubt about addresses that it does not name."""
 
 _HAS_PODS = "SELECT EXISTS (SELECT 1 FROM records WHERE fact = 'pods')"

@@ -22,6 +22,7 @@ from cnitrail.model import (
     Sign,
     Skipped,
     SourceReport,
+    StoredRecord,
 )
 from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import table_of
@@ -199,8 +200,8 @@ class LedgerSink:
         """The files of which something could not be read."""
         self.answered: set[AccountRegion] = set()
         """The accounts and Regions for which a source itself answered with all events."""
-        self._damaged: set[str] = set()
-        """The files whose contents may be altered where they could be read."""
+        self._is_damaged = False
+        """Whether the contents of the file may be altered where they could be read."""
         self._proof = proof
         self._raw = raw
         self._is_proven = False
@@ -211,7 +212,6 @@ class LedgerSink:
         """Begin a source, which may report itself if an answer is incomplete."""
         self._source = source
         self._answers_completely = answers_completely
-        self._damaged = set()
 
     @property
     def kept(self) -> int:
@@ -231,8 +231,7 @@ class LedgerSink:
         table = table_of(uri)
         if table is not None:
             self.tables.add(table)
-        if scanned.tally.damaged:
-            self._damaged.add(uri)
+        self._is_damaged = scanned.tally.damaged
         if proof is not None and proof.vouches(self._source, uri, scanned.stored_hash):
             self._is_proven = True
             if scanned.records_writes():
@@ -240,7 +239,7 @@ class LedgerSink:
 
     def end(self, scanned: Scanned) -> None:  # noqa: ARG002  a store needs it
         """End a file."""
-        self._is_proven = False
+        self._is_proven = self._is_damaged = False
 
     def close_document(self, scanned: ScannedDocument) -> None:
         """Do nothing: a ledger keeps no list of what was read."""
@@ -257,11 +256,15 @@ class LedgerSink:
             return 0
         if self._raw is not None:
             self._raw.add(record, fact)
-        if all(origin.source in self._damaged for origin in record.origins):
+        if self._is_altered(record):
             fact = replace(fact, damaged=True)
         if self._answers_completely:
             self.answered.add((fact.account, fact.region))
         return self.ledger.add(fact, proven=self._is_proven)
+
+    def _is_altered(self, record: Record) -> bool:
+        """Return whether a record may be altered, because the file that it was read from is damaged."""
+        return self._is_damaged or (isinstance(record, StoredRecord) and record.is_damaged)
 
     def lose(self, skipped: Skipped) -> None:
         """Note a document that could not be read, or only in part."""
@@ -273,8 +276,6 @@ class LedgerSink:
     def skip(self, skipped: Skipped) -> None:
         """Note what the source could not deliver."""
         self.lose(skipped)
-        if skipped.extent is Extent.PART:
-            self._damaged.add(skipped.source)
 
     def cut_short(self, cut: CutShort) -> None:
         """Note the time that a lookup did not reach."""
