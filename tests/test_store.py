@@ -91,6 +91,16 @@ class TestAnswers:
             assert from_store.stdout == from_files.stdout
             assert from_store.stderr == from_files.stderr
 
+    def test_a_report_about_one_instance_has_the_findings_that_the_files_show(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        logs, store = "subnet-exhausted/AWSLogs", tmp_path / "trail.db"
+        run("collect", logs, "--to", store)
+        of_instance = ("--instance", "i-0cdc324e657f8304d")
+        from_files = run("report", logs, *of_instance).stdout
+        assert "A policy refuses the calls of a network plugin" in from_files
+        assert run("report", store, *of_instance).stdout.replace(str(store), logs) == from_files
+
     @pytest.mark.parametrize("story", STORIES)
     def test_the_counts_of_the_evidence_are_those_of_the_files(self, tmp_path: Path, story: str) -> None:
         logs, store = FIXTURES / story / "AWSLogs", tmp_path / "trail.db"
