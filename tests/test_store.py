@@ -250,6 +250,7 @@ def anything(data: st.DataObject, number: int) -> dict[str, Any]:
         "eventName": name,
         "eventID": str(number),
         "eventTime": f"2026-01-01T00:00:{data.draw(st.integers(0, 30)):02}Z",
+        "userAgent": one("terraform amazon-vpc-cni-k8s cilium-operator/1.15"),
         "requestParameters": request,
         "responseElements": response,
         "userIdentity": {
@@ -784,6 +785,52 @@ class TestDamage:
         collect(other, store)
         for repaired in (store, other):
             assert damage_of(repaired) == {"call-1": False, "call-2": False}
+
+
+def launched(number: int, instance: str, eni: str) -> dict[str, Any]:
+    """Return the launch of a node of a cluster."""
+    interface = {
+        "networkInterfaceId": eni,
+        "vpcId": "vpc-1",
+        "privateIpAddress": f"10.0.0.{number}",
+        "attachment": {"attachmentId": eni.replace("eni", "eni-attach"), "deviceIndex": 0},
+    }
+    machine = {
+        "instanceId": instance,
+        "networkInterfaceSet": {"items": [interface]},
+        "tagSet": {"items": [{"key": "eks:cluster-name", "value": "blue"}]},
+    }
+    return call(number, 0, "RunInstances", {}, {"instancesSet": {"items": [machine]}})
+
+
+class TestManagers:
+    """What manages an ENI may show in calls about others, which a store delivers if the answer says it."""
+
+    def managers(self, run: Run, source: object, *filters: str, at: str) -> list[tuple[str, str]]:
+        result = run("state", source, "--at", at, *filters, "-o", "json")
+        entries = json.loads(result.stdout)["entries"]
+        return [(entry["management"]["manager"], entry["management"]["basis"]) for entry in entries]
+
+    def test_other_enis_of_its_node_show_the_manager_of_an_eni(self, run: Run, tmp_path: Path) -> None:
+        logs, store = "pod-identity-and-node-role/AWSLogs", tmp_path / "trail.db"
+        run("collect", logs, "--to", store)
+        for source in (logs, store):
+            for place in (("--eni", "eni-0eace48ac27f96420"), ("--ip", "10.72.24.99")):
+                assert self.managers(run, source, *place, at="2025-11-20T01:22:45Z") == [("vpc-cni", "node")]
+
+    @pytest.mark.parametrize(("instance", "basis"), [(f"{I}2", "node"), (f"{I}1", "cluster")])
+    def test_a_call_for_a_node_shows_its_manager_and_that_of_its_cluster(
+        self, run: Run, tmp_path: Path, instance: str, basis: str
+    ) -> None:
+        log, store = tmp_path / "log.json", tmp_path / "trail.db"
+        tried = call(3, 9, "CreateNetworkInterface", {"description": f"Cilium-CNI ({I}2)"}, None)
+        tried["errorCode"] = "Client.InsufficientFreeAddressesInSubnet"
+        records = [launched(1, f"{I}1", "eni-a"), launched(2, f"{I}2", "eni-b"), tried]
+        log.write_text(json.dumps({"Records": records}))
+        collect(store, log)
+        for source in (log, store):
+            found = self.managers(run, source, "--instance", instance, at="2026-01-01T00:01:00Z")
+            assert found == [("cilium", basis)]
 
 
 class TestRecordsOfOtherResources:

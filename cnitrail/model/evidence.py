@@ -218,6 +218,7 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
 
     Times are aware, both included, and are those of events. ``period`` is set if the answer is about
     ``enis``, ``instances`` or ``addresses``, shows nothing of other times, and this source is all evidence.
+    ``managers``: it also shows what manages the ENIs and nodes.
     ``event_names`` are the relevant events.
     ``profile``, ``endpoint_url`` and ``request_payer`` are the AWS CLI's options; a Region may be ``all``.
     ``lag`` is the delay of LookupEvents, ``max_calls`` the maximum number of its calls per Region;
@@ -236,6 +237,7 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     enis: tuple[str, ...] = ()
     addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     period: LeasePeriod | None = None
+    managers: bool = False
     profile: str | None = None
     endpoint_url: str | None = None
     event_names: tuple[str, ...] = ()

@@ -105,7 +105,7 @@ def _mention(event: Event, subject: Subject) -> Mention:
         instance=subject.instance,
         attachment=subject.attachment or subject.association or subject.resource,
         trunk=subject.trunk or dict(subject.tags).get(TRUNK_TAG),
-        mark=subject.mark[0] if subject.mark else None,
+        mark=subject.mark[0] if subject.mark else subject.served,
         maker=event.actor.role_arn if makes else None,
         cluster=_clusters(subject.tags) if event.effect is not Effect.LAUNCH else None,
         vpc=subject.vpc,
