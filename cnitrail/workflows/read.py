@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from cnitrail.answers.filters import Filter
 from cnitrail.debuglog import debug
 from cnitrail.history import Dispute, Ledger, build, cover, unrecorded
-from cnitrail.history.managers import may_inherit
 from cnitrail.model import (
     MAX_FILES,
     AccountRegion,
@@ -28,12 +26,12 @@ from cnitrail.model import (
 )
 from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import table_of
-from cnitrail.sources import LOOKUP, is_event_history, is_pipe, source_type, sources_or_default
+from cnitrail.sources import is_event_history, source_type, sources_or_default
 from cnitrail.workflows.accounting import SourceCounts, no_files
 from cnitrail.workflows.ingest import ingest, unread_of
 from cnitrail.workflows.losses import lost_file, lost_of, set_aside
+from cnitrail.workflows.narrowing import is_too_narrow, narrow_scope, whole_scope
 from cnitrail.workflows.observer import SILENT
-from cnitrail.workflows.request import scope_of
 from cnitrail.workflows.scan_pool import ScanPool, problems
 
 if TYPE_CHECKING:
@@ -58,10 +56,10 @@ def read(
 
     Raises as ``read_evidence`` does, and ``UsageError`` if ``verify`` is asked of sources without digests.
     """
-    scope = _whole_scope(request)
+    scope = narrow_scope(request)
     history, evidence = _rebuilt(request, scope, observer, raw)
-    if scope.managers and _may_inherit(history, scope):
-        return _rebuilt(request, _unnarrowed(scope), observer, raw)
+    if is_too_narrow(request, scope, history, evidence):
+        return _rebuilt(request, whole_scope(scope), observer, raw)
     return history, evidence
 
 
@@ -81,41 +79,6 @@ def _rebuilt(
     history = build(events, sessions, proven, pods)
     debug(__name__, "history: %d events, %d leases", len(history.events), len(history.leases))
     return history, replace(evidence, skipped=(*evidence.skipped, *set_aside(history)))
-
-
-def _whole_scope(request: Request) -> Scope:
-    """Return what sources are asked for; other sources, or proofs, may change what one of them shows."""
-    sources = sources_or_default(request.sources)
-    is_alone = len(sources) == 1 and not request.verify
-    has_store = any(source_type(uri).narrows for uri in sources) and LOOKUP not in sources
-    scope = replace(
-        scope_of(request.wanted, request.access),
-        period=request.period if is_alone else None,
-        managers=request.managers and has_store,
-    )
-    is_read_once = any(map(is_pipe, sources))  # and may have to be read again
-    return _unnarrowed(scope) if scope.managers and is_read_once else scope
-
-
-def _unnarrowed(scope: Scope) -> Scope:
-    """Return a scope for which a store delivers all records."""
-    return replace(scope, instances=(), enis=(), addresses=())
-
-
-def _may_inherit(history: History, scope: Scope) -> bool:
-    """Return whether other nodes may show what manages the ENIs and nodes that were asked for."""
-    asked = {*scope.instances}
-    enis = {*scope.enis}
-    wanted = Filter(ip=scope.addresses)
-    for held, groups in history.holders.items() if scope.addresses else ():
-        if wanted.takes_addresses([held]):
-            enis.update(lease.eni for group in groups for lease in group)
-    for interface in history.interfaces.values():
-        nodes = {attachment.instance for attachment in interface.attachments}
-        nodes |= {interface.mark[0]} if interface.mark is not None else set()
-        if interface.eni in enis or not asked.isdisjoint(nodes):
-            asked.update(name for name in nodes if name is not None)
-    return any(may_inherit(history.instances.get(name), history.manager_of_node(name)) for name in asked)
 
 
 def _prove(request: Request, scope: Scope, observer: Observer) -> Proof:
