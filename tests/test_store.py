@@ -833,6 +833,26 @@ class TestManagers:
             assert found == [("cilium", basis)]
 
 
+def created(
+    number: int, eni: str, vpc: str, subnet: str = "subnet-1", account: str = "111111111111"
+) -> dict[str, Any]:
+    """Return a record of the creation of an ENI."""
+    address = f"10.0.{number}.1"
+    described = {"networkInterfaceId": eni, "vpcId": vpc, "subnetId": subnet, "privateIpAddress": address}
+    made = call(
+        number, number, "CreateNetworkInterface", {"subnetId": subnet}, {"networkInterface": described}
+    )
+    return made | {"recipientAccountId": account}
+
+
+def collected(folder: Path, records: list[dict[str, Any]]) -> tuple[Path, Path]:
+    """Return a log file of records, and a store of it."""
+    log, store = folder / "log.json", folder / "trail.db"
+    log.write_text(json.dumps({"Records": records}))
+    collect(store, log)
+    return log, store
+
+
 class TestRecordsOfOtherResources:
     """What records about other ENIs say decides some answers, so a store delivers these records, too."""
 
@@ -926,6 +946,49 @@ class TestRecordsOfOtherResources:
                 "events after 2025-12-31 23:50:45Z may be delivered later"
             )
             assert text in [reason["text"] for reason in answer["reasons"]]
+
+    @pytest.mark.parametrize("other_vpc", ["vpc-0", "vpc-7"])
+    def test_another_account_of_a_vpc_is_known_if_the_first_record_of_it_is_disputed(
+        self, run: Run, tmp_path: Path, other_vpc: str
+    ) -> None:
+        records = [
+            created(1, "eni-a", "vpc-1"),
+            created(2, "eni-b", "vpc-1", account="222222222222"),
+            created(2, "eni-b", other_vpc, account="222222222222"),
+            created(3, "eni-c", "vpc-1", account="222222222222"),
+            call(4, 10, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.9"), {"_return": True}),
+            call(5, 20, "UnassignPrivateIpAddresses", assign_to("eni-a", "10.0.0.9"), {"_return": True}),
+            call(6, 59, "DeleteNetworkInterface", {"networkInterfaceId": "eni-a"}, {}),
+        ]
+        assert [
+            self.answer(run, source, "10.0.0.9")["verdict"] for source in collected(tmp_path, records)
+        ] == [
+            "unknown",
+            "unknown",
+        ]
+
+    def test_the_vpc_of_a_subnet_is_known_if_the_first_record_of_it_does_not_count(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        omitted = {"omitted": True, "originalSize": 300_000, "reason": "responseElements too large"}
+        records = [
+            created(1, "eni-a", "vpc-1"),
+            call(2, 10, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.9"), {"_return": True}),
+            call(3, 20, "UnassignPrivateIpAddresses", assign_to("eni-a", "10.0.0.9"), {"_return": True}),
+            created(4, "eni-a", "vpc-2", subnet="subnet-2", account="222222222222"),
+            call(5, 30, "CreateNetworkInterface", {"subnetId": "subnet-2"}, omitted),
+            created(6, "eni-b", "vpc-2", subnet="subnet-2"),
+        ]
+        for source in collected(tmp_path, records):
+            reasons = self.answer(run, source, "10.0.0.9")["reasons"]
+            assert "unnamed-addresses" not in [reason["code"] for reason in reasons]
+
+    def answer(self, run: Run, source: Path, ip: str) -> dict[str, Any]:
+        """Return who had an address in the last second, if the evidence lacks nothing."""
+        asked = ("who", ip, source, "--at", "2026-01-01T00:00:40Z", "--assume-complete", "-o", "json")
+        (found,) = json.loads(run(*asked).stdout)["entries"]
+        assert isinstance(found, dict)
+        return found
 
     def test_records_of_a_damaged_file_leave_a_doubt_about_all_addresses(
         self, run: Run, tmp_path: Path

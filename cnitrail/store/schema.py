@@ -206,6 +206,8 @@ CREATE INDEX subjects_by_attachment ON subjects (attachment) WHERE attachment IS
 CREATE INDEX subjects_by_trunk ON subjects (trunk) WHERE trunk IS NOT NULL;
 CREATE INDEX subjects_by_mark ON subjects (mark) WHERE mark IS NOT NULL;
 CREATE INDEX subjects_by_maker ON subjects (maker, cluster, eni) WHERE maker IS NOT NULL;
+CREATE INDEX subjects_by_vpc ON subjects (vpc, record) WHERE vpc IS NOT NULL;
+CREATE INDEX subjects_by_subnet ON subjects (subnet, record) WHERE subnet IS NOT NULL AND vpc IS NOT NULL;
 CREATE INDEX subjects_made ON subjects (eni) WHERE maker IS NOT NULL;
 CREATE INDEX addresses_by_place ON addresses (place, time, eni, act);
 CREATE INDEX resources_contested ON resources (name) WHERE contested;

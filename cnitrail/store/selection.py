@@ -111,8 +111,14 @@ INSERT OR IGNORE INTO enis SELECT eni FROM subjects WHERE eni NOT NULL AND attac
 """
 
 _SHARED_VPCS = """
-INSERT OR IGNORE INTO chosen SELECT record FROM vpcs
-    WHERE vpc IN (SELECT vpc FROM resources WHERE name IN enis AND vpc IS NOT NULL);
+INSERT OR IGNORE INTO chosen SELECT coalesce(
+    CASE WHEN record IN uncertain THEN (
+        SELECT record FROM subjects CROSS JOIN records ON records.id = record
+        WHERE subjects.vpc = vpcs.vpc AND coalesce(records.account, '') = vpcs.account
+            AND coalesce(records.region, '') = vpcs.region AND record NOT IN uncertain
+        ORDER BY record LIMIT 1
+    ) END, record)
+    FROM vpcs WHERE vpc IN (SELECT vpc FROM resources WHERE name IN enis AND vpc IS NOT NULL);
 INSERT OR IGNORE INTO chosen SELECT min(record) FROM resources
     WHERE is_eni AND vpc IS NULL AND name NOT IN contested GROUP BY account, region
 """
@@ -206,8 +212,15 @@ UNION SELECT eni FROM tagged GROUP BY eni HAVING count(*) > 1
 _REST = """
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE fact = 'pods';
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE unclear;
-INSERT OR IGNORE INTO chosen SELECT subnets.record FROM records
-    CROSS JOIN subjects ON subjects.record = records.id CROSS JOIN subnets USING (subnet) WHERE unclear;
+INSERT OR IGNORE INTO chosen SELECT coalesce(
+    CASE WHEN subnets.record IN uncertain THEN (
+        SELECT shown.record FROM subjects AS shown CROSS JOIN records AS showing ON showing.id = shown.record
+        WHERE shown.subnet = subnets.subnet AND shown.vpc IS NOT NULL AND showing.outcome = 'ok'
+            AND shown.record NOT IN uncertain
+        ORDER BY shown.record LIMIT 1
+    ) END, subnets.record)
+    FROM records CROSS JOIN subjects ON subjects.record = records.id CROSS JOIN subnets USING (subnet)
+    WHERE unclear;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE instance IN (
     SELECT instance FROM records CROSS JOIN subjects ON subjects.record = records.id WHERE unclear);
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN contested;
