@@ -11,6 +11,7 @@ Of lines, only the damaged ones are left to it: what is between two lines cannot
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import repeat
 from typing import Final
 
@@ -47,6 +48,7 @@ _ELEMENT_BEGINS: Final = re.compile(
     rb'[ \t\r\n]*+(?P<beginning>(?P<brace>\{[ \t\r\n]*+"|"[ ]*+\{(?:\\n|[ ])*+\\")[^"\\]{1,64}'
     rb'(?:"[ \t\r\n]*+:|\\"))'
 )
+_SPACE: Final = rb"[ \t\r\n]*+"
 _SEPARATOR: Final = re.compile(rb"[ \t\r\n,]*+")
 _LIST = msgspec.json.Decoder(list[Raw])
 _STREAM = msgspec.json.Decoder(Raw)
@@ -58,7 +60,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     ``place`` is the place of the elements in the table of envelopes. All elements have this ``beginning``,
     which is their opening bracket, and ``closing``; ``ending`` is what may follow the last one.
     ``is_list``: the elements are separated by commas, else only by white space, if at all. ``is_lines``: they
-    are separated by line breaks.
+    are separated by line breaks: no element has one between a bracket that closes and one that opens.
     """
 
     opening: bytes
@@ -92,8 +94,13 @@ def layout_of(text: Bytes) -> Layout | None:
     kind = "stream" if begins is None else begins.lastgroup or "list"
     kind = "kubernetes" if begins is not None and begins["kubernetes"] else kind
     beginning, closing = (b"{", b"}") if first["brace"].startswith(b"{") else (first["brace"], b'"')
-    second = _second(text, first, re.escape(closing), is_list=begins is not None)
-    if second is None:
+    same_key, any_key = map(re.escape, first.group("beginning", "brace"))
+    following = partial(_following, text, first.end(), re.escape(closing))
+    line = following(rb"[ \t\r]*+\n[ \t\r\n]*+", any_key) if begins is None else None
+    comma = b"," if begins is not None else b""
+    # The elements in an element may look like those of the list, except for their first key.
+    between = line or following(comma + _SPACE, same_key) or (comma and following(comma + _SPACE, any_key))
+    if not between:
         return None
     return Layout(
         opening=opening,
@@ -101,26 +108,16 @@ def layout_of(text: Bytes) -> Layout | None:
         ending=re.compile(_ENDS[kind]),
         beginning=beginning,
         closing=closing,
-        between=second[0],
+        between=between,
         is_list=begins is not None,
-        is_lines=begins is None and b"\n" in second[0].removesuffix(first["brace"]),
+        is_lines=line is not None,
     )
 
 
-def _second(text: Bytes, first: re.Match[bytes], closing: bytes, *, is_list: bool) -> re.Match[bytes] | None:
-    """Return what is between the first two elements of a text, with the beginning of the second one.
-
-    No element has a line break between a bracket that closes and one that opens, so lines may begin with any
-    key. In a list, the elements in an element may look alike, except for the first key.
-    """
-    same_key, any_key = map(re.escape, first.group("beginning", "brace"))
-    patterns = (
-        (closing + rb",[ \t\r\n]*+" + same_key, closing + rb",[ \t\r\n]*+" + any_key)
-        if is_list
-        else (closing + rb"[ \t\r]*+\n[ \t\r\n]*+" + any_key, closing + rb"[ \t\r\n]*+" + same_key)
-    )
-    found = (re.compile(pattern).search(text, first.end()) for pattern in patterns)
-    return next(filter(None, found), None)
+def _following(text: Bytes, at: int, closing: bytes, separator: bytes, beginning: bytes) -> bytes | None:
+    """Return the first text after an offset in which these patterns follow each other."""
+    found = re.compile(closing + separator + beginning).search(text, at)
+    return found[0] if found is not None else None
 
 
 def whole_elements(text: Bytes, layout: Layout, *, last: bool) -> int:
