@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
+from itertools import accumulate, takewhile
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
@@ -16,6 +17,7 @@ from cnitrail.model import (
     Answer,
     CallOutcome,
     CitedBound,
+    CitedCall,
     CitedFinding,
     CitedHolding,
     CountStep,
@@ -56,6 +58,8 @@ class Sizes(Struct, frozen=True, kw_only=True):
     ``events`` are listed whether they are cited one by one or not; of more, only those that are.
     ``instances`` are those whose ENIs are listed, ``nodes`` the rows of the table of instances,
     ``holdings`` are of one ENI, ``addresses`` are in one cell, ``steps`` are the changes of one number.
+    ``calls`` and ``folded_nodes`` are what scripts show: the calls of the instances in the chart, which are
+    fewer if there are more calls, and the rows of the table of instances beyond ``nodes``.
     """
 
     rows: int
@@ -70,6 +74,8 @@ class Sizes(Struct, frozen=True, kw_only=True):
     steps: int
     skipped: int
     nodes: int
+    calls: int = 0
+    folded_nodes: int = 0
 
 
 class NodeRow(Struct, frozen=True):
@@ -157,6 +163,42 @@ class ReportPage:
     def folded_instances(self) -> Sequence[InstanceReport]:
         """Return the other instances."""
         return self.report.instances[self.sizes.instances :]
+
+    @property
+    def scripted_instances(self) -> Sequence[InstanceReport]:
+        """Return those of the other instances that scripts show in the chart."""
+        return self.drawn_instances[self.sizes.instances :]
+
+    @cached_property
+    def drawn_instances(self) -> Sequence[InstanceReport]:
+        """Return the instances of the chart: the busiest first, and of too many calls, only these."""
+        totals = accumulate(instance.calls for instance in self.report.instances)
+        number = sum(1 for _ in takewhile(lambda total: total <= self.sizes.calls, totals))
+        return self.report.instances[: max(number, 1)]
+
+    @property
+    def undrawn_instances(self) -> Sequence[InstanceReport]:
+        """Return the instances that are not in the chart."""
+        return self.report.instances[len(self.drawn_instances) :]
+
+    @cached_property
+    def scripted_calls(self) -> Sequence[tuple[CitedCall, int]]:
+        """Return the calls that scripts show, each with the number of its row of the timeline.
+
+        If not all, they are those of the instances in the chart, and the first one of each row.
+        """
+        row_of = {id(call): number for number, row in enumerate(self.timeline.rows) for call in row.calls}
+        calls = [(call, row_of[id(call)]) for call in self.report.calls]
+        if len(calls) <= self.sizes.calls:
+            return calls
+        first = {id(row.calls[0]) for row in self.timeline.rows}
+        drawn = {instance.instance for instance in self.drawn_instances}
+        return [(call, row) for call, row in calls if call.entry.instance in drawn or id(call) in first]
+
+    @property
+    def folded_nodes(self) -> Sequence[NodeRow]:
+        """Return the rows of the table of instances that only scripts show."""
+        return self.nodes[self.sizes.nodes :][: self.sizes.folded_nodes]
 
     @cached_property
     def nodes(self) -> list[NodeRow]:
