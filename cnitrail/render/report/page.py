@@ -9,6 +9,7 @@ from itertools import accumulate, takewhile
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnitrail.intervals import Interval
 from cnitrail.model import (
@@ -16,6 +17,7 @@ from cnitrail.model import (
     AddressHolder,
     Answer,
     CallOutcome,
+    CitedAttachment,
     CitedBound,
     CitedCall,
     CitedFinding,
@@ -57,7 +59,9 @@ class Sizes(Struct, frozen=True, kw_only=True):
 
     ``events`` are listed whether they are cited one by one or not; of more, only those that are.
     ``instances`` are those whose ENIs are listed, ``nodes`` the rows of the table of instances,
-    ``holdings`` are of one ENI, ``addresses`` are in one cell, ``steps`` are the changes of one number.
+    ``interfaces`` are the ENIs of one instance, also in the chart (an ENI counts again each time it comes
+    back); ``attachments`` and ``holdings`` are of one ENI, ``addresses`` are in one cell, ``steps`` are the
+    changes of one number.
     ``calls`` and ``folded_nodes`` are what scripts show: the calls of the instances in the chart, which are
     fewer if there are more calls, and the rows of the table of instances beyond ``nodes``.
     """
@@ -66,6 +70,8 @@ class Sizes(Struct, frozen=True, kw_only=True):
     events: int
     findings: int
     instances: int
+    interfaces: int
+    attachments: int
     holdings: int
     principals: int
     holders: int
@@ -174,12 +180,20 @@ class ReportPage:
         """Return the instances of the chart: the busiest first, and of too many calls, only these."""
         totals = accumulate(instance.calls for instance in self.report.instances)
         number = sum(1 for _ in takewhile(lambda total: total <= self.sizes.calls, totals))
-        return self.report.instances[: max(number, 1)]
+        drawn = self.report.instances[: max(number, 1)]
+        return [replace(instance, interfaces=self.interfaces(instance)) for instance in drawn]
 
     @property
     def undrawn_instances(self) -> Sequence[InstanceReport]:
         """Return the instances that are not in the chart."""
         return self.report.instances[len(self.drawn_instances) :]
+
+    @property
+    def undrawn_interfaces(self) -> int:
+        """Return how many ENIs of the instances in the chart are not drawn."""
+        drawn = self.drawn_instances
+        every = self.report.instances[: len(drawn)]
+        return sum(len(one.interfaces) for one in every) - sum(len(one.interfaces) for one in drawn)
 
     @cached_property
     def scripted_calls(self) -> Sequence[tuple[CitedCall, int]]:
@@ -282,6 +296,14 @@ class ReportPage:
         most = self.sizes.addresses
         named, more = held[:most], len(held) - most
         return " ".join(map(str, named)) + (f" and {more:,} more" if more > 0 else "")
+
+    def interfaces(self, instance: InstanceReport) -> tuple[InterfaceReport, ...]:
+        """Return the ENIs of an instance that are listed."""
+        return instance.interfaces[: self.sizes.interfaces]
+
+    def attachments(self, interface: InterfaceReport) -> Sequence[CitedAttachment]:
+        """Return the attachments of an ENI that are listed."""
+        return interface.attachments[: self.sizes.attachments]
 
     def holdings(self, interface: InterfaceReport) -> Sequence[CitedHolding]:
         """Return the holdings of an ENI that are listed."""
