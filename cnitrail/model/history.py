@@ -70,13 +70,18 @@ class Attachments(tuple[Attachment, ...]):  # noqa: SLOT001  indexes are made wh
 
     def at(self, time: datetime) -> Attachment | None:
         """Return the last one that covers a second; None if none does."""
-        return next((one for one in reversed(self.during(time, time)) if one.covers(time)), None)
+        for one in reversed(self if len(self) < _FEW else self.during(time, time)):
+            if one.covers(time):
+                return one
+        return None
 
     def begun(self, time: datetime) -> Attachment | None:
         """Return the last one that started by a second; None if none did."""
         _, after = self._places(FIRST, time)
-        places = range(after - 1, -1, -1)
-        return next((self[place] for place in places if _starts(self[place]) <= time), None)
+        for place in range(after - 1, -1, -1):
+            if _starts(self[place]) <= time:
+                return self[place]
+        return None
 
     def during(self, start: datetime, end: datetime) -> tuple[Attachment, ...]:
         """Return all that may overlap a time, and maybe others."""

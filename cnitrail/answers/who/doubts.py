@@ -1,6 +1,7 @@
 """What leaves a single holder in doubt at a second: a table of checks, each of which yields its reasons."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from cnitrail.answers.coverage_text import after_evidence, gap_reason
 from cnitrail.answers.who.grounds import no_eni_named
@@ -20,9 +21,8 @@ from cnitrail.timeclamp import FIRST
 
 
 def doubts(holder: HolderAt) -> Iterator[Reason]:
-    """Yield every reason why a holder is not certain; none if it is beyond doubt."""
-    for check in CHECKS:
-        yield from check(holder)
+    """Return every reason why a holder is not certain; none if it is beyond doubt."""
+    return chain.from_iterable([check(holder) for check in CHECKS])
 
 
 # --- the lease -------------------------------------------------------------------------------------
