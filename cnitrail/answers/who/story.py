@@ -20,7 +20,7 @@ def story_of(history: History, lease: Lease, second: datetime) -> Iterator[Reaso
     """Yield how a lease began, how its ENI left its instance by a second, and how the lease ended."""
     yield _beginning(history, lease)
     yield from _detachment(history, lease, second)
-    yield from _ending(history, lease.end, released=lease.certainty.released)
+    yield from _ending(history, lease.end, released=lease.released)
 
 
 def next_holders(groups: Iterable[LeaseGroup], holders: tuple[Lease, ...]) -> Iterator[Reason]:
@@ -90,7 +90,7 @@ def _detachment(history: History, lease: Lease, second: datetime) -> Iterator[Re
     if gone is None or gone.end.time is None or (lease.start.time or FIRST) > gone.end.time:
         return
     event = gone.end.event
-    forced = event is not None and any(subject.force for subject in event.subjects)
+    forced = event is not None and any(subject.details.force for subject in event.subjects)
     left = f"left {gone.instance}" if gone.instance is not None else "left its instance"
     with_trunk = " with its trunk" if gone.end.basis is Basis.IMPLIED else ""
     by = _call(history, gone.end, note="forced, " if forced else "")
