@@ -346,6 +346,30 @@ class TestCertainty:
         assert self.certainties(*events)["eni-b"] == Certainty(earliest_start=at(4))
 
 
+class TestHolders:
+    def test_leases_of_one_vpc_are_in_one_group_and_an_eni_of_unknown_vpc_has_its_own(self) -> None:
+        found = history(
+            create(0, "eni-c", "10.0.0.5", vpc="vpc-2"),
+            assign(1, "eni-old", "10.0.0.5"),
+            create(2, "eni-a", "10.0.0.5", "10.0.0.6"),
+            create(9, "eni-b", "10.0.0.5"),
+        ).holders
+        assert [[lease.eni for lease in group] for group in found[held("10.0.0.5")]] == [
+            ["eni-old"],
+            ["eni-a", "eni-b"],
+            ["eni-c"],
+        ]
+        assert list(found) == [held("10.0.0.5"), held("10.0.0.6")]
+
+    def test_a_release_of_the_very_address_ended_a_lease_and_a_deletion_did_not(self) -> None:
+        events = (create(0, "eni-a", "10.0.0.5", "10.0.0.6"), unassign(5, "eni-a", "10.0.0.5"))
+        found = history(*events, delete(9, "eni-a")).leases
+        assert [(str(lease.held), lease.released) for lease in found] == [
+            ("10.0.0.5", True),
+            ("10.0.0.6", False),
+        ]
+
+
 class TestUnknownVpc:
     """An ENI created before the logs begin has no known VPC, and is never merged with another."""
 
