@@ -36,7 +36,7 @@ from cnitrail.answers.leases import leases
 from cnitrail.answers.over_time import time_of
 from cnitrail.answers.who import HolderIndex
 from cnitrail.history import cover
-from cnitrail.model import Basis, Effect, Event, Holding, HoldingKind, Subject, Verdict
+from cnitrail.model import Basis, Details, Effect, Event, Holding, HoldingKind, Subject, Verdict
 from cnitrail.model.flows import LATE, FlowEnd
 from cnitrail.model.pods import PodBoundary, PodHistory, PodLease, PodName
 
@@ -61,20 +61,24 @@ def launch(
         eni=eni,
         instance=instance,
         attachment=f"attach-{eni}",
-        device_index=0,
         vpc=vpc,
         subnet="subnet-1",
         added=(Holding(ip_address(ip), HoldingKind.PRIMARY),),
-        tags=(("eks:cluster-name", cluster),) if cluster else (),
-        platform=platform,
-        delete_on_termination=True,
+        details=Details(
+            device_index=0,
+            tags=(("eks:cluster-name", cluster),) if cluster else (),
+            platform=platform,
+            delete_on_termination=True,
+        ),
     )
     return call(Effect.LAUNCH, second, subject)
 
 
 def end_of(instance: str, second: int = 9000) -> Event:
     """Return the termination of an instance that ran until then."""
-    return call(Effect.TERMINATE, second, Subject(instance=instance, previous_state="running"))
+    return call(
+        Effect.TERMINATE, second, Subject(instance=instance, details=Details(previous_state="running"))
+    )
 
 
 def service_eni(second: int, eni: str, ip: str, kind: str, *, vpc: str = "vpc-1") -> Event:
@@ -82,14 +86,14 @@ def service_eni(second: int, eni: str, ip: str, kind: str, *, vpc: str = "vpc-1"
     subject = Subject(
         eni=eni,
         vpc=vpc,
-        interface_type=kind,
         added=(Holding(ip_address(ip), HoldingKind.PRIMARY),),
+        details=Details(interface_type=kind),
     )
     return call(Effect.CREATE, second, subject)
 
 
 def attach(second: int, eni: str, instance: str, attachment: str, device: int = 1) -> Event:
-    subject = Subject(eni=eni, instance=instance, attachment=attachment, device_index=device)
+    subject = Subject(eni=eni, instance=instance, attachment=attachment, details=Details(device_index=device))
     return call(Effect.ATTACH, second, subject)
 
 
@@ -556,8 +560,8 @@ class TestTranslation:
             Subject(
                 eni="eni-second",
                 vpc="vpc-1",
-                mark=(NODE, "tag"),
                 added=(Holding(ip_address("10.0.0.20"), HoldingKind.PRIMARY),),
+                details=Details(mark=(NODE, "tag")),
             ),
         )
         events = (*CLUSTER, second, attach(3, "eni-second", NODE, "attach-2"))

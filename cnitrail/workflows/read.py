@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -142,16 +143,17 @@ def evidence_in(
     ledger = sink.ledger
     skipped = [*skipped, *map(_disputed, ledger.disputes())]
     events = ledger.events()
-    moments: list[Event | Moment] = [*events, *sink.ends]
-    times = [moment.time for moment in moments]
-    covered_moments = [*moments, *sink.bounds]
-    places = {(moment.account, moment.region) for moment in moments}
+    first_and_last = (*events[:1], *events[-1:])  # they are in order
+    times = [*(event.time for event in first_and_last), *(end.time for end in sink.ends)]
+    places = {(event.account, event.region) for event in events}
+    places |= {(end.account, end.region) for end in sink.ends}
+    moments: Iterable[Event | Moment] = chain(events, sink.ends, sink.bounds)
     lost = [*map(lost_file, sink.unread), *sink.lost]
     lost += _unrecorded(events, ledger, places, proof)
     if proof is None:
         covered = cover(
             sink.signs,
-            covered_moments,
+            moments,
             lost=lost,
             answered=sink.answered,
             assume_complete=assume_complete,
@@ -160,7 +162,7 @@ def evidence_in(
     else:
         unread = {skip.source for skip in skipped}
         covered = proof.cover(
-            sink.signs, covered_moments, lost, sink.answered, unread, assume_complete=assume_complete
+            sink.signs, moments, lost, sink.answered, unread, assume_complete=assume_complete
         )
         skipped += [skip for skip in proof.skipped if skip.source not in unread]
     return Evidence(
@@ -247,9 +249,10 @@ class LedgerSink:
 
     def add(self, record: Record, decoded: Decoded) -> int:
         """Enter the fact of a record; return 1 if it is new."""
-        self.lost += lost_of(record, decoded)
-        if decoded.problems and record.origins[0].form in POD_FORMS:
-            self.ledger.lack_pods(problems(record, decoded))
+        if decoded.problems:
+            self.lost += lost_of(record, decoded)
+            if record.origins[0].form in POD_FORMS:
+                self.ledger.lack_pods(problems(record, decoded))
         fact = decoded.fact
         if decoded.pods is not None:
             return self.ledger.add_pods(decoded.pods)
@@ -257,7 +260,7 @@ class LedgerSink:
             return 0
         if self._raw is not None:
             self._raw.add(record, fact)
-        if all(origin.source in self._damaged for origin in record.origins):
+        if self._damaged and all(origin.source in self._damaged for origin in record.origins):
             fact = replace(fact, damaged=True)
         if self._answers_completely:
             self.answered.add((fact.account, fact.region))

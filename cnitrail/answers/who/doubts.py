@@ -106,7 +106,7 @@ def log_gaps(holder: HolderAt) -> Iterator[Reason]:
         return
     again = lease.certainty.assigned_again
     if (
-        lease.certainty.released
+        lease.released
         and lease.end.time is not None
         and (again is None or again < second)
         and evidence.hole(lease, second, lease.end.time) is None

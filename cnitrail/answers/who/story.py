@@ -45,7 +45,7 @@ class Stories:
         return known
 
     def _bounds_of(self, lease: Lease) -> tuple[Reason, tuple[Reason, ...]]:
-        ending = _ending(self._history, lease.end, released=lease.certainty.released)
+        ending = _ending(self._history, lease.end, released=lease.released)
         known = _beginning(self._history, lease), tuple(ending)
         _remember(self._bounds, lease, known)
         return known
@@ -124,7 +124,7 @@ def _detachment(history: History, lease: Lease, second: datetime) -> Iterator[Re
     if gone is None or gone.end.time is None or (lease.start.time or FIRST) > gone.end.time:
         return
     event = gone.end.event
-    forced = event is not None and any(subject.force for subject in event.subjects)
+    forced = event is not None and any(subject.details.force for subject in event.subjects)
     left = f"left {gone.instance}" if gone.instance is not None else "left its instance"
     with_trunk = " with its trunk" if gone.end.basis is Basis.IMPLIED else ""
     by = _call(history, gone.end, note="forced, " if forced else "")
