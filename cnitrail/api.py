@@ -156,7 +156,12 @@ def read(
     if keys is not None and not verify:
         raise UsageError("public_keys is for verify=True", "add verify=True")
     request = Request(
-        sources=tuple(map(as_path, sources)), wanted=wanted, access=access, verify=verify, public_keys=keys
+        sources=tuple(map(as_path, sources)),
+        wanted=wanted,
+        access=access,
+        verify=verify,
+        public_keys=keys,
+        managers=True,
     )
     return open_case(request, observer)
 

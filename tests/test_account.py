@@ -209,7 +209,7 @@ class TestAnyMixOfFiles:
 
 class TestStoresOfAnotherVersion:
     @pytest.mark.parametrize(
-        ("version", "whose", "hint"), [(3, "an older", "again"), (10, "a newer", "update")]
+        ("version", "whose", "hint"), [(9, "an older", "again"), (11, "a newer", "update")]
     )
     def test_are_refused_with_a_hint(
         self, run: Run, mixed: Path, tmp_path: Path, version: int, whose: str, hint: str
@@ -220,7 +220,7 @@ class TestStoresOfAnotherVersion:
             connection.execute(f"PRAGMA user_version = {version}")
         result = run("timeline", path)
         assert result.exit_code == 1
-        assert f"written by {whose} cnitrail (store version {version}; this one reads 9)" in result.stderr
+        assert f"written by {whose} cnitrail (store version {version}; this one reads 10)" in result.stderr
         assert hint in result.stderr
 
 
@@ -276,6 +276,6 @@ class TestMismatch:
     def test_an_event_lost_on_its_way_into_a_store_is_an_error(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(StoreWriter, "add", lambda *_: True)
+        monkeypatch.setattr(StoreWriter, "add", lambda *_, **__: True)
         said = self.refused(run, "collect", "ironman/AWSLogs", "--to", tmp_path / "a.db")
         assert said.endswith("17 relevant records, but 0 kept + 0 duplicates + 0 skipped")

@@ -15,11 +15,13 @@ from conftest import FIXTURES, Run
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from pod_evidence import deliver_pods, write_pods
+from pod_runs import random_pods
 
 from cnitrail.decode import decode
 from cnitrail.decode.pods.stored import stored_record
 from cnitrail.history import Ledger
-from cnitrail.model import Origin, Record, Scope
+from cnitrail.model import Origin, Record, Scope, StoredRecord
 from cnitrail.model.pod_facts import (
     AddressFreed,
     AddressKept,
@@ -181,7 +183,7 @@ class TestFacts:
         ],
     )
     def test_what_cnitrail_never_writes_is_a_problem(self, payload: bytes) -> None:
-        found = decode(Record(ORIGINS, payload, is_extract=True))
+        found = decode(StoredRecord(ORIGINS, payload))
         assert found.pods is None
         assert found.problems[0].startswith("broken JSON (")
 
@@ -281,3 +283,19 @@ class TestCollecting:
         assert ledger.add_pods(record)
         assert not ledger.add_pods(replace(record, origins=(Origin("other.json", 0, "eks-audit"),)))
         assert len(ledger.pods().records[0].origins) == 2
+
+
+def test_an_eni_that_only_pod_evidence_beside_a_store_connects_with_its_node_has_its_account(
+    run: Run, tmp_path: Path
+) -> None:
+    write_pods(deliver_pods(random_pods(32039, 22, pool=40)), tmp_path / "logs")
+    store = tmp_path / "trail.db"
+    (trail,) = (tmp_path / "logs").glob("**/AWSLogs")
+    trail.rename(tmp_path / "AWSLogs")
+    run("collect", tmp_path / "AWSLogs", "--to", store)
+    asked = ("--instance", "i-0f88bb8a8724c81ec", "-o", "json", "--query", "entries")
+    from_files, from_store = (
+        run("pods", source, tmp_path / "logs", *asked).stdout for source in (tmp_path / "AWSLogs", store)
+    )
+    assert "eni-08621a03fe0bbdb7b" in from_files
+    assert from_store == from_files

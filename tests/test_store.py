@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from ipaddress import ip_network
@@ -26,7 +27,17 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.timeline import timeline
 from cnitrail.errors import StoreError
 from cnitrail.history import build
-from cnitrail.model import Evidence, Growth, History, Origin, Record, Scope, Skipped, StoredCounts
+from cnitrail.model import (
+    Evidence,
+    Growth,
+    History,
+    Origin,
+    Record,
+    Scope,
+    Skipped,
+    StoredCounts,
+    StoredRecord,
+)
 from cnitrail.sources import open_source
 from cnitrail.store.file_header import is_store
 from cnitrail.store.index_columns import IndexEntry
@@ -79,6 +90,16 @@ class TestAnswers:
             from_store = run("timeline", store, "-o", output)
             assert from_store.stdout == from_files.stdout
             assert from_store.stderr == from_files.stderr
+
+    def test_a_report_about_one_instance_has_the_findings_that_the_files_show(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        logs, store = "subnet-exhausted/AWSLogs", tmp_path / "trail.db"
+        run("collect", logs, "--to", store)
+        of_instance = ("--instance", "i-0cdc324e657f8304d")
+        from_files = run("report", logs, *of_instance).stdout
+        assert "A policy refuses the calls of a network plugin" in from_files
+        assert run("report", store, *of_instance).stdout.replace(str(store), logs) == from_files
 
     @pytest.mark.parametrize("story", STORIES)
     def test_the_counts_of_the_evidence_are_those_of_the_files(self, tmp_path: Path, story: str) -> None:
@@ -229,6 +250,7 @@ def anything(data: st.DataObject, number: int) -> dict[str, Any]:
         "eventName": name,
         "eventID": str(number),
         "eventTime": f"2026-01-01T00:00:{data.draw(st.integers(0, 30)):02}Z",
+        "userAgent": one("terraform amazon-vpc-cni-k8s cilium-operator/1.15"),
         "requestParameters": request,
         "responseElements": response,
         "userIdentity": {
@@ -545,7 +567,7 @@ class TestTables:
         assert rows_of(store, "PRAGMA integrity_check")[0] == ("ok",)
 
     def test_bytes_that_are_not_text_are_stored_unchanged(self, tmp_path: Path) -> None:
-        path, record = str(tmp_path / "trail.db"), Record((Origin("\udcff.json", 0),), b'{"a":"\xff"}')
+        path, record = str(tmp_path / "trail.db"), StoredRecord((Origin("\udcff.json", 0),), b'{"a":"\xff"}')
         with StoreWriter(path, no_wait) as writer:
             writer.add(record, IndexEntry(key="key"))
         assert [
@@ -554,7 +576,7 @@ class TestTables:
 
     def test_all_versions_of_an_event_are_kept_and_delivered_together(self, tmp_path: Path) -> None:
         path = str(tmp_path / "trail.db")
-        records = [Record((Origin("a.json", n),), b'{"n":%d}' % n) for n in range(2)]
+        records = [StoredRecord((Origin("a.json", n),), b'{"n":%d}' % n) for n in range(2)]
         with StoreWriter(path, no_wait) as writer:
             for record in (*records, *records):
                 writer.add(record, IndexEntry(key="one key"))
@@ -600,7 +622,7 @@ class TestFiles:
         connection = sqlite3.connect(store)
         connection.execute("PRAGMA user_version = 99")
         connection.close()
-        said = "written by a newer cnitrail (store version 99; this one reads 9)"
+        said = "written by a newer cnitrail (store version 99; this one reads 10)"
         assert self.refused(run, store) == said
 
     @pytest.mark.parametrize("left", [200, 4096, 50_000])
@@ -693,6 +715,122 @@ def call(number: int, second: int, name: str, request: Any, response: Any) -> di
 
 def assign_to(eni: str, address: str) -> dict[str, Any]:
     return {"networkInterfaceId": eni, "privateIpAddressesSet": {"items": [{"privateIpAddress": address}]}}
+
+
+def damage_of(source: Path) -> dict[str, bool]:
+    """Return of each event in a source whether it is marked as one of a damaged file."""
+    history, _ = read(source)
+    return {str(event.event_id): event.damaged for event in history.events}
+
+
+class TestDamage:
+    """Events are marked as damaged by the file that they were read from, also if a store has them."""
+
+    ASSIGNED = call(1, 0, "AssignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True})
+    RELEASED = call(2, 5, "UnassignPrivateIpAddresses", assign_to("eni-a", "10.0.0.1"), {"_return": True})
+
+    def lines(self, path: Path, *, torn: bool) -> Path:
+        """Write a log of two records, and between them half of one."""
+        between = [json.dumps(self.RELEASED)[:60]] if torn else []
+        path.write_text("\n".join([json.dumps(self.ASSIGNED), *between, json.dumps(self.RELEASED)]))
+        return path
+
+    def test_events_beside_an_unreadable_record_are_damaged(self, tmp_path: Path) -> None:
+        log, store = self.lines(tmp_path / "log.jsonl", torn=True), tmp_path / "trail.db"
+        collect(store, log)
+        assert damage_of(store) == damage_of(log) == {"call-1": True, "call-2": True}
+
+    def test_events_beside_an_unknown_object_are_not(self, tmp_path: Path) -> None:
+        log, store = tmp_path / "log.json", tmp_path / "trail.db"
+        log.write_text(json.dumps([self.ASSIGNED, {"other": 1}, self.RELEASED]))
+        collect(store, log)
+        assert damage_of(store) == damage_of(log) == {"call-1": False, "call-2": False}
+
+    def test_an_event_that_an_intact_file_has_too_is_not(self, tmp_path: Path) -> None:
+        logs, store = tmp_path / "logs", tmp_path / "trail.db"
+        logs.mkdir()
+        self.lines(logs / "torn.jsonl", torn=True)
+        (logs / "whole.json").write_text(json.dumps(self.ASSIGNED))
+        collect(store, logs)
+        assert damage_of(store) == damage_of(logs) == {"call-1": False, "call-2": True}
+
+    def test_members_of_an_archive_are_damaged_one_by_one(self, tmp_path: Path) -> None:
+        archive, store = tmp_path / "logs.zip", tmp_path / "trail.db"
+        with zipfile.ZipFile(archive, "w") as packed:
+            packed.writestr("whole.json", json.dumps(self.ASSIGNED))
+            packed.writestr("torn.json", json.dumps([self.RELEASED])[:-1])
+        collect(store, archive)
+        assert damage_of(store) == damage_of(archive) == {"call-1": False, "call-2": True}
+
+    def test_a_store_that_is_collected_into_another_one_keeps_it(self, tmp_path: Path) -> None:
+        log, store, other = (
+            self.lines(tmp_path / "log.jsonl", torn=True),
+            tmp_path / "1.db",
+            tmp_path / "2.db",
+        )
+        collect(store, log)
+        collect(other, store)
+        assert damage_of(other) == {"call-1": True, "call-2": True}
+
+    def test_events_of_a_repaired_file_are_no_longer_damaged(self, tmp_path: Path) -> None:
+        log, store, other = (
+            self.lines(tmp_path / "log.jsonl", torn=True),
+            tmp_path / "1.db",
+            tmp_path / "2.db",
+        )
+        collect(store, log)
+        collect(other, store)
+        self.lines(log, torn=False)
+        collect(store, log)
+        collect(other, store)
+        for repaired in (store, other):
+            assert damage_of(repaired) == {"call-1": False, "call-2": False}
+
+
+def launched(number: int, instance: str, eni: str) -> dict[str, Any]:
+    """Return the launch of a node of a cluster."""
+    interface = {
+        "networkInterfaceId": eni,
+        "vpcId": "vpc-1",
+        "privateIpAddress": f"10.0.0.{number}",
+        "attachment": {"attachmentId": eni.replace("eni", "eni-attach"), "deviceIndex": 0},
+    }
+    machine = {
+        "instanceId": instance,
+        "networkInterfaceSet": {"items": [interface]},
+        "tagSet": {"items": [{"key": "eks:cluster-name", "value": "blue"}]},
+    }
+    return call(number, 0, "RunInstances", {}, {"instancesSet": {"items": [machine]}})
+
+
+class TestManagers:
+    """What manages an ENI may show in calls about others, which a store delivers if the answer says it."""
+
+    def managers(self, run: Run, source: object, *filters: str, at: str) -> list[tuple[str, str]]:
+        result = run("state", source, "--at", at, *filters, "-o", "json")
+        entries = json.loads(result.stdout)["entries"]
+        return [(entry["management"]["manager"], entry["management"]["basis"]) for entry in entries]
+
+    def test_other_enis_of_its_node_show_the_manager_of_an_eni(self, run: Run, tmp_path: Path) -> None:
+        logs, store = "pod-identity-and-node-role/AWSLogs", tmp_path / "trail.db"
+        run("collect", logs, "--to", store)
+        for source in (logs, store):
+            for place in (("--eni", "eni-0eace48ac27f96420"), ("--ip", "10.72.24.99")):
+                assert self.managers(run, source, *place, at="2025-11-20T01:22:45Z") == [("vpc-cni", "node")]
+
+    @pytest.mark.parametrize(("instance", "basis"), [(f"{I}2", "node"), (f"{I}1", "cluster")])
+    def test_a_call_for_a_node_shows_its_manager_and_that_of_its_cluster(
+        self, run: Run, tmp_path: Path, instance: str, basis: str
+    ) -> None:
+        log, store = tmp_path / "log.json", tmp_path / "trail.db"
+        tried = call(3, 9, "CreateNetworkInterface", {"description": f"Cilium-CNI ({I}2)"}, None)
+        tried["errorCode"] = "Client.InsufficientFreeAddressesInSubnet"
+        records = [launched(1, f"{I}1", "eni-a"), launched(2, f"{I}2", "eni-b"), tried]
+        log.write_text(json.dumps({"Records": records}))
+        collect(store, log)
+        for source in (log, store):
+            found = self.managers(run, source, "--instance", instance, at="2026-01-01T00:01:00Z")
+            assert found == [("cilium", basis)]
 
 
 class TestRecordsOfOtherResources:

@@ -24,7 +24,8 @@ from cnitrail.api import Case
 from cnitrail.history import build
 from cnitrail.model import History, LeasePeriod, Record, Scope
 from cnitrail.store.reader import StoreReader
-from cnitrail.workflows.read import read_evidence
+from cnitrail.workflows.read import read, read_evidence
+from cnitrail.workflows.request import Access, Request
 
 STORIES = sorted(ALL_STORIES)
 HOUR = timedelta(hours=1)
@@ -59,14 +60,20 @@ def narrow(store: Path, wanted: Filter, period: LeasePeriod) -> Case:
     return case_of(store, scope)
 
 
+def asked(store: Path, wanted: Filter, period: LeasePeriod) -> Case:
+    """Return what a store has for answers that also show what manages addresses."""
+    request = Request(sources=(str(store),), wanted=wanted, access=Access(), period=period, managers=True)
+    return Case(*read(request), wanted)
+
+
 def assert_answers_are_alike(store: Path, data: st.DataObject, most: int) -> None:
     whole = case_of(store, Scope())
-    asked = [*places(whole.history)]
-    if not asked:
+    known = [*places(whole.history)]
+    if not known:
         return
     seconds = times(whole.history)
     for _ in range(most):
-        wanted = data.draw(st.sampled_from(asked))
+        wanted = data.draw(st.sampled_from(known))
         start, end = sorted(data.draw(st.sampled_from(seconds)) for _ in range(2))
         start_, end_ = data.draw(st.sampled_from([(start, end), (None, end), (start, None), (None, None)]))
         ranged = replace(wanted, since=start_, until=end_)
@@ -75,6 +82,12 @@ def assert_answers_are_alike(store: Path, data: st.DataObject, most: int) -> Non
         assert part.timeline(**filters) == whole.timeline(**filters), ranged
         assert part.leases(**filters) == whole.leases(**filters), ranged
         assert part.evidence == whole.evidence
+        place = {name: filters[name] for name in ("eni", "instance", "ip")}
+        part = asked(store, wanted, LeasePeriod(start=end, end=end))
+        assert part.state(end) == whole.state(end, **place), (wanted, end)
+        if wanted.instance:
+            part = asked(store, ranged, LeasePeriod(start=start_, end=end_))
+            assert part.pool() == whole.pool(**filters), ranged
         if wanted.ip:
             part = narrow(store, wanted, LeasePeriod(start=start_, end=end_, leases_only=True))
             assert part.leases(**filters) == whole.leases(**filters), ranged

@@ -39,6 +39,7 @@ from cnitrail.model import (
     IssuedSession,
     Lost,
     Record,
+    StoredRecord,
     Subject,
     TrailChange,
     form_of,
@@ -120,7 +121,7 @@ def decode(record: Record) -> Decoded:
 
             if isinstance(entry, dict) and repeated_key(record.payload, entry) is not None:
                 return Decoded(None, (_REPEATED,))
-            pods, problems = (read_stored if record.is_extract else read_pods)(record, entry)
+            pods, problems = (read_stored if isinstance(record, StoredRecord) else read_pods)(record, entry)
             return Decoded(None, problems, pods=pods)
         if isinstance(entry, dict):
             repeated = repeated_key(record.payload, entry)

@@ -353,6 +353,14 @@ def _inherited(instance: Instance, clusters: Mapping[_Cluster, set[Manager]]) ->
     return _of_launch(instance)
 
 
+def may_inherit(instance: Instance | None, known: Management) -> bool:
+    """Return whether other nodes of a cluster may change who is known to manage an instance."""
+    if instance is None or not _clusters_of(instance):
+        return False
+    is_sure = known.manager is Manager.VPC_CNI or known.strength not in (None, Strength.CLAIMED)
+    return known.basis is ManagementBasis.CLUSTER or not is_sure
+
+
 def _of_launch(instance: Instance) -> Management | None:
     """Return Karpenter as the manager of a node if it launched the node, as its tags say."""
     event = instance.launched.event

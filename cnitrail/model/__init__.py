@@ -85,6 +85,7 @@ from cnitrail.model.evidence import (
     Skipped,
     SourceReport,
     StoredCounts,
+    StoredRecord,
 )
 from cnitrail.model.finding import SEVERITY_ORDER, Finding, Severity
 from cnitrail.model.forms import FORMS, TRAIL, Fidelity, Form, form_of
@@ -280,6 +281,7 @@ __all__ = [
     "Statement",
     "StoredCounts",
     "StoredFile",
+    "StoredRecord",
     "Strength",
     "Subject",
     "Subnet",

@@ -163,13 +163,20 @@ class Record(Struct, frozen=True, gc=False):
     """One candidate record: the JSON text of the record itself, without envelope.
 
     ``log_group`` is the log group of CloudWatch Logs that it comes from, if its envelope names it.
-    ``is_extract``: a store has kept only the facts of a record of pod evidence, and they are the payload.
     """
 
     origins: tuple[Origin, ...]
     payload: bytes
     log_group: str | None = None
-    is_extract: bool = False
+
+
+class StoredRecord(Record, frozen=True, gc=False):
+    """A record from a store. Of pod evidence, the payload has only the facts that the store keeps.
+
+    ``is_damaged``: the files of its origins were damaged, so that it may be altered.
+    """
+
+    is_damaged: bool = False
 
 
 class Growth(Struct, frozen=True, gc=False):
@@ -211,6 +218,7 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
 
     Times are aware, both included, and are those of events. ``period`` is set if the answer is about
     ``enis``, ``instances`` or ``addresses``, shows nothing of other times, and this source is all evidence.
+    ``managers``: it also shows what manages the ENIs and nodes.
     ``event_names`` are the relevant events.
     ``profile``, ``endpoint_url`` and ``request_payer`` are the AWS CLI's options; a Region may be ``all``.
     ``lag`` is the delay of LookupEvents, ``max_calls`` the maximum number of its calls per Region;
@@ -229,6 +237,7 @@ class Scope(Struct, frozen=True, gc=False, kw_only=True):
     enis: tuple[str, ...] = ()
     addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     period: LeasePeriod | None = None
+    managers: bool = False
     profile: str | None = None
     endpoint_url: str | None = None
     event_names: tuple[str, ...] = ()

@@ -28,10 +28,10 @@ class Mention(Struct, frozen=True, kw_only=True):
     """One ENI or instance that a record names, with the columns that belong to it.
 
     ``attachment`` is any ID that associates an ENI with something (an attachment, a trunk, a public
-    address). ``mark`` is the instance that a description or tag names, ``maker`` the role that created the
-    ENI with this call, and ``cluster`` the clusters in its tags. With ``reassign``, the call may take
-    addresses from other ENIs. ``addresses`` are with what the call did to them: None if it only asked for
-    them, or failed.
+    address). ``mark`` is the instance that a description or tag names, or that the call was for. ``maker`` is
+    the role that created the ENI with this call, and ``cluster`` the clusters in its tags. With ``reassign``,
+    the call may take addresses from other ENIs. ``addresses`` are with what the call did to them: None if it
+    only asked for them, or failed.
     """
 
     eni: str | None = None

@@ -19,12 +19,11 @@ from cnitrail.model import (
     Lost,
     Moment,
     Origin,
-    Record,
     Scope,
     Skipped,
     StoredCounts,
+    StoredRecord,
 )
-from cnitrail.model.forms import POD_FORMS
 from cnitrail.store.schema import (
     TEXT,
     StoredForm,
@@ -43,12 +42,12 @@ from cnitrail.store.schema import (
 from cnitrail.store.selection import choose
 
 _ALL = """
-SELECT records.id, fact IS NOT NULL, payload, uri, position, form FROM records
+SELECT records.id, fact IS NOT NULL, payload, uri, position, form, damaged FROM records
 CROSS JOIN origins ON origins.record = records.id CROSS JOIN documents ON documents.id = origins.document
 ORDER BY records.id
 """
 _CHOSEN = """
-SELECT records.id, fact IS NOT NULL, payload, uri, position, form FROM chosen
+SELECT records.id, fact IS NOT NULL, payload, uri, position, form, damaged FROM chosen
 CROSS JOIN records ON records.id = chosen.record
 CROSS JOIN origins ON origins.record = records.id CROSS JOIN documents ON documents.id = origins.document
 ORDER BY chosen.record
@@ -70,7 +69,7 @@ class StoreReader:
         self._scope = scope
         connect(path).close()
 
-    def documents(self) -> Iterator[Record | Skipped | Lost | StoredCounts]:
+    def documents(self) -> Iterator[StoredRecord | Skipped | Lost | StoredCounts]:
         """Yield what could not be read, the records that the scope needs, and the counts of the others.
 
         All of it is from one state of the store, even if another process writes to it.
@@ -110,16 +109,20 @@ def _etag(path: str) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[bool, Record]]:
-    """Yield whether a record contains a fact, and the record with all its origins."""
-    rows = typed(connection.execute(_CHOSEN if chosen else _ALL), int, int, TEXT, TEXT, int, str)
+def _records(connection: sqlite3.Connection, chosen: bool) -> Iterator[tuple[bool, StoredRecord]]:
+    """Yield whether a record contains a fact, and the record with all its origins.
+
+    A record that is in intact and in damaged files is yielded once with the ones, and once with the others.
+    """
+    rows = typed(connection.execute(_CHOSEN if chosen else _ALL), int, int, TEXT, TEXT, int, str, int)
     for (_, is_fact), found in groupby(rows, key=itemgetter(0, 1)):
-        payload, origins = b"", []
-        for *_, text, uri, position, form in found:
+        payload = b""
+        by_damage: dict[bool, list[Origin]] = {}
+        for *_, text, uri, position, form, damaged in found:
             payload = payload or (text.encode() if isinstance(text, str) else text)
-            origins.append(Origin(uri_of(uri), position, form))
-        is_extract = origins[0].form in POD_FORMS
-        yield bool(is_fact), Record(tuple(sorted(origins)), payload, is_extract=is_extract)
+            by_damage.setdefault(bool(damaged), []).append(Origin(uri_of(uri), position, form))
+        for is_damaged, origins in by_damage.items():
+            yield bool(is_fact), StoredRecord(tuple(sorted(origins)), payload, is_damaged=is_damaged)
 
 
 def _undelivered(

@@ -16,7 +16,7 @@ from cnitrail.model import AccountRegion, Extent, HoleReason, Lost, Skipped
 from cnitrail.model.rhythm import Rhythm
 from cnitrail.store.file_header import APPLICATION_ID, is_sqlite, is_store
 
-VERSION = 9
+VERSION = 10
 _BUSY_TIMEOUT = 60.0
 """How long to wait for another process's transaction, in seconds."""
 
@@ -78,6 +78,7 @@ CREATE TABLE origins (
     document INTEGER NOT NULL REFERENCES documents,
     position INTEGER NOT NULL,
     form TEXT NOT NULL,
+    damaged INTEGER NOT NULL,
     PRIMARY KEY (record, document, position)
 ) WITHOUT ROWID;
 CREATE TABLE subjects (
@@ -197,6 +198,7 @@ CREATE INDEX credentials_by_name ON records (role, session) WHERE fact = 'creden
 CREATE INDEX records_of_trails ON records (id) WHERE effect = 'record';
 CREATE INDEX records_of_pods ON records (id) WHERE fact = 'pods';
 CREATE INDEX records_unclear ON records (id) WHERE unclear;
+CREATE INDEX origins_damaged ON origins (record) WHERE damaged;
 CREATE INDEX subjects_by_record ON subjects (record);
 CREATE INDEX subjects_by_eni ON subjects (eni) WHERE eni IS NOT NULL;
 CREATE INDEX subjects_by_instance ON subjects (instance) WHERE instance IS NOT NULL;

@@ -17,7 +17,9 @@ Selected are:
    created ENIs.
 6. Every version of an event, every unclear record, and every record of an ENI that an unclear one names, or
    one that may not count. Events whose versions disagree are among these.
-7. Every record of pod evidence: it is small, and what it says of one pod depends on others. A kubelet may
+7. If the answer shows what manages addresses, the lives of the other ENIs of the nodes, and what the nodes
+   called. Other nodes of a cluster may show it as well: whoever asks has to read everything then.
+8. Every record of pod evidence: it is small, and what it says of one pod depends on others. A kubelet may
    say that a pod on its instance has an address of another one's ENI, so for an instance the addresses of
    all pods count as its own.
 
@@ -47,6 +49,7 @@ CREATE TEMP TABLE requested (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE enis (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE complete (eni TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE instances (instance TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE nodes (instance TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE operators (record INTEGER PRIMARY KEY);
 CREATE TEMP TABLE attachments (attachment TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE places (place TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -90,6 +93,21 @@ INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN enis;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE trunk IN enis;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE instance IN instances;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE attachment IN attachments;
+"""
+
+_ON_NODES = """
+INSERT OR IGNORE INTO requested SELECT trunk FROM subjects WHERE eni IN requested AND trunk NOT NULL;
+INSERT OR IGNORE INTO nodes SELECT instance FROM instances;
+INSERT OR IGNORE INTO nodes SELECT instance FROM subjects WHERE eni IN requested AND instance NOT NULL;
+INSERT OR IGNORE INTO nodes SELECT mark FROM subjects WHERE eni IN requested AND mark NOT NULL;
+INSERT OR IGNORE INTO nodes SELECT instance FROM subjects WHERE instance NOT NULL AND attachment IN (
+    SELECT attachment FROM subjects WHERE eni IN requested);
+INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE caller_instance IN nodes;
+INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE mark IN nodes;
+INSERT OR IGNORE INTO enis SELECT eni FROM subjects WHERE instance IN nodes AND eni NOT NULL;
+INSERT OR IGNORE INTO enis SELECT eni FROM subjects WHERE mark IN nodes AND eni NOT NULL;
+INSERT OR IGNORE INTO enis SELECT eni FROM subjects WHERE eni NOT NULL AND attachment IN (
+    SELECT attachment FROM subjects WHERE instance IN nodes);
 """
 
 _SHARED_VPCS = """
@@ -222,6 +240,8 @@ def choose(connection: sqlite3.Connection, scope: Scope) -> bool:
         _add_all_holders(connection)
     else:
         _add_contemporaries(connection, scope, period)
+    if scope.managers:
+        _run(connection, _ON_NODES)
     _run(connection, _HISTORIES)
     _run(connection, "INSERT INTO complete SELECT eni FROM enis")
     _run(connection, _SHARED_VPCS)
@@ -258,7 +278,7 @@ def _may_narrow(connection: sqlite3.Connection) -> bool:
     return all(form is not None and form.fidelity is not Fidelity.PARTIAL for form in forms)
 
 
-_HAS_DAMAGE = "SELECT EXISTS (SELECT 1 FROM skipped WHERE extent = 'part')"
+_HAS_DAMAGE = "SELECT EXISTS (SELECT 1 FROM origins WHERE damaged)"
 """Any record of a damaged file may be altered, and leaves a doubt about addresses that it does not name."""
 
 _HAS_PODS = "SELECT EXISTS (SELECT 1 FROM records WHERE fact = 'pods')"

@@ -211,16 +211,19 @@ class StoreWriter:
         with translate_errors(self.path):
             return [*skipped_in(self._connection)]
 
-    def add(self, record: Record, entry: IndexEntry, part: str | None = None) -> bool:
+    def add(
+        self, record: Record, entry: IndexEntry, part: str | None = None, *, is_damaged: bool = False
+    ) -> bool:
         """Add a record, or its new origins if it is known. Return whether its event is new.
 
         ``part`` is the part of a table that it was read from, which counts it instead of its file.
+        ``is_damaged``: the file that it was read from is.
         """
         with translate_errors(self.path):
             kept = self.kept
             number = self._record(record.payload, entry)
             origins = record.origins if part is None else [*self._new_copies(number, record.origins)]
-            new = sum(self._origin(number, origin, part) for origin in origins)
+            new = sum(self._origin(number, origin, part, is_damaged=is_damaged) for origin in origins)
             is_new = self.kept > kept
             if is_new:
                 self._kept[self._document(part or record.origins[0].source)] += 1
@@ -250,18 +253,24 @@ class StoreWriter:
         for position in islice(chain(free, following), max(0, self._copies[record, document] - known)):
             yield Origin(first.source, position, first.form)
 
-    def _origin(self, record: int, origin: Origin, part: str | None) -> bool:
-        """Add an origin of a record; return whether it is new."""
+    def _origin(self, record: int, origin: Origin, part: str | None, *, is_damaged: bool) -> bool:
+        """Add an origin of a record; return whether it is new. Of a known one, its file may be repaired."""
         document = self._document(origin.source)
         is_new = (
             self._connection.execute(
-                "INSERT OR IGNORE INTO origins VALUES (?, ?, ?, ?)",
-                (record, document, origin.index, origin.form),
+                "INSERT OR IGNORE INTO origins VALUES (?, ?, ?, ?, ?)",
+                (record, document, origin.index, origin.form, is_damaged),
             ).rowcount
             > 0
         )
         if is_new:
             self._added[document if part is None else self._document(part), origin.form] += 1
+        else:
+            self._connection.execute(
+                "UPDATE origins SET damaged = ?"
+                " WHERE record = ? AND document = ? AND position = ? AND damaged <> ?",
+                (is_damaged, record, document, origin.index, is_damaged),
+            )
         return is_new
 
     def _record(self, payload: bytes, entry: IndexEntry) -> int:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from cnitrail.errors import UsageError
 from cnitrail.intervals import between
-from cnitrail.model import Extent, Origin, Record, Skipped
+from cnitrail.model import Extent, Origin, Skipped, StoredRecord
 from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import files_of_table, table_of
 from cnitrail.sources import open_source, source_type, sources_or_default
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cnitrail.decode import Decoded
-    from cnitrail.model import CutShort, Document, LookedUp, Lost, Scope, StoredCounts
+    from cnitrail.model import CutShort, Document, LookedUp, Lost, Record, Scope, StoredCounts
     from cnitrail.sources import Source
     from cnitrail.workflows.observer import Observer
     from cnitrail.workflows.scan_pool import Scanned, ScannedDocument
@@ -113,6 +113,7 @@ class _StoreSink:
         self._store = store
         self._source = source
         self._part: str | None = None
+        self._is_damaged = False
         self._clock = clock
         self._committed = clock()
 
@@ -127,13 +128,14 @@ class _StoreSink:
         """Begin a file, or a part of a table, whose records have the names of the files in the table."""
         table = table_of(scanned.uri)
         self._part = scanned.uri if table is not None else None
+        self._is_damaged = scanned.tally.damaged
         if table is not None:
             self._store.name_table(table)
             self.table = files_of_table(scanned.uri) or self.table
 
     def end(self, scanned: Scanned) -> None:
         """Note that a file was read, unless its bytes could not all be read."""
-        self._part = None
+        self._part, self._is_damaged = None, False
         if scanned.tally.other_kind is None:
             self._store.sign(scanned.tally.signs)
         if scanned.tally.heard:
@@ -151,11 +153,14 @@ class _StoreSink:
     def add(self, record: Record, decoded: Decoded) -> int:
         entry = index_entry(record, decoded)
         assert entry is not None
+        is_damaged = self._is_damaged or (isinstance(record, StoredRecord) and record.is_damaged)
         if record.origins[0].form in POD_FORMS:
             from cnitrail.decode.pods.stored import stored_record
 
             record = stored_record(record, decoded.pods, decoded.problems)
-        return self._store.add(_of_part(record, self._part) if self._part else record, entry, self._part)
+        if self._part:
+            record = _of_part(record, self._part)
+        return self._store.add(record, entry, self._part, is_damaged=is_damaged)
 
     def lose(self, skipped: Skipped) -> None:
         self._store.skip(skipped)
@@ -214,7 +219,7 @@ def _of_part(record: Record, part: str) -> Record:
     whole = part.partition("!/")[0]
     if log_name(record.origins[0].source) is not None:
         return record
-    return Record(tuple(Origin(whole, o.index, o.form) for o in record.origins), record.payload)
+    return replace(record, origins=tuple(Origin(whole, o.index, o.form) for o in record.origins))
 
 
 def _is_asked(scope: Scope, lost: Lost) -> bool:

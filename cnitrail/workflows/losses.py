@@ -65,21 +65,21 @@ def _place_of(uri: str) -> AccountRegion:
 
 
 def lost_of(record: Record, decoded: Decoded) -> Iterator[Lost]:
-    """Yield what is lost with the unreadable part of a record, if there is one.
+    """Yield what is lost with the unreadable part of a record, if there is one, for each place of it.
 
     With a record of pod evidence, no event of CloudTrail is lost.
     """
     if not decoded.problems or record.origins[0].form in POD_FORMS:
         return
-    first = min(record.origins)
-    what = f"a record that could not be read (record {first.index} of {first.source})"
-    if decoded.lost is None:
-        yield replace(lost_file(first.source), what=what)
-    elif decoded.lost.start is None:
-        lost, file = decoded.lost, lost_file(first.source)
-        yield replace(lost, start=file.start, end=file.end, what=what)
-    else:
-        yield replace(decoded.lost, what=what)
+    for origin in record.origins:
+        what = f"a record that could not be read (record {origin.index} of {origin.source})"
+        if decoded.lost is None:
+            yield replace(lost_file(origin.source), what=what)
+        elif decoded.lost.start is None:
+            lost, file = decoded.lost, lost_file(origin.source)
+            yield replace(lost, start=file.start, end=file.end, what=what)
+        else:
+            yield replace(decoded.lost, what=what)
 
 
 def set_aside(history: History) -> tuple[Skipped, ...]:

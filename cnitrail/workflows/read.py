@@ -23,6 +23,7 @@ from cnitrail.model import (
     Sign,
     Skipped,
     SourceReport,
+    StoredRecord,
 )
 from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import table_of
@@ -30,8 +31,8 @@ from cnitrail.sources import is_event_history, source_type, sources_or_default
 from cnitrail.workflows.accounting import SourceCounts, no_files
 from cnitrail.workflows.ingest import ingest, unread_of
 from cnitrail.workflows.losses import lost_file, lost_of, set_aside
+from cnitrail.workflows.narrowing import is_too_narrow, narrow_scope, whole_scope
 from cnitrail.workflows.observer import SILENT
-from cnitrail.workflows.request import scope_of
 from cnitrail.workflows.scan_pool import ScanPool, problems
 
 if TYPE_CHECKING:
@@ -56,7 +57,17 @@ def read(
 
     Raises as ``read_evidence`` does, and ``UsageError`` if ``verify`` is asked of sources without digests.
     """
-    scope = _whole_scope(request)
+    scope = narrow_scope(request)
+    history, evidence = _rebuilt(request, scope, observer, raw)
+    if is_too_narrow(request, scope, history, evidence):
+        return _rebuilt(request, whole_scope(scope), observer, raw)
+    return history, evidence
+
+
+def _rebuilt(
+    request: Request, scope: Scope, observer: Observer, raw: RawRecords | None
+) -> tuple[History, Evidence]:
+    """Return the history of the records that are read for a scope, and the account of them."""
     proof = _prove(request, scope, observer) if request.verify else None
     observer.stage("relevant")
     ledger, evidence = read_evidence(
@@ -69,13 +80,6 @@ def read(
     history = build(events, sessions, proven, pods)
     debug(__name__, "history: %d events, %d leases", len(history.events), len(history.leases))
     return history, replace(evidence, skipped=(*evidence.skipped, *set_aside(history)))
-
-
-def _whole_scope(request: Request) -> Scope:
-    """Return what sources are asked for; other sources, or proofs, may change what one of them shows."""
-    scope = scope_of(request.wanted, request.access)
-    is_alone = len(sources_or_default(request.sources)) == 1 and not request.verify
-    return replace(scope, period=request.period) if is_alone else scope
 
 
 def _prove(request: Request, scope: Scope, observer: Observer) -> Proof:
@@ -201,8 +205,8 @@ class LedgerSink:
         """The files of which something could not be read."""
         self.answered: set[AccountRegion] = set()
         """The accounts and Regions for which a source itself answered with all events."""
-        self._damaged: set[str] = set()
-        """The files whose contents may be altered where they could be read."""
+        self._is_damaged = False
+        """Whether the contents of the file may be altered where they could be read."""
         self._proof = proof
         self._raw = raw
         self._is_proven = False
@@ -213,7 +217,6 @@ class LedgerSink:
         """Begin a source, which may report itself if an answer is incomplete."""
         self._source = source
         self._answers_completely = answers_completely
-        self._damaged = set()
 
     @property
     def kept(self) -> int:
@@ -233,8 +236,7 @@ class LedgerSink:
         table = table_of(uri)
         if table is not None:
             self.tables.add(table)
-        if scanned.tally.damaged:
-            self._damaged.add(uri)
+        self._is_damaged = scanned.tally.damaged
         if proof is not None and proof.vouches(self._source, uri, scanned.stored_hash):
             self._is_proven = True
             if scanned.records_writes():
@@ -242,7 +244,7 @@ class LedgerSink:
 
     def end(self, scanned: Scanned) -> None:  # noqa: ARG002  a store needs it
         """End a file."""
-        self._is_proven = False
+        self._is_proven = self._is_damaged = False
 
     def close_document(self, scanned: ScannedDocument) -> None:
         """Do nothing: a ledger keeps no list of what was read."""
@@ -260,11 +262,15 @@ class LedgerSink:
             return 0
         if self._raw is not None:
             self._raw.add(record, fact)
-        if self._damaged and all(origin.source in self._damaged for origin in record.origins):
+        if self._is_altered(record):
             fact = replace(fact, damaged=True)
         if self._answers_completely:
             self.answered.add((fact.account, fact.region))
         return self.ledger.add(fact, proven=self._is_proven)
+
+    def _is_altered(self, record: Record) -> bool:
+        """Return whether a record may be altered, because the file that it was read from is damaged."""
+        return self._is_damaged or (isinstance(record, StoredRecord) and record.is_damaged)
 
     def lose(self, skipped: Skipped) -> None:
         """Note a document that could not be read, or only in part."""
@@ -276,8 +282,6 @@ class LedgerSink:
     def skip(self, skipped: Skipped) -> None:
         """Note what the source could not deliver."""
         self.lose(skipped)
-        if skipped.extent is Extent.PART:
-            self._damaged.add(skipped.source)
 
     def cut_short(self, cut: CutShort) -> None:
         """Note the time that a lookup did not reach."""

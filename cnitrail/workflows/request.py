@@ -47,7 +47,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """What to read, what of it to keep, and whether digests have to prove it.
 
     ``public_keys`` is the path of a file with the keys that digests are signed with. ``period`` is what the
-    answer will show of who had addresses, if it shows nothing else of the history.
+    answer will show of who had addresses, if it shows nothing else of the history. ``managers``: answers
+    may show what manages the addresses of ENIs and nodes.
     """
 
     sources: tuple[str, ...]
@@ -56,6 +57,7 @@ class Request(Struct, frozen=True, kw_only=True):
     verify: bool = False
     public_keys: str | None = None
     period: LeasePeriod | None = None
+    managers: bool = False
 
 
 def for_findings(request: Request) -> Request:

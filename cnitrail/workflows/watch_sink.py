@@ -76,7 +76,7 @@ class WatchSink(LedgerSink):
         """Take a record unless an earlier poll brought it: pages of LookupEvents overlap, files grow."""
         fact = decoded.fact
         key = fact.key if fact is not None else None
-        is_damaged = any(origin.source in self._damaged for origin in record.origins)
+        is_damaged = self._is_altered(record)
         place = self._uri if self._is_answer and key is not None else record.origins
         if (key, place, is_damaged) in self.known:
             return 0

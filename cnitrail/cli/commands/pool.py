@@ -134,6 +134,8 @@ def pool(
       kubectl get --raw /api/v1/nodes/NODE:61678/proxy/metrics > metrics.txt
       cnitrail pool logs/ --instance i-0abc… --metrics metrics.txt
     """
+    from msgspec.structs import replace
+
     from cnitrail.answers.pool import count_instances, nodes
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
@@ -141,12 +143,13 @@ def pool(
     from cnitrail.limits import read_described
     from cnitrail.sources import source_type, sources_or_default
     from cnitrail.workflows.instance_limits import complete_limits
+    from cnitrail.workflows.request import period_of
 
     counts = _counts(pods) if pods is not None else ()
     numbers = (metrics, _read(metrics, read_metrics)) if metrics is not None else None
     dump = (ipamd, _read(ipamd, read_enis)) if ipamd is not None else None
     given = _read(instance_types, read_described) if instance_types is not None else {}
-    case = read_case(request)
+    case = read_case(replace(request, period=period_of(request.wanted), managers=True))
     selected = list(nodes(case.history, case.wanted))
     for option, file in (("--pods", pods), ("--metrics", metrics)):
         if file is not None and len(selected) > 1:
@@ -164,7 +167,7 @@ def pool(
         output,
         case.evidence,
         entries,
-        nothing="" if entries else _nothing(count_instances(case.history)),
+        nothing="" if entries else _nothing(count_instances(case.history), is_narrowed=case.is_narrowed),
         limitations=case.limitations(),
         shown=sum(entry.instance is not None for entry in entries),
         what_if=what_if,
@@ -180,9 +183,11 @@ def pool(
     sys.exit(status)
 
 
-def _nothing(count: InstanceCount) -> str:
+def _nothing(count: InstanceCount, *, is_narrowed: bool) -> str:
     """Return why no node is shown."""
     others = f"; {counted(count.others, 'other instance')} (--instance shows one)" if count.others else ""
+    if is_narrowed:
+        return "no matching Kubernetes nodes, of those that were read"
     if count.nodes:
         return f"no matching Kubernetes nodes, of {counted(count.nodes, 'node')} in the evidence{others}"
     return f"no Kubernetes nodes in the evidence{others}"

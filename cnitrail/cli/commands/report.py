@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def report(request: Request, output: str, console_links: bool) -> None:
     """Write an incident report as Markdown or HTML, or its summary.
 
-    The report shows what happened, who did it, and the evidence for it.
+    The report shows what happened, who did it, and the evidence for it. With lookup:, only
+    the events of the named IPs, instances and ENIs are read, and findings are not judged.
 
     \b
     md       Markdown, to paste into a ticket
@@ -41,13 +42,18 @@ def report(request: Request, output: str, console_links: bool) -> None:
       cnitrail report logs/ audit/ --pod shop/web-6d4cf56db6-x2x7k > ticket.md
       cnitrail report s3://audit-logs --since 2h -o summary
     """
+    from msgspec.structs import asdict
+
     from cnitrail.cli.printing import print_answer, warn_of
     from cnitrail.cli.reading import read_case
     from cnitrail.cli.summary import summarize
+    from cnitrail.sources import LOOKUP, sources_or_default
+    from cnitrail.workflows.request import for_findings
 
-    case = read_case(request)
-    incident = case.report()
-    limitations = case.limitations()
+    wanted = asdict(request.wanted)
+    case = read_case(request if LOOKUP in sources_or_default(request.sources) else for_findings(request))
+    incident = case.report(**wanted)
+    limitations = case.limitations(**wanted)
     print_answer(request, output, case.evidence, [incident], limitations, console_links=console_links)
     status = summarize(case.evidence, len(incident.calls))
     warn_of(limitations, case.evidence, is_empty=not incident.calls)

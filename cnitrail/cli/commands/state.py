@@ -70,12 +70,16 @@ def state(request: Request, at: datetime | None, live: tuple[str, ...], output: 
 
 def _rebuilt(request: Request, at: datetime | None, output: str) -> int:
     """Answer from the evidence alone; return the exit status."""
+    from msgspec.structs import replace
+
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
+    from cnitrail.workflows.request import period_of
 
     if at is None:
         raise UsageError("--at is required", _example_of_a_time(request))
-    case = read_case(request)
+    period = period_of(replace(request.wanted, since=at, until=at))
+    case = read_case(replace(request, period=period, managers=True))
     limitations = case.limitations(at)
     return respond(request, output, case.evidence, case.state(at), limitations=limitations, at=at, live=())
 
@@ -104,7 +108,7 @@ def _compared(request: Request, at: datetime | None, live: tuple[str, ...], outp
     if request.wanted.names_pods:
         mistake = "--live compares ENIs: it takes no --pod and no --namespace"
         raise UsageError(mistake, "use --instance or --eni")
-    case = read_case(request)
+    case = read_case(replace(request, managers=True))
     described, queried, skipped = present(live, request, case.evidence)
     at = at or datetime.now(UTC)
     entries = compare(case.history, case.coverage, at, described, case.wanted, queried)

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from cnitrail.model import Origin, Record
+from cnitrail.model import Origin, Record, StoredRecord
 from cnitrail.model.pod_facts import PodFact, PodRecord
 from cnitrail.model.pods import PodName
 
@@ -21,14 +21,14 @@ _TAG = "type"
 _FACTS: Mapping[object, type[Any]] = {fact.__struct_config__.tag: fact for fact in get_args(PodFact)}
 
 
-def stored_record(record: Record, pods: PodRecord | None, problems: tuple[str, ...]) -> Record:
+def stored_record(record: Record, pods: PodRecord | None, problems: tuple[str, ...]) -> StoredRecord:
     """Return a record with the JSON of its facts, and what could not be read, in place of its payload."""
     kept = {
         "problems": problems,
         "pods": pods and {key: value for key, value in _builtins(pods).items() if key != "origins"},
     }
     payload = dumps(kept, separators=(",", ":")).encode()
-    return Record(record.origins, payload, is_extract=True)
+    return StoredRecord(record.origins, payload)
 
 
 def read_stored(record: Record, entry: object) -> tuple[PodRecord | None, tuple[str, ...]]:
