@@ -78,9 +78,12 @@ class ChangePoints:
         They hold as long as nothing changes that ``of_holders`` names.
         """
         found = [lease for group in groups for lease in group.at(second)]
-        before = [lease for group in groups for lease in (group.before(second), *group.ended_last(second))]
-        named = (*with_rivals(groups, found, found), *(lease for lease in before if lease is not None))
-        leases = {id(lease): lease for lease in named}.values()
+        found = with_rivals(groups, found, found)
+        for group in groups:
+            last = group.before(second)
+            if last is not None:
+                found += (last, *group.ended_last(second))
+        leases = {id(lease): lease for lease in found}.values()
         times = {time for lease in leases for time in _of_lease(lease)}
         return [_around(_seconds(times)), *map(self._of_eni, {lease.eni for lease in leases})]
 
