@@ -121,6 +121,13 @@ def lines(entries: list[Record]) -> bytes:
     return "".join(f"{compact(entry)}\n" for entry in entries).encode()
 
 
+def sorted_lines(entries: list[Record]) -> bytes:
+    """Return JSON lines with keys in alphabetical order, the first of which not every record has."""
+    data = {"additionalEventData": {"bytesTransferredIn": 0}}
+    both = (entry | data if index % 2 else entry for index, entry in enumerate(entries))
+    return lines([dict(sorted(entry.items())) for entry in both])
+
+
 def lookup_events(entries: list[Record]) -> bytes:
     """Return the output of `aws cloudtrail lookup-events`."""
     events = [
@@ -197,6 +204,7 @@ LINES = "JSON lines"
 FORMS = (
     Form(TRAIL, trail),
     Form(LINES, lines),
+    Form("JSON lines, keys by name", sorted_lines),
     Form("pretty-printed, indent of 2", lambda entries: json.dumps({"Records": entries}, indent=2).encode()),
     Form("LookupEvents", lookup_events),
     Form("filter-log-events", log_events),

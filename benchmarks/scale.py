@@ -272,6 +272,8 @@ def main() -> None:
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(unknown)}; there are: {', '.join(PARTS)}")
     os.environ["PYTHONPATH"] = str(HERE.parent)
+    here = os.path.dirname(sys.executable)  # what a way runs as `python` is this one, also in no active venv
+    os.environ["PATH"] = os.pathsep.join((here, os.environ["PATH"]))
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every process compiles cnitrail again
     asked.data.mkdir(parents=True, exist_ok=True)
     print("| what | cost | ratio | goal |\n|---|---|---|---|", flush=True)

@@ -3,6 +3,10 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+_RARELY: Final = 100_000
+"""Number of new values after which garbage is looked for: what answers many questions makes hardly any."""
 
 
 @contextmanager
@@ -19,9 +23,12 @@ def without_garbage_collection() -> Iterator[None]:
 
 @contextmanager
 def existing_values_kept() -> Iterator[None]:
-    """Leave all values that exist out of garbage collection until the block ends."""
+    """Leave all values that exist out of garbage collection until the block ends, and collect rarely."""
+    thresholds = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(_RARELY, *thresholds[1:])
     try:
         yield
     finally:
+        gc.set_threshold(*thresholds)
         gc.unfreeze()

@@ -44,10 +44,11 @@ def parse_time(text: str, now: datetime) -> datetime:
 
     Without an offset, a time is UTC. Raises ``ValueError``, ``OverflowError`` or ``OSError``.
     """
-    if re.match(_AGE, text):
-        return now - parse_duration(text)
-    if re.match(_EPOCH, text):
-        return datetime.fromtimestamp(float(text), UTC)
+    if "T" not in text:
+        if re.match(_AGE, text):
+            return now - parse_duration(text)
+        if re.match(_EPOCH, text):
+            return datetime.fromtimestamp(float(text), UTC)
     time = datetime.fromisoformat(text + _FIRST_DAY.get(len(text), ""))
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 

@@ -100,8 +100,7 @@ def fraction(time: datetime) -> str:
 
 def iso(time: datetime) -> str:
     """Return a time as CloudTrail writes it: ``2022-10-05T13:15:46Z``."""
-    utc = time.astimezone(UTC)
-    return f"{utc.date()}T{utc:%H:%M:%SZ}"
+    return f"{time.astimezone(UTC).isoformat(timespec='seconds')[:19]}Z"
 
 
 def time_range(start: datetime, end: datetime) -> str:

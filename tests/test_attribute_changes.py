@@ -30,7 +30,7 @@ def modified(**attribute: object) -> Entry:
 
 
 def changes(**attribute: object) -> tuple[AttributeChange, ...]:
-    return subject_of(modified(**attribute)).changes
+    return subject_of(modified(**attribute)).details.changes
 
 
 class TestChangedAttributes:
@@ -72,8 +72,8 @@ class TestChangedAttributes:
         assert changes(sourceDestCheck=off) == (AttributeChange("sourceDestCheck", False),)
         entry = modified(attachment={"attachmentId": ATTACHMENT, "deleteOnTermination": off})
         assert decoded(entry).problems == ()
-        assert subject_of(entry).delete_on_termination is False
-        assert subject_of(entry).changes == (AttributeChange("deleteOnTermination", False),)
+        assert subject_of(entry).details.delete_on_termination is False
+        assert subject_of(entry).details.changes == (AttributeChange("deleteOnTermination", False),)
 
     @pytest.mark.parametrize("name", ["enaSrdSpecification", "connectionTrackingSpecification"])
     def test_a_structure_is_named(self, name: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from extremes import ENI, NODES, extreme
 from hypothesis import given
 from hypothesis import strategies as st
+from reports import written
 
 import cnitrail
 from cnitrail.model import OPEN, UNKNOWN, Attachment, Attachments, Basis, Bound, Verdict
@@ -52,6 +53,18 @@ class TestManyAttachmentsOfOneEni:
         assert Counter(entry.instance for entry in calls) == dict.fromkeys(NODES, 2_000)
         (lease,) = case.leases(eni=ENI.id)
         assert len(lease.attachments) == 2_000
+
+    @pytest.mark.parametrize("output", ["md", "html"])
+    def test_a_report_lists_a_bounded_number_and_says_how_many_there_are(
+        self, read: Read, output: str
+    ) -> None:
+        case = read("attachments", 2_000)
+        page = written(case.report(), output)
+        listed = {"md": 150, "html": 200}[output]
+        assert page.count(ENI.id) < listed * 4
+        assert f"{1_001 - listed:,} more ENIs of this instance, or the same again." in page
+        if output == "html":
+            assert f"Not drawn: {2_002 - 2 * listed:,} more ENIs, or the same ENIs again." in page
 
 
 class TestManyAddressesOfOneCall:

@@ -48,6 +48,7 @@ from cnitrail.model import (
     TRAIL_CALLS,
     AttributeChange,
     CallOutcome,
+    Details,
     Effect,
     Event,
     Failure,
@@ -319,10 +320,12 @@ class TestCreateNetworkInterface:
             added=(holding("primary", "10.0.1.10"), holding("secondary", "10.0.1.11")),
             requested=1,
             requested_kind=HoldingKind.SECONDARY,
-            description=f"aws-K8S-{INSTANCE}",
-            mark=(INSTANCE, "description"),
-            interface_type="interface",
-            tags=(("node.k8s.amazonaws.com/instance_id", INSTANCE),),
+            details=Details(
+                description=f"aws-K8S-{INSTANCE}",
+                mark=(INSTANCE, "description"),
+                interface_type="interface",
+                tags=(("node.k8s.amazonaws.com/instance_id", INSTANCE),),
+            ),
         )
 
     def made(self, **fields: object) -> Subject:
@@ -355,31 +358,31 @@ class TestCreateNetworkInterface:
 
     def test_the_mark_of_the_cni_may_be_its_tag(self) -> None:
         tag = items({"key": "node.k8s.amazonaws.com/instance_id", "value": INSTANCE})
-        assert self.made(tagSet=tag).mark == (INSTANCE, "tag")
+        assert self.made(tagSet=tag).details.mark == (INSTANCE, "tag")
 
     @pytest.mark.parametrize(
         "description", ["", "aws-K8S-", "aws-k8s-i-0abc", "x aws-K8S-i-0abc", "aws-K8S-x"]
     )
     def test_another_description_is_not_a_mark(self, description: str) -> None:
-        assert self.made(description=description).mark is None
+        assert self.made(description=description).details.mark is None
 
     @pytest.mark.parametrize("value", ["", "node-1", "i-", "i-0abc\x1b[31m", "eni-0a1b2c3d4e5f60718"])
     def test_a_tag_without_an_instance_is_not_a_mark(self, value: str) -> None:
         tag = items({"key": "node.k8s.amazonaws.com/instance_id", "value": value})
-        assert self.made(tagSet=tag).mark is None
+        assert self.made(tagSet=tag).details.mark is None
 
     def test_tags_that_only_the_request_has_are_kept(self) -> None:
         entry = deepcopy(GOOD["CreateNetworkInterface"])
         del entry["responseElements"]["networkInterface"]["tagSet"]
-        assert subject_of(entry).tags == (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
+        assert subject_of(entry).details.tags == (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
 
     def test_a_trunk_is_recognized(self) -> None:
         made = self.made(interfaceType="trunk", description="aws-k8s-trunk-eni")
-        assert (made.interface_type, made.description) == ("trunk", "aws-k8s-trunk-eni")
+        assert (made.details.interface_type, made.details.description) == ("trunk", "aws-k8s-trunk-eni")
 
     def test_a_service_that_manages_the_eni_is_named(self) -> None:
-        assert self.made(requesterManaged=True, requesterId="amazon-elb").requester == "amazon-elb"
-        assert self.made(requesterManaged=False, requesterId="AIDAEXAMPLE").requester is None
+        assert self.made(requesterManaged=True, requesterId="amazon-elb").details.requester == "amazon-elb"
+        assert self.made(requesterManaged=False, requesterId="AIDAEXAMPLE").details.requester is None
 
     def test_a_failed_call_keeps_its_request(self) -> None:
         entry = failed(
@@ -399,7 +402,7 @@ class TestCreateNetworkInterface:
             requested=4,
             requested_kind=HoldingKind.SECONDARY,
             requested_addresses=("not-an-ip",),
-            description="<eni>",
+            details=Details(description="<eni>"),
         )
 
     def test_an_eni_without_any_address_is_a_problem(self) -> None:
@@ -411,7 +414,7 @@ class TestCreateNetworkInterface:
 class TestAttachAndDetach:
     def test_an_attachment_joins_an_eni_to_an_instance(self) -> None:
         assert subject_of(GOOD["AttachNetworkInterface"]) == Subject(
-            eni=ENI, instance=INSTANCE, attachment=ATTACHMENT, device_index=1
+            eni=ENI, instance=INSTANCE, attachment=ATTACHMENT, details=Details(device_index=1)
         )
 
     def test_a_detachment_names_only_the_attachment(self) -> None:
@@ -432,26 +435,28 @@ class TestModifyNetworkInterfaceAttribute:
         assert subject_of(GOOD["ModifyNetworkInterfaceAttribute"]) == Subject(
             eni=ENI,
             attachment=ATTACHMENT,
-            delete_on_termination=True,
-            changes=(AttributeChange("deleteOnTermination", value=True),),
+            details=Details(
+                delete_on_termination=True, changes=(AttributeChange("deleteOnTermination", value=True),)
+            ),
         )
 
     @pytest.mark.parametrize(("written", "meant"), [(False, False), ("true", True), ("false", False)])
     def test_a_boolean_may_be_written_as_a_string(self, written: object, meant: bool) -> None:
         entry = modified(attachment={"attachmentId": ATTACHMENT, "deleteOnTermination": written})
-        assert subject_of(entry).delete_on_termination is meant
+        assert subject_of(entry).details.delete_on_termination is meant
 
     def test_it_may_set_a_description(self) -> None:
         assert subject_of(modified(description={"value": "mine now"})) == Subject(
-            eni=ENI, description="mine now", changes=(AttributeChange("description", "mine now"),)
+            eni=ENI,
+            details=Details(description="mine now", changes=(AttributeChange("description", "mine now"),)),
         )
 
     def test_it_may_remove_the_description(self) -> None:
-        assert subject_of(modified(description={"value": ""})).description == ""
+        assert subject_of(modified(description={"value": ""})).details.description == ""
 
     def test_a_description_may_be_the_mark_of_the_cni(self) -> None:
         entry = modified(description={"value": f"aws-K8S-{INSTANCE}"})
-        assert subject_of(entry).mark == (INSTANCE, "description")
+        assert subject_of(entry).details.mark == (INSTANCE, "description")
 
     @pytest.mark.parametrize(
         ("attribute", "change"),
@@ -461,7 +466,7 @@ class TestModifyNetworkInterfaceAttribute:
         ],
     )
     def test_other_attributes_are_only_named(self, attribute: Entry, change: AttributeChange) -> None:
-        assert subject_of(modified(**attribute)) == Subject(eni=ENI, changes=(change,))
+        assert subject_of(modified(**attribute)) == Subject(eni=ENI, details=Details(changes=(change,)))
 
     @pytest.mark.parametrize(
         "attribute",
@@ -488,14 +493,16 @@ class TestRunInstances:
             eni=ENI,
             instance=INSTANCE,
             attachment=ATTACHMENT,
-            device_index=0,
             vpc=VPC,
             subnet=SUBNET,
             added=(holding("primary", "10.0.1.10"), holding("secondary", "10.0.1.11")),
-            delete_on_termination=True,
-            interface_type="interface",
-            instance_type="m5.large",
-            tags=(("eks:cluster-name", "prod"),),
+            details=Details(
+                device_index=0,
+                delete_on_termination=True,
+                interface_type="interface",
+                instance_type="m5.large",
+                tags=(("eks:cluster-name", "prod"),),
+            ),
         )
 
     def test_every_eni_of_every_instance_is_a_subject(self) -> None:
@@ -513,7 +520,7 @@ class TestRunInstances:
     def test_an_existing_eni_is_marked_as_existing(self) -> None:
         request = {"networkInterfaceSet": items({"networkInterfaceId": ENI, "deviceIndex": 0})}
         entry = run(request, launched(INSTANCE, attached(), attached(networkInterfaceId=OTHER_ENI)))
-        assert [subject.existing for subject in subjects_of(entry)] == [True, False]
+        assert [subject.details.existing for subject in subjects_of(entry)] == [True, False]
 
     def test_an_instance_without_a_described_eni_is_a_subject(self) -> None:
         assert subject_of(run({}, launched(INSTANCE))) == Subject(
@@ -521,8 +528,7 @@ class TestRunInstances:
             vpc=VPC,
             subnet=SUBNET,
             added=(holding("primary", "10.0.1.10"),),
-            instance_type="m5.large",
-            tags=(("eks:cluster-name", "prod"),),
+            details=Details(instance_type="m5.large", tags=(("eks:cluster-name", "prod"),)),
         )
 
     def test_a_single_item_may_replace_its_set(self) -> None:
@@ -542,15 +548,17 @@ class TestRunInstances:
             ),
         }
         assert subjects_of(failed(run(request))) == (
-            Subject(eni=ENI, device_index=0, instance_type="m5.large"),
+            Subject(eni=ENI, details=Details(device_index=0, instance_type="m5.large")),
             Subject(
-                subnet=SUBNET, device_index=1, instance_type="m5.large", requested_addresses=("10.0.1.99",)
+                subnet=SUBNET,
+                requested_addresses=("10.0.1.99",),
+                details=Details(device_index=1, instance_type="m5.large"),
             ),
         )
 
     def test_a_failed_launch_into_a_subnet_keeps_the_subnet(self) -> None:
         entry = failed(run({"subnetId": SUBNET, "instanceType": "m5.large"}), "Client.DryRunOperation")
-        assert subject_of(entry) == Subject(subnet=SUBNET, instance_type="m5.large")
+        assert subject_of(entry) == Subject(subnet=SUBNET, details=Details(instance_type="m5.large"))
 
 
 class TestTheEndOfInstances:
@@ -569,7 +577,7 @@ class TestTheEndOfInstances:
     @pytest.mark.parametrize("shape", [[INSTANCE], {"items": [INSTANCE]}, items({"instanceId": INSTANCE})])
     def test_an_eviction_names_its_instances(self, shape: object) -> None:
         entry = GOOD["BidEvictedEvent"] | {"serviceEventDetails": {"instanceIdSet": shape}}
-        assert subject_of(entry) == Subject(instance=INSTANCE, previous_state="running")
+        assert subject_of(entry) == Subject(instance=INSTANCE, details=Details(previous_state="running"))
 
     def test_an_eviction_without_an_instance_is_a_problem(self) -> None:
         read = decoded(GOOD["BidEvictedEvent"] | {"serviceEventDetails": {}})
@@ -580,8 +588,8 @@ class TestTheEndOfInstances:
 class TestCreateFleet:
     def test_an_instant_fleet_names_its_instances(self) -> None:
         assert subjects_of(GOOD["CreateFleet"]) == (
-            Subject(instance=INSTANCE, instance_type="m5.large"),
-            Subject(instance=OTHER_INSTANCE, instance_type="m5.large"),
+            Subject(instance=INSTANCE, details=Details(instance_type="m5.large")),
+            Subject(instance=OTHER_INSTANCE, details=Details(instance_type="m5.large")),
         )
 
     def test_a_single_instance_may_replace_its_list(self) -> None:
@@ -589,7 +597,7 @@ class TestCreateFleet:
         entry = GOOD["CreateFleet"] | {
             "responseElements": {"CreateFleetResponse": {"fleetInstanceSet": fleet}}
         }
-        assert subject_of(entry) == Subject(instance=INSTANCE, instance_type="m5.large")
+        assert subject_of(entry) == Subject(instance=INSTANCE, details=Details(instance_type="m5.large"))
 
     @pytest.mark.parametrize("kind", ["maintain", "request", None])
     def test_any_other_fleet_is_irrelevant(self, kind: object) -> None:
@@ -610,7 +618,7 @@ class TestCreateFleet:
 class TestTrunks:
     def test_an_association_joins_a_branch_to_its_trunk(self) -> None:
         assert subject_of(GOOD["AssociateTrunkInterface"]) == Subject(
-            eni=ENI, trunk=OTHER_ENI, association="trunk-assoc-0123456789abcdef0"
+            eni=ENI, details=Details(trunk=OTHER_ENI, association="trunk-assoc-0123456789abcdef0")
         )
 
     def test_the_same_without_a_query_envelope(self) -> None:
@@ -623,7 +631,7 @@ class TestTrunks:
 
     def test_a_disassociation_names_only_the_association(self) -> None:
         assert subject_of(GOOD["DisassociateTrunkInterface"]) == Subject(
-            association="trunk-assoc-0123456789abcdef0"
+            details=Details(association="trunk-assoc-0123456789abcdef0")
         )
 
 
@@ -639,11 +647,13 @@ def tagged(*resources: str) -> Entry:
 class TestCreateTags:
     def test_a_tag_on_an_eni_may_be_the_mark_of_the_cni(self) -> None:
         tags = (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
-        assert subject_of(tagged(ENI)) == Subject(eni=ENI, tags=tags, mark=(INSTANCE, "tag"))
+        assert subject_of(tagged(ENI)) == Subject(eni=ENI, details=Details(tags=tags, mark=(INSTANCE, "tag")))
 
     def test_a_tag_on_an_instance_is_not_a_mark(self) -> None:
         tags = (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
-        assert subject_of(tagged(OTHER_INSTANCE)) == Subject(instance=OTHER_INSTANCE, tags=tags)
+        assert subject_of(tagged(OTHER_INSTANCE)) == Subject(
+            instance=OTHER_INSTANCE, details=Details(tags=tags)
+        )
 
     def test_enis_and_instances_are_read_from_mixed_resources(self) -> None:
         subjects = subjects_of(tagged("vol-1", ENI, "igw-1", OTHER_INSTANCE, "ami-1"))
@@ -659,29 +669,30 @@ class TestCreateTags:
         entry = record(
             "CreateTags", {"resourcesSet": items({"resourceId": ENI}), "tagSet": items({"key": "spare"})}
         )
-        assert subject_of(entry).tags == (("spare", ""),)
+        assert subject_of(entry).details.tags == (("spare", ""),)
 
 
 class TestPublicAddresses:
     def test_an_association_joins_a_public_address_to_an_eni(self) -> None:
         assert subject_of(GOOD["AssociateAddress"]) == Subject(
             eni=ENI,
-            association="eipassoc-0123456789abcdef0",
-            allocation="eipalloc-0123456789abcdef0",
             requested_addresses=("10.0.1.12",),
+            details=Details(
+                association="eipassoc-0123456789abcdef0", allocation="eipalloc-0123456789abcdef0"
+            ),
         )
 
     def test_it_may_name_the_instance_and_the_address_instead(self) -> None:
         entry = record(
             "AssociateAddress", {"instanceId": INSTANCE, "publicIp": "203.0.113.9"}, {"_return": True}
         )
-        assert subject_of(entry) == Subject(instance=INSTANCE, public_address="203.0.113.9")
+        assert subject_of(entry) == Subject(instance=INSTANCE, details=Details(public_address="203.0.113.9"))
 
     @pytest.mark.parametrize(
         ("request_", "subject"),
         [
-            ({"associationId": "eipassoc-1"}, Subject(association="eipassoc-1")),
-            ({"publicIp": "203.0.113.9"}, Subject(public_address="203.0.113.9")),
+            ({"associationId": "eipassoc-1"}, Subject(details=Details(association="eipassoc-1"))),
+            ({"publicIp": "203.0.113.9"}, Subject(details=Details(public_address="203.0.113.9"))),
         ],
     )
     def test_a_disassociation_names_one_or_the_other(self, request_: Entry, subject: Subject) -> None:
@@ -796,8 +807,10 @@ class TestFailedCalls:
     )
     def test_the_request_is_kept(self, name: str) -> None:
         asked, done = subject_of(failed(GOOD[name])), subject_of(GOOD[name])
-        for field in ("eni", "instance", "requested", "requested_addresses", "tags", "public_address"):
+        for field in ("eni", "instance", "requested", "requested_addresses"):
             assert getattr(asked, field) == getattr(done, field)
+        assert asked.details.tags == done.details.tags
+        assert asked.details.public_address == done.details.public_address
 
     def test_malformed_addresses_are_kept_as_written(self) -> None:
         entry = failed(

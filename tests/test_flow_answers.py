@@ -103,9 +103,7 @@ class Whole:
         holders = self.history.holders
         groups = [group for held in address_and_prefix(ip) for group in holders.get(held, ())]
         own = [lease for group in groups for lease in group]
-        near |= {
-            second_of(time) for lease in own for time in times_in((lease.start, lease.end, lease.certainty))
-        }
+        near |= {second_of(time) for lease in own for time in times_in(lease)}
         pods = [lease for lease in self.history.pods.leases if lease.ip == ip]
         near |= {second_of(time) for lease in pods for time in times_in((lease.start, lease.end))}
         asked = {second + step for second in near for step in range(-3, 4)}

@@ -31,11 +31,12 @@ from cnitrail.answers.flows.ends import JoinedEnds
 from cnitrail.answers.flows.kinds import address_of
 from cnitrail.answers.flows.lease_answers import LeaseAnswers
 from cnitrail.answers.flows.record import KEY_FIELDS
+from cnitrail.answers.flows.unnamed import StandIn
 from cnitrail.answers.leases import leases
 from cnitrail.answers.over_time import time_of
 from cnitrail.answers.who import HolderIndex
 from cnitrail.history import cover
-from cnitrail.model import Basis, Effect, Event, Holding, HoldingKind, Subject, Verdict
+from cnitrail.model import Basis, Details, Effect, Event, Holding, HoldingKind, Subject, Verdict
 from cnitrail.model.flows import LATE, FlowEnd
 from cnitrail.model.pods import PodBoundary, PodHistory, PodLease, PodName
 
@@ -60,20 +61,24 @@ def launch(
         eni=eni,
         instance=instance,
         attachment=f"attach-{eni}",
-        device_index=0,
         vpc=vpc,
         subnet="subnet-1",
         added=(Holding(ip_address(ip), HoldingKind.PRIMARY),),
-        tags=(("eks:cluster-name", cluster),) if cluster else (),
-        platform=platform,
-        delete_on_termination=True,
+        details=Details(
+            device_index=0,
+            tags=(("eks:cluster-name", cluster),) if cluster else (),
+            platform=platform,
+            delete_on_termination=True,
+        ),
     )
     return call(Effect.LAUNCH, second, subject)
 
 
 def end_of(instance: str, second: int = 9000) -> Event:
     """Return the termination of an instance that ran until then."""
-    return call(Effect.TERMINATE, second, Subject(instance=instance, previous_state="running"))
+    return call(
+        Effect.TERMINATE, second, Subject(instance=instance, details=Details(previous_state="running"))
+    )
 
 
 def service_eni(second: int, eni: str, ip: str, kind: str, *, vpc: str = "vpc-1") -> Event:
@@ -81,14 +86,14 @@ def service_eni(second: int, eni: str, ip: str, kind: str, *, vpc: str = "vpc-1"
     subject = Subject(
         eni=eni,
         vpc=vpc,
-        interface_type=kind,
         added=(Holding(ip_address(ip), HoldingKind.PRIMARY),),
+        details=Details(interface_type=kind),
     )
     return call(Effect.CREATE, second, subject)
 
 
 def attach(second: int, eni: str, instance: str, attachment: str, device: int = 1) -> Event:
-    subject = Subject(eni=eni, instance=instance, attachment=attachment, device_index=device)
+    subject = Subject(eni=eni, instance=instance, attachment=attachment, details=Details(device_index=device))
     return call(Effect.ATTACH, second, subject)
 
 
@@ -555,8 +560,8 @@ class TestTranslation:
             Subject(
                 eni="eni-second",
                 vpc="vpc-1",
-                mark=(NODE, "tag"),
                 added=(Holding(ip_address("10.0.0.20"), HoldingKind.PRIMARY),),
+                details=Details(mark=(NODE, "tag")),
             ),
         )
         events = (*CLUSTER, second, attach(3, "eni-second", NODE, "attach-2"))
@@ -791,19 +796,19 @@ class TestMemory:
 
 
 class TestAddressesThatNothingNames:
-    def test_what_the_evidence_names_has_no_other_in_its_place(self) -> None:
+    def test_what_the_evidence_names_has_no_stand_in(self) -> None:
         ends = flow_ends(CLUSTER)
-        assert [ends.likened(ip) for ip in (NODE_IP, POD_IP, DB_IP, "-", "fe80::1%eth0")] == [None] * 5
+        assert [ends.stand_in(ip) for ip in (NODE_IP, POD_IP, DB_IP, "-", "fe80::1%eth0")] == [None] * 5
 
     def test_a_pod_of_pod_evidence_alone_is_named(self) -> None:
-        assert flow_ends(CLUSTER, [pod_lease(10, None, "web", "10.0.7.7")]).likened("10.0.7.7") is None
+        assert flow_ends(CLUSTER, [pod_lease(10, None, "web", "10.0.7.7")]).stand_in("10.0.7.7") is None
 
     def test_the_first_of_a_version_and_range_stands_for_all(self) -> None:
         ends = flow_ends(CLUSTER)
-        assert ends.likened("198.51.100.7") == ("198.51.100.7", "198.51.100.7")
-        assert ends.likened("203.0.113.9") == ("203.0.113.9", "198.51.100.7")
-        assert ends.likened("10.200.0.1") == ("10.200.0.1", "10.200.0.1")
-        assert ends.likened("2600:0::1") == ("2600::1", "2600:0::1")
+        assert ends.stand_in("198.51.100.7") == StandIn(ip="198.51.100.7", asked="198.51.100.7")
+        assert ends.stand_in("203.0.113.9") == StandIn(ip="203.0.113.9", asked="198.51.100.7")
+        assert ends.stand_in("10.200.0.1") == StandIn(ip="10.200.0.1", asked="10.200.0.1")
+        assert ends.stand_in("2600:0::1") == StandIn(ip="2600::1", asked="2600:0::1")
 
     @settings(max_examples=300)
     @given(
@@ -815,16 +820,16 @@ class TestAddressesThatNothingNames:
             ).map(".".join),
         )
     )
-    def test_an_address_is_likened_whatever_others_of_its_network_were(self, text: str) -> None:
+    def test_an_address_has_a_stand_in_whatever_others_of_its_network_were(self, text: str) -> None:
         ends = flow_ends(CLUSTER, [pod_lease(10, None, "web", "172.16.9.9")])
         ip, is_public = address_of(text)
         names = {NODE_IP, POD_IP, DB_IP, "172.16.9.9"}
-        ends.likened(".".join([*text.split(".")[:2], "200", "200"]))
-        likened = ends.likened(text)
-        assert (likened is None) is (ip is None or text in names)
-        if likened is not None:
-            assert likened[0] == text
-            assert address_of(likened[1])[1] is is_public
+        ends.stand_in(".".join([*text.split(".")[:2], "200", "200"]))
+        stand_in = ends.stand_in(text)
+        assert (stand_in is None) is (ip is None or text in names)
+        if stand_in is not None:
+            assert stand_in.ip == text
+            assert address_of(stand_in.asked)[1] is is_public
 
     def test_each_has_the_ends_of_the_one_that_stands_for_it(self) -> None:
         events = (*CLUSTER, unassign(2000, NODE_ENI, POD_IP))
@@ -832,11 +837,11 @@ class TestAddressesThatNothingNames:
         ends = flow_ends(events)
         strangers = ("198.51.100.7", "203.0.113.9", "10.200.0.1", "172.16.3.3", "2600::1", "2600::2")
         for ip in strangers:
-            ends.likened(ip)
+            ends.stand_in(ip)
         for _ in range(400):
             one, local = chance.choice(strangers), chance.choice((NODE_IP, POD_IP, DB_IP))
-            likened = ends.likened(one)
-            assert likened is not None
+            stand_in = ends.stand_in(one)
+            assert stand_in is not None
             src, dst = chance.choice(((0, 1), (1, 0)))
             fields = {
                 "flow_direction": chance.choice(("egress", "ingress", "-")),
@@ -853,9 +858,9 @@ class TestAddressesThatNothingNames:
                     start + 60,
                     **egress(eni, (ip, local)[src], (ip, local)[dst], **fields),
                 )
-                for ip in (one, likened[1])
+                for ip in (one, stand_in.asked)
             ]
-            ips = [str(ip_address(ip)) for ip in (one, likened[1])]
+            ips = [str(ip_address(ip)) for ip in (one, stand_in.asked)]
             renamed = [
                 tuple(replace(end, ip="x" if end.ip == ip else end.ip) for end in (found.src, found.dst))
                 for found, ip in zip(both, ips, strict=True)

@@ -16,9 +16,11 @@ from cnitrail.answers.who import HolderIndex
 from cnitrail.decode.actor import actor_of
 from cnitrail.history import Ledger, build, cover
 from cnitrail.model import (
+    NO_DOUBTS,
     Actor,
     ActorKind,
     Certainty,
+    Details,
     Effect,
     Event,
     Failure,
@@ -101,7 +103,7 @@ def detach(second: int, attachment: str) -> Event:
 
 
 def dies_with_instance(second: int, eni: str, attachment: str, *, dies: bool = True) -> Event:
-    subject = Subject(eni=eni, attachment=attachment, delete_on_termination=dies)
+    subject = Subject(eni=eni, attachment=attachment, details=Details(delete_on_termination=dies))
     return call(Effect.MODIFY, second, subject)
 
 
@@ -110,7 +112,9 @@ def terminate(second: int, instance: str) -> Event:
 
 
 def shown(second: int, eni: str, *ips: str, vpc: str = "vpc-1", instance: str = "i-1") -> Event:
-    subject = Subject(eni=eni, vpc=vpc, instance=instance, added=holdings(ips), existing=True)
+    subject = Subject(
+        eni=eni, vpc=vpc, instance=instance, added=holdings(ips), details=Details(existing=True)
+    )
     return call(Effect.LAUNCH, second, subject)
 
 
@@ -312,26 +316,26 @@ class TestCertainty:
             assign(5, "eni-a", "10.0.0.5"),
             unassign(9, "eni-a", "10.0.0.5"),
         )
-        assert self.certainties(*events) == {
-            "eni-a": Certainty(last_seen=at(9), released=True, assigned_again=at(5))
-        }
+        (lease,) = history(*events).leases
+        assert (lease.last_seen, lease.released) == (at(9), True)
+        assert lease.certainty == Certainty(assigned_again=at(5))
 
     def test_rivals_of_one_second_are_named_until_a_release_shows_the_last(self) -> None:
         rivals = (create(0, "eni-a"), create(0, "eni-b"), assign(5, "eni-a", "10.0.0.5"))
         events = (*rivals, assign(5, "eni-b", "10.0.0.5"))
         assert self.certainties(*events) == {
-            "eni-a": Certainty(last_seen=at(5), contested=True, rivals=frozenset({"eni-a", "eni-b"})),
-            "eni-b": Certainty(last_seen=at(5), contested=True, rivals=frozenset({"eni-a", "eni-b"})),
+            "eni-a": Certainty(contested=True, rivals=frozenset({"eni-a", "eni-b"})),
+            "eni-b": Certainty(contested=True, rivals=frozenset({"eni-a", "eni-b"})),
         }
         assert self.certainties(*events, unassign(9, "eni-b", "10.0.0.5"))["eni-b"] == Certainty(
-            last_seen=at(9), released=True, rivals=frozenset({"eni-a", "eni-b"}), settled_at=at(9)
+            rivals=frozenset({"eni-a", "eni-b"}), settled_at=at(9)
         )
 
     def test_an_eni_of_unknown_vpc_may_have_taken_the_address(self) -> None:
         events = (create(0, "eni-a", "10.0.0.5"), steal(20, "eni-old", "10.0.0.5"))
         found = self.certainties(*events)
-        assert found["eni-a"] == Certainty(last_seen=at(0), takeover_from=at(20))
-        assert found["eni-old"] == Certainty(last_seen=at(20))
+        assert found["eni-a"] == Certainty(takeover_from=at(20))
+        assert found["eni-old"] is NO_DOUBTS
 
     def test_an_address_that_is_only_shown_was_assigned_after_its_last_other_holder(self) -> None:
         events = (
@@ -339,7 +343,31 @@ class TestCertainty:
             unassign(4, "eni-a", "10.0.0.5"),
             shown(9, "eni-b", "10.0.0.5"),
         )
-        assert self.certainties(*events)["eni-b"] == Certainty(earliest_start=at(4), last_seen=at(9))
+        assert self.certainties(*events)["eni-b"] == Certainty(earliest_start=at(4))
+
+
+class TestHolders:
+    def test_leases_of_one_vpc_are_in_one_group_and_an_eni_of_unknown_vpc_has_its_own(self) -> None:
+        found = history(
+            create(0, "eni-c", "10.0.0.5", vpc="vpc-2"),
+            assign(1, "eni-old", "10.0.0.5"),
+            create(2, "eni-a", "10.0.0.5", "10.0.0.6"),
+            create(9, "eni-b", "10.0.0.5"),
+        ).holders
+        assert [[lease.eni for lease in group] for group in found[held("10.0.0.5")]] == [
+            ["eni-old"],
+            ["eni-a", "eni-b"],
+            ["eni-c"],
+        ]
+        assert list(found) == [held("10.0.0.5"), held("10.0.0.6")]
+
+    def test_a_release_of_the_very_address_ended_a_lease_and_a_deletion_did_not(self) -> None:
+        events = (create(0, "eni-a", "10.0.0.5", "10.0.0.6"), unassign(5, "eni-a", "10.0.0.5"))
+        found = history(*events, delete(9, "eni-a")).leases
+        assert [(str(lease.held), lease.released) for lease in found] == [
+            ("10.0.0.5", True),
+            ("10.0.0.6", False),
+        ]
 
 
 class TestUnknownVpc:
@@ -382,15 +410,17 @@ def entries_of(*events: Event) -> list[TimelineEntry]:
 
 class TestTimeline:
     def test_a_branch_eni_is_on_the_instance_of_its_trunk(self) -> None:
-        trunk = Subject(eni="eni-trunk", vpc="vpc-1", interface_type="trunk")
-        branch = Subject(eni="eni-branch", trunk="eni-trunk", association="trunk-assoc-1")
+        trunk = Subject(eni="eni-trunk", vpc="vpc-1", details=Details(interface_type="trunk"))
+        branch = Subject(eni="eni-branch", details=Details(trunk="eni-trunk", association="trunk-assoc-1"))
         entries = entries_of(
             call(Effect.CREATE, 0, trunk),
             attach(1, "eni-trunk", "i-1", "eni-attach-1"),
-            call(Effect.CREATE, 5, Subject(eni="eni-branch", description="aws-k8s-branch-eni")),
+            call(
+                Effect.CREATE, 5, Subject(eni="eni-branch", details=Details(description="aws-k8s-branch-eni"))
+            ),
             call(Effect.ATTACH, 6, branch),
             assign(7, "eni-branch", "10.0.0.5"),
-            call(Effect.DETACH, 9, Subject(association="trunk-assoc-1")),
+            call(Effect.DETACH, 9, Subject(details=Details(association="trunk-assoc-1"))),
         )
         assert [(entry.eni_kind, entry.instance) for entry in entries] == [
             *(("trunk", None), ("trunk", "i-1"), ("branch", None)),
@@ -414,7 +444,7 @@ class TestTimeline:
 
     @staticmethod
     def made_by(caller: Actor) -> list[TimelineEntry]:
-        made = Subject(eni="eni-a", vpc="vpc-1", mark=("i-1", "description"))
+        made = Subject(eni="eni-a", vpc="vpc-1", details=Details(mark=("i-1", "description")))
         creation = replace(call(Effect.CREATE, 0, made), actor=caller)
         return entries_of(creation, assign(2, "eni-a", "10.0.0.5"))
 
@@ -433,8 +463,8 @@ class TestTimeline:
             assert "i-1" not in {entry.instance for entry in entries}
 
     def test_the_public_address_is_shown_when_associated_and_when_disassociated(self) -> None:
-        given = Subject(eni="eni-a", association="eipassoc-1", public_address="203.0.113.9")
-        taken = Subject(association="eipassoc-1")
+        given = Subject(eni="eni-a", details=Details(association="eipassoc-1", public_address="203.0.113.9"))
+        taken = Subject(details=Details(association="eipassoc-1"))
         entries = entries_of(call(Effect.MODIFY, 0, given), call(Effect.MODIFY, 9, taken))
         assert [(entry.eni, entry.public_address) for entry in entries] == [
             ("eni-a", "203.0.113.9"),
@@ -526,7 +556,7 @@ class TestWhichInstance:
         assert (found("i-one", since=25), found("i-two", since=25)) == (0, 1)
 
     def test_a_tag_by_any_caller_names_no_instance(self) -> None:
-        forged = call(Effect.MODIFY, 5, Subject(eni="eni-a", mark=("i-9", "tag")))
+        forged = call(Effect.MODIFY, 5, Subject(eni="eni-a", details=Details(mark=("i-9", "tag"))))
         events = (create(0, "eni-a", "10.0.0.5"), forged, delete(20, "eni-a"))
         (holder,) = who(10, *events).holders
         assert (holder.instance, holder.eni_kind) == (None, "other")

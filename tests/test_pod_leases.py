@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from records import ec2_event
 
 from cnitrail.history import Ledger, build
-from cnitrail.model import Basis, Effect, Event, Holding, HoldingKind, Origin, Subject
+from cnitrail.model import Basis, Details, Effect, Event, Holding, HoldingKind, Origin, Subject
 from cnitrail.model.pod_facts import (
     AddressKept,
     BranchGiven,
@@ -476,9 +476,9 @@ def around(*records: PodRecord) -> PodHistory:
         eni=ENI,
         instance=INSTANCE,
         attachment="eni-attach-0123456789abcdef0",
-        device_index=0,
         vpc="vpc-1",
         added=(Holding(PRIMARY, HoldingKind.PRIMARY), Holding(IP, HoldingKind.SECONDARY)),
+        details=Details(device_index=0),
     )
     unassigned = Subject(eni=ENI, removed=(IP,))
     ledger = Ledger()

@@ -113,7 +113,7 @@ class TestFailedSignIns:
         assert (event.effect, event.outcome) == (Effect.SIGN_IN, CallOutcome.FAILED)
         assert event.actor.service_account == "argo/awf-aws-executor-plugin"
         role = "arn:aws:iam::100000000002:role/sm-pipelines-k8s-awf-aws-executor-plugin"
-        assert [subject.resource for subject in event.subjects] == [role]
+        assert [subject.details.resource for subject in event.subjects] == [role]
 
 
 class TestIrrelevant:
@@ -223,7 +223,7 @@ class TestAddresses:
         (subject,) = read(path).subjects
         assert subject.subnet == request["subnetId"]
         assert set(subject.requested_addresses) == names(request, "privateIpAddress")
-        assert subject.description == request.get("description")
+        assert subject.details.description == request.get("description")
 
 
 class TestInterfaces:
@@ -233,12 +233,14 @@ class TestInterfaces:
         (subject,) = read(path).subjects
         assert subject.eni == described["networkInterfaceId"]
         assert (subject.vpc, subject.subnet) == (described["vpcId"], described["subnetId"])
-        assert subject.description == described["description"]
+        assert subject.details.description == described["description"]
         assert {(str(holding.held), holding.kind.value) for holding in subject.added} == {
             (address["privateIpAddress"], "primary" if address["primary"] else "secondary")
             for address in described["privateIpAddressesSet"]["item"]
         }
-        assert dict(subject.tags) == {tag["key"]: tag["value"] for tag in described["tagSet"]["items"]}
+        assert dict(subject.details.tags) == {
+            tag["key"]: tag["value"] for tag in described["tagSet"]["items"]
+        }
 
     @for_files(DONE, "AttachNetworkInterface")
     def test_an_attachment_is_that_of_the_response(self, path: Path) -> None:
@@ -247,15 +249,15 @@ class TestInterfaces:
         assert subject.attachment == entry["responseElements"]["attachmentId"]
         assert subject.eni == entry["requestParameters"]["networkInterfaceId"]
         assert subject.instance == entry["requestParameters"]["instanceId"]
-        assert subject.device_index == entry["requestParameters"]["deviceIndex"]
+        assert subject.details.device_index == entry["requestParameters"]["deviceIndex"]
 
     @for_files(EVENTS, "ModifyNetworkInterfaceAttribute")
     def test_an_attribute_is_that_of_the_request(self, path: Path) -> None:
         request = entry_of(path)["requestParameters"]
         (subject,) = read(path).subjects
         assert subject.eni == request["networkInterfaceId"]
-        assert subject.description == request.get("description", {}).get("value")
-        assert subject.delete_on_termination is None
+        assert subject.details.description == request.get("description", {}).get("value")
+        assert subject.details.delete_on_termination is None
 
 
 class TestInstances:
@@ -282,15 +284,15 @@ class TestInstances:
                 subject.instance,
                 subject.eni,
                 subject.attachment,
-                subject.device_index,
-                subject.delete_on_termination,
+                subject.details.device_index,
+                subject.details.delete_on_termination,
                 next(
                     (str(holding.held) for holding in subject.added if holding.kind.value == "primary"),
                     "000.00.00.000",
                 ),
                 subject.vpc,
                 subject.subnet,
-                subject.instance_type,
+                subject.details.instance_type,
             )
             for subject in read(path).subjects
             if subject.eni
@@ -308,7 +310,7 @@ class TestInstances:
         request = entry_of(path)["requestParameters"] or {}
         for subject in read(path).subjects:
             assert subject.instance is None
-            assert subject.instance_type == request.get("instanceType")
+            assert subject.details.instance_type == request.get("instanceType")
 
     @for_files(DONE, "TerminateInstances")
     def test_every_terminated_instance_is_read(self, path: Path) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from ipaddress import ip_network
 from pathlib import Path
@@ -16,6 +16,7 @@ from conftest import FIXTURES, Run
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 from records import record
 from reports import crowd_of, written
 from stories import STORIES as ALL_STORIES
@@ -24,6 +25,7 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.report import report
 from cnitrail.history import build
 from cnitrail.model import Report, Scope
+from cnitrail.render.report import html
 from cnitrail.render.report.markdown import harmless
 from cnitrail.render.report.row_folding import fold
 from cnitrail.render.safe import printable
@@ -427,6 +429,47 @@ class TestFolding:
         assert page.count('<section class="instance">') + data["folded"].count(
             '<section class="instance">'
         ) == len(crowd.instances)
+
+    def test_of_too_many_calls_the_chart_has_the_busiest_instances_and_says_so(
+        self, crowd: Report, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(html, "_SIZES", replace(html._SIZES, calls=300))
+        page = written(crowd, "html")
+        data = data_of(page)
+        drawn = [name for name, _, _ in data["instances"]]
+        assert drawn == [instance.instance for instance in crowd.instances[: len(drawn)]]
+        assert sum(instance.calls for instance in crowd.instances[: len(drawn)]) <= 300
+        assert sum(instance.calls for instance in crowd.instances[: len(drawn) + 1]) > 300
+        assert page.count('<section class="instance">') + data["folded"].count(
+            '<section class="instance">'
+        ) == len(drawn)
+        rest = crowd.instances[len(drawn) :]
+        assert (
+            f"Not drawn: {len(rest)} less busy instances with {sum(one.calls for one in rest)} calls" in page
+        )
+        assert f"have {len(data['calls'])} of 1,000 calls" in page
+
+    def test_of_too_many_calls_each_row_has_its_first_and_all_events_of_the_chart_are_there(
+        self, crowd: Report, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(html, "_SIZES", replace(html._SIZES, calls=300))
+        page = written(crowd, "html")
+        data = data_of(page)
+        rows = page.partition('<tbody class="rows">')[2].partition("</tbody>")[0].count("<tr")
+        assert {call[6] for call in data["calls"]} == set(range(rows))
+        assert len(data["events"]) == len(crowd.events)
+        named = {call[0] for call in data["calls"]} | set(bounds_of(data))
+        assert [number for number, event in enumerate(data["events"], 1) if event] == sorted(named)
+
+
+def bounds_of(data: dict[str, Any]) -> Iterator[int]:
+    """The numbers of the events with which the attachments and holdings of a page start and end."""
+    for _, _, interfaces in data["instances"]:
+        for _, _, attachments, holdings, _ in interfaces:
+            bounds = [bound for both in attachments for bound in both]
+            bounds += [bound for _, _, start, end, _ in holdings for bound in (start, end)]
+            numbers = (bound if isinstance(bound, int) else bound[2] for bound in bounds)
+            yield from (number for number in numbers if number)
 
 
 def data_of(page: str) -> dict[str, Any]:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import Run
+from msgspec.structs import replace
 from reports import crowd_of, written
 from stories import STORIES as ALL_STORIES
 from stories.ironman import ON_SECOND as NINE
 
 import cnitrail.render.report
+from cnitrail.render.report import html
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -325,6 +327,20 @@ class TestFolding:
         last.get_by_role("button", name="2 lanes").click()
         last.scroll_into_view_if_needed()
         found.page.wait_for_function("document.querySelector('.instance:last-of-type .bar')")
+        assert found.said == []
+
+    def test_too_many_calls_are_folded_and_the_page_works(
+        self, opened: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(html, "_SIZES", replace(html._SIZES, calls=300))
+        found = opened(text=written(crowd_of(1_000), "html"))
+        assert found.page.locator(".instance").count() == 13
+        rows = found.page.locator(".calls .rows > tr")
+        for row in (rows.first, rows.last):
+            row.hover()
+        assert rows.count() == found.page.locator(".calls .rows > tr:visible").count()
+        found.page.locator(".calls .rows button").first.click()
+        playwright.expect(found.page.locator(".calls .part").first).to_be_visible()
         assert found.said == []
 
 

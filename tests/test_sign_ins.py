@@ -41,19 +41,19 @@ class TestWebIdentity:
         assert (actor.service_account, actor.basis.service_account) == ("kube-system/aws-node", "token")
         assert actor.strength.service_account is Strength.CLAIMED
         assert (actor.role, actor.role_arn, actor.ipamd) == (None, None, None)
-        assert (event.subjects[0].resource, event.account) == (ROLE, ACCOUNT)
+        assert (event.subjects[0].details.resource, event.account) == (ROLE, ACCOUNT)
         assert event.failure is not None
         assert event.failure.code == "AccessDenied"
 
     def test_the_role_may_be_named_among_the_resources_only(self) -> None:
         resources = [{"accountId": ACCOUNT, "type": "AWS::IAM::Role", "ARN": ROLE}]
         event = sign_in(refused((("requestParameters",), None)) | {"resources": resources})
-        assert event.subjects[0].resource == ROLE
+        assert event.subjects[0].details.resource == ROLE
 
     def test_without_a_role_the_provider_must_be_of_the_account_of_the_trail(self) -> None:
         entry = refused((("requestParameters",), None))
         event = sign_in(entry)
-        assert (event.subjects[0].resource, event.actor.kind) == (None, ActorKind.IRSA)
+        assert (event.subjects[0].details.resource, event.actor.kind) == (None, ActorKind.IRSA)
         event = sign_in(entry | {"recipientAccountId": "999999999999"})
         assert (event.actor.kind, event.actor.service_account) == (ActorKind.FEDERATED, None)
 
@@ -89,7 +89,7 @@ class TestWebIdentity:
     def test_a_go_program_that_cloudtrail_does_not_know_may_be_a_pod(self, identity: dict[str, str]) -> None:
         event = sign_in(refused((("userIdentity",), identity), (("userAgent",), "aws-sdk-go-v2/1.39.2")))
         assert (event.actor.kind, event.actor.service_account) == (ActorKind.UNKNOWN, None)
-        assert event.subjects[0].resource == ROLE
+        assert event.subjects[0].details.resource == ROLE
 
     @pytest.mark.parametrize("agent", ["aws-sdk-js/3.600.0", "aws-cli/2.27.31", None])
     def test_another_program_that_cloudtrail_does_not_know_is_irrelevant(self, agent: str | None) -> None:

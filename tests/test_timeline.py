@@ -376,7 +376,7 @@ class TestChanges:
     def test_what_a_call_changes_is_read_and_said(
         self, attribute: dict[str, Any], change: AttributeChange, said: str, tmp_path: Path
     ) -> None:
-        assert subject_of(modified(**attribute)).changes == (change,)
+        assert subject_of(modified(**attribute)).details.changes == (change,)
         case = case_with(tmp_path, modified(**attribute))
         assert f"  {said};" in drawn(case, 200)
         assert sentence(case.timeline()[0]).endswith(f" on {ENI} other: {said}")

@@ -43,7 +43,7 @@ from test_history import (
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.who import HolderIndex
 from cnitrail.history import cover
-from cnitrail.model import Effect, Event, History, Lost, Proven, Sign, Subject, Verdict, WhoAnswer
+from cnitrail.model import Details, Effect, Event, History, Lost, Proven, Sign, Subject, Verdict, WhoAnswer
 from cnitrail.model.coverage import UncheckedTable
 from cnitrail.model.reason import ReasonCode
 
@@ -275,15 +275,17 @@ class TestWhatLeavesItUnknown:
         assert verdict(7000, *GIVEN_UP, shared, signs=gap) == ("unknown", "log-gap")
 
     def test_a_vpc_endpoint_whose_addresses_no_record_names(self) -> None:
-        made = Subject(resource="vpce-1", vpc="vpc-1", interface_type="vpc_endpoint")
+        made = Subject(vpc="vpc-1", details=Details(resource="vpce-1", interface_type="vpc_endpoint"))
         endpoint = call(Effect.CREATE, 700, made, "CreateVpcEndpoint")
         assert verdict(1200, *GIVEN_UP, endpoint) == ("unknown", "unnamed-addresses")
         assert verdict(650, *GIVEN_UP, endpoint) == ("free", "not-assigned-since")
 
     def test_the_deletion_of_a_nat_gateway_which_deletes_its_eni_later(self) -> None:
-        gateway = Subject(eni="eni-a", resource="nat-1", vpc="vpc-1", interface_type="nat_gateway")
+        gateway = Subject(
+            eni="eni-a", vpc="vpc-1", details=Details(resource="nat-1", interface_type="nat_gateway")
+        )
         made = call(Effect.CREATE, 0, gateway, "CreateNatGateway")
-        gone = call(Effect.DELETE, 600, Subject(resource="nat-1"), "DeleteNatGateway")
+        gone = call(Effect.DELETE, 600, Subject(details=Details(resource="nat-1")), "DeleteNatGateway")
         assert who(1200, made, assign(1, "eni-a", "10.0.0.5"), gone).verdict == "unknown"
 
     def test_digests_that_do_not_prove_the_time_since_the_release(self) -> None:

@@ -9,7 +9,7 @@ from test_who_free import ACCOUNT, GIVEN_UP, HELD, OTHER, codes, files, verdict,
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.who import HolderIndex
 from cnitrail.history import cover
-from cnitrail.model import Effect, Event, Fidelity, HoldingKind, Sign, Subject, WhoAnswer
+from cnitrail.model import Details, Effect, Event, Fidelity, HoldingKind, Sign, Subject, WhoAnswer
 
 NEXT = create(1, "eni-b")
 FREE = ("free", "not-assigned-since")
@@ -94,8 +94,14 @@ class TestRecordsThatNameNoAddress:
 
     def test_a_failed_call_or_a_launch_on_an_existing_eni_gives_no_address(self) -> None:
         failed = call(Effect.ASSIGN, 700, Subject(eni="eni-b", requested=1), ok=False)
-        existing = call(Effect.LAUNCH, 800, Subject(eni="eni-b", vpc="vpc-1", instance="i-9", existing=True))
-        subnet = call(Effect.CREATE, 900, Subject(resource="subnet-9", vpc="vpc-1", subnet="subnet-9"))
+        existing = call(
+            Effect.LAUNCH,
+            800,
+            Subject(eni="eni-b", vpc="vpc-1", instance="i-9", details=Details(existing=True)),
+        )
+        subnet = call(
+            Effect.CREATE, 900, Subject(vpc="vpc-1", subnet="subnet-9", details=Details(resource="subnet-9"))
+        )
         assert verdict(1200, *GIVEN_UP, NEXT, failed, existing, subnet) == FREE
 
     def test_a_fleet_whose_instances_run_instances_describes(self) -> None:

@@ -123,8 +123,9 @@ def _add_event(found: Mentions, event: Event, actor: Actor) -> None:
     _add(found.access_key, actor.access_key_id)
     _add(found.instance, actor.instance, actor.claimed_instance)
     for subject in event.subjects:
-        _add(found.eni, subject.eni, subject.trunk)
-        _add(found.instance, subject.instance, subject.served, subject.mark[0] if subject.mark else None)
+        details = subject.details
+        _add(found.eni, subject.eni, details.trunk)
+        _add(found.instance, subject.instance, details.served, details.mark[0] if details.mark else None)
         _add(found.vpc, subject.vpc)
         _add(found.subnet, subject.subnet)
         found.ip.update(subject.addresses())

@@ -48,8 +48,10 @@ class Filter(Struct, frozen=True, kw_only=True):
         ``all`` asks for every Region.
         """
         asked: tuple[str, ...] = getattr(self, field)
+        if not asked:
+            return True
         every = field == "region" and "all" in asked
-        return not asked or every or any(value in asked for value in values)
+        return every or any(value in asked for value in values)
 
     def takes_instance(self, *instances: str | None) -> bool:
         """Return True if one of the instances was asked for, by its ID and as a node."""

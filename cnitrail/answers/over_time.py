@@ -1,7 +1,7 @@
 """Values that change only at known seconds, each computed when it is first asked for."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import eq
 from typing import Final, Generic, TypeVar
@@ -11,6 +11,7 @@ from msgspec import Struct
 Value = TypeVar("Value")
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_SECOND: Final = timedelta(seconds=1)
 FIRST_SECOND: Final = -62_135_596_800
 LAST_SECOND: Final = 253_402_300_799
 """The seconds at the ends of the calendar (years 1 and 9999)."""
@@ -18,12 +19,24 @@ LAST_SECOND: Final = 253_402_300_799
 
 def second_of(time: datetime) -> int:
     """Return the Unix second that an aware time lies in."""
-    return (time - _EPOCH) // timedelta(seconds=1)
+    return (time - _EPOCH) // _SECOND
 
 
 def time_of(second: int) -> datetime:
     """Return the beginning of a Unix second (aware, UTC)."""
     return _EPOCH + timedelta(seconds=second)
+
+
+def bounds_around(second: int, changes: Iterable[Sequence[int]]) -> tuple[int, int]:
+    """Return the first and last second between the changes around one, of sorted lists of changes."""
+    first, last = FIRST_SECOND, LAST_SECOND
+    for seconds in changes:
+        place = bisect_right(seconds, second)
+        if place and seconds[place - 1] > first:
+            first = seconds[place - 1]
+        if place < len(seconds) and seconds[place] <= last:
+            last = seconds[place] - 1
+    return first, last
 
 
 class Stretch(Struct, Generic[Value], frozen=True, gc=False):
@@ -95,7 +108,7 @@ class OverTime(Generic[Value]):
             known = self._known[place - 1]
             if second <= known.last:
                 return known
-        first, last = self._bounds(second)
+        first, last = bounds_around(second, self._changes)
         return self._added(place, Stretch(first, last, self._evaluate(first)))
 
     def during(self, first: int, last: int) -> list[Stretch[Value]]:
@@ -109,17 +122,6 @@ class OverTime(Generic[Value]):
             found.append(stretch)
             second = stretch.last + 1
         return found
-
-    def _bounds(self, second: int) -> tuple[int, int]:
-        """Return the first and last second between the changes around one."""
-        first, last = FIRST_SECOND, LAST_SECOND
-        for seconds in self._changes:
-            place = bisect_right(seconds, second)
-            if place:
-                first = max(first, seconds[place - 1])
-            if place < len(seconds):
-                last = min(last, seconds[place] - 1)
-        return first, last
 
     def _added(self, place: int, found: Stretch[Value]) -> Stretch[Value]:
         """Return a stretch that was not known, as one with those around it that have its value."""

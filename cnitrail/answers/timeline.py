@@ -138,7 +138,7 @@ def _leases_by_ending_event(history: History) -> dict[str, list[Lease]]:
     """Return the leases that each call ended without naming them: a release names what it ends."""
     ended: dict[str, list[Lease]] = defaultdict(list)
     for lease in history.leases:
-        if lease.end.event is not None and not lease.certainty.released:
+        if lease.end.event is not None and not lease.released:
             ended[lease.end.event.key].append(lease)
     return ended
 
@@ -261,16 +261,16 @@ def _entry(
     carried: _Carried,
 ) -> TimelineEntry:
     eni, interface, attachment, cluster = place.eni, place.interface, place.attachment, place.cluster
-    instance = history.instances.get(place.instance or "")
+    instance, details = history.instances.get(place.instance or ""), subject.details
     eni_kind = vpc = subnet = None
     if interface is not None:
         eni_kind, vpc, subnet = interface.kind, interface.vpc, interface.subnet
-    attachment_id, device_index = subject.attachment, subject.device_index
+    attachment_id, device_index = subject.attachment, details.device_index
     if attachment is not None:
         attachment_id = attachment_id or attachment.attachment
         device_index = attachment.device_index if device_index is None else device_index
     added, shown = tuple([holding.held for holding in subject.added]), ()
-    if subject.existing:
+    if details.existing:
         added, shown = shown, added
     removed = subject.removed
     if event.effect in (Effect.DELETE, Effect.TERMINATE):
@@ -291,7 +291,7 @@ def _entry(
         device_index,
         place.instance,
         place.instance_basis,
-        instance.instance_type if instance is not None else subject.instance_type,
+        instance.instance_type if instance is not None else details.instance_type,
         cluster.name,
         vpc or subject.vpc,
         subnet or subject.subnet,
@@ -301,9 +301,9 @@ def _entry(
         subject.requested,
         subject.requested_addresses,
         _moved(history, subject, ended, event.time) if subject.reassign else (),
-        subject.trunk,
-        subject.public_address,
-        subject.allocation,
+        details.trunk,
+        details.public_address,
+        details.allocation,
         event.origins,
         cluster.names,
         cluster.basis,
@@ -315,12 +315,12 @@ def _entry(
         event.key if event.corrects else None,
         event.trail,
         event.omitted,
-        subject.resource,
+        details.resource,
         carried.get((event.key, eni), ()) if event.effect in _MOVES else (),
-        subject.force,
+        details.force,
         subject.requested_kind,
-        subject.cidr,
-        subject.changes,
+        details.cidr,
+        details.changes,
     )
 
 
@@ -328,11 +328,12 @@ def _claimed(
     subject: Subject, interface: Interface | None, time: datetime, instance: str | None
 ) -> str | None:
     """Return the instance that a caller wrote on an interface which is not known to be on it; else None."""
-    is_claimed = subject.served or subject.mark or (interface is not None and interface.claimed)
+    details = subject.details
+    is_claimed = details.served or details.mark or (interface is not None and interface.claimed)
     if not is_claimed:
         return None
-    marks = [(subject.served, "description", time)] if subject.served is not None else []
-    marks += [(*subject.mark, time)] if subject.mark is not None else []
+    marks = [(details.served, "description", time)] if details.served is not None else []
+    marks += [(*details.mark, time)] if details.mark is not None else []
     marks += [claim for claim in interface.claimed if claim[2] <= time] if interface is not None else []
     named = [name for name, _, _ in marks if name != instance]
     return named[-1] if named else None
@@ -342,15 +343,15 @@ def _eni_of(history: History, subject: Subject) -> str | None:
     """Return the interface of an attachment or association; None if the evidence does not connect them."""
     if subject.attachment is not None:
         return history.attachments.get(subject.attachment)
-    if subject.association is not None:
-        return history.associations.get(subject.association, (None, None))[0]
+    if subject.details.association is not None:
+        return history.associations.get(subject.details.association, (None, None))[0]
     return None
 
 
 def _attachment(interface: Interface | None, subject: Subject, time: datetime) -> Attachment | None:
     if interface is None:
         return None
-    name = subject.attachment or subject.association
+    name = subject.attachment or subject.details.association
     known = interface.attachments.named(name) if name is not None else None
     return known or interface.attachment_at(time)
 
@@ -368,8 +369,8 @@ def _instance(
         return subject.instance, attachment.how if attachment and known else _CALL_BASIS.get(event.effect)
     if attachment is not None and attachment.instance is not None:
         return attachment.instance, attachment.how
-    if subject.association is not None:
-        instance = history.associations.get(subject.association, (None, None))[1]
+    if subject.details.association is not None:
+        instance = history.associations.get(subject.details.association, (None, None))[1]
         if instance is not None:
             return instance, "attach"
     eni = interface.eni if interface is not None else None
@@ -380,7 +381,7 @@ def _instance(
     if (
         caller is not None
         and event.effect in OWN_INTERFACE_EFFECTS
-        and subject.resource is None
+        and subject.details.resource is None
         and _is_its_own(subject, interface, caller)
     ):
         return caller, "session"
@@ -389,7 +390,7 @@ def _instance(
 
 def _made_for(history: History, event: Event, subject: Subject) -> tuple[str | None, str | None]:
     """Return the instance for which the VPC CNI tried to create an interface, and how that is known."""
-    mark = subject.mark
+    mark = subject.details.mark
     if mark is None or event.effect is not Effect.CREATE:
         return None, None
     return mark if may_mark(history.actors[event.key], mark[0]) else (None, None)
@@ -405,7 +406,7 @@ def _is_its_own(subject: Subject, interface: Interface | None, caller: str) -> b
 
     An operator that runs on one node calls for all nodes, and names them in the description.
     """
-    others = set(_INSTANCE_ID.findall(subject.description or "")) - {caller}
+    others = set(_INSTANCE_ID.findall(subject.details.description or "")) - {caller}
     return not others and _never_elsewhere(interface, caller)
 
 

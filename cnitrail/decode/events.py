@@ -33,7 +33,7 @@ from cnitrail.decode.shapes import (
     text,
     texts,
 )
-from cnitrail.model import AttributeChange, Effect, Held, Holding, HoldingKind, Subject
+from cnitrail.model import AttributeChange, Details, Effect, Held, Holding, HoldingKind, Subject
 
 _INSTANCE = re.compile(r"i-[0-9a-f]+")
 _CNI_DESCRIPTION = re.compile(r"aws-K8S-(?P<instance>i-[0-9a-f]+)")
@@ -169,15 +169,17 @@ def _interface(described: Fields, problems: Problems) -> Subject:
         eni=text(described.get("networkInterfaceId")),
         instance=text(attachment.get("instanceId")),
         attachment=text(attachment.get("attachmentId")),
-        device_index=number(attachment.get("deviceIndex")),
-        delete_on_termination=flag(attachment.get("deleteOnTermination")),
         vpc=text(described.get("vpcId")),
         subnet=text(described.get("subnetId")),
         added=tuple(_described_holdings(described, problems)),
-        description=text(described.get("description")),
-        interface_type=text(described.get("interfaceType")),
-        requester=text(described.get("requesterId")) if flag(described.get("requesterManaged")) else None,
-        tags=tags(described.get("tagSet")),
+        details=Details(
+            device_index=number(attachment.get("deviceIndex")),
+            delete_on_termination=flag(attachment.get("deleteOnTermination")),
+            description=text(described.get("description")),
+            interface_type=text(described.get("interfaceType")),
+            requester=text(described.get("requesterId")) if flag(described.get("requesterManaged")) else None,
+            tags=tags(described.get("tagSet")),
+        ),
     )
 
 
@@ -216,21 +218,21 @@ def _create_interface(call: CallBody) -> tuple[Subject, ...]:
     request = call.request
     described = fields(call.response.get("networkInterface"))
     requested, kind = _requested(request)
+    description, tagged = text(request.get("description")), _tags_of(request, "network-interface")
+    of_cilium = _CILIUM_DESCRIPTION.fullmatch(description or "")
     asked = Subject(
         subnet=text(request.get("subnetId")),
         requested=requested,
         requested_kind=kind,
         requested_addresses=_requested_addresses(request)
         or texts(request.get("privateIpAddress"), "privateIpAddress"),
-        description=text(request.get("description")),
-        interface_type=text(request.get("interfaceType")),
-        tags=_tags_of(request, "network-interface"),
-    )
-    of_cilium = _CILIUM_DESCRIPTION.fullmatch(asked.description or "")
-    asked = replace(
-        asked,
-        mark=mark_of(asked.description, asked.tags),
-        served=of_cilium["instance"] if of_cilium else None,
+        details=Details(
+            description=description,
+            mark=mark_of(description, tagged),
+            served=of_cilium["instance"] if of_cilium else None,
+            interface_type=text(request.get("interfaceType")),
+            tags=tagged,
+        ),
     )
     if not call.ok:
         return (asked,)
@@ -246,12 +248,20 @@ def _create_interface(call: CallBody) -> tuple[Subject, ...]:
             requested=asked.requested,
             requested_kind=asked.requested_kind,
             requested_addresses=asked.requested_addresses,
-            description=made.description or asked.description,
-            mark=mark_of(made.description, made.tags) or asked.mark,
-            served=asked.served,
-            interface_type=made.interface_type or asked.interface_type,
-            tags=made.tags or asked.tags,
+            details=_made_as_asked(made.details, asked.details),
         ),
+    )
+
+
+def _made_as_asked(made: Details, asked: Details) -> Details:
+    """Return the details of an ENI: as the response has them, and what only the request has."""
+    return replace(
+        made,
+        description=made.description or asked.description,
+        mark=mark_of(made.description, made.tags) or asked.mark,
+        served=asked.served,
+        interface_type=made.interface_type or asked.interface_type,
+        tags=made.tags or asked.tags,
     )
 
 
@@ -268,7 +278,7 @@ def _attach(call: CallBody) -> tuple[Subject, ...]:
             eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId")),
             instance=call.need("instanceId", call.request.get("instanceId")),
             attachment=call.need("attachmentId", call.response.get("attachmentId")),
-            device_index=number(call.request.get("deviceIndex")),
+            details=Details(device_index=number(call.request.get("deviceIndex"))),
         ),
     )
 
@@ -277,7 +287,7 @@ def _detach(call: CallBody) -> tuple[Subject, ...]:
     return (
         Subject(
             attachment=call.need("attachmentId", call.request.get("attachmentId")),
-            force=flag(call.request.get("force")) is True,
+            details=Details(force=flag(call.request.get("force")) is True),
         ),
     )
 
@@ -300,10 +310,12 @@ def _modify(call: CallBody) -> tuple[Subject, ...]:
         Subject(
             eni=call.need("networkInterfaceId", call.request.get("networkInterfaceId")),
             attachment=text(attachment.get("attachmentId")),
-            delete_on_termination=flag(on_termination),
-            description=description if isinstance(description, str) else None,
-            mark=mark_of(text(description), ()),
-            changes=tuple(_changes(call.request)),
+            details=Details(
+                delete_on_termination=flag(on_termination),
+                description=description if isinstance(description, str) else None,
+                mark=mark_of(text(description), ()),
+                changes=tuple(_changes(call.request)),
+            ),
         ),
     )
 
@@ -362,35 +374,41 @@ def _run_instances(call: CallBody) -> tuple[Subject, ...]:
         if not call.ok:
             return asked
         call.lacks("instancesSet", call.response.get("instancesSet"), "a set of instances")
+        count = _launch_count(call.request)
         return tuple(
-            replace(subject, existing=subject.eni is not None, requested=_launch_count(call.request))
+            replace(
+                subject,
+                requested=count,
+                details=replace(subject.details, existing=subject.eni is not None),
+            )
             for subject in asked
         )
     existing = {text(interface.get("networkInterfaceId")) for interface in named}
     subjects: list[Subject] = []
     for instance in instances:
+        of_instance = Details(
+            instance_type=text(instance.get("instanceType")),
+            tags=tags(instance.get("tagSet")),
+            platform=text(instance.get("platform")),
+        )
         launched = Subject(
             instance=call.need("instancesSet.instanceId", instance.get("instanceId")),
             vpc=text(instance.get("vpcId")),
             subnet=text(instance.get("subnetId")),
-            instance_type=text(instance.get("instanceType")),
-            tags=tags(instance.get("tagSet")),
-            platform=text(instance.get("platform")),
+            details=of_instance,
         )
         interfaces = list(map(fields, elements(instance.get("networkInterfaceSet"))))
         for interface in interfaces:
             made = _interface(interface, call.problems)
             call.need("networkInterfaceSet.networkInterfaceId", made.eni)
-            subjects.append(
-                replace(
-                    made,
-                    instance=launched.instance,
-                    instance_type=launched.instance_type,
-                    tags=launched.tags,
-                    platform=launched.platform,
-                    existing=made.eni in existing,
-                )
+            details = replace(
+                made.details,
+                existing=made.eni in existing,
+                instance_type=of_instance.instance_type,
+                tags=of_instance.tags,
+                platform=of_instance.platform,
             )
+            subjects.append(replace(made, instance=launched.instance, details=details))
         if not interfaces:
             subjects.append(replace(launched, added=_instance_holdings(instance, call.problems)))
     return tuple(subjects)
@@ -422,10 +440,11 @@ def _asked_for(request: Fields, interface: Fields) -> Subject:
     address = interface.get("privateIpAddress") or request.get("privateIpAddress")
     return Subject(
         eni=text(interface.get("networkInterfaceId")),
-        device_index=number(interface.get("deviceIndex")),
         subnet=text(interface.get("subnetId")) or text(request.get("subnetId")),
         requested_addresses=texts(address, "privateIpAddress"),
-        instance_type=text(request.get("instanceType")),
+        details=Details(
+            device_index=number(interface.get("deviceIndex")), instance_type=text(request.get("instanceType"))
+        ),
     )
 
 
@@ -439,7 +458,7 @@ def _create_fleet(call: CallBody) -> tuple[Subject, ...]:
         return (Subject(),)
     fleets = map(fields, elements(call.response.get("fleetInstanceSet")))
     return tuple(
-        Subject(instance=instance, instance_type=text(fleet.get("instanceType")))
+        Subject(instance=instance, details=Details(instance_type=text(fleet.get("instanceType"))))
         for fleet in fleets
         for instance in call.ids("fleetInstanceSet.instanceIds", fleet.get("instanceIds"), "instanceId")
     )
@@ -454,14 +473,18 @@ def _terminate(call: CallBody) -> tuple[Subject, ...]:
         text(instance.get("instanceId")): text(fields(instance.get("previousState")).get("name"))
         for instance in map(fields, elements(ended))
     }
-    subjects = (Subject(instance=name, previous_state=before.get(name)) for name in instances)
+    subjects = (
+        Subject(instance=name, details=Details(previous_state=before.get(name))) for name in instances
+    )
     return tuple(subjects) or (Subject(),)
 
 
 def _bid_evicted(call: CallBody) -> tuple[Subject, ...]:
     evicted = call.details.get("instanceIdSet")
     instances = call.ids("serviceEventDetails.instanceIdSet", evicted, "instanceId")
-    return tuple(Subject(instance=instance, previous_state="running") for instance in instances)
+    return tuple(
+        Subject(instance=instance, details=Details(previous_state="running")) for instance in instances
+    )
 
 
 def _associate_trunk(call: CallBody) -> tuple[Subject, ...]:
@@ -469,14 +492,18 @@ def _associate_trunk(call: CallBody) -> tuple[Subject, ...]:
     return (
         Subject(
             eni=call.need("branchInterfaceId", call.request.get("branchInterfaceId")),
-            trunk=call.need("trunkInterfaceId", call.request.get("trunkInterfaceId")),
-            association=call.need("interfaceAssociation.associationId", association.get("associationId")),
+            details=Details(
+                trunk=call.need("trunkInterfaceId", call.request.get("trunkInterfaceId")),
+                association=call.need("interfaceAssociation.associationId", association.get("associationId")),
+            ),
         ),
     )
 
 
 def _disassociate_trunk(call: CallBody) -> tuple[Subject, ...]:
-    return (Subject(association=call.need("associationId", call.request.get("associationId"))),)
+    return (
+        Subject(details=Details(association=call.need("associationId", call.request.get("associationId")))),
+    )
 
 
 def _create_tags(call: CallBody) -> tuple[Subject, ...]:
@@ -486,9 +513,9 @@ def _create_tags(call: CallBody) -> tuple[Subject, ...]:
     if "request" in call.omitted:
         return (Subject(),)
     return tuple(
-        Subject(eni=resource, tags=new, mark=mark_of(None, new))
+        Subject(eni=resource, details=Details(tags=new, mark=mark_of(None, new)))
         if resource.startswith("eni-")
-        else Subject(instance=resource, tags=new)
+        else Subject(instance=resource, details=Details(tags=new))
         for resource in resources
         if resource.startswith(("eni-", "i-"))
     )
@@ -503,10 +530,12 @@ def _associate_address(call: CallBody) -> tuple[Subject, ...]:
         Subject(
             eni=text(eni) if instance else call.need("networkInterfaceId", eni),
             instance=instance,
-            association=text(call.response.get("associationId")),
-            public_address=text(request.get("publicIp")),
-            allocation=text(request.get("allocationId")),
             requested_addresses=texts(request.get("privateIpAddress"), "privateIpAddress"),
+            details=Details(
+                association=text(call.response.get("associationId")),
+                public_address=text(request.get("publicIp")),
+                allocation=text(request.get("allocationId")),
+            ),
         ),
     )
 
@@ -516,8 +545,10 @@ def _disassociate_address(call: CallBody) -> tuple[Subject, ...]:
     association = call.request.get("associationId")
     return (
         Subject(
-            association=text(association) if address else call.need("associationId", association),
-            public_address=address,
+            details=Details(
+                association=text(association) if address else call.need("associationId", association),
+                public_address=address,
+            )
         ),
     )
 
@@ -529,10 +560,9 @@ def _create_subnet(call: CallBody) -> tuple[Subject, ...]:
     subnet = call.need("subnet.subnetId", made.get("subnetId"))
     return (
         Subject(
-            resource=subnet,
             subnet=subnet,
             vpc=text(made.get("vpcId")) or text(call.request.get("vpcId")),
-            cidr=block if isinstance(block, IPv4Network) else None,
+            details=Details(resource=subnet, cidr=block if isinstance(block, IPv4Network) else None),
         ),
     )
 

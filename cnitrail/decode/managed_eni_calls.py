@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from cnitrail.decode.call_body import CallBody
 from cnitrail.decode.shapes import Fields, Problems, elements, fields, flag, holdings, text, texts
-from cnitrail.model import Holding, HoldingKind, Subject
+from cnitrail.model import Details, Holding, HoldingKind, Subject
 
 
 def create_nat_gateway(call: CallBody) -> tuple[Subject, ...]:
@@ -21,7 +21,7 @@ def create_nat_gateway(call: CallBody) -> tuple[Subject, ...]:
     if not call.ok:
         requested = texts(call.request.get("privateIpAddress"), "privateIpAddress")
         return (replace(asked, requested_addresses=requested),)
-    call.need("natGateway.natGatewayId", asked.resource)
+    call.need("natGateway.natGatewayId", asked.details.resource)
     by_eni: dict[str | None, list[Fields]] = {}
     for element in map(fields, elements(gateway.get("natGatewayAddressSet"))):
         by_eni.setdefault(text(element.get("networkInterfaceId")), []).append(element)
@@ -34,13 +34,15 @@ def _gateway(call: CallBody, gateway: Fields, addresses: list[Fields], eni: str 
     first = next(iter(addresses), {})
     return Subject(
         eni=eni,
-        resource=text(gateway.get("natGatewayId")),
         vpc=text(gateway.get("vpcId")) or text(request.get("vpcId")),
         subnet=text(gateway.get("subnetId")) or text(request.get("subnetId")),
         added=tuple(_gateway_holdings(addresses, call.problems)),
-        interface_type="nat_gateway",
-        public_address=text(first.get("publicIp")),
-        allocation=text(first.get("allocationId")) or text(request.get("allocationId")),
+        details=Details(
+            resource=text(gateway.get("natGatewayId")),
+            interface_type="nat_gateway",
+            public_address=text(first.get("publicIp")),
+            allocation=text(first.get("allocationId")) or text(request.get("allocationId")),
+        ),
     )
 
 
@@ -55,7 +57,7 @@ def _gateway_holdings(addresses: list[Fields], problems: Problems) -> Iterator[H
 
 def delete_nat_gateway(call: CallBody) -> tuple[Subject, ...]:
     """DeleteNatGateway names the gateway, and none of its ENIs."""
-    return (Subject(resource=call.need("natGatewayId", call.request.get("natGatewayId"))),)
+    return (Subject(details=Details(resource=call.need("natGatewayId", call.request.get("natGatewayId")))),)
 
 
 def create_vpc_endpoint(call: CallBody) -> tuple[Subject, ...]:
@@ -69,12 +71,11 @@ def create_vpc_endpoint(call: CallBody) -> tuple[Subject, ...]:
         return ()
     subnets = texts(call.request.get("subnetId"), "content")
     made = Subject(
-        resource=text(endpoint.get("vpcEndpointId")),
         vpc=text(endpoint.get("vpcId")) or text(call.request.get("vpcId")),
         subnet=subnets[0] if len(subnets) == 1 else None,
-        interface_type="vpc_endpoint",
+        details=Details(resource=text(endpoint.get("vpcEndpointId")), interface_type="vpc_endpoint"),
     )
-    call.need("vpcEndpoint.vpcEndpointId", made.resource)
+    call.need("vpcEndpoint.vpcEndpointId", made.details.resource)
     return tuple(replace(made, eni=eni) for eni in enis) or (made,)
 
 
@@ -82,14 +83,13 @@ def create_mount_target(call: CallBody) -> tuple[Subject, ...]:
     """CreateMountTarget of EFS: the response names the ENI that EFS makes, and its address."""
     request, response, problems = call.request, call.response, call.problems
     made = Subject(
-        resource=text(response.get("mountTargetId")),
         vpc=text(response.get("vpcId")),
         subnet=text(response.get("subnetId")) or text(request.get("subnetId")),
-        interface_type="efs",
         requested_addresses=(
             *texts(request.get("ipAddress"), "ipAddress"),
             *texts(request.get("ipv6Address"), "ipv6Address"),
         ),
+        details=Details(resource=text(response.get("mountTargetId")), interface_type="efs"),
     )
     if not call.ok:
         return (made,)
@@ -105,4 +105,4 @@ def create_mount_target(call: CallBody) -> tuple[Subject, ...]:
 
 def delete_mount_target(call: CallBody) -> tuple[Subject, ...]:
     """DeleteMountTarget names the mount target, and not its ENI."""
-    return (Subject(resource=call.need("mountTargetId", call.request.get("mountTargetId"))),)
+    return (Subject(details=Details(resource=call.need("mountTargetId", call.request.get("mountTargetId")))),)

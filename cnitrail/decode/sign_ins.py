@@ -19,7 +19,7 @@ from cnitrail.decode.common_fields import (
 from cnitrail.decode.providers import account_of_role, is_of_eks
 from cnitrail.decode.sessions import POD_IDENTITY, WEB_IDENTITY, pod_of, service_account_of
 from cnitrail.decode.shapes import Fields, Problems, elements, fields, text
-from cnitrail.model import Actor, ActorKind, Effect, Event, Record, Strength, Subject
+from cnitrail.model import Actor, ActorKind, Details, Effect, Event, Record, Strength, Subject
 from cnitrail.model.callers import is_another_program
 
 _SUBJECT = re.compile(r"system:serviceaccount:[^:]+:[^:]+")
@@ -53,7 +53,7 @@ def failed_sign_in(record: Record, entry: Fields, identity_basis: str | None) ->
         account=account_of(entry) or account_of_role(role_arn),
         region=region_of(entry),
         actor=actor,
-        subjects=(Subject(resource=role_arn),),
+        subjects=(Subject(details=Details(resource=role_arn)),),
         origins=record.origins,
         corrects=is_correction,
         request_id=text(entry.get("requestID")),

@@ -221,7 +221,7 @@ def _assign(call: _AssignCall, is_ok: bool) -> tuple[Subject, ...]:
         added=added,
         requested=requested,
         requested_kind=kind,
-        requested_addresses=_named(request),
+        requested_addresses=_named(_texts(request.addresses) + _texts(request.prefixes)),
         reassign=request.reassign is True,
     )
     return (subject,) if request.eni else ()
@@ -230,14 +230,15 @@ def _assign(call: _AssignCall, is_ok: bool) -> tuple[Subject, ...]:
 def _unassign(call: _UnassignCall, is_ok: bool) -> tuple[Subject, ...]:
     """UnassignPrivateIpAddresses."""
     request = call.request_parameters
+    addresses, prefixes = _texts(request.addresses), _texts(request.prefixes)
     removed: list[Held] = []
     if is_ok:
-        addresses, prefixes = _texts(request.addresses), _texts(request.prefixes)
         removed += filter(None, map(address, addresses))
         removed += filter(None, map(prefix, prefixes))
         if len(removed) < max(len(addresses) + len(prefixes), 1):
             return ()
-    subject = Subject(eni=intern(request.eni), removed=tuple(removed), requested_addresses=_named(request))
+    named = _named(addresses + prefixes)
+    subject = Subject(eni=intern(request.eni), removed=tuple(removed), requested_addresses=named)
     return (subject,) if request.eni else ()
 
 
@@ -252,9 +253,9 @@ def _requested(request: _AssignRequest) -> tuple[int | None, HoldingKind | None]
     return None, next((kind for listed, kind in named if any(_texts(listed))), None)
 
 
-def _named(request: _AssignRequest | _UnassignRequest) -> tuple[str, ...]:
+def _named(texts: list[str]) -> tuple[str, ...]:
     """Return the addresses and prefixes that a request names, as written."""
-    return tuple([intern(text) for text in _texts(request.addresses) + _texts(request.prefixes) if text])
+    return tuple([intern(text) for text in texts if text])
 
 
 def _texts(listed: _Set) -> list[str]:

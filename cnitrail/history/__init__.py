@@ -67,15 +67,14 @@ def build(
             registry.read(event)
         interfaces = registry.interfaces()
         instances = registry.instances()
-        leases, holders = fold_holdings(effective, interfaces, registry.deaths)
         actors = complete_actors(events, identified, interfaces, instances, _witnesses(effective, proven))
         managers = managers_of(effective, actors, interfaces, instances)
+        leases = fold_holdings(effective, interfaces, registry.deaths)
         history = History(
             events=events,
             interfaces=interfaces,
             instances=instances,
             leases=leases,
-            holders=holders,
             actors=actors,
             attachments=registry.enis_by_attachment(),
             associations=registry.associations,

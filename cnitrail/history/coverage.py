@@ -71,9 +71,7 @@ def cover(
     answered = frozenset(answered)
     unproven = [*unproven, *(_unproven_by(unread, lag) for unread in lost if not _is_lacking(unread))]
     times, absent = _by_place(signs), _by_place(missing)
-    moments: dict[AccountRegion, list[datetime]] = defaultdict(list)
-    for event in events:
-        moments[event.account, event.region].append(event.time)
+    moments = _first_and_last(events)
     sure = _proven_events(proven, unproven, lag)
     rhythms = {**(rhythms or {}), **{place: rhythm_of(sorted(seen)) for place, seen in times.items()}}
     places = sorted({*rhythms, *moments, *sure}, key=lambda place: (place[0] or "", place[1] or ""))
@@ -125,6 +123,17 @@ def _span(lost: Lost) -> Interval:
     around = _SECOND if lost.start is not None and lost.start == lost.end else timedelta()
     start = FIRST if lost.start is None else shifted(lost.start, -around)
     return Interval(start, LAST if lost.end is None else shifted(lost.end, around))
+
+
+def _first_and_last(events: Iterable[Event | Moment]) -> dict[AccountRegion, tuple[datetime, datetime]]:
+    """Return the times of the first and the last event of each account and Region."""
+    ends: dict[AccountRegion, tuple[datetime, datetime]] = {}
+    for event in events:
+        place, time = (event.account, event.region), event.time
+        first, last = ends.get(place, (time, time))
+        if time <= first or time >= last:
+            ends[place] = min(first, time), max(last, time)
+    return ends
 
 
 def _by_place(signs: Iterable[Sign]) -> dict[AccountRegion, set[datetime]]:

@@ -21,7 +21,6 @@ class LeaseDraft(Struct, eq=False, gc=False, kw_only=True):
     end: Bound = OPEN
     earliest_start: datetime | None = None
     last_seen: datetime | None = None
-    released: bool = False
     takeover_from: datetime | None = None
     contested: bool = False
     rivals: frozenset[str] = frozenset()

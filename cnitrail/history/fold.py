@@ -155,7 +155,7 @@ class Fold:
         if last is not None and len(conflicts) == 1 and self._settle(action, last, conflicts[0]):
             return
         if last is not None and not conflicts and self._ended_with_instance(action.slot, last):
-            last.end, last.released, last.last_seen = action.observed, True, action.time
+            last.end, last.last_seen = action.observed, action.time
             action.slot.ended = action.time
             return
         self._begin(action.slot, self._lease_until(action, conflicts))
@@ -245,7 +245,7 @@ class Fold:
     @staticmethod
     def _end(slot: Slot, eni: str, end: Bound, *, released: bool = False) -> None:
         lease = slot.open.pop(eni)
-        lease.end, lease.released = end, released
+        lease.end = end
         if released:
             lease.last_seen = end.time
             # The release shows that this rival came last, unless it got the address again in this second.

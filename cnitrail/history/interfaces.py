@@ -213,12 +213,13 @@ class Registry:
 
     def _read_properties(self, event: Event, subject: Subject) -> None:
         """Apply what a call of any kind may say: VPC, subnet, types, tags, description."""
+        details = subject.details
         if subject.instance is not None:
             instance = self._instance(event, subject.instance)
-            instance.type = instance.type or subject.instance_type
-            instance.platform = instance.platform or subject.platform
-            if subject.eni is None and subject.tags:
-                instance.tags.write(subject.tags, event.time)
+            instance.type = instance.type or details.instance_type
+            instance.platform = instance.platform or details.platform
+            if subject.eni is None and details.tags:
+                instance.tags.write(details.tags, event.time)
         if subject.eni is None:
             return
         interface = self._interface(event, subject.eni)
@@ -226,12 +227,12 @@ class Registry:
             interface.vpcs.add(subject.vpc)
         interface.subnet = interface.subnet or subject.subnet
         if interface.type in (None, _ANY_TYPE):
-            interface.type = subject.interface_type or interface.type
-        interface.requester = interface.requester or subject.requester
-        if subject.mark is not None:
-            self._marked(event, subject.mark, interface)
-        if subject.tags and event.effect is not Effect.LAUNCH:
-            interface.tags.write(subject.tags, event.time)
+            interface.type = details.interface_type or interface.type
+        interface.requester = interface.requester or details.requester
+        if details.mark is not None:
+            self._marked(event, details.mark, interface)
+        if details.tags and event.effect is not Effect.LAUNCH:
+            interface.tags.write(details.tags, event.time)
 
     def _marked(self, event: Event, mark: tuple[str, str], interface: _InterfaceDraft) -> None:
         """Add a mark of the CNI: anybody can write one, so it counts only from its creator, at creation."""
@@ -243,7 +244,7 @@ class Registry:
     def _read_life(self, event: Event, subject: Subject) -> None:
         """Note which interfaces and instances a successful call shows to exist."""
         eni, effect = subject.eni, event.effect
-        if eni is None and (name := subject.attachment or subject.association) is not None:
+        if eni is None and (name := subject.attachment or subject.details.association) is not None:
             attachment = self._attachments.get(name)
             eni = attachment.eni if attachment is not None else None
         if eni is not None:
@@ -252,7 +253,7 @@ class Registry:
             self._instance(event, subject.instance).alive = event.time
         actor = self._actors.get(event.key, event.actor)
         caller = actor.instance  # this does not show that it exists: its credentials outlive it by hours
-        is_own = effect in OWN_INTERFACE_EFFECTS and subject.resource is None
+        is_own = effect in OWN_INTERFACE_EFFECTS and subject.details.resource is None
         if caller is not None and eni is not None and is_own:
             is_operator = (caller, actor.agent.raw) in self._operators
             self._interface(event, eni).callers.update(() if is_operator else (caller,))
@@ -263,14 +264,14 @@ class Registry:
         instance = self._instance(event, subject.instance)
         instance.vpc = instance.vpc or subject.vpc
         instance.subnet = instance.subnet or subject.subnet
-        instance.tags.write(subject.tags, event.time)
+        instance.tags.write(subject.details.tags, event.time)
         instance.launched = Bound(event.time, Basis.OBSERVED, event)
         if subject.eni is None:
             return
         interface = self._interface(event, subject.eni)
-        if not subject.existing:
+        if not subject.details.existing:
             interface.created = Bound(event.time, Basis.OBSERVED, event)
-            interface.launched_first = subject.device_index in (0, None)
+            interface.launched_first = subject.details.device_index in (0, None)
         self._attached(event, subject, instance, how="launch")
 
     def _create(self, event: Event, subject: Subject) -> None:
@@ -278,11 +279,12 @@ class Registry:
         if subject.eni is None:
             return
         interface = self._interface(event, subject.eni)
-        if subject.resource is None or interface.created.event is None:
+        details = subject.details
+        if details.resource is None or interface.created.event is None:
             interface.created = Bound(event.time, Basis.OBSERVED, event)
             interface.creator = self._actors.get(event.key, event.actor)
-            interface.description = subject.description
-            trunk = dict(subject.tags).get(TRUNK_TAG)
+            interface.description = details.description
+            trunk = dict(details.tags).get(TRUNK_TAG)
             creator = interface.creator
             if trunk is not None and (is_controller(creator) or is_of_eks(creator)):
                 self._attach_by_tag(event, interface, trunk)
@@ -319,7 +321,7 @@ class Registry:
     def _attach(self, event: Event, subject: Subject) -> None:
         if subject.eni is None:
             return
-        if subject.trunk is not None:
+        if subject.details.trunk is not None:
             self._attach_branch(event, subject)
         elif subject.instance is not None:
             instance = self._instance(event, subject.instance)
@@ -335,10 +337,10 @@ class Registry:
             known = None
         attachment = known or _AttachmentDraft(eni=subject.eni, attachment=subject.attachment)
         attachment.instance, attachment.how = instance.instance, how
-        attachment.device_index = subject.device_index
+        attachment.device_index = subject.details.device_index
         attachment.start = Bound(event.time, Basis.OBSERVED, event)
         if how == "launch":
-            attachment.dies_with_instance = subject.delete_on_termination
+            attachment.dies_with_instance = subject.details.delete_on_termination
         elif attachment.dies_with_instance is None:
             attachment.dies_with_instance = False
         _end_earlier(interface, attachment, event)
@@ -351,13 +353,14 @@ class Registry:
     def _attach_branch(self, event: Event, subject: Subject) -> None:
         """Attach a branch interface to the instance that its trunk is attached to."""
         assert subject.eni is not None
-        assert subject.trunk is not None
-        trunk, interface = self._interface(event, subject.trunk), self._interface(event, subject.eni)
+        details = subject.details
+        assert details.trunk is not None
+        trunk, interface = self._interface(event, details.trunk), self._interface(event, subject.eni)
         trunk.type, interface.type = trunk.type or "trunk", "branch"
-        on_instance = self._attachment_of_trunk(subject.trunk)
+        on_instance = self._attachment_of_trunk(details.trunk)
         instance = on_instance.instance if on_instance is not None else None
-        if subject.association is not None:
-            self.associations[subject.association] = (subject.eni, instance)
+        if details.association is not None:
+            self.associations[details.association] = (subject.eni, instance)
         attachment = next((one for one in _still_open(interface) if _is_inferred(one, instance)), None)
         if attachment is None:
             attachment = _AttachmentDraft(eni=subject.eni, attachment=None, instance=instance)
@@ -366,21 +369,22 @@ class Registry:
                 self._instance(event, instance).maybe_open.append(attachment)
         if on_instance is not None:
             on_instance.branches.append(attachment)
-        attachment.attachment, attachment.how = subject.association, "attach"
+        attachment.attachment, attachment.how = details.association, "attach"
         attachment.start = Bound(event.time, Basis.OBSERVED, event)
         _end_earlier(interface, attachment, event)
-        if subject.association is not None:
-            self._attachments[subject.association] = attachment
+        if details.association is not None:
+            self._attachments[details.association] = attachment
 
     def _detach(self, event: Event, subject: Subject) -> None:
-        attachment = self._attachments.get(subject.attachment or subject.association or "")
+        attachment = self._attachments.get(subject.attachment or subject.details.association or "")
         if attachment is not None:
             attachment.end = Bound(event.time, Basis.OBSERVED, event)
             _end_branches(attachment, event)
 
     def _modify(self, event: Event, subject: Subject) -> None:
-        if subject.association is not None and (subject.eni or subject.instance):
-            self.associations[subject.association] = (subject.eni, subject.instance)
+        details = subject.details
+        if details.association is not None and (subject.eni or subject.instance):
+            self.associations[details.association] = (subject.eni, subject.instance)
         if subject.attachment is None or subject.eni is None:
             return
         attachment = self._attachments.get(subject.attachment)
@@ -389,8 +393,8 @@ class Registry:
                 eni=subject.eni, attachment=subject.attachment
             )
             _add(self._interface(event, subject.eni), attachment)
-        if subject.delete_on_termination is not None:
-            attachment.dies_with_instance = subject.delete_on_termination
+        if details.delete_on_termination is not None:
+            attachment.dies_with_instance = details.delete_on_termination
 
     def _delete(self, event: Event, subject: Subject) -> None:
         if subject.eni is None:
@@ -406,7 +410,7 @@ class Registry:
             return
         instance = self._instance(event, subject.instance)
         if instance.ended is OPEN:
-            ended_now = subject.previous_state in ALIVE
+            ended_now = subject.details.previous_state in ALIVE
             instance.ended = Bound(event.time, Basis.OBSERVED if ended_now else Basis.IMPLIED, event)
         for attachment in _still_open(instance):
             attachment.end = Bound(event.time, Basis.IMPLIED, event)
@@ -439,7 +443,7 @@ class Registry:
 def _shows_running(effect: Effect, subject: Subject) -> bool:
     """Return whether a call shows that its instance is not terminated."""
     if effect is Effect.TERMINATE:
-        return subject.previous_state in ALIVE
+        return subject.details.previous_state in ALIVE
     return effect is not Effect.MODIFY
 
 

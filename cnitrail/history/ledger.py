@@ -172,9 +172,9 @@ def _event_order(event: Event) -> tuple[datetime, int, str]:
 
 def _event(versions: list[Event]) -> Event:
     """Return one event for versions that count alike."""
+    if len(versions) == 1:
+        return versions[0]
     first, *others = sorted(versions, key=_is_of_another_account)
-    if not others:
-        return first
     agreed = all(actors_agree(other, first) for other in others)
     times = tuple(sorted(version.time for version in versions))
     return replace(first, disputed=times, actor=first.actor if agreed else _DISPUTED)

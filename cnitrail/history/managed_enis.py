@@ -25,10 +25,10 @@ def with_deleted_enis(events: Iterable[Event]) -> dict[str, Event]:
         for subject in event.subjects:
             if event.effect is Effect.DELETE and subject.eni is not None:
                 deleted.add(subject.eni)
-            elif event.effect is Effect.DELETE and subject.resource is not None:
+            elif event.effect is Effect.DELETE and subject.details.resource is not None:
                 deletions.append(event)
-            elif subject.resource is not None and subject.eni is not None:
-                enis[subject.resource].add(subject.eni)
+            elif subject.details.resource is not None and subject.eni is not None:
+                enis[subject.details.resource].add(subject.eni)
     return {
         event.key: replace(event, subjects=subjects)
         for event in deletions
@@ -39,5 +39,5 @@ def with_deleted_enis(events: Iterable[Event]) -> dict[str, Event]:
 def _subjects(event: Event, enis: dict[str, set[str]], deleted: set[str]) -> Iterable[Subject]:
     """Yield the subjects of a deletion: one for each ENI, if the ENIs are known."""
     for subject in event.subjects:
-        gone = sorted(enis.pop(subject.resource or "", set()) - deleted)
+        gone = sorted(enis.pop(subject.details.resource or "", set()) - deleted)
         yield from [replace(subject, eni=eni) for eni in gone] or [subject]

@@ -172,7 +172,7 @@ def _of_service(creator: Actor) -> Management | None:
 
 def _by_tags(subject: Subject | None, creator: Actor) -> Management | None:
     """Return who manages an ENI by the tags of its creation."""
-    tags = dict(subject.tags) if subject is not None else {}
+    tags = dict(subject.details.tags) if subject is not None else {}
     if is_of_eks(creator):
         return Management(Manager.AUTO_MODE, ManagementBasis.CREATOR, Strength.PROVEN)
     if tags.keys() >= _AUTO_MODE_TAGS:
@@ -219,7 +219,7 @@ class _Calls:
         effect = event.effect
         if effect is _MODIFY and event.failure is None:
             for subject in event.subjects:
-                if subject.eni is not None and (NO_MANAGE, "true") in subject.tags:
+                if subject.eni is not None and (NO_MANAGE, "true") in subject.details.tags:
                     self._left_alone[subject.eni].add(role_or_user_of(self._actors[event.key]))
         if effect not in _SHOWING:
             return
@@ -227,7 +227,7 @@ class _Calls:
         for subject in event.subjects:
             if caller is not None and event.failure is None and effect is not _CREATE:
                 self._note(subject.eni, caller)
-            elif event.failure is not None or subject.served is not None:
+            elif event.failure is not None or subject.details.served is not None:
                 self._tried(event, subject, caller)
 
     def _caller(self, actor: Actor) -> Management | None:
@@ -243,17 +243,18 @@ class _Calls:
     def _tried(self, event: Event, subject: Subject, caller: Management | None) -> None:
         """Note for which node a call was made that failed, or whose ENI may never be attached."""
         actor, interface = self._actors[event.key], self._interfaces.get(subject.eni or "")
+        details = subject.details
         attachment = interface.attachment_at(event.time) if interface is not None else None
-        if subject.served is not None and caller is not None and caller.manager is Manager.CILIUM:
-            self._tried_for(subject.served, caller)
-        elif subject.served is not None and actor.kind in ON_NODES:
-            self.claims[subject.served] = Management(
+        if details.served is not None and caller is not None and caller.manager is Manager.CILIUM:
+            self._tried_for(details.served, caller)
+        elif details.served is not None and actor.kind in ON_NODES:
+            self.claims[details.served] = Management(
                 Manager.CILIUM, ManagementBasis.DESCRIPTION, Strength.CLAIMED
             )
         elif caller is None:
             return
-        elif subject.mark is not None and may_mark(actor, subject.mark[0]):
-            self._tried_for(subject.mark[0], caller)
+        elif details.mark is not None and may_mark(actor, details.mark[0]):
+            self._tried_for(details.mark[0], caller)
         elif attachment is not None and attachment.instance is not None:
             self._tried_for(attachment.instance, caller)
         elif interface is None and actor.ipamd is not None and actor.instance is not None:
@@ -364,7 +365,12 @@ def _of_launch(instance: Instance) -> Management | None:
     """Return Karpenter as the manager of a node if it launched the node, as its tags say."""
     event = instance.launched.event
     subjects = event.subjects if event is not None else ()
-    tags = {key for subject in subjects if subject.instance == instance.instance for key, _ in subject.tags}
+    tags = {
+        key
+        for subject in subjects
+        if subject.instance == instance.instance
+        for key, _ in subject.details.tags
+    }
     return (
         Management(Manager.KARPENTER, ManagementBasis.TAG, Strength.CLAIMED)
         if tags & {*_KARPENTER_TAGS}

@@ -26,7 +26,7 @@ def operators_of(events: Iterable[Event], actors: Mapping[str, Actor]) -> frozen
         actor = actors.get(event.key, event.actor)
         if actor.instance is None or actor.agent.name == CNI_AGENT:
             continue
-        served = {name for subject in event.subjects for name in (subject.served, subject.instance)}
+        served = {name for subject in event.subjects for name in (subject.details.served, subject.instance)}
         if served - {None, actor.instance}:
             found.add((actor.instance, actor.agent.raw))
     return frozenset(found)

@@ -82,10 +82,10 @@ def _named(event: Event) -> list[str]:
         for name in (
             subject.eni,
             subject.instance,
-            subject.trunk,
+            subject.details.trunk,
             subject.attachment,
-            subject.association,
-            subject.resource,
+            subject.details.association,
+            subject.details.resource,
         )
         if name is not None
     ]
@@ -96,10 +96,10 @@ def _created(event: Event) -> Iterator[str]:
     for subject in event.subjects:
         if subject.attachment:
             yield subject.attachment
-        if event.effect is not Effect.ATTACH and subject.eni and not subject.existing:
+        if event.effect is not Effect.ATTACH and subject.eni and not subject.details.existing:
             yield subject.eni
-        if event.effect is Effect.CREATE and subject.resource:
-            yield subject.resource
+        if event.effect is Effect.CREATE and subject.details.resource:
+            yield subject.details.resource
         if event.effect is Effect.LAUNCH and subject.instance:
             yield subject.instance
 

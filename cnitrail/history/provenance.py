@@ -83,8 +83,8 @@ class _ProvenNames:
 def _names(event: Event) -> Iterator[object]:
     """Yield the interfaces, instances, attachments and address blocks that a call names."""
     for subject in event.subjects:
-        yield from filter(None, (subject.eni, subject.instance, subject.trunk))
-        yield from filter(None, (subject.attachment, subject.association, subject.resource))
+        yield from filter(None, (subject.eni, subject.instance, subject.details.trunk))
+        yield from filter(None, (subject.attachment, subject.details.association, subject.details.resource))
         yield from map(block_of, subject.addresses())
 
 

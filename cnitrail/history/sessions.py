@@ -308,9 +308,11 @@ def _is_on_another_node(event: Event, actor: Actor, interfaces: Mapping[str, Int
 
 def _names_addresses(event: Event) -> bool:
     """Return whether a call assigns addresses by name, or takes them from others: the CNI never does."""
-    return event.effect is _ASSIGN and any(
-        subject.requested_addresses or subject.reassign for subject in event.subjects
-    )
+    if event.effect is _ASSIGN:
+        for subject in event.subjects:
+            if subject.requested_addresses or subject.reassign:
+                return True
+    return False
 
 
 def _is_from_a_node(event: Event, actor: Actor) -> bool:
@@ -336,7 +338,7 @@ def _of_cni_lineage(
     """
     is_on_node = actor.kind in ON_NODES
     if event.effect is _CREATE:
-        mark = subject.mark if is_on_node and _is_for_itself(actor, subject.mark) else None
+        mark = subject.details.mark if is_on_node and _is_for_itself(actor, subject.details.mark) else None
     else:
         interface = interfaces.get(subject.eni or "")
         same_role = actor.kind is ActorKind.INSTANCE_ROLE or creators.get(subject.eni or "") == actor.role_arn

@@ -15,10 +15,10 @@ def subnets_of(events: Iterable[Event]) -> dict[str, Subnet]:
             account=event.account,
             region=event.region,
             vpc=subject.vpc,
-            cidr=subject.cidr,
+            cidr=subject.details.cidr,
         )
         for event in events
         if event.effect is _CREATE and event.failure is None
         for subject in event.subjects
-        if subject.subnet is not None and subject.resource == subject.subnet
+        if subject.subnet is not None and subject.details.resource == subject.subnet
     }

@@ -43,6 +43,7 @@ from cnitrail.model.event import (
     Agent,
     AttributeChange,
     CallOutcome,
+    Details,
     Effect,
     Event,
     Failure,
@@ -89,6 +90,7 @@ from cnitrail.model.evidence import (
 from cnitrail.model.finding import SEVERITY_ORDER, Finding, Severity
 from cnitrail.model.forms import FORMS, TRAIL, Fidelity, Form, form_of
 from cnitrail.model.history import (
+    NO_DOUBTS,
     OPEN,
     UNKNOWN,
     Attachment,
@@ -160,6 +162,7 @@ __all__ = [
     "FORMS",
     "MANAGER_NAMES",
     "MAX_FILES",
+    "NO_DOUBTS",
     "OPEN",
     "OWN_INTERFACE_EFFECTS",
     "PREFIX_SIZE",
@@ -202,6 +205,7 @@ __all__ = [
     "Coverage",
     "CutShort",
     "Described",
+    "Details",
     "DigestChain",
     "DigestFile",
     "Document",

@@ -142,22 +142,21 @@ class Coverage(Struct, frozen=True, gc=False):
     def of(self, account: str | None, region: str | None) -> tuple[Reach, ...]:
         """Return the reaches that may hold the events of an account and Region; None means any."""
         return tuple(
-            reach
-            for reach in self.reaches
-            if (account is None or reach.account in (account, None))
-            and (region is None or reach.region in (region, None))
+            [
+                reach
+                for reach in self.reaches
+                if (account is None or reach.account is None or reach.account == account)
+                and (region is None or reach.region is None or reach.region == region)
+            ]
         )
 
     def hole_between(
         self, account: str | None, region: str | None, start: datetime, end: datetime
     ) -> Hole | None:
         """Return a hole of an account and Region that overlaps a time; None if there is none."""
+        holes = [hole for reach in self.of(account, region) for hole in reach.holes]
         asked = Interval(start, end)
-        for reach in self.of(account, region):
-            for hole in reach.holes:
-                if hole.overlaps(asked):
-                    return hole
-        return None
+        return next((hole for hole in holes if hole.overlaps(asked)), None) if holes else None
 
     def ground(self, account: str | None, region: str | None, start: datetime, end: datetime) -> Ground:
         """Return how well all of a time in an account and Region is covered."""

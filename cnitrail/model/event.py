@@ -37,6 +37,8 @@ def block_of(held: Held) -> tuple[int, int]:
 
     EC2 delegates prefixes of one size, on their own boundaries (``PREFIX_LENGTH``).
     """
+    if type(held) is IPv4Address:  # as nearly all are
+        return 4, int(held) >> PREFIX_HOST_BITS[4]
     first = held.network_address if isinstance(held, (IPv4Network, IPv6Network)) else held
     return held.version, int(first) >> PREFIX_HOST_BITS[held.version]
 
@@ -217,35 +219,22 @@ class AttributeChange(Struct, frozen=True, gc=False):
     value: bool | str | tuple[str, ...] | None
 
 
-class Subject(Struct, frozen=True, gc=False, kw_only=True):
-    """One interface or instance that a call names, and everything that the record says about it.
+class Details(Struct, frozen=True, gc=False, kw_only=True):
+    """What only some calls say of an interface or instance.
 
-    A call that names several (RunInstances, TerminateInstances) has one subject for each. Fields that the
-    record does not have are None or empty. ``existing`` is an interface from before the call (RunInstances
-    with a networkInterfaceId): the call shows that it has its addresses, not since when. ``mark`` is the
-    instance that the VPC CNI's description or tag names, and which of the two. ``served`` is the instance
-    that the description of another network plugin's request names. ``previous_state`` is the
-    state of the instance before a termination (EC2's InstanceState name). ``requested`` is the number of
-    addresses or prefixes asked for, ``requested_kind`` which of them; of a launch whose response is missing,
-    the number of instances. ``resource`` is the NAT gateway, VPC endpoint or EFS mount target that AWS makes
-    the interface for, the role (its ARN) that a failed sign-in asked for, or the subnet that the call
+    Fields that the record does not have are None or empty. ``existing`` is an interface from before the call
+    (RunInstances with a networkInterfaceId): the call shows that it has its addresses, not since when.
+    ``mark`` is the instance that the VPC CNI's
+    description or tag names, and which of the two. ``served`` is the instance that the description of another
+    network plugin's request names. ``previous_state`` is the state of the instance before a termination
+    (EC2's InstanceState name). ``resource`` is the NAT gateway, VPC endpoint or EFS mount target that AWS
+    makes the interface for, the role (its ARN) that a failed sign-in asked for, or the subnet that the call
     created, with its ``cidr``. ``platform`` is ``windows`` for an instance with Windows (EC2's ``platform``).
     ``force`` is a detachment that does not wait for the instance's operating system. ``changes`` are the
     attributes that the call sets.
     """
 
-    eni: str | None = None
-    instance: str | None = None
-    attachment: str | None = None
     device_index: int | None = None
-    vpc: str | None = None
-    subnet: str | None = None
-    added: tuple[Holding, ...] = ()
-    removed: tuple[Held, ...] = ()
-    requested: int | None = None
-    requested_kind: HoldingKind | None = None
-    requested_addresses: tuple[str, ...] = ()
-    reassign: bool = False
     existing: bool = False
     delete_on_termination: bool | None = None
     description: str | None = None
@@ -265,6 +254,28 @@ class Subject(Struct, frozen=True, gc=False, kw_only=True):
     force: bool = False
     cidr: IPv4Network | None = None
     changes: tuple[AttributeChange, ...] = ()
+
+
+class Subject(Struct, frozen=True, gc=False, kw_only=True):
+    """One interface or instance that a call names, and everything that the record says about it.
+
+    A call that names several (RunInstances, TerminateInstances) has one subject for each. Fields that the
+    record does not have are None or empty. ``requested`` is the number of addresses or prefixes asked for,
+    ``requested_kind`` which of them; of a launch whose response is missing, the number of instances.
+    """
+
+    eni: str | None = None
+    instance: str | None = None
+    attachment: str | None = None
+    vpc: str | None = None
+    subnet: str | None = None
+    added: tuple[Holding, ...] = ()
+    removed: tuple[Held, ...] = ()
+    requested: int | None = None
+    requested_kind: HoldingKind | None = None
+    requested_addresses: tuple[str, ...] = ()
+    reassign: bool = False
+    details: Details = Details()
 
     def addresses(self) -> Iterator[Held]:
         """Yield the addresses and prefixes that the call added, removed, or asked for by name."""
@@ -316,11 +327,11 @@ class Event(Struct, frozen=True, gc=False, kw_only=True):
             case Effect.ASSIGN:
                 return len(subject.added) < (subject.requested or 1)
             case Effect.CREATE:
-                is_eni = subject.resource is None or subject.interface_type is not None
+                is_eni = subject.details.resource is None or subject.details.interface_type is not None
                 given = sum(holding.kind is subject.requested_kind for holding in subject.added)
                 return is_eni and (not subject.added or given < (subject.requested or 0))
             case Effect.LAUNCH:
-                return not (subject.added or subject.existing) or subject.requested is not None
+                return not (subject.added or subject.details.existing) or subject.requested is not None
             case _:
                 return False
 

@@ -1,12 +1,14 @@
 """Who held what, what was attached where: intervals, each bound with its basis."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Network
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
+from operator import attrgetter
 
 from msgspec import Struct
 
@@ -32,7 +34,9 @@ class Bound(Struct, frozen=True, gc=False):
         event = self.event
         if self.basis is not Basis.IMPLIED or event is None or event.effect is not Effect.TERMINATE:
             return self.time
-        return self.time if all(subject.previous_state in ALIVE for subject in event.subjects) else None
+        return (
+            self.time if all(subject.details.previous_state in ALIVE for subject in event.subjects) else None
+        )
 
 
 ALIVE = ("pending", "running", "stopping", "stopped")
@@ -70,13 +74,19 @@ class Attachments(tuple[Attachment, ...]):  # noqa: SLOT001  indexes are made wh
 
     def at(self, time: datetime) -> Attachment | None:
         """Return the last one that covers a second; None if none does."""
-        return next((one for one in reversed(self.during(time, time)) if one.covers(time)), None)
+        near = self if len(self) < _FEW else self.during(time, time)
+        for one in reversed(near):
+            if one.covers(time):
+                return one
+        return None
 
     def begun(self, time: datetime) -> Attachment | None:
         """Return the last one that started by a second; None if none did."""
         _, after = self._places(FIRST, time)
-        places = range(after - 1, -1, -1)
-        return next((self[place] for place in places if _starts(self[place]) <= time), None)
+        for place in range(after - 1, -1, -1):
+            if _starts(self[place]) <= time:
+                return self[place]
+        return None
 
     def during(self, start: datetime, end: datetime) -> tuple[Attachment, ...]:
         """Return all that may overlap a time, and maybe others."""
@@ -188,14 +198,10 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Certainty(Struct, frozen=True, gc=False, kw_only=True):
-    """How far a lease can be relied on, beyond the bounds that are shown."""
+    """How far a lease can be relied on, beyond what it shows; ``NO_DOUBTS`` for nearly all."""
 
     earliest_start: datetime | None = None
     """First moment at which the lease may have started if its start has no time; None: any time before."""
-    last_seen: datetime | None = None
-    """Last time at which an event shows the address on the ENI."""
-    released: bool = False
-    """True if a release of this very address ended the lease: that proves that the ENI held it until then."""
     assigned_again: datetime | None = None
     """Time of the last call that assigned the address to the same ENI again: a release at the end proves
     only the time since then."""
@@ -209,6 +215,10 @@ class Certainty(Struct, frozen=True, gc=False, kw_only=True):
     """Time of a later release that shows which of the rivals came last, if no call in between is missing."""
 
 
+NO_DOUBTS = Certainty()
+_OBSERVED, _UNASSIGN = Basis.OBSERVED, Effect.UNASSIGN
+
+
 class Lease(Struct, frozen=True, gc=False, kw_only=True):
     """An interval in which an ENI held an address or a prefix."""
 
@@ -218,7 +228,15 @@ class Lease(Struct, frozen=True, gc=False, kw_only=True):
     vpc: str | None
     start: Bound
     end: Bound
-    certainty: Certainty = Certainty()
+    last_seen: datetime | None = None
+    """Last time at which an event shows the address on the ENI."""
+    certainty: Certainty = NO_DOUBTS
+
+    @property
+    def released(self) -> bool:
+        """Return whether a release of this very address ended it: the ENI held the address until then."""
+        end = self.end
+        return end.basis is _OBSERVED and end.event is not None and end.event.effect is _UNASSIGN
 
     def possible_start(self) -> datetime | None:
         """Return the first moment that the lease may cover; None for any time before."""
@@ -293,9 +311,24 @@ def tagged_at(tagged: tuple[Tagged, ...], time: datetime | None) -> Tagged | Non
 
 
 _NO_CLUSTER = Cluster()
+_held = attrgetter("held")
 
 
-class History(Struct, frozen=True, gc=False, kw_only=True):
+def _by_vpc(leases: Iterable[Lease]) -> tuple[tuple[Lease, ...], ...]:
+    """Return the leases of one address in groups that may not overlap."""
+    groups: dict[tuple[bool, str], list[Lease]] = defaultdict(list)
+    for lease in leases:
+        groups[lease.vpc is not None, lease.vpc or lease.eni].append(lease)
+    return tuple([tuple(sorted(groups[key], key=_begin_and_end)) for key in sorted(groups)])
+
+
+def _begin_and_end(lease: Lease) -> tuple[bool, datetime, datetime, str]:
+    """Return the key that sorts the leases of a group; one that may have started at any time comes first."""
+    start = lease.possible_start()
+    return start is not None, start or LAST, lease.end.time or LAST, lease.eni
+
+
+class History(Struct, frozen=True, kw_only=True, dict=True):
     """Everything that the events show: interfaces, instances, leases, callers."""
 
     events: tuple[Event, ...]
@@ -303,9 +336,6 @@ class History(Struct, frozen=True, gc=False, kw_only=True):
     instances: Mapping[str, Instance]
     leases: tuple[Lease, ...]
     """Sorted by address, then by start."""
-    holders: Mapping[Held, tuple[tuple[Lease, ...], ...]]
-    """The leases of each address or prefix, one group for each VPC (for each ENI of unknown VPC); those of a
-    group are in order."""
     actors: Mapping[str, Actor]
     """The completed caller of each event, by event key."""
     attachments: Mapping[str, str]
@@ -333,6 +363,11 @@ class History(Struct, frozen=True, gc=False, kw_only=True):
     """The times in which trails did not record EC2's write calls, by start; also those known from
     LookupEvents alone, although it returns the calls of that time."""
     pods: PodHistory = PodHistory()
+
+    @cached_property
+    def holders(self) -> Mapping[Held, tuple[tuple[Lease, ...], ...]]:
+        """The leases of each address or prefix: a group for each VPC (each ENI of unknown VPC), in order."""
+        return {held: _by_vpc(leases) for held, leases in groupby(self.leases, key=_held)}
 
     def attachment_of(self, eni: str | None, time: datetime) -> Attachment | None:
         """Return the attachment of an interface in a second; None if none is known."""

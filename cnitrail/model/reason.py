@@ -174,8 +174,8 @@ class Reason(Struct, frozen=True, gc=False):
     @classmethod
     def citing(cls, code: ReasonCode, text: str, *events: Event | None) -> "Reason":
         """Return a reason with the IDs of those of the events that have one."""
-        ids = (event.event_id for event in events if event is not None)
-        return cls(code, text, tuple(event_id for event_id in ids if event_id is not None))
+        ids = [event.event_id for event in events if event is not None]
+        return cls(code, text, tuple([event_id for event_id in ids if event_id is not None]))
 
 
 MEANING: dict[ReasonCode, str] = {

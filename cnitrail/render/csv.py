@@ -17,8 +17,7 @@ def table(columns: Columns, entries: Iterable[object]) -> Iterator[str]:
     values = list(columns.values())
     yield line(columns)
     for entry in entries:
-        cells = (value(entry) for value in values)
-        yield line(["" if cell is None else _cell(cell) for cell in cells])
+        yield line([_cell(value(entry)) for value in values])
 
 
 class _Lines:
@@ -35,9 +34,11 @@ def fields(columns: Columns, entry: object) -> dict[str, Cell]:
 
 
 def _cell(value: Cell) -> str:
+    if value is None:
+        return ""
     if isinstance(value, str):
         return spreadsheet(value)
-    if value is None or value == ():
+    if value == ():
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"

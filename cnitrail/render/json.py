@@ -13,13 +13,13 @@ from cnitrail.render.safe import printable_json
 
 def _shown(value: object) -> str:
     """Return a value that JSON has no form for as text: an address, mostly."""
-    return _shown_address(value) if isinstance(value, IPv4Address) else str(value)
+    return _address(int(value)) if isinstance(value, IPv4Address) else str(value)
 
 
 @lru_cache(maxsize=1 << 16)
-def _shown_address(address: IPv4Address) -> str:
-    """Return an address as text, which takes longer than to look it up again."""
-    return str(address)
+def _address(number: int) -> str:
+    """Return an IPv4 address as text, which takes longer than to look it up again by its number."""
+    return str(IPv4Address(number))
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_shown)

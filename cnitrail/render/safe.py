@@ -16,7 +16,8 @@ _ACTIVE_TEXT = f"[{_ACTIVE}]"
 _ACTIVE_IN_JSON = _ACTIVE_TEXT.replace("\x00-\x1f", "")
 _DELETE = "\x7f"
 """The only such character of ASCII that JSON does not escape by itself."""
-_FORMULA = """(?:^|(?<=;))(?=[\\s"']*[-=+@\uff0d\uff1d\uff0b\uff20])"""
+_FORMULA_BEGINS = """[\\s"']*[-=+@\uff0d\uff1d\uff0b\uff20]"""
+_FORMULA = f"(?:^|(?<=;))(?={_FORMULA_BEGINS})"
 
 
 def printable(text: str) -> str:
@@ -39,7 +40,7 @@ def spreadsheet(text: str) -> str:
     cells at semicolons, even inside quotes.
     """
     shown = printable(text)
-    has_formula = ";" in shown or not shown[:1].isalnum()
+    has_formula = not shown[:1].isalnum() or (";" in shown and re.search(f";{_FORMULA_BEGINS}", shown))
     return _guarded(shown) if has_formula else shown
 
 

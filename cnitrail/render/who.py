@@ -1,30 +1,38 @@
 """Answers to ``who`` as blocks, as a table and as CSV."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import IO
+from typing import IO, TypeVar
 
 from cnitrail.model import Answer, Basis, Holder, Verdict, WhoAnswer
 from cnitrail.model.callers import named
 from cnitrail.model.pods import PodAnswer, PodEntry, PodVerdict
 from cnitrail.model.reason import ReasonCode
-from cnitrail.render.csv import Columns, table
+from cnitrail.render.csv import Cell, Columns, table
 from cnitrail.render.leases import bound
 from cnitrail.render.pod_parts import ended, name_of, started
 from cnitrail.render.text import Block, Paragraph, Part, Row, Screen, Table, draw, draw_blocks
 from cnitrail.text import account_and_region, age, capitalized, clock, duration, exact, iso, short_list
 
-
-def _of_holders(answer: WhoAnswer, field: Callable[[Holder], object]) -> list[str]:
-    """Return a field of every holder, in their order; ``unknown`` if a holder has none."""
-    values = map(field, answer.holders)
-    return ["unknown" if value is None else str(value) for value in values]
+T = TypeVar("T")
 
 
-def _of_pods(answer: WhoAnswer, field: Callable[[PodEntry], object]) -> list[str]:
-    """Return a field of every pod, in their order; ``unknown`` if a pod has none."""
-    values = map(field, answer.pod.pods if answer.pod else ())
-    return ["unknown" if value is None else str(value) for value in values]
+def _of_holders(field: Callable[[Holder], object]) -> Callable[[WhoAnswer], Cell]:
+    """Return what returns a field of every holder of an answer, in their order."""
+    return lambda answer: _texts(field, answer.holders)
+
+
+def _of_pods(field: Callable[[PodEntry], object]) -> Callable[[WhoAnswer], Cell]:
+    """Return what returns a field of every pod of an answer, in their order."""
+    return lambda answer: _texts(field, answer.pod.pods) if answer.pod else None
+
+
+def _texts(field: Callable[[T], object], parts: Sequence[T]) -> Cell:
+    """Return a field of every part; ``unknown`` if a part has none. None if there are no parts."""
+    if not parts:
+        return None
+    values = map(field, parts)
+    return " ".join(["unknown" if value is None else str(value) for value in values])
 
 
 def _moment(time: datetime | None) -> str | None:
@@ -40,47 +48,45 @@ _COLUMNS: Columns = {
     "ip": lambda answer: answer.ip,
     "at": lambda answer: answer.at,
     "verdict": lambda answer: answer.verdict.value,
-    "eni": lambda answer: _of_holders(answer, lambda holder: holder.eni),
-    "eni_kind": lambda answer: _of_holders(answer, lambda holder: holder.eni_kind),
-    "instance": lambda answer: _of_holders(answer, lambda holder: holder.instance),
-    "instance_basis": lambda answer: _of_holders(answer, lambda holder: holder.instance_basis),
-    "device_index": lambda answer: _of_holders(answer, lambda holder: holder.device_index),
-    "vpc": lambda answer: _of_holders(answer, lambda holder: holder.vpc),
-    "subnet": lambda answer: _of_holders(answer, lambda holder: holder.subnet),
-    "account": lambda answer: _of_holders(answer, lambda holder: holder.account),
-    "region": lambda answer: _of_holders(answer, lambda holder: holder.region),
-    "kind": lambda answer: _of_holders(answer, lambda holder: holder.kind.value),
-    "prefix": lambda answer: _of_holders(answer, lambda holder: holder.prefix or "none"),
-    "start": lambda answer: _of_holders(answer, lambda holder: _time(holder.start)),
-    "start_basis": lambda answer: _of_holders(answer, lambda holder: holder.start_basis.value),
-    "end": lambda answer: _of_holders(answer, lambda holder: _time(holder.end)),
-    "end_basis": lambda answer: _of_holders(answer, lambda holder: holder.end_basis.value),
-    "assigned_by": lambda answer: _of_holders(
-        answer, lambda holder: holder.assigned_by.label if holder.assigned_by else None
+    "eni": _of_holders(lambda holder: holder.eni),
+    "eni_kind": _of_holders(lambda holder: holder.eni_kind),
+    "instance": _of_holders(lambda holder: holder.instance),
+    "instance_basis": _of_holders(lambda holder: holder.instance_basis),
+    "device_index": _of_holders(lambda holder: holder.device_index),
+    "vpc": _of_holders(lambda holder: holder.vpc),
+    "subnet": _of_holders(lambda holder: holder.subnet),
+    "account": _of_holders(lambda holder: holder.account),
+    "region": _of_holders(lambda holder: holder.region),
+    "kind": _of_holders(lambda holder: holder.kind.value),
+    "prefix": _of_holders(lambda holder: holder.prefix or "none"),
+    "start": _of_holders(lambda holder: _time(holder.start)),
+    "start_basis": _of_holders(lambda holder: holder.start_basis.value),
+    "end": _of_holders(lambda holder: _time(holder.end)),
+    "end_basis": _of_holders(lambda holder: holder.end_basis.value),
+    "assigned_by": _of_holders(lambda holder: holder.assigned_by.label if holder.assigned_by else None),
+    "assigned_by_kind": _of_holders(
+        lambda holder: holder.assigned_by.kind.value if holder.assigned_by else None
     ),
-    "assigned_by_kind": lambda answer: _of_holders(
-        answer, lambda holder: holder.assigned_by.kind.value if holder.assigned_by else None
-    ),
-    "assign_event": lambda answer: _of_holders(answer, lambda holder: holder.assign_event),
+    "assign_event": _of_holders(lambda holder: holder.assign_event),
     "rests_on": lambda answer: answer.rests_on.value if answer.rests_on else None,
     "reasons": lambda answer: "; ".join(reason.text for reason in answer.reasons),
-    "cluster": lambda answer: _of_holders(answer, lambda holder: holder.cluster),
+    "cluster": _of_holders(lambda holder: holder.cluster),
     "last_eni": lambda answer: answer.last_holder.eni if answer.last_holder else None,
     "last_instance": lambda answer: answer.last_holder.instance if answer.last_holder else None,
     "last_end": lambda answer: answer.last_holder.end if answer.last_holder else None,
     "pod_verdict": lambda answer: answer.pod.verdict.value if answer.pod else None,
     "pod_at": lambda answer: _moment(answer.pod.at) if answer.pod else None,
-    "namespace": lambda answer: _of_pods(answer, lambda entry: entry.namespace),
-    "pod": lambda answer: _of_pods(answer, lambda entry: entry.pod),
-    "pod_uid": lambda answer: _of_pods(answer, lambda entry: entry.uid),
-    "node": lambda answer: _of_pods(answer, lambda entry: entry.node),
-    "service_account": lambda answer: _of_pods(answer, lambda entry: entry.service_account),
-    "owner": lambda answer: _of_pods(answer, lambda entry: entry.owner),
-    "sandbox": lambda answer: _of_pods(answer, lambda entry: entry.sandbox),
-    "pod_start": lambda answer: _of_pods(answer, lambda entry: _moment(entry.start)),
-    "pod_start_basis": lambda answer: _of_pods(answer, lambda entry: entry.start_basis.value),
-    "pod_end": lambda answer: _of_pods(answer, lambda entry: _moment(entry.end)),
-    "pod_end_basis": lambda answer: _of_pods(answer, lambda entry: entry.end_basis.value),
+    "namespace": _of_pods(lambda entry: entry.namespace),
+    "pod": _of_pods(lambda entry: entry.pod),
+    "pod_uid": _of_pods(lambda entry: entry.uid),
+    "node": _of_pods(lambda entry: entry.node),
+    "service_account": _of_pods(lambda entry: entry.service_account),
+    "owner": _of_pods(lambda entry: entry.owner),
+    "sandbox": _of_pods(lambda entry: entry.sandbox),
+    "pod_start": _of_pods(lambda entry: _moment(entry.start)),
+    "pod_start_basis": _of_pods(lambda entry: entry.start_basis.value),
+    "pod_end": _of_pods(lambda entry: _moment(entry.end)),
+    "pod_end_basis": _of_pods(lambda entry: entry.end_basis.value),
     "pod_reasons": lambda answer: "; ".join(
         reason.text for reason in (answer.pod.reasons if answer.pod else ())
     ),

@@ -12,7 +12,15 @@ from typing import Final
 import msgspec
 
 from cnitrail.model import Extent, Growth, Origin, Record, Skipped
-from cnitrail.scan.blocks import is_end, layout_of, read_block, rest_of, whole_elements
+from cnitrail.scan.blocks import (
+    Layout,
+    is_end,
+    layout_of,
+    read_block,
+    read_lines,
+    rest_of,
+    whole_elements,
+)
 from cnitrail.scan.container_files import is_of_other_container
 from cnitrail.scan.container_names import is_dumped_output
 from cnitrail.scan.containers import Part, TornStream
@@ -151,16 +159,33 @@ def _json(reading: Reading, text: Bytes, more: Iterator[Bytes] | None) -> Iterat
     while layout is not None:
         end = whole_elements(text, layout, last=more is None)
         block = read_block(text, end, layout) if end else None
-        if block is None:
-            if TRUNCATED not in text or (whole := with_completed_lines(bytes(text))) == text:
-                break
+        if block is not None:
+            yield from reading.block(block, layout.place)
+        elif TRUNCATED in text and (whole := with_completed_lines(bytes(text))) != text:
             text = whole
             continue
-        yield from reading.block(block, layout.place)
+        elif end and layout.is_lines:
+            yield from _lines(reading, text, end, layout)
+        else:
+            break
         if more is None and is_end(text, end, layout):
             return
         text, more = whole_block(rest_of(text, end, layout), more or iter(()))
-    for item in split_items(_with_completed_lines(chain((text,), more or ())), CONTAINERS):
+    yield from _items(reading, chain((text,), more or ()))
+
+
+def _lines(reading: Reading, text: Bytes, end: int, layout: Layout) -> Iterator[Record | Skipped]:
+    """Yield what is found in lines some of which are damaged."""
+    for part in read_lines(text, end, layout):
+        if isinstance(part, bytes):
+            yield from _items(reading, (part,))
+        else:
+            yield from reading.block(part, layout.place)
+
+
+def _items(reading: Reading, pieces: Iterable[Bytes]) -> Iterator[Record | Skipped]:
+    """Yield what is found in the items of a JSON text of any layout."""
+    for item in split_items(_with_completed_lines(pieces), CONTAINERS):
         if isinstance(item, UnreadableSpan):
             yield from reading.damage(item)
         else:

@@ -1,14 +1,18 @@
 """JSON texts of many elements in one layout, read a block at a time by a fast parser.
 
-Programs write all elements of a list, or all lines, alike: the same white space between two of them, and the
-same first key. This layout is taken from the first two elements; a block ends where the last whole element in
-it seems to end. Seems, because a request may contain anything: but if a block is cut within an element, its
-brackets do not match, the parser fails, and the text is left to the slower ``split``, which gives the same
-result.
+Programs write all elements of a list, or all lines, alike: with the same white space between two of them, and
+often with the same first key. This layout is taken from the first two elements; a block ends where the last
+whole element in it seems to end. Seems, because a request may contain anything: but if a block is cut within
+an element, its brackets do not match, the parser fails, and the text is left to the slower ``split``, which
+gives the same result.
+
+Of lines, only the damaged ones are left to it: what is between two lines cannot be in one.
 """
 
 import re
-from itertools import accumulate
+from collections.abc import Iterator
+from functools import partial
+from itertools import repeat
 from typing import Final
 
 import msgspec
@@ -41,9 +45,11 @@ _ENDS: Final = {
 """What may follow the last element."""
 
 _ELEMENT_BEGINS: Final = re.compile(
-    rb'[ \t\r\n]*+(?P<beginning>\{[ \t\r\n]*+"[^"\\]{1,64}"[ \t\r\n]*+:'
-    rb'|"[ ]*+\{(?:\\n|[ ])*+\\"[^"\\]{1,64}\\")'
+    rb'[ \t\r\n]*+(?P<beginning>(?P<brace>\{[ \t\r\n]*+"|"[ ]*+\{(?:\\n|[ ])*+\\")[^"\\]{1,64}'
+    rb'(?:"[ \t\r\n]*+:|\\"))'
 )
+_SPACE: Final = rb"[ \t\r\n]*+"
+_SEPARATOR: Final = re.compile(rb"[ \t\r\n,]*+")
 _LIST = msgspec.json.Decoder(list[Raw])
 _STREAM = msgspec.json.Decoder(Raw)
 
@@ -51,8 +57,10 @@ _STREAM = msgspec.json.Decoder(Raw)
 class Layout(Struct, frozen=True, kw_only=True):
     """How a text is laid out: what it begins with, and what is between two elements.
 
-    ``place`` is the place of the elements in the table of envelopes; ``ending`` is what may follow the last
-    one. ``is_list``: the elements are separated by commas, else only by white space, if at all.
+    ``place`` is the place of the elements in the table of envelopes. All elements have this ``beginning``,
+    which is their opening bracket, and ``closing``; ``ending`` is what may follow the last one.
+    ``is_list``: the elements are separated by commas, else only by white space, if at all. ``is_lines``: they
+    are separated by line breaks: no element has one between a bracket that closes and one that opens.
     """
 
     opening: bytes
@@ -62,6 +70,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     closing: bytes
     between: bytes
     is_list: bool
+    is_lines: bool
 
 
 class ElementBlock(Struct, frozen=True):
@@ -77,16 +86,21 @@ def layout_of(text: Bytes) -> Layout | None:
     begins = _LIST_BEGINS.match(text)
     opening = begins[0] if begins is not None else b""
     first = _ELEMENT_BEGINS.match(text, len(opening))
+    if first is None and begins is None:
+        first = _ELEMENT_BEGINS.match(text, text.find(b'\n{"') + 1)  # after lines of something else
     if first is None:
         return None
     container = begins["container"] if begins is not None else None
     kind = "stream" if begins is None else begins.lastgroup or "list"
     kind = "kubernetes" if begins is not None and begins["kubernetes"] else kind
-    beginning = first["beginning"]
-    closing = b"}" if beginning.startswith(b"{") else b'"'
-    comma = rb",[ \t\r\n]*+" if begins is not None else rb"[ \t\r\n]*+"
-    second = re.compile(re.escape(closing) + comma + re.escape(beginning)).search(text, first.end())
-    if second is None:
+    beginning, closing = (b"{", b"}") if first["brace"].startswith(b"{") else (first["brace"], b'"')
+    same_key, any_key = map(re.escape, first.group("beginning", "brace"))
+    following = partial(_following, text, first.end(), re.escape(closing))
+    line = following(rb"[ \t\r]*+\n[ \t\r\n]*+", any_key) if begins is None else None
+    comma = b"," if begins is not None else b""
+    # The elements in an element may look like those of the list, except for their first key.
+    between = line or following(comma + _SPACE, same_key) or (comma and following(comma + _SPACE, any_key))
+    if not between:
         return None
     return Layout(
         opening=opening,
@@ -94,9 +108,16 @@ def layout_of(text: Bytes) -> Layout | None:
         ending=re.compile(_ENDS[kind]),
         beginning=beginning,
         closing=closing,
-        between=second[0],
+        between=between,
         is_list=begins is not None,
+        is_lines=line is not None,
     )
+
+
+def _following(text: Bytes, at: int, closing: bytes, separator: bytes, beginning: bytes) -> bytes | None:
+    """Return the first text after an offset in which these patterns follow each other."""
+    found = re.compile(closing + separator + beginning).search(text, at)
+    return found[0] if found is not None else None
 
 
 def whole_elements(text: Bytes, layout: Layout, *, last: bool) -> int:
@@ -104,14 +125,16 @@ def whole_elements(text: Bytes, layout: Layout, *, last: bool) -> int:
 
     If the text is the ``last`` of its document, its last element must be followed by the end.
     """
-    if last:
-        stripped = len(text.rstrip())
-        if not layout.is_list:
-            return stripped if text.endswith(layout.closing, 0, stripped) else 0
-        if end := _end_of_list(text, layout):
-            return end
+    if last and (end := _end_of_list(text, layout) if layout.is_list else _end_of_stream(text, layout)):
+        return end
     at = text.rfind(layout.between, len(layout.opening))
     return at + len(layout.closing) if at > 0 else 0
+
+
+def _end_of_stream(text: Bytes, layout: Layout) -> int:
+    """Return the offset at which the last element of a stream ends; 0 if something else is last."""
+    end = len(text.rstrip())
+    return end if text.endswith(layout.closing, 0, end) else 0
 
 
 def _end_of_list(text: Bytes, layout: Layout) -> int:
@@ -136,13 +159,54 @@ def read_block(text: Bytes, end: int, layout: Layout) -> ElementBlock | None:
         values = _LIST.decode(b"".join((b"[", body, b"]"))) if layout.is_list else _STREAM.decode_lines(body)
     except (ValueError, RecursionError):
         return None
-    begin = len(body) - len(body.lstrip())
-    gap = len(layout.between) - len(layout.beginning) - len(layout.closing)
-    *starts, after = accumulate((len(value) + gap for value in values), initial=begin)
     if len(body) > split.RECORD_LIMIT and max(map(len, values)) > split.RECORD_LIMIT:
         return None
-    aligned = after == len(body) + gap and all(body.startswith(layout.beginning, at) for at in starts)
-    return ElementBlock(body, values, starts) if aligned else None
+    starts = _starts(body, values)
+    are_alike = all(map(body.startswith, repeat(layout.beginning), starts))
+    return ElementBlock(body, values, starts) if are_alike else None
+
+
+def read_lines(text: Bytes, end: int, layout: Layout) -> Iterator[ElementBlock | bytes]:
+    """Yield the lines in ``text[:end]`` in blocks, and damaged ones, with a line beside them, as they are.
+
+    Each has its line break: without one, it could be a log file that lost its beginning.
+    """
+    parts = [bytes(text[: _after_separator(text, end)])]
+    while parts:
+        part = parts.pop()
+        block = read_block(part, len(part), layout)
+        if block is not None:
+            yield block
+        elif at := _middle(part, layout):
+            parts += (part[at:], part[:at])
+        else:
+            yield part
+
+
+def _middle(lines: bytes, layout: Layout) -> int:
+    """Return the offset at which a line near the middle begins; 0 if there is only one."""
+    middle = len(lines) // 2
+    at = lines.find(layout.between, middle)
+    if at < 0:
+        at = lines.rfind(layout.between, 0, middle + len(layout.between))
+    return _after_separator(lines, at + len(layout.closing)) if at > 0 else 0
+
+
+def _after_separator(text: Bytes, at: int) -> int:
+    """Return the offset after what separates two elements."""
+    separator = _SEPARATOR.match(text, at)
+    return separator.end() if separator is not None else at
+
+
+def _starts(body: bytes, values: list[Raw]) -> list[int]:
+    """Return the offset of each value in a text that has nothing else but what separates them."""
+    starts = []
+    end = 0
+    for value in values:
+        start = _after_separator(body, end)
+        starts.append(start)
+        end = start + len(value)
+    return starts
 
 
 def rest_of(text: Bytes, end: int, layout: Layout) -> bytes:

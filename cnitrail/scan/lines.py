@@ -32,7 +32,7 @@ _ESCAPES: Final = re.compile(rb"\x1b\[[0-9;]*[mK]|^\x1e", re.MULTILINE)
 _OPEN_ESCAPE: Final = re.compile(rb"\x1b(?:\[[0-9;]{0,16})?\Z")
 
 _JSON_BEGINS: Final = re.compile(
-    rb"\s*(?:\{(?![^\t\n]*(?:\t[^{\t\n]+)+$)|\[(?!\d{4}-\d\d-\d\d[T ]))", re.MULTILINE
+    rb"\s*(?:\{(?![^\t\n]*+(?:\t[^{\t\n]++)++$)|\[(?!\d{4}-\d\d-\d\d[T ]))", re.MULTILINE
 )
 """The beginning of JSON; not of a record with columns after it, or of a time in brackets."""
 

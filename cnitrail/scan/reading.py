@@ -43,6 +43,9 @@ _WHOLE_RESTS: Final = 2
 """Number of times that all elements are passed over at once if they can be: before and after the first one
 has shown what they are."""
 
+_FIRST_ELEMENTS: Final = 4
+"""Number of elements in which a key is looked for under which the next ones have their records."""
+
 _UNKNOWN: Final = "unknown envelope, {size}, no record read; known forms: docs/sources.md; it begins "
 
 _QUOTED: Final = 60
@@ -121,6 +124,8 @@ class Reading:
         """Whether the last element was a record without an envelope: the next one is, too, as a rule."""
         self._text_key: str | None = None
         """The key under which the last element had its record as a text, if it had one."""
+        self._looked_for_key = 0
+        """Number of elements in which that key was looked for."""
         self._lacking: Counter[tuple[str, str]] = Counter()
         """How many records of pod evidence cannot say which pod has which address, by form and reason."""
         self._last_form = ""
@@ -181,7 +186,9 @@ class Reading:
     def _element(self, value: Raw, place: Place, *, may_matter: bool) -> Iterator[Record | Skipped]:
         yield from self.item(bytes(value), place, may_matter=may_matter)
         # Lines of the CNI are read one by one, so no key is looked for under which the next ones are.
-        if self._text_key is None and not self._is_bare and self._last_form != "ipamd-log":
+        is_envelope = not self._is_bare and self._last_form != "ipamd-log"
+        if is_envelope and self._text_key is None and self._looked_for_key < _FIRST_ELEMENTS:
+            self._looked_for_key += 1
             self._text_key = _text_key(value, place)
 
     def item(

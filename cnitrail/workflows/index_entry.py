@@ -100,14 +100,15 @@ def _session(session: IssuedSession, unclear: bool) -> IndexEntry:
 
 def _mention(event: Event, subject: Subject) -> Mention:
     makes = event.effect is Effect.CREATE and event.actor.kind in _CREATORS
+    details = subject.details
     return Mention(
         eni=subject.eni,
         instance=subject.instance,
-        attachment=subject.attachment or subject.association or subject.resource,
-        trunk=subject.trunk or dict(subject.tags).get(TRUNK_TAG),
-        mark=subject.mark[0] if subject.mark else subject.served,
+        attachment=subject.attachment or details.association or details.resource,
+        trunk=details.trunk or dict(details.tags).get(TRUNK_TAG),
+        mark=details.mark[0] if details.mark else details.served,
         maker=event.actor.role_arn if makes else None,
-        cluster=_clusters(subject.tags) if event.effect is not Effect.LAUNCH else None,
+        cluster=_clusters(details.tags) if event.effect is not Effect.LAUNCH else None,
         vpc=subject.vpc,
         subnet=subject.subnet,
         reassign=subject.reassign,
@@ -117,7 +118,7 @@ def _mention(event: Event, subject: Subject) -> Mention:
 
 def _addresses(event: Event, subject: Subject) -> Iterator[tuple[Held, Act | None]]:
     """Yield the addresses that a call names, each with what it did to it."""
-    gain = Act.SHOW if subject.existing else Act.TAKE if subject.reassign else Act.ASSIGN
+    gain = Act.SHOW if subject.details.existing else Act.TAKE if subject.reassign else Act.ASSIGN
     succeeded = event.failure is None
     for holding in subject.added:
         yield holding.held, gain if succeeded else None

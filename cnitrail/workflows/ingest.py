@@ -182,7 +182,8 @@ def _has_name_of_pod_log(source: str) -> bool:
 
 
 def _ingest_record(record: Record, decoded: Decoded, sink: Sink, counts: SourceCounts) -> None:
-    counts.skipped += problems(record, decoded)
+    if decoded.problems:
+        counts.skipped += problems(record, decoded)
     if not decoded.is_relevant:
         return
     new = sink.add(record, decoded)

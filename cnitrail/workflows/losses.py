@@ -85,7 +85,7 @@ def lost_of(record: Record, decoded: Decoded) -> Iterator[Lost]:
 def set_aside(history: History) -> tuple[Skipped, ...]:
     """Return a sentence for each file and reason whose records are not used for the history."""
     groups: dict[tuple[str, SetAside], list[Event]] = {}
-    by_key = {event.key: event for event in history.events}
+    by_key = {event.key: event for event in history.events if event.key in history.set_aside}
     for key, reason in history.set_aside.items():
         event = by_key[key]
         groups.setdefault((min(event.origins).source, reason), []).append(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -146,16 +147,17 @@ def evidence_in(
     ledger = sink.ledger
     skipped = [*skipped, *map(_disputed, ledger.disputes())]
     events = ledger.events()
-    moments: list[Event | Moment] = [*events, *sink.ends]
-    times = [moment.time for moment in moments]
-    covered_moments = [*moments, *sink.bounds]
-    places = {(moment.account, moment.region) for moment in moments}
+    first_and_last = (*events[:1], *events[-1:])  # they are in order
+    times = [*(event.time for event in first_and_last), *(end.time for end in sink.ends)]
+    places = {(event.account, event.region) for event in events}
+    places |= {(end.account, end.region) for end in sink.ends}
+    moments: Iterable[Event | Moment] = chain(events, sink.ends, sink.bounds)
     lost = [*map(lost_file, sink.unread), *sink.lost]
     lost += _unrecorded(events, ledger, places, proof)
     if proof is None:
         covered = cover(
             sink.signs,
-            covered_moments,
+            moments,
             lost=lost,
             answered=sink.answered,
             assume_complete=assume_complete,
@@ -164,7 +166,7 @@ def evidence_in(
     else:
         unread = {skip.source for skip in skipped}
         covered = proof.cover(
-            sink.signs, covered_moments, lost, sink.answered, unread, assume_complete=assume_complete
+            sink.signs, moments, lost, sink.answered, unread, assume_complete=assume_complete
         )
         skipped += [skip for skip in proof.skipped if skip.source not in unread]
     return Evidence(
@@ -249,9 +251,10 @@ class LedgerSink:
 
     def add(self, record: Record, decoded: Decoded) -> int:
         """Enter the fact of a record; return 1 if it is new."""
-        self.lost += lost_of(record, decoded)
-        if decoded.problems and record.origins[0].form in POD_FORMS:
-            self.ledger.lack_pods(problems(record, decoded))
+        if decoded.problems:
+            self.lost += lost_of(record, decoded)
+            if record.origins[0].form in POD_FORMS:
+                self.ledger.lack_pods(problems(record, decoded))
         fact = decoded.fact
         if decoded.pods is not None:
             return self.ledger.add_pods(decoded.pods)

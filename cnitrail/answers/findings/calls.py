@@ -78,7 +78,8 @@ class ResourceCall(NamedTuple):
     @property
     def served(self) -> str | None:
         """Return the node that the description in a request names as the one that it is for; else None."""
-        return next((subject.served for subject in self.event.subjects if subject.served is not None), None)
+        named = (subject.details.served for subject in self.event.subjects)
+        return next((instance for instance in named if instance is not None), None)
 
     def did(self, *effects: Effect) -> bool:
         """Return whether the call succeeded and had one of these effects."""

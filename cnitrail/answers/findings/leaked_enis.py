@@ -263,7 +263,7 @@ def _kept(leak: _Leak) -> str | None:
     """Return the description of an ENI if it asks not to delete it; else None."""
     event = leak.interface.created.event
     subjects = event.subjects if event is not None else ()
-    texts = (subject.description for subject in subjects if subject.eni == leak.interface.eni)
+    texts = (subject.details.description for subject in subjects if subject.eni == leak.interface.eni)
     return next((text for text in texts if text is not None and _KEEP.search(text)), None)
 
 
@@ -354,7 +354,7 @@ def _is_for_others(case: FindingContext, call: ResourceCall, interface: Interfac
 
 def _names_trunk(call: ResourceCall) -> bool:
     """Return whether the tags of a new branch name its trunk: its association may not be in the trail."""
-    return any(key == TRUNK_TAG for subject in call.event.subjects for key, _ in subject.tags)
+    return any(key == TRUNK_TAG for subject in call.event.subjects for key, _ in subject.details.tags)
 
 
 def _has(case: FindingContext, call: ResourceCall, name: str) -> bool:

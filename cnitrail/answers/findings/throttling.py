@@ -207,7 +207,7 @@ def _manager_behind(case: FindingContext, call: ResourceCall) -> Manager | None:
 
 def _launches_for_karpenter(event: Event) -> bool:
     """Return whether EC2 Fleet launched nodes for Karpenter, which tags them: no user agent shows that."""
-    tags = (key for subject in event.subjects for key, _ in subject.tags)
+    tags = (key for subject in event.subjects for key, _ in subject.details.tags)
     return event.effect is Effect.LAUNCH and any(key.startswith("karpenter.sh/") for key in tags)
 
 

@@ -32,7 +32,7 @@ from cnitrail.answers.flows.occupancy import (
     settled,
 )
 from cnitrail.answers.flows.record import KEY_FIELDS, FlowKey
-from cnitrail.answers.flows.unnamed import UnnamedAddresses
+from cnitrail.answers.flows.unnamed import StandIn, UnnamedAddresses
 from cnitrail.answers.over_time import ALL_INTERVALS, IntervalBounds, OverTime
 from cnitrail.answers.pods.rivals import is_node_address
 from cnitrail.answers.who import HolderIndex
@@ -121,12 +121,9 @@ class FlowEnds:
         self._occupancies = Occupancies(holders)
         self._instances: dict[str, _Instances] = {}
 
-    def likened(self, text: str) -> tuple[str, str] | None:
-        """Return an address in its usual form, and the one to look up in its place.
-
-        None if the evidence names the address, or if it is none. Both give the same ends, except for ``ip``.
-        """
-        return self._unnamed.likened(text)
+    def stand_in(self, text: str) -> StandIn | None:
+        """Return what is looked up for an address; None if the evidence names it, or if it is none."""
+        return self._unnamed.stand_in(text)
 
     def join(self, key: FlowKey, first: int, last: int) -> JoinedEnds:
         """Return both ends of a flow whose packets lie in the Unix seconds from ``first`` to ``last``."""

@@ -3,10 +3,22 @@
 from ipaddress import IPv4Address
 from typing import Final
 
+from msgspec import Struct
+
 from cnitrail.answers.flows.kinds import address_of
 from cnitrail.answers.who import HolderIndex
 
 _OCTETS: Final = frozenset(map(str, range(256)))
+
+
+class StandIn(Struct, frozen=True, gc=False):
+    """An address in its usual form, and the one that is looked up in its place.
+
+    Both are at the same ends, except for their ``ip``.
+    """
+
+    ip: str
+    asked: str
 
 
 class UnnamedAddresses:
@@ -21,23 +33,20 @@ class UnnamedAddresses:
         self._first: dict[tuple[int, bool], str] = {}
         self._by_network: dict[tuple[str, str], str | None] = {}
 
-    def likened(self, text: str) -> tuple[str, str] | None:
-        """Return an address in its usual form, and the one that is looked up in its place.
-
-        None if the evidence names the address, or if it is none.
-        """
+    def stand_in(self, text: str) -> StandIn | None:
+        """Return what is looked up for an address; None if the evidence names it, or if it is none."""
         octets = text.split(".")
         if len(octets) == 4 and _OCTETS.issuperset(octets):
             network = octets[0], octets[1]
             if network not in self._by_network:
                 self._by_network[network] = self._of_network(text)
-            likened = self._by_network[network]
-            if likened is not None:
-                return text, likened
+            asked = self._by_network[network]
+            if asked is not None:
+                return StandIn(text, asked)
         ip, is_public = address_of(text)
         if ip is None or self._holders.names(ip):
             return None
-        return str(ip), self._first.setdefault((ip.version, is_public), text)
+        return StandIn(str(ip), self._first.setdefault((ip.version, is_public), text))
 
     def _of_network(self, text: str) -> str | None:
         """Return what is looked up for all of a /16 network; None if the evidence names an address of it."""

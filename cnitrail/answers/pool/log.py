@@ -61,7 +61,7 @@ def by_the_cni(node: Node, actors: Mapping[str, Actor]) -> frozenset[str]:
     known = {call.event.key for call in node.calls if actors[call.event.key].ipamd}
     callers = {_caller(actors[key]) for key in known} - {None}
     more = {call.event.key for call in node.calls if _caller(actors[call.event.key]) in callers}
-    others = {call.event.key for call in node.calls if _names_addresses(call) or call.subject.served}
+    others = {call.event.key for call in node.calls if _names_addresses(call) or call.subject.details.served}
     return frozenset(known | (more - others))
 
 
@@ -243,7 +243,7 @@ class _LogReader:
     # --- calls -------------------------------------------------------------------------------
 
     def _read(self, call: InterfaceCall) -> None:
-        event, eni = call.event, call.eni
+        event, eni, details = call.event, call.eni, call.subject.details
         own = event.key in self._own
         match event.effect:
             case Effect.ASSIGN if eni is not None:
@@ -254,7 +254,7 @@ class _LogReader:
                 self._create(call, self._enis[eni], own)
             case Effect.LAUNCH if eni is not None and event.failure is None:
                 self._launch(call, self._enis[eni])
-            case Effect.ATTACH if eni is not None and event.failure is None and call.subject.trunk is None:
+            case Effect.ATTACH if eni is not None and event.failure is None and details.trunk is None:
                 self._attach(call, self._enis[eni], own)
             case Effect.DETACH if eni is not None:
                 self._detach(call, eni, own)
@@ -355,7 +355,7 @@ class _LogReader:
 
         Such a call sets nothing else.
         """
-        attributes = [change.attribute for change in call.subject.changes]
+        attributes = [change.attribute for change in call.subject.details.changes]
         if call.event.failure is None and attributes == ["groupSet"]:
             self._notes.starts.append(call.event.time)
 

@@ -237,19 +237,19 @@ def _carrier(history: History, eni: str | None, subject: Subject, event: Event) 
         return instance or (mark[0] if mark is not None else None)
     if event.effect not in OWN_INTERFACE_EFFECTS:
         return None
-    actor = history.actors[event.key]
-    if subject.mark is not None:
-        return subject.mark[0] if may_mark(actor, subject.mark[0]) else None
+    actor, mark = history.actors[event.key], subject.details.mark
+    if mark is not None:
+        return mark[0] if may_mark(actor, mark[0]) else None
     return history.calling_instance(actor) if actor.ipamd is not None else None
 
 
 def _claimed(history: History, eni: str | None, subject: Subject) -> str | None:
     """Return the known instance that a caller wrote on an ENI that was never attached; else None."""
-    interface = history.interfaces.get(eni or "")
-    named = subject.served or (subject.mark[0] if subject.mark is not None else None)
+    interface, details = history.interfaces.get(eni or ""), subject.details
+    named = details.served or (details.mark[0] if details.mark is not None else None)
     if interface is not None and named is None:
         created = interface.created.event.subjects if interface.created.event is not None else ()
-        served = (one.served for one in created if one.eni == interface.eni)
+        served = (one.details.served for one in created if one.eni == interface.eni)
         claims = (instance for instance, _, _ in interface.claimed)
         named = next(served, None) or next(claims, None)
     return named if named in history.instances else None

@@ -66,7 +66,7 @@ def why_empty(
         return None
     if any(size.pool for size in sizes):
         return Reason(ReasonCode.NO_POOL_ADDRESSES, "no addresses for pods in the time that is shown")
-    events = {call.event.key: call for call in calls if call.subject.trunk is None}.values()
+    events = {call.event.key: call for call in calls if call.subject.details.trunk is None}.values()
     requests = [call for call in events if call.event.effect in (Effect.ASSIGN, Effect.CREATE)]
     attachments = [call for call in events if call.event.effect is Effect.ATTACH]
     for attempts, what in ((requests, "request"), (attachments, "attachment")):

@@ -78,11 +78,12 @@ class ChangePoints:
         They hold as long as nothing changes that ``of_holders`` names.
         """
         found = [lease for group in groups for lease in group.at(second)]
-        leases = with_rivals(groups, found, found)
+        found = with_rivals(groups, found, found)
         for group in groups:
             last = group.before(second)
             if last is not None:
-                leases += (last, *group.ended_last(second))
+                found += (last, *group.ended_last(second))
+        leases = {id(lease): lease for lease in found}.values()
         times = {time for lease in leases for time in _of_lease(lease)}
         return [_around(_seconds(times)), *map(self._of_eni, {lease.eni for lease in leases})]
 
@@ -127,7 +128,7 @@ class ChangePoints:
         """Yield the times since which a missing or doubtful record may matter."""
         for group in groups:
             for lease in group.leases:
-                yield from (lease.start.time, lease.end.time, lease.certainty.last_seen)
+                yield from (lease.start.time, lease.end.time, lease.last_seen)
             for eni in group.enis:
                 yield self._evidence.history.interfaces[eni].created.time
 
@@ -165,7 +166,7 @@ class ChangePoints:
 def _of_lease(lease: Lease) -> Iterator[datetime | None]:
     certainty = lease.certainty
     yield from (lease.start.time, lease.possible_start(), lease.end.time, certainty.earliest_start)
-    yield from (certainty.last_seen, certainty.assigned_again, certainty.takeover_from, certainty.settled_at)
+    yield from (lease.last_seen, certainty.assigned_again, certainty.takeover_from, certainty.settled_at)
 
 
 def _of_interface(evidence: IndexedEvidence, interface: Interface) -> Iterator[datetime | None]:
@@ -226,7 +227,7 @@ class _FirstTimes:
             if event.damaged or is_assigning:
                 times["imperfect", event.damaged, event.account, event.region].add((event.time, event.time))
         for event, vpc in evidence.unnamed:
-            made_later = any(subject.resource is not None for subject in event.subjects)
+            made_later = any(subject.details.resource is not None for subject in event.subjects)
             latest = shifted(event.time, USUAL_LAG) if made_later else event.time
             times["unnamed", made_later, vpc, event.region].add((latest, event.time))
         self._times = [sorted(known) for known in times.values()]

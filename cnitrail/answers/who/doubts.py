@@ -1,6 +1,7 @@
 """What leaves a single holder in doubt at a second: a table of checks, each of which yields its reasons."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from cnitrail.answers.coverage_text import after_evidence, gap_reason
 from cnitrail.answers.who.grounds import no_eni_named
@@ -20,9 +21,8 @@ from cnitrail.timeclamp import FIRST
 
 
 def doubts(holder: HolderAt) -> Iterator[Reason]:
-    """Yield every reason why a holder is not certain; none if it is beyond doubt."""
-    for check in CHECKS:
-        yield from check(holder)
+    """Return every reason why a holder is not certain; none if it is beyond doubt."""
+    return chain.from_iterable([check(holder) for check in CHECKS])
 
 
 # --- the lease -------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def log_gaps(holder: HolderAt) -> Iterator[Reason]:
         return
     again = lease.certainty.assigned_again
     if (
-        lease.certainty.released
+        lease.released
         and lease.end.time is not None
         and (again is None or again < second)
         and evidence.hole(lease, second, lease.end.time) is None

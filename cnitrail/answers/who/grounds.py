@@ -28,7 +28,7 @@ def ground_of(evidence: IndexedEvidence, lease: Lease, second: datetime) -> Leas
     interface = evidence.interface(lease)
     attachment = interface.attachment_at(second)
     bounds = [lease.start] + ([attachment.start] if attachment and attachment.instance else [])
-    start = min(bound.time or FIRST for bound in bounds)
+    start = min([bound.time or FIRST for bound in bounds])
     end = max(second, lease.end.time or second)
     ground = evidence.coverage.ground(*interface.place, start, end)
     if lease.eni in evidence.history.unproven and ground is Ground.PROVEN:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from ipaddress import IPv4Address
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -31,7 +32,7 @@ from cnitrail.answers.who.indexes import (
     with_rivals,
 )
 from cnitrail.answers.who.released import ReleasedLease, doubts_of_free, released_leases, shared_vpc
-from cnitrail.answers.who.story import absence, never_seen, next_holders, outside_filter, story_of
+from cnitrail.answers.who.story import Stories, absence, never_seen, next_holders, outside_filter
 from cnitrail.answers.who.verdict_rules import (
     Situation,
     VerdictRule,
@@ -186,6 +187,7 @@ class HolderIndex:
     def __init__(self, history: History, coverage: Coverage, *, verified: bool = False) -> None:
         self._evidence = IndexedEvidence.of(history, coverage)
         self.verified = verified
+        self._stories = Stories(history)
         self._groups: dict[Held, list[LeaseGroup]] = {}
         self._unheard: dict[Filter, OverTime[WhoAnswer]] = {}
         self.pods = None if history.pods.is_empty else _pod_index(history)
@@ -344,12 +346,12 @@ class HolderIndex:
         """Return the reasons of an answer: what happened, then how far that can be trusted."""
         evidence, second, holders = self._evidence, settled.second, settled.holders
         if holders:
-            story = [reason for lease in holders for reason in story_of(evidence.history, lease, second)]
+            story = [reason for lease in holders for reason in self._stories.of(lease, second)]
         else:
             story = [outside_filter(evidence, lease) for lease in settled.found]
             story += never_seen(asked.everywhere, asked.groups)
             story += without_eni(evidence, asked.forms[0], second)
-            story += absence(evidence.history, evidence.coverage, asked.groups, second, asked.wanted)
+            story += absence(self._stories, evidence.coverage, asked.groups, second, asked.wanted)
             if settled.verdict is Verdict.FREE:
                 story += [reason for one in settled.released for reason in shared_vpc(one, asked.wanted)]
         return tuple(
@@ -375,7 +377,8 @@ class HolderIndex:
     def _candidates(self, groups: list[LeaseGroup], second: datetime) -> list[Lease]:
         """Return the leases that may cover a second, with the rivals of those that are contested."""
         found = [lease for group in groups for lease in group.at(second)]
-        return with_rivals(groups, found, filter(self._is_contested, found))
+        contested = [lease for lease in found if lease.certainty.rivals and self._is_contested(lease)]
+        return with_rivals(groups, found, contested) if contested else found
 
     def _situation(
         self,
@@ -388,6 +391,7 @@ class HolderIndex:
         """Return what the verdict rules judge."""
         evidence = self._evidence
         is_single = len({lease.eni for lease in holders}) == 1
+        judged = holders if is_single else ()
         return Situation(
             ip=asked.forms[0],
             second=second,
@@ -395,11 +399,7 @@ class HolderIndex:
             vpcs=frozenset(evidence.interface(lease).vpc for lease in holders),
             contested=any(map(self._is_contested, holders)),
             doubts=(
-                *(
-                    doubt
-                    for lease in (holders if is_single else ())
-                    for doubt in doubts(HolderAt.of(evidence, lease, second))
-                ),
+                *chain.from_iterable([doubts(HolderAt.of(evidence, lease, second)) for lease in judged]),
                 *(contradictions if is_single else ()),
             ),
             next_holders=tuple(next_holders(asked.groups, holders)) if is_single else (),

@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from itertools import accumulate
 
 from msgspec import Struct
@@ -41,6 +42,8 @@ class EventsByName:
 
     def first_of(self, names: Iterable[object]) -> Event | None:
         """Return the first event that names one of the names."""
+        if not self._events:
+            return None
         return next((self._events[name] for name in names if name is not None and name in self._events), None)
 
 
@@ -63,16 +66,20 @@ class AddressesWithoutEni:
         self, held: Held, until: datetime, takes: Callable[[Event, Subject], bool]
     ) -> tuple[Event, Subject] | None:
         """Return the last call until a time that shows an address, its prefix or a part of it."""
-        for shown, event, subject in reversed(self._calls.get(block_of(held), ())):
+        for shown, event, subject in reversed(self._of_block(held)):
             if event.time <= until and _covers(shown, held) and takes(event, subject):
                 return event, subject
         return None
 
     def times(self, held: Held) -> Iterator[datetime]:
         """Yield the times of all calls that show an address, its prefix or a part of it."""
-        for shown, event, _ in self._calls.get(block_of(held), ()):
+        for shown, event, _ in self._of_block(held):
             if _covers(shown, held):
                 yield event.time
+
+    def _of_block(self, held: Held) -> Sequence[tuple[Held, Event, Subject]]:
+        """Return the calls that show any address of a block."""
+        return self._calls.get(block_of(held), ()) if self._calls else ()
 
 
 def _covers(one: Held, other: Held) -> bool:
@@ -215,11 +222,7 @@ class LeaseGroup:
         self.has_unknown_vpc = any(lease.vpc is None for lease in leases)
         self.leases = leases
         self._begins = [lease.possible_start() or FIRST for lease in leases]
-        ends = [lease.end.time or LAST for lease in leases]
-        self._latest_ends = list(accumulate(ends, max))
-        self._places_by_end: dict[datetime, list[int]] = defaultdict(list)
-        for place, end in enumerate(ends):
-            self._places_by_end[end].append(place)
+        self._latest_ends = list(accumulate([lease.end.time or LAST for lease in leases], max))
 
     def at(self, second: datetime) -> list[Lease]:
         """Return the leases that may cover a second, both ends included."""
@@ -249,8 +252,17 @@ class LeaseGroup:
         place = bisect_left(self._begins, second)
         if not place:
             return []
-        ended = self._places_by_end[self._latest_ends[place - 1]]
-        return [self.leases[other] for other in ended if other < place]
+        end = self._latest_ends[place - 1]
+        if place == 1 or self._latest_ends[place - 2] < end:
+            return [self.leases[place - 1]]
+        return [self.leases[other] for other in self._places_by_end[end] if other < place]
+
+    @cached_property
+    def _places_by_end(self) -> Mapping[datetime, list[int]]:
+        places: dict[datetime, list[int]] = defaultdict(list)
+        for place, lease in enumerate(self.leases):
+            places[lease.end.time or LAST].append(place)
+        return places
 
     def before(self, second: datetime) -> Lease | None:
         """Return the last lease that begins before a second."""
@@ -267,6 +279,9 @@ def with_rivals(
     groups: Sequence[LeaseGroup], found: Sequence[Lease], contested: Iterable[Lease]
 ) -> list[Lease]:
     """Return the leases that were found, and those that may hold the address in place of contested ones."""
+    contested = [lease for lease in contested if lease.certainty.rivals]
+    if not contested:
+        return list(found)
     leases = {id(lease): lease for lease in found}
     enis: dict[tuple[datetime | None, frozenset[str]], set[str]] = defaultdict(set)
     for lease in contested:

@@ -65,8 +65,8 @@ class ReleasedLease(Struct, frozen=True, kw_only=True):
         event = self.lease.end.event
         if self.lease.end.basis is not Basis.OBSERVED or event is None:
             return False
-        of_eni = [subject for subject in event.subjects if subject.eni == self.lease.eni]
-        return event.effect is not Effect.DELETE or all(subject.resource is None for subject in of_eni)
+        of_eni = [subject.details for subject in event.subjects if subject.eni == self.lease.eni]
+        return event.effect is not Effect.DELETE or all(details.resource is None for details in of_eni)
 
     @property
     def is_instant(self) -> bool:
@@ -83,9 +83,9 @@ class ReleasedLease(Struct, frozen=True, kw_only=True):
         """
         if self.is_instant:
             return self.evidence.interface(self.lease).created.time or FIRST
-        if self.lease.certainty.released:
+        if self.lease.released:
             return self.released
-        return self.lease.certainty.last_seen or FIRST
+        return self.lease.last_seen or FIRST
 
     def ground(self) -> LeaseGround:
         """Return how well the evidence covers the time from the release to the second."""
@@ -282,7 +282,7 @@ def _unnamed(last: ReleasedLease) -> Iterator[Reason]:
     region = _place(last)[1]
     for event, vpc in last.evidence.unnamed:
         is_in_vpc = vpc == last.lease.vpc if None not in (vpc, last.lease.vpc) else True
-        made_later = any(subject.resource is not None for subject in event.subjects)
+        made_later = any(subject.details.resource is not None for subject in event.subjects)
         earliest = shifted(last.since, -USUAL_LAG) if made_later else last.since
         if earliest <= event.time <= last.second and is_in_vpc and _is_one_region(region, event.region):
             text = f"{event.name} at {clock(event.time)} gave addresses that its record does not name"

@@ -3,21 +3,18 @@
 from array import array
 from bisect import bisect_right
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.over_time import second_of
+from cnitrail.answers.over_time import bounds_around, second_of
 from cnitrail.answers.who.change_points import ChangePoints
 from cnitrail.answers.who.holder_index import AskedAddress, EniAnswer, HolderIndex
 from cnitrail.model import Address, WhoAnswer
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_REMEMBERED: Final = 100_000
-"""Number of answers (about 1 kB each) that are remembered: questions may be about millions."""
+_REMEMBERED: Final = 250_000
+"""Number of answers and addresses (about 1 kB each) that are remembered: questions may be about millions."""
 
 _Narrowed = tuple[str | None, str | None]
 """The VPC and account that a question narrows its address to."""
@@ -39,30 +36,32 @@ class RememberedAnswers:
         if self._holders.verified:
             return self._holders.who(ip, at, self._filter(narrowed))
         second = at.astimezone(UTC).replace(microsecond=0)
-        enis = self._eni_answer(ip, narrowed, second)
+        address = self._addresses.get((narrowed, ip)) or self._address(ip, narrowed)
+        enis = self._eni_answer(address, second)
+        text = enis.answer.ip if address.is_named else str(ip)
         if pods is None:
-            return enis.of(str(ip), second)
+            return enis.of(text, second)
         question = pods.question(ip, at, self._filter(narrowed))
         if any(True for _ in pods.contradictions(question, enis.answer.holders)):
             return self._holders.who(ip, at, self._filter(narrowed))
-        return self._holders.with_pod(question, enis.of(str(ip), second))
+        return self._holders.with_pod(question, enis.of(text, second))
 
-    def _eni_answer(self, ip: Address, narrowed: _Narrowed, second: datetime) -> EniAnswer:
-        address = self._addresses.get((narrowed, ip)) or self._address(ip, narrowed)
-        key = address.stretch(second)
-        known = address.answers.get(key)
+    def _eni_answer(self, address: "_Address", second: datetime) -> EniAnswer:
+        known = address.answer(second_of(second))
         if known is None:
             self._grow()
-            known = address.answers[key] = self._holders.eni_answer(address.asked, second)
+            known = self._holders.eni_answer(address.asked, second)
+            address.remember(second, known)
         return known
 
     def _address(self, ip: Address, narrowed: _Narrowed) -> "_Address":
         """Return what is remembered of an address; all that no record names share that."""
-        key = narrowed, ip if self._holders.names(ip) else None
+        is_named = self._holders.names(ip)
+        key = narrowed, ip if is_named else None
         known = self._addresses.get(key)
         if known is None:
             asked = self._holders.asked(ip, self._filter(narrowed))
-            known = _Address(asked, self._holders.change_points)
+            known = _Address(asked, self._holders.change_points, is_named=is_named)
             self._grow()
             self._addresses[key] = known
         return known
@@ -85,22 +84,35 @@ class RememberedAnswers:
 
 
 class _Address:
-    """What is remembered of an address: when its answers change, and those that were asked for."""
+    """What is remembered of an address: the answers that were asked for, and in which seconds they hold.
 
-    def __init__(self, asked: AskedAddress, points: ChangePoints) -> None:
+    ``_firsts`` and ``_lasts`` are the first and last second of each of the ``answers``, in order. They are
+    about all addresses that no record names, unless it ``is_named``.
+    """
+
+    def __init__(self, asked: AskedAddress, points: ChangePoints, *, is_named: bool) -> None:
         self.asked = asked
+        self.is_named = is_named
         self._points = points
         self._groups = asked.relevant
-        self._of_holders = array("q", points.of_holders(asked.forms, self._groups))
-        self._of_evidence = points.of_evidence(self._groups)
-        self._near: dict[int, list[Sequence[int]]] = {}
-        self.answers: dict[tuple[int, ...], EniAnswer] = {}
+        self._shared = (
+            array("q", points.of_holders(asked.forms, self._groups)),
+            *points.of_evidence(self._groups),
+        )
+        self._firsts = array("q")
+        self._lasts = array("q")
+        self.answers: list[EniAnswer] = []
 
-    def stretch(self, time: datetime) -> tuple[int, ...]:
-        """Return what is the same for all seconds between two changes."""
-        second = second_of(time)
-        place = bisect_right(self._of_holders, second)
-        near = self._near.get(place)
-        if near is None:
-            near = self._near[place] = [*self._of_evidence, *self._points.near(self._groups, time)]
-        return (place, *[bisect_right(seconds, second) for seconds in near])
+    def answer(self, second: int) -> EniAnswer | None:
+        """Return what is remembered of a second."""
+        place = bisect_right(self._firsts, second) - 1
+        return self.answers[place] if place >= 0 and second <= self._lasts[place] else None
+
+    def remember(self, time: datetime, answer: EniAnswer) -> None:
+        """Remember an answer for all seconds between the changes around one."""
+        changes = (*self._shared, *self._points.near(self._groups, time))
+        first, last = bounds_around(second_of(time), changes)
+        place = bisect_right(self._firsts, first)
+        self._firsts.insert(place, first)
+        self._lasts.insert(place, last)
+        self.answers.insert(place, answer)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import Final, TypeVar
 
 from cnitrail.answers.coverage_text import uncovered
 from cnitrail.answers.filters import Filter
@@ -14,13 +15,47 @@ from cnitrail.timeclamp import FIRST
 
 _SOON = timedelta(minutes=10)
 """How soon after a lease the next holder of its address is worth a sentence."""
+_REMEMBERED: Final = 100_000
+"""Leases whose sentences (some 500 bytes each) are remembered."""
+Said = TypeVar("Said")
 
 
-def story_of(history: History, lease: Lease, second: datetime) -> Iterator[Reason]:
-    """Yield how a lease began, how its ENI left its instance by a second, and how the lease ended."""
-    yield _beginning(history, lease)
-    yield from _detachment(history, lease, second)
-    yield from _ending(history, lease.end, released=lease.certainty.released)
+class Stories:
+    """How leases began and ended, in sentences that are the same for each second: they are made once."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._bounds: dict[int, tuple[Reason, tuple[Reason, ...]]] = {}
+        self._next: dict[int, Reason] = {}
+
+    def of(self, lease: Lease, second: datetime) -> Iterator[Reason]:
+        """Yield how a lease began, how its ENI left its instance by a second, and how the lease ended."""
+        beginning, ending = self._bounds.get(id(lease)) or self._bounds_of(lease)
+        yield beginning
+        yield from _detachment(self._history, lease, second)
+        yield from ending
+
+    def following(self, lease: Lease) -> Reason:
+        """Return how a lease with a known start began, as what came next."""
+        known = self._next.get(id(lease))
+        if known is None:
+            text = f"next assigned on {lease.eni} at {_when_and_by_whom(self._history, lease.start)}"
+            known = Reason.citing(ReasonCode.NEXT_HOLDER, text, lease.start.event)
+            _remember(self._next, lease, known)
+        return known
+
+    def _bounds_of(self, lease: Lease) -> tuple[Reason, tuple[Reason, ...]]:
+        ending = _ending(self._history, lease.end, released=lease.released)
+        known = _beginning(self._history, lease), tuple(ending)
+        _remember(self._bounds, lease, known)
+        return known
+
+
+def _remember(known: dict[int, Said], lease: Lease, said: Said) -> None:
+    """Remember what is said of a lease of the history; forget everything first if it is too much."""
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[id(lease)] = said
 
 
 def next_holders(groups: Iterable[LeaseGroup], holders: tuple[Lease, ...]) -> Iterator[Reason]:
@@ -47,17 +82,16 @@ def outside_filter(evidence: IndexedEvidence, lease: Lease) -> Reason:
 
 
 def absence(
-    history: History, coverage: Coverage, groups: list[LeaseGroup], second: datetime, wanted: Filter
+    stories: Stories, coverage: Coverage, groups: list[LeaseGroup], second: datetime, wanted: Filter
 ) -> Iterator[Reason]:
     """Yield the last holder before a second and the next one after it, and what the evidence lacks."""
     for group in groups:
         last = group.before(second)
         if last is not None:
-            yield from story_of(history, last, second)
+            yield from stories.of(last, second)
         following = group.after(second)
         if following is not None and following.start.time is not None:
-            text = f"next assigned on {following.eni} at {_when_and_by_whom(history, following.start)}"
-            yield Reason.citing(ReasonCode.NEXT_HOLDER, text, following.start.event)
+            yield stories.following(following)
     yield from uncovered(coverage, second, wanted)
 
 
@@ -90,7 +124,7 @@ def _detachment(history: History, lease: Lease, second: datetime) -> Iterator[Re
     if gone is None or gone.end.time is None or (lease.start.time or FIRST) > gone.end.time:
         return
     event = gone.end.event
-    forced = event is not None and any(subject.force for subject in event.subjects)
+    forced = event is not None and any(subject.details.force for subject in event.subjects)
     left = f"left {gone.instance}" if gone.instance is not None else "left its instance"
     with_trunk = " with its trunk" if gone.end.basis is Basis.IMPLIED else ""
     by = _call(history, gone.end, note="forced, " if forced else "")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_LINE = 64 * 1024
 """Characters of a line that are read: no question is longer, and a file may be one endless line."""
-_REMEMBERED = 20_000
+_REMEMBERED = 100_000
 """Addresses and IDs whose texts are remembered: most questions name one that others named before."""
 _KEYS = ("ip", "at", "vpc", "account")
 

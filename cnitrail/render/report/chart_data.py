@@ -18,6 +18,7 @@ from cnitrail.model import (
     Basis,
     CallOutcome,
     CitedBound,
+    CitedCall,
     CitedHolding,
     Evidence,
     Held,
@@ -26,7 +27,6 @@ from cnitrail.model import (
     Report,
     TimelineEntry,
 )
-from cnitrail.render.report.row_folding import FoldedRow
 from cnitrail.render.safe import printable
 from cnitrail.render.timeline_parts import changes_of
 from cnitrail.timeclamp import shifted
@@ -110,25 +110,32 @@ def _failure(entry: TimelineEntry, names: "_Numbered[str]") -> int:
     return names[entry.error.code] + 1 if failed and entry.error is not None else 0
 
 
-def data(report: Report, rows: Sequence[FoldedRow], lines: Sequence[CountLine]) -> dict[str, object]:
+def data(
+    report: Report,
+    drawn_calls: Sequence[tuple[CitedCall, int]],
+    drawn: Sequence[InstanceReport],
+    lines: Sequence[CountLine],
+) -> dict[str, object]:
     """Return what the script draws from, as lists, so that ten thousand calls fit into a mail.
 
     ``calls``: event, instance, ENI, failure (0: none), added, removed, row, and the changes of
     attributes if there are any; added and removed addresses as how far back they first appeared, 0 for one
     that is new;
     ``events``: time, name, principal, ID (a UUID without its dashes), then for each file its number and
-    the record's number;
+    the record's number; 0 for one that is neither a call nor a bound here;
     ``instances``: ID, holes, ENIs, each with ID, kind, attachments, holdings, and the time it belonged
     to the instance;
     a holding: slots (first, number, …), addresses, start, end, doubted;
     a bound: its event, or [time, basis, event (0: none)] if the event's time is not all.
 
-    ``lines`` are those of the instances. The lists are JSON already: of a million calls, as objects they
-    would take gigabytes.
+    ``drawn_calls`` have the numbers of their rows; ``lines`` are those of the instances. The lists are JSON
+    already: of a million calls, as objects they would take gigabytes.
     """
     shown = chart_range(report)
     names, ips, files, enis = (_Numbered[str](), _Numbered[Held](), _Numbered[str](), _Numbered[str]())
-    calls = json_lines(_calls(report, rows, names, ips, enis))
+    calls = json_lines(_calls(drawn_calls, drawn, names, ips, enis))
+    is_whole = len(drawn_calls) == len(report.calls)
+    used = None if is_whole else {*(call.event for call, _ in drawn_calls), *_bounding(drawn)}
     events = json_lines(
         [
             shown.x(event.time),
@@ -137,7 +144,9 @@ def data(report: Report, rows: Sequence[FoldedRow], lines: Sequence[CountLine]) 
             _short(event.event_id),
             *[number for origin in event.origins for number in (files[origin.source], origin.index)],
         ]
-        for event in report.events
+        if used is None or number in used
+        else 0
+        for number, event in enumerate(report.events, 1)
     )
     instances = json_lines(
         [
@@ -145,7 +154,7 @@ def data(report: Report, rows: Sequence[FoldedRow], lines: Sequence[CountLine]) 
             line.holes,
             [_interface(interface, enis, ips, shown) for interface in instance.interfaces],
         ]
-        for instance, line in zip(report.instances, lines, strict=True)
+        for instance, line in zip(drawn, lines, strict=True)
     )
     return {
         "start": int(shown.start.timestamp()),
@@ -170,16 +179,24 @@ def json_lines(values: Iterable[object]) -> Raw:
 _ENCODER = Encoder()
 
 
+def _bounding(instances: Iterable[InstanceReport]) -> Iterator[int | None]:
+    """Yield the numbers of the events with which the attachments and holdings of instances start and end."""
+    for interface in (interface for instance in instances for interface in instance.interfaces):
+        for attachment in interface.attachments:
+            yield from (attachment.start.event, attachment.end.event)
+        for holding in interface.holdings:
+            yield from (holding.start.event, holding.end.event)
+
+
 def _calls(
-    report: Report,
-    rows: Sequence[FoldedRow],
+    calls: Iterable[tuple[CitedCall, int]],
+    drawn: Sequence[InstanceReport],
     names: "_Numbered[str]",
     ips: "_Numbered[Held]",
     enis: "_Numbered[str]",
 ) -> Iterator[_Flat]:
-    row_of = {id(call): number for number, row in enumerate(rows) for call in row.calls}
-    places = {instance.instance: place for place, instance in enumerate(report.instances)}
-    for call in report.calls:
+    places = {instance.instance: place for place, instance in enumerate(drawn)}
+    for call, row in calls:
         entry = call.entry
         flat: _Flat = [
             call.event,
@@ -188,7 +205,7 @@ def _calls(
             _failure(entry, names) if entry.error is not None else 0,
             [ips.back(held) for held in (*entry.added, *entry.shown)],
             [ips.back(held) for held in entry.removed],
-            row_of[id(call)],
+            row,
         ]
         if entry.changes:
             flat.append([names[change] for change in changes_of(entry)])

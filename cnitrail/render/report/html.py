@@ -26,6 +26,8 @@ _SIZES = Sizes(
     events=1_000,
     findings=40,
     instances=10,
+    interfaces=200,
+    attachments=50,
     holdings=12,
     principals=50,
     holders=100,
@@ -34,6 +36,8 @@ _SIZES = Sizes(
     steps=24,
     skipped=50,
     nodes=25,
+    calls=100_000,
+    folded_nodes=5_000,
 )
 
 _PACKED_FROM = 100_000
@@ -63,14 +67,12 @@ def write(answer: Answer[Report], out: IO[str]) -> None:
 def _chart(page: ReportPage, templates: Environment) -> dict[str, object]:
     """Return what the templates draw from, and the script's data, which has the HTML of what is folded."""
     shown = chart_range(page.report)
-    lines = [line(instance, page.evidence, shown) for instance in page.report.instances]
-    folded = zip(page.folded_instances, lines[len(page.instances) :], strict=True)
-    known = data(page.report, page.timeline.rows, lines)
+    lines = [line(instance, page.evidence, shown) for instance in page.drawn_instances]
+    folded = zip(page.scripted_instances, lines[len(page.instances) :], strict=True)
+    known = data(page.report, page.scripted_calls, page.drawn_instances, lines)
     known |= {
         "folded": templates.get_template("instances.html.j2").render(page=page, shown=shown, folded=folded),
-        "nodes": templates.get_template("nodes.html.j2").render(
-            page=page, nodes=page.nodes[page.sizes.nodes :]
-        ),
+        "nodes": templates.get_template("nodes.html.j2").render(page=page, nodes=page.folded_nodes),
     }
     return {"shown": shown, "lines": lines, "packing": _packed(known)}
 

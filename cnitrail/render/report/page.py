@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
+from itertools import accumulate, takewhile
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cnitrail.intervals import Interval
 from cnitrail.model import (
@@ -15,7 +17,9 @@ from cnitrail.model import (
     AddressHolder,
     Answer,
     CallOutcome,
+    CitedAttachment,
     CitedBound,
+    CitedCall,
     CitedFinding,
     CitedHolding,
     CountStep,
@@ -55,13 +59,19 @@ class Sizes(Struct, frozen=True, kw_only=True):
 
     ``events`` are listed whether they are cited one by one or not; of more, only those that are.
     ``instances`` are those whose ENIs are listed, ``nodes`` the rows of the table of instances,
-    ``holdings`` are of one ENI, ``addresses`` are in one cell, ``steps`` are the changes of one number.
+    ``interfaces`` are the ENIs of one instance, also in the chart (an ENI counts again each time it comes
+    back); ``attachments`` and ``holdings`` are of one ENI, ``addresses`` are in one cell, ``steps`` are the
+    changes of one number.
+    ``calls`` and ``folded_nodes`` are what scripts show: the calls of the instances in the chart, which are
+    fewer if there are more calls, and the rows of the table of instances beyond ``nodes``.
     """
 
     rows: int
     events: int
     findings: int
     instances: int
+    interfaces: int
+    attachments: int
     holdings: int
     principals: int
     holders: int
@@ -70,6 +80,8 @@ class Sizes(Struct, frozen=True, kw_only=True):
     steps: int
     skipped: int
     nodes: int
+    calls: int = 0
+    folded_nodes: int = 0
 
 
 class NodeRow(Struct, frozen=True):
@@ -158,6 +170,50 @@ class ReportPage:
         """Return the other instances."""
         return self.report.instances[self.sizes.instances :]
 
+    @property
+    def scripted_instances(self) -> Sequence[InstanceReport]:
+        """Return those of the other instances that scripts show in the chart."""
+        return self.drawn_instances[self.sizes.instances :]
+
+    @cached_property
+    def drawn_instances(self) -> Sequence[InstanceReport]:
+        """Return the instances of the chart: the busiest first, and of too many calls, only these."""
+        totals = accumulate(instance.calls for instance in self.report.instances)
+        number = sum(1 for _ in takewhile(lambda total: total <= self.sizes.calls, totals))
+        drawn = self.report.instances[: max(number, 1)]
+        return [replace(instance, interfaces=self.interfaces(instance)) for instance in drawn]
+
+    @property
+    def undrawn_instances(self) -> Sequence[InstanceReport]:
+        """Return the instances that are not in the chart."""
+        return self.report.instances[len(self.drawn_instances) :]
+
+    @property
+    def undrawn_interfaces(self) -> int:
+        """Return how many ENIs of the instances in the chart are not drawn."""
+        drawn = self.drawn_instances
+        every = self.report.instances[: len(drawn)]
+        return sum(len(one.interfaces) for one in every) - sum(len(one.interfaces) for one in drawn)
+
+    @cached_property
+    def scripted_calls(self) -> Sequence[tuple[CitedCall, int]]:
+        """Return the calls that scripts show, each with the number of its row of the timeline.
+
+        If not all, they are those of the instances in the chart, and the first one of each row.
+        """
+        row_of = {id(call): number for number, row in enumerate(self.timeline.rows) for call in row.calls}
+        calls = [(call, row_of[id(call)]) for call in self.report.calls]
+        if len(calls) <= self.sizes.calls:
+            return calls
+        first = {id(row.calls[0]) for row in self.timeline.rows}
+        drawn = {instance.instance for instance in self.drawn_instances}
+        return [(call, row) for call, row in calls if call.entry.instance in drawn or id(call) in first]
+
+    @property
+    def folded_nodes(self) -> Sequence[NodeRow]:
+        """Return the rows of the table of instances that only scripts show."""
+        return self.nodes[self.sizes.nodes :][: self.sizes.folded_nodes]
+
     @cached_property
     def nodes(self) -> list[NodeRow]:
         """Return a row for each instance, the busiest first."""
@@ -240,6 +296,14 @@ class ReportPage:
         most = self.sizes.addresses
         named, more = held[:most], len(held) - most
         return " ".join(map(str, named)) + (f" and {more:,} more" if more > 0 else "")
+
+    def interfaces(self, instance: InstanceReport) -> tuple[InterfaceReport, ...]:
+        """Return the ENIs of an instance that are listed."""
+        return instance.interfaces[: self.sizes.interfaces]
+
+    def attachments(self, interface: InterfaceReport) -> Sequence[CitedAttachment]:
+        """Return the attachments of an ENI that are listed."""
+        return interface.attachments[: self.sizes.attachments]
 
     def holdings(self, interface: InterfaceReport) -> Sequence[CitedHolding]:
         """Return the holdings of an ENI that are listed."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from cnitrail.answers.flows import FlowEnds
     from cnitrail.answers.flows.selection import FlowSelection
+    from cnitrail.answers.flows.unnamed import StandIn
     from cnitrail.model.flow_layout import Middle
     from cnitrail.model.flows import FlowBlock
     from cnitrail.render.flows import LineWriter, OpenWriter, Shared
@@ -70,7 +71,7 @@ class BlockJoiner:
         self._limits_records = selection is not None and selection.limits_records
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan] = {}
         self._seconds = _Remembered(_second)
-        self._unnamed = _Remembered(self._likened_address)
+        self._stand_ins = _Remembered(self._stand_in)
 
     def take_tally(self) -> FlowTally:
         """Return what the records joined since the last time show together."""
@@ -242,8 +243,8 @@ class BlockJoiner:
         flow_key = plan.flow_key(key) if selection is not None and selection.limits_ends else None
         if selection is not None and flow_key is not None and not selection.takes_key(flow_key):
             return _NOT_TAKEN
-        likened, src_ip, dst_ip = self._likened(plan, key)
-        ends, kind = self._joined(plan, likened, first, last)
+        asked, src_ip, dst_ip = self._asked(plan, key)
+        ends, kind = self._joined(plan, asked, first, last)
         if src_ip is not None:
             ends = replace(ends, src=replace(ends.src, ip=src_ip))
         if dst_ip is not None:
@@ -263,27 +264,26 @@ class BlockJoiner:
             plan.joined[key] = known
         return known
 
-    def _likened(self, plan: _Plan, key: _Key) -> tuple[_Key, str | None, str | None]:
-        """Return a key with others in place of the addresses that no evidence names, and these.
+    def _asked(self, plan: _Plan, key: _Key) -> tuple[_Key, str | None, str | None]:
+        """Return a key with stand-ins for the addresses that no evidence names, and these.
 
         An end may have two addresses, which the record compares: both are replaced if they are the same.
         """
         ips: list[str | None] = []
         for places in plan.address_places:
             shown = {key[place] for place in places} - _ABSENT
-            likened = self._unnamed[shown.pop()] if len(shown) == 1 else None
-            ips.append(likened[0] if likened is not None else None)
-            if likened is not None:
+            stand_in = self._stand_ins[shown.pop()] if len(shown) == 1 else None
+            ips.append(stand_in.ip if stand_in is not None else None)
+            if stand_in is not None:
+                asked = stand_in.asked.encode()
                 fields = list(key)
                 for place in places:
-                    fields[place] = likened[1] if fields[place] not in _ABSENT else fields[place]
+                    fields[place] = asked if fields[place] not in _ABSENT else fields[place]
                 key = tuple(fields)
         return key, ips[0], ips[1]
 
-    def _likened_address(self, field: bytes) -> tuple[str, bytes] | None:
-        """Return an address that no evidence names, and the one to look up in its place; else None."""
-        likened = self._ends.likened(field.decode("utf-8", "replace"))
-        return (likened[0], likened[1].encode()) if likened is not None else None
+    def _stand_in(self, field: bytes) -> StandIn | None:
+        return self._ends.stand_in(field.decode("utf-8", "replace"))
 
     def _takes_interface(self, plan: _Plan, fields: list[bytes]) -> bool:
         """Return whether a record without traffic is meant; one whose time cannot be read is."""
