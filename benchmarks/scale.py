@@ -28,6 +28,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
@@ -36,6 +37,8 @@ from logs import HERE, made
 from measuring import Taken, taken
 from scan import LIMIT, WAYS, Bench, Pair
 from stages import write_files, write_store
+
+from cnitrail.store import schema
 
 SMALL_STORY = HERE.parent / "fixtures" / "ironman"
 CNITRAIL = (sys.executable, "-m", "cnitrail")
@@ -67,9 +70,10 @@ class Asked:
         """Two numbers of relevant events."""
         return (10_000, 100_000) if self.quick else (100_000, 1_000_000)
 
-    def kept(self, name: str, write: Callable[[str, int], str], events: int) -> str:
-        """Return the path of data that is written once."""
-        folder = self.data / f"{name}-{events}"
+    def kept(self, name: str, write: Callable[[str, int], str], events: int, form: str = "") -> str:
+        """Return the path of data that is written once, and again if what defines its ``form`` changes."""
+        digest = f"-{sha256(form.encode()).hexdigest()[:8]}" if form else ""
+        folder = self.data / f"{name}{digest}-{events}"
         done = folder.with_suffix(".path")
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -160,7 +164,7 @@ def commands(asked: Asked) -> Iterator[Row]:
 def store(asked: Asked) -> Iterator[Row]:
     """Yield the rows of a store: any question about one address, ENI or instance, and a time."""
     size = asked.sizes[1]
-    path = asked.kept("store", write_store, size)
+    path = asked.kept("store", write_store, size, Path(schema.__file__).read_text())
     at, day = BEGIN + timedelta(seconds=size // 2), timedelta(hours=12)
     minutes = ("--since", iso(at), "--until", iso(at + timedelta(minutes=5)))
     found = printed("timeline", path, *minutes, "--event", "AssignPrivateIpAddresses", "-o", "jsonl")

@@ -47,7 +47,7 @@ def absent(history: History, wanted: Filter, *, narrowed: bool = False) -> Itera
     """
     asked = sum(getattr(wanted, name) not in ((), None) for name in wanted.__struct_fields__)
     limit = ", of those that were read" if narrowed and asked > 1 else ""
-    for text in _sentences(history, wanted, narrowed):
+    for text in _sentences(history, _without_known(history, wanted), narrowed):
         yield Reason(ReasonCode.NOT_IN_EVIDENCE, text + limit)
 
 
@@ -65,6 +65,23 @@ def others_like(name: str, known: Iterable[str], plural: str) -> str:
     if not names:
         return ""
     return f"; {plural} in this evidence: {_closest(name, names)}"
+
+
+def _without_known(history: History, wanted: Filter) -> Filter:
+    """Return a filter without the IDs and addresses of which the history has an ENI, instance or lease.
+
+    It is asked for these first, because to collect all that events mention takes as long as to build it.
+    """
+    return replace(
+        wanted,
+        instance=tuple(name for name in wanted.instance if name not in history.instances),
+        eni=tuple(name for name in wanted.eni if name not in history.interfaces),
+        ip=tuple(asked for asked in wanted.ip if not _is_held(history, asked)),
+    )
+
+
+def _is_held(history: History, asked: IPv4Network | IPv6Network) -> bool:
+    return asked.num_addresses == 1 and asked.network_address in history.holders
 
 
 def _sentences(history: History, wanted: Filter, narrowed: bool) -> Iterator[str]:
