@@ -189,7 +189,7 @@ class HolderIndex:
         self.verified = verified
         self._stories = Stories(history)
         self._groups: dict[Held, list[LeaseGroup]] = {}
-        self._unheard: dict[Filter, OverTime[WhoAnswer]] = {}
+        self._unnamed: dict[Filter, OverTime[WhoAnswer]] = {}
         self.pods = None if history.pods.is_empty else _pod_index(history)
 
     def who(self, ip: Address, at: datetime, wanted: Filter) -> WhoAnswer:
@@ -229,7 +229,7 @@ class HolderIndex:
         asked = self.asked(ip, wanted)
         own, shared = self.change_points.of(asked.forms, asked.everywhere)
         if not self.names(ip):
-            return self._unheard_of(asked, shared)
+            return self._of_unnamed(asked, shared)
         if self.pods is not None:
             instances = {
                 attachment.instance
@@ -240,16 +240,16 @@ class HolderIndex:
             own = sorted({*own, *self.pods.change_points(ip, instances)})
         return OverTime((own, shared), lambda second: self._in_short(asked, time_of(second)), _say_the_same)
 
-    def _unheard_of(self, asked: "AskedAddress", shared: list[int]) -> OverTime[WhoAnswer]:
+    def _of_unnamed(self, asked: "AskedAddress", shared: list[int]) -> OverTime[WhoAnswer]:
         """Return the answers for an address that no record names: the same for all such addresses."""
         wanted = asked.wanted
-        if (known := self._unheard.get(wanted)) is None:
+        if (known := self._unnamed.get(wanted)) is None:
             of_pods = self.pods.change_points(asked.forms[0], ()) if self.pods is not None else ()
             changes = (shared, of_pods)
             known = OverTime(changes, lambda second: self._in_short(asked, time_of(second)), _say_the_same)
-            if len(self._unheard) >= _FILTERS:
-                self._unheard.clear()
-            self._unheard[wanted] = known
+            if len(self._unnamed) >= _FILTERS:
+                self._unnamed.clear()
+            self._unnamed[wanted] = known
         return known
 
     def _in_short(self, asked: "AskedAddress", at: datetime) -> WhoAnswer:
