@@ -163,7 +163,7 @@ class TestWhatNothingNames:
         index = HolderIndex(case.history, case.coverage)
         for number in range(100):
             index.over_time(UNHEARD_OF[0], Filter(vpc=(f"vpc-{number}",))).at(0)
-        assert len(index._unheard) <= 10
+        assert len(index._unnamed) <= 10
 
     @pytest.mark.parametrize("story", STORIES)
     def test_every_address_of_a_lease_or_pod_is_named(self, story: str) -> None:
