@@ -281,6 +281,9 @@ def questions(path: str) -> Iterator[tuple[str, ...]]:
     yield "leases", path, "--ip", address, *hour
     yield "timeline", path, "--eni", eni, *hour
     yield "timeline", path, "--instance", host, *hour
+    yield "state", path, "--ip", address, "--at", time_of_call
+    yield "state", path, "--instance", host, "--at", time_of_call
+    yield "pool", path, "--instance", host
     yield "timeline", path, "--eni", eni
     yield "timeline", path, "--instance", host
     yield "timeline", path, "--ip", address
