@@ -36,7 +36,7 @@ WRITERS: tuple[OpenWriter, ...] = (CsvLines, JsonLines)
 class EndsByTime:
     """Ends that are named after the time for which they stay the same."""
 
-    def likened(self, text: str) -> None:
+    def stand_in(self, text: str) -> None:
         """Every address is one of its own."""
 
     def join(self, key: FlowKey, first: int, last: int) -> JoinedEnds:
