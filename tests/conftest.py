@@ -1,5 +1,6 @@
 """Shared by all tests: the fixture stories, the command line, and golden files."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,12 @@ sys.path.append(str(ROOT))  # fuzz/ is not installed; the installed package come
 settings.register_profile("check", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=3000)
 settings.load_profile("check")
+
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in the background of a script, which tests' processes inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
