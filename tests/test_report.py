@@ -432,11 +432,15 @@ class TestFolding:
             '<section class="instance">'
         ) == len(crowd.instances)
 
-    def test_of_too_many_calls_the_chart_has_the_busiest_instances_and_says_so(
-        self, crowd: Report, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    @pytest.fixture
+    def page(self, crowd: Report, monkeypatch: pytest.MonkeyPatch) -> str:
+        """The page of more calls than its scripts show."""
         monkeypatch.setattr(html, "_SIZES", replace(html._SIZES, calls=300))
-        page = written(crowd, "html")
+        return written(crowd, "html")
+
+    def test_of_too_many_calls_the_chart_has_the_busiest_instances_and_says_so(
+        self, crowd: Report, page: str
+    ) -> None:
         data = data_of(page)
         drawn = [name for name, _, _ in data["instances"]]
         assert drawn == [instance.instance for instance in crowd.instances[: len(drawn)]]
@@ -452,10 +456,8 @@ class TestFolding:
         assert f"have {len(data['calls'])} of 1,000 calls" in page
 
     def test_of_too_many_calls_each_row_has_its_first_and_all_events_of_the_chart_are_there(
-        self, crowd: Report, monkeypatch: pytest.MonkeyPatch
+        self, crowd: Report, page: str
     ) -> None:
-        monkeypatch.setattr(html, "_SIZES", replace(html._SIZES, calls=300))
-        page = written(crowd, "html")
         data = data_of(page)
         rows = page.partition('<tbody class="rows">')[2].partition("</tbody>")[0].count("<tr")
         assert {call[6] for call in data["calls"]} == set(range(rows))

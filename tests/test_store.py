@@ -762,7 +762,8 @@ class TestDamage:
         collect(store, archive)
         assert damage_of(store) == damage_of(archive) == {"call-1": False, "call-2": True}
 
-    def test_a_store_that_is_collected_into_another_one_keeps_it(self, tmp_path: Path) -> None:
+    def collected_twice(self, tmp_path: Path) -> tuple[Path, Path, Path]:
+        """Return a torn log, the store that it was collected into, and the one that this store was."""
         log, store, other = (
             self.lines(tmp_path / "log.jsonl", torn=True),
             tmp_path / "1.db",
@@ -770,16 +771,14 @@ class TestDamage:
         )
         collect(store, log)
         collect(other, store)
+        return log, store, other
+
+    def test_a_store_that_is_collected_into_another_one_keeps_it(self, tmp_path: Path) -> None:
+        _, _, other = self.collected_twice(tmp_path)
         assert damage_of(other) == {"call-1": True, "call-2": True}
 
     def test_events_of_a_repaired_file_are_no_longer_damaged(self, tmp_path: Path) -> None:
-        log, store, other = (
-            self.lines(tmp_path / "log.jsonl", torn=True),
-            tmp_path / "1.db",
-            tmp_path / "2.db",
-        )
-        collect(store, log)
-        collect(other, store)
+        log, store, other = self.collected_twice(tmp_path)
         self.lines(log, torn=False)
         collect(store, log)
         collect(other, store)

@@ -53,11 +53,11 @@ def _pod_addresses(history: History, wanted: Filter) -> "PodAddresses":
 def takes_interface(wanted: Filter, interface: Interface) -> bool:
     """Return True if an interface has the IDs that were asked for."""
     return (
-        (not wanted.eni or interface.eni in wanted.eni)
-        and (not wanted.vpc or interface.vpc in wanted.vpc)
-        and (not wanted.subnet or interface.subnet in wanted.subnet)
-        and (not wanted.account or interface.account in wanted.account)
-        and (not wanted.region or wanted.takes_value("region", interface.region))
+        wanted.takes_value("eni", interface.eni)
+        and wanted.takes_value("vpc", interface.vpc)
+        and wanted.takes_value("subnet", interface.subnet)
+        and wanted.takes_value("account", interface.account)
+        and wanted.takes_value("region", interface.region)
     )
 
 

@@ -154,9 +154,12 @@ class Coverage(Struct, frozen=True, gc=False):
         self, account: str | None, region: str | None, start: datetime, end: datetime
     ) -> Hole | None:
         """Return a hole of an account and Region that overlaps a time; None if there is none."""
-        holes = [hole for reach in self.of(account, region) for hole in reach.holes]
         asked = Interval(start, end)
-        return next((hole for hole in holes if hole.overlaps(asked)), None) if holes else None
+        for reach in self.of(account, region):
+            for hole in reach.holes:
+                if hole.overlaps(asked):
+                    return hole
+        return None
 
     def ground(self, account: str | None, region: str | None, start: datetime, end: datetime) -> Ground:
         """Return how well all of a time in an account and Region is covered."""

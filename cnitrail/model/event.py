@@ -224,14 +224,13 @@ class Details(Struct, frozen=True, gc=False, kw_only=True):
 
     Fields that the record does not have are None or empty. ``existing`` is an interface from before the call
     (RunInstances with a networkInterfaceId): the call shows that it has its addresses, not since when.
-    ``mark`` is the instance that the VPC CNI's
-    description or tag names, and which of the two. ``served`` is the instance that the description of another
-    network plugin's request names. ``previous_state`` is the state of the instance before a termination
-    (EC2's InstanceState name). ``resource`` is the NAT gateway, VPC endpoint or EFS mount target that AWS
-    makes the interface for, the role (its ARN) that a failed sign-in asked for, or the subnet that the call
-    created, with its ``cidr``. ``platform`` is ``windows`` for an instance with Windows (EC2's ``platform``).
-    ``force`` is a detachment that does not wait for the instance's operating system. ``changes`` are the
-    attributes that the call sets.
+    ``mark`` is the instance that the VPC CNI's description or tag names, and which of the two. ``served`` is
+    the instance that the description of another network plugin's request names. ``previous_state`` is the
+    state of the instance before a termination (EC2's InstanceState name). ``resource`` is the NAT gateway,
+    VPC endpoint or EFS mount target that AWS makes the interface for, the role (its ARN) that a failed
+    sign-in asked for, or the subnet that the call created, with its ``cidr``. ``platform`` is ``windows`` for
+    an instance with Windows (EC2's ``platform``). ``force`` is a detachment that does not wait for the
+    instance's operating system. ``changes`` are the attributes that the call sets.
     """
 
     device_index: int | None = None

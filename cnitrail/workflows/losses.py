@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from cnitrail.model import USUAL_LAG, HoleReason, Lost, SetAside, Skipped
 from cnitrail.model.evidence import Extent
-from cnitrail.model.forms import POD_FORMS
 from cnitrail.model.table import place_of_part
 from cnitrail.sources.layout import STAMP_SLACK, log_name
 from cnitrail.timeclamp import shifted
@@ -65,12 +64,7 @@ def _place_of(uri: str) -> AccountRegion:
 
 
 def lost_of(record: Record, decoded: Decoded) -> Iterator[Lost]:
-    """Yield what is lost with the unreadable part of a record, if there is one, for each place of it.
-
-    With a record of pod evidence, no event of CloudTrail is lost.
-    """
-    if not decoded.problems or record.origins[0].form in POD_FORMS:
-        return
+    """Yield what is lost with the unreadable part of a record of CloudTrail, for each place of it."""
     for origin in record.origins:
         what = f"a record that could not be read (record {origin.index} of {origin.source})"
         if decoded.lost is None:

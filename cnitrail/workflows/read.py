@@ -252,9 +252,10 @@ class LedgerSink:
     def add(self, record: Record, decoded: Decoded) -> int:
         """Enter the fact of a record; return 1 if it is new."""
         if decoded.problems:
-            self.lost += lost_of(record, decoded)
             if record.origins[0].form in POD_FORMS:
                 self.ledger.lack_pods(problems(record, decoded))
+            else:
+                self.lost += lost_of(record, decoded)
         fact = decoded.fact
         if decoded.pods is not None:
             return self.ledger.add_pods(decoded.pods)

@@ -377,8 +377,7 @@ class HolderIndex:
     def _candidates(self, groups: list[LeaseGroup], second: datetime) -> list[Lease]:
         """Return the leases that may cover a second, with the rivals of those that are contested."""
         found = [lease for group in groups for lease in group.at(second)]
-        contested = [lease for lease in found if lease.certainty.rivals and self._is_contested(lease)]
-        return with_rivals(groups, found, contested) if contested else found
+        return with_rivals(groups, found, filter(self._is_contested, found))
 
     def _situation(
         self,

@@ -52,10 +52,7 @@ def judge(situation: Situation) -> tuple[Verdict, Sequence[Reason]]:
 
 def rule_for(situation: Situation) -> VerdictRule:
     """Return the first rule that applies."""
-    for rule in RULES[:-1]:
-        if rule.applies(situation):
-            return rule
-    return RULES[-1]
+    return next(rule for rule in RULES if rule.applies(situation))
 
 
 def is_free(situation: Situation) -> bool:
