@@ -148,7 +148,7 @@ def _what(target: Target, answer: WhoAnswer, leases: Sequence[LeaseEntry]) -> Ex
 
 def _on(known: Known, holder: Holder, at: datetime) -> str:
     if holder.instance is None:
-        if known.history.interfaces[holder.eni].detached_before(at) is not None:
+        if known.history.interfaces[holder.eni].left_before(at) is not None:
             return f"{holder.eni} (attached to nothing)"
         return (
             f"{holder.eni} ({'no known instance' if holder.eni_kind in _OF_INSTANCES else holder.eni_kind})"
