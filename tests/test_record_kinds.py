@@ -415,6 +415,12 @@ class TestNatGateway:
         path = trail(tmp_path, at("09:00:00", GOOD["CreateNatGateway"]), gone)
         assert who(run, path, "10.0.1.70", "09:30:00")["verdict"] == "unknown"
 
+    def test_its_eni_is_of_an_aws_service_and_on_no_unknown_instance(self, run: Run, tmp_path: Path) -> None:
+        path = trail(tmp_path, at("09:00:00", GOOD["CreateNatGateway"]))
+        shown = run("who", "10.0.1.70", path, "--at", "2024-05-14T09:30:00Z", "-q").stdout
+        assert f"{ENI} nat-gateway of an AWS service" in shown
+        assert "instance unknown" not in shown
+
     @pytest.mark.parametrize("name", ["AssignPrivateNatGatewayAddress", "AssociateNatGatewayAddress"])
     def test_a_secondary_address_is_on_its_eni_from_the_call_that_added_it(
         self, run: Run, tmp_path: Path, name: str
