@@ -12,6 +12,7 @@ from callers import (
     node_session,
     on_behalf,
     role_user,
+    service_linked,
 )
 from calls import (
     Eni,
@@ -471,6 +472,24 @@ class TestReassigned:
             f"from {eni.id} of {NODE} (cluster quay, managed by the VPC CNI) to {winner.id}"
             in finding.sentence
         )
+
+    def test_no_pod_is_deleted_for_the_address_of_a_load_balancer(self) -> None:
+        incident = Incident()
+        elb = service_linked(
+            ACCOUNT,
+            "elasticloadbalancing.amazonaws.com",
+            "ElasticLoadBalancing",
+            "x",
+            incident.time("09:00:00"),
+        )
+        losing = replace(second(OTHER_NODE, 9), description="ELB app/web/1")
+        incident.log("09:00:00", elb, create_network_interface(losing))
+        winner = grown(incident)
+        incident.log("11:00:00", ADA, assign_named(winner.id, losing.address, reassign=True))
+        (finding,) = found(incident, "address-reassigned")
+        assert f"from {losing.id} (an ENI of load balancers) to {winner.id}" in finding.sentence
+        assert "Delete the pod" not in finding.advice
+        assert finding.commands[0].startswith("aws ec2 describe-network-interfaces ")
 
     def test_many_nodes_that_lose_addresses_are_critical(self) -> None:
         incident = Incident()

@@ -30,6 +30,7 @@ from cnitrail.model import (
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.model.subnet import (
     AWS_RESERVED,
+    SERVICE_USES,
     AddressUse,
     LiveSubnet,
     ReclaimableEni,
@@ -46,13 +47,6 @@ the VPC CNI's own cleanup takes it for a leak (pkg/awsutils/awsutils.go in amazo
 
 _FOR_PODS = (Manager.VPC_CNI, Manager.RESOURCE_CONTROLLER, Manager.CILIUM, Manager.AUTO_MODE)
 _NOT_OF_NODES = (Manager.AWS_SERVICE, Manager.NOT_KUBERNETES)
-_SERVICES = {
-    "elb": AddressUse.LOAD_BALANCER,
-    "lambda": AddressUse.LAMBDA,
-    "rds": AddressUse.RDS,
-    "vpc-endpoint": AddressUse.VPC_ENDPOINT,
-    "nat-gateway": AddressUse.NAT_GATEWAY,
-}
 _IN_CLUSTER = (AddressUse.NODE, AddressUse.POD, AddressUse.BRANCH)
 _NAMED = 6
 """Holders that the summary names before it sums up the rest."""
@@ -73,7 +67,7 @@ class _HolderEni(Struct, frozen=True, kw_only=True):
         """Return what an address of the ENI is used for."""
         entry = self.entry
         if entry.management.manager is Manager.AWS_SERVICE:
-            return _SERVICES.get(entry.eni_kind, AddressUse.SERVICE)
+            return SERVICE_USES.get(entry.eni_kind, AddressUse.SERVICE)
         if self.idle_since is not None:
             return AddressUse.NOT_ATTACHED
         if entry.eni_kind == "branch":

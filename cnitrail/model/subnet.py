@@ -75,6 +75,21 @@ SERVICE_NAMES = {
 }
 """What people call the users of other kinds of service ENIs (``Interface.kind``)."""
 
+SERVICE_USES = {
+    "elb": AddressUse.LOAD_BALANCER,
+    "lambda": AddressUse.LAMBDA,
+    "rds": AddressUse.RDS,
+    "vpc-endpoint": AddressUse.VPC_ENDPOINT,
+    "nat-gateway": AddressUse.NAT_GATEWAY,
+}
+"""The kinds of service ENIs whose addresses are counted apart."""
+
+
+def users_of(kind: str) -> str:
+    """Return what people call the users of a kind of service ENIs; the kind itself if it has no name."""
+    use = SERVICE_USES.get(kind)
+    return USE_NAMES[use] if use is not None else SERVICE_NAMES.get(kind, kind)
+
 
 class SubnetGroup(Struct, frozen=True, gc=False, kw_only=True):
     """The addresses of a subnet with the same use, account, cluster and manager.

@@ -33,6 +33,7 @@ from cnitrail.model import (
 from cnitrail.model.callers import described, manager_of_caller, principal_of
 from cnitrail.model.manager import NO_PLUGIN
 from cnitrail.model.reason import Reason, ReasonCode
+from cnitrail.model.subnet import users_of
 from cnitrail.text import clock, distinct, listed, short_list, times
 
 _MANY_NODES = 3
@@ -285,7 +286,7 @@ def _losers(case: FindingContext, calls: Sequence[ResourceCall]) -> str:
     facts = [f"cluster {name}" for name in sorted({name for moved in lost for name in moved.from_clusters})]
     if len(managed) == 1:
         (one,) = managed
-        facts += [f"an ENI of {one.service}"] if one.service else []
+        facts += [f"an ENI of {users_of(one.service)}"] if one.service else []
         facts += [f"managed by {MANAGER_NAMES[one.manager]}"] if one.manager not in _NO_PODS else []
     return described(short_list(map(_place_of_loser, lost)), facts)
 
@@ -397,7 +398,10 @@ def _affected(case: FindingContext, call: ResourceCall) -> set[str]:
 
 
 def _may_have_pods(case: FindingContext, calls: Sequence[ResourceCall]) -> bool:
-    return any(_is_on_a_node(case, eni, call) for call in calls for eni in _affected(case, call))
+    """Return whether pods may have had the addresses: on the ENIs that lost them, if any is known."""
+    affected = [(eni, call) for call in calls for eni in _affected(case, call)]
+    lost = [(eni, call) for eni, call in affected if eni != call.entry.eni]
+    return any(_is_on_a_node(case, eni, call) for eni, call in lost or affected)
 
 
 def _is_of_the_cni(case: FindingContext, calls: Sequence[ResourceCall]) -> bool:
