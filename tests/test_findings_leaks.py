@@ -450,6 +450,19 @@ class TestTheCauseOfALeak:
             "09:30:00Z, and no event shows an attempt to delete it."
         )
 
+    def test_a_launch_with_delete_on_termination_off_is_the_cause(self) -> None:
+        place = Place()
+        eni = grown(place)
+        place.log("09:20:00", ADA, detach(eni))
+        launched = Instance(
+            OTHER_NODE, "m5.large", replace(eni, attachment="eni-attach-2"), {}, keeps_eni=True
+        )
+        place.log("09:30:00", ADA, run_instances(launched, existing_eni=True))
+        place.log("10:00:00", ADA, terminate(OTHER_NODE))
+        (finding,) = place.found("interface-never-deleted", *PERIOD)
+        cause = "ada (IAM user, aws-cli 2.27.31) launched the instance with deleteOnTermination off at"
+        assert f"{cause} 2026-03-02 09:30:00Z" in finding.sentence
+
     def test_a_role_that_may_not_delete_is_named_with_the_permission(self) -> None:
         place = Place()
         eni = grown(place)

@@ -23,6 +23,7 @@ from cnitrail.model.callers import service_of
 from cnitrail.model.ec2 import TRUNK_TAG
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import duration, quoted, short_list, times
+from cnitrail.timeclamp import FIRST
 
 _OF_NODES = ("cni", "trunk", "branch", "cilium")
 _WITH_OWN_ENIS = (Manager.VPC_CNI, Manager.RESOURCE_CONTROLLER, Manager.CILIUM)
@@ -185,11 +186,13 @@ def _leak(
 
 
 def _turned_off(case: FindingContext, interface: Interface, left: ResourceCall) -> ResourceCall | None:
-    """Return the call that turned deleteOnTermination off, if none turned it on before the instance ended."""
+    """Return the last call that set deleteOnTermination of the last attachment, if it turned it off."""
+    attachments = interface.attachments
+    since = (attachments[-1].start.time if attachments else None) or FIRST
     settings = [
         (call, subject.details.delete_on_termination)
         for call in case.by_eni.get(interface.eni, ())
-        if call.did(Effect.MODIFY) and call.time <= left.time
+        if call.did(Effect.LAUNCH, Effect.MODIFY) and since <= call.time <= left.time
         for subject in call.event.subjects
         if subject.eni == interface.eni and subject.details.delete_on_termination is not None
     ]
@@ -239,13 +242,18 @@ def _alike(case: FindingContext, leaks: Sequence[_Leak]) -> Iterator[Sequence[_L
             manager,
             frozenset((call.event.effect, _failure(call)) for call in failed),
             ended,
-            case.who(leak.turned_off.entry.actor) if leak.turned_off is not None else None,
+            _by(case, leak.turned_off),
             _kept(leak),
             leak.doubts,
         )
 
     for group in grouped(leaks, key).values():
         yield sorted(group, key=lambda leak: leak.since)
+
+
+def _by(case: FindingContext, call: ResourceCall | None) -> tuple[str, Effect] | None:
+    """Return who made a call, and what it did."""
+    return (case.who(call.entry.actor), call.event.effect) if call is not None else None
 
 
 def _match(case: FindingContext, group: Sequence[_Leak], what: str) -> RuleMatch:
@@ -326,7 +334,9 @@ def _survived(case: FindingContext, group: Sequence[_Leak]) -> str:
     calls = [leak.turned_off for leak in group if leak.turned_off is not None]
     if calls:
         at = when(calls[0].time, calls[-1].time)
-        return f"{case.who(calls[0].entry.actor)} turned deleteOnTermination off {at}"
+        is_launch = calls[0].event.effect is Effect.LAUNCH
+        deed = "launched the instance with deleteOnTermination" if is_launch else "turned deleteOnTermination"
+        return f"{case.who(calls[0].entry.actor)} {deed} off {at}"
     unsure = _may_lack_calls(group)
     return "no event sets deleteOnTermination" if unsure else "deleteOnTermination was off"
 
