@@ -260,3 +260,37 @@ def test_an_eni_whose_vpc_only_a_disputed_record_shows_may_be_in_any(run: Run, t
         (answer,) = json.loads(result.stdout)["entries"]
         assert answer["verdict"] == "ambiguous"
         assert [holder["eni"] for holder in answer["holders"]] == ["eni-u", "eni-0"]
+
+
+def test_a_lease_of_an_eni_that_got_and_lost_its_address_in_one_second_ends_with_the_next_one(
+    run: Run, tmp_path: Path
+) -> None:
+    log, store = tmp_path / "log.json", tmp_path / "trail.db"
+    held = {
+        "networkInterfaceId": "eni-a",
+        "privateIpAddressesSet": {"items": [{"privateIpAddress": "10.0.0.9"}]},
+    }
+    records = [
+        call("create", 1, "CreateNetworkInterface", {}, made("eni-a", "10.0.0.8")),
+        call(
+            "attach", 2, "AttachNetworkInterface", _on("eni-a", "i-0000001"), {"attachmentId": "eni-attach-1"}
+        ),
+        call("assign", 10, "AssignPrivateIpAddresses", held, {"_return": True}),
+        call("again", 20, "AssignPrivateIpAddresses", held, {"_return": True}),
+        call("release", 20, "UnassignPrivateIpAddresses", held, {"_return": True}),
+        call("next", 40, "CreateNetworkInterface", {}, made("eni-b", "10.0.0.9")),
+    ]
+    log.write_text(json.dumps({"Records": records}))
+    collect(store, log)
+    for source in (log, store):
+        result = run("leases", source, "--instance", "i-0000001", "-o", "json")
+        leases = json.loads(result.stdout)["entries"]
+        assert [(one["ip"], one["start_event"], one["end"], one["end_event"]) for one in leases] == [
+            ("10.0.0.8", "create", None, None),
+            ("10.0.0.9", "assign", "2026-01-01T00:00:20Z", "release"),
+            ("10.0.0.9", "again", "2026-01-01T00:00:40Z", "next"),
+        ]
+
+
+def _on(eni: str, instance: str) -> dict[str, Any]:
+    return {"networkInterfaceId": eni, "instanceId": instance, "deviceIndex": 1}
