@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from pod_evidence import deliver_pods, write_pods
 from pod_runs import random_pods
+from records import items, record
 
 from cnitrail.decode import decode
 from cnitrail.decode.pods.stored import stored_record
@@ -239,6 +241,28 @@ class TestAnswers:
                 run("pods", source, "--instance", instance, "-o", "jsonl").stdout for source in (logs, store)
             }
             assert len(answers) == 1
+
+    def test_a_pod_ends_with_its_instance_even_if_no_call_shows_its_address_there(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        folder, store = tmp_path / "logs", tmp_path / "trail.db"
+        folder.mkdir()
+        patch = audit.status_patch(
+            "2024-05-14T09:20:05Z", WEB, ips=["10.0.1.99"], node="n", instance="i-0aaaaaaaaaaaaaaaa"
+        )
+        (folder / "audit.jsonl").write_bytes(audit.lines([patch]))
+        ended = {"instancesSet": items({"instanceId": "i-0aaaaaaaaaaaaaaaa"})}
+        call = record("TerminateInstances", ended, ended, eventTime="2024-05-14T09:30:00Z")
+        (folder / "trail.json").write_text(json.dumps({"Records": [call]}))
+        run("collect", folder, "--to", store)
+        for source in (folder, store):
+            result = run("pods", source, "--ip", "10.0.1.99", "-o", "json")
+            (entry,) = json.loads(result.stdout)["entries"]
+            assert (entry["instance"], entry["end"], entry["end_witness"]) == (
+                "i-0aaaaaaaaaaaaaaaa",
+                "2024-05-14T09:40:00Z",
+                "instance-end",
+            )
 
 
 class TestCollecting:
