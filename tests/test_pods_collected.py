@@ -323,3 +323,20 @@ def test_an_eni_that_only_pod_evidence_beside_a_store_connects_with_its_node_has
     )
     assert "eni-08621a03fe0bbdb7b" in from_files
     assert from_store == from_files
+
+
+def test_the_same_evidence_is_named_as_unread_from_files_and_from_a_store(run: Run, tmp_path: Path) -> None:
+    folder, store = tmp_path / "logs", tmp_path / "trail.db"
+    folder.mkdir()
+    cut = audit.lines(EVENTS[:1])[:-40] + b"[Truncated...]\n"
+    (folder / "1-audit.jsonl").write_bytes(cut + audit.lines(EVENTS[1:]))
+    (folder / "2-audit.jsonl").write_bytes(audit.lines(EVENTS)[:-40])
+    run("collect", folder, "--to", store)
+    for source in (folder, store):
+        result = run("who", "192.168.34.201", source, "--at", "2022-10-05T13:30:00Z", "-o", "json")
+        (answer,) = json.loads(result.stdout)["entries"]
+        (unread,) = [one for one in answer["pod"]["reasons"] if one["code"] == "pod-evidence-unread"]
+        assert unread["text"] == (
+            f"some of the pod evidence could not be read: {folder}/1-audit.jsonl: record 0: partly read: "
+            "CloudWatch Logs cut it short, and what is left of it is used (and 1 more problem)"
+        )
