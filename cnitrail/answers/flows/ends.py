@@ -128,42 +128,52 @@ class FlowEnds:
     def join(self, key: FlowKey, first: int, last: int) -> JoinedEnds:
         """Return both ends of a flow whose packets lie in the Unix seconds from ``first`` to ``last``."""
         interface = self._history.interfaces.get(key.interface) if key.interface is not None else None
-        known, region = (interface.vpc, interface.region) if interface is not None else (None, None)
-        src_vpc, dst_vpc = known or key.src_vpc or key.vpc, known or key.dst_vpc or key.vpc
+        vpc, region = (interface.vpc, interface.region) if interface is not None else (None, None)
+        src_vpc, dst_vpc = vpc or key.src_vpc or key.vpc, vpc or key.dst_vpc or key.vpc
         src = self._occupancies.during(first, last, key.pkt_src or key.src, src_vpc)
         dst = self._occupancies.during(first, last, key.pkt_dst or key.dst, dst_vpc, key.way_out, region)
         local = local_end(key, src, dst)
         instances = self._instances_of(interface, first, last)
         confirmed, contradicted = compared(key, interface, instances.names)
-        doubted: tuple[str, ...] = ()
-        if contradicted:
-            doubted = ("src", "dst") if local is None or "vpc-id" in contradicted else (local,)
+        doubted = _doubted(local, contradicted)
         elsewhere = ends_elsewhere(key, local, src, dst, may_forward=instances.may_forward)
         if elsewhere:
             contradicted = (*contradicted, "interface-id")
             doubted = (*doubted, *elsewhere)
+        basis, known = self._vpc_basis(
+            key, vpc, _at_interface(key, local, src, dst), _agreement(confirmed, contradicted), first, last
+        )
         bounds = src.bounds.intersection(dst.bounds).intersection(instances.bounds)
-        agrees, differs = not _CONFIRMING.isdisjoint(confirmed), not _LASTING.isdisjoint(contradicted)
-        if known is None:
-            is_confirmed = key.is_of_transit_gateway or self._subnets.get(key.subnet) == key.vpc
-        elif agrees is differs:
-            sides = [("src", src, key.src), ("dst", dst, key.dst)]
-            own = [(side, text) for name, side, text in sides if local in (name, None)]
-            is_confirmed, seen = self._is_at_interface(key.interface, known, own, first, last)
-            bounds = bounds.intersection(seen)
-        else:
-            is_confirmed = agrees
-        basis = _VpcBasis.UNCONFIRMED
-        if is_confirmed:
-            basis = _VpcBasis.RECORD if known is None else _VpcBasis.HISTORY
         return JoinedEnds(
-            bounds=bounds,
+            bounds=bounds.intersection(known),
             src=self._end(src, _view(key, "src", local, basis, doubted, src, dst)),
             dst=self._end(dst, _view(key, "dst", local, basis, doubted, dst, src)),
             local=local,
             confirmed=confirmed,
             contradicted=contradicted,
         )
+
+    def _vpc_basis(
+        self,
+        key: FlowKey,
+        vpc: str | None,
+        own: Sequence[tuple[Occupancy, str | None]],
+        agrees: bool | None,
+        first: int,
+        last: int,
+    ) -> tuple[_VpcBasis, IntervalBounds]:
+        """Return how the VPC of a record is known, and for which intervals.
+
+        ``vpc`` is that of its interface by the history, and ``own`` are the ends that may be there.
+        ``agrees``: the metadata of the record confirm the interface; None if they do not decide it.
+        """
+        if vpc is None:
+            is_sure = key.is_of_transit_gateway or self._subnets.get(key.subnet) == key.vpc
+            return _VpcBasis.RECORD if is_sure else _VpcBasis.UNCONFIRMED, ALL_INTERVALS
+        known = ALL_INTERVALS
+        if agrees is None:
+            agrees, known = self._is_at_interface(key.interface, vpc, own, first, last)
+        return _VpcBasis.HISTORY if agrees else _VpcBasis.UNCONFIRMED, known
 
     def _is_at_interface(
         self,
@@ -318,6 +328,27 @@ class FlowEnds:
         may_leave = [one for one in of_nodes if view.other_vpc is None or view.other_vpc != one.vpc]
         if any(map(may_be_translated, may_leave)):
             yield ReasonCode.SNAT_POSSIBLE
+
+
+def _doubted(local: str | None, contradicted: Sequence[str]) -> tuple[str, ...]:
+    """Return the ends that are in doubt because the metadata of a record contradict the history."""
+    if not contradicted:
+        return ()
+    return ("src", "dst") if local is None or "vpc-id" in contradicted else (local,)
+
+
+def _agreement(confirmed: Iterable[str], contradicted: Iterable[str]) -> bool | None:
+    """Return whether metadata confirm the interface of a record; None if they say neither, or both."""
+    agrees, differs = not _CONFIRMING.isdisjoint(confirmed), not _LASTING.isdisjoint(contradicted)
+    return agrees if agrees is not differs else None
+
+
+def _at_interface(
+    key: FlowKey, local: str | None, src: Occupancy, dst: Occupancy
+) -> list[tuple[Occupancy, str | None]]:
+    """Return the ends that may be at the interface of a record, with the addresses that it shows of them."""
+    ends = (("src", src, key.src), ("dst", dst, key.dst))
+    return [(occupancy, shown) for name, occupancy, shown in ends if local in (name, None)]
 
 
 def _view(
