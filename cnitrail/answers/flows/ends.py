@@ -23,7 +23,7 @@ from cnitrail.answers.flows.kinds import (
     may_be_translated,
 )
 from cnitrail.answers.flows.metadata import compared
-from cnitrail.answers.flows.occupancies import Occupancies, remember
+from cnitrail.answers.flows.occupancies import MOST_REMEMBERED, Occupancies
 from cnitrail.answers.flows.occupancy import (
     EndView,
     Occupancy,
@@ -36,6 +36,7 @@ from cnitrail.answers.flows.unnamed import StandIn, UnnamedAddresses
 from cnitrail.answers.over_time import ALL_INTERVALS, IntervalBounds, OverTime
 from cnitrail.answers.pods.rivals import is_node_address
 from cnitrail.answers.who import HolderIndex
+from cnitrail.bounded_memory import BoundedMemory
 from cnitrail.model import History, Holder, Interface, Subnet, Verdict
 from cnitrail.model.flows import FlowEnd
 from cnitrail.model.pods import ENIS_OF_ONE_POD, PodEntry, PodVerdict
@@ -116,10 +117,10 @@ class FlowEnds:
         self._nodes = Nodes(history)
         pods = None if history.pods.is_empty else PodVerdict.UNKNOWN
         self._nobody = IntervalAnswer(verdict=Verdict.UNKNOWN, pod_verdict=pods)
-        self._instances_over_time: dict[str, OverTime[str | None]] = {}
+        self._instances_over_time: dict[str, OverTime[str | None]] = BoundedMemory(MOST_REMEMBERED)
         self._unnamed = UnnamedAddresses(holders)
         self._occupancies = Occupancies(holders)
-        self._instances: dict[str, _Instances] = {}
+        self._instances: dict[str, _Instances] = BoundedMemory(MOST_REMEMBERED)
 
     def stand_in(self, text: str) -> StandIn | None:
         """Return what is looked up for an address; None if the evidence names it, or if it is none."""
@@ -213,11 +214,11 @@ class FlowEnds:
             over_time = self._instances_over_time.get(interface.eni)
             if over_time is None:
                 over_time = self._holders.instances_over_time(interface.eni)
-                remember(self._instances_over_time, interface.eni, over_time)
+                self._instances_over_time[interface.eni] = over_time
             stretches = over_time.during(first, last)
             names = frozenset(stretch.value for stretch in stretches)
             known = _Instances(IntervalBounds.of(stretches), names, self._may_forward(interface, names))
-            remember(self._instances, interface.eni, known)
+            self._instances[interface.eni] = known
         return known
 
     def _may_forward(self, interface: Interface, instances: Iterable[str | None]) -> bool:
