@@ -108,6 +108,16 @@ _NAT_MADE = {
         }
     }
 }
+
+
+def _of_nat(event: str, request: Entry, status: str) -> Entry:
+    """A call that adds the private address 10.0.1.71 to a NAT gateway, or removes it."""
+    address = {"networkInterfaceId": ENI, "privateIp": "10.0.1.71", "isPrimary": False, "status": status}
+    given = {"natGatewayId": NAT_GATEWAY, "natGatewayAddressSet": {"item": address}}
+    asked = {"NatGatewayId": NAT_GATEWAY, **request}
+    return record(event, {f"{event}Request": asked}, {f"{event}Response": given})
+
+
 _SUBNET_MADE = {
     "requestId": "0f3c7b52-5f6d-4b60-9d0c-54d0f2a7c111",
     "subnet": {
@@ -370,6 +380,32 @@ GOOD: dict[str, Entry] = {
             "DeleteNatGateway",
             {"DeleteNatGatewayRequest": {"NatGatewayId": NAT_GATEWAY}},
             {"DeleteNatGatewayResponse": {"natGatewayId": NAT_GATEWAY}},
+        ),
+        _of_nat("AssignPrivateNatGatewayAddress", {"PrivateIpAddressCount": 1}, "assigning"),
+        _of_nat(
+            "AssociateNatGatewayAddress",
+            {"AllocationId": {"tag": 1, "content": "eipalloc-0123456789abcdef0"}},
+            "associating",
+        ),
+        _of_nat(
+            "UnassignPrivateNatGatewayAddress",
+            {"PrivateIpAddress": {"tag": 1, "content": "10.0.1.71"}},
+            "unassigning",
+        ),
+        _of_nat(
+            "DisassociateNatGatewayAddress",
+            {"AssociationId": {"tag": 1, "content": "eipassoc-0123456789abcdef0"}},
+            "disassociating",
+        ),
+        record(
+            "ModifyVpcEndpoint",
+            {
+                "ModifyVpcEndpointRequest": {
+                    "VpcEndpointId": ENDPOINT,
+                    "AddSubnetId": {"tag": 1, "content": SUBNET},
+                }
+            },
+            {"ModifyVpcEndpointResponse": {"return": True}},
         ),
         record("CreateSubnet", {"vpcId": VPC, "cidrBlock": "10.0.1.0/24"}, _SUBNET_MADE),
         record("CreateVpcEndpoint", _ENDPOINT, _ENDPOINT_MADE),

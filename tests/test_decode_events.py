@@ -733,12 +733,29 @@ class TestEvents:
                 },
             ),
             ("attach", {"AttachNetworkInterface", "AssociateTrunkInterface"}),
-            ("assign", {"AssignPrivateIpAddresses", "AssignIpv6Addresses"}),
+            (
+                "assign",
+                {
+                    "AssignPrivateIpAddresses",
+                    "AssignIpv6Addresses",
+                    "AssignPrivateNatGatewayAddress",
+                    "AssociateNatGatewayAddress",
+                    "ModifyVpcEndpoint",
+                },
+            ),
             (
                 "modify",
                 {"ModifyNetworkInterfaceAttribute", "CreateTags", "AssociateAddress", "DisassociateAddress"},
             ),
-            ("unassign", {"UnassignPrivateIpAddresses", "UnassignIpv6Addresses"}),
+            (
+                "unassign",
+                {
+                    "UnassignPrivateIpAddresses",
+                    "UnassignIpv6Addresses",
+                    "UnassignPrivateNatGatewayAddress",
+                    "DisassociateNatGatewayAddress",
+                },
+            ),
             ("detach", {"DetachNetworkInterface", "DisassociateTrunkInterface"}),
             ("delete", {"DeleteNetworkInterface", "DeleteNatGateway", "DeleteMountTarget"}),
             ("terminate", {"TerminateInstances", "BidEvictedEvent"}),

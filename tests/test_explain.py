@@ -4,16 +4,19 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from callers import service_linked
+from calls import create_network_interface
 from cloudtrail_server import CloudTrail, serve
 from conftest import FIXTURES, Run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from incidents import read
+from incidents import Incident, read, second
 from jsonschema import Draft202012Validator
 from simulator import World, deliveries, worlds
 from stories import STORIES as ALL_STORIES
@@ -312,6 +315,20 @@ class TestEni:
         assert told["what"].startswith("eni-0d34d5e6f70819200 is an ENI of Lambda functions in ")
         assert told["now"].endswith("it holds 1 IP; AWS services attach their ENIs without an event.")
         assert told["next"].startswith("Ask EC2 what uses it now: aws ec2 describe-network-interfaces ")
+
+    def test_a_branch_of_ecs_is_of_a_task_and_of_no_pod(self, run: Run, tmp_path: Path) -> None:
+        trail = Incident()
+        ecs = service_linked(
+            trail.account, "ecs.amazonaws.com", "ECS", "ecs-eni-provisioning", trail.time("08:00:00")
+        )
+        branch = replace(
+            second(), type="branch", description="arn:aws:ecs:eu-west-1:111111111111:attachment/7"
+        )
+        records = [trail.record(trail.time("09:00:00"), ecs, create_network_interface(branch))]
+        logs = tmp_path / "log.json"
+        logs.write_text(json.dumps({"Records": records}))
+        told = sentences(run, branch.id, str(logs))
+        assert told["what"].startswith(f"{branch.id} is a branch ENI of ECS tasks in ")
 
 
 class TestInstance:

@@ -33,6 +33,7 @@ from incidents import (
     asks,
     clock,
     cni,
+    controller,
     creation_refused,
     node,
     refused,
@@ -247,6 +248,17 @@ class TestAddressLimit:
         assert finding.severity is Severity.LOW
         assert f"asked 4 times for more addresses than {first.id} of {NODE} has room for" in finding.sentence
         assert "(asked for 8 more; the ENI had 5 of 10): m5.large allows 10 per ENI" in finding.sentence
+
+    def test_nobody_is_told_to_restart_the_controller_that_aws_runs(self) -> None:
+        incident = Incident()
+        first = node(incident, "10:00:00")
+        incident.log("10:01:00", controller(incident), asks(first, 4))
+        repeat(incident, controller(incident), refused(asks(first, 8), LIMIT))
+        assert only(incident).advice == (
+            "The caller does not know what the ENI has: it may have started before somebody else assigned "
+            "addresses there, or read the wrong limit. AWS runs the controller: if it goes on, ask AWS "
+            "Support."
+        )
 
     def test_prefixes_are_called_prefixes(self) -> None:
         incident = Incident()

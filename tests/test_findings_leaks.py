@@ -9,6 +9,7 @@ from callers import Caller, Irsa, Role, assumed_role, on_behalf, role_user
 from calls import (
     Call,
     Eni,
+    Instance,
     assign,
     attach,
     create_network_interface,
@@ -17,6 +18,7 @@ from calls import (
     delete_on_termination,
     detach,
     done,
+    run_instances,
     terminate,
 )
 from cni import CNI_1_18, CNI_1_20, adds_eni, frees_eni, of_cni, sdk_of, signs_in
@@ -187,8 +189,8 @@ class TestBranchByTag:
         assert answer.verdict is Verdict.LIKELY
         assert [holder.instance for holder in answer.holders] == [NODE]
         assert reasons(answer)["instance-inferred"] == (
-            f"no event attaches the ENI to {NODE}: that is inferred from the tag by which the VPC resource "
-            "controller names its trunk, which is attached there"
+            f"no event attaches the ENI to {NODE} by then: that is inferred from the tag by which the VPC "
+            "resource controller names its trunk, which is attached there"
         )
 
     def test_an_association_in_the_evidence_wins(self) -> None:
@@ -325,6 +327,46 @@ class TestAnAddressFollowsItsEni:
             assert "eni-detached" not in reasons(answer)
             assert [holder.instance for holder in answer.holders] == [NODE]
 
+    def test_who_names_no_instance_after_the_termination_that_the_eni_survived(self) -> None:
+        place = Place()
+        eni = self.grown(place)
+        place.log("09:30:00", ADA, delete_on_termination(eni, yes=False))
+        place.log("10:00:00", ADA, terminate(NODE))
+        answer = place.who("10.9.1.50", "10:05:00")
+        assert [(holder.eni, holder.instance) for holder in answer.holders] == [(eni.id, None)]
+        assert "instance-inferred" not in reasons(answer)
+        assert reasons(answer)["eni-detached"].startswith(
+            f"its ENI left {NODE} no later than 2026-03-02 10:00:00Z, terminated by ada (IAM user) ("
+        )
+
+    def test_an_eni_that_no_event_attaches_is_not_on_the_instance_of_its_mark_once_that_has_ended(
+        self,
+    ) -> None:
+        place = Place()
+        node(place, "09:00:00")
+        eni = of_cni(second(), NODE, place.time("09:01:00"))
+        place.log("09:01:00", cni(place), create_network_interface(eni))
+        place.log("10:00:00", ADA, terminate(NODE))
+        before, after = (place.who("10.9.1.1", clock) for clock in ("09:59:00", "10:05:00"))
+        assert [holder.instance for holder in before.holders] == [NODE]
+        assert [holder.instance for holder in after.holders] == [None]
+        assert reasons(after)["instance-terminated"].startswith(
+            f"the VPC CNI created its ENI for {NODE}, terminated no later than 2026-03-02 10:00:00Z by ada"
+        )
+
+    def test_a_launch_of_several_shows_the_address_on_the_one_eni_that_got_it(self) -> None:
+        place = Place()
+        gone = self.grown(place)
+        got, other = Eni("eni-2", SUBNET, "10.9.1.50", "eni-attach-2"), Eni("eni-3", SUBNET, "10.9.1.70")
+        launched = [Instance(f"i-{eni.id[4:]}", "m5.large", eni, {}) for eni in (got, other)]
+        place.log("10:00:00", ADA, run_instances(*launched))
+        answer = place.who("10.9.1.50", "09:30:00")
+        assert [holder.eni for holder in answer.holders] == [gone.id]
+        assert reasons(answer)["seen-elsewhere"] == (
+            "ended no later than 2026-03-02 10:00:00Z: RunInstances by ada (IAM user) shows the address on "
+            "eni-2"
+        )
+
     def test_the_last_holder_keeps_the_instance_that_its_eni_left(self) -> None:
         place = Place()
         frees_eni(place, ("10:00:00", "10:00:02", "10:00:03"), cni(place), self.grown(place))
@@ -395,6 +437,18 @@ class TestTheCauseOfALeak:
         place.log("11:00:00", ADA, terminate(NODE))
         (finding,) = place.found("interface-never-deleted", *PERIOD)
         assert finding.sentence.endswith("never deleted: no event shows an attempt to delete it.")
+
+    def test_who_turned_delete_on_termination_off_is_the_cause(self) -> None:
+        place = Place()
+        eni = grown(place)
+        place.log("09:30:00", ADA, delete_on_termination(eni, yes=False))
+        place.log("10:00:00", cni(place, OTHER_NODE), terminate(NODE))
+        (finding,) = place.found("interface-never-deleted", *PERIOD)
+        assert finding.since == place.time("10:00:00")
+        assert finding.sentence.endswith(
+            "and never deleted: ada (IAM user, aws-cli 2.27.31) turned deleteOnTermination off at 2026-03-02 "
+            "09:30:00Z, and no event shows an attempt to delete it."
+        )
 
     def test_a_role_that_may_not_delete_is_named_with_the_permission(self) -> None:
         place = Place()

@@ -60,6 +60,13 @@ class TestState:
         shown = run("state", "subnet-exhausted", "--at", at, "--eni", "eni-0fcb213d546e72f3c", "-q").stdout
         assert "not attached" not in shown
 
+    def test_an_eni_of_an_aws_service_is_not_called_unattached(self, run: Run) -> None:
+        """Services attach their ENIs without an event; whoever reads that they are unused may delete them."""
+        at = "2026-10-13T14:00Z"
+        shown = run("state", "subnet-exhausted", "--at", at, "--eni", "eni-0d34d5e6f70819200", "-q").stdout
+        assert "AWS service" in shown
+        assert "not attached" not in shown
+
 
 class TestPool:
     def test_a_chart_of_a_single_ip_has_no_second_zero_on_its_axis(self, run: Run) -> None:

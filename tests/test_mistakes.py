@@ -27,6 +27,27 @@ class TestWrongOrder:
         assert result.exit_code == 2
         assert result.stderr.startswith("error: 192.168.53.76 and 192.168.53.77: one address at a time\n")
 
+    @pytest.mark.parametrize(
+        ("given", "instead"),
+        [
+            ("i-03846c730abe852f4", "explain i-03846c730abe852f4 ironman"),
+            (
+                "ip-192-168-55-245.eu-west-1.compute.internal",
+                "explain ip-192-168-55-245.eu-west-1.compute.internal ironman",
+            ),
+            ("192.168.53.0/24", "leases --ip 192.168.53.0/24 ironman"),
+        ],
+    )
+    def test_who_names_the_command_for_what_is_no_address(self, run: Run, given: str, instead: str) -> None:
+        result = run("who", given, "ironman")
+        assert result.exit_code == 2
+        assert result.stderr == f"error: {given!r} is not an IP address\nhint: cnitrail {instead}\n"
+
+    def test_an_option_that_resembles_none_gets_no_wild_guess(self, run: Run) -> None:
+        assert run("timeline", "--rule", "ironman").stderr == (
+            "error: no such option --rule\nhint: see cnitrail timeline --help\n"
+        )
+
     def test_explain_takes_one_target_at_a_time(self, run: Run) -> None:
         result = run("explain", "192.168.53.76", "192.168.53.77", "ironman")
         assert result.exit_code == 2

@@ -415,6 +415,40 @@ class TestNatGateway:
         path = trail(tmp_path, at("09:00:00", GOOD["CreateNatGateway"]), gone)
         assert who(run, path, "10.0.1.70", "09:30:00")["verdict"] == "unknown"
 
+    def test_its_eni_is_of_an_aws_service_and_on_no_unknown_instance(self, run: Run, tmp_path: Path) -> None:
+        path = trail(tmp_path, at("09:00:00", GOOD["CreateNatGateway"]))
+        shown = run("who", "10.0.1.70", path, "--at", "2024-05-14T09:30:00Z", "-q").stdout
+        assert f"{ENI} nat-gateway of an AWS service" in shown
+        assert "instance unknown" not in shown
+
+    @pytest.mark.parametrize("name", ["AssignPrivateNatGatewayAddress", "AssociateNatGatewayAddress"])
+    def test_a_secondary_address_is_on_its_eni_from_the_call_that_added_it(
+        self, run: Run, tmp_path: Path, name: str
+    ) -> None:
+        path = trail(tmp_path, at("09:00:00", GOOD[name]))
+        answer = who(run, path, "10.0.1.71", "09:30:00")
+        assert [(holder["eni"], holder["eni_kind"]) for holder in answer["holders"]] == [(ENI, "nat-gateway")]
+        assert who(run, path, "10.0.1.71", "08:30:00")["verdict"] == "unknown"
+
+    @pytest.mark.parametrize(
+        "name",
+        ["UnassignPrivateNatGatewayAddress", "DisassociateNatGatewayAddress", "DeleteNatGateway"],
+    )
+    def test_nobody_is_said_to_hold_it_after_the_call_that_removes_it(
+        self, run: Run, tmp_path: Path, name: str
+    ) -> None:
+        added = at("09:00:00", GOOD["AssignPrivateNatGatewayAddress"])
+        path = trail(tmp_path, added, at("09:20:00", GOOD[name]))
+        answer = who(run, path, "10.0.1.71", "09:30:00")
+        assert (answer["verdict"], answer["holders"]) == ("unknown", [])
+        assert answer["last_holder"]["eni"] == ENI
+
+    def test_an_address_that_only_the_request_names_is_on_no_known_eni(self) -> None:
+        name = "AssignPrivateNatGatewayAddress"
+        asked = {"NatGatewayId": NAT_GATEWAY, "PrivateIpAddress": {"tag": 1, "content": "10.0.1.71"}}
+        (subject,) = event_of(record(name, {f"{name}Request": asked}, {f"{name}Response": {}})).subjects
+        assert (subject.eni, [str(found.held) for found in subject.added]) == (None, ["10.0.1.71"])
+
     def test_one_that_is_never_attached_is_no_leak(self, run: Run, tmp_path: Path) -> None:
         later = at(
             "12:00:00",
@@ -451,6 +485,11 @@ class TestVpcEndpoint:
         made = {"vpcEndpointId": ENDPOINT, "vpcEndpointType": "Gateway", "networkInterfaceIdSet": ""}
         response = {"CreateVpcEndpointResponse": {"vpcEndpoint": made}}
         assert not decoded(record("CreateVpcEndpoint", request, response)).is_relevant
+
+    def test_a_change_matters_only_if_it_adds_a_subnet(self) -> None:
+        assert decoded(GOOD["ModifyVpcEndpoint"]).is_relevant
+        request = {"ModifyVpcEndpointRequest": {"VpcEndpointId": ENDPOINT, "PolicyDocument": "{}"}}
+        assert not decoded(record("ModifyVpcEndpoint", request, {"return": True})).is_relevant
 
     def test_another_service_has_a_call_of_the_same_name(self) -> None:
         entry = record("CreateVpcEndpoint", {"domainArn": "arn"}, eventSource="es.amazonaws.com")

@@ -280,6 +280,11 @@ class TestWhatLeavesItUnknown:
         assert verdict(1200, *GIVEN_UP, endpoint) == ("unknown", "unnamed-addresses")
         assert verdict(650, *GIVEN_UP, endpoint) == ("free", "not-assigned-since")
 
+    def test_a_vpc_endpoint_that_gets_another_subnet(self) -> None:
+        made = Subject(details=Details(resource="vpce-1", interface_type="vpc_endpoint"))
+        endpoint = call(Effect.ASSIGN, 700, made, "ModifyVpcEndpoint")
+        assert verdict(1200, *GIVEN_UP, endpoint) == ("unknown", "unnamed-addresses")
+
     def test_the_deletion_of_a_nat_gateway_which_deletes_its_eni_later(self) -> None:
         gateway = Subject(
             eni="eni-a", vpc="vpc-1", details=Details(resource="nat-1", interface_type="nat_gateway")

@@ -11,6 +11,7 @@ from cnitrail.answers.pods.entries import pod_leases
 from cnitrail.model import (
     Attachment,
     Bound,
+    Effect,
     HeldEntry,
     History,
     Interface,
@@ -117,12 +118,23 @@ def _takes(wanted: Filter, entry: StateEntry) -> bool:
     )
 
 
+def _made_for(history: History, interface: Interface, at: datetime) -> tuple[str | None, str | None]:
+    """Return the instance that the VPC CNI created an ENI for, also after its end, and how that is known.
+
+    (None, None) if it is not known, or if a call detached the ENI.
+    """
+    left = interface.left_before(at)
+    if left is not None and left.end.event is not None and left.end.event.effect is Effect.DETACH:
+        return None, None
+    return history.made_for(interface.eni, at)
+
+
 def _entry(history: History, interface: Interface, held: list[Lease], at: datetime) -> StateEntry:
     attachment = _attachment(interface, at)
     name, basis = (
         (attachment.instance, attachment.how)
         if attachment is not None and attachment.instance is not None
-        else history.instance_of(interface.eni, at)
+        else _made_for(history, interface, at)
     )
     instance = history.instances.get(name or "")
     cluster = history.cluster_of(interface.eni, name, at)

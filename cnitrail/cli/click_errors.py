@@ -20,13 +20,16 @@ class BadValue(click.BadParameter):
         self.hint = hint
 
 
+_ALIKE = 0.7
+
+
 def describe(error: click.ClickException) -> tuple[str, str | None]:
     """Return the message and the hint for an error of click."""
     match error:
         case click.exceptions.NoSuchCommand():
             return f"no such command {error.command_name!r}", _nearest_command(error) or _help_hint(error)
         case click.NoSuchOption():
-            return f"no such option {error.option_name}", _nearest(error.possibilities) or _help_hint(error)
+            return f"no such option {error.option_name}", _nearest_option(error) or _help_hint(error)
         case BadValue():
             return f"{_name(error)}: {error.message}", error.hint
         case click.MissingParameter():
@@ -46,6 +49,13 @@ def _name(error: click.BadParameter) -> str:
     if isinstance(param, click.Argument):
         return param.metavar or param.human_readable_name.upper()
     return max(param.opts, key=len)
+
+
+def _nearest_option(error: click.NoSuchOption) -> str | None:
+    """Return the option that is spelled most alike; click's own guesses have little in common with it."""
+    from difflib import get_close_matches
+
+    return _nearest(get_close_matches(error.option_name, error.possibilities or (), cutoff=_ALIKE))
 
 
 def _nearest_command(error: click.exceptions.NoSuchCommand) -> str | None:

@@ -13,11 +13,14 @@ from msgspec.structs import replace
 
 from cnitrail.decode.call_body import CallBody
 from cnitrail.decode.managed_eni_calls import (
+    add_nat_gateway_addresses,
     create_mount_target,
     create_nat_gateway,
     create_vpc_endpoint,
     delete_mount_target,
     delete_nat_gateway,
+    modify_vpc_endpoint,
+    remove_nat_gateway_addresses,
 )
 from cnitrail.decode.shapes import (
     Fields,
@@ -570,7 +573,9 @@ def _create_subnet(call: CallBody) -> tuple[Subject, ...]:
 EVENTS: dict[str, tuple[Effect, Decoder]] = {
     "AssignIpv6Addresses": (Effect.ASSIGN, _assign_ipv6),
     "AssignPrivateIpAddresses": (Effect.ASSIGN, _assign),
+    "AssignPrivateNatGatewayAddress": (Effect.ASSIGN, add_nat_gateway_addresses),
     "AssociateAddress": (Effect.MODIFY, _associate_address),
+    "AssociateNatGatewayAddress": (Effect.ASSIGN, add_nat_gateway_addresses),
     "AssociateTrunkInterface": (Effect.ATTACH, _associate_trunk),
     "AttachNetworkInterface": (Effect.ATTACH, _attach),
     "BidEvictedEvent": (Effect.TERMINATE, _bid_evicted),
@@ -586,12 +591,15 @@ EVENTS: dict[str, tuple[Effect, Decoder]] = {
     "DeleteNetworkInterface": (Effect.DELETE, _delete),
     "DetachNetworkInterface": (Effect.DETACH, _detach),
     "DisassociateAddress": (Effect.MODIFY, _disassociate_address),
+    "DisassociateNatGatewayAddress": (Effect.UNASSIGN, remove_nat_gateway_addresses),
     "DisassociateTrunkInterface": (Effect.DETACH, _disassociate_trunk),
     "ModifyNetworkInterfaceAttribute": (Effect.MODIFY, _modify),
+    "ModifyVpcEndpoint": (Effect.ASSIGN, modify_vpc_endpoint),
     "RunInstances": (Effect.LAUNCH, _run_instances),
     "TerminateInstances": (Effect.TERMINATE, _terminate),
     "UnassignIpv6Addresses": (Effect.UNASSIGN, _unassign_ipv6),
     "UnassignPrivateIpAddresses": (Effect.UNASSIGN, _unassign),
+    "UnassignPrivateNatGatewayAddress": (Effect.UNASSIGN, remove_nat_gateway_addresses),
 }
 """What each event does, and the function that reads its subjects."""
 

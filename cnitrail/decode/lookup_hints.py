@@ -26,12 +26,17 @@ from cnitrail.model import BUCKET_CALLS, TRAIL_CALLS
 from cnitrail.model.lookup import IssuingCall, LookupHints
 
 _CONDITIONAL: Final = {
+    "AssignPrivateNatGatewayAddress": "nat-",
+    "AssociateNatGatewayAddress": "nat-",
     "AssociateTrunkInterface": "trunk",
     "CreateFleet": "ec2fleet.amazonaws.com",
     "DeleteMountTarget": "fsmt-",
     "DeleteNatGateway": "nat-",
     "DisassociateAddress": "eipassoc-",
+    "DisassociateNatGatewayAddress": "nat-",
     "DisassociateTrunkInterface": "trunk-assoc-",
+    "ModifyVpcEndpoint": "vpce-",
+    "UnassignPrivateNatGatewayAddress": "nat-",
 }
 """Events that concern an instance or ENI only if another event of it contains this text."""
 

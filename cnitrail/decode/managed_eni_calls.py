@@ -1,4 +1,4 @@
-"""The calls that create and delete resources for which AWS manages ENIs.
+"""The calls that create, change and delete resources for which AWS manages ENIs.
 
 These are NAT gateways, VPC endpoints (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/) and EFS mount
 targets (https://docs.aws.amazon.com/efs/latest/ug/API_CreateMountTarget.html). Their ENIs may have no event
@@ -10,7 +10,18 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from cnitrail.decode.call_body import CallBody
-from cnitrail.decode.shapes import Fields, Problems, elements, fields, flag, holdings, text, texts
+from cnitrail.decode.shapes import (
+    Fields,
+    Problems,
+    elements,
+    fields,
+    flag,
+    held,
+    holdings,
+    number,
+    text,
+    texts,
+)
 from cnitrail.model import Details, Holding, HoldingKind, Subject
 
 
@@ -55,6 +66,57 @@ def _gateway_holdings(addresses: list[Fields], problems: Problems) -> Iterator[H
         yield from holdings(address.get("privateIp"), "privateIp", kind, "natGatewayAddressSet", problems)
 
 
+def add_nat_gateway_addresses(call: CallBody) -> tuple[Subject, ...]:
+    """AssignPrivateNatGatewayAddress and AssociateNatGatewayAddress: secondary addresses of a NAT gateway."""
+    asked = _asked_of_gateway(call)
+    return (
+        (asked,)
+        if not call.ok
+        else tuple(
+            replace(asked, eni=eni, added=holdings(listed, *_SECONDARY, call.problems))
+            for eni, listed in _changed_addresses(call, asked)
+        )
+    )
+
+
+def remove_nat_gateway_addresses(call: CallBody) -> tuple[Subject, ...]:
+    """UnassignPrivateNatGatewayAddress and DisassociateNatGatewayAddress.
+
+    AWS releases the addresses when their connections have ended, or after MaxDrainDurationSeconds.
+    """
+    asked = _asked_of_gateway(call)
+    return (
+        (asked,)
+        if not call.ok
+        else tuple(
+            replace(asked, eni=eni, removed=held(listed, "privateIp", _ADDRESSES, call.problems))
+            for eni, listed in _changed_addresses(call, asked)
+        )
+    )
+
+
+_ADDRESSES = "natGatewayAddressSet"
+_SECONDARY = ("privateIp", HoldingKind.SECONDARY, _ADDRESSES)
+
+
+def _asked_of_gateway(call: CallBody) -> Subject:
+    gateway = text(call.request.get("natGatewayId")) or text(call.response.get("natGatewayId"))
+    return Subject(
+        requested=number(call.request.get("privateIpAddressCount")),
+        requested_addresses=texts(call.request.get("privateIpAddress"), "content"),
+        details=Details(resource=call.need("natGatewayId", gateway), interface_type="nat_gateway"),
+    )
+
+
+def _changed_addresses(call: CallBody, asked: Subject) -> Iterator[tuple[str | None, list[Fields]]]:
+    """Yield the addresses of each ENI in a response; if it has none, those that the request names."""
+    by_eni: dict[str | None, list[Fields]] = {}
+    for element in map(fields, elements(call.response.get(_ADDRESSES))):
+        if text(element.get("privateIp")) is not None:
+            by_eni.setdefault(text(element.get("networkInterfaceId")), []).append(element)
+    yield from (by_eni or {None: [{"privateIp": name} for name in asked.requested_addresses]}).items()
+
+
 def delete_nat_gateway(call: CallBody) -> tuple[Subject, ...]:
     """DeleteNatGateway names the gateway, and none of its ENIs."""
     return (Subject(details=Details(resource=call.need("natGatewayId", call.request.get("natGatewayId")))),)
@@ -77,6 +139,17 @@ def create_vpc_endpoint(call: CallBody) -> tuple[Subject, ...]:
     )
     call.need("vpcEndpoint.vpcEndpointId", made.details.resource)
     return tuple(replace(made, eni=eni) for eni in enis) or (made,)
+
+
+def modify_vpc_endpoint(call: CallBody) -> tuple[Subject, ...]:
+    """ModifyVpcEndpoint: AWS makes an ENI in each subnet that it adds, and no record names the address."""
+    if not call.request:
+        call.lacks("requestParameters", call.request, "a request that names an endpoint")
+    added = (call.request.get("addSubnetId"), call.request.get("subnetConfiguration"))
+    if not any(added) and "request" not in call.omitted:
+        return ()
+    endpoint = call.need("vpcEndpointId", call.request.get("vpcEndpointId"))
+    return (Subject(details=Details(resource=endpoint, interface_type="vpc_endpoint")),)
 
 
 def create_mount_target(call: CallBody) -> tuple[Subject, ...]:

@@ -226,6 +226,10 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+_ON_INSTANCES = frozenset(("node-primary", "cni", "trunk", "branch", "cilium", "other"))
+"""The kinds of ENIs that are for instances; AWS services create all others for themselves."""
+
+
 class Holder(Struct, frozen=True, gc=False, kw_only=True):
     """An interface that held an address, by itself or as part of a prefix.
 
@@ -250,6 +254,11 @@ class Holder(Struct, frozen=True, gc=False, kw_only=True):
     assign_event: str | None
     instance_basis: str | None = None
     cluster: str | None = None
+
+    @property
+    def is_of_service(self) -> bool:
+        """Return whether an AWS service created the ENI for itself."""
+        return self.eni_kind not in _ON_INSTANCES
 
 
 class WhoAnswer(Struct, frozen=True, gc=False, kw_only=True):

@@ -185,14 +185,15 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
         """Return the attachment that covers a second, the later of two; None if none does."""
         return self.attachments.at(time)
 
-    def detached_before(self, time: datetime) -> Attachment | None:
-        """Return the attachment that a detachment ended before a second, unless another one followed.
+    def left_before(self, time: datetime) -> Attachment | None:
+        """Return the attachment that ended before a second, unless another one followed.
 
-        The detachment of a trunk ends those of its branches.
+        A detachment ended it, or the termination of its instance. The detachment of a trunk ends those of its
+        branches.
         """
         attachment = self.attachments.begun(time)
         event = attachment.end.event if attachment is not None else None
-        if attachment is None or event is None or event.effect is not Effect.DETACH:
+        if attachment is None or event is None or event.effect not in _ENDING_ATTACHMENTS:
             return None
         return attachment if not attachment.covers(time) else None
 
@@ -217,6 +218,7 @@ class Certainty(Struct, frozen=True, gc=False, kw_only=True):
 
 NO_DOUBTS = Certainty()
 _OBSERVED, _UNASSIGN = Basis.OBSERVED, Effect.UNASSIGN
+_ENDING_ATTACHMENTS = (Effect.DETACH, Effect.TERMINATE)
 
 
 class Lease(Struct, frozen=True, gc=False, kw_only=True):
@@ -377,8 +379,8 @@ class History(Struct, frozen=True, kw_only=True, dict=True):
     def instance_of(self, eni: str | None, time: datetime) -> tuple[str | None, str | None]:
         """Return the instance of an interface in a second, and how that is known; (None, None) if it is not.
 
-        Every answer takes it from here. Without an attachment it is the instance that the VPC CNI created
-        the interface for, unless a call detached the interface before.
+        Without an attachment it is the instance that the VPC CNI created the interface for, unless the
+        interface left it, or the instance ended, before.
         """
         interface = self.interfaces.get(eni or "")
         if interface is None:
@@ -386,7 +388,10 @@ class History(Struct, frozen=True, kw_only=True, dict=True):
         attachment = interface.attachment_at(time)
         if attachment is not None and attachment.instance is not None:
             return attachment.instance, attachment.how
-        return (None, None) if interface.detached_before(time) is not None else self.made_for(eni, time)
+        name, basis = self.made_for(eni, time)
+        made_for = self.instances.get(name or "")
+        has_ended = made_for is not None and made_for.ended.time is not None and made_for.ended.time < time
+        return (None, None) if has_ended or interface.left_before(time) is not None else (name, basis)
 
     def made_for(self, eni: str | None, time: datetime) -> tuple[str | None, str | None]:
         """Return the instance that the VPC CNI created an interface for, and how that is known.

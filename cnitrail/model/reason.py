@@ -211,7 +211,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.RELEASED: "The call that released the address.",
     ReasonCode.ENI_DELETED: "The call that deleted the ENI with the address.",
     ReasonCode.INSTANCE_TERMINATED: "The instance was terminated, and its ENIs may be deleted with it.",
-    ReasonCode.ENI_DETACHED: "The call that detached the ENI, which held the address on no instance then.",
+    ReasonCode.ENI_DETACHED: "The call that detached the ENI or ended its instance: it was on none then.",
     ReasonCode.SEEN_ELSEWHERE: "A call shows the address on another ENI, so it had left this one.",
     ReasonCode.NEXT_HOLDER: "The ENI that held the address next.",
     ReasonCode.NOT_ASSIGNED_SINCE: "No event assigns the released address again, and the logs have no gap.",

@@ -3,7 +3,17 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
-from cnitrail.model import Answer, Basis, ComparedAddress, ComparedEntry, Held, HeldEntry, Match, StateEntry
+from cnitrail.model import (
+    Answer,
+    Basis,
+    ComparedAddress,
+    ComparedEntry,
+    Held,
+    HeldEntry,
+    Manager,
+    Match,
+    StateEntry,
+)
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.shared import aligned, context, shared
 from cnitrail.render.text import Part, Screen, Table, draw_blocks, draw_fitting, draw_wide
@@ -139,7 +149,8 @@ def _table(
 
 
 def _instance(entry: StateEntry) -> Iterator[Part]:
-    yield entry.instance or _ATTACHED[entry.attached], ""
+    is_of_service = entry.management.manager is Manager.AWS_SERVICE
+    yield entry.instance or ("AWS service" if is_of_service else _ATTACHED[entry.attached]), ""
     if entry.instance and entry.attached is False:
         yield f"({_ATTACHED[False]})", "magenta"
 

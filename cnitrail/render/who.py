@@ -245,6 +245,8 @@ def _facts(answer: WhoAnswer, entry: PodEntry) -> Iterator[str]:
 def _on_instance(answer: WhoAnswer, holder: Holder) -> str:
     if holder.instance is not None:
         return f"on {holder.instance}"
+    if holder.is_of_service:
+        return f"of an AWS service ({holder.eni_kind})"
     is_detached = any(reason.code is ReasonCode.ENI_DETACHED for reason in answer.reasons)
     return "on no instance" if is_detached else "on an unknown instance"
 
@@ -326,7 +328,8 @@ def _last_held(answer: WhoAnswer) -> str:
     last = answer.last_holder
     if last is None:
         return ""
-    text = f"last held by {last.instance or 'an unknown instance'} ({last.eni})"
+    unknown = "an AWS service" if last.is_of_service else "an unknown instance"
+    text = f"last held by {last.instance or unknown} ({last.eni})"
     if last.end is None or answer.at is None:
         return text
     basis = _in_parentheses("" if last.end_basis is Basis.OBSERVED else last.end_basis.value)
@@ -336,6 +339,8 @@ def _last_held(answer: WhoAnswer) -> str:
 def _holder(answer: WhoAnswer, holder: Holder) -> list[Part]:
     is_detached = any(reason.code is ReasonCode.ENI_DETACHED for reason in answer.reasons)
     no_instance = "on no instance" if is_detached else "instance unknown"
+    if holder.is_of_service:
+        no_instance = "of an AWS service"
     kind = holder.eni_kind + (f", device {holder.device_index}" if holder.device_index is not None else "")
     start = bound(holder.start, holder.start_basis, holder.assigned_by)
     end = bound(holder.end, holder.end_basis, None)

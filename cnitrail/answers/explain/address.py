@@ -32,9 +32,6 @@ _KINDS = {"primary": "the primary address", "secondary": "a secondary address"}
 _NOBODY = {"free": "It is unassigned", "unknown": "No ENI is known to hold it"}
 """By verdict: what there is to say without a holder."""
 
-_OF_INSTANCES = ("node-primary", "cni", "trunk", "branch", "cilium", "other")
-"""The kinds of ENIs that may be on an instance: the others are those of AWS services."""
-
 _NAMED = 4
 """Holders that a sentence names before it counts the rest."""
 
@@ -148,11 +145,9 @@ def _what(target: Target, answer: WhoAnswer, leases: Sequence[LeaseEntry]) -> Ex
 
 def _on(known: Known, holder: Holder, at: datetime) -> str:
     if holder.instance is None:
-        if known.history.interfaces[holder.eni].detached_before(at) is not None:
+        if known.history.interfaces[holder.eni].left_before(at) is not None:
             return f"{holder.eni} (attached to nothing)"
-        return (
-            f"{holder.eni} ({'no known instance' if holder.eni_kind in _OF_INSTANCES else holder.eni_kind})"
-        )
+        return f"{holder.eni} ({holder.eni_kind if holder.is_of_service else 'no known instance'})"
     return f"{holder.eni} of {instance_name(known, holder.instance, holder.eni, at)}"
 
 

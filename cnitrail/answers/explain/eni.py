@@ -26,6 +26,7 @@ from cnitrail.answers.explain.target import Target
 from cnitrail.answers.findings.names import caller_name
 from cnitrail.model import (
     MANAGER_NAMES,
+    Effect,
     Finding,
     HoldingKind,
     Interface,
@@ -52,6 +53,10 @@ _KINDS = {
     "vpc-endpoint": "an ENI of a VPC endpoint",
     "nat-gateway": "an ENI of a NAT gateway",
 }
+
+
+_TRUNKING = ("trunk", "branch")
+"""Kinds that EKS and other services create for their own purposes."""
 
 
 def explain_eni(known: Known, target: Target, at: datetime | None) -> Explanation:
@@ -131,6 +136,9 @@ def _what(known: Known, interface: Interface) -> ExplanationSentence:
     kind, managed = interface.kind, known.history.manager_of(interface.eni)
     named = SERVICE_NAMES.get(kind) or USE_NAMES.get(_use(kind))
     noun = _KINDS.get(kind) or f"an ENI of {named or kind}"
+    if kind in _TRUNKING and managed.service is not None:
+        service = managed.service.partition(".")[0]
+        noun = f"a {kind} ENI of {SERVICE_NAMES.get(service, managed.service)}"
     by = ""
     if managed.manager not in (Manager.UNKNOWN, Manager.AWS_SERVICE) and kind not in ("cni", "cilium"):
         by = f"; {MANAGER_NAMES[managed.manager]} manages its IPs"
@@ -160,13 +168,12 @@ def _now(known: Known, interface: Interface, entry: StateEntry | None, at: datet
         text = f"At {known.moment(at)} it holds {held}; AWS services attach their ENIs without an event"
         return ExplanationSentence(SentenceCode.NOW, f"{text}.")
     text = f"At {known.moment(at)} it is attached to nothing and holds {held}"
-    last = interface.detached_before(at)
+    last = interface.left_before(at)
     event = last.end.event if last is not None else None
     if last is not None and event is not None:
         left = last.instance or "its instance"
-        text += (
-            f": {caller_name(known.history.actors[event.key])} detached it from {left} at {clock(event.time)}"
-        )
+        deed = "terminated" if event.effect is Effect.TERMINATE else "detached it from"
+        text += f": {caller_name(known.history.actors[event.key])} {deed} {left} at {clock(event.time)}"
     elif entry.instance:
         text += f"; it was created for {instance}"
     return ExplanationSentence(SentenceCode.NOW, f"{text}.", events_of(event))

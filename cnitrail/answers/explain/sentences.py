@@ -148,7 +148,7 @@ def last_change(entries: Iterable[TimelineEntry], enis: Sequence[str]) -> Explan
         did = f"took {names} from it and assigned {'it' if len(taken) == 1 else 'them'} to {last.eni}"
     else:
         did = f"{'assigned' if last.added else 'released'} {names}{f' on {last.eni}' if last.eni else ''}"
-    text = f"The last change was at {clock(last.time)}: {caller_name(last.actor)} {did}."
+    text = f"The last change of its IPs was at {clock(last.time)}: {caller_name(last.actor)} {did}."
     return ExplanationSentence(SentenceCode.BEFORE, text, ids(last.event_id))
 
 

@@ -27,20 +27,28 @@ class _Cause(Enum):
     UNKNOWN = "unknown"
 
 
-_BEYOND_ADVICE = {
-    Manager.VPC_CNI: "The VPC CNI has a wrong limit for the instance type. Upgrade the VPC CNI, and "
-    "until then use another instance type.",
-    Manager.CILIUM: "Cilium has a wrong limit for the instance type. Upgrade Cilium, or let the operator "
-    "read the limits from EC2 (--update-ec2-adapter-limit-via-api).",
+_TOO_LARGE = (
+    "The caller does not know what the ENI has: it may have started before somebody else assigned addresses "
+    "there, or read the wrong limit."
+)
+_PLUGIN_ADVICE = {
+    _Cause.BEYOND_TYPE: {
+        Manager.VPC_CNI: "The VPC CNI has a wrong limit for the instance type. Upgrade the VPC CNI, and "
+        "until then use another instance type.",
+        Manager.CILIUM: "Cilium has a wrong limit for the instance type. Upgrade Cilium, or let the operator "
+        "read the limits from EC2 (--update-ec2-adapter-limit-via-api).",
+    },
+    _Cause.TOO_LARGE: {
+        Manager.VPC_CNI: f"{_TOO_LARGE} Restart it; the VPC CNI corrects its count after each such error.",
+        Manager.RESOURCE_CONTROLLER: f"{_TOO_LARGE} AWS runs the controller: if it goes on, ask AWS Support.",
+    },
 }
 _ADVICE = {
     _Cause.BEYOND_TYPE: "Find out where the caller has its limit from: no ENI of this type can have as many.",
     _Cause.FULL: "This is expected if pods use all addresses of a node: schedule fewer pods on it "
     "(max-pods), use a larger instance type, or prefix delegation. If pods use far fewer, the caller's "
     "count is wrong: restart it.",
-    _Cause.TOO_LARGE: "The caller does not know what the ENI has: it may have started before somebody else "
-    "assigned addresses there, or read the wrong limit. Restart it; the VPC CNI corrects its count after "
-    "each such error.",
+    _Cause.TOO_LARGE: f"{_TOO_LARGE} Restart it.",
     _Cause.WINDOWS: "This is expected: a Windows node has one ENI for its pods. For more pods on it, use a "
     "larger instance type, or prefix delegation (enable-windows-prefix-delegation in the ConfigMap "
     "amazon-vpc-cni).",
@@ -101,7 +109,7 @@ def _match(
     last = calls[-1]
     plugin = case.plugin_of(calls[0])
     again = case.failed_calls.recovery(calls)
-    advice = _BEYOND_ADVICE.get(plugin) if cause is _Cause.BEYOND_TYPE and plugin is not None else None
+    advice = _PLUGIN_ADVICE.get(cause, {}).get(plugin) if plugin is not None else None
     severity = _severity(cause, calls, is_plugin=plugin is not None)
     return RuleMatch(
         severity=severity,

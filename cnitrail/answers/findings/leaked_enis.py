@@ -67,7 +67,7 @@ class _Leak(Struct, frozen=True, kw_only=True):
 
     ``left`` is the call that created it, detached it, or ended its instance. ``attempts`` are the failed
     calls to attach it, ``deletions`` those to delete it. ``ended`` is the call that ended its instance soon
-    after ``last``, the last of these calls.
+    after ``last``, the last of these calls. ``turned_off`` is the call after which it outlives its instance.
     """
 
     interface: Interface
@@ -77,6 +77,7 @@ class _Leak(Struct, frozen=True, kw_only=True):
     deletions: Sequence[ResourceCall]
     last: ResourceCall
     ended: ResourceCall | None
+    turned_off: ResourceCall | None
     doubts: tuple[Reason, ...]
 
     @property
@@ -133,7 +134,7 @@ def never_deleted(case: FindingContext) -> Iterator[RuleMatch]:
         at = when(group[0].since, group[-1].since)
         if group[0].left.event.effect is Effect.TERMINATE:
             left_by = f"left behind when {who} terminated {nodes or 'its instance'} {at}"
-            reason = [] if group[0].interface.kind == "branch" else [_survived(group)]
+            reason = [] if group[0].interface.kind == "branch" else [_survived(case, group)]
         else:
             left_by, reason = f"detached by {who} {at}", []
         tried = _tried(group, "delete") or [_nobody(group, "delete")]
@@ -177,9 +178,23 @@ def _leak(
             deletions=deletions,
             last=last,
             ended=_end_of(case, node, left, last),
+            turned_off=_turned_off(case, interface, left),
             doubts=tuple(doubts),
         )
     ]
+
+
+def _turned_off(case: FindingContext, interface: Interface, left: ResourceCall) -> ResourceCall | None:
+    """Return the call that turned deleteOnTermination off, if none turned it on before the instance ended."""
+    settings = [
+        (call, subject.details.delete_on_termination)
+        for call in case.by_eni.get(interface.eni, ())
+        if call.did(Effect.MODIFY) and call.time <= left.time
+        for subject in call.event.subjects
+        if subject.eni == interface.eni and subject.details.delete_on_termination is not None
+    ]
+    last, is_on = settings[-1] if settings else (None, True)
+    return last if left.event.effect is Effect.TERMINATE and not is_on else None
 
 
 def _end_of(
@@ -224,6 +239,7 @@ def _alike(case: FindingContext, leaks: Sequence[_Leak]) -> Iterator[Sequence[_L
             manager,
             frozenset((call.event.effect, _failure(call)) for call in failed),
             ended,
+            case.who(leak.turned_off.entry.actor) if leak.turned_off is not None else None,
             _kept(leak),
             leak.doubts,
         )
@@ -245,6 +261,7 @@ def _match(case: FindingContext, group: Sequence[_Leak], what: str) -> RuleMatch
         calls=sorted(calls.values(), key=lambda call: call.time),
         doubts=group[0].doubts,
         ongoing=True,
+        causes=[leak.turned_off for leak in group if leak.turned_off is not None],
     )
 
 
@@ -304,8 +321,12 @@ def _nobody(group: Sequence[_Leak], what: str) -> str:
     return f"no event shows an attempt to {what} {it}" if _may_lack_calls(group) else sure
 
 
-def _survived(group: Sequence[_Leak]) -> str:
+def _survived(case: FindingContext, group: Sequence[_Leak]) -> str:
     """Return why EC2 did not delete the ENIs with their instance."""
+    calls = [leak.turned_off for leak in group if leak.turned_off is not None]
+    if calls:
+        at = when(calls[0].time, calls[-1].time)
+        return f"{case.who(calls[0].entry.actor)} turned deleteOnTermination off {at}"
     unsure = _may_lack_calls(group)
     return "no event sets deleteOnTermination" if unsure else "deleteOnTermination was off"
 

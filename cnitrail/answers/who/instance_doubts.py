@@ -22,7 +22,7 @@ def instance_inferred(holder: HolderAt) -> Iterator[Reason]:
         source = _TRUNK_TAG if is_branch else _INFERRED_FROM[basis]
         yield Reason(
             ReasonCode.INSTANCE_INFERRED,
-            f"no event attaches the ENI to {instance}: that is inferred from {source}",
+            f"no event attaches the ENI to {instance} by then: that is inferred from {source}",
         )
 
 

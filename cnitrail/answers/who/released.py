@@ -20,7 +20,6 @@ from cnitrail.model import (
     USUAL_LAG,
     AccountRegion,
     Basis,
-    Effect,
     Event,
     Ground,
     Held,
@@ -60,13 +59,14 @@ class ReleasedLease(Struct, frozen=True, kw_only=True):
     def is_observed(self) -> bool:
         """Return whether an event is the end: a release of this address, or the deletion of its ENI.
 
-        The ENIs of a NAT gateway or mount target are deleted some time after the call that deletes it.
+        The ENIs of a NAT gateway or mount target are deleted some time after the call that deletes it, and
+        the addresses of a NAT gateway are released when their connections have ended.
         """
         event = self.lease.end.event
         if self.lease.end.basis is not Basis.OBSERVED or event is None:
             return False
         of_eni = [subject.details for subject in event.subjects if subject.eni == self.lease.eni]
-        return event.effect is not Effect.DELETE or all(details.resource is None for details in of_eni)
+        return all(details.resource is None for details in of_eni)
 
     @property
     def is_instant(self) -> bool:

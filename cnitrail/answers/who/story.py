@@ -45,7 +45,7 @@ class Stories:
         return known
 
     def _bounds_of(self, lease: Lease) -> tuple[Reason, tuple[Reason, ...]]:
-        ending = _ending(self._history, lease.end, released=lease.released)
+        ending = _ending(self._history, lease)
         known = self._bounds[id(lease)] = _beginning(self._history, lease), tuple(ending)
         return known
 
@@ -110,25 +110,44 @@ def _beginning(history: History, lease: Lease) -> Reason:
 
 
 def _detachment(history: History, lease: Lease, second: datetime) -> Iterator[Reason]:
-    """Yield the call that detached the ENI during a lease, if it was not attached again by a second."""
+    """Yield the call that took the ENI off its instance during a lease, if none attached it again by then."""
     last_second = min(second, lease.end.time or second)
-    gone = history.interfaces[lease.eni].detached_before(last_second)
-    if gone is None or gone.end.time is None or (lease.start.time or FIRST) > gone.end.time:
+    gone = history.interfaces[lease.eni].left_before(last_second)
+    if gone is None:
+        yield from _end_of_its_node(history, lease, last_second)
         return
     event = gone.end.event
-    forced = event is not None and any(subject.details.force for subject in event.subjects)
-    left = f"left {gone.instance}" if gone.instance is not None else "left its instance"
-    with_trunk = " with its trunk" if gone.end.basis is Basis.IMPLIED else ""
-    by = _call(history, gone.end, note="forced, " if forced else "")
-    text = f"its ENI {left}{with_trunk} at {clock(gone.end.time)}, detached by {by}"
+    if event is None or gone.end.time is None or (lease.start.time or FIRST) > gone.end.time:
+        return
+    at, left = clock(gone.end.time), f"left {gone.instance or 'its instance'}"
+    if event.effect is Effect.TERMINATE:
+        text = f"its ENI {left} no later than {at}, terminated by {_call(history, gone.end)}"
+    else:
+        forced = any(subject.details.force for subject in event.subjects)
+        with_trunk = " with its trunk" if gone.end.basis is Basis.IMPLIED else ""
+        by = _call(history, gone.end, note="forced, " if forced else "")
+        text = f"its ENI {left}{with_trunk} at {at}, detached by {by}"
     yield Reason.citing(ReasonCode.ENI_DETACHED, text, event)
 
 
-def _ending(history: History, end: Bound, *, released: bool) -> Iterator[Reason]:
-    event = end.event
+def _end_of_its_node(history: History, lease: Lease, second: datetime) -> Iterator[Reason]:
+    """Yield the end of the instance that the VPC CNI created an ENI for, if no event attaches the ENI."""
+    name, _ = history.made_for(lease.eni, second)
+    instance = history.instances.get(name or "")
+    if instance is None or history.interfaces[lease.eni].attachments:
+        return
+    ended = instance.ended
+    if ended.event is not None and ended.time is not None and ended.time < second:
+        by = _call(history, ended)
+        text = f"the VPC CNI created its ENI for {name}, terminated no later than {clock(ended.time)} by {by}"
+        yield Reason.citing(ReasonCode.INSTANCE_TERMINATED, text, ended.event)
+
+
+def _ending(history: History, lease: Lease) -> Iterator[Reason]:
+    end, event = lease.end, lease.end.event
     if end.basis is Basis.OBSERVED:
-        code = ReasonCode.RELEASED if released else ReasonCode.ENI_DELETED
-        what = "released" if released else "ENI deleted"
+        code = ReasonCode.RELEASED if lease.released else ReasonCode.ENI_DELETED
+        what = "released" if lease.released else "ENI deleted"
         yield Reason.citing(code, f"{what} at {_when_and_by_whom(history, end)}", event)
     elif end.basis is Basis.IMPLIED and event is not None:
         who, ended = named(history.actors[event.key]), f"ended no later than {clock(event.time)}"
@@ -136,7 +155,8 @@ def _ending(history: History, end: Bound, *, released: bool) -> Iterator[Reason]
             text = f"{ended}: {who} terminated the instance"
             yield Reason.citing(ReasonCode.INSTANCE_TERMINATED, text, event)
         else:
-            enis = ", ".join(sorted({subject.eni for subject in event.subjects if subject.eni}))
+            naming = [one for one in event.subjects if lease.held in one.addresses()] or event.subjects
+            enis = ", ".join(sorted({subject.eni for subject in naming if subject.eni}))
             text = f"{ended}: {event.name} by {who} shows the address on {enis}"
             yield Reason.citing(ReasonCode.SEEN_ELSEWHERE, text, event)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,7 @@ from cnitrail.errors import UsageError
 from cnitrail.parse import parse_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from cnitrail.api import Case
@@ -254,7 +255,21 @@ def _single(arguments: tuple[str, ...], at: datetime) -> Question:
 
         words = [ip, *(word for word in arguments if word != ip)]
         raise UsageError(f"{first!r} is a source: IP comes first", f"cnitrail who {join(words)}")
-    raise UsageError(f"{first!r} is not an IP address", "give the address first, then the sources")
+    raise UsageError(f"{first!r} is not an IP address", _hint_instead(first, others))
+
+
+def _hint_instead(first: str, others: Sequence[str]) -> str:
+    """Return which command answers about what was given in place of an address."""
+    from shlex import join
+
+    from cnitrail.answers.explain import is_block, parse_target
+
+    if is_block(first):
+        return f"cnitrail {join(['leases', '--ip', first, *others])}"
+    with suppress(UsageError):
+        if parse_target(first).is_id:
+            return f"cnitrail {join(['explain', first, *others])}"
+    return "give the address first, then the sources: cnitrail who 10.0.1.25 logs/"
 
 
 def _is_address(text: str) -> bool:

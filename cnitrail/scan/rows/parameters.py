@@ -11,7 +11,7 @@ from cnitrail.jsontext import json_list, json_object
 from cnitrail.scan.rows.values import Columns
 
 _VALUES: Final = (
-    *("accessKeyId", "allocationId", "allowReassignment", "associationId", "attachmentId"),
+    *("accessKeyId", "addSubnetId", "allocationId", "allowReassignment", "associationId", "attachmentId"),
     *("availabilityZone", "availableIpAddressCount", "branchInterfaceId", "bucketName", "cidrBlock"),
     *("clientToken", "creationToken", "deleteOnTermination", "deviceIndex", "dryRun", "durationSeconds"),
     *("enableLogFileValidation", "enablePrimaryIpv6", "endsWith", "eventCategory", "eventName"),
@@ -21,7 +21,15 @@ _VALUES: Final = (
     *("ipv6Prefix", "ipv6PrefixCount", "isMultiRegionTrail", "isOrganizationTrail", "isPrimary"),
     *("kmsKeyId", "macAddress", "maxCount", "minCount", "mountTargetId", "natGatewayId"),
     *("networkCardIndex", "networkInterfaceId", "ownerId", "principalId", "privateDnsName", "privateIp"),
-    *("privateIpAddress", "publicIp", "readOnly", "readWriteType", "requestId", "requesterId"),
+    *(
+        "privateIpAddress",
+        "privateIpAddressCount",
+        "publicIp",
+        "readOnly",
+        "readWriteType",
+        "requestId",
+        "requesterId",
+    ),
     *("requesterManaged", "reservationId", "resourceId", "resourceType", "roleArn", "roleSessionName"),
     *("s3BucketName", "secondaryPrivateIpAddressCount", "serviceName", "sessionToken", "sourceIdentity"),
     *("startsWith", "subjectFromWebIdentityToken", "subnetId", "trailARN", "trailName"),
@@ -40,12 +48,15 @@ _OBJECTS: Final = (
     *("ipv6PrefixSet", "ipv6Prefixes", "item", "items", "member", "natGateway", "natGatewayAddressSet"),
     *("networkInterface", "networkInterfaceSet", "previousState", "privateIpAddressesSet"),
     *("resourcesSet", "sourceDestCheck", "associatePublicIpAddress", "subnet", "tagSet"),
+    *("subnetConfiguration",),
     *("tagSpecificationSet", "tags", "unassignedIpv6Addresses", "unassignedIpv6PrefixSet", "vpcEndpoint"),
 )
 """Fields whose value is an object or a list; a crawler that has found both that and a text types a text."""
 
 _CALLS: Final = (
     *("CreateFleet", "CreateNatGateway", "CreateVpcEndpoint", "DeleteNatGateway"),
+    *("AssignPrivateNatGatewayAddress", "AssociateNatGatewayAddress", "DisassociateNatGatewayAddress"),
+    *("UnassignPrivateNatGatewayAddress", "ModifyVpcEndpoint"),
     *("AssociateTrunkInterface", "DisassociateTrunkInterface"),
     *("AssignIpv6Addresses", "AssignPrivateIpAddresses", "UnassignIpv6Addresses"),
     *("UnassignPrivateIpAddresses", "AssociateAddress", "DisassociateAddress"),
