@@ -43,7 +43,8 @@ from cnitrail.arguments import (
 from cnitrail.errors import UsageError
 from cnitrail.model import Coverage, HoleReason
 from cnitrail.model.table import EngineOptions
-from cnitrail.sources import LOOKUP, source_type, sources_or_default
+from cnitrail.sources import LOOKUP, sources_or_default
+from cnitrail.workflows.narrowing import is_narrowed
 from cnitrail.workflows.observer import SILENT
 from cnitrail.workflows.request import Access, Request, scope_of
 
@@ -171,7 +172,7 @@ def open_case(request: Request, observer: Observer = SILENT, raw: RawRecords | N
     from cnitrail.workflows.read import read as read_sources
 
     history, evidence = read_sources(request, observer, raw)
-    case = Case(history, evidence, request.wanted, is_narrowed=_is_narrowed(request))
+    case = Case(history, evidence, request.wanted, is_narrowed=is_narrowed(request))
     _check_regions(case)
     return case
 
@@ -560,10 +561,3 @@ def _check_regions(case: Case) -> None:
     for region in case.wanted.region:
         if region != ALL and region not in seen and region not in known_regions():
             raise UsageError(*not_a_region(region))
-
-
-def _is_narrowed(request: Request) -> bool:
-    """Whether a source delivers only the events of the places that were asked for."""
-    scope = scope_of(request.wanted, request.access)
-    is_narrow = bool(scope.instances or scope.enis or scope.addresses)
-    return is_narrow and any(source_type(uri).narrows for uri in sources_or_default(request.sources))

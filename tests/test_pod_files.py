@@ -333,6 +333,16 @@ class TestKubectl:
         assert reasons == []
         assert set(found) == {REPORTED}
 
+    def test_a_finished_pod_had_its_address_by_the_start_of_its_last_container(self) -> None:
+        exited = [
+            {"state": {"terminated": {"startedAt": f"2022-10-05T13:20:{start}Z", "finishedAt": end}}}
+            for start, end in (("06", "2022-10-05T13:25:00Z"), ("08", "2022-10-05T13:24:00Z"))
+        ]
+        status = pod()["status"] | {"phase": "Succeeded", "containerStatuses": exited}
+        ((report,), _) = facts(pod(status=status))
+        assert isinstance(report, PodReported)
+        assert (report.running_since, report.seen) == (at("13:20:08"), at("13:25:00"))
+
     def test_yaml(self) -> None:
         text = (
             "apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata:\n"

@@ -198,7 +198,6 @@ class TestAKubelet:
             (audited(200, gone(final=False)), audited(300, *kubelet())),
             (audited(300, *kubelet(ready=False)),),
             (audited(300, *kubelet(ready=None)),),
-            (audited(200, *kubelet(phase="Failed")), audited(300, *kubelet(phase=None))),
         ):
             assert shown(only(history(audited(5, *kubelet(IP)), *later))) == (WEB, None, 5, None, None)
 
@@ -309,15 +308,54 @@ def test_a_change_to_an_address_that_another_pod_may_have_is_doubted_and_ends_no
 def test_a_pod_that_has_ended_loses_its_address_to_the_next_report_of_its_kubelet() -> None:
     change = kubelet(IP, pod=JOB, uid="uid-2", removed=(OTHER_IP,))
     forgotten = PodDeleted(pod=WEB, uid="uid-1", node=NODE, final=False, gone=True)
-    for end in ((forgotten,), kubelet(phase="Failed", ready=False)):
+    for end, last, witness in (
+        ((forgotten,), 270, "next-pod"),
+        (kubelet(phase="Failed", ready=False), 260, "pod-finished"),
+    ):
         first, second, _ = around(
             audited(5, *kubelet(IP)),
             audited(7, *kubelet(OTHER_IP, pod=JOB, uid="uid-2")),
             audited(200, *end),
             audited(300, *change),
         ).leases
-        assert (shown(first), first.end.witness) == ((WEB, 0, 5, None, 270), "next-pod")
+        assert (shown(first), first.end.witness) == ((WEB, 0, 5, None, last), witness)
         assert codes(second) == []
+
+
+def test_a_finished_job_has_lost_its_address_a_minute_later_whatever_its_object_says() -> None:
+    old = PodReported(pod=WEB, uid="uid-1", node=NODE, phase="Succeeded", by_kubelet=False, addresses=(IP,))
+    lease = only(
+        history(
+            audited(0, bound()),
+            audited(5, *kubelet(IP)),
+            audited(200, *kubelet(phase="Succeeded", ready=False)),
+            audited(9000, gone(), old),
+        )
+    )
+    assert (shown(lease), lease.end.witness) == ((WEB, 0, 5, None, 260), "pod-finished")
+
+
+def test_a_finished_pod_in_a_list_has_an_end() -> None:
+    ran = PodReported(
+        pod=WEB,
+        uid="uid-1",
+        node=NODE,
+        phase="Succeeded",
+        by_kubelet=False,
+        addresses=(IP,),
+        created=at(0),
+        running_since=at(4),
+        seen=at(300),
+    )
+    listed = written(None, ran, source="pods.json", form="kubernetes-pods")
+    assert shown(only(history(listed))) == (WEB, 0, 4, None, 360)
+
+
+def test_a_list_does_not_end_what_the_kubelet_reported() -> None:
+    claimed = PodReported(pod=WEB, uid="uid-1", node=NODE, phase="Failed", by_kubelet=False, seen=at(300))
+    listed = written(None, claimed, source="pods.json", form="kubernetes-pods")
+    lease = only(history(audited(5, *kubelet(IP)), listed))
+    assert (shown(lease), lease.end.witness) == ((WEB, None, 5, None, None), None)
 
 
 def test_only_the_kubelet_of_a_pod_shows_that_it_has_ended() -> None:

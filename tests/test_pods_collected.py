@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from pod_evidence import deliver_pods, write_pods
 from pod_runs import random_pods
+from records import items, record
 
 from cnitrail.decode import decode
 from cnitrail.decode.pods.stored import stored_record
@@ -240,6 +242,28 @@ class TestAnswers:
             }
             assert len(answers) == 1
 
+    def test_a_pod_ends_with_its_instance_even_if_no_call_shows_its_address_there(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        folder, store = tmp_path / "logs", tmp_path / "trail.db"
+        folder.mkdir()
+        patch = audit.status_patch(
+            "2024-05-14T09:20:05Z", WEB, ips=["10.0.1.99"], node="n", instance="i-0aaaaaaaaaaaaaaaa"
+        )
+        (folder / "audit.jsonl").write_bytes(audit.lines([patch]))
+        ended = {"instancesSet": items({"instanceId": "i-0aaaaaaaaaaaaaaaa"})}
+        call = record("TerminateInstances", ended, ended, eventTime="2024-05-14T09:30:00Z")
+        (folder / "trail.json").write_text(json.dumps({"Records": [call]}))
+        run("collect", folder, "--to", store)
+        for source in (folder, store):
+            result = run("pods", source, "--ip", "10.0.1.99", "-o", "json")
+            (entry,) = json.loads(result.stdout)["entries"]
+            assert (entry["instance"], entry["end"], entry["end_witness"]) == (
+                "i-0aaaaaaaaaaaaaaaa",
+                "2024-05-14T09:40:00Z",
+                "instance-end",
+            )
+
 
 class TestCollecting:
     def test_nothing_counts_twice(self, run: Run, logs: Path) -> None:
@@ -299,3 +323,20 @@ def test_an_eni_that_only_pod_evidence_beside_a_store_connects_with_its_node_has
     )
     assert "eni-08621a03fe0bbdb7b" in from_files
     assert from_store == from_files
+
+
+def test_the_same_evidence_is_named_as_unread_from_files_and_from_a_store(run: Run, tmp_path: Path) -> None:
+    folder, store = tmp_path / "logs", tmp_path / "trail.db"
+    folder.mkdir()
+    cut = audit.lines(EVENTS[:1])[:-40] + b"[Truncated...]\n"
+    (folder / "1-audit.jsonl").write_bytes(cut + audit.lines(EVENTS[1:]))
+    (folder / "2-audit.jsonl").write_bytes(audit.lines(EVENTS)[:-40])
+    run("collect", folder, "--to", store)
+    for source in (folder, store):
+        result = run("who", "192.168.34.201", source, "--at", "2022-10-05T13:30:00Z", "-o", "json")
+        (answer,) = json.loads(result.stdout)["entries"]
+        (unread,) = [one for one in answer["pod"]["reasons"] if one["code"] == "pod-evidence-unread"]
+        assert unread["text"] == (
+            f"some of the pod evidence could not be read: {folder}/1-audit.jsonl: record 0: partly read: "
+            "CloudWatch Logs cut it short, and what is left of it is used (and 1 more problem)"
+        )

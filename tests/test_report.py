@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -431,6 +432,13 @@ class TestFolding:
         assert page.count('<section class="instance">') + data["folded"].count(
             '<section class="instance">'
         ) == len(crowd.instances)
+
+    def test_without_libdeflate_the_html_has_the_same_data(
+        self, crowd: Report, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        data = data_of(written(crowd, "html"))
+        monkeypatch.setitem(sys.modules, "deflate", None)
+        assert data_of(written(crowd, "html")) == data
 
     @pytest.fixture
     def page(self, crowd: Report, monkeypatch: pytest.MonkeyPatch) -> str:

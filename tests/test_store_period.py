@@ -260,3 +260,84 @@ def test_an_eni_whose_vpc_only_a_disputed_record_shows_may_be_in_any(run: Run, t
         (answer,) = json.loads(result.stdout)["entries"]
         assert answer["verdict"] == "ambiguous"
         assert [holder["eni"] for holder in answer["holders"]] == ["eni-u", "eni-0"]
+
+
+def test_a_lease_of_an_eni_that_got_and_lost_its_address_in_one_second_ends_with_the_next_one(
+    run: Run, tmp_path: Path
+) -> None:
+    log, store = tmp_path / "log.json", tmp_path / "trail.db"
+    held = {
+        "networkInterfaceId": "eni-a",
+        "privateIpAddressesSet": {"items": [{"privateIpAddress": "10.0.0.9"}]},
+    }
+    records = [
+        call("create", 1, "CreateNetworkInterface", {}, made("eni-a", "10.0.0.8")),
+        call(
+            "attach", 2, "AttachNetworkInterface", _on("eni-a", "i-0000001"), {"attachmentId": "eni-attach-1"}
+        ),
+        call("assign", 10, "AssignPrivateIpAddresses", held, {"_return": True}),
+        call("again", 20, "AssignPrivateIpAddresses", held, {"_return": True}),
+        call("release", 20, "UnassignPrivateIpAddresses", held, {"_return": True}),
+        call("next", 40, "CreateNetworkInterface", {}, made("eni-b", "10.0.0.9")),
+    ]
+    log.write_text(json.dumps({"Records": records}))
+    collect(store, log)
+    for source in (log, store):
+        result = run("leases", source, "--instance", "i-0000001", "-o", "json")
+        leases = json.loads(result.stdout)["entries"]
+        assert [(one["ip"], one["start_event"], one["end"], one["end_event"]) for one in leases] == [
+            ("10.0.0.8", "create", None, None),
+            ("10.0.0.9", "assign", "2026-01-01T00:00:20Z", "release"),
+            ("10.0.0.9", "again", "2026-01-01T00:00:40Z", "next"),
+        ]
+
+
+def _on(eni: str, instance: str) -> dict[str, Any]:
+    return {"networkInterfaceId": eni, "instanceId": instance, "deviceIndex": 1}
+
+
+_NAMED = {
+    "networkInterfaceId": "eni-a",
+    "privateIpAddressesSet": {"items": [{"privateIpAddress": "10.0.0.9"}]},
+}
+_IN_STORE = (
+    call("other", 5, "AttachNetworkInterface", _on("eni-b", "i-0000001"), {"attachmentId": "eni-attach-0"}),
+    call("detach", 40, "DetachNetworkInterface", {"attachmentId": "eni-attach-1"}, {"_return": True}),
+    call("move", 50, "AttachNetworkInterface", _on("eni-a", "i-0000002"), {"attachmentId": "eni-attach-2"}),
+    call("leave", 400, "DetachNetworkInterface", {"attachmentId": "eni-attach-2"}, {"_return": True}),
+)
+_IN_FILE = (
+    call("create", 10, "CreateNetworkInterface", {}, made("eni-a", "10.0.0.8")),
+    call("attach", 20, "AttachNetworkInterface", _on("eni-a", "i-0000001"), {"attachmentId": "eni-attach-1"}),
+    call("assign", 30, "AssignPrivateIpAddresses", _NAMED, {"_return": True}),
+    call("release", 300, "UnassignPrivateIpAddresses", _NAMED, {"_return": True}),
+)
+
+
+class TestBesideOtherSources:
+    """Another source shows what a store cannot know, so the store is asked for everything."""
+
+    @pytest.fixture
+    def sources(self, tmp_path: Path) -> list[Path]:
+        """Return a store, and the file beside it."""
+        earlier, file, store = tmp_path / "earlier.json", tmp_path / "later.json", tmp_path / "trail.db"
+        earlier.write_text(json.dumps({"Records": _IN_STORE}))
+        file.write_text(json.dumps({"Records": _IN_FILE}))
+        collect(store, earlier)
+        return [store, file]
+
+    def test_an_eni_is_on_the_node_to_which_only_the_store_knows_it_moved(
+        self, run: Run, sources: list[Path]
+    ) -> None:
+        for ordered in (sources, sources[::-1]):
+            at = ("--at", "2026-01-01T00:01:40Z", "--assume-complete")
+            result = run("who", "10.0.0.9", *ordered, *at, "-o", "json")
+            (answer,) = json.loads(result.stdout)["entries"]
+            assert answer["verdict"] == "certain"
+            assert [(one["eni"], one["instance"]) for one in answer["holders"]] == [("eni-a", "i-0000002")]
+
+    def test_what_nothing_mentions_is_said_with_what_there_is(self, run: Run, sources: list[Path]) -> None:
+        asked = ("--eni", "eni-0000000000000000c", "--instance", "i-0000002")
+        beside, alone = run("timeline", *sources, *asked), run("timeline", sources[0], *asked)
+        assert "no event mentions eni-0000000000000000c; " in beside.stderr
+        assert "no event mentions eni-0000000000000000c, of those that were read" in alone.stderr

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -116,13 +117,16 @@ class Ledger:
         return (record.time for record in self._pods.values() if record.time is not None)
 
     def pods(self) -> "PodEvidence":
-        """Return all records of pod evidence, by time and key; those without a time come first."""
+        """Return all records of pod evidence, by time and key; those without a time come first.
+
+        What could not be read is in the order of the files, also if a store has it.
+        """
         from cnitrail.model.pod_facts import PodEvidence
 
         return PodEvidence(
             records=tuple(sorted(self._pods.values(), key=_pod_order)),
             heard={file: frozenset(minutes) for file, minutes in self._heard.items()},
-            unread=tuple(self._unread_pods),
+            unread=tuple(sorted(self._unread_pods, key=attrgetter("source"))),
         )
 
     def events(self) -> tuple[Event, ...]:

@@ -86,7 +86,7 @@ class Names:
 
     def __init__(self, calls: Iterable[tuple[Actor, str | None]]) -> None:
         self._clusters: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for actor, cluster in calls:
+        for actor, cluster in dict.fromkeys(calls):
             of_arn = self._clusters[named(actor)][_arn(actor)]
             known = actor.cluster or (cluster if manager_of_caller(actor) is not None else None)
             if known is not None:

@@ -7,6 +7,7 @@ it from a later pod of the same name.
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
@@ -98,6 +99,10 @@ class PodBound(Struct, frozen=True, gc=False, kw_only=True, tag="pod-bound"):
     node: str
 
 
+FINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
+"""Phases that no pod leaves again: its containers have exited."""
+
+
 class PodReported(Struct, frozen=True, gc=False, kw_only=True, tag="pod-reported"):
     """The state of a pod, as the API server got or returned it at the time of the record.
 
@@ -121,7 +126,8 @@ class PodReported(Struct, frozen=True, gc=False, kw_only=True, tag="pod-reported
     created: datetime | None = None
     """When the API server created the pod."""
     running_since: datetime | None = None
-    """When the first of its running containers started."""
+    """When the first of its running containers started; of a pod in a list that has finished, when the last
+    of its containers did."""
     seen: datetime | None = None
     """The latest time in the object, if the record itself has no time (``kubectl get pods``)."""
 

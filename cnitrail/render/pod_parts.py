@@ -54,6 +54,7 @@ _WITNESSES = {
     "status-patch": "audit log",
     "pod-object": "audit log",
     "kubelet-delete": "audit log",
+    "pod-finished": "phase of the pod",
     "pod-eni": "audit log",
     "pod-eni-claim": "annotation",
     "pod-list": "kubectl get pods",

@@ -78,7 +78,8 @@ class Contemporaries:
         """
         first, last = own[0], own[-1]
         vpc = self._vpc(first.eni)
-        if vpc is None or not (self._counts(first) and self._counts(last)):
+        is_certain = self._counts(first) and self._counts(last) and not _is_instant(own, first.eni)
+        if vpc is None or not is_certain:
             return self.calls(place)
         if first.act == Act.ASSIGN:
             following = self._following(place, vpc, first, last)
@@ -191,7 +192,7 @@ def _fresh_starts(acts: Sequence[AddressCall]) -> Iterator[tuple[int, AddressCal
         index += len(together)
 
 
-def _is_instant(calls: Iterable[AddressCall], eni: str) -> bool:
+def _is_instant(calls: Iterable[AddressCall], eni: str | None) -> bool:
     """Return whether an ENI got and lost an address in one second: then all its leases matter."""
     acts: dict[str, set[str | None]] = defaultdict(set)
     for call in calls:

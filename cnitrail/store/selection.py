@@ -21,7 +21,8 @@ Selected are:
    called. Other nodes of a cluster may show it as well: whoever asks has to read everything then.
 8. Every record of pod evidence: it is small, and what it says of one pod depends on others. A kubelet may
    say that a pod on its instance has an address of another one's ENI, so for an instance the addresses of
-   all pods count as its own.
+   all pods count as its own. The lives of all instances and ENIs that it names: a pod ends with its instance,
+   even if no call shows its address there.
 
 There is no time limit: an address may have been assigned long before the requested time.
 """
@@ -108,6 +109,15 @@ INSERT OR IGNORE INTO enis SELECT eni FROM subjects WHERE instance IN nodes AND 
 INSERT OR IGNORE INTO enis SELECT eni FROM subjects WHERE mark IN nodes AND eni NOT NULL;
 INSERT OR IGNORE INTO enis SELECT eni FROM subjects WHERE eni NOT NULL AND attachment IN (
     SELECT attachment FROM subjects WHERE instance IN nodes);
+"""
+
+_OF_PODS = """
+INSERT OR IGNORE INTO instances SELECT json_extract(named.value, '$.instance') AS instance
+    FROM records CROSS JOIN json_each(payload, '$.pods.facts') AS named
+    WHERE fact = 'pods' AND instance NOT NULL;
+INSERT OR IGNORE INTO enis SELECT json_extract(named.value, '$.eni') AS eni
+    FROM records CROSS JOIN json_each(payload, '$.pods.facts') AS named
+    WHERE fact = 'pods' AND eni NOT NULL;
 """
 
 _SHARED_VPCS = """
@@ -255,6 +265,7 @@ def choose(connection: sqlite3.Connection, scope: Scope) -> bool:
         _add_contemporaries(connection, scope, period)
     if scope.managers:
         _run(connection, _ON_NODES)
+    _run(connection, _OF_PODS)
     _run(connection, _HISTORIES)
     _run(connection, "INSERT INTO complete SELECT eni FROM enis")
     _run(connection, _SHARED_VPCS)

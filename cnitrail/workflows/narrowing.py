@@ -8,27 +8,19 @@ from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.history.managers import may_inherit
-from cnitrail.sources import LOOKUP, is_pipe, source_type, sources_or_default
+from cnitrail.sources import LOOKUP, source_type, sources_or_default
 from cnitrail.workflows.request import scope_of
 
 if TYPE_CHECKING:
-    from cnitrail.model import Evidence, History, Scope
+    from collections.abc import Collection
+
+    from cnitrail.model import History, Scope
     from cnitrail.workflows.request import Request
 
 
 def narrow_scope(request: Request) -> Scope:
-    """Return what sources are asked for; other sources, or proofs, may change what one of them shows.
-
-    A pipe cannot be read again if more is needed, so then a store delivers everything.
-    """
-    sources = sources_or_default(request.sources)
-    is_alone = len(sources) == 1 and not request.verify
-    scope = replace(
-        scope_of(request.wanted, request.access),
-        period=request.period if is_alone else None,
-        managers=request.managers,
-    )
-    return whole_scope(scope) if _has_store(request) and any(map(is_pipe, sources)) else scope
+    """Return what sources are asked for."""
+    return replace(scope_of(request.wanted, request.access), period=request.period, managers=request.managers)
 
 
 def whole_scope(scope: Scope) -> Scope:
@@ -36,21 +28,28 @@ def whole_scope(scope: Scope) -> Scope:
     return replace(scope, instances=(), enis=(), addresses=())
 
 
-def is_too_narrow(request: Request, scope: Scope, history: History, evidence: Evidence) -> bool:
+def scope_for(uri: str, uris: Collection[str], scope: Scope) -> Scope:
+    """Return what one of several sources is asked for: beside others, a store delivers all records.
+
+    Another source may show an address on an ENI, or an ENI on a node, of which the store knows only the rest.
+    """
+    return scope if len(uris) == 1 or uri == LOOKUP else whole_scope(scope)
+
+
+def is_too_narrow(request: Request, scope: Scope, history: History) -> bool:
     """Return whether a store may have more that the answer needs than it delivered for a scope.
 
-    It does not know which of its ENIs the pod evidence of another source names, nor what other nodes of a
-    cluster are managed by.
+    It does not know what other nodes of a cluster are managed by. LookupEvents is not asked twice.
     """
-    if not _has_store(request) or not (scope.instances or scope.enis or scope.addresses):
-        return False
-    has_pods_elsewhere = len(request.sources) > 1 and evidence.pod_records > 0
-    return has_pods_elsewhere or (scope.managers and _may_inherit(history, scope))
+    is_of_store = is_narrowed(request) and LOOKUP not in sources_or_default(request.sources)
+    return is_of_store and scope.managers and _may_inherit(history, scope)
 
 
-def _has_store(request: Request) -> bool:
-    """Return whether a store is among the sources, and no LookupEvents, which are not asked twice."""
-    return LOOKUP not in request.sources and any(source_type(uri).narrows for uri in request.sources)
+def is_narrowed(request: Request) -> bool:
+    """Return whether a source delivers only the events of the places that were asked for."""
+    scope, uris = scope_of(request.wanted, request.access), sources_or_default(request.sources)
+    asked = (scope_for(uri, uris, scope) for uri in uris if source_type(uri).narrows)
+    return any(of_source.instances or of_source.enis or of_source.addresses for of_source in asked)
 
 
 def _may_inherit(history: History, scope: Scope) -> bool:

@@ -31,7 +31,7 @@ from cnitrail.sources import is_event_history, source_type, sources_or_default
 from cnitrail.workflows.accounting import SourceCounts, no_files
 from cnitrail.workflows.ingest import ingest, unread_of
 from cnitrail.workflows.losses import lost_file, lost_of, set_aside
-from cnitrail.workflows.narrowing import is_too_narrow, narrow_scope, whole_scope
+from cnitrail.workflows.narrowing import is_too_narrow, narrow_scope, scope_for, whole_scope
 from cnitrail.workflows.observer import SILENT
 from cnitrail.workflows.scan_pool import ScanPool, problems
 
@@ -59,7 +59,7 @@ def read(
     """
     scope = narrow_scope(request)
     history, evidence = _rebuilt(request, scope, observer, raw)
-    if is_too_narrow(request, scope, history, evidence):
+    if is_too_narrow(request, scope, history):
         return _rebuilt(request, whole_scope(scope), observer, raw)
     return history, evidence
 
@@ -111,8 +111,9 @@ def read_evidence(
     skipped: list[Skipped] = []
     others: Counter[str] = Counter()
     has_files = False
-    kinds = [(uri, source_type(uri)) for uri in sources_or_default(uris)]
-    sources = [(kind, kind.open(uri, scope)) for uri, kind in kinds]
+    uris = sources_or_default(uris)
+    kinds = [(uri, source_type(uri)) for uri in uris]
+    sources = [(kind, kind.open(uri, scope_for(uri, uris, scope))) for uri, kind in kinds]
     with ScanPool(scope.growth, hashing=proof is not None, workers=scope.workers) as pool:
         for kind, source in sources:
             sink.open(source.uri, answers_completely=kind.answers_completely)

@@ -16,6 +16,7 @@ from cnitrail.timeclamp import shifted
 from cnitrail.workflows.accounting import SourceCounts, no_files
 from cnitrail.workflows.ingest import ingest
 from cnitrail.workflows.losses import set_aside
+from cnitrail.workflows.narrowing import scope_for
 from cnitrail.workflows.observer import SILENT
 from cnitrail.workflows.read import evidence_in
 from cnitrail.workflows.request import scope_of
@@ -209,7 +210,7 @@ class Watch:
         """Read what is new in a source. Raises ``SourceError``."""
         kind = source_type(uri)
         scope = replace(self._scope, since=self._since[uri], seen=self._sink.seen.items())
-        source = kind.open(uri, scope)
+        source = kind.open(uri, scope_for(uri, self._uris, scope))
         self._sink.open(source.uri, answers_completely=kind.answers_completely)
         with ScanPool(scope.growth, workers=scope.workers) as pool:
             ingest(source, pool, self._sink, counts, observer)

@@ -58,11 +58,12 @@ def never_seen_before(case: FindingContext) -> Iterator[RuleMatch]:
     """Yield roles and users that are new in the evidence, and new programs and source addresses of others."""
     others = (calls[0] for calls in case.by_event.values() if calls[0].event.effect is not Effect.SIGN_IN)
     identified = [call for call in others if _identity(call.entry.actor)]
-    times = {place: [call.time for call in calls] for place, calls in grouped(identified, _place).items()}
-    for calls in grouped(identified, lambda call: (call.event.account, _identity(call.entry.actor))).values():
-        first = calls[0]
-        before = bisect_left(times[first.place], first.time)
-        if before >= _HABITUAL and first.time - case.evidence_start(first.place) >= _BASELINE:
+    by_caller = grouped(identified, lambda call: (call.event.account, _identity(call.entry.actor)))
+    late = [calls for calls in by_caller.values() if _is_after_baseline(case, calls[0])]
+    in_place = grouped(identified if late else (), _place)
+    times = {place: [call.time for call in calls] for place, calls in in_place.items()}
+    for calls in late:
+        if bisect_left(times[calls[0].place], calls[0].time) >= _HABITUAL:
             yield _new_caller(case, calls)
     by_holder = grouped(
         identified, lambda call: (call.event.account, _credential_holder(call.entry.actor))
@@ -73,6 +74,11 @@ def never_seen_before(case: FindingContext) -> Iterator[RuleMatch]:
     }
     for calls in habitual:
         yield from _broken_habits(calls, first_from)
+
+
+def _is_after_baseline(case: FindingContext, call: ResourceCall) -> bool:
+    """Return whether the evidence before a call is long enough to show who is usual."""
+    return call.time - case.evidence_start(call.place) >= _BASELINE
 
 
 def _new_caller(case: FindingContext, calls: list[ResourceCall]) -> RuleMatch:
@@ -106,7 +112,9 @@ def _broken_habits(
             yield from _broken_by(call, habits, from_new_address=first_from[_source(call)] is call)
         habits.calls += 1
         habits.programs.add(_program(call.entry.actor))
-        habits.addresses.update(filter(None, [_address(call.entry.actor.source_ip)]))
+        address = _address(call.entry.actor.source_ip)
+        if address is not None:
+            habits.addresses.add(address)
 
 
 def _broken_by(call: ResourceCall, habits: _Habits, *, from_new_address: bool) -> Iterator[RuleMatch]:

@@ -23,7 +23,7 @@ from cnitrail.answers.flows.kinds import (
     may_be_translated,
 )
 from cnitrail.answers.flows.metadata import compared
-from cnitrail.answers.flows.occupancies import Occupancies, remember
+from cnitrail.answers.flows.occupancies import MOST_REMEMBERED, Occupancies
 from cnitrail.answers.flows.occupancy import (
     EndView,
     Occupancy,
@@ -36,6 +36,7 @@ from cnitrail.answers.flows.unnamed import StandIn, UnnamedAddresses
 from cnitrail.answers.over_time import ALL_INTERVALS, IntervalBounds, OverTime
 from cnitrail.answers.pods.rivals import is_node_address
 from cnitrail.answers.who import HolderIndex
+from cnitrail.bounded_memory import BoundedMemory
 from cnitrail.model import History, Holder, Interface, Subnet, Verdict
 from cnitrail.model.flows import FlowEnd
 from cnitrail.model.pods import ENIS_OF_ONE_POD, PodEntry, PodVerdict
@@ -116,10 +117,10 @@ class FlowEnds:
         self._nodes = Nodes(history)
         pods = None if history.pods.is_empty else PodVerdict.UNKNOWN
         self._nobody = IntervalAnswer(verdict=Verdict.UNKNOWN, pod_verdict=pods)
-        self._instances_over_time: dict[str, OverTime[str | None]] = {}
+        self._instances_over_time: dict[str, OverTime[str | None]] = BoundedMemory(MOST_REMEMBERED)
         self._unnamed = UnnamedAddresses(holders)
         self._occupancies = Occupancies(holders)
-        self._instances: dict[str, _Instances] = {}
+        self._instances: dict[str, _Instances] = BoundedMemory(MOST_REMEMBERED)
 
     def stand_in(self, text: str) -> StandIn | None:
         """Return what is looked up for an address; None if the evidence names it, or if it is none."""
@@ -128,42 +129,52 @@ class FlowEnds:
     def join(self, key: FlowKey, first: int, last: int) -> JoinedEnds:
         """Return both ends of a flow whose packets lie in the Unix seconds from ``first`` to ``last``."""
         interface = self._history.interfaces.get(key.interface) if key.interface is not None else None
-        known, region = (interface.vpc, interface.region) if interface is not None else (None, None)
-        src_vpc, dst_vpc = known or key.src_vpc or key.vpc, known or key.dst_vpc or key.vpc
+        vpc, region = (interface.vpc, interface.region) if interface is not None else (None, None)
+        src_vpc, dst_vpc = vpc or key.src_vpc or key.vpc, vpc or key.dst_vpc or key.vpc
         src = self._occupancies.during(first, last, key.pkt_src or key.src, src_vpc)
         dst = self._occupancies.during(first, last, key.pkt_dst or key.dst, dst_vpc, key.way_out, region)
         local = local_end(key, src, dst)
         instances = self._instances_of(interface, first, last)
         confirmed, contradicted = compared(key, interface, instances.names)
-        doubted: tuple[str, ...] = ()
-        if contradicted:
-            doubted = ("src", "dst") if local is None or "vpc-id" in contradicted else (local,)
+        doubted = _doubted(local, contradicted)
         elsewhere = ends_elsewhere(key, local, src, dst, may_forward=instances.may_forward)
         if elsewhere:
             contradicted = (*contradicted, "interface-id")
             doubted = (*doubted, *elsewhere)
+        basis, known = self._vpc_basis(
+            key, vpc, _at_interface(key, local, src, dst), _agreement(confirmed, contradicted), first, last
+        )
         bounds = src.bounds.intersection(dst.bounds).intersection(instances.bounds)
-        agrees, differs = not _CONFIRMING.isdisjoint(confirmed), not _LASTING.isdisjoint(contradicted)
-        if known is None:
-            is_confirmed = key.is_of_transit_gateway or self._subnets.get(key.subnet) == key.vpc
-        elif agrees is differs:
-            sides = [("src", src, key.src), ("dst", dst, key.dst)]
-            own = [(side, text) for name, side, text in sides if local in (name, None)]
-            is_confirmed, seen = self._is_at_interface(key.interface, known, own, first, last)
-            bounds = bounds.intersection(seen)
-        else:
-            is_confirmed = agrees
-        basis = _VpcBasis.UNCONFIRMED
-        if is_confirmed:
-            basis = _VpcBasis.RECORD if known is None else _VpcBasis.HISTORY
         return JoinedEnds(
-            bounds=bounds,
+            bounds=bounds.intersection(known),
             src=self._end(src, _view(key, "src", local, basis, doubted, src, dst)),
             dst=self._end(dst, _view(key, "dst", local, basis, doubted, dst, src)),
             local=local,
             confirmed=confirmed,
             contradicted=contradicted,
         )
+
+    def _vpc_basis(
+        self,
+        key: FlowKey,
+        vpc: str | None,
+        own: Sequence[tuple[Occupancy, str | None]],
+        agrees: bool | None,
+        first: int,
+        last: int,
+    ) -> tuple[_VpcBasis, IntervalBounds]:
+        """Return how the VPC of a record is known, and for which intervals.
+
+        ``vpc`` is that of its interface by the history, and ``own`` are the ends that may be there.
+        ``agrees``: the metadata of the record confirm the interface; None if they do not decide it.
+        """
+        if vpc is None:
+            is_sure = key.is_of_transit_gateway or self._subnets.get(key.subnet) == key.vpc
+            return _VpcBasis.RECORD if is_sure else _VpcBasis.UNCONFIRMED, ALL_INTERVALS
+        known = ALL_INTERVALS
+        if agrees is None:
+            agrees, known = self._is_at_interface(key.interface, vpc, own, first, last)
+        return _VpcBasis.HISTORY if agrees else _VpcBasis.UNCONFIRMED, known
 
     def _is_at_interface(
         self,
@@ -203,11 +214,11 @@ class FlowEnds:
             over_time = self._instances_over_time.get(interface.eni)
             if over_time is None:
                 over_time = self._holders.instances_over_time(interface.eni)
-                remember(self._instances_over_time, interface.eni, over_time)
+                self._instances_over_time[interface.eni] = over_time
             stretches = over_time.during(first, last)
             names = frozenset(stretch.value for stretch in stretches)
             known = _Instances(IntervalBounds.of(stretches), names, self._may_forward(interface, names))
-            remember(self._instances, interface.eni, known)
+            self._instances[interface.eni] = known
         return known
 
     def _may_forward(self, interface: Interface, instances: Iterable[str | None]) -> bool:
@@ -318,6 +329,27 @@ class FlowEnds:
         may_leave = [one for one in of_nodes if view.other_vpc is None or view.other_vpc != one.vpc]
         if any(map(may_be_translated, may_leave)):
             yield ReasonCode.SNAT_POSSIBLE
+
+
+def _doubted(local: str | None, contradicted: Sequence[str]) -> tuple[str, ...]:
+    """Return the ends that are in doubt because the metadata of a record contradict the history."""
+    if not contradicted:
+        return ()
+    return ("src", "dst") if local is None or "vpc-id" in contradicted else (local,)
+
+
+def _agreement(confirmed: Iterable[str], contradicted: Iterable[str]) -> bool | None:
+    """Return whether metadata confirm the interface of a record; None if they say neither, or both."""
+    agrees, differs = not _CONFIRMING.isdisjoint(confirmed), not _LASTING.isdisjoint(contradicted)
+    return agrees if agrees is not differs else None
+
+
+def _at_interface(
+    key: FlowKey, local: str | None, src: Occupancy, dst: Occupancy
+) -> list[tuple[Occupancy, str | None]]:
+    """Return the ends that may be at the interface of a record, with the addresses that it shows of them."""
+    ends = (("src", src, key.src), ("dst", dst, key.dst))
+    return [(occupancy, shown) for name, occupancy, shown in ends if local in (name, None)]
 
 
 def _view(

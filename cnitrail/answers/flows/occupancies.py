@@ -1,7 +1,7 @@
 """Who had the addresses of records, by the history alone: what many records share is found once."""
 
 from collections.abc import Iterable
-from typing import Final, TypeVar
+from typing import Final
 
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.flows.kinds import address_of
@@ -9,12 +9,10 @@ from cnitrail.answers.flows.occupancy import Occupancy, sure_vpc
 from cnitrail.answers.flows.record import BEYOND_AWS, PEERED
 from cnitrail.answers.over_time import IntervalBounds, OverTime
 from cnitrail.answers.who import HolderIndex
+from cnitrail.bounded_memory import BoundedMemory
 from cnitrail.model import Address, Verdict, WhoAnswer
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-_REMEMBERED: Final = 20_000
+MOST_REMEMBERED: Final = 20_000
 """Number of addresses, and of ENIs, whose answers are remembered (some KB each): logs may have millions."""
 
 
@@ -23,8 +21,8 @@ class Occupancies:
 
     def __init__(self, holders: HolderIndex) -> None:
         self._holders = holders
-        self._answers: dict[tuple[Address, str | None], OverTime[WhoAnswer]] = {}
-        self._known: dict[tuple[str | None, ...], Occupancy] = {}
+        self._answers: dict[tuple[Address, str | None], OverTime[WhoAnswer]] = BoundedMemory(MOST_REMEMBERED)
+        self._known: dict[tuple[str | None, ...], Occupancy] = BoundedMemory(MOST_REMEMBERED)
 
     def during(
         self,
@@ -42,7 +40,7 @@ class Occupancies:
             found = self._found(first, last, text, vpc, way_out, region)
             if known is not None and known.says_the_same(found):
                 found.ends = known.ends
-            remember(self._known, asked, found)
+            self._known[asked] = found
             return found
         return known
 
@@ -93,8 +91,7 @@ class Occupancies:
         known = self._answers.get((ip, vpc))
         if known is None:
             wanted = Filter(vpc=(vpc,) if vpc is not None else ())
-            known = self._holders.over_time(ip, wanted)
-            remember(self._answers, (ip, vpc), known)
+            known = self._answers[ip, vpc] = self._holders.over_time(ip, wanted)
         return known
 
 
@@ -109,10 +106,3 @@ def _peer(
         if holder.vpc != vpc and (region is None or (holder.region == region) is is_in_region)
     }
     return vpcs.pop() if len(vpcs) == 1 else None
-
-
-def remember(known: dict[Key, Value], key: Key, value: Value) -> None:
-    """Add an entry to what is remembered, all of which is forgotten first if it is too much."""
-    if len(known) >= _REMEMBERED:
-        known.clear()
-    known[key] = value

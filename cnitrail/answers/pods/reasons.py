@@ -38,6 +38,7 @@ _END = {
     "eni-lease": "its ENI lost the address by {} (CloudTrail)",
     "instance-end": "its instance was terminated by {} (CloudTrail)",
     "kubelet-delete": "the kubelet deleted the pod at {}: its sandbox was gone by then (audit log)",
+    "pod-finished": "its containers had exited, so its network was gone by {}",
 }
 """What each witness of a boundary shows, with the time of its record."""
 

@@ -12,9 +12,11 @@ from cnitrail.limits import limits_of
 from cnitrail.model import (
     Basis,
     CitedAttachment,
+    CitedBound,
     CitedHolding,
     CountStep,
     Effect,
+    Held,
     History,
     HoldingKind,
     InstanceReport,
@@ -138,22 +140,14 @@ def _holdings(
 
     The leases are by address.
     """
-    together: dict[tuple[object, ...], list[Lease]] = defaultdict(list)
+    together: dict[tuple[HoldingKind, CitedBound, CitedBound, bool], list[Held]] = defaultdict(list)
     for lease in leases:
-        first, last = lease.start, lease.end
-        if meet(lease.possible_start(), last.time, start, end):
-            began = first.time, first.basis, first.event and first.event.key
-            ended = last.time, last.basis, last.event and last.event.key
-            together[lease.kind, *began, *ended, _doubted(lease)].append(lease)
+        if meet(lease.possible_start(), lease.end.time, start, end):
+            bounds = index.bound(lease.start), index.bound(lease.end)
+            together[lease.kind, *bounds, _doubted(lease)].append(lease.held)
     holdings = [
-        CitedHolding(
-            held=tuple([lease.held for lease in alike]),
-            kind=alike[0].kind,
-            start=index.bound(alike[0].start),
-            end=index.bound(alike[0].end),
-            doubted=_doubted(alike[0]),
-        )
-        for alike in together.values()
+        CitedHolding(held=tuple(held), kind=kind, start=first, end=last, doubted=doubted)
+        for (kind, first, last, doubted), held in together.items()
     ]
     return tuple(sorted(holdings, key=lambda holding: holding.start.time or FIRST))
 

@@ -76,21 +76,21 @@ def segments(history: History, entries: Sequence[TimelineEntry]) -> dict[str | N
 def _split(interface: Interface, leases: Sequence[Lease], guess: str | None) -> Iterator[InterfaceSegment]:
     """Yield the segments of an ENI; without a known attachment, one segment on the likely instance."""
     attached = interface.attachments
-    if not attached:
-        yield InterfaceSegment(
-            instance=guess,
-            interface=interface,
-            since=None,
-            until=None,
-            attachments=(),
-            leases=tuple(leases),
-        )
-        return
     firsts = [
         place
         for place, attachment in enumerate(attached)
         if place == 0 or attachment.instance != attached[place - 1].instance
     ]
+    if len(firsts) < 2:
+        yield InterfaceSegment(
+            instance=(attached[0].instance if attached else None) or guess,
+            interface=interface,
+            since=None,
+            until=None,
+            attachments=attached,
+            leases=tuple(leases),
+        )
+        return
     for first, after in zip(firsts, [*firsts[1:], len(attached)], strict=True):
         since = _begin(attached[first], attached[first - 1]) if first else None
         until = _begin(attached[after], attached[after - 1]) if after < len(attached) else None

@@ -40,6 +40,7 @@ from cnitrail.answers.who.verdict_rules import (
     order_unknown,
     rule_for,
 )
+from cnitrail.bounded_memory import BoundedMemory
 from cnitrail.model import (
     Address,
     Basis,
@@ -189,7 +190,7 @@ class HolderIndex:
         self.verified = verified
         self._stories = Stories(history)
         self._groups: dict[Held, list[LeaseGroup]] = {}
-        self._unnamed: dict[Filter, OverTime[WhoAnswer]] = {}
+        self._unnamed: dict[Filter, OverTime[WhoAnswer]] = BoundedMemory(_FILTERS)
         self.pods = None if history.pods.is_empty else _pod_index(history)
 
     def who(self, ip: Address, at: datetime, wanted: Filter) -> WhoAnswer:
@@ -247,8 +248,6 @@ class HolderIndex:
             of_pods = self.pods.change_points(asked.forms[0], ()) if self.pods is not None else ()
             changes = (shared, of_pods)
             known = OverTime(changes, lambda second: self._in_short(asked, time_of(second)), _say_the_same)
-            if len(self._unnamed) >= _FILTERS:
-                self._unnamed.clear()
             self._unnamed[wanted] = known
         return known
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 from cnitrail.answers.coverage_text import uncovered
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.who.indexes import IndexedEvidence, LeaseGroup
+from cnitrail.bounded_memory import BoundedMemory
 from cnitrail.model import Basis, Bound, Coverage, Effect, History, Lease, is_prefix
 from cnitrail.model.callers import named
 from cnitrail.model.reason import Reason, ReasonCode
@@ -17,7 +18,6 @@ _SOON = timedelta(minutes=10)
 """How soon after a lease the next holder of its address is worth a sentence."""
 _REMEMBERED: Final = 100_000
 """Leases whose sentences (some 500 bytes each) are remembered."""
-Said = TypeVar("Said")
 
 
 class Stories:
@@ -25,8 +25,8 @@ class Stories:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._bounds: dict[int, tuple[Reason, tuple[Reason, ...]]] = {}
-        self._next: dict[int, Reason] = {}
+        self._bounds: dict[int, tuple[Reason, tuple[Reason, ...]]] = BoundedMemory(_REMEMBERED)
+        self._next: dict[int, Reason] = BoundedMemory(_REMEMBERED)
 
     def of(self, lease: Lease, second: datetime) -> Iterator[Reason]:
         """Yield how a lease began, how its ENI left its instance by a second, and how the lease ended."""
@@ -41,21 +41,13 @@ class Stories:
         if known is None:
             text = f"next assigned on {lease.eni} at {_when_and_by_whom(self._history, lease.start)}"
             known = Reason.citing(ReasonCode.NEXT_HOLDER, text, lease.start.event)
-            _remember(self._next, lease, known)
+            self._next[id(lease)] = known
         return known
 
     def _bounds_of(self, lease: Lease) -> tuple[Reason, tuple[Reason, ...]]:
         ending = _ending(self._history, lease)
-        known = _beginning(self._history, lease), tuple(ending)
-        _remember(self._bounds, lease, known)
+        known = self._bounds[id(lease)] = _beginning(self._history, lease), tuple(ending)
         return known
-
-
-def _remember(known: dict[int, Said], lease: Lease, said: Said) -> None:
-    """Remember what is said of a lease of the history; forget everything first if it is too much."""
-    if len(known) >= _REMEMBERED:
-        known.clear()
-    known[id(lease)] = said
 
 
 def next_holders(groups: Iterable[LeaseGroup], holders: tuple[Lease, ...]) -> Iterator[Reason]:

@@ -15,12 +15,13 @@ from cnitrail.decode.pods.pod_object import (
     is_ready,
     objects_in,
     owner_of,
+    ran_at,
     running_since,
     service_account_of,
 )
 from cnitrail.decode.pods.reading import NOTHING, PodReading
 from cnitrail.decode.shapes import Fields, address, fields, flag, text, time
-from cnitrail.model.pod_facts import NodeNamed, PodFact, PodReported
+from cnitrail.model.pod_facts import FINAL_PHASES, NodeNamed, PodFact, PodReported
 from cnitrail.model.pods import PodName
 
 
@@ -42,12 +43,13 @@ def read(entry: object) -> PodReading:
 
 
 def _reported(pod: PodName, meta: Fields, spec: Fields, status: Fields) -> PodReported:
+    phase = text(status.get("phase"))
     return PodReported(
         pod=pod,
         uid=text(meta.get("uid")),
         node=text(spec.get("nodeName")),
         by_kubelet=False,
-        phase=text(status.get("phase")),
+        phase=phase,
         ready=is_ready(status),
         addresses=addresses_of(status)[0],
         host_ip=address(text(status.get("hostIP")) or ""),
@@ -55,7 +57,7 @@ def _reported(pod: PodName, meta: Fields, spec: Fields, status: Fields) -> PodRe
         service_account=service_account_of(pod, spec),
         owner=owner_of(meta),
         created=time(meta.get("creationTimestamp")),
-        running_since=running_since(status),
+        running_since=running_since(status) or (ran_at(status) if phase in FINAL_PHASES else None),
         seen=max(_times(meta, status), default=None),
     )
 

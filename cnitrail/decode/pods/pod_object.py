@@ -65,6 +65,13 @@ def running_since(status: Fields) -> datetime | None:
     return min((start for start in starts if start is not None), default=None)
 
 
+def ran_at(status: Fields) -> datetime | None:
+    """Return when the last of the containers started that have exited."""
+    states = (fields(container.get("state")) for container in containers_of(status))
+    starts = (time(fields(state.get("terminated")).get("startedAt")) for state in states)
+    return max((start for start in starts if start is not None), default=None)
+
+
 def service_account_of(pod: PodName, spec: Fields) -> str | None:
     """Return the service account of a pod as ``namespace/name``."""
     name = text(spec.get("serviceAccountName")) or text(spec.get("serviceAccount"))

@@ -16,7 +16,7 @@ from cnitrail.history.pods.bounds import KUBELET_DELAY, implied, open_end
 from cnitrail.history.pods.nodes import NodeNames, is_fargate
 from cnitrail.model import Address
 from cnitrail.model.evidence import Origin
-from cnitrail.model.pod_facts import NodeNamed, PodBound, PodDeleted, PodRecord, PodReported
+from cnitrail.model.pod_facts import FINAL_PHASES, NodeNamed, PodBound, PodDeleted, PodRecord, PodReported
 from cnitrail.model.pods import PodLease, PodName
 from cnitrail.timeclamp import shifted
 
@@ -29,12 +29,16 @@ OBJECT: Final = "pod-object"
 SEEN: Final = "pod-seen"
 """Witness of a bound: a list of pods with nothing in it that is later than the address. It came later."""
 
+LISTED: Final = "pod-list"
+"""Witness of a bound: a list of pods, with the start of the pod's containers."""
+
 _ApiFact = PodBound | PodReported | PodDeleted
 
 _RANK: Final = {PodBound: 0, PodReported: 1, PodDeleted: 2}
 """Cause before effect, of facts with the same time."""
 
-_ENDED: Final = frozenset({"Succeeded", "Failed"})
+FINISHED: Final = "pod-finished"
+"""Witness of an end: a phase that no pod leaves again. Its kubelet stops the sandbox then."""
 
 _Step = tuple[datetime, int, str, PodRecord, _ApiFact]
 
@@ -54,7 +58,7 @@ def finished(records: Iterable[PodRecord]) -> Mapping[tuple[PodName, str], datet
     for record in records:
         for fact in record.facts:
             is_gone = isinstance(fact, PodDeleted) and fact.gone
-            is_over = isinstance(fact, PodReported) and fact.by_kubelet and fact.phase in _ENDED
+            is_over = isinstance(fact, PodReported) and fact.by_kubelet and fact.phase in FINAL_PHASES
             if (
                 isinstance(fact, (PodDeleted, PodReported))
                 and (is_gone or is_over)
@@ -109,6 +113,7 @@ class _Life:
         self._node: str | None = None
         self._phase: str | None = None
         self._is_deleted = False
+        self._has_ended = False
         self._is_cut = False
         self._was_unready = False
         self._instances: set[str] = set()
@@ -157,7 +162,8 @@ class _Life:
                 self._end(ip, time, "kubelet-delete", record)
             if uid is None:
                 # The next pod of this name.
-                self._bound, self._node, self._phase, self._is_deleted = None, None, None, False
+                self._bound, self._node, self._phase = None, None, None
+                self._is_deleted = self._has_ended = False
 
     def _read(self, time: datetime, record: PodRecord, fact: PodReported) -> None:
         if fact.by_kubelet and not self._is_own(fact.node):
@@ -167,7 +173,7 @@ class _Life:
         self._node = self._node or fact.node
         if fact.by_kubelet:
             self._take_report(time, record, fact)
-        for ip in fact.addresses:
+        for ip in fact.addresses if not self._has_ended else ():
             known = self._held.get(ip)
             if known is None or (fact.by_kubelet and known.start.witness in (OBJECT, SEEN)):
                 self._begin(ip, time, record, fact)
@@ -177,6 +183,16 @@ class _Life:
             for ip, lease in tuple(self._held.items()):
                 if not self._was_unready or _runs_since(fact, lease):
                     self._prove(ip, shifted(time, -KUBELET_DELAY), record)
+        if fact.phase in FINAL_PHASES:
+            self._finish(time, record, fact)
+
+    def _finish(self, time: datetime, record: PodRecord, fact: PodReported) -> None:
+        """End what a pod holds whose containers have exited; a list of pods ends what it began itself."""
+        self._has_ended |= fact.by_kubelet
+        for ip, lease in tuple(self._held.items()):
+            is_listed = record.time is None and lease.start.witness in (SEEN, LISTED)
+            if fact.by_kubelet or is_listed:
+                self._end(ip, shifted(time, KUBELET_DELAY), FINISHED, record)
 
     def _take_report(self, time: datetime, record: PodRecord, fact: PodReported) -> None:
         """Note what the kubelet of the node says of the pod."""
@@ -227,7 +243,7 @@ class _Life:
         is_listed = record.time is None
         running = fact.running_since if is_listed else None
         latest = time if running is None else running
-        listed = SEEN if running is None else "pod-list"
+        listed = SEEN if running is None else LISTED
         witness = PATCH if fact.by_kubelet else listed if is_listed else OBJECT
         self._held[ip] = PodLease(
             ip=ip,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
-from itertools import pairwise
+from itertools import count
 from math import ceil
 from typing import TypeVar
 
@@ -203,7 +203,7 @@ def _calls(
             places.get(entry.instance, -1),
             enis[entry.eni or ""],
             _failure(entry, names) if entry.error is not None else 0,
-            [ips.back(held) for held in (*entry.added, *entry.shown)],
+            [ips.back(held) for held in entry.added + entry.shown],
             [ips.back(held) for held in entry.removed],
             row,
         ]
@@ -271,7 +271,7 @@ _BASES = {basis: place for place, basis in enumerate(Basis)}
 
 def _holding(holding: CitedHolding, slots: Sequence[int], ips: _Numbered[Held], shown: ChartRange) -> _Flat:
     return [
-        [number for run in _runs(slots) for number in run],
+        _runs(slots),
         [ips[held] for held in holding.held],
         _bound(holding.start, shown),
         _bound(holding.end, shown),
@@ -282,28 +282,25 @@ def _holding(holding: CitedHolding, slots: Sequence[int], ips: _Numbered[Held], 
 def _stacked(interface: InterfaceReport) -> Iterator[tuple[CitedHolding, list[int]]]:
     """Yield the holdings by start, each with the lowest slots of the lane that are free at that time."""
     free: list[int] = []
-    top = 0
+    unused = count()
     ends: list[tuple[datetime, int, list[int]]] = []
     for order, holding in enumerate(interface.holdings):
         start = holding.start.time
         while ends and start is not None and ends[0][0] <= start:
             for slot in heappop(ends)[2]:
                 heappush(free, slot)
-        slots = []
-        for _ in holding.held:
-            if not free:
-                heappush(free, top)
-                top += 1
-            slots.append(heappop(free))
+        slots = [heappop(free) if free else next(unused) for _ in holding.held]
         if holding.end.time is not None:
             heappush(ends, (holding.end.time, order, slots))
         yield holding, slots
 
 
-def _runs(slots: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield runs of consecutive slots: the first one, and how many."""
-    first = 0
-    for place, (slot, after) in enumerate(pairwise([*slots, -1]), 1):
-        if after != slot + 1:
-            yield slots[first], place - first
-            first = place
+def _runs(slots: Sequence[int]) -> list[int]:
+    """Return the first slot of each run of consecutive ones, with their number after it."""
+    runs: list[int] = []
+    for slot in slots:
+        if runs and slot == runs[-2] + runs[-1]:
+            runs[-1] += 1
+        else:
+            runs += (slot, 1)
+    return runs

@@ -43,8 +43,8 @@ _SIZES = Sizes(
 _PACKED_FROM = 100_000
 """Length of the script's data, in bytes, from which it is compressed to fit into a mail."""
 
-_LARGE = 4_000_000
-"""Length from which it is too large for most mails: it is compressed in a third of the time, by 2 % less."""
+_LEVEL = 6
+"""Of compression. With libdeflate, the text is then as short as with zlib's 9; its 9 saves another 3 %."""
 
 _ID = re.compile(
     r"""\b(?:i|eni|eni-attach|vpc|subnet|sg)-[0-9a-f]{8,17}\b
@@ -122,10 +122,16 @@ def _packed(known: Mapping[str, object]) -> dict[str, object]:
     text = (b"{\n%b\n}" % b",\n".join(members)).replace(b"<", b"\\u003c")
     if len(text) < _PACKED_FROM:
         return {"packed": False, "text": Markup(text.decode())}
-    level = 9 if len(text) < _LARGE else 5
-    squeeze = zlib.compressobj(level, wbits=-15, memLevel=9, strategy=zlib.Z_FILTERED)
-    squeezed = squeeze.compress(text) + squeeze.flush()
-    return {"packed": True, "text": Markup(base64.b64encode(squeezed).decode())}
+    return {"packed": True, "text": Markup(base64.b64encode(_deflated(text)).decode())}
+
+
+def _deflated(text: bytes) -> bytes:
+    """Return a text compressed as raw DEFLATE, with libdeflate where it is installed."""
+    try:
+        from deflate import deflate_compress
+    except ImportError:
+        return zlib.compress(text, _LEVEL, wbits=-15)
+    return bytes(deflate_compress(text, _LEVEL))
 
 
 def _json(value: object) -> bytes:

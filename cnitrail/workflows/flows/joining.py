@@ -17,6 +17,7 @@ from cnitrail.answers.flows.ends import JoinedEnds
 from cnitrail.answers.flows.record import ATTRIBUTES, KEY_FIELDS, is_used
 from cnitrail.answers.flows.tally import EndsKind, FlowTally
 from cnitrail.answers.over_time import ALL_INTERVALS, LAST_SECOND
+from cnitrail.bounded_memory import BoundedMemory
 from cnitrail.model import Extent, Skipped, Verdict
 from cnitrail.model.flow_layout import middle_of
 from cnitrail.model.flows import LATE, FlowCounts, FlowEnd, fields_of_block
@@ -232,10 +233,7 @@ class BlockJoiner:
         key = plan.key(fields)
         known = plan.ends.get(key)
         if known is None or not known.joined.bounds.include(first, last):
-            known = self._new_ends(plan, key, first, last)
-            if len(plan.ends) >= _KNOWN:
-                plan.ends.clear()
-            plan.ends[key] = known
+            known = plan.ends[key] = self._new_ends(plan, key, first, last)
         return known
 
     def _new_ends(self, plan: _Plan, key: _Key, first: int, last: int) -> _KnownEnds:
@@ -258,10 +256,7 @@ class BlockJoiner:
         known = plan.joined.get(key)
         if known is None or not known[0].bounds.include(first, last):
             ends = self._ends.join(plan.flow_key(key), first, last)
-            known = ends, EndsKind.of(ends)
-            if len(plan.joined) >= _KNOWN:
-                plan.joined.clear()
-            plan.joined[key] = known
+            known = plan.joined[key] = ends, EndsKind.of(ends)
         return known
 
     def _asked(self, plan: _Plan, key: _Key) -> tuple[_Key, str | None, str | None]:
@@ -389,8 +384,8 @@ class _Plan:
             [place for place, name in enumerate(names) if name in (side, f"pkt-{side}")]
             for side in ("srcaddr", "dstaddr")
         ]
-        self.ends: dict[_Key, _KnownEnds] = {}
-        self.joined: dict[_Key, tuple[JoinedEnds, EndsKind]] = {}
+        self.ends: dict[_Key, _KnownEnds] = BoundedMemory(_KNOWN)
+        self.joined: dict[_Key, tuple[JoinedEnds, EndsKind]] = BoundedMemory(_KNOWN)
         self.known: dict[_RowKey, _Flow] = {}
 
     def field(self, fields: Sequence[bytes], name: str) -> bytes:
@@ -417,17 +412,15 @@ class _Plan:
         return separator.join(fields[: self.middle.first]) == key[0]
 
 
-class _Remembered(dict[bytes, Value]):
-    """What was found for fields: each once, until there are too many, when all of it is forgotten."""
+class _Remembered(BoundedMemory[bytes, Value]):
+    """What was found for fields, each of which is looked for once."""
 
     def __init__(self, find: Callable[[bytes], Value]) -> None:
+        super().__init__(_KNOWN)
         self._find = find
 
     def __missing__(self, field: bytes) -> Value:
-        found = self._find(field)
-        if len(self) >= _KNOWN:
-            self.clear()
-        self[field] = found
+        found = self[field] = self._find(field)
         return found
 
 
