@@ -198,6 +198,20 @@ class TestKnownOthers:
         assert (reading.names, reading.tally.records) == (["AssignPrivateIpAddresses"], 1)
         assert reading.skipped == []
 
+    def test_the_action_before_each_document_of_the_bulk_api_is_passed_over(self) -> None:
+        actions: tuple[Entry, ...] = ({"index": {"_index": "trail", "_id": "1"}}, {"create": {}})
+        for action in actions:
+            reading = scanned(compact(action) + b"\n" + compact(ASSIGN) + b"\n")
+            assert (reading.names, reading.tally.records, reading.skipped) == (
+                ["AssignPrivateIpAddresses"],
+                1,
+                [],
+            )
+
+    def test_what_only_begins_as_such_an_action_is_reported(self) -> None:
+        for other in ({"index": {"_index": "trail"}, "doc": ASSIGN}, {"index": {"doc": ASSIGN}}):
+            assert "unknown envelope" in scanned(compact(other)).skipped[0]
+
     def test_an_event_of_eventbridge_that_is_no_api_call_is_passed_over(self) -> None:
         change = {"detail-type": "EC2 Instance State-change Notification", "detail": {"state": "running"}}
         reading = scanned(compact(change))
