@@ -208,6 +208,10 @@ class TestKnownOthers:
                 [],
             )
 
+    def test_an_object_whose_event_name_is_no_text_is_not_counted_as_an_irrelevant_record(self) -> None:
+        by_columns = {name: {"0": value} for name, value in ASSIGN.items()}
+        assert "a table by columns" in scanned(compact(by_columns)).skipped[0]
+
     def test_what_only_begins_as_such_an_action_is_reported(self) -> None:
         for other in ({"index": {"_index": "trail"}, "doc": ASSIGN}, {"index": {"doc": ASSIGN}}):
             assert "unknown envelope" in scanned(compact(other)).skipped[0]

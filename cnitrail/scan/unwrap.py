@@ -388,7 +388,7 @@ def _bare_record(
     """Return the record that an object is itself; None if none may be here, or it is none."""
     if place.record is None:
         return None
-    if "eventName" not in fields:
+    if not bytes(fields.get("eventName", b"")).startswith(b'"'):
         form = pod_form_of(fields)
         return FoundRecord(text.strip(_SPACE), form, log_group=log_group) if form is not None else None
     if place.record in POD_FORMS:
