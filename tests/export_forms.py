@@ -763,6 +763,18 @@ def encoded(message: Entry) -> str:
     return base64.b64encode(compact(message).encode()).decode()
 
 
+def of_lambda(data: str) -> Entry:
+    """An element of an event with which Lambda is called for a stream of Kinesis."""
+    return {
+        "kinesis": {"partitionKey": "p", "sequenceNumber": "1", "data": data},
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": "shardId-000000000000:1",
+        "eventName": "aws:kinesis:record",
+        "awsRegion": "us-east-1",
+    }
+
+
 def bulk(records: Iterable[Entry]) -> bytes:
     """The body of a request to the bulk API of Elasticsearch or OpenSearch."""
     documents = [
@@ -990,8 +1002,9 @@ RAW_FORMS: dict[str, Write] = {
     "Firehose transformation": lambda records: compact(
         {"invocationId": "i", "records": [{"recordId": "1", "data": packed(records)}]}
     ).encode(),
+    "Kinesis, as Lambda gets it": lambda records: compact({"Records": [of_lambda(packed(records))]}).encode(),
     "EventBridge in Kinesis": lambda records: compact(
-        {"Records": [{"kinesis": {"data": encoded(bridged(one))}} for one in records]}
+        {"Records": [of_lambda(encoded(bridged(one))) for one in records]}
     ).encode(),
     "EventBridge in Kinesis, get-records": lambda records: indented(
         {"Records": [{"Data": encoded(bridged(one))} for one in records]}

@@ -212,6 +212,13 @@ class TestKnownOthers:
         by_columns = {name: {"0": value} for name, value in ASSIGN.items()}
         assert "a table by columns" in scanned(compact(by_columns)).skipped[0]
 
+    def test_an_element_of_an_event_of_lambda_is_no_record_because_of_its_event_name(self) -> None:
+        element = {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"NewImage": ASSIGN}}
+        assert "unknown envelope" in scanned(compact({"Records": [element] * 2})).skipped[0]
+        told = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {"object": {"key": "k"}}}
+        reading = scanned(compact({"Records": [told]}))
+        assert (reading.tally.records, reading.skipped) == (0, [])
+
     def test_what_only_begins_as_such_an_action_is_reported(self) -> None:
         for other in ({"index": {"_index": "trail"}, "doc": ASSIGN}, {"index": {"doc": ASSIGN}}):
             assert "unknown envelope" in scanned(compact(other)).skipped[0]

@@ -35,6 +35,7 @@ _NOT_RECORDS: Final = (
     {"detail-type", "detail"},
     {"s3Bucket", "s3ObjectKey"},
     {"bucket", "key", "metadata"},
+    {"eventSource", "s3"},
     {"preview", "lastrow"},
 )
 """Keys of objects that are no records: CloudTrail's digests, what ``sync`` saves beside them, public keys,
@@ -43,6 +44,10 @@ if there are no results."""
 
 _BULK_ACTION: Final = re.compile(rb'\s*\{\s*"(?:index|create)"\s*:\s*\{(?:\s*"_[^{}]*)?\}\s*\}\s*')
 """The line that the bulk API of Elasticsearch and OpenSearch has before each document."""
+
+_OF_LAMBDA: Final = b'"aws:'
+"""What the source begins with in an element of an event for Lambda (``aws:kinesis``, ``aws:s3``, …). Such an
+element may have an event name, too (``aws:kinesis:record``), and is no record."""
 
 _GZIP: Final = b"\x1f\x8b"
 """What gzipped bytes begin with."""
@@ -388,7 +393,8 @@ def _bare_record(
     """Return the record that an object is itself; None if none may be here, or it is none."""
     if place.record is None:
         return None
-    if not bytes(fields.get("eventName", b"")).startswith(b'"'):
+    is_named = bytes(fields.get("eventName", b"")).startswith(b'"')
+    if not is_named or bytes(fields.get("eventSource", b"")).startswith(_OF_LAMBDA):
         form = pod_form_of(fields)
         return FoundRecord(text.strip(_SPACE), form, log_group=log_group) if form is not None else None
     if place.record in POD_FORMS:
