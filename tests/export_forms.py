@@ -758,6 +758,32 @@ def packed(records: Iterable[Entry]) -> str:
     return base64.b64encode(gzip.compress(compact(subscription(records)).encode())).decode()
 
 
+def encoded(message: Entry) -> str:
+    """A message in a stream of Kinesis."""
+    return base64.b64encode(compact(message).encode()).decode()
+
+
+def of_lambda(data: str) -> Entry:
+    """An element of an event with which Lambda is called for a stream of Kinesis."""
+    return {
+        "kinesis": {"partitionKey": "p", "sequenceNumber": "1", "data": data},
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": "shardId-000000000000:1",
+        "eventName": "aws:kinesis:record",
+        "awsRegion": "us-east-1",
+    }
+
+
+def bulk(records: Iterable[Entry]) -> bytes:
+    """The body of a request to the bulk API of Elasticsearch or OpenSearch."""
+    documents = [
+        ({"index": {"_index": "trail", "_id": record["eventID"]}}, {"event": {"original": compact(record)}})
+        for record in records
+    ]
+    return lines(line for document in documents for line in document)
+
+
 def bridged(record: Entry) -> Entry:
     """An event of EventBridge."""
     return {
@@ -970,6 +996,26 @@ RAW_FORMS: dict[str, Write] = {
     ),
     "Lambda": lambda records: compact({"awslogs": {"data": packed(records)}}).encode(),
     "Kinesis": lambda records: compact({"Records": [{"kinesis": {"data": packed(records)}}]}).encode(),
+    "aws kinesis get-records": lambda records: indented(
+        {"Records": [{"SequenceNumber": "1", "Data": packed(records), "PartitionKey": "p"}]}
+    ),
+    "Firehose transformation": lambda records: compact(
+        {"invocationId": "i", "records": [{"recordId": "1", "data": packed(records)}]}
+    ).encode(),
+    "Kinesis, as Lambda gets it": lambda records: compact({"Records": [of_lambda(packed(records))]}).encode(),
+    "EventBridge in Kinesis": lambda records: compact(
+        {"Records": [of_lambda(encoded(bridged(one))) for one in records]}
+    ).encode(),
+    "EventBridge in Kinesis, get-records": lambda records: indented(
+        {"Records": [{"Data": encoded(bridged(one))} for one in records]}
+    ),
+    "EventBridge in a Firehose transformation": lambda records: compact(
+        {"records": [{"recordId": "1", "data": encoded(bridged(one))} for one in records]}
+    ).encode(),
+    "records under a lower-case key": lambda records: compact({"records": records}).encode(),
+    "lookup-events through ConvertTo-Json": lambda records: indented(
+        {"value": looked_up(records), "Count": len(records)}
+    ),
     "EventBridge": lambda records: lines(map(bridged, records)),
     "EventBridge in Firehose": lambda records: b"".join(compact(bridged(one)).encode() for one in records),
     "EventBridge in CloudWatch Logs": lambda records: compact(
@@ -985,6 +1031,7 @@ RAW_FORMS: dict[str, Write] = {
         received(notified(bridged(one)) for one in records)
     ),
     "Elasticsearch": lambda records: indented({"took": 3, "hits": {"hits": elastic_with_original(records)}}),
+    "body of the bulk API": bulk,
     "elasticdump": lambda records: lines(elastic_with_original(records)),
     "Kibana CSV": lambda records: csv_text(
         {"@timestamp": "Oct 5, 2022 @ 13:15:46.000", "event.original": compact(one)} for one in records

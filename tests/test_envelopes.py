@@ -198,6 +198,31 @@ class TestKnownOthers:
         assert (reading.names, reading.tally.records) == (["AssignPrivateIpAddresses"], 1)
         assert reading.skipped == []
 
+    def test_the_action_before_each_document_of_the_bulk_api_is_passed_over(self) -> None:
+        actions: tuple[Entry, ...] = ({"index": {"_index": "trail", "_id": "1"}}, {"create": {}})
+        for action in actions:
+            reading = scanned(compact(action) + b"\n" + compact(ASSIGN) + b"\n")
+            assert (reading.names, reading.tally.records, reading.skipped) == (
+                ["AssignPrivateIpAddresses"],
+                1,
+                [],
+            )
+
+    def test_an_object_whose_event_name_is_no_text_is_not_counted_as_an_irrelevant_record(self) -> None:
+        by_columns = {name: {"0": value} for name, value in ASSIGN.items()}
+        assert "a table by columns" in scanned(compact(by_columns)).skipped[0]
+
+    def test_an_element_of_an_event_of_lambda_is_no_record_because_of_its_event_name(self) -> None:
+        element = {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"NewImage": ASSIGN}}
+        assert "unknown envelope" in scanned(compact({"Records": [element] * 2})).skipped[0]
+        told = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {"object": {"key": "k"}}}
+        reading = scanned(compact({"Records": [told]}))
+        assert (reading.tally.records, reading.skipped) == (0, [])
+
+    def test_what_only_begins_as_such_an_action_is_reported(self) -> None:
+        for other in ({"index": {"_index": "trail"}, "doc": ASSIGN}, {"index": {"doc": ASSIGN}}):
+            assert "unknown envelope" in scanned(compact(other)).skipped[0]
+
     def test_an_event_of_eventbridge_that_is_no_api_call_is_passed_over(self) -> None:
         change = {"detail-type": "EC2 Instance State-change Notification", "detail": {"state": "running"}}
         reading = scanned(compact(change))

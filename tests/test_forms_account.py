@@ -378,6 +378,19 @@ class TestSummary:
         assert (second == hint) is said.startswith("nothing could be read")
         assert result.exit_code == 3
 
+    def test_does_not_explain_the_forms_of_cloudtrail_if_pod_evidence_was_read(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        line = (
+            '{"level":"info","ts":"2026-05-14T09:30:00.000Z","caller":"datastore/data_store.go:782",'
+            '"msg":"assignPodIPAddressUnsafe: Assign IP 10.0.1.25 to sandbox aws-cni/%s/eth0 with metadata '
+            '{K8SPodNamespace:shop K8SPodName:web-0 InterfacesCount:1}"}\n' % ("a" * 64)
+        )
+        (tmp_path / "ipamd.log").write_text(line + line[:-60])
+        result = run("pods", tmp_path)
+        assert "record 1: a part of a line: " in result.stderr
+        assert "hint" not in result.stderr
+
     def test_still_says_that_there_is_no_event_if_all_was_read(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "a.json").write_bytes(compact({"Records": [LOOK]}))
         result = run("timeline", tmp_path)

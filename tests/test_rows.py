@@ -28,6 +28,7 @@ from cnitrail.scan.rows import (
 )
 from cnitrail.scan.rows.lake_map import parameters_of
 from cnitrail.scan.rows.struct_text import identity_of
+from cnitrail.scan.rows.values import is_empty
 from cnitrail.scan.tally import Tally
 
 ROLE = f"arn:aws:iam::{r.ACCOUNT}:role/node-role"
@@ -329,6 +330,17 @@ class TestAthena:
         assert isinstance(rebuild(evicted), Refused)
         assert isinstance(rebuild(evicted | {"eventtype": "AwsServiceEvent"}), Rebuilt)
 
+    @pytest.mark.parametrize("null", ["null", "NULL", "(null)", "<null>", "\\N", "None", "NaN", "<NA>", "-"])
+    def test_what_a_client_writes_for_null_is_no_error(self, null: str) -> None:
+        row = {column: null if cell is None else cell for column, cell in athena_row().items()}
+        found = rebuilt(row | {"errorcode": null, "errormessage": null})
+        assert found.record == rebuilt(athena_row(errorcode=None, errormessage=None)).record
+
+    def test_a_table_by_columns_is_refused(self) -> None:
+        assert rebuild({name: {"0": value} for name, value in ASSIGNED.items()}) == Refused(
+            "a table by columns, not by records; with pandas: to_json(orient='records')"
+        )
+
     def test_partition_columns_are_not_fields(self) -> None:
         record = rebuilt(athena_row(region="us-east-1", account="999999999999", year="2020", p_x="1")).record
         assert record == rebuilt(athena_row()).record
@@ -572,7 +584,7 @@ class TestTables:
 def identities(draw: st.DrawFn) -> Row:
     """A caller whose subject, or names, an attacker has chosen."""
     if draw(st.booleans()):
-        subject = draw(HOSTILE.filter(lambda text: text not in ("", "null")))
+        subject = draw(HOSTILE.filter(lambda text: not is_empty(text)))
         return {
             "type": draw(st.sampled_from(("WebIdentityUser", "SAMLUser"))),
             "principalId": f"provider:{draw(HOSTILE)}:{subject}",

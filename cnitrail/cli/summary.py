@@ -31,7 +31,8 @@ def summarize(evidence: Evidence, shown: int, nothing: str = NO_MATCH) -> int:
     ``shown`` is the number of entries of the answer, ``nothing`` is printed if it has none.
     """
     inform(_summary(evidence, shown, nothing))
-    if evidence.first_event is None and any(source.records_skipped for source in evidence.sources):
+    nothing_read = evidence.first_event is None and not evidence.pod_records
+    if nothing_read and any(source.records_skipped for source in evidence.sources):
         inform("hint: docs/sources.md lists the forms of CloudTrail logs that can be read")
     if shown == 0 and nothing == NO_MATCH and evidence.first_event is None and evidence.pod_records:
         inform("hint: only pod evidence was read: cnitrail pods shows when each pod had which address")

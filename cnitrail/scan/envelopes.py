@@ -5,8 +5,8 @@ is searched for: a record is only where a path of the table ends, and nothing in
 new envelope is one row here and one sample in the tests.
 
 A path consists of keys (in quotes if they contain dots), ``[]`` for each element of a list, ``{key=value}``
-for an object with this value, and conversions: ``|json`` for a JSON text, ``|base64``, ``|gzip``. Nested text
-is converted only where a row says so.
+for an object with this value, and conversions: ``|json`` for a JSON text, ``|base64``, ``|gzip`` (if it is
+gzipped). Nested text is converted only where a row says so.
 """
 
 from enum import Enum
@@ -47,6 +47,7 @@ ENVELOPES: Final = (
     Envelope("lookup-events", "CloudTrailEvent"),
     Envelope("lookup-events", "CloudTrailEvent|json"),
     Envelope("lookup-events", "Events[]"),
+    Envelope("lookup-events", "value[].CloudTrailEvent|json"),
     Envelope("lookup-events", "Events[].CloudTrailEvent"),
     Envelope("lookup-events", "Events[].CloudTrailEvent|json"),
     Envelope("steampipe", "cloud_trail_event|json"),
@@ -55,6 +56,11 @@ ENVELOPES: Final = (
     Envelope("cloudwatch-logs", "logEvents[].message|json", _MESSAGE),
     Envelope("cloudwatch-logs", "awslogs.data|base64|gzip|json.logEvents[].message|json", _MESSAGE),
     Envelope("cloudwatch-logs", "Records[].kinesis.data|base64|gzip|json.logEvents[].message|json", _MESSAGE),
+    Envelope("eventbridge", "Records[].kinesis.data|base64|gzip|json", _MESSAGE),
+    Envelope("cloudwatch-logs", "Records[].Data|base64|gzip|json.logEvents[].message|json", _MESSAGE),
+    Envelope("eventbridge", "Records[].Data|base64|gzip|json", _MESSAGE),
+    Envelope("cloudwatch-logs", "records[].data|base64|gzip|json.logEvents[].message|json", _MESSAGE),
+    Envelope("eventbridge", "records[].data|base64|gzip|json", _MESSAGE),
     Envelope("logs-insights", "results[][]{field=@message}.value|json", _MESSAGE),
     Envelope("logs-insights", "{field=@message}.value|json", _MESSAGE),
     Envelope("logs-insights", "@message", _MESSAGE),
@@ -98,6 +104,7 @@ ENVELOPES: Final = (
     Envelope("log-messages", "line|json", _MESSAGE),
     Envelope("log-messages", "Line|json", _MESSAGE),
     Envelope("records", "items[]"),
+    Envelope("records", "records[]"),
     Envelope("athena", "ResultSet", Content.ATHENA_RESULT),
     Envelope("cloudtrail-lake", "QueryResultRows[]", Content.LAKE_ROW),
     Envelope("records", "", _ROW),

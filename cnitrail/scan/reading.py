@@ -46,7 +46,7 @@ has shown what they are."""
 _FIRST_ELEMENTS: Final = 4
 """Number of elements in which a key is looked for under which the next ones have their records."""
 
-_UNKNOWN: Final = "unknown envelope, {size}, no record read; known forms: docs/sources.md; it begins "
+_UNKNOWN: Final = "unknown envelope, {size}, no record read; known forms: docs/sources.md; its beginning: "
 
 _QUOTED: Final = 60
 """Number of bytes of a text that an error quotes."""

@@ -35,11 +35,22 @@ _NOT_RECORDS: Final = (
     {"detail-type", "detail"},
     {"s3Bucket", "s3ObjectKey"},
     {"bucket", "key", "metadata"},
+    {"eventSource", "s3"},
     {"preview", "lastrow"},
 )
 """Keys of objects that are no records: CloudTrail's digests, what ``sync`` saves beside them, public keys,
 Insights events, and notifications that a log file was delivered; other EventBridge events; what Splunk writes
 if there are no results."""
+
+_BULK_ACTION: Final = re.compile(rb'\s*\{\s*"(?:index|create)"\s*:\s*\{(?:\s*"_[^{}]*)?\}\s*\}\s*')
+"""The line that the bulk API of Elasticsearch and OpenSearch has before each document."""
+
+_OF_LAMBDA: Final = b'"aws:'
+"""What the source begins with in an element of an event for Lambda (``aws:kinesis``, ``aws:s3``, …). Such an
+element may have an event name, too (``aws:kinesis:record``), and is no record."""
+
+_GZIP: Final = b"\x1f\x8b"
+"""What gzipped bytes begin with."""
 
 _CONTROL_MESSAGE: Final = b'"CWL CONTROL MESSAGE'
 """With this, CloudWatch Logs checks whether the destination of a subscription can be reached."""
@@ -193,7 +204,11 @@ class _Walk:
             failed += results
         if _NOT_SENT_BY_AWS in failed:
             yield _NOT_SENT_BY_AWS
-        elif is_empty_list(fields) or any(keys <= fields.keys() for keys in _NOT_RECORDS):
+        elif (
+            is_empty_list(fields)
+            or any(keys <= fields.keys() for keys in _NOT_RECORDS)
+            or (place is ROOT and _BULK_ACTION.fullmatch(text))
+        ):
             yield KnownOther()
         elif (reason := why_no_evidence(fields)) is not None:
             yield Unknown(reason=reason, is_record=False)
@@ -378,7 +393,8 @@ def _bare_record(
     """Return the record that an object is itself; None if none may be here, or it is none."""
     if place.record is None:
         return None
-    if "eventName" not in fields:
+    is_named = bytes(fields.get("eventName", b"")).startswith(b'"')
+    if not is_named or bytes(fields.get("eventSource", b"")).startswith(_OF_LAMBDA):
         form = pod_form_of(fields)
         return FoundRecord(text.strip(_SPACE), form, log_group=log_group) if form is not None else None
     if place.record in POD_FORMS:
@@ -434,16 +450,18 @@ def _has(fields: dict[str, Raw], key: str, value: str) -> bool:
 
 
 def unpacked(text: str, growth: Growth) -> bytes:
-    """Return the text that was gzipped and written as Base64. Raises ``ValueError``."""
+    """Return the text that was written as Base64, and perhaps gzipped before. Raises ``ValueError``."""
     import binascii
     from base64 import b64decode
 
     try:
         stored = b64decode(text, validate=True)
+        if not stored.startswith(_GZIP):
+            return stored
         inflating = zlib.decompressobj(wbits=31)
         inflated = inflating.decompress(stored, max(1 << 20, growth.most * len(stored)))
     except (binascii.Error, zlib.error) as error:
-        raise ValueError(f"not gzip in Base64: {error}") from None
+        raise ValueError(f"not Base64, or damaged gzip in it: {error}") from None
     if not inflating.eof:
         raise ValueError(f"a gzip bomb, or cut short: {growth.refusal}")
     return inflated

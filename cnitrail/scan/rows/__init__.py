@@ -14,7 +14,7 @@ from cnitrail.scan.rows.ocsf_audit import audit_row, is_ocsf_audit
 from cnitrail.scan.rows.result import Rebuilt, Refused
 from cnitrail.scan.rows.sentinel import from_sentinel, is_sentinel
 from cnitrail.scan.rows.tables import from_columns
-from cnitrail.scan.rows.values import Columns, at
+from cnitrail.scan.rows.values import Columns, at, is_empty
 
 __all__ = [
     "Rebuilt",
@@ -72,7 +72,7 @@ def _form_of(row: Columns) -> str:
     """
     texts = (row.get(name) for name in ("userIdentity", "requestParameters", "responseElements"))
     is_lake = any(
-        isinstance(text, str) and text and json_object(text) is None and text != "null" for text in texts
+        isinstance(text, str) and json_object(text) is None and not is_empty(text) for text in texts
     )
     if is_lake:
         return "cloudtrail-lake"

@@ -39,6 +39,8 @@ def checked(
     ``shows_errors``: the row has a column for the error, so that a call without one succeeded. Otherwise only
     the response shows that: CloudTrail has none for a failed call. Service events never fail.
     """
+    if isinstance(record.get("eventName"), dict | list):
+        return Refused("a table by columns, not by records; with pandas: to_json(orient='records')")
     lacking = [column for column in ("eventTime", "eventName") if not record.get(column)]
     if lacking:
         return Refused(f"the row has no {' and no '.join(lacking)}; add what is missing to the query")

@@ -22,9 +22,16 @@ _MILLISECONDS: Final = 10**11
 _UTC_ZONES: Final = (None, "Z", "UTC", "+00:00", "+0000")
 
 
+_NULLS: Final = frozenset(
+    ("null", "NULL", "(null)", "<null>", "\\N", "None", "nan", "NaN", "<NA>", "N/A", "-")
+)
+"""What SQL clients, Hive, MySQL, PostgreSQL, Python and Kibana write for a cell without a value. No field of
+a record has one of these."""
+
+
 def is_empty(value: object, *, has_nulls: bool = False) -> bool:
-    """Whether a cell has no value; some exports write ``null`` as a text, unless they have nulls."""
-    return value is None or value == "" or (value == "null" and not has_nulls)
+    """Whether a cell has no value; many exports write a text for that, unless they have nulls."""
+    return value is None or value == "" or (not has_nulls and isinstance(value, str) and value in _NULLS)
 
 
 def time_text(value: object) -> str | None:
