@@ -292,6 +292,30 @@ def test_a_lease_of_an_eni_that_got_and_lost_its_address_in_one_second_ends_with
         ]
 
 
+def test_the_vpc_of_an_eni_that_only_shares_a_node_with_the_one_asked_for_is_known(tmp_path: Path) -> None:
+    log, store = tmp_path / "log.json", tmp_path / "trail.db"
+    other = {"networkInterfaceId": "eni-0", "privateIpAddress": "10.0.0.7"}
+    records = [
+        call("no VPC", 1, "CreateNetworkInterface", {}, {"networkInterface": other}),
+        call("one", 2, "CreateNetworkInterface", {}, made("eni-a", "10.0.0.8")),
+        call("two", 3, "CreateNetworkInterface", {}, made("eni-b", "10.0.0.9")),
+        call(
+            "three", 4, "AttachNetworkInterface", _on("eni-a", "i-0000001"), {"attachmentId": "eni-attach-1"}
+        ),
+        call(
+            "four", 5, "AttachNetworkInterface", _on("eni-b", "i-0000001"), {"attachmentId": "eni-attach-2"}
+        ),
+    ]
+    log.write_text(json.dumps({"Records": records}))
+    collect(store, log)
+    case = case_of(store, Scope(addresses=(ip_network("10.0.0.8"),)))
+    assert {eni: found.vpc for eni, found in case.history.interfaces.items()} == {
+        "eni-0": None,
+        "eni-a": "vpc-1",
+        "eni-b": "vpc-1",
+    }
+
+
 def _on(eni: str, instance: str) -> dict[str, Any]:
     return {"networkInterfaceId": eni, "instanceId": instance, "deviceIndex": 1}
 

@@ -8,7 +8,8 @@ Selected are:
    requested address.
 2. The life of each of these ENIs: every record that names it, its trunk, an attachment of either, or an
    instance that either was attached to (a termination names only the instance), and one record of each
-   account and Region that has ENIs in its VPC, or in no known one.
+   account and Region that has ENIs in its VPC, or in no known one. Of each other ENI that these records name,
+   one that shows its VPC.
 3. Other holders of its addresses, and their lives: a lease ends when another one begins. In a block with
    delegated prefixes, the holders of the whole block. If a call reassigned several addresses, all of them.
 4. What trails recorded: every call that configured a trail affects which times are covered.
@@ -219,6 +220,11 @@ SELECT min(eni) FROM tagged GROUP BY cluster
 UNION SELECT eni FROM tagged GROUP BY eni HAVING count(*) > 1
 """
 
+_VPCS = """
+INSERT OR IGNORE INTO chosen SELECT resources.record FROM subjects CROSS JOIN resources ON name = eni
+    WHERE subjects.record IN chosen AND resources.vpc NOT NULL
+"""
+
 _REST = """
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE fact = 'pods';
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE unclear;
@@ -272,6 +278,7 @@ def choose(connection: sqlite3.Connection, scope: Scope) -> bool:
     _run(connection, _TRAILS)
     _run(connection, _CALLERS)
     _add_cluster_enis(connection)
+    _run(connection, _VPCS)
     _run(connection, _REST)
     if period is not None:
         _complete(connection)
