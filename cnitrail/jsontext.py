@@ -1,8 +1,15 @@
 """JSON text → values, for input that may be hostile."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
+
+NULL_TEXTS: Final = frozenset(
+    ("null", "NULL", "(null)", "<null>", "\\N", "None", "nan", "NaN", "<NA>", "N/A", "-")
+)
+"""What SQL clients, Hive, MySQL, PostgreSQL, Python and Kibana write for a cell without a value. No field of
+a record has one of these."""
 
 
 def parse(text: bytes) -> object:

@@ -865,10 +865,14 @@ class TestFailedCalls:
         entry = GOOD["DeleteNetworkInterface"] | {"errorCode": code, "errorMessage": message}
         assert event_of(entry).failure == failure
 
-    @pytest.mark.parametrize("empty", ["", None])
-    def test_an_empty_error_of_an_export_is_no_error(self, empty: object) -> None:
+    @pytest.mark.parametrize("empty", ["", None, False, "null", "None", "\\N", "-", "success"])
+    def test_what_an_export_writes_for_no_error_is_no_error(self, empty: object) -> None:
         for entry in (GOOD["AssignPrivateIpAddresses"], WEB_IDENTITY):
             assert decoded(entry | {"errorCode": empty, "errorMessage": empty}) == decoded(entry)
+
+    def test_an_error_with_a_message_alone_has_no_code(self) -> None:
+        entry = GOOD["DeleteNetworkInterface"] | {"errorCode": "null", "errorMessage": "in use"}
+        assert event_of(entry).failure == Failure("unknown", "in use")
 
 
 class TestTime:

@@ -17,6 +17,7 @@ from cnitrail.model import Origin, Record, Subject
 ASSIGN = "AssignPrivateIpAddresses"
 NEW_FIELDS: list[tuple[str, object]] = [
     ("errorCode", "Client.RequestLimitExceeded"),
+    ("errorCode", "null"),
     ("errorMessage", "Request limit exceeded."),
     ("eventCategory", "Insight"),
     ("eventType", "AwsVpceEvent"),

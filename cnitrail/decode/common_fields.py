@@ -4,10 +4,12 @@ CloudTrail record contents (https://docs.aws.amazon.com/awscloudtrail/latest/use
 """
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from cnitrail.decode.shapes import Fields, Problems, fields, text, time
+from cnitrail.jsontext import NULL_TEXTS
 from cnitrail.model import Failure
 
 
@@ -29,16 +31,22 @@ def _renamed_time(entry: Fields) -> datetime | None:
     return renamed if renamed is not None and renamed.microsecond == 0 else None
 
 
+_NO_ERROR: Final = (None, "", False, "success", "Success", *NULL_TEXTS)
+"""What exports write for the error of a call that succeeded; the errorCode ``success`` is Splunk's."""
+
+
 def succeeded(entry: Fields) -> bool:
-    """Whether a record has no error; some exports write an empty one."""
-    return entry.get("errorCode") in (None, "") and entry.get("errorMessage") in (None, "")
+    """Whether a record has no error, or only what exports write for none."""
+    return entry.get("errorCode") in _NO_ERROR and entry.get("errorMessage") in _NO_ERROR
 
 
 def failure_of(entry: Fields) -> Failure | None:
     """Return why the call failed; None if it succeeded."""
     if succeeded(entry):
         return None
-    return Failure(code=text(entry.get("errorCode")) or "unknown", message=text(entry.get("errorMessage")))
+    code = entry.get("errorCode")
+    known = text(code) if code not in _NO_ERROR else None
+    return Failure(code=known or "unknown", message=text(entry.get("errorMessage")))
 
 
 def describes_other_calls(entry: Fields) -> bool:

@@ -14,6 +14,7 @@ from msgspec.json import Decoder, decode, encode
 
 from cnitrail.decode.actor import shared_actor
 from cnitrail.decode.call_body import body_of
+from cnitrail.decode.common_fields import failure_of
 from cnitrail.decode.events import EVENT_SOURCES, EVENTS
 from cnitrail.decode.shapes import (
     NUMBER_LIMIT,
@@ -187,8 +188,9 @@ def _is_plain(text: bytes) -> bool:
 
 def _failure_of(call: _Call[Any, Any]) -> Failure | None:
     """Return why the call failed; None if it succeeded."""
-    code, message = call.error_code or None, call.error_message or None
-    return Failure(code or "unknown", message) if code or message else None
+    if call.error_code is UNSET and call.error_message is UNSET:
+        return None
+    return failure_of({"errorCode": call.error_code or None, "errorMessage": call.error_message or None})
 
 
 def _any(call: _AnyCall, is_ok: bool) -> tuple[Subject, ...]:

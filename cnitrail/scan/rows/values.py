@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from cnitrail.jsontext import json_list, json_object
+from cnitrail.jsontext import NULL_TEXTS, json_list, json_object
 
 Columns = dict[str, object]
 """A row, or an object in it: values by column name."""
@@ -22,16 +22,9 @@ _MILLISECONDS: Final = 10**11
 _UTC_ZONES: Final = (None, "Z", "UTC", "+00:00", "+0000")
 
 
-_NULLS: Final = frozenset(
-    ("null", "NULL", "(null)", "<null>", "\\N", "None", "nan", "NaN", "<NA>", "N/A", "-")
-)
-"""What SQL clients, Hive, MySQL, PostgreSQL, Python and Kibana write for a cell without a value. No field of
-a record has one of these."""
-
-
 def is_empty(value: object, *, has_nulls: bool = False) -> bool:
     """Whether a cell has no value; many exports write a text for that, unless they have nulls."""
-    return value is None or value == "" or (not has_nulls and isinstance(value, str) and value in _NULLS)
+    return value is None or value == "" or (not has_nulls and isinstance(value, str) and value in NULL_TEXTS)
 
 
 def time_text(value: object) -> str | None:
