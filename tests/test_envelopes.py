@@ -211,6 +211,8 @@ class TestKnownOthers:
     def test_an_object_whose_event_name_is_no_text_is_not_counted_as_an_irrelevant_record(self) -> None:
         by_columns = {name: {"0": value} for name, value in ASSIGN.items()}
         assert "a table by columns" in scanned(compact(by_columns)).skipped[0]
+        for name in (5, True):
+            assert "the row has no eventName" in scanned(compact(ASSIGN | {"eventName": name})).skipped[0]
 
     def test_an_element_of_an_event_of_lambda_is_no_record_because_of_its_event_name(self) -> None:
         element = {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"NewImage": ASSIGN}}

@@ -40,7 +40,7 @@ class CanonicalScan(Struct, frozen=True):
 class _RecordHead(Struct, rename="camel"):
     """The fields that say where and when a record happened; without an event name it is not a record."""
 
-    event_name: Raw
+    event_name: str
     event_time: str = ""
     recipient_account_id: str = ""
     aws_region: str = ""

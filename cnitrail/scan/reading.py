@@ -60,7 +60,7 @@ def excerpt(text: bytes) -> str:
 class _Head(Struct, rename="camel", kw_only=True, gc=False):
     """The fields that say where and when a record happened; without an event name it is not a record."""
 
-    event_name: Raw
+    event_name: str
     event_time: str = ""
     recipient_account_id: str = ""
     aws_region: str = ""

@@ -39,9 +39,11 @@ def checked(
     ``shows_errors``: the row has a column for the error, so that a call without one succeeded. Otherwise only
     the response shows that: CloudTrail has none for a failed call. Service events never fail.
     """
-    if isinstance(record.get("eventName"), dict | list):
+    name = record.get("eventName")
+    if isinstance(name, dict | list):
         return Refused("a table by columns, not by records; with pandas: to_json(orient='records')")
-    lacking = [column for column in ("eventTime", "eventName") if not record.get(column)]
+    needed = {"eventTime": record.get("eventTime"), "eventName": name if isinstance(name, str) else None}
+    lacking = [column for column, value in needed.items() if not value]
     if lacking:
         return Refused(f"the row has no {' and no '.join(lacking)}; add what is missing to the query")
     is_known = shows_errors or "errorCode" in record or "errorMessage" in record
