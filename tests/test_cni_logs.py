@@ -483,6 +483,14 @@ class TestHostile:
         )
         assert facts(message) == (assigned,)
 
+    @pytest.mark.parametrize("ts", [1664975743.912, "1664975743.912", "05 Oct 22 13:15 UTC", None])
+    def test_a_message_with_a_fact_and_no_time_in_iso_8601_is_reported(self, ts: object) -> None:
+        message = f"assignPodIPAddressUnsafe: Assign IP {V4} to sandbox aws-cni/{SANDBOX}/eth0"
+        assert cni_log.read({"ts": ts, "msg": message}).problems == (
+            "ts is not a time in ISO 8601; without it the line cannot be used",
+        )
+        assert cni_log.read({"ts": ts, "msg": "Starting the gRPC server"}).problems == ()
+
     @given(
         start=st.sampled_from([message for _, message, _ in FORMS]),
         cut=st.integers(0, 400),

@@ -74,15 +74,18 @@ def read(entry: object) -> PodReading:
     fields_of_line = fields(entry)
     message, stamp = text(fields_of_line.get("msg")), fields_of_line.get("ts")
     written = time(stamp)
-    if message is None or written is None:
+    if message is None:
         return NOTHING
-    line = _Line(written, text(fields_of_line.get("caller")) or "")
     for known in _messages():
         match = known.beginning.match(message)
-        if match is not None:
-            found = tuple(known.reader(match, line))
-            is_whole = isinstance(stamp, str) and "." not in stamp and "," not in stamp
-            return PodReading(time=written, facts=found, whole_second=is_whole) if found else NOTHING
+        if match is None:
+            continue
+        if written is None:
+            return PodReading(problems=("ts is not a time in ISO 8601; without it the line cannot be used",))
+        line = _Line(written, text(fields_of_line.get("caller")) or "")
+        found = tuple(known.reader(match, line))
+        is_whole = isinstance(stamp, str) and "." not in stamp and "," not in stamp
+        return PodReading(time=written, facts=found, whole_second=is_whole) if found else NOTHING
     return NOTHING
 
 
