@@ -193,6 +193,27 @@ class TestNotDone:
         assert facts(event) == ()
 
 
+class TestRewritten:
+    """Events whose objects a table or an export has as texts or as columns."""
+
+    REASON = (
+        "its objectRef or another part is missing, or a text in place of an object: "
+        "export the audit log as the API server writes it"
+    )
+
+    @pytest.mark.parametrize(
+        "part", ["user", "objectRef", "responseStatus", "requestObject", "responseObject"]
+    )
+    def test_a_change_of_a_pod_with_a_part_as_a_text_is_reported(self, part: str) -> None:
+        _, problems = decoded(changed(PATCH, **{part: json.dumps(PATCH.get(part))}))
+        assert problems == (self.REASON,)
+
+    def test_a_change_of_a_pod_that_was_flattened_is_reported(self) -> None:
+        flat = {f"objectRef.{key}": value for key, value in PATCH["objectRef"].items()}
+        _, problems = decoded(changed(PATCH, objectRef=None, **flat))
+        assert problems == (self.REASON,)
+
+
 class TestCreate:
     """Creations, bindings, other changes."""
 

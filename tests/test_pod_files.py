@@ -423,6 +423,20 @@ class TestKubectl:
             "give the pods as kubectl get pods -A -o json prints them"
         )
 
+    def test_pods_with_the_keys_of_the_client_for_python_are_refused_with_the_reason(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        renamed = {"api_version": None, "kind": None, "metadata": {"name": "web-1"}, "spec": {}}
+        items = [renamed | {"status": status} for status in ({"pod_ip": "10.0.1.11"}, {"load_balancer": {}})]
+        (tmp_path / "pods.json").write_text(json.dumps({"items": items, "kind": "PodList"}))
+        result = run("pods", tmp_path, "-o", "json")
+        assert result.exit_code == 3
+        (skipped,) = [line for line in result.stderr.splitlines() if line.startswith("skipped: ")]
+        assert skipped.endswith(
+            "pods.json: to_dict() of Kubernetes' client for Python renames the keys of a pod; "
+            "give the pods as kubectl get pods -A -o json prints them"
+        )
+
     def test_an_annotation_alone_is_refused_with_the_reason(self) -> None:
         found, (reason,) = facts({"vpc.amazonaws.com/pod-eni": "[]"})
         assert found == []

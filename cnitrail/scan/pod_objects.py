@@ -27,6 +27,7 @@ _BEGINNINGS: Final = {
 }
 """Forms whose keys are common words: a key, and what its value begins with."""
 
+_HINT: Final = "; give the pods as kubectl get pods -A -o json prints them"
 _BRANCHES: Final = "vpc.amazonaws.com/pod-eni"
 _CARD: Final = re.compile(rb'\{\s*+(?:"[A-Za-z0-9]{1,40}"\s*+:\s*+[0-9]{1,9}\s*+,\s*+){0,4}"ENIs"\s*+:')
 """The beginning of what ipamd says about a network card: its counts and interfaces."""
@@ -43,6 +44,8 @@ def pod_form_of(fields: Mapping[str, Raw]) -> str | None:
     found = next((form for form, needed in POD_OBJECTS if needed <= fields.keys()), None)
     if found == "kubernetes-pods" and (bytes(fields.get("items", b"")).startswith(b"[") or _is_table(fields)):
         return None  # the elements of a list are the records
+    if found == "kubernetes-pods" and _is_pod_of_python(fields):
+        return None
     key, beginning = _BEGINNINGS.get(found or "", ("", b""))
     if not bytes(fields.get(key, beginning)).startswith(beginning):
         return None
@@ -58,6 +61,11 @@ _EMPTY_LIST: Final = re.compile(rb'"[A-Za-z]{0,64}List"')
 def _is_table(fields: Mapping[str, Raw]) -> bool:
     """Return whether an object is what the API server answers for the table of kubectl, or in a row of it."""
     return bytes(fields.get("kind", b"")) in (b'"Table"', b'"PartialObjectMetadata"')
+
+
+def _is_pod_of_python(fields: Mapping[str, Raw]) -> bool:
+    """Return whether an object is a pod with the keys of Kubernetes' client for Python."""
+    return "api_version" in fields and b'"pod_ip"' in bytes(fields.get("status", b""))
 
 
 def is_empty_list(fields: Mapping[str, Raw]) -> bool:
@@ -78,6 +86,8 @@ def why_no_evidence(fields: Mapping[str, Raw]) -> str | None:
             "a pod-eni annotation without its pod: it does not say which pod it belongs to; "
             "give the pods as kubectl get pods -A -o json prints them"
         )
+    if _is_pod_of_python(fields):
+        return f"to_dict() of Kubernetes' client for Python renames the keys of a pod{_HINT}"
     return None
 
 
@@ -90,7 +100,6 @@ _API_TABLE: Final = re.compile(rb'\A\s*\{\s*"kind"\s*:\s*"Table"\s*,\s*"apiVersi
 _DESCRIPTION: Final = re.compile(
     rb"\A\s*Name:[ \t]{2,}[^\n]*\nNamespace:[ \t]{2,}[^\n]*\n(?:[^\n]*\n){0,40}?IPs?:"
 )
-_HINT: Final = "; give the pods as kubectl get pods -A -o json prints them"
 
 
 def why_no_table(head: bytes) -> str | None:

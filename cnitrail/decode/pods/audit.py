@@ -64,6 +64,12 @@ _DROPPED: Final = (
     "(audit.k8s.io/truncated)"
 )
 
+_PARTS: Final = ("user", "objectRef", "responseStatus", "requestObject", "responseObject")
+_REWRITTEN: Final = (
+    "its objectRef or another part is missing, or a text in place of an object: "
+    "export the audit log as the API server writes it"
+)
+
 
 class _Call(Struct, frozen=True, kw_only=True):
     """An audit event, in the parts that its facts are made of."""
@@ -99,6 +105,8 @@ def read(entry: object) -> PodReading:
     is_short = call.is_cut or _is_dropped(event)
     if is_short and (facts or _may_be_about_pods(event, call)):
         problems.append(_CUT if call.is_cut else _DROPPED)
+    elif _is_rewritten(event, call):
+        problems.append(_REWRITTEN)
     if not facts:
         return PodReading(problems=tuple(problems)) if problems else NOTHING
     written = _time(event, call, problems)
@@ -149,6 +157,14 @@ def _may_be_about_pods(event: Fields, call: _Call) -> bool:
     if call.target:
         return _is_core(call.target, "pods") and call.part in (*_WHOLE_PARTS, "binding")
     return "/pods" in (text(event.get("requestURI")) or "")
+
+
+def _is_rewritten(event: Fields, call: _Call) -> bool:
+    """Whether a change of a pod has its parts as texts or flattened: the API server writes objects."""
+    if event.get("stage") != "ResponseComplete" or call.verb not in _CHANGES:
+        return False
+    has_texts = any(isinstance(event.get(part), str) for part in _PARTS)
+    return (has_texts or not call.target) and "/pods" in (text(event.get("requestURI")) or "")
 
 
 def _is_core(target: Fields, resource: str) -> bool:
