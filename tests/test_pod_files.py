@@ -426,8 +426,8 @@ class TestKubectl:
     def test_pods_with_the_keys_of_the_client_for_python_are_refused_with_the_reason(
         self, run: Run, tmp_path: Path
     ) -> None:
-        renamed = {"api_version": None, "kind": None, "metadata": {"name": "web-1"}, "spec": {}}
-        items = [renamed | {"status": status} for status in ({"pod_ip": "10.0.1.11"}, {"load_balancer": {}})]
+        renamed: dict[str, Any] = {"api_version": None, "kind": None, "metadata": {}, "spec": {}}
+        items = [renamed | {"status": {key: "10.0.1.11"}} for key in ("pod_ip", "host_ip")]
         (tmp_path / "pods.json").write_text(json.dumps({"items": items, "kind": "PodList"}))
         result = run("pods", tmp_path, "-o", "json")
         assert result.exit_code == 3
