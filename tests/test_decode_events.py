@@ -769,6 +769,10 @@ class TestEvents:
         assert decoded(entry | {"eventSource": "lightsail.amazonaws.com"}) == Decoded(None)
 
     @every_event
+    def test_capitals_in_the_name_of_the_service_change_nothing(self, entry: Entry) -> None:
+        assert decoded(entry | {"eventSource": entry["eventSource"].upper()}) == decoded(entry)
+
+    @every_event
     def test_a_record_that_does_not_name_its_service_is_read(self, entry: Entry) -> None:
         del (silent := deepcopy(entry))["eventSource"]
         assert event_of(silent).name == entry["eventName"]

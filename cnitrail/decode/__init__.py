@@ -149,17 +149,17 @@ def _ambiguous(record: Record, key: str, pairs: Pairs) -> Decoded:
 
 def _decoded(record: Record, entry: Fields) -> Decoded:
     name = text(entry.get("eventName"))
-    source = text(entry.get("eventSource"))
+    source = (text(entry.get("eventSource")) or "").lower()
     entry = _with_parsed_texts(entry)
     if describes_other_calls(entry):
         return Decoded(None)
     problems = Problems()
     fact: Event | IssuedSession | None = None
     lost: Lost | None = None
-    if name in _SOURCES and source in (_SOURCES[name], None):
+    if name in _SOURCES and source in (_SOURCES[name], ""):
         fact, subjects = _event(record, entry, name, problems)
         lost = _lost(entry, subjects) if problems else None
-    elif name in SESSIONS and source in (STS, None):
+    elif name in SESSIONS and source in (STS, ""):
         form = _best_form(record)
         fact = session_of(record, entry, problems) or failed_sign_in(record, entry, form.identity_basis)
         if fact is not None and form.fidelity is not Fidelity.RAW:
