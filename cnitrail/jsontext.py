@@ -6,10 +6,10 @@ from typing import Final
 import msgspec
 
 NULL_TEXTS: Final = frozenset(
-    ("null", "NULL", "(null)", "<null>", "\\N", "None", "nan", "NaN", "<NA>", "N/A", "-")
+    ("null", "NULL", "(null)", "<null>", "\\N", "None", "nan", "NaN", "<NA>", "undefined", "N/A", "-")
 )
-"""What SQL clients, Hive, MySQL, PostgreSQL, Python and Kibana write for a cell without a value. No field of
-a record has one of these."""
+"""What SQL clients, Hive, MySQL, PostgreSQL, Python, JavaScript and Kibana write for a cell without a value.
+No field of a record has one of these."""
 
 
 def parse(text: bytes) -> object:

@@ -330,7 +330,9 @@ class TestAthena:
         assert isinstance(rebuild(evicted), Refused)
         assert isinstance(rebuild(evicted | {"eventtype": "AwsServiceEvent"}), Rebuilt)
 
-    @pytest.mark.parametrize("null", ["null", "NULL", "(null)", "<null>", "\\N", "None", "NaN", "<NA>", "-"])
+    @pytest.mark.parametrize(
+        "null", ["null", "NULL", "(null)", "<null>", "\\N", "None", "NaN", "<NA>", "undefined", "-"]
+    )
     def test_what_a_client_writes_for_null_is_no_error(self, null: str) -> None:
         row = {column: null if cell is None else cell for column, cell in athena_row().items()}
         found = rebuilt(row | {"errorcode": null, "errormessage": null})
