@@ -523,8 +523,12 @@ def to_dicts(entries: object, *, flat: bool = False) -> list[dict[str, Any]]:
     """
     from msgspec import Struct, json
 
-    several = [entries] if isinstance(entries, Struct) or not isinstance(entries, Iterable) else list(entries)
-    built: list[dict[str, Any]] = json.decode(json.encode(several, enc_hook=str))
+    from cnitrail.model import Finding
+    from cnitrail.render.findings import finding_entry
+
+    several = [entries] if isinstance(entries, Struct) or not isinstance(entries, Iterable) else entries
+    shown = [finding_entry(entry) if isinstance(entry, Finding) else entry for entry in several]
+    built: list[dict[str, Any]] = json.decode(json.encode(shown, enc_hook=str))
     return _flattened(built) if flat else built
 
 

@@ -95,6 +95,11 @@ class TestCase:
         (answer,) = json.loads(run("who", IP, "ironman", "--at", AT, "-o", "json").stdout)["entries"]
         assert cnitrail.to_dicts(case.who(IP, AT)) == [answer]
 
+    def test_says_what_is_wrong_as_the_command_line_does(self, run: Run) -> None:
+        answer = json.loads(run("findings", "throttled", "-o", "json").stdout)
+        case = cnitrail.read("throttled")
+        assert cnitrail.to_dicts(case.findings()) == answer["entries"]
+
     def test_takes_values_in_any_form(self, case: Case) -> None:
         at = datetime(2022, 10, 5, 14, tzinfo=UTC)
         answers = [case.who(ip, time) for ip in (IP, ip_address(IP), f"::ffff:{IP}") for time in (AT, at)]

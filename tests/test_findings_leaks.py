@@ -713,6 +713,15 @@ class TestStrangers:
         (finding,) = place.found(self.RULE, *PERIOD)
         assert (finding.severity, doubts(finding)) == (Severity.MEDIUM, ["caller-may-be-cni"])
 
+    def test_so_may_a_pod_with_another_role_whose_service_account_no_event_shows(self) -> None:
+        place = Place()
+        node(place, "09:00:00")
+        other = replace(AWS_NODE, role=replace(AWS_NODE.role, name="quay-eni-janitor"))
+        pod = other.session(place.time("08:30:00"), 5).caller
+        self.raced(place, 1, replace(pod, agent=CNI_1_20))
+        (finding,) = place.found(self.RULE, *PERIOD)
+        assert (finding.severity, doubts(finding)) == (Severity.MEDIUM, ["caller-may-be-cni"])
+
     def test_an_eni_of_a_cni_without_a_name_and_a_sign_in_is_the_cnis(self) -> None:
         place = Place()
         node(place, "09:00:00")

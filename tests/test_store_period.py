@@ -316,6 +316,31 @@ def test_the_vpc_of_an_eni_that_only_shares_a_node_with_the_one_asked_for_is_kno
     }
 
 
+def test_the_next_holder_in_another_vpc_is_named_however_late_the_first_one_ends(
+    run: Run, tmp_path: Path
+) -> None:
+    log, store = tmp_path / "log.json", tmp_path / "trail.db"
+
+    def elsewhere(number: int) -> Iterator[dict[str, Any]]:
+        shown = {"networkInterfaceId": f"eni-{number}", "vpcId": "vpc-2", "privateIpAddress": "10.0.0.8"}
+        gone = {"networkInterfaceId": f"eni-{number}"}
+        yield call(f"+{number}", 100 * number, "CreateNetworkInterface", {}, {"networkInterface": shown})
+        yield call(f"-{number}", 100 * number + 50, "DeleteNetworkInterface", gone, {"_return": True})
+
+    records = [
+        call("first", 1, "CreateNetworkInterface", {}, made("eni-a", "10.0.0.8")),
+        call("end", 460, "DeleteNetworkInterface", {"networkInterfaceId": "eni-a"}, {"_return": True}),
+        *(one for number in range(1, 7) for one in elsewhere(number)),
+    ]
+    log.write_text(json.dumps({"Records": records}))
+    collect(store, log)
+    for source in (log, store):
+        result = run("who", "10.0.0.8", source, "--at", "2026-01-01T00:00:30Z", "-o", "json")
+        (answer,) = json.loads(result.stdout)["entries"]
+        said = [one["text"] for one in answer["reasons"] if one["code"] == "next-holder"]
+        assert said == ["seen on eni-5 40 s later"]
+
+
 def _on(eni: str, instance: str) -> dict[str, Any]:
     return {"networkInterfaceId": eni, "instanceId": instance, "deviceIndex": 1}
 

@@ -202,13 +202,13 @@ def _what(finding: Finding) -> Iterator[Part]:
 
 
 def _shown(answer: Answer[Finding]) -> Answer[Any]:
-    """Return the answer with short references to events instead of whole events."""
-    names = Finding.__struct_fields__
-    entries = [
-        FindingEntry(**{name: getattr(finding, name) for name in names} | {"events": _cited(finding.events)})
-        for finding in answer.entries
-    ]
-    return replace(answer, entries=entries)
+    return replace(answer, entries=list(map(finding_entry, answer.entries)))
+
+
+def finding_entry(finding: Finding) -> FindingEntry:
+    """Return a finding with short references to events instead of whole events."""
+    fields = {name: getattr(finding, name) for name in Finding.__struct_fields__}
+    return FindingEntry(**fields | {"events": _cited(finding.events)})
 
 
 def _cited(events: Iterable[Event]) -> tuple[FindingEvent, ...]:

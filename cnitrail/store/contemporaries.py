@@ -58,16 +58,21 @@ class Contemporaries:
         return [AddressCall(*row) for row in self._connection.execute(_CALLS, (place,))]
 
     def holders(self, place: str, start: str | None, end: str | None) -> set[str]:
-        """Return the ENIs on which the leases of an address in a time depend: all, if any lease matters."""
+        """Return the ENIs on which the leases of an address in a time depend: all, if any lease matters.
+
+        The next holder after a lease may be in another VPC, however late the lease ends: of several VPCs, all
+        that follows matters.
+        """
         calls = self.calls(place)
         if start is None and end is None:
             return enis_of(calls)
-        begin, last = start or "", end or _LATEST
+        vpcs = {self._vpc(eni) for eni in enis_of(calls)} - {None}
+        begin, last = start or "", end if end and len(vpcs) < 2 else _LATEST
         found = enis_of(call for call in calls if begin <= call.time <= last)
         unclear = {eni for eni in enis_of(calls) if self._vpc(eni) is None}
         if unclear:
             found |= unclear | enis_of(call for call in calls if call.act == Act.TAKE)
-        for vpc in {self._vpc(eni) for eni in enis_of(calls)} - {None}:
+        for vpc in vpcs:
             found |= enis_of(self._around(calls, vpc, begin, last))
         return enis_of(calls) if any(_is_instant(calls, eni) for eni in found) else found
 

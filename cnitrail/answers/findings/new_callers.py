@@ -53,6 +53,11 @@ class _Habits(Struct):
     programs: set[str] = msgspec.field(default_factory=set)
     addresses: set[str] = msgspec.field(default_factory=set)
 
+    @property
+    def before(self) -> str:
+        """Return how often the caller called before, as the middle of a sentence about its first time."""
+        return f"for the first time; its {counted(self.calls, 'call')} since {clock(self.since)}"
+
 
 def never_seen_before(case: FindingContext) -> Iterator[RuleMatch]:
     """Yield roles and users that are new in the evidence, and new programs and source addresses of others."""
@@ -120,13 +125,11 @@ def _broken_habits(
 def _broken_by(call: ResourceCall, habits: _Habits, *, from_new_address: bool) -> Iterator[RuleMatch]:
     """Yield what about a call breaks the habits of its caller."""
     actor = call.entry.actor
-    caller = f"{actor.instance} with its role" if actor.kind is ActorKind.INSTANCE_ROLE else _caller(actor)
-    before = f"for the first time; its {counted(habits.calls, 'call')} since {clock(habits.since)}"
     if not actor.ipamd and not is_own_launch(call) and _program(actor) not in habits.programs:
         program = named_program(actor)
         yield RuleMatch(
             severity=Severity.LOW,
-            sentence=f"{caller} used {program} {before} used {short_list(habits.programs)}.",
+            sentence=f"{_user(actor)} used {program} {habits.before} used {short_list(habits.programs)}.",
             advice=_PROGRAM_ADVICE,
             calls=[call],
         )
@@ -134,7 +137,8 @@ def _broken_by(call: ResourceCall, habits: _Habits, *, from_new_address: bool) -
     if from_new_address and address and 0 < len(habits.addresses) <= _FEW:
         yield RuleMatch(
             severity=Severity.MEDIUM if actor.kind is ActorKind.INSTANCE_ROLE else Severity.LOW,
-            sentence=f"{caller} called from {address} {before} came from {short_list(habits.addresses)}.",
+            sentence=f"{_user(actor)} called from {address} {habits.before} came from "
+            f"{short_list(habits.addresses)}.",
             advice=_ADDRESS_ADVICE,
             calls=[call],
         )
@@ -161,6 +165,11 @@ def _credential_holder(actor: Actor) -> str | None:
 
 def _caller(actor: Actor) -> str:
     return f"Role {actor.role}" if actor.role and actor.user is None else named(actor)
+
+
+def _user(actor: Actor) -> str:
+    """Return who uses credentials: for the role that nodes share, the node."""
+    return f"{actor.instance} with its role" if actor.kind is ActorKind.INSTANCE_ROLE else _caller(actor)
 
 
 def _program(actor: Actor) -> str:

@@ -12,7 +12,6 @@ from cnitrail.answers.findings.context import FindingContext
 from cnitrail.model import ActorKind, Bound, Effect, Event, Interface, Manager, Strength
 from cnitrail.model.callers import (
     CILIUM_ACCOUNT,
-    ON_NODES,
     is_another_program,
     is_of_eks,
     may_be_the_cni,
@@ -75,7 +74,7 @@ def is_stranger(case: FindingContext, call: ResourceCall) -> bool:
         return False
     if manager is Manager.VPC_CNI and is_controller(call):
         return _harm(case, call) in (Harm.DETACHED, Harm.TOO_EARLY)  # it cleans up after nodes
-    if manager is Manager.VPC_CNI and actor.kind in ON_NODES:
+    if manager is Manager.VPC_CNI and actor.kind is ActorKind.INSTANCE_ROLE:
         return is_another_program(actor)
     is_known = managed.strength is not Strength.CLAIMED
     if manager is Manager.RESOURCE_CONTROLLER and is_known and not is_controller(call):
