@@ -393,9 +393,8 @@ def _bare_record(
     """Return the record that an object is itself; None if none may be here, or it is none."""
     if place.record is None:
         return None
-    is_by_columns = place is ROOT and bytes(fields.get("eventName", b"")).startswith(b"{")
-    is_of_lambda = bytes(fields.get("eventSource", b"")).startswith(_OF_LAMBDA)
-    if "eventName" not in fields or is_by_columns or is_of_lambda:
+    is_named = bytes(fields.get("eventName", b"")).startswith(b'"')
+    if not is_named or bytes(fields.get("eventSource", b"")).startswith(_OF_LAMBDA):
         form = pod_form_of(fields)
         return FoundRecord(text.strip(_SPACE), form, log_group=log_group) if form is not None else None
     if place.record in POD_FORMS:
