@@ -113,10 +113,12 @@ INSERT OR IGNORE INTO enis SELECT eni FROM subjects WHERE eni NOT NULL AND attac
 """
 
 _OF_PODS = """
-INSERT OR IGNORE INTO instances SELECT json_extract(named.value, '$.instance') AS instance
+INSERT OR IGNORE INTO instances
+    SELECT json_extract(CASE named.type WHEN 'object' THEN named.value END, '$.instance') AS instance
     FROM records CROSS JOIN json_each(payload, '$.pods.facts') AS named
     WHERE fact = 'pods' AND instance NOT NULL;
-INSERT OR IGNORE INTO enis SELECT json_extract(named.value, '$.eni') AS eni
+INSERT OR IGNORE INTO enis
+    SELECT json_extract(CASE named.type WHEN 'object' THEN named.value END, '$.eni') AS eni
     FROM records CROSS JOIN json_each(payload, '$.pods.facts') AS named
     WHERE fact = 'pods' AND eni NOT NULL;
 """
