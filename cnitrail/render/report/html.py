@@ -16,6 +16,7 @@ import msgspec
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
+from cnitrail.garbage import without_garbage_collection
 from cnitrail.model import Answer, Report
 from cnitrail.render.report.chart_data import chart_range, data, json_lines, line
 from cnitrail.render.report.page import ReportPage, Sizes, environment
@@ -54,6 +55,7 @@ _ID = re.compile(
 )
 
 
+@without_garbage_collection()
 def write(answer: Answer[Report], out: IO[str]) -> None:
     """Write the report as HTML."""
     page = ReportPage(answer, _SIZES)

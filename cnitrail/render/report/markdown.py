@@ -12,6 +12,7 @@ from typing import IO
 
 from markupsafe import Markup
 
+from cnitrail.garbage import without_garbage_collection
 from cnitrail.model import Answer, Report
 from cnitrail.render.report.page import ReportPage, Sizes, environment
 from cnitrail.render.safe import printable
@@ -50,6 +51,7 @@ _LIST = re.compile(r"[-+]|\d+[.)]")
 _BARE = re.compile(r"""(["(]?)([^"()]+?)([.,;:")]*)""")
 
 
+@without_garbage_collection()
 def write(answer: Answer[Report], out: IO[str]) -> None:
     """Write the report as Markdown."""
     template = environment(harmless, prose=prose, code=code).get_template("report.md.j2")
