@@ -252,6 +252,18 @@ class TestAKubelet:
         assert (lease.uid, lease.instance, lease.sandbox) == ("uid-1", INSTANCE, BOX)
         assert len(lease.origins) == 2
 
+    def test_knows_two_pods_of_one_name_apart_that_had_the_address_one_after_the_other(self) -> None:
+        first, second = history(
+            written(3, assigned()),
+            audited(5, *kubelet(IP)),
+            audited(200, *kubelet(phase="Failed", ready=False)),
+            written(201, released()),
+            written(240, assigned(sandbox=OTHER_BOX)),
+            audited(242, *kubelet(IP, uid="uid-2")),
+        ).leases
+        assert (first.uid, shown(first)) == ("uid-1", (WEB, 3, 3, 201, 201))
+        assert (second.uid, shown(second)) == ("uid-2", (WEB, 240, 240, 240, None))
+
     def test_that_cuts_its_report_proves_no_address(self) -> None:
         cut = replace(audited(300, *kubelet()), truncated=True)
         assert shown(only(history(audited(5, *kubelet(IP)), cut))) == (WEB, None, 5, None, None)

@@ -5,6 +5,7 @@ The bounds of the CNI are exact, and win; the API server adds the UID, node and 
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -37,7 +38,7 @@ def joined(leases: Iterable[PodLease], homes: Homes) -> list[PodLease]:
             continue
         alike = [other for other in groups.get((lease.ip, lease.pod), ()) if _fits(lease, other)]
         # Of two pods of one name, the one that was reported first after the assignment.
-        best = min(alike, key=lambda other: other.start.latest or LAST, default=None)
+        best = min(alike, key=partial(_order_for, lease), default=None)
         if best is None:
             found.append(lease)
         else:
@@ -45,6 +46,12 @@ def joined(leases: Iterable[PodLease], homes: Homes) -> list[PodLease]:
             found.append(_with_names(lease, best))
     left = (lease for alike in groups.values() for lease in alike if id(lease) not in used)
     return [*found, *left]
+
+
+def _order_for(lease: PodLease, other: PodLease) -> tuple[bool, datetime]:
+    """Return the key that sorts reports about pods of one name: those from before an assignment come last."""
+    reported = other.start.latest or LAST
+    return shifted(reported, CLOCKS) < _start(lease), reported
 
 
 def _named(lease: PodLease, reported: Iterable[PodLease], used: set[int]) -> PodLease:
