@@ -5,7 +5,7 @@ targets (https://docs.aws.amazon.com/efs/latest/ug/API_CreateMountTarget.html). 
 of their own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -24,6 +24,9 @@ from cnitrail.decode.shapes import (
 )
 from cnitrail.model import Details, Holding, HoldingKind, Subject
 
+_ADDRESSES = "natGatewayAddressSet"
+_SECONDARY = ("privateIp", HoldingKind.SECONDARY, _ADDRESSES)
+
 
 def create_nat_gateway(call: CallBody) -> tuple[Subject, ...]:
     """CreateNatGateway: EC2 makes the ENI, mostly after the call; few responses name it, or its addresses."""
@@ -33,9 +36,7 @@ def create_nat_gateway(call: CallBody) -> tuple[Subject, ...]:
         requested = texts(call.request.get("privateIpAddress"), "privateIpAddress")
         return (replace(asked, requested_addresses=requested),)
     call.need("natGateway.natGatewayId", asked.details.resource)
-    by_eni: dict[str | None, list[Fields]] = {}
-    for element in map(fields, elements(gateway.get("natGatewayAddressSet"))):
-        by_eni.setdefault(text(element.get("networkInterfaceId")), []).append(element)
+    by_eni = _by_eni(map(fields, elements(gateway.get(_ADDRESSES))))
     return tuple(_gateway(call, gateway, addresses, eni) for eni, addresses in by_eni.items()) or (asked,)
 
 
@@ -63,19 +64,25 @@ def _gateway_holdings(addresses: list[Fields], problems: Problems) -> Iterator[H
     primary = next(iter(marked or addresses), None)
     for address in addresses:
         kind = HoldingKind.PRIMARY if address is primary else HoldingKind.SECONDARY
-        yield from holdings(address.get("privateIp"), "privateIp", kind, "natGatewayAddressSet", problems)
+        yield from holdings(address.get("privateIp"), "privateIp", kind, _ADDRESSES, problems)
+
+
+def _by_eni(addresses: Iterable[Fields]) -> dict[str | None, list[Fields]]:
+    """Return the addresses of a NAT gateway by their ENI."""
+    by_eni: dict[str | None, list[Fields]] = {}
+    for address in addresses:
+        by_eni.setdefault(text(address.get("networkInterfaceId")), []).append(address)
+    return by_eni
 
 
 def add_nat_gateway_addresses(call: CallBody) -> tuple[Subject, ...]:
     """AssignPrivateNatGatewayAddress and AssociateNatGatewayAddress: secondary addresses of a NAT gateway."""
     asked = _asked_of_gateway(call)
-    return (
-        (asked,)
-        if not call.ok
-        else tuple(
-            replace(asked, eni=eni, added=holdings(listed, *_SECONDARY, call.problems))
-            for eni, listed in _changed_addresses(call, asked)
-        )
+    if not call.ok:
+        return (asked,)
+    return tuple(
+        replace(asked, eni=eni, added=holdings(listed, *_SECONDARY, call.problems))
+        for eni, listed in _changed_addresses(call, asked).items()
     )
 
 
@@ -85,18 +92,12 @@ def remove_nat_gateway_addresses(call: CallBody) -> tuple[Subject, ...]:
     AWS releases the addresses when their connections have ended, or after MaxDrainDurationSeconds.
     """
     asked = _asked_of_gateway(call)
-    return (
-        (asked,)
-        if not call.ok
-        else tuple(
-            replace(asked, eni=eni, removed=held(listed, "privateIp", _ADDRESSES, call.problems))
-            for eni, listed in _changed_addresses(call, asked)
-        )
+    if not call.ok:
+        return (asked,)
+    return tuple(
+        replace(asked, eni=eni, removed=held(listed, "privateIp", _ADDRESSES, call.problems))
+        for eni, listed in _changed_addresses(call, asked).items()
     )
-
-
-_ADDRESSES = "natGatewayAddressSet"
-_SECONDARY = ("privateIp", HoldingKind.SECONDARY, _ADDRESSES)
 
 
 def _asked_of_gateway(call: CallBody) -> Subject:
@@ -108,13 +109,11 @@ def _asked_of_gateway(call: CallBody) -> Subject:
     )
 
 
-def _changed_addresses(call: CallBody, asked: Subject) -> Iterator[tuple[str | None, list[Fields]]]:
-    """Yield the addresses of each ENI in a response; if it has none, those that the request names."""
-    by_eni: dict[str | None, list[Fields]] = {}
-    for element in map(fields, elements(call.response.get(_ADDRESSES))):
-        if text(element.get("privateIp")) is not None:
-            by_eni.setdefault(text(element.get("networkInterfaceId")), []).append(element)
-    yield from (by_eni or {None: [{"privateIp": name} for name in asked.requested_addresses]}).items()
+def _changed_addresses(call: CallBody, asked: Subject) -> dict[str | None, list[Fields]]:
+    """Return the addresses of each ENI in a response; if it has none, those that the request names."""
+    listed = map(fields, elements(call.response.get(_ADDRESSES)))
+    named = _by_eni(address for address in listed if text(address.get("privateIp")) is not None)
+    return named or {None: [{"privateIp": name} for name in asked.requested_addresses]}
 
 
 def delete_nat_gateway(call: CallBody) -> tuple[Subject, ...]:
