@@ -312,7 +312,7 @@ class TestEni:
 
     def test_an_eni_of_a_service_is_named_as_such(self, run: Run) -> None:
         told = sentences(run, "eni-0d34d5e6f70819200", "subnet-exhausted")
-        assert told["what"].startswith("eni-0d34d5e6f70819200 is an ENI of Lambda functions in ")
+        assert told["what"].startswith("eni-0d34d5e6f70819200 is an ENI of Lambda in ")
         assert told["now"].endswith("it holds 1 IP; AWS services attach their ENIs without an event.")
         assert told["next"].startswith("Ask EC2 what uses it now: aws ec2 describe-network-interfaces ")
 

@@ -35,8 +35,8 @@ from cnitrail.model import (
     TimelineEntry,
     WhoAnswer,
 )
+from cnitrail.model.eni_kinds import users_of
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode
-from cnitrail.model.subnet import SERVICE_NAMES, USE_NAMES, AddressUse
 from cnitrail.text import clock, duration
 
 _KINDS = {
@@ -46,14 +46,8 @@ _KINDS = {
     "branch": "a branch ENI (of one pod with its own security groups)",
     "cilium": "an ENI that Cilium created for a node",
     "other": "an ENI",
-    "eks-control-plane": "an ENI of an EKS control plane",
-    "elb": "an ENI of a load balancer",
-    "lambda": "an ENI of Lambda functions",
-    "rds": "an ENI of an RDS database",
-    "vpc-endpoint": "an ENI of a VPC endpoint",
-    "nat-gateway": "an ENI of a NAT gateway",
 }
-
+"""What an ENI is that no AWS service created for itself, by its kind."""
 
 _TRUNKING = ("trunk", "branch")
 """Kinds that EKS and other services create for their own purposes."""
@@ -134,20 +128,14 @@ def _sentences(
 
 def _what(known: Known, interface: Interface) -> ExplanationSentence:
     kind, managed = interface.kind, known.history.manager_of(interface.eni)
-    named = SERVICE_NAMES.get(kind) or USE_NAMES.get(_use(kind))
-    noun = _KINDS.get(kind) or f"an ENI of {named or kind}"
-    if kind in _TRUNKING and managed.service is not None:
-        service = managed.service.partition(".")[0]
-        noun = f"a {kind} ENI of {SERVICE_NAMES.get(service, managed.service)}"
+    noun = _KINDS.get(kind, "an ENI")
+    if managed.service is not None:
+        noun = f"{f'a {kind} ENI' if kind in _TRUNKING else 'an ENI'} of {users_of(managed.service)}"
     by = ""
     if managed.manager not in (Manager.UNKNOWN, Manager.AWS_SERVICE) and kind not in ("cni", "cilium"):
         by = f"; {MANAGER_NAMES[managed.manager]} manages its IPs"
     place = where(interface.subnet, interface.vpc, *interface.place)
     return ExplanationSentence(SentenceCode.WHAT, f"{interface.eni} is {noun}{place}{by}.")
-
-
-def _use(kind: str) -> AddressUse:
-    return AddressUse(kind) if kind in set(AddressUse) else AddressUse.SERVICE
 
 
 def _now(known: Known, interface: Interface, entry: StateEntry | None, at: datetime) -> ExplanationSentence:
