@@ -332,6 +332,10 @@ class TestEni:
 
 
 class TestInstance:
+    def test_an_ended_instance_has_the_enis_that_outlived_it(self, run: Run) -> None:
+        told = sentences(run, "i-0e4c7f1a3b5d98260", "full-subnet")
+        assert told["now"].endswith(" earlier; eni-0e8a1c5d9f3b72640 with 10 IPs still exists.")
+
     @pytest.mark.parametrize(
         "target",
         [

@@ -68,7 +68,7 @@ def explain_eni(known: Known, target: Target, at: datetime | None) -> Explanatio
     answer = primary_answer(known, entry, time)
     found = judge(known, known.filter(eni=(eni,)))
     instance = entry.instance if entry is not None else None
-    cluster = history.cluster_of(eni, instance, time).names
+    clusters = entry.clusters if entry is not None else history.cluster_of(eni, None, time).names
     return Explanation(
         target=target.text,
         kind=target.kind,
@@ -78,7 +78,7 @@ def explain_eni(known: Known, target: Target, at: datetime | None) -> Explanatio
         region=interface.region if interface is not None else None,
         vpcs=distinct_sorted([interface.vpc]) if interface is not None else (),
         subnets=distinct_sorted([interface.subnet]) if interface is not None else (),
-        clusters=cluster,
+        clusters=clusters,
         verdict=answer.verdict if answer is not None else None,
         enis=(eni,) if entry is not None else (),
         instances=distinct_sorted([instance]),
@@ -148,23 +148,23 @@ def _now(known: Known, interface: Interface, entry: StateEntry | None, at: datet
         start = since(entry.attached_since, at)
         text = f"At {known.moment(at)} it is attached to {instance}{device}, {start}, and holds {held}."
         return ExplanationSentence(SentenceCode.NOW, text)
+    if entry.management.is_service and entry.attached is None:
+        text = f"At {known.moment(at)} it holds {held}; AWS services attach their ENIs without an event."
+        return ExplanationSentence(SentenceCode.NOW, text)
     if entry.attached is None:
         on = f"; it belongs to {instance}" if entry.instance else ""
         text = f"At {known.moment(at)} it holds {held}{on}, but no event shows whether it is attached."
         return ExplanationSentence(SentenceCode.NOW, text)
-    if entry.management.manager is Manager.AWS_SERVICE:
-        text = f"At {known.moment(at)} it holds {held}; AWS services attach their ENIs without an event"
-        return ExplanationSentence(SentenceCode.NOW, f"{text}.")
     text = f"At {known.moment(at)} it is attached to nothing and holds {held}"
-    last = interface.left_before(at)
-    event = last.end.event if last is not None else None
-    if last is not None and event is not None:
-        left = last.instance or "its instance"
+    left = known.history.departure(interface.eni, at)
+    event = left.end.event if left is not None else None
+    if left is not None and event is not None:
         deed = "terminated" if event.effect is Effect.TERMINATE else "detached it from"
-        text += f": {caller_name(known.history.actors[event.key])} {deed} {left} at {clock(event.time)}"
-    elif entry.instance:
-        text += f"; it was created for {instance}"
-    return ExplanationSentence(SentenceCode.NOW, f"{text}.", events_of(event))
+        by = caller_name(known.history.actors[event.key])
+        text += f": {by} {deed} {left.instance or 'its instance'} at {clock(event.time)}"
+        return ExplanationSentence(SentenceCode.NOW, f"{text}.", events_of(event))
+    for_it = f"; it was created for {instance}" if entry.instance else ""
+    return ExplanationSentence(SentenceCode.NOW, f"{text}{for_it}.")
 
 
 def _gone(known: Known, interface: Interface, at: datetime) -> ExplanationSentence:
