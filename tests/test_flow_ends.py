@@ -38,6 +38,7 @@ from cnitrail.history import cover
 from cnitrail.model import (
     Address,
     Basis,
+    CniMark,
     Details,
     Effect,
     Event,
@@ -571,7 +572,7 @@ class TestTranslation:
                 eni="eni-second",
                 vpc="vpc-1",
                 added=(Holding(ip_address("10.0.0.20"), HoldingKind.PRIMARY),),
-                details=Details(mark=(NODE, "tag")),
+                details=Details(mark=CniMark(NODE, "tag")),
             ),
         )
         events = (*CLUSTER, second, attach(3, "eni-second", NODE, "attach-2"))
