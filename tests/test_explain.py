@@ -16,7 +16,7 @@ from cloudtrail_server import CloudTrail, serve
 from conftest import FIXTURES, Run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from incidents import Incident, read, second
+from incidents import ADA, NODE, Incident, cni, read, second
 from jsonschema import Draft202012Validator
 from simulator import World, deliveries, worlds
 from stories import STORIES as ALL_STORIES
@@ -331,7 +331,31 @@ class TestEni:
         assert told["what"].startswith(f"{branch.id} is a branch ENI of ECS tasks in ")
 
 
+MARKED = replace(second(), description=f"aws-K8S-{NODE}", secondaries=("10.9.1.2", "10.9.1.3"))
+"""An ENI that the VPC CNI, or somebody who writes the same description, creates for a node."""
+
+
 class TestInstance:
+    def test_a_node_is_known_by_an_eni_that_nothing_attaches(self) -> None:
+        trail = Incident()
+        trail.log("09:00:00", cni(trail), create_network_interface(MARKED))
+        told = explain(known_of(trail.history(), Coverage(())), parse_target(NODE), trail.time("10:00:00"))
+        assert said(told, SentenceCode.WHAT) == (
+            f"{NODE} is a node in account 111111111111 in eu-west-1; the VPC CNI manages its IPs."
+        )
+        assert said(told, SentenceCode.NOW).endswith(
+            f"{MARKED.id} with 3 IPs, created for it, is not attached."
+        )
+
+    def test_an_instance_that_a_caller_only_names_is_mentioned_and_no_node(self) -> None:
+        trail = Incident()
+        trail.log("09:00:00", ADA, create_network_interface(MARKED))
+        told = explain(known_of(trail.history(), Coverage(())), parse_target(NODE), trail.time("10:00:00"))
+        assert said(told, SentenceCode.WHAT) == (
+            f"{NODE} is an instance; nothing shows that it is a Kubernetes node."
+        )
+        assert (told.enis, told.account) == ((), None)
+
     @pytest.mark.parametrize(
         "target",
         [

@@ -27,7 +27,16 @@ from cnitrail.answers.explain.sentences import (
 )
 from cnitrail.answers.explain.target import Target
 from cnitrail.answers.nodes import instances_of_node
-from cnitrail.model import MANAGER_NAMES, SEVERITY_ORDER, Finding, StateEntry, TimelineEntry, WhoAnswer
+from cnitrail.model import (
+    MANAGER_NAMES,
+    SEVERITY_ORDER,
+    AccountRegion,
+    Finding,
+    Instance,
+    StateEntry,
+    TimelineEntry,
+    WhoAnswer,
+)
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode, TargetKind
 from cnitrail.model.manager import NO_PLUGIN
 from cnitrail.model.pool import PoolEntry
@@ -80,8 +89,7 @@ def explain_instance(known: Known, target: Target, at: datetime | None) -> Expla
         raise not_mentioned(known, target)
     node = history.instances.get(name)
     pool = known.pool(name)
-    account = node.account if node is not None else None
-    region = node.region if node is not None else None
+    account, region = _place(node, pool)
     time = at or known.end_of([(account, region)])
     if node is None and at is None and (last := last_seen_on(known, name)) is not None:
         known, time = replace(known, is_end=False), last.replace(microsecond=0)
@@ -141,8 +149,7 @@ def _sentences(
     if answer is not None:
         yield certainty(answer, of_eni=True)
     start = node.launched.time if node is not None else None
-    place = (node.account, node.region) if node is not None else (None, None)
-    yield from missing(known, at, start, [place], answer)
+    yield from missing(known, at, start, [_place(node, pool)], answer)
     yield _next(known, target, pool, found, claimed)
 
 
@@ -173,8 +180,14 @@ def _what(known: Known, name: str, pool: PoolEntry | None, at: datetime) -> Expl
     subnets = pool.subnets if pool is not None else ()
     subnet = subnets[0] if len(subnets) == 1 else node.subnet if node is not None else None
     vpc = pool.vpc if pool is not None else node.vpc if node is not None else None
-    place = where(subnet, vpc, node.account if node else None, node.region if node else None)
+    place = where(subnet, vpc, *_place(node, pool))
     return ExplanationSentence(SentenceCode.WHAT, f"{name} is {kind}{place}{note}.")
+
+
+def _place(node: Instance | None, pool: PoolEntry | None) -> AccountRegion:
+    """Return the account and Region of an instance, or of its ENIs if no event is about the instance."""
+    known = node or pool
+    return (known.account, known.region) if known is not None else (None, None)
 
 
 def _node_by_pods(known: Known, name: str) -> str:
