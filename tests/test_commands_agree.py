@@ -131,10 +131,10 @@ class TestHolders:
                 entry = present.get(holder.eni)
                 if entry is None:
                     continue
-                # state also names the instance that an ENI was created for and outlived, as not attached
-                is_left = entry.attached is False and holder.instance is None
-                where = (None, holder.cluster) if is_left else (entry.instance, entry.cluster)
-                assert (holder.instance, holder.cluster) == where, (ip, at)
+                assert (holder.instance, holder.cluster) == (entry.instance, entry.cluster), (ip, at)
+                assert holder.management == entry.management
+                if holder.instance is None:
+                    assert holder.attached == entry.attached, (ip, at)
                 assert (holder.account, holder.region, holder.vpc, holder.subnet) == (
                     entry.account,
                     entry.region,

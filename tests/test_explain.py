@@ -312,7 +312,7 @@ class TestEni:
 
     def test_an_eni_of_a_service_is_named_as_such(self, run: Run) -> None:
         told = sentences(run, "eni-0d34d5e6f70819200", "subnet-exhausted")
-        assert told["what"].startswith("eni-0d34d5e6f70819200 is an ENI of Lambda functions in ")
+        assert told["what"].startswith("eni-0d34d5e6f70819200 is an ENI of Lambda in ")
         assert told["now"].endswith("it holds 1 IP; AWS services attach their ENIs without an event.")
         assert told["next"].startswith("Ask EC2 what uses it now: aws ec2 describe-network-interfaces ")
 
@@ -355,6 +355,10 @@ class TestInstance:
             f"{NODE} is an instance; nothing shows that it is a Kubernetes node."
         )
         assert (told.enis, told.account) == ((), None)
+
+    def test_an_ended_instance_has_the_enis_that_outlived_it(self, run: Run) -> None:
+        told = sentences(run, "i-0e4c7f1a3b5d98260", "full-subnet")
+        assert told["now"].endswith(" earlier; eni-0e8a1c5d9f3b72640 with 10 IPs still exists.")
 
     @pytest.mark.parametrize(
         "target",

@@ -27,6 +27,32 @@ CloudTrail's event time has one-second steps and is up to seconds from the chang
 """
 
 
+WITNESS_NAMES: Final = {
+    "ipamd": "ipamd.log",
+    "cni-plugin": "plugin.log",
+    "status-patch": "audit log",
+    "pod-object": "audit log",
+    "kubelet-delete": "audit log",
+    "pod-finished": "phase of the pod",
+    "pod-eni": "audit log",
+    "pod-eni-claim": "annotation",
+    "pod-list": "kubectl get pods",
+    "pod-seen": "kubectl get pods",
+    "kube-state-metrics": "Prometheus",
+    "v1-enis": "/v1/enis",
+    "ipam-json": "ipam.json",
+    "next-pod": "next pod",
+    "eni-lease": "CloudTrail",
+    "instance-end": "CloudTrail",
+}
+"""What a person calls the record behind each ``PodBoundary.witness``."""
+
+
+def witness_name(witness: str | None) -> str:
+    """Return what a person calls the record that shows a bound; empty if none does."""
+    return WITNESS_NAMES.get(witness or "", witness or "")
+
+
 class PodName(Struct, frozen=True, gc=False, order=True):
     """The namespace and name of a pod."""
 

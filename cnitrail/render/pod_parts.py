@@ -43,31 +43,6 @@ def ended(entry: PodEntry) -> str:
     return f"{'until' if entry.end_basis is Basis.OBSERVED else 'released it'} {end_of(entry)}"
 
 
-def shown_by(witness: str | None) -> str:
-    """Return the record that shows a bound, as a person calls it; empty if there is none."""
-    return _WITNESSES.get(witness or "", witness or "")
-
-
-_WITNESSES = {
-    "ipamd": "ipamd.log",
-    "cni-plugin": "plugin.log",
-    "status-patch": "audit log",
-    "pod-object": "audit log",
-    "kubelet-delete": "audit log",
-    "pod-finished": "phase of the pod",
-    "pod-eni": "audit log",
-    "pod-eni-claim": "annotation",
-    "pod-list": "kubectl get pods",
-    "pod-seen": "kubectl get pods",
-    "kube-state-metrics": "Prometheus",
-    "v1-enis": "/v1/enis",
-    "ipam-json": "ipam.json",
-    "next-pod": "next pod",
-    "eni-lease": "CloudTrail",
-    "instance-end": "CloudTrail",
-}
-
-
 def _bounds(earliest: datetime | None, latest: datetime) -> str:
     if earliest == latest:
         return exact(latest)

@@ -24,6 +24,7 @@ from cnitrail.answers.explain.target import Target
 from cnitrail.answers.filters import Filter, meets
 from cnitrail.answers.findings.names import caller_name
 from cnitrail.model import Basis, Effect, Finding, Holder, LeaseEntry, TimelineEntry, WhoAnswer
+from cnitrail.model.eni_kinds import users_of
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode
 from cnitrail.model.reason import ReasonCode
 from cnitrail.text import clock, counted, duration, listed
@@ -67,9 +68,7 @@ def explain_address(known: Known, target: Target, at: datetime | None) -> Explan
         region=only([span.region for span in spans]),
         vpcs=vpcs,
         subnets=distinct_sorted(span.subnet for span in spans),
-        clusters=distinct_sorted(
-            known.history.cluster_of(holder.eni, holder.instance, time).name for holder in answer.holders
-        ),
+        clusters=distinct_sorted(holder.cluster for holder in answer.holders),
         verdict=answer.verdict,
         enis=tuple(holder.eni for holder in answer.holders),
         instances=distinct_sorted(holder.instance for holder in answer.holders),
@@ -144,11 +143,11 @@ def _what(target: Target, answer: WhoAnswer, leases: Sequence[LeaseEntry]) -> Ex
 
 
 def _on(known: Known, holder: Holder, at: datetime) -> str:
-    if holder.instance is None:
-        if known.history.interfaces[holder.eni].left_before(at) is not None:
-            return f"{holder.eni} (attached to nothing)"
-        return f"{holder.eni} ({holder.eni_kind if holder.is_of_service else 'no known instance'})"
-    return f"{holder.eni} of {instance_name(known, holder.instance, holder.eni, at)}"
+    if holder.instance is not None:
+        return f"{holder.eni} of {instance_name(known, holder.instance, holder.eni, at)}"
+    if holder.management.service is not None:
+        return f"{holder.eni} ({users_of(holder.management.service)})"
+    return f"{holder.eni} ({'attached to nothing' if holder.attached is False else 'no known instance'})"
 
 
 def _holder(known: Known, holder: Holder, at: datetime) -> ExplanationSentence:

@@ -31,6 +31,7 @@ from cnitrail.model import (
     MANAGER_NAMES,
     SEVERITY_ORDER,
     AccountRegion,
+    Effect,
     Finding,
     Instance,
     StateEntry,
@@ -214,8 +215,9 @@ def _now(
         )
         ago = duration(at - ended.event.time)
         text = f"It no longer exists at {known.moment(at)}: {how} by {by}, {ago} earlier"
-        if entries:
-            text += f"; {_enis(entries)} still {'exists' if len(entries) == 1 else 'exist'}"
+        outliving = _outliving(known, name, at)
+        if outliving:
+            text += f"; {_enis(outliving)} still {'exists' if len(outliving) == 1 else 'exist'}"
         return ExplanationSentence(SentenceCode.NOW, f"{text}.", events_of(ended.event))
     if node is not None and node.launched.time is not None and node.launched.time > at:
         text = f"It does not exist yet at {known.moment(at)}: it was launched at {clock(node.launched.time)}."
@@ -227,6 +229,19 @@ def _now(
     if left:
         text += f"; {_enis(left)}, created for it, {'is' if len(left) == 1 else 'are'} not attached"
     return ExplanationSentence(SentenceCode.NOW, f"{text}.")
+
+
+def _outliving(known: Known, name: str, at: datetime) -> list[StateEntry]:
+    """Return the ENIs that an instance left behind when it ended."""
+    left = [(entry, known.history.departure(entry.eni, at)) for entry in known.state(at)]
+    return [
+        entry
+        for entry, departure in left
+        if departure is not None
+        and departure.instance == name
+        and departure.end.event is not None
+        and departure.end.event.effect is Effect.TERMINATE
+    ]
 
 
 def _enis(entries: Sequence[StateEntry]) -> str:
