@@ -347,6 +347,14 @@ class TestInstance:
             f"{MARKED.id} with 3 IPs, created for it, is not attached."
         )
 
+    def test_a_node_is_in_the_cluster_that_the_tag_of_its_eni_names(self) -> None:
+        trail = Incident()
+        tagged = replace(MARKED, tags={"cluster.k8s.amazonaws.com/name": "quay"})
+        trail.log("09:00:00", cni(trail), create_network_interface(tagged))
+        told = explain(known_of(trail.history(), Coverage(())), parse_target(NODE), trail.time("10:00:00"))
+        assert told.clusters == ("quay",)
+        assert " is a node of cluster quay in " in said(told, SentenceCode.WHAT)
+
     def test_an_instance_that_a_caller_only_names_is_mentioned_and_no_node(self) -> None:
         trail = Incident()
         trail.log("09:00:00", ADA, create_network_interface(MARKED))
