@@ -79,7 +79,7 @@ def attachment_entry(attachment: Attachment) -> AttachmentEntry:
         instance=attachment.instance,
         device_index=attachment.device_index,
         attachment=attachment.attachment,
-        start=attachment.start.time,
+        start=attachment.start.shown,
         start_basis=attachment.start.basis,
         end=attachment.end.shown,
         end_basis=attachment.end.basis,

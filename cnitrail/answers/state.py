@@ -135,7 +135,7 @@ def _entry(history: History, interface: Interface, held: list[Lease], at: dateti
         instance_type=instance.instance_type if instance else None,
         device_index=attachment.device_index if attachment else None,
         attachment=attachment.attachment if attachment else None,
-        attached_since=attachment.start.time if attachment else None,
+        attached_since=attachment.start.shown if attachment else None,
         attached_basis=attachment.start.basis if attachment else None,
         addresses=tuple(
             HeldEntry(

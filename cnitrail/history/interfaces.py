@@ -437,7 +437,9 @@ class Registry:
             node = self._instances[instance] = _InstanceDraft(
                 instance=instance, account=interface.account, region=interface.region
             )
-        last = attachments[-1]
+        first, last = attachments[0], attachments[-1]
+        if first.start is UNKNOWN:
+            first.start = Bound(node.launched.time, Basis.UNKNOWN)
         if last.end is OPEN and (over := _first_end(node.ended, interface.deleted)) is not None:
             last.end = Bound(over.time, Basis.IMPLIED, over.event)
         return [] if interface.attachments else attachments

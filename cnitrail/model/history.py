@@ -31,8 +31,13 @@ class Bound(Struct, frozen=True, gc=False):
 
     @property
     def shown(self) -> datetime | None:
-        """Return the time to show; None for a termination that found the instance terminated already."""
+        """Return the time to show; None if it is only the earliest possible one.
+
+        None, too, for a termination that found the instance terminated already.
+        """
         event = self.event
+        if self.basis is Basis.UNKNOWN:
+            return None
         if self.basis is not Basis.IMPLIED or event is None or event.effect is not Effect.TERMINATE:
             return self.time
         return (

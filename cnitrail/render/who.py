@@ -51,7 +51,7 @@ _COLUMNS: Columns = {
     "verdict": lambda answer: answer.verdict.value,
     "eni": _of_holders(lambda holder: holder.eni),
     "eni_kind": _of_holders(lambda holder: holder.eni_kind),
-    "instance": _of_holders(lambda holder: holder.instance or ("none" if holder.attached is False else None)),
+    "instance": _of_holders(lambda holder: holder.instance),
     "instance_basis": _of_holders(lambda holder: holder.instance_basis),
     "device_index": _of_holders(lambda holder: holder.device_index),
     "vpc": _of_holders(lambda holder: holder.vpc),

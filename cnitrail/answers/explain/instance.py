@@ -30,8 +30,10 @@ from cnitrail.answers.nodes import instances_of_node
 from cnitrail.model import (
     MANAGER_NAMES,
     SEVERITY_ORDER,
+    AccountRegion,
     Effect,
     Finding,
+    Instance,
     StateEntry,
     TimelineEntry,
     WhoAnswer,
@@ -88,8 +90,7 @@ def explain_instance(known: Known, target: Target, at: datetime | None) -> Expla
         raise not_mentioned(known, target)
     node = history.instances.get(name)
     pool = known.pool(name)
-    account = node.account if node is not None else None
-    region = node.region if node is not None else None
+    account, region = _place(node, pool)
     time = at or known.end_of([(account, region)])
     if node is None and at is None and (last := last_seen_on(known, name)) is not None:
         known, time = replace(known, is_end=False), last.replace(microsecond=0)
@@ -110,8 +111,7 @@ def explain_instance(known: Known, target: Target, at: datetime | None) -> Expla
         region=region,
         vpcs=distinct_sorted([*(entry.vpc for entry in entries), pool.vpc if pool is not None else None]),
         subnets=distinct_sorted([*(entry.subnet for entry in entries), *(pool.subnets if pool else ())]),
-        clusters=history.cluster_of(None, name, time).names
-        or distinct_sorted([pool.cluster if pool else None]),
+        clusters=_clusters(known, name, time, entries, pool),
         verdict=answer.verdict if answer is not None else None,
         enis=enis_of(entries),
         instances=(name,),
@@ -134,7 +134,7 @@ def _sentences(
 ) -> Iterator[ExplanationSentence]:
     name = target.name
     node = known.history.instances.get(name)
-    yield _what(known, name, pool, at)
+    yield _what(known, name, pool, _clusters(known, name, at, entries, pool))
     if found:
         yield findings_sentence(known, found, "--instance", name)
     yield _now(known, name, pool, entries, at)
@@ -149,8 +149,7 @@ def _sentences(
     if answer is not None:
         yield certainty(answer, of_eni=True)
     start = node.launched.time if node is not None else None
-    place = (node.account, node.region) if node is not None else (None, None)
-    yield from missing(known, at, start, [place], answer)
+    yield from missing(known, at, start, [_place(node, pool)], answer)
     yield _next(known, target, pool, found, claimed)
 
 
@@ -165,13 +164,12 @@ def _blocking_first(found: Sequence[Finding] | None) -> tuple[Finding, ...] | No
     return tuple(sorted(found, key=order))
 
 
-def _what(known: Known, name: str, pool: PoolEntry | None, at: datetime) -> ExplanationSentence:
+def _what(known: Known, name: str, pool: PoolEntry | None, clusters: Sequence[str]) -> ExplanationSentence:
     node = known.history.instances.get(name)
     of_type = f"{node.instance_type} " if node is not None and node.instance_type else ""
     article = "an" if of_type[:1] in "aeimrx" and of_type else "a"
-    cluster = known.history.cluster_of(None, name, at).name or (pool.cluster if pool is not None else None)
     if pool is not None and pool.is_node:
-        of_cluster = f" of cluster {cluster}" if cluster else ""
+        of_cluster = f" of cluster {clusters[0]}" if len(clusters) == 1 else ""
         manager = pool.management.manager if pool.management is not None else None
         note = f"; {MANAGER_NAMES[manager]} manages its IPs" if manager and manager not in NO_PLUGIN else ""
         kind = f"{article} {of_type}node{of_cluster}"
@@ -181,8 +179,24 @@ def _what(known: Known, name: str, pool: PoolEntry | None, at: datetime) -> Expl
     subnets = pool.subnets if pool is not None else ()
     subnet = subnets[0] if len(subnets) == 1 else node.subnet if node is not None else None
     vpc = pool.vpc if pool is not None else node.vpc if node is not None else None
-    place = where(subnet, vpc, node.account if node else None, node.region if node else None)
+    place = where(subnet, vpc, *_place(node, pool))
     return ExplanationSentence(SentenceCode.WHAT, f"{name} is {kind}{place}{note}.")
+
+
+def _clusters(
+    known: Known, name: str, at: datetime, entries: Sequence[StateEntry], pool: PoolEntry | None
+) -> tuple[str, ...]:
+    """Return the clusters of an instance and its ENIs; without ENIs, the one that it was in before."""
+    of_instance = known.history.cluster_of(None, name, at).names
+    if of_instance or entries:
+        return distinct_sorted([*of_instance, *(cluster for entry in entries for cluster in entry.clusters)])
+    return distinct_sorted([pool.cluster if pool is not None else None])
+
+
+def _place(node: Instance | None, pool: PoolEntry | None) -> AccountRegion:
+    """Return the account and Region of an instance, or of its ENIs if no event is about the instance."""
+    known = node or pool
+    return (known.account, known.region) if known is not None else (None, None)
 
 
 def _node_by_pods(known: Known, name: str) -> str:
