@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from cnitrail.model.coverage import AccountRegion
 from cnitrail.model.ec2 import DRY_RUN, PREFIX_HOST_BITS, error_code
 from cnitrail.model.evidence import Origin
 from cnitrail.model.forms import Fidelity
@@ -341,6 +342,11 @@ class Event(Struct, frozen=True, gc=False, kw_only=True):
                 return not (subject.added or subject.details.existing) or subject.requested is not None
             case _:
                 return False
+
+    @property
+    def place(self) -> AccountRegion:
+        """Return its account and Region."""
+        return self.account, self.region
 
     @property
     def shown_id(self) -> str:
