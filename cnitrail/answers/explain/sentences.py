@@ -21,27 +21,14 @@ from cnitrail.model import (
 )
 from cnitrail.model.explanation import ExplanationSentence, SentenceCode
 from cnitrail.model.finding import severity_counts
-from cnitrail.model.reason import Reason, ReasonCode
+from cnitrail.model.reason import STORY, Reason, ReasonCode
 from cnitrail.text import capitalized, clock, counted, duration, listed, short_list, time_range
 
 _SAID = 2
 """Reasons that a sentence gives before it counts the rest."""
 
-_STORY = frozenset(
-    {
-        ReasonCode.ASSIGNED,
-        ReasonCode.HELD_UNTIL,
-        ReasonCode.NO_ASSIGNMENT_SEEN,
-        ReasonCode.RELEASED,
-        ReasonCode.ENI_DELETED,
-        ReasonCode.INSTANCE_TERMINATED,
-        ReasonCode.ENI_DETACHED,
-        ReasonCode.SEEN_ELSEWHERE,
-        ReasonCode.NEXT_HOLDER,
-        ReasonCode.NEVER_SEEN,
-    }
-)
-"""The reasons of ``who`` that say what happened: other sentences say it."""
+_SAID_ELSEWHERE = STORY | {ReasonCode.NEVER_SEEN}
+"""The reasons of ``who`` that other sentences say."""
 
 _MISSING = frozenset(
     {
@@ -209,7 +196,7 @@ def certainty(answer: WhoAnswer, *, of_eni: bool = False) -> ExplanationSentence
 
     ``of_eni``: it is about an IP of the ENI or instance that is explained.
     """
-    doubts = [reason for reason in answer.reasons if reason.code not in _STORY | _MISSING]
+    doubts = [reason for reason in answer.reasons if reason.code not in _SAID_ELSEWHERE | _MISSING]
     subject = f"The verdict for its IP {answer.ip}" if of_eni else "The verdict"
     text = f"{subject} is {_VERDICTS.get(answer.verdict.value, answer.verdict.value)}"
     if doubts:
