@@ -132,7 +132,7 @@ class TestHolders:
                 if entry is None:
                     continue
                 assert (holder.instance, holder.cluster) == (entry.instance, entry.cluster), (ip, at)
-                assert holder.management == entry.management
+                assert holder.service == entry.management.service
                 if holder.instance is None:
                     assert holder.attached == entry.attached, (ip, at)
                 assert (holder.account, holder.region, holder.vpc, holder.subnet) == (
