@@ -366,6 +366,14 @@ class TestPods:
         pods_agree(case)
         assert len({entry.pod for entry in case.pods()}) == 2
 
+    def test_state_is_that_of_a_second_also_for_a_time_within_it(self) -> None:
+        case = case_of(PODS)
+        for entry in case.pods():
+            assert entry.end is not None
+            name, last = f"{entry.namespace}/{entry.pod}", entry.end - timedelta(milliseconds=600)
+            assert [eni.eni for eni in case.state(last, pod=name)] == [entry.eni]
+            assert case.state(last, pod=name) == case.state(last.replace(microsecond=0), pod=name)
+
     @pytest.mark.parametrize("seed", range(2))
     def test_commands_agree_about_every_pod_of_a_simulated_world(self, seed: int, tmp_path: Path) -> None:
         pods_agree(read_pods_of(deliver_pods(random_pods(seed, 60)), tmp_path))
