@@ -48,6 +48,7 @@ from cnitrail.model import (
     TRAIL_CALLS,
     AttributeChange,
     CallOutcome,
+    CniMark,
     Details,
     Effect,
     Event,
@@ -322,7 +323,7 @@ class TestCreateNetworkInterface:
             requested_kind=HoldingKind.SECONDARY,
             details=Details(
                 description=f"aws-K8S-{INSTANCE}",
-                mark=(INSTANCE, "description"),
+                mark=CniMark(INSTANCE, "description"),
                 interface_type="interface",
                 tags=(("node.k8s.amazonaws.com/instance_id", INSTANCE),),
             ),
@@ -647,7 +648,9 @@ def tagged(*resources: str) -> Entry:
 class TestCreateTags:
     def test_a_tag_on_an_eni_may_be_the_mark_of_the_cni(self) -> None:
         tags = (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
-        assert subject_of(tagged(ENI)) == Subject(eni=ENI, details=Details(tags=tags, mark=(INSTANCE, "tag")))
+        assert subject_of(tagged(ENI)) == Subject(
+            eni=ENI, details=Details(tags=tags, mark=CniMark(INSTANCE, "tag"))
+        )
 
     def test_a_tag_on_an_instance_is_not_a_mark(self) -> None:
         tags = (("node.k8s.amazonaws.com/instance_id", INSTANCE),)

@@ -112,7 +112,7 @@ def _takes_instances(history: History, wanted: Filter, entry: LeaseEntry, interf
         if meets_time(attachment.start, attachment.end, wanted)
     ]
     if not entry.attachments and interface.mark is not None:
-        instances = [interface.mark[0]]
+        instances = [interface.mark.instance]
     clusters = {
         name
         for instance in instances or [None]

@@ -9,12 +9,13 @@ from functools import cached_property
 from ipaddress import IPv4Network
 from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from cnitrail.model.basis import Basis
 from cnitrail.model.coverage import AccountRegion
-from cnitrail.model.event import Actor, Effect, Event, Held, HoldingKind, IssuedSession
+from cnitrail.model.event import Actor, CniMark, Effect, Event, Held, HoldingKind, IssuedSession
 from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
 from cnitrail.model.pods import PodHistory
 from cnitrail.model.recording import Unrecorded
@@ -150,6 +151,13 @@ class Tagged(Struct, frozen=True, gc=False):
     by_aws: bool = False
 
 
+class ClaimedMark(NamedTuple):
+    """An instance that somebody may have written on an ENI at a time: no mark of the VPC CNI."""
+
+    mark: CniMark
+    time: datetime
+
+
 class Interface(Struct, frozen=True, gc=False, kw_only=True):
     """Everything known about one ENI.
 
@@ -169,11 +177,11 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
     kind: str
     created: Bound
     deleted: Bound
-    mark: tuple[str, str] | None
+    mark: CniMark | None
     marked: datetime | None
     tagged: tuple[Tagged, ...]
     attachments: Attachments
-    claimed: tuple[tuple[str, str, datetime], ...] = ()
+    claimed: tuple[ClaimedMark, ...] = ()
     alive: datetime | None = None
     disputed_owner: bool = False
 
@@ -182,7 +190,7 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
         """Return the account and Region that own it."""
         return self.account, self.region
 
-    def mark_at(self, time: datetime) -> tuple[str, str] | None:
+    def mark_at(self, time: datetime) -> CniMark | None:
         """Return the mark of the CNI, if it was written by then; else None."""
         return self.mark if self.marked is not None and self.marked <= time else None
 
@@ -446,7 +454,7 @@ class History(Struct, frozen=True, kw_only=True, dict=True):
         mark = interface.mark_at(time) if interface is not None else None
         if interface is None or mark is None:
             return None, None
-        is_there = interface.attachments.are_only_on(mark[0])
+        is_there = interface.attachments.are_only_on(mark.instance)
         return mark if is_there else (None, None)
 
     def calling_instance(self, actor: Actor) -> str | None:

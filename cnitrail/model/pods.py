@@ -12,6 +12,7 @@ from cnitrail.model.basis import Basis
 from cnitrail.model.event import Address
 from cnitrail.model.evidence import Origin, Skipped
 from cnitrail.model.reason import Reason
+from cnitrail.model.word import Word
 
 ENIS_OF_ONE_POD: Final = frozenset(("branch", "fargate"))
 """Kinds of ENIs whose primary address is that of a pod; that of any other ENI is its node's."""
@@ -27,30 +28,66 @@ CloudTrail's event time has one-second steps and is up to seconds from the chang
 """
 
 
+class Witness(Word):
+    """The record that shows a bound of a pod's lease."""
+
+    IPAMD = "ipamd"
+    """A line of ``ipamd.log``."""
+    V1_ENIS = "v1-enis"
+    """ipamd's answer to ``/v1/enis``."""
+    IPAM_JSON = "ipam-json"
+    """ipamd's checkpoint."""
+    CNI_PLUGIN = "cni-plugin"
+    """A line of ``plugin.log``."""
+    STATUS_PATCH = "status-patch"
+    """The status that the kubelet of the node reports."""
+    KUBELET_DELETE = "kubelet-delete"
+    """The kubelet deletes the pod: it does so once the sandbox is gone."""
+    POD_FINISHED = "pod-finished"
+    """A phase that no pod leaves again: its kubelet stops the sandbox then."""
+    POD_OBJECT = "pod-object"
+    """The object in the API server, whose state may be old, and which others may change."""
+    POD_LIST = "pod-list"
+    """A list of pods, with the start of the pod's containers."""
+    POD_SEEN = "pod-seen"
+    """A list of pods with nothing in it that is later than the address: the address came later."""
+    POD_ENI = "pod-eni"
+    """The annotation that the VPC resource controller writes."""
+    POD_ENI_CLAIM = "pod-eni-claim"
+    """The same annotation, if anybody may have written it."""
+    KUBE_STATE_METRICS = "kube-state-metrics"
+    NEXT_POD = "next-pod"
+    """The next pod has the address."""
+    ENI_LEASE = "eni-lease"
+    """The ENI lost the address, by CloudTrail."""
+    INSTANCE_END = "instance-end"
+    """The instance was terminated, by CloudTrail."""
+
+
 WITNESS_NAMES: Final = {
-    "ipamd": "ipamd.log",
-    "cni-plugin": "plugin.log",
-    "status-patch": "audit log",
-    "pod-object": "audit log",
-    "kubelet-delete": "audit log",
-    "pod-finished": "phase of the pod",
-    "pod-eni": "audit log",
-    "pod-eni-claim": "annotation",
-    "pod-list": "kubectl get pods",
-    "pod-seen": "kubectl get pods",
-    "kube-state-metrics": "Prometheus",
-    "v1-enis": "/v1/enis",
-    "ipam-json": "ipam.json",
-    "next-pod": "next pod",
-    "eni-lease": "CloudTrail",
-    "instance-end": "CloudTrail",
+    Witness.IPAMD: "ipamd.log",
+    Witness.V1_ENIS: "/v1/enis",
+    Witness.IPAM_JSON: "ipam.json",
+    Witness.CNI_PLUGIN: "plugin.log",
+    Witness.STATUS_PATCH: "audit log",
+    Witness.KUBELET_DELETE: "audit log",
+    Witness.POD_FINISHED: "phase of the pod",
+    Witness.POD_OBJECT: "audit log",
+    Witness.POD_LIST: "kubectl get pods",
+    Witness.POD_SEEN: "kubectl get pods",
+    Witness.POD_ENI: "audit log",
+    Witness.POD_ENI_CLAIM: "annotation",
+    Witness.KUBE_STATE_METRICS: "Prometheus",
+    Witness.NEXT_POD: "next pod",
+    Witness.ENI_LEASE: "CloudTrail",
+    Witness.INSTANCE_END: "CloudTrail",
 }
-"""What a person calls the record behind each ``PodBoundary.witness``."""
+"""What people call each of these records."""
 
 
-def witness_name(witness: str | None) -> str:
-    """Return what a person calls the record that shows a bound; empty if none does."""
-    return WITNESS_NAMES.get(witness or "", witness or "")
+def witness_name(witness: Witness | None) -> str:
+    """Return what people call the record that shows a bound; empty if none does."""
+    return WITNESS_NAMES[witness] if witness is not None else ""
 
 
 class PodName(Struct, frozen=True, gc=False, order=True):
@@ -69,14 +106,13 @@ class PodBoundary(Struct, frozen=True, gc=False, kw_only=True):
 
     None means any time before, or after. With basis ``observed`` (ipamd) both are the same time, or within
     one second if the record has whole seconds; ``implied`` ones are bounds by other records; ``unknown`` (a
-    start) and ``open`` (an end) are not known. ``witness`` names what shows it, such as ``ipamd`` or
-    ``status-patch``; ``origin`` is its record.
+    start) and ``open`` (an end) are not known. ``witness`` is what shows it, ``origin`` its record.
     """
 
     earliest: datetime | None
     latest: datetime | None
     basis: Basis
-    witness: str | None = None
+    witness: Witness | None = None
     origin: Origin | None = None
 
 
@@ -236,11 +272,11 @@ class PodEntry(Struct, frozen=True, gc=False, kw_only=True):
     start: datetime | None
     start_not_before: datetime | None
     start_basis: Basis
-    start_witness: str | None
+    start_witness: Witness | None
     end: datetime | None
     end_not_before: datetime | None
     end_basis: Basis
-    end_witness: str | None
+    end_witness: Witness | None
     doubts: tuple[Reason, ...]
     origins: tuple[Origin, ...]
 

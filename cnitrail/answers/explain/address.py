@@ -24,6 +24,7 @@ from cnitrail.answers.explain.target import Target
 from cnitrail.answers.filters import Filter, meets
 from cnitrail.answers.findings.names import caller_name
 from cnitrail.model import Basis, Effect, Finding, Holder, LeaseEntry, TimelineEntry, WhoAnswer
+from cnitrail.model.coverage import may_be_equal
 from cnitrail.model.eni_kinds import users_of
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode
 from cnitrail.model.reason import ReasonCode
@@ -260,7 +261,7 @@ def _before(known: Known, answer: WhoAnswer, leases: Sequence[LeaseEntry]) -> It
         for lease in leases
         if lease.end is not None
         and lease.end <= current.start
-        and (lease.vpc in (current.vpc, None) or current.vpc is None)
+        and may_be_equal(lease.vpc, current.vpc)
         and (lease.eni, lease.start) != (current.eni, current.start)
     ]
     if (beside := _beside(leases, current)) is not None:
@@ -290,7 +291,7 @@ def _beside(leases: Sequence[LeaseEntry], current: Holder) -> ExplanationSentenc
         if lease.eni != current.eni
         and (lease.end is None or lease.end > current.start)
         and (lease.start is None or lease.start < current.start)
-        and (lease.vpc is None or current.vpc is None or lease.vpc == current.vpc)
+        and may_be_equal(lease.vpc, current.vpc)
     ]
     if not open_ended:
         return None

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from cnitrail.history.pods.bounds import KUBELET_DELAY
 from cnitrail.history.pods.homes import NODE_FORMS, Homes
 from cnitrail.model import Address, Basis
-from cnitrail.model.pods import CLOCKS, PodBoundary, PodLease
+from cnitrail.model.pods import CLOCKS, PodBoundary, PodLease, Witness
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.timeclamp import FIRST, LAST, shifted
 
@@ -57,7 +57,7 @@ def _order_for(lease: PodLease, other: PodLease) -> tuple[bool, datetime]:
 def _named(lease: PodLease, reported: Iterable[PodLease], used: set[int]) -> PodLease:
     """Return a lease of ipamd, which does not name the pod, with the only pod that was reported for it."""
     alike = [other for other in reported if _fits(lease, other)]
-    if len(alike) != 1 or alike[0].start.witness != "status-patch":
+    if len(alike) != 1 or alike[0].start.witness is not Witness.STATUS_PATCH:
         return lease
     used.add(id(alike[0]))
     named = _with_names(lease, alike[0])
@@ -167,13 +167,13 @@ def _complete_each_other(one: PodLease, other: PodLease) -> bool:
 
 
 _STRENGTH: Final = (
-    "status-patch",
-    "pod-list",
-    "pod-object",
-    "pod-seen",
-    "pod-eni",
-    "kube-state-metrics",
-    "pod-eni-claim",
+    Witness.STATUS_PATCH,
+    Witness.POD_LIST,
+    Witness.POD_OBJECT,
+    Witness.POD_SEEN,
+    Witness.POD_ENI,
+    Witness.KUBE_STATE_METRICS,
+    Witness.POD_ENI_CLAIM,
 )
 
 
@@ -189,7 +189,7 @@ def _fits(exact: PodLease, reported: PodLease) -> bool:
     if reported.start.latest is None:
         return _overlap(exact, reported)
     ends_before = end is not None and end < shifted(reported.start.latest, -CLOCKS)
-    if ends_before and reported.start.witness == "status-patch":
+    if ends_before and reported.start.witness is Witness.STATUS_PATCH:
         return False
     if exact.start.basis is not Basis.OBSERVED or start is None:
         return _overlap(exact, reported)

@@ -7,18 +7,14 @@ are never exact, and count only if no other witness shows the pod with the addre
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Final
 
 from msgspec import Struct
 
 from cnitrail.history.pods.bounds import implied, open_end
 from cnitrail.model import Address
 from cnitrail.model.pod_facts import PodRecord, SandboxNamed
-from cnitrail.model.pods import CLOCKS, PodLease, PodName
+from cnitrail.model.pods import CLOCKS, PodLease, PodName, Witness
 from cnitrail.timeclamp import FIRST, LAST, shifted
-
-PLUGIN: Final = "cni-plugin"
-"""Witness of a bound: a line of ``plugin.log``."""
 
 
 class _Sandbox(Struct, kw_only=True):
@@ -70,14 +66,14 @@ def _lease(name: str, sandbox: _Sandbox) -> PodLease | None:
     end = open_end(None)
     if given_back is not None and given_back.time is not None and given_back.time >= answered.time:
         # The plugin logs that it is asked, and not always that ipamd has answered.
-        end = implied(None, shifted(given_back.time, CLOCKS), PLUGIN, given_back.origins[0])
+        end = implied(None, shifted(given_back.time, CLOCKS), Witness.CNI_PLUGIN, given_back.origins[0])
     return PodLease(
         ip=sandbox.ip,
         pod=sandbox.pod,
         uid=sandbox.uid,
         sandbox=name,
         cluster=answered.cluster,
-        start=implied(sandbox.asked, answered.time, PLUGIN, answered.origins[0]),
+        start=implied(sandbox.asked, answered.time, Witness.CNI_PLUGIN, answered.origins[0]),
         end=end,
         origins=tuple(sorted({*answered.origins, *(given_back.origins if given_back is not None else ())})),
     )
