@@ -22,11 +22,12 @@ from cnitrail.timeclamp import shifted
 
 
 def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry]:
-    """Yield every interface that existed at the end of a second, if a filter keeps it.
+    """Yield every interface that existed at the end of the second of a time, if a filter keeps it.
 
     An interface that no event creates exists from the first sign of it. Sorted by instance, device index
     and ENI.
     """
+    at = at.replace(microsecond=0)
     held: dict[str, list[Lease]] = defaultdict(list)
     for lease in history.leases:
         if holds(lease, at):

@@ -230,7 +230,8 @@ class Holder(Struct, frozen=True, gc=False, kw_only=True):
     """An interface that held an address, by itself or as part of a prefix.
 
     ``cluster`` is the cluster of the interface then, by its tags or its instance's; None if not known.
-    ``attached`` is None if it is not known whether it was attached.
+    ``attached`` is None if it is not known whether it was attached. ``service`` is the AWS service that uses
+    the interface (``lambda``, ``elb``); None if none does.
     """
 
     eni: str
@@ -252,7 +253,7 @@ class Holder(Struct, frozen=True, gc=False, kw_only=True):
     instance_basis: str | None = None
     cluster: str | None = None
     attached: bool | None = None
-    management: Management = UNKNOWN_MANAGEMENT
+    service: str | None = None
 
 
 class WhoAnswer(Struct, frozen=True, gc=False, kw_only=True):

@@ -247,8 +247,8 @@ def _place(holder: Holder) -> str:
     """Return the instance that a holder was on, or why it is named none."""
     if holder.instance is not None:
         return f"on {holder.instance}"
-    if holder.management.service is not None:
-        return f"of an AWS service ({users_of(holder.management.service)})"
+    if holder.service is not None:
+        return f"of an AWS service ({users_of(holder.service)})"
     return "on no instance" if holder.attached is False else "on an unknown instance"
 
 
@@ -329,7 +329,7 @@ def _last_held(answer: WhoAnswer) -> str:
     last = answer.last_holder
     if last is None:
         return ""
-    unknown = "an AWS service" if last.management.is_service else "an unknown instance"
+    unknown = "an AWS service" if last.service is not None else "an unknown instance"
     text = f"last held by {last.instance or unknown} ({last.eni})"
     if last.end is None or answer.at is None:
         return text

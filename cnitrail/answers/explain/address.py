@@ -146,8 +146,8 @@ def _what(target: Target, answer: WhoAnswer, leases: Sequence[LeaseEntry]) -> Ex
 def _on(known: Known, holder: Holder, at: datetime) -> str:
     if holder.instance is not None:
         return f"{holder.eni} of {instance_name(known, holder.instance, holder.eni, at)}"
-    if holder.management.service is not None:
-        return f"{holder.eni} ({users_of(holder.management.service)})"
+    if holder.service is not None:
+        return f"{holder.eni} ({users_of(holder.service)})"
     return f"{holder.eni} ({'attached to nothing' if holder.attached is False else 'no known instance'})"
 
 

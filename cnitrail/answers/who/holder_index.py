@@ -502,5 +502,5 @@ class HolderIndex:
             assigned_by=actor_of(history, lease.start),
             assign_event=start_event.event_id if start_event else None,
             attached=history.is_attached(interface, attachment, second),
-            management=history.manager_of(lease.eni),
+            service=history.manager_of(lease.eni).service,
         )

@@ -163,9 +163,7 @@ class _Life:
             self._take_report(time, record, fact)
         for ip in fact.addresses if not self._has_ended else ():
             known = self._held.get(ip)
-            if known is None or (
-                fact.by_kubelet and known.start.witness in (Witness.POD_OBJECT, Witness.POD_SEEN)
-            ):
+            if known is None or (fact.by_kubelet and known.start.witness in _WITHOUT_KUBELET):
                 self._begin(ip, time, record, fact)
         if fact.by_kubelet:
             self._last_report = time
