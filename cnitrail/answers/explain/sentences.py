@@ -11,11 +11,14 @@ from cnitrail.answers.findings.names import caller_name
 from cnitrail.model import (
     AccountRegion,
     Actor,
+    CallOutcome,
+    Effect,
     Event,
     Finding,
     HeldEntry,
     StateEntry,
     TimelineEntry,
+    Verdict,
     WhoAnswer,
     is_prefix,
 )
@@ -48,13 +51,15 @@ _MISSING = frozenset(
 """The reasons that say what of the time was not read."""
 
 _VERDICTS = {
-    "certain": "certain: its start and a later sign of it are logged",
-    "likely": "likely, not certain",
-    "ambiguous": "ambiguous",
-    "unknown": "unknown: no event shows a holder at that time",
-    "free": "free: its release is logged, and the logs after it have no gap",
+    Verdict.CERTAIN: "certain: its start and a later sign of it are logged",
+    Verdict.LIKELY: "likely, not certain",
+    Verdict.AMBIGUOUS: "ambiguous",
+    Verdict.UNKNOWN: "unknown: no event shows a holder at that time",
+    Verdict.FREE: "free: its release is logged, and the logs after it have no gap",
 }
 """By verdict of ``who``: what it means."""
+
+_OF_ADDRESSES = (Effect.ASSIGN, Effect.UNASSIGN)
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
 """Two reasons with the same code and times are about the same gap."""
@@ -123,7 +128,9 @@ def last_change(entries: Iterable[TimelineEntry], enis: Sequence[str]) -> Explan
     changes = [
         entry
         for entry in entries
-        if entry.outcome == "ok" and entry.effect in ("assign", "unassign") and (entry.added or entry.removed)
+        if entry.outcome is CallOutcome.OK
+        and entry.effect in _OF_ADDRESSES
+        and (entry.added or entry.removed)
     ]
     if not changes:
         return None
@@ -141,7 +148,7 @@ def last_change(entries: Iterable[TimelineEntry], enis: Sequence[str]) -> Explan
 
 def failed_calls(entries: Iterable[TimelineEntry]) -> str:
     """Return how many calls failed, and with which error codes; empty if none did."""
-    failed = [entry for entry in entries if entry.outcome == "failed"]
+    failed = [entry for entry in entries if entry.outcome is CallOutcome.FAILED]
     if not failed:
         return ""
     codes = Counter(entry.error.code.removeprefix("Client.") for entry in failed if entry.error)
@@ -155,7 +162,9 @@ def failed_calls(entries: Iterable[TimelineEntry]) -> str:
 
 def failed_ids(entries: Iterable[TimelineEntry]) -> tuple[str, ...]:
     """Return the event IDs of the calls that failed."""
-    return tuple(dict.fromkeys(ids(*(entry.event_id for entry in entries if entry.outcome == "failed"))))
+    return tuple(
+        dict.fromkeys(ids(*(entry.event_id for entry in entries if entry.outcome is CallOutcome.FAILED)))
+    )
 
 
 def findings_sentence(known: Known, found: Sequence[Finding] | None, *words: str) -> ExplanationSentence:
@@ -198,7 +207,7 @@ def certainty(answer: WhoAnswer, *, of_eni: bool = False) -> ExplanationSentence
     """
     doubts = [reason for reason in answer.reasons if reason.code not in _SAID_ELSEWHERE | _MISSING]
     subject = f"The verdict for its IP {answer.ip}" if of_eni else "The verdict"
-    text = f"{subject} is {_VERDICTS.get(answer.verdict.value, answer.verdict.value)}"
+    text = f"{subject} is {_VERDICTS[answer.verdict]}"
     if doubts:
         text = f"{text}{';' if ':' in text.removeprefix(subject) else ':'} {_said(doubts)}"
     cited = tuple(dict.fromkeys(event for doubt in doubts for event in doubt.events))
