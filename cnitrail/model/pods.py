@@ -13,6 +13,7 @@ from cnitrail.model.event import Address
 from cnitrail.model.evidence import Origin, Skipped
 from cnitrail.model.reason import Reason
 from cnitrail.model.word import Word
+from cnitrail.timeclamp import FIRST, LAST
 
 ENIS_OF_ONE_POD: Final = frozenset(("branch", "fargate"))
 """Kinds of ENIs whose primary address is that of a pod; that of any other ENI is its node's."""
@@ -149,6 +150,12 @@ class PodLease(Struct, frozen=True, gc=False, kw_only=True):
         """Return whether the pod surely held the address from one time to another, both included."""
         begun, ended = self.start.latest, self.end.earliest
         return begun is not None and ended is not None and begun <= start and end <= ended
+
+    def may_overlap(self, other: "PodLease") -> bool:
+        """Return whether both pods may have had the address at one time."""
+        start = max(lease.start.earliest or FIRST for lease in (self, other))
+        end = min(lease.end.latest or LAST for lease in (self, other))
+        return start <= end
 
     def perhaps_held(self, start: datetime, end: datetime) -> bool:
         """Return whether the pod may have held the address at some time from one to another."""

@@ -12,6 +12,11 @@ def name_of(entry: PodEntry) -> str:
     return f"{entry.namespace}/{entry.pod}" if entry.pod else "(not named)"
 
 
+def moment(time: datetime | None) -> str | None:
+    """Return a time of a pod in a cell, as in JSON: with its fraction of a second, if any."""
+    return exact(time).replace(" ", "T") if time is not None else None
+
+
 def start_of(entry: PodEntry) -> str:
     """Return when a pod got an address: a time, ``between … and …``, ``by …`` or ``unknown``."""
     if entry.start is None:

@@ -11,7 +11,7 @@ from cnitrail.model.pods import PodAnswer, PodEntry, PodVerdict
 from cnitrail.model.reason import ReasonCode
 from cnitrail.render.csv import Cell, Columns, table
 from cnitrail.render.leases import bound
-from cnitrail.render.pod_parts import ended, name_of, started
+from cnitrail.render.pod_parts import ended, moment, name_of, started
 from cnitrail.render.text import Block, Paragraph, Part, Row, Screen, Table, draw, draw_blocks
 from cnitrail.text import account_and_region, age, capitalized, clock, duration, exact, iso, short_list
 
@@ -34,11 +34,6 @@ def _texts(field: Callable[[T], object], parts: Sequence[T]) -> Cell:
         return None
     values = map(field, parts)
     return " ".join(["unknown" if value is None else str(value) for value in values])
-
-
-def _moment(time: datetime | None) -> str | None:
-    """Return a time with its fraction of a second, if any."""
-    return exact(time).replace(" ", "T") if time is not None else None
 
 
 def _time(time: datetime | None) -> str | None:
@@ -76,7 +71,7 @@ _COLUMNS: Columns = {
     "last_instance": lambda answer: answer.last_holder.instance if answer.last_holder else None,
     "last_end": lambda answer: answer.last_holder.end if answer.last_holder else None,
     "pod_verdict": lambda answer: answer.pod.verdict.value if answer.pod else None,
-    "pod_at": lambda answer: _moment(answer.pod.at) if answer.pod else None,
+    "pod_at": lambda answer: moment(answer.pod.at) if answer.pod else None,
     "namespace": _of_pods(lambda entry: entry.namespace),
     "pod": _of_pods(lambda entry: entry.pod),
     "pod_uid": _of_pods(lambda entry: entry.uid),
@@ -84,9 +79,9 @@ _COLUMNS: Columns = {
     "service_account": _of_pods(lambda entry: entry.service_account),
     "owner": _of_pods(lambda entry: entry.owner),
     "sandbox": _of_pods(lambda entry: entry.sandbox),
-    "pod_start": _of_pods(lambda entry: _moment(entry.start)),
+    "pod_start": _of_pods(lambda entry: moment(entry.start)),
     "pod_start_basis": _of_pods(lambda entry: entry.start_basis.value),
-    "pod_end": _of_pods(lambda entry: _moment(entry.end)),
+    "pod_end": _of_pods(lambda entry: moment(entry.end)),
     "pod_end_basis": _of_pods(lambda entry: entry.end_basis.value),
     "pod_reasons": lambda answer: "; ".join(
         reason.text for reason in (answer.pod.reasons if answer.pod else ())

@@ -23,16 +23,27 @@ from cnitrail.answers.explain.sentences import (
 from cnitrail.answers.explain.target import Target
 from cnitrail.answers.filters import Filter, meets
 from cnitrail.answers.findings.names import caller_name
-from cnitrail.model import Basis, Effect, Finding, Holder, LeaseEntry, TimelineEntry, WhoAnswer
+from cnitrail.model import (
+    Basis,
+    Effect,
+    Finding,
+    Holder,
+    HoldingKind,
+    LeaseEntry,
+    TimelineEntry,
+    Verdict,
+    WhoAnswer,
+)
 from cnitrail.model.coverage import may_be_equal
 from cnitrail.model.eni_kinds import users_of
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode
 from cnitrail.model.reason import ReasonCode
 from cnitrail.text import clock, counted, duration, listed
 
-_KINDS = {"primary": "the primary address", "secondary": "a secondary address"}
-_NOBODY = {"free": "It is unassigned", "unknown": "No ENI is known to hold it"}
-"""By verdict: what there is to say without a holder."""
+_KINDS = {
+    HoldingKind.PRIMARY: "as the primary address",
+    HoldingKind.SECONDARY: "as a secondary address",
+}
 
 _NAMED = 4
 """Holders that a sentence names before it counts the rest."""
@@ -152,9 +163,7 @@ def _on(known: Known, holder: Holder, at: datetime) -> str:
 
 
 def _holder(known: Known, holder: Holder, at: datetime) -> ExplanationSentence:
-    kind = f"as {_KINDS[holder.kind.value]}" if holder.kind.value in _KINDS else ""
-    if holder.prefix is not None:
-        kind = f"in prefix {holder.prefix}"
+    kind = f"in prefix {holder.prefix}" if holder.prefix is not None else _KINDS.get(holder.kind, "")
     until = f", until {clock(holder.end)}" if holder.end is not None and holder.end != at else ""
     text = f"At {known.moment(at)}, {_on(known, holder, at)} holds it {kind}".rstrip()
     return ExplanationSentence(SentenceCode.NOW, f"{text}, {since(holder.start, at)}{until}.")
@@ -186,7 +195,7 @@ def _several(known: Known, at: datetime, answer: WhoAnswer) -> ExplanationSenten
 def _nobody(
     known: Known, at: datetime, answer: WhoAnswer, leases: Sequence[LeaseEntry]
 ) -> ExplanationSentence:
-    nobody = _NOBODY.get(answer.verdict.value, _NOBODY["unknown"])
+    nobody = "It is unassigned" if answer.verdict is Verdict.FREE else "No ENI is known to hold it"
     last = answer.last_holder
     text = f"{nobody} at {known.moment(at)}"
     if last is None or last.end is None:

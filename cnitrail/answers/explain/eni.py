@@ -26,6 +26,7 @@ from cnitrail.answers.explain.target import Target
 from cnitrail.answers.findings.names import caller_name
 from cnitrail.model import (
     MANAGER_NAMES,
+    Basis,
     Effect,
     Finding,
     HoldingKind,
@@ -172,7 +173,7 @@ def _gone(known: Known, interface: Interface, at: datetime) -> ExplanationSenten
     created, deleted = interface.created, interface.deleted
     if deleted.time is not None and deleted.time <= at and deleted.event is not None:
         by = call(deleted.event, known.history.actors[deleted.event.key])
-        how = "was deleted by" if deleted.basis.value == "observed" else "was deleted with its instance by"
+        how = "was deleted by" if deleted.basis is Basis.OBSERVED else "was deleted with its instance by"
         ago = duration(at - deleted.time)
         text = f"It no longer exists at {known.moment(at)}: it {how} {by}, {ago} earlier."
         return ExplanationSentence(SentenceCode.NOW, text, events_of(deleted.event))

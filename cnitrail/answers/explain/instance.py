@@ -31,6 +31,7 @@ from cnitrail.model import (
     MANAGER_NAMES,
     SEVERITY_ORDER,
     AccountRegion,
+    Basis,
     Effect,
     Finding,
     Instance,
@@ -218,9 +219,7 @@ def _now(
     ended = node.ended if node is not None else None
     if ended is not None and ended.event is not None and ended.event.time <= at:
         by = call(ended.event, known.history.actors[ended.event.key])
-        how = (
-            "it was terminated" if ended.basis.value == "observed" else "its termination was asked for again"
-        )
+        how = "it was terminated" if ended.basis is Basis.OBSERVED else "its termination was asked for again"
         ago = duration(at - ended.event.time)
         text = f"It no longer exists at {known.moment(at)}: {how} by {by}, {ago} earlier"
         outliving = _outliving(known, name, at)

@@ -14,7 +14,7 @@ from cnitrail.history.pods.bounds import implied, open_end
 from cnitrail.model import Address
 from cnitrail.model.pod_facts import PodRecord, SandboxNamed
 from cnitrail.model.pods import CLOCKS, PodLease, PodName, Witness
-from cnitrail.timeclamp import FIRST, LAST, shifted
+from cnitrail.timeclamp import shifted
 
 
 class _Sandbox(Struct, kw_only=True):
@@ -38,7 +38,7 @@ def plugin_intervals(records: Iterable[PodRecord], known: Iterable[PodLease]) ->
         if found is None:
             continue
         rivals = (*shown.get((found.ip, found.pod), ()), *shown.get((found.ip, None), ()))
-        if not any(_overlap(found, rival) for rival in rivals):
+        if not any(found.may_overlap(rival) for rival in rivals):
             yield found
 
 
@@ -77,9 +77,3 @@ def _lease(name: str, sandbox: _Sandbox) -> PodLease | None:
         end=end,
         origins=tuple(sorted({*answered.origins, *(given_back.origins if given_back is not None else ())})),
     )
-
-
-def _overlap(one: PodLease, other: PodLease) -> bool:
-    start = max(lease.start.earliest or FIRST for lease in (one, other))
-    end = min(lease.end.latest or LAST for lease in (one, other))
-    return start <= end
