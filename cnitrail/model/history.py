@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from cnitrail.model.basis import Basis
+from cnitrail.model.basis import Basis, InstanceBasis
 from cnitrail.model.coverage import AccountRegion
 from cnitrail.model.event import Actor, CniMark, Effect, Event, Held, HoldingKind, IssuedSession
 from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
@@ -62,10 +62,7 @@ class Attachment(Struct, frozen=True, gc=False, kw_only=True):
     attachment: str | None
     start: Bound
     end: Bound
-    how: str
-    """How it is known: by the call that attached it (``attach``, ``launch``), by the ``description`` or
-    ``tag`` with which the VPC CNI created the interface, by the ``tag`` with which the VPC resource
-    controller named the trunk of a branch, or by the instance's own calls (``session``)."""
+    how: InstanceBasis
     dies_with_instance: bool = False
     """True if the interface is known to be deleted with the instance (deleteOnTermination)."""
 
@@ -400,7 +397,7 @@ class History(Struct, frozen=True, kw_only=True, dict=True):
         interface = self.interfaces.get(eni or "")
         return interface.attachment_at(time) if interface is not None else None
 
-    def instance_of(self, eni: str | None, time: datetime) -> tuple[str | None, str | None]:
+    def instance_of(self, eni: str | None, time: datetime) -> tuple[str | None, InstanceBasis | None]:
         """Return the instance of an interface in a second, and how that is known; (None, None) if it is not.
 
         Without an attachment it is the instance that the VPC CNI created the interface for, unless the
@@ -445,7 +442,7 @@ class History(Struct, frozen=True, kw_only=True, dict=True):
         is_by_event = interface.kind != "branch" and not self.manager_of(interface.eni).is_service
         return False if is_by_event and interface.created.time is not None else None
 
-    def made_for(self, eni: str | None, time: datetime) -> tuple[str | None, str | None]:
+    def made_for(self, eni: str | None, time: datetime) -> tuple[str | None, InstanceBasis | None]:
         """Return the instance that the VPC CNI created an interface for, and how that is known.
 
         (None, None) if it is not known, or if the interface was ever attached to another instance.
