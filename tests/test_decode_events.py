@@ -48,6 +48,7 @@ from cnitrail.model import (
     TRAIL_CALLS,
     AttributeChange,
     CallOutcome,
+    CniMark,
     Details,
     Effect,
     Event,
@@ -55,6 +56,7 @@ from cnitrail.model import (
     Held,
     Holding,
     HoldingKind,
+    InstanceBasis,
     IssuedSession,
     Origin,
     Record,
@@ -322,7 +324,7 @@ class TestCreateNetworkInterface:
             requested_kind=HoldingKind.SECONDARY,
             details=Details(
                 description=f"aws-K8S-{INSTANCE}",
-                mark=(INSTANCE, "description"),
+                mark=CniMark(INSTANCE, InstanceBasis.DESCRIPTION),
                 interface_type="interface",
                 tags=(("node.k8s.amazonaws.com/instance_id", INSTANCE),),
             ),
@@ -647,7 +649,9 @@ def tagged(*resources: str) -> Entry:
 class TestCreateTags:
     def test_a_tag_on_an_eni_may_be_the_mark_of_the_cni(self) -> None:
         tags = (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
-        assert subject_of(tagged(ENI)) == Subject(eni=ENI, details=Details(tags=tags, mark=(INSTANCE, "tag")))
+        assert subject_of(tagged(ENI)) == Subject(
+            eni=ENI, details=Details(tags=tags, mark=CniMark(INSTANCE, InstanceBasis.TAG))
+        )
 
     def test_a_tag_on_an_instance_is_not_a_mark(self) -> None:
         tags = (("node.k8s.amazonaws.com/instance_id", INSTANCE),)

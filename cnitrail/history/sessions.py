@@ -14,9 +14,11 @@ from msgspec.structs import replace
 from cnitrail.model import (
     Actor,
     ActorKind,
+    CniMark,
     Effect,
     Event,
     Instance,
+    InstanceBasis,
     Interface,
     IssuedSession,
     Strength,
@@ -24,6 +26,7 @@ from cnitrail.model import (
     Tagged,
     tagged_at,
 )
+from cnitrail.model.basis import BY_CALL
 from cnitrail.model.callers import CNI_ACCOUNT, CNI_AGENT, ON_NODES, may_be_the_cni
 
 _PODS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
@@ -299,7 +302,7 @@ def _is_on_another_node(event: Event, actor: Actor, interfaces: Mapping[str, Int
     for subject in event.subjects:
         interface = interfaces.get(subject.eni or "")
         attachment = interface.attachment_at(event.time) if interface is not None else None
-        if attachment is None or attachment.how not in ("attach", "launch"):
+        if attachment is None or attachment.how not in BY_CALL:
             continue
         if attachment.instance not in (None, actor.instance):
             return True
@@ -343,9 +346,9 @@ def _of_cni_lineage(
         interface = interfaces.get(subject.eni or "")
         same_role = actor.kind is ActorKind.INSTANCE_ROLE or creators.get(subject.eni or "") == actor.role_arn
         mark = interface.mark_at(event.time) if interface is not None and same_role else None
-    return mark is not None and mark[1] == "description"
+    return mark is not None and mark.basis is InstanceBasis.DESCRIPTION
 
 
-def _is_for_itself(actor: Actor, mark: tuple[str, str] | None) -> bool:
+def _is_for_itself(actor: Actor, mark: CniMark | None) -> bool:
     """Return whether a node's own role creates an interface for that node, as the CNI does."""
-    return mark is not None and actor.instance in (None, mark[0])
+    return mark is not None and actor.instance in (None, mark.instance)

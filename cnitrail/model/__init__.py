@@ -18,7 +18,7 @@ from cnitrail.model.answer import (
     Verdict,
     WhoAnswer,
 )
-from cnitrail.model.basis import Basis
+from cnitrail.model.basis import Basis, InstanceBasis
 from cnitrail.model.coverage import (
     AccountRegion,
     Coverage,
@@ -43,6 +43,7 @@ from cnitrail.model.event import (
     Agent,
     AttributeChange,
     CallOutcome,
+    CniMark,
     Details,
     Effect,
     Event,
@@ -97,6 +98,7 @@ from cnitrail.model.history import (
     Attachments,
     Bound,
     Certainty,
+    ClaimedMark,
     Cluster,
     History,
     Instance,
@@ -198,7 +200,9 @@ __all__ = [
     "CitedCall",
     "CitedFinding",
     "CitedHolding",
+    "ClaimedMark",
     "Cluster",
+    "CniMark",
     "ComparedAddress",
     "ComparedEntry",
     "CountStep",
@@ -233,6 +237,7 @@ __all__ = [
     "Hole",
     "HoleReason",
     "Instance",
+    "InstanceBasis",
     "InstanceReport",
     "Interface",
     "InterfaceReport",

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from cnitrail.model.basis import Basis
+from cnitrail.model.basis import Basis, InstanceBasis
 from cnitrail.model.coverage import Ground
 from cnitrail.model.event import Actor, AttributeChange, CallOutcome, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Evidence, Origin
@@ -78,7 +78,7 @@ class TimelineEntry(Struct, frozen=True, gc=False):
     attachment: str | None
     device_index: int | None
     instance: str | None
-    instance_basis: str | None
+    instance_basis: InstanceBasis | None
     instance_type: str | None
     cluster: str | None
     vpc: str | None
@@ -123,7 +123,7 @@ class AttachmentEntry(Struct, frozen=True, gc=False, kw_only=True):
     start_basis: Basis
     end: datetime | None
     end_basis: Basis
-    how: str = "attach"
+    how: InstanceBasis = InstanceBasis.ATTACH
 
 
 class LeaseEntry(Struct, frozen=True, gc=False, kw_only=True):
@@ -210,7 +210,7 @@ class StateEntry(Struct, frozen=True, gc=False, kw_only=True):
     attached_basis: Basis | None
     addresses: tuple[HeldEntry, ...]
     clusters: tuple[str, ...] = ()
-    instance_basis: str | None = None
+    instance_basis: InstanceBasis | None = None
     unproven: bool = False
     management: Management = UNKNOWN_MANAGEMENT
 
@@ -226,14 +226,12 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-_ON_INSTANCES = frozenset(("node-primary", "cni", "trunk", "branch", "cilium", "other"))
-"""The kinds of ENIs that are for instances; AWS services create all others for themselves."""
-
-
 class Holder(Struct, frozen=True, gc=False, kw_only=True):
     """An interface that held an address, by itself or as part of a prefix.
 
     ``cluster`` is the cluster of the interface then, by its tags or its instance's; None if not known.
+    ``attached`` is None if it is not known whether it was attached. ``service`` is the AWS service that uses
+    the interface (``lambda``, ``elb``); None if none does.
     """
 
     eni: str
@@ -252,13 +250,10 @@ class Holder(Struct, frozen=True, gc=False, kw_only=True):
     end_basis: Basis
     assigned_by: Actor | None
     assign_event: str | None
-    instance_basis: str | None = None
+    instance_basis: InstanceBasis | None = None
     cluster: str | None = None
-
-    @property
-    def is_of_service(self) -> bool:
-        """Return whether an AWS service created the ENI for itself."""
-        return self.eni_kind not in _ON_INSTANCES
+    attached: bool | None = None
+    service: str | None = None
 
 
 class WhoAnswer(Struct, frozen=True, gc=False, kw_only=True):

@@ -18,7 +18,7 @@ from cnitrail.answers.findings.commands import describe_enis
 from cnitrail.answers.findings.context import FindingContext, RuleMatch
 from cnitrail.answers.findings.removals import last_detachment
 from cnitrail.answers.findings.wording import enis_were, when
-from cnitrail.model import USUAL_LAG, Effect, Interface, Manager, Severity
+from cnitrail.model import USUAL_LAG, Effect, InstanceBasis, Interface, Manager, Severity
 from cnitrail.model.callers import service_of
 from cnitrail.model.ec2 import TRUNK_TAG
 from cnitrail.model.reason import Reason, ReasonCode
@@ -145,8 +145,8 @@ def never_deleted(case: FindingContext) -> Iterator[RuleMatch]:
 
 def _leak(
     case: FindingContext, interface: Interface, left: ResourceCall, node: str | None, missed: str
-) -> list[_Leak]:
-    """Return a leak, if the ENI is not deleted and the evidence goes on long enough to show it.
+) -> Iterator[_Leak]:
+    """Yield a leak, if the ENI is not deleted and the evidence goes on long enough to show it.
 
     Evidence without any call of the name that is ``missed`` may have been selected without them.
     """
@@ -154,7 +154,7 @@ def _leak(
     place = (interface.account, interface.region)
     age = case.evidence_end(place) - since
     if interface.deleted.event is not None or age < USUAL_LAG:
-        return []
+        return
     doubts = list(case.hole(place, since, since + age))
     if (place, missed) not in case.event_names:
         text = f"The evidence has no call to {_WHAT[missed]}: such calls may have been filtered out."
@@ -163,26 +163,24 @@ def _leak(
         doubts.append(_SERVICE_MAY_USE_IT)
     elif age < _CLEANUP_DUE and interface.kind != "cilium":
         doubts.append(_CLEANUP_PENDING)
-    if any(attachment.how == "tag" for attachment in interface.attachments):
+    if any(attachment.how is InstanceBasis.TAG for attachment in interface.attachments):
         doubts.append(_BY_TAG)
     failed = [
         call for call in case.by_eni.get(interface.eni, ()) if call.event.failure and call.time >= since
     ]
     deletions = [call for call in failed if call.event.effect is Effect.DELETE]
     last = deletions[-1] if deletions and left.event.effect is not Effect.CREATE else left
-    return [
-        _Leak(
-            interface=interface,
-            left=left,
-            node=node,
-            attempts=[call for call in failed if call.event.effect is Effect.ATTACH],
-            deletions=deletions,
-            last=last,
-            ended=_end_of(case, node, left, last),
-            turned_off=_turned_off(case, interface, left),
-            doubts=tuple(doubts),
-        )
-    ]
+    yield _Leak(
+        interface=interface,
+        left=left,
+        node=node,
+        attempts=[call for call in failed if call.event.effect is Effect.ATTACH],
+        deletions=deletions,
+        last=last,
+        ended=_end_of(case, node, left, last),
+        turned_off=_turned_off(case, interface, left),
+        doubts=tuple(doubts),
+    )
 
 
 def _turned_off(case: FindingContext, interface: Interface, left: ResourceCall) -> ResourceCall | None:
