@@ -471,7 +471,7 @@ def _add(interface: _InterfaceDraft, attachment: _AttachmentDraft) -> None:
 
 def _still_open(resource: _InterfaceDraft | _InstanceDraft) -> Sequence[_AttachmentDraft]:
     """Return the attachments of an interface or instance that have no end, in their order."""
-    resource.maybe_open = [one for one in resource.maybe_open if one.end is OPEN]
+    resource.maybe_open = [attachment for attachment in resource.maybe_open if attachment.end is OPEN]
     return resource.maybe_open
 
 

@@ -78,9 +78,9 @@ class Attachments(tuple[Attachment, ...]):  # noqa: SLOT001  indexes are made wh
     def at(self, time: datetime) -> Attachment | None:
         """Return the last one that covers a second; None if none does."""
         near = self if len(self) < _FEW else self.during(time, time)
-        for one in reversed(near):
-            if one.covers(time):
-                return one
+        for attachment in reversed(near):
+            if attachment.covers(time):
+                return attachment
         return None
 
     def begun(self, time: datetime) -> Attachment | None:
@@ -99,21 +99,21 @@ class Attachments(tuple[Attachment, ...]):  # noqa: SLOT001  indexes are made wh
     def named(self, name: str) -> Attachment | None:
         """Return the first one with a name (``eni-attach-…``); None if none has it."""
         if len(self) < _FEW:
-            return next((one for one in self if one.attachment == name), None)
+            return next((attachment for attachment in self if attachment.attachment == name), None)
         return self._by_name.get(name)
 
     def are_only_on(self, instance: str) -> bool:
         """Return whether none of them is known to be on another instance."""
-        instances = self._instances if len(self) >= _FEW else {one.instance for one in self}
+        instances = self._instances if len(self) >= _FEW else {attachment.instance for attachment in self}
         return instances <= {None, instance}
 
     @cached_property
     def _instances(self) -> frozenset[str | None]:
-        return frozenset(one.instance for one in self)
+        return frozenset(attachment.instance for attachment in self)
 
     @cached_property
     def _by_name(self) -> Mapping[str | None, Attachment]:
-        return {one.attachment: one for one in reversed(self)}
+        return {attachment.attachment: attachment for attachment in reversed(self)}
 
     def _places(self, start: datetime, end: datetime) -> tuple[int, int]:
         """Return the place of the first one that may overlap a time, and the place after the last one."""
@@ -129,7 +129,7 @@ class Attachments(tuple[Attachment, ...]):  # noqa: SLOT001  indexes are made wh
     @cached_property
     def _latest_ends(self) -> list[datetime]:
         """The latest end of each one and those before it."""
-        return list(accumulate((one.end.time or LAST for one in self), max))
+        return list(accumulate((attachment.end.time or LAST for attachment in self), max))
 
 
 _FEW = 8
