@@ -4,7 +4,6 @@ import csv
 import io
 import re
 
-import pytest
 from calls import stop_logging
 from conftest import Run
 from incidents import ADA, Incident
@@ -77,19 +76,3 @@ class TestPool:
     def test_a_chart_of_a_single_ip_has_no_second_zero_on_its_axis(self, run: Run) -> None:
         shown = run("pool", "false-alarms", "--instance", "i-0fa5c7e30486b9d57", "-q").stdout
         assert re.findall(r"^ *([0-9]*) [┤└]", shown, re.MULTILINE) == ["1", "", "", "", "", "", "0"]
-
-
-class TestWho:
-    @pytest.mark.parametrize(
-        ("ip", "at", "story", "instance"),
-        [
-            ("10.30.16.35", "2026-05-19T11:25:48Z", "full-subnet", "none"),
-            ("10.40.8.39", "2026-10-13T14:00:00Z", "subnet-exhausted", "unknown"),
-        ],
-        ids=["an ENI that outlived its instance", "an ENI of Lambda"],
-    )
-    def test_csv_distinguishes_no_instance_from_one_that_is_not_known(
-        self, run: Run, ip: str, at: str, story: str, instance: str
-    ) -> None:
-        (row,) = rows(run("who", ip, story, "--at", at, "-o", "csv", "-q").stdout)
-        assert row["instance"] == instance
