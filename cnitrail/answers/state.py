@@ -11,6 +11,7 @@ from cnitrail.answers.pods.entries import pod_leases
 from cnitrail.model import (
     Attachment,
     Bound,
+    Effect,
     HeldEntry,
     History,
     Interface,
@@ -43,6 +44,19 @@ def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry
     for entry in entries:
         if _takes(wanted, entry) and (pods is None or pods.are_on(entry)):
             yield entry
+
+
+def left_behind(history: History, at: datetime) -> dict[str, list[StateEntry]]:
+    """Return the interfaces that outlived their instance by the end of a second, by the instance."""
+    left: dict[str, list[StateEntry]] = defaultdict(list)
+    for entry in state(history, at, Filter()):
+        departure = history.departure(entry.eni, at)
+        event = departure.end.event if departure is not None else None
+        if departure is None or departure.instance is None or event is None:
+            continue
+        if event.effect is Effect.TERMINATE:
+            left[departure.instance].append(entry)
+    return left
 
 
 class _PodPlaces:

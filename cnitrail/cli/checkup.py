@@ -178,6 +178,7 @@ def _completed(case: Case, target: NodeTarget, nodes: FoundNodes) -> FoundNodes:
 def _in_evidence(case: Case, target: NodeTarget) -> FoundNodes:
     """Return the nodes of a target as CloudTrail shows them at the end of the evidence."""
     from cnitrail.answers.nodes import instances_of_node
+    from cnitrail.answers.state import left_behind
     from cnitrail.workflows.doctor import FoundNodes
     from cnitrail.workflows.doctor.nodes import evidence_nodes
 
@@ -185,11 +186,7 @@ def _in_evidence(case: Case, target: NodeTarget) -> FoundNodes:
     if not ends:
         return FoundNodes()
     at = max(ends)
-    terminated = {
-        name
-        for name, instance in case.history.instances.items()
-        if instance.ended.time is not None and instance.ended.time <= at
-    }
+    known = case.history.instances
     if target.node is not None:
         instances = instances_of_node(case.history, target.node)
         entries = case.state(at, instance=instances) if instances else []
@@ -198,10 +195,12 @@ def _in_evidence(case: Case, target: NodeTarget) -> FoundNodes:
     elif target.cluster is not None:
         entries = case.state(at, cluster=target.cluster)
         of_cluster = {entry.instance for entry in entries if entry.instance is not None}
-        names = sorted(of_cluster - terminated or of_cluster)
+        ended = {name for name in of_cluster if name in known and known[name].has_ended(at)}
+        names = sorted(of_cluster - ended or of_cluster)
     else:
         return FoundNodes()
-    return evidence_nodes(entries, names, terminated, at)
+    instances_by_name = {name: known.get(name) for name in names}
+    return evidence_nodes(entries, left_behind(case.history, at), instances_by_name, at)
 
 
 def _judge(case: Case | None, target: NodeTarget, nodes: FoundNodes) -> tuple[Sequence[Finding], list[Check]]:

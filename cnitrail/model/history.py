@@ -292,6 +292,10 @@ class Instance(Struct, frozen=True, gc=False, kw_only=True):
     platform: str | None = None
     """``windows`` for an instance with Windows (EC2's ``platform``, in the response of its launch)."""
 
+    def has_ended(self, at: datetime) -> bool:
+        """Return whether it was terminated by a second."""
+        return self.ended.time is not None and self.ended.time <= at
+
     @property
     def is_windows(self) -> bool:
         """Return whether it is known to run Windows."""

@@ -27,12 +27,12 @@ from cnitrail.answers.explain.sentences import (
 )
 from cnitrail.answers.explain.target import Target
 from cnitrail.answers.nodes import instances_of_node
+from cnitrail.answers.state import left_behind
 from cnitrail.model import (
     MANAGER_NAMES,
     SEVERITY_ORDER,
     AccountRegion,
     Basis,
-    Effect,
     Finding,
     Instance,
     StateEntry,
@@ -222,7 +222,7 @@ def _now(
         how = "it was terminated" if ended.basis is Basis.OBSERVED else "its termination was asked for again"
         ago = duration(at - ended.event.time)
         text = f"It no longer exists at {known.moment(at)}: {how} by {by}, {ago} earlier"
-        outliving = _outliving(known, name, at)
+        outliving = left_behind(known.history, at).get(name, [])
         if outliving:
             text += f"; {_enis(outliving)} still {'exists' if len(outliving) == 1 else 'exist'}"
         return ExplanationSentence(SentenceCode.NOW, f"{text}.", events_of(ended.event))
@@ -236,19 +236,6 @@ def _now(
     if left:
         text += f"; {_enis(left)}, created for it, {'is' if len(left) == 1 else 'are'} not attached"
     return ExplanationSentence(SentenceCode.NOW, f"{text}.")
-
-
-def _outliving(known: Known, name: str, at: datetime) -> list[StateEntry]:
-    """Return the ENIs that an instance left behind when it ended."""
-    left = [(entry, known.history.departure(entry.eni, at)) for entry in known.state(at)]
-    return [
-        entry
-        for entry, departure in left
-        if departure is not None
-        and departure.instance == name
-        and departure.end.event is not None
-        and departure.end.event.effect is Effect.TERMINATE
-    ]
 
 
 def _enis(entries: Sequence[StateEntry]) -> str:

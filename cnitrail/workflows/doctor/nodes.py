@@ -13,10 +13,10 @@ from cnitrail.model import HoldingKind
 from cnitrail.text import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from cnitrail.model import LiveInterface, Present, StateEntry
+    from cnitrail.model import Instance, LiveInterface, Present, StateEntry
     from cnitrail.model.checkup import Check
     from cnitrail.model.subnet import LiveSubnet
 
@@ -152,9 +152,15 @@ def _live_eni(eni: LiveInterface) -> NodeEni:
 
 
 def evidence_nodes(
-    entries: Iterable[StateEntry], instances: Iterable[str], terminated: Container[str], at: datetime
+    entries: Iterable[StateEntry],
+    left: Mapping[str, Sequence[StateEntry]],
+    instances: Mapping[str, Instance | None],
+    at: datetime,
 ) -> FoundNodes:
-    """Return instances as CloudTrail shows them at a time; ``entries`` are the ENIs of that time."""
+    """Return instances as CloudTrail shows them at a time.
+
+    ``entries`` are the ENIs of that time, ``left`` those that outlived their instance, by that instance.
+    """
     enis: dict[str, list[StateEntry]] = defaultdict(list)
     for entry in entries:
         if entry.instance is not None:
@@ -162,13 +168,15 @@ def evidence_nodes(
     nodes = [
         DoctorNode(
             instance=name,
-            instance_type=next((entry.instance_type for entry in enis[name] if entry.instance_type), None),
-            state="terminated" if name in terminated else None,
+            instance_type=instance.instance_type if instance is not None else None,
+            state="terminated" if instance is not None and instance.has_ended(at) else None,
             enis=_sorted(_rebuilt_eni(entry) for entry in enis[name] if entry.attached is not False),
-            unattached=_sorted(_rebuilt_eni(entry) for entry in enis[name] if entry.attached is False),
+            unattached=_sorted(
+                _rebuilt_eni(entry) for entry in (*enis[name], *left.get(name, ())) if entry.attached is False
+            ),
             at=at,
         )
-        for name in instances
+        for name, instance in instances.items()
     ]
     return FoundNodes(nodes=tuple(nodes), origin=f"CloudTrail at {clock(at)}")
 
