@@ -32,7 +32,10 @@ class AddressCall(NamedTuple):
 
 
 class Contemporaries:
-    """Finds the contemporaries in one store, of addresses that no prefix excludes (``is_by_itself``)."""
+    """Finds the contemporaries in one store, of addresses that no prefix excludes (``is_by_itself``).
+
+    The store has a temporary table ``uncertain`` of the records that may not count.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -57,17 +60,18 @@ class Contemporaries:
         """Return the calls that name an address or prefix, by time."""
         return [AddressCall(*row) for row in self._connection.execute(_CALLS, (place,))]
 
-    def holders(self, place: str, start: str | None, end: str | None) -> set[str]:
+    def holders(self, place: str, start: str | None, end: str | None, *, with_next: bool) -> set[str]:
         """Return the ENIs on which the leases of an address in a time depend: all, if any lease matters.
 
-        The next holder after a lease may be in another VPC, however late the lease ends: of several VPCs, all
-        that follows matters.
+        ``with_next``: so does the next holder. It may be in another VPC, however late the lease ends: of
+        several VPCs, all that follows matters.
         """
         calls = self.calls(place)
         if start is None and end is None:
             return enis_of(calls)
         vpcs = {self._vpc(eni) for eni in enis_of(calls)} - {None}
-        begin, last = start or "", end if end and len(vpcs) < 2 else _LATEST
+        is_bounded = end is not None and not (with_next and len(vpcs) > 1)
+        begin, last = start or "", end if end is not None and is_bounded else LATEST
         found = enis_of(call for call in calls if begin <= call.time <= last)
         unclear = {eni for eni in enis_of(calls) if self._vpc(eni) is None}
         if unclear:
@@ -103,15 +107,15 @@ class Contemporaries:
         self, place: str, vpc: str, first: AddressCall, last: AddressCall
     ) -> list[AddressCall] | None:
         """Return the calls from a fresh start to the end of a stay; None if it is no fresh start."""
-        rows = self._connection.execute(_CALLS_SINCE, (place, first.time))
+        until = last.time if last.act == Act.RELEASE else LATEST
+        rows = self._connection.execute(_CALLS_WITHIN, (place, first.time, until))
+        calls = (call for call in map(AddressCall._make, rows) if self._vpc(call.eni) in (vpc, None))
         found: list[AddressCall] = []
-        for time, of_second in groupby(map(AddressCall._make, rows), key=attrgetter("time")):
+        for time, of_second in groupby(calls, key=attrgetter("time")):
             together = list(of_second)
             is_alone = len(together) == 1
             if time == first.time and not is_alone:
                 return None
-            if time > last.time and last.act == Act.RELEASE:
-                break
             is_new = enis_of(found).isdisjoint(enis_of(together))
             found += together
             if time > last.time and is_alone and is_new and self._starts(together[0], vpc):
@@ -136,53 +140,53 @@ class Contemporaries:
         return call.act in _GAINS and self._vpc(call.eni) == vpc and self._counts(call)
 
     def _counts(self, call: AddressCall) -> bool:
-        """Return whether a record is the only version of its event, and all it names is of one owner."""
-        (record,) = self._connection.execute(
-            "SELECT record FROM subjects WHERE id = ?", (call.subject,)
-        ).fetchone()
-        return self._is_certain(record)
-
-    def _is_certain(self, record: int) -> bool:
-        (number,) = self._connection.execute(_VERSIONS, (record,)).fetchone()
-        if number != 1:
-            return False
-        (is_contested,) = self._connection.execute(_CONTESTED, (record,)).fetchone()
-        return not is_contested
+        """Return whether no record of the event says something else, and all it names is of one owner."""
+        (is_uncertain,) = self._connection.execute(_UNCERTAIN, (call.subject,)).fetchone()
+        return not is_uncertain
 
     def _vpc(self, eni: str | None) -> str | None:
         """Return the VPC of an ENI; None if no record that counts shows it, or if several disagree."""
         if eni is None:
             return None
         if eni not in self._vpcs:
-            row = self._connection.execute(
-                "SELECT vpc, record FROM resources WHERE name = ? AND NOT contested", (eni,)
-            ).fetchone()
-            self._vpcs[eni] = row[0] if row is not None and self._is_certain(row[1]) else None
+            (self._vpcs[eni],) = self._connection.execute(_VPC, (eni,)).fetchone() or (None,)
         return self._vpcs[eni]
 
 
 _GAINS = (Act.ASSIGN, Act.TAKE)
-_LATEST = "~"
+LATEST = "~"
 """Sorts after every time."""
 
 _CALLS = "SELECT coalesce(time, ''), eni, act, subject FROM addresses WHERE place = ? ORDER BY time"
-_CALLS_SINCE = """
+_CALLS_WITHIN = """
 SELECT time, eni, act, subject FROM addresses
-WHERE place = ? AND time >= ? AND act IS NOT NULL ORDER BY time
+WHERE place = ? AND time BETWEEN ? AND ? AND act IS NOT NULL ORDER BY time
 """
-_VERSIONS = """
-SELECT count(*) FROM records WHERE key = (SELECT key FROM records WHERE id = ?)
+_UNCERTAIN = """
+SELECT EXISTS (SELECT 1 FROM subjects CROSS JOIN uncertain USING (record) WHERE subjects.id = ?)
 """
-_CONTESTED = """
-SELECT EXISTS (
-    SELECT 1 FROM subjects JOIN resources ON name IN (eni, instance, attachment, trunk) AND contested
-    WHERE subjects.record = ?)
+_VPC = """
+SELECT vpc FROM resources
+WHERE name = ? AND NOT contested AND record NOT IN (SELECT record FROM uncertain)
 """
 
 
 def enis_of(calls: Iterable[AddressCall]) -> set[str]:
     """Return the ENIs that calls name."""
     return {call.eni for call in calls if call.eni is not None}
+
+
+def may_hold(own: Iterable[AddressCall], start: str, end: str) -> bool:
+    """Return whether an ENI may have an address in a time, by what calls did to the address on it.
+
+    A call that releases the address, or shows it, is a sign that the ENI had it before.
+    """
+    before = [call for call in own if call.time < start]
+    following = next((call for call in own if call.time >= start), None)
+    if following is not None and (following.time <= end or following.act in (Act.RELEASE, Act.SHOW)):
+        return True
+    last = [call for call in before if call.time == before[-1].time]
+    return any(call.act != Act.RELEASE for call in last)
 
 
 def _fresh_starts(acts: Sequence[AddressCall]) -> Iterator[tuple[int, AddressCall]]:
