@@ -177,7 +177,8 @@ class TestCallsOnOtherAddresses:
         }
         own = assign("by its node", 5, "eni-old", "10.0.0.3") | {"userIdentity": node}
         by_hand = assign("by hand", 10, "eni-old", X)
-        sources.write([own, by_hand, release("later", 60, "eni-old", "10.0.0.3")])
+        other = assign("of another", 1, "eni-other", "10.0.0.4")
+        sources.write([other, own, by_hand, release("later", 60, "eni-old", "10.0.0.3")])
         (answer,) = sources.entries(run, "who", X, "--at", "2026-01-01T00:00:30Z")
         (holder,) = answer["holders"]
         assert (holder["eni"], holder["instance"], holder["instance_basis"]) == ("eni-old", NODE, "session")
