@@ -116,6 +116,11 @@ def trail(entries: list[Record]) -> bytes:
     return compact({"Records": entries}).encode()
 
 
+def trails(entries: list[Record]) -> bytes:
+    """Return log files one after the other, as `zcat` writes them."""
+    return b"".join(trail(entries[start : start + 500]) for start in range(0, len(entries), 500))
+
+
 def lines(entries: list[Record]) -> bytes:
     """Return JSON lines."""
     return "".join(f"{compact(entry)}\n" for entry in entries).encode()
@@ -203,6 +208,7 @@ TRAIL = "trail"
 LINES = "JSON lines"
 FORMS = (
     Form(TRAIL, trail),
+    Form("trail, files one after the other", trails),
     Form(LINES, lines),
     Form("JSON lines, keys by name", sorted_lines),
     Form("pretty-printed, indent of 2", lambda entries: json.dumps({"Records": entries}, indent=2).encode()),

@@ -131,10 +131,10 @@ class TestHolders:
                 entry = present.get(holder.eni)
                 if entry is None:
                     continue
-                # state also names the instance that an ENI was created for and outlived, as not attached
-                is_left = entry.attached is False and holder.instance is None
-                where = (None, holder.cluster) if is_left else (entry.instance, entry.cluster)
-                assert (holder.instance, holder.cluster) == where, (ip, at)
+                assert (holder.instance, holder.cluster) == (entry.instance, entry.cluster), (ip, at)
+                assert holder.service == entry.management.service
+                if holder.instance is None:
+                    assert holder.attached == entry.attached, (ip, at)
                 assert (holder.account, holder.region, holder.vpc, holder.subnet) == (
                     entry.account,
                     entry.region,
@@ -365,6 +365,14 @@ class TestPods:
         case = case_of(PODS)
         pods_agree(case)
         assert len({entry.pod for entry in case.pods()}) == 2
+
+    def test_state_is_that_of_a_second_also_for_a_time_within_it(self) -> None:
+        case = case_of(PODS)
+        for entry in case.pods():
+            assert entry.end is not None
+            name, last = f"{entry.namespace}/{entry.pod}", entry.end - timedelta(milliseconds=600)
+            assert [eni.eni for eni in case.state(last, pod=name)] == [entry.eni]
+            assert case.state(last, pod=name) == case.state(last.replace(microsecond=0), pod=name)
 
     @pytest.mark.parametrize("seed", range(2))
     def test_commands_agree_about_every_pod_of_a_simulated_world(self, seed: int, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from cnitrail.model import (
     Verdict,
     WhoAnswer,
 )
+from cnitrail.model.coverage import may_be_one_place
 from cnitrail.model.reason import ReasonCode
 from cnitrail.sources.layout import log_name
 from cnitrail.workflows.read import read_evidence
@@ -371,3 +372,24 @@ class TestSummary:
         assert how_proven(cover(files("09:00", "10:30"), ())) == (
             "nothing proven by CloudTrail's digests (cnitrail verify shows why), 1 h 30 min not verified"
         )
+
+
+class TestPlaces:
+    """An export may leave out the account or the Region of a record."""
+
+    @pytest.mark.parametrize(
+        ("other", "expected"),
+        [
+            (("111111111111", REGION), True),
+            ((None, REGION), True),
+            (("111111111111", None), True),
+            (("222222222222", REGION), False),
+            (("222222222222", None), False),
+            (("111111111111", "us-east-1"), False),
+        ],
+    )
+    def test_what_is_not_known_may_be_the_same(
+        self, other: tuple[str | None, str | None], expected: bool
+    ) -> None:
+        assert may_be_one_place(("111111111111", REGION), other) is expected
+        assert may_be_one_place(other, ("111111111111", REGION)) is expected

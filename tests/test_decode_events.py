@@ -48,6 +48,7 @@ from cnitrail.model import (
     TRAIL_CALLS,
     AttributeChange,
     CallOutcome,
+    CniMark,
     Details,
     Effect,
     Event,
@@ -322,7 +323,7 @@ class TestCreateNetworkInterface:
             requested_kind=HoldingKind.SECONDARY,
             details=Details(
                 description=f"aws-K8S-{INSTANCE}",
-                mark=(INSTANCE, "description"),
+                mark=CniMark(INSTANCE, "description"),
                 interface_type="interface",
                 tags=(("node.k8s.amazonaws.com/instance_id", INSTANCE),),
             ),
@@ -647,7 +648,9 @@ def tagged(*resources: str) -> Entry:
 class TestCreateTags:
     def test_a_tag_on_an_eni_may_be_the_mark_of_the_cni(self) -> None:
         tags = (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
-        assert subject_of(tagged(ENI)) == Subject(eni=ENI, details=Details(tags=tags, mark=(INSTANCE, "tag")))
+        assert subject_of(tagged(ENI)) == Subject(
+            eni=ENI, details=Details(tags=tags, mark=CniMark(INSTANCE, "tag"))
+        )
 
     def test_a_tag_on_an_instance_is_not_a_mark(self) -> None:
         tags = (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
@@ -889,6 +892,7 @@ class TestTime:
             "2022-10-05T13:16:06+00:00",
             "2022-10-05T15:16:06+02:00",
             "2022-10-05 13:16:06.000",
+            "20221005T131606Z",
         ],
     )
     def test_a_time_is_read_as_utc(self, written: str) -> None:
@@ -907,6 +911,10 @@ class TestTime:
             [],
             {},
             "2022-13-05T13:16:06Z",
+            "2022-10-05",
+            "20221005",
+            "2022-10-05T13:16Z",
+            "2022-10-05 13:16",
             "9999-12-31T23:59:59-10:00",
             "Z" * 999,
         ],

@@ -491,6 +491,39 @@ class TestOffline:
             (status, text.partition(" for ")[0]) for status, text in of(checks, "eni")
         ]
 
+    def test_a_file_of_subnets_leaves_the_nodes_to_cloudtrail(self, run: Run, tmp_path: Path) -> None:
+        subnet = {"SubnetId": "subnet-0a1d7e59c4b2f8603", "AvailableIpAddressCount": 8000}
+        (tmp_path / "subnets.json").write_text(json.dumps({"Subnets": [subnet]}))
+        node = ("--node", "i-03846c730abe852f4")
+        result = run("doctor", "ironman", *node, "--live", tmp_path / "subnets.json", "-o", "jsonl")
+        checks = [json.loads(line) for line in result.stdout.splitlines()]
+        ((status, text),) = of(checks, "node")
+        assert status == "ok"
+        assert text.startswith("i-03846c730abe852f4 (m5.large) has 1 of 3 ENIs")
+        assert of(checks, "subnet") == [("ok", "subnet-0a1d7e59c4b2f8603 has 8,000 IPs free")]
+
+    def test_a_file_without_an_instance_is_not_about_a_cluster(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "instances.json").write_text('{"Reservations": []}')
+        result = run("doctor", "ironman", "--live", tmp_path / "instances.json", "-o", "jsonl")
+        checks = [json.loads(line) for line in result.stdout.splitlines()]
+        assert of(checks, "node") == [("skipped", "No instance in the saved listing")]
+
+    def test_what_cannot_be_read_of_a_file_is_a_row(self, run: Run, tmp_path: Path) -> None:
+        path = tmp_path / "enis.json"
+        path.write_text('{"NetworkInterfaces": [{"NetworkInterfaceId": 5}]}')
+        result = run("doctor", "ironman", "--live", path, "-o", "jsonl")
+        checks = [json.loads(line) for line in result.stdout.splitlines()]
+        assert result.exit_code == 3
+        assert ("failed", f"Not read in {path}: NetworkInterfaceId is 5, not an ID") in of(checks, "node")
+
+    def test_a_lookup_that_cannot_be_made_is_named_once(self, run: Run, cloud: Aws) -> None:
+        range_ = ("--since", "2022-10-05", "--until", "2022-10-06")
+        result = run("doctor", *range_, "--endpoint-url", cloud.url)
+        assert result.exit_code == 3
+        assert (
+            "skipped: lookup: the time range ends at 2022-10-06 00:00:00Z, and LookupEvents keeps 90 days\n"
+        ) in result.stderr
+
     def test_a_finding_changes_the_exit_status_only_if_asked(self, run: Run) -> None:
         assert run("doctor", "full-subnet").exit_code == 0
         assert run("doctor", "full-subnet", "--fail-on", "high").exit_code == 5

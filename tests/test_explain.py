@@ -16,7 +16,7 @@ from cloudtrail_server import CloudTrail, serve
 from conftest import FIXTURES, Run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from incidents import Incident, read, second
+from incidents import ADA, NODE, Incident, cni, read, second
 from jsonschema import Draft202012Validator
 from simulator import World, deliveries, worlds
 from stories import STORIES as ALL_STORIES
@@ -312,7 +312,7 @@ class TestEni:
 
     def test_an_eni_of_a_service_is_named_as_such(self, run: Run) -> None:
         told = sentences(run, "eni-0d34d5e6f70819200", "subnet-exhausted")
-        assert told["what"].startswith("eni-0d34d5e6f70819200 is an ENI of Lambda functions in ")
+        assert told["what"].startswith("eni-0d34d5e6f70819200 is an ENI of Lambda in ")
         assert told["now"].endswith("it holds 1 IP; AWS services attach their ENIs without an event.")
         assert told["next"].startswith("Ask EC2 what uses it now: aws ec2 describe-network-interfaces ")
 
@@ -331,7 +331,43 @@ class TestEni:
         assert told["what"].startswith(f"{branch.id} is a branch ENI of ECS tasks in ")
 
 
+MARKED = replace(second(), description=f"aws-K8S-{NODE}", secondaries=("10.9.1.2", "10.9.1.3"))
+"""An ENI that the VPC CNI, or somebody who writes the same description, creates for a node."""
+
+
 class TestInstance:
+    def test_a_node_is_known_by_an_eni_that_nothing_attaches(self) -> None:
+        trail = Incident()
+        trail.log("09:00:00", cni(trail), create_network_interface(MARKED))
+        told = explain(known_of(trail.history(), Coverage(())), parse_target(NODE), trail.time("10:00:00"))
+        assert said(told, SentenceCode.WHAT) == (
+            f"{NODE} is a node in account 111111111111 in eu-west-1; the VPC CNI manages its IPs."
+        )
+        assert said(told, SentenceCode.NOW).endswith(
+            f"{MARKED.id} with 3 IPs, created for it, is not attached."
+        )
+
+    def test_a_node_is_in_the_cluster_that_the_tag_of_its_eni_names(self) -> None:
+        trail = Incident()
+        tagged = replace(MARKED, tags={"cluster.k8s.amazonaws.com/name": "quay"})
+        trail.log("09:00:00", cni(trail), create_network_interface(tagged))
+        told = explain(known_of(trail.history(), Coverage(())), parse_target(NODE), trail.time("10:00:00"))
+        assert told.clusters == ("quay",)
+        assert " is a node of cluster quay in " in said(told, SentenceCode.WHAT)
+
+    def test_an_instance_that_a_caller_only_names_is_mentioned_and_no_node(self) -> None:
+        trail = Incident()
+        trail.log("09:00:00", ADA, create_network_interface(MARKED))
+        told = explain(known_of(trail.history(), Coverage(())), parse_target(NODE), trail.time("10:00:00"))
+        assert said(told, SentenceCode.WHAT) == (
+            f"{NODE} is an instance; nothing shows that it is a Kubernetes node."
+        )
+        assert (told.enis, told.account) == ((), None)
+
+    def test_an_ended_instance_has_the_enis_that_outlived_it(self, run: Run) -> None:
+        told = sentences(run, "i-0e4c7f1a3b5d98260", "full-subnet")
+        assert told["now"].endswith(" earlier; eni-0e8a1c5d9f3b72640 with 10 IPs still exists.")
+
     @pytest.mark.parametrize(
         "target",
         [

@@ -20,6 +20,7 @@ from calls import (
     done,
     run_instances,
     terminate,
+    unassign,
 )
 from cni import CNI_1_18, CNI_1_20, adds_eni, frees_eni, of_cni, sdk_of, signs_in
 from incidents import (
@@ -338,6 +339,15 @@ class TestAnAddressFollowsItsEni:
         assert reasons(answer)["eni-detached"].startswith(
             f"its ENI left {NODE} no later than 2026-03-02 10:00:00Z, terminated by ada (IAM user) ("
         )
+        assert [holder.attached for holder in answer.holders] == [False]
+
+    def test_an_eni_known_by_the_calls_of_its_node_is_not_there_before_the_launch(self) -> None:
+        place = Place()
+        node(place, "09:00:00")
+        place.log("09:30:00", cni(place), unassign(second().id, "10.9.1.50"))
+        held = {clock: place.who("10.9.1.50", clock).holders for clock in ("08:30:00", "09:10:00")}
+        assert [holder.instance for holder in held["08:30:00"]] == [None]
+        assert [holder.instance for holder in held["09:10:00"]] == [NODE]
 
     def test_an_eni_that_no_event_attaches_is_not_on_the_instance_of_its_mark_once_that_has_ended(
         self,
@@ -349,7 +359,7 @@ class TestAnAddressFollowsItsEni:
         place.log("10:00:00", ADA, terminate(NODE))
         before, after = (place.who("10.9.1.1", clock) for clock in ("09:59:00", "10:05:00"))
         assert [holder.instance for holder in before.holders] == [NODE]
-        assert [holder.instance for holder in after.holders] == [None]
+        assert [(holder.instance, holder.attached) for holder in after.holders] == [(None, False)]
         assert reasons(after)["instance-terminated"].startswith(
             f"the VPC CNI created its ENI for {NODE}, terminated no later than 2026-03-02 10:00:00Z by ada"
         )

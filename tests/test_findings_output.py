@@ -53,10 +53,14 @@ class TestReport:
 
 class TestState:
     def test_an_eni_that_was_never_attached_is_not_shown_as_attached(self, run: Run) -> None:
-        """Its description names the instance that it was created for, which is gone."""
+        """Its description names the instance that it was created for, until that is gone."""
+        asked = ("state", "subnet-exhausted", "--eni", "eni-0c97e2a8d4f1b5360", "-q", "--at")
+        before = run(*asked, "2026-10-13T13:37:58Z").stdout
+        assert "i-0cba102c435d61e2b (not attached)  m5.large  eni-0c97e2a8d4f1b5360" in before
         at = "2026-10-13T14:00Z"
-        shown = run("state", "subnet-exhausted", "--at", at, "--eni", "eni-0c97e2a8d4f1b5360", "-q").stdout
-        assert "i-0cba102c435d61e2b (not attached)  m5.large  eni-0c97e2a8d4f1b5360" in shown
+        shown = run(*asked, at).stdout
+        assert "\nnot attached        eni-0c97e2a8d4f1b5360" in shown
+        assert "i-0cba102c435d61e2b" not in shown
         shown = run("state", "subnet-exhausted", "--at", at, "--eni", "eni-0fcb213d546e72f3c", "-q").stdout
         assert "not attached" not in shown
 

@@ -38,6 +38,7 @@ from cnitrail.history import cover
 from cnitrail.model import (
     Address,
     Basis,
+    CniMark,
     Details,
     Effect,
     Event,
@@ -48,7 +49,7 @@ from cnitrail.model import (
     WhoAnswer,
 )
 from cnitrail.model.flows import LATE, FlowEnd
-from cnitrail.model.pods import PodBoundary, PodHistory, PodLease, PodName
+from cnitrail.model.pods import PodBoundary, PodHistory, PodLease, PodName, Witness
 
 START = int(NOON.timestamp())
 ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
@@ -160,7 +161,7 @@ def pod_lease(start: float, end: float | None, name: str, ip: str = POD_IP, eni:
         if second is None:
             return PodBoundary(earliest=None, latest=None, basis=Basis.OPEN, witness=None)
         time = at(0) + (at(1) - at(0)) * second
-        return PodBoundary(earliest=time, latest=time, basis=Basis.OBSERVED, witness="ipamd")
+        return PodBoundary(earliest=time, latest=time, basis=Basis.OBSERVED, witness=Witness.IPAMD)
 
     return PodLease(
         ip=ip_address(ip),
@@ -571,7 +572,7 @@ class TestTranslation:
                 eni="eni-second",
                 vpc="vpc-1",
                 added=(Holding(ip_address("10.0.0.20"), HoldingKind.PRIMARY),),
-                details=Details(mark=(NODE, "tag")),
+                details=Details(mark=CniMark(NODE, "tag")),
             ),
         )
         events = (*CLUSTER, second, attach(3, "eni-second", NODE, "attach-2"))

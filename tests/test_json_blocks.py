@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import GOOD, compact, record, scanned
 
-from cnitrail.scan.blocks import ElementBlock, layout_of, read_block, read_lines, whole_elements
+from cnitrail.scan.blocks import ElementBlock, as_one_list, layout_of, read_block, read_lines, whole_elements
 
 ASSIGN = GOOD["AssignPrivateIpAddresses"]
 DELETE = GOOD["DeleteNetworkInterface"]
@@ -75,6 +75,52 @@ class TestElements:
     def test_may_be_separated_unevenly(self) -> None:
         text = b"\n".join([BY_NAME, b"", WITH_DATA, b"  ", b"", compact(DELETE)])
         assert starts_of(text) == [0, len(BY_NAME) + 2, len(text) - len(compact(DELETE))]
+
+
+TRAP = DELETE | {"userAgent": '"}]}{"Records":[{"eventVersion":"1.08"}]}\n{"Records":['}
+"""A record whose caller chose a text that looks like the end of one file and the beginning of another."""
+
+DOCUMENTS = st.lists(
+    st.lists(st.sampled_from([LOOK, ASSIGN, DELETE, TRAP]), min_size=1, max_size=4), min_size=2, max_size=5
+)
+
+
+class TestListsOneAfterTheOther:
+    """As ``zcat *.json.gz`` writes them."""
+
+    @given(DOCUMENTS, st.sampled_from(["", "\n", "\r\n\r\n"]), st.sampled_from([None, 2]))
+    def test_are_read_as_if_they_were_one(
+        self, documents: list[list[dict[str, object]]], between: str, indent: int | None
+    ) -> None:
+        separators = (",", ":") if indent is None else None
+        texts = [
+            json.dumps({"Records": records}, indent=indent, separators=separators) for records in documents
+        ]
+        together = [record for records in documents for record in records]
+        reading = scanned(between.join(texts).encode())
+        one = scanned(json.dumps({"Records": together}, indent=indent, separators=separators).encode())
+        assert [(record.payload, record.origins[0].index) for record in reading.records] == [
+            (record.payload, record.origins[0].index) for record in one.records
+        ]
+        assert (reading.tally.records, reading.skipped) == (len(together), [])
+
+    @pytest.mark.parametrize("between", [b"", b"\n"])
+    def test_are_read_in_blocks(self, between: bytes) -> None:
+        lists = [b'{"Records":[' + b",".join([compact(LOOK)] * 2) + b"]}"] * 3
+        text = between.join(lists)
+        layout = layout_of(text)
+        assert layout is not None
+        assert as_one_list(text, layout) == b'{"Records":[' + b",".join([compact(LOOK)] * 6) + b"]}"
+
+    @pytest.mark.parametrize("damage", DAMAGE)
+    @pytest.mark.parametrize("place", [0, 1, 2])
+    def test_are_read_up_to_the_damage_and_the_damage_is_reported(self, damage: bytes, place: int) -> None:
+        records = [[BY_NAME, compact(DELETE)] for _ in range(3)]
+        records[place].insert(1, damage)
+        reading = scanned(b"\n".join(b'{"Records":[' + b",".join(own) + b"]}" for own in records))
+        before = ["AssignPrivateIpAddresses", "DeleteNetworkInterface"] * place
+        assert reading.names[: len(before)] == before
+        assert reading.skipped
 
 
 class TestDamagedLines:

@@ -6,6 +6,7 @@ from cnitrail.decode.actor import actor_of
 from cnitrail.history.kinds import SERVICE_KINDS, interface_kind
 from cnitrail.model import Actor
 from cnitrail.model.callers import service_of
+from cnitrail.model.eni_kinds import SERVICE_NAMES, users_of
 
 DOMAIN = "[DO NOT DELETE] ENI managed by SageMaker for Studio Domain (d-0abcdefabcde)"
 
@@ -98,3 +99,13 @@ def test_a_requester_that_ec2_names_confirms_a_description() -> None:
 def test_controllers_of_clusters_make_no_service_kinds() -> None:
     assert {"glue", "lambda", "fargate", "transit-gateway"} <= SERVICE_KINDS
     assert SERVICE_KINDS.isdisjoint({"cni", "trunk", "branch", "cilium", "node-primary", "other"})
+
+
+def test_every_kind_of_a_service_has_a_name_that_people_know() -> None:
+    assert set(SERVICE_NAMES) == SERVICE_KINDS
+    assert users_of("elb") == "load balancers"
+
+
+def test_a_service_is_named_by_its_dns_name_as_by_the_kind_of_its_enis() -> None:
+    assert users_of("ecs.amazonaws.com") == users_of("ecs") == "ECS tasks"
+    assert users_of("new.amazonaws.com") == "new.amazonaws.com"

@@ -10,14 +10,16 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+import incidents
 import pytest
 import write as fixtures
 from callers import iam_user
 from calls import Eni, Subnet, create_network_interface
+from cni import of_cni
 from conftest import FIXTURES, Run
 from ec2_loopback import Ec2, ec2
 from hypothesis import HealthCheck, given, settings
-from incidents import CLI, read
+from incidents import CLI, Incident, cni, node, read, second
 from simulator import Eni as SimulatedEni
 from simulator import World, deliver, worlds
 from trail import Trail
@@ -215,6 +217,32 @@ class TestSaved:
             f"on i-0123456789abcdef0 in EC2, on {NODE} in CloudTrail: moved after the evidence ends at "
             f"{NEVER}, or without an event in it"
         )
+
+    def test_an_eni_that_outlived_its_instance_is_on_none_on_both_sides(self, run: Run, saved: Any) -> None:
+        left = "eni-0e8a1c5d9f3b72640"
+        ips = [f"10.30.16.{number}" for number in range(34, 44)]
+        place = {"AvailabilityZone": "us-east-1a", "SubnetId": "subnet-0e1d5b9a3c7f28460"}
+        vpc = "vpc-0e2a6c8f1d4b97350"
+        listing = saved(interface(left, *ips, instance=None, VpcId=vpc, **place))
+        (entry,) = compared(run, "full-subnet", "--eni", left, "--live", listing)
+        assert (entry["match"], entry["reasons"]) == ("same", [])
+
+    def test_an_eni_that_was_created_for_a_node_and_not_attached_is_so_on_both_sides(
+        self, run: Run, saved: Any, tmp_path: Path
+    ) -> None:
+        incident = Incident()
+        node(incident, "10:00:00")
+        eni = of_cni(second(), incidents.NODE, incident.time("10:01:00"))
+        incident.log("10:01:00", cni(incident), create_network_interface(eni))
+        logs = tmp_path / "log.json"
+        logs.write_text(json.dumps({"Records": incident._records}))
+        for instance in (None, incidents.NODE):
+            listing = saved(interface(eni.id, eni.address, instance=instance, VpcId=eni.subnet.vpc))
+            (entry,) = compared(run, str(logs), "--eni", eni.id, "--live", listing)
+            assert (entry["attached"], entry["match"], entry["reasons"]) == (False, "same", [])
+        elsewhere = saved(interface(eni.id, eni.address, instance=incidents.OTHER_NODE))
+        (entry,) = compared(run, str(logs), "--eni", eni.id, "--live", elsewhere)
+        assert entry["match"] == "differs"
 
     def test_an_eni_outside_the_file_is_unchecked(self, run: Run, saved: Any) -> None:
         for listing in (

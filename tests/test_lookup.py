@@ -30,7 +30,7 @@ from cnitrail.answers.filters import Filter
 from cnitrail.answers.timeline import timeline
 from cnitrail.decode import MARKERS, NAMES, decode
 from cnitrail.decode.lookup_hints import LOOKUP_HINTS
-from cnitrail.errors import SourceError
+from cnitrail.errors import EmptySourceError, SourceError
 from cnitrail.history import Ledger, build
 from cnitrail.model import (
     BUCKET_CALLS,
@@ -647,8 +647,27 @@ class TestFreshness:
         assert f"events after {fresh:%Y-%m-%dT%H}" in notes
 
     def test_a_time_long_past_has_no_note(self, account: CloudTrail) -> None:
-        notes = Reading(scope(until=datetime(2022, 10, 6, tzinfo=UTC)), account).notes_text
+        notes = Reading(scope(until=datetime.now(UTC) - timedelta(days=2)), account).notes_text
         assert "may still be missing" not in notes
+
+    def test_a_range_that_ends_more_than_90_days_ago_is_an_error_without_a_call(
+        self, account: CloudTrail
+    ) -> None:
+        """An empty answer would look as if nothing had happened."""
+        with pytest.raises(EmptySourceError) as error:
+            Reading(scope(until=datetime(2022, 10, 6, tzinfo=UTC)), account)
+        assert error.value.message == (
+            "lookup: the time range ends at 2022-10-06 00:00:00Z, and LookupEvents keeps 90 days"
+        )
+        assert account.calls == []
+
+    def test_a_range_that_begins_in_the_future_is_an_error_without_a_call(self, account: CloudTrail) -> None:
+        with pytest.raises(EmptySourceError) as error:
+            Reading(scope(since=datetime(2099, 1, 1, tzinfo=UTC)), account)
+        assert error.value.message == (
+            "lookup: the time range begins at 2099-01-01 00:00:00Z, which is in the future"
+        )
+        assert account.calls == []
 
     def test_a_time_more_than_90_days_ago_has_a_note(self, account: CloudTrail) -> None:
         notes = Reading(scope(since=datetime(2022, 10, 4, tzinfo=UTC)), account).notes_text

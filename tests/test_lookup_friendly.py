@@ -395,7 +395,8 @@ class TestHints:
                 client_error("InvalidClientTokenId"),
                 "AWS does not know these credentials (InvalidClientTokenId)",
                 (
-                    "they were deleted, or belong to another partition; --profile NAME selects others "
+                    "they were deleted, belong to another partition, or the Region is not enabled in the "
+                    "account (aws account list-regions); --profile NAME selects others "
                     "(aws configure list-profiles)"
                 ),
             ),

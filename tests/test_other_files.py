@@ -186,6 +186,7 @@ class TestRecognized:
             ),
             ("script", "fetch.sh", "aws s3 sync s3://audit .\n"),
             ("html", "report.html", "<!DOCTYPE html>\n<html><body>Report</body></html>\n"),
+            ("checksums", ".part-0000.snappy.parquet.crc", b'crc\0\0\0\2\0\x11"3'),
             ("folder-settings", ".DS_Store", b"\0\0\0\1Bud1\0"),
             ("folder-settings", "desktop.ini", "[.ShellClassInfo]\r\nIconIndex=0\r\n"),
             ("document", "notes.docx", b"PK\x03\x04\x14\0\6\0[Content_Types].xml"),

@@ -171,8 +171,8 @@ class TestExplain:
         found = self.sentences(run, WEB, STORY)
         assert "owned by ReplicaSet/web-6d4cf56db6, with service account shop/web" in found["what"]
         assert found["now"] == (
-            f"It had {IP} on {ENI} of {INSTANCE} from 2022-10-05 13:20:02.290Z (ipamd) until "
-            "2022-10-05 14:30:30.101Z (ipamd)."
+            f"It had {IP} on {ENI} of {INSTANCE} from 2022-10-05 13:20:02.290Z (ipamd.log) until "
+            "2022-10-05 14:30:30.101Z (ipamd.log)."
         )
         assert found["certainty"] == (
             f"The verdict for {IP} at 2022-10-05 13:55:16Z is certain for its ENI, and certain for its pod."

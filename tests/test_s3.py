@@ -17,6 +17,7 @@ import pytest
 from accounts import added_up
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
+from conftest import Run
 from loopback import Call, Edited, Endpoint, Fault, Portal, Refusal, endpoint
 from msgspec.structs import replace
 from write import files, zipped
@@ -171,6 +172,24 @@ class TestDiscovery:
         folder = f"{prefix.removesuffix('/')}/"
         below = [name for name in sorted(trail()) if name.startswith(folder) or name == prefix]
         assert keys(read(f"s3://plain-logs/{prefix}")) == below
+
+    @pytest.mark.parametrize(
+        "prefix",
+        [
+            "AWSLog",
+            "AWSLogs/1",
+            "AWSLogs/111111111111/CloudTrail/eu-w",
+            "AWSLogs/111111111111/CloudTrail/eu-west-1/202",
+            "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/0",
+            "AWSLogs/111111111111/CloudTrail/eu-west-1/2024/05/1",
+        ],
+    )
+    def test_a_prefix_that_is_no_folder_finds_every_key_that_begins_with_it(
+        self, read: Read, prefix: str
+    ) -> None:
+        found = keys(read(f"s3://plain-logs/{prefix}"))
+        assert found
+        assert found == [name for name in sorted(trail()) if name.startswith(prefix)]
 
     @pytest.mark.parametrize("prefix", ["", "/AWSLogs", "/AWSLogs/o-abcdefghij"])
     def test_an_organization_trail_is_found(self, read: Read, prefix: str) -> None:
@@ -672,8 +691,45 @@ class TestErrors:
     def test_a_time_without_log_files_is_an_error(self, read: Read) -> None:
         scope = Scope(since=at("2031-01-01"), until=at("2031-01-02"), accounts=("111111111111",))
         said = self.said(read, "s3://plain-logs", scope)
-        time = "since 2031-01-01 00:00:00+0000 until 2031-01-02 00:00:00+0000"
+        time = "since 2031-01-01 00:00:00Z until 2031-01-02 00:00:00Z"
         assert f"no log files of account 111111111111 {time}" in said
+
+    @pytest.mark.parametrize(
+        ("written", "meant"),
+        [
+            ("S3://plain-logs/AWSLogs/", "s3://plain-logs/AWSLogs/"),
+            ("s3a://plain-logs", "s3://plain-logs"),
+            ("s3:plain-logs/AWSLogs", "s3://plain-logs/AWSLogs"),
+            ("arn:aws:s3:::plain-logs", "s3://plain-logs"),
+            ("arn:aws-us-gov:s3:::plain-logs/AWSLogs/*", "s3://plain-logs/AWSLogs/*"),
+            ("https://plain-logs.s3.amazonaws.com/AWSLogs/", "s3://plain-logs/AWSLogs/"),
+            ("https://plain-logs.s3.eu-west-1.amazonaws.com/a.gz", "s3://plain-logs/a.gz"),
+            ("https://s3.cn-north-1.amazonaws.com.cn/plain-logs/AWSLogs", "s3://plain-logs/AWSLogs"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "command", [("timeline",), ("verify",), ("sync", "--to", "copy"), ("flows", "--with", "ironman")]
+    )
+    def test_a_bucket_named_in_another_way_is_a_mistake_with_its_name(
+        self, run: Run, command: tuple[str, ...], written: str, meant: str
+    ) -> None:
+        result = run(command[0], written, *command[1:])
+        assert result.exit_code == 2
+        assert result.stderr == (
+            f"error: {written}: buckets are named s3://BUCKET/PREFIX\nhint: did you mean {meant}?\n"
+        )
+
+    def test_a_refusal_is_not_to_be_tried_again(self, read: Read, server: Endpoint) -> None:
+        server.fault = lambda _: Refusal(400, "AuthorizationHeaderMalformed")
+        with pytest.raises(SourceError) as error:
+            read("s3://plain-logs")
+        assert error.value.hint == "check the name of the bucket, --endpoint-url and --profile"
+
+    def test_a_malformed_setting_is_not_blamed_on_the_endpoint(
+        self, read: Read, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "many")
+        assert "an AWS setting is malformed" in self.said(read, "s3://plain-logs")
 
     def test_a_denied_listing_is_an_error(self, read: Read, server: Endpoint) -> None:
         server.fault = lambda _: Refusal(403, "AccessDenied")

@@ -6,6 +6,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -27,6 +28,7 @@ from records import (
 from cnitrail.decode import NAMES, decode
 from cnitrail.model import Document, Growth, Origin, Record
 from cnitrail.scan import Scanner
+from cnitrail.scan.activity_signs import sign_of
 
 ASSIGN = GOOD["AssignPrivateIpAddresses"]
 DELETE = GOOD["DeleteNetworkInterface"]
@@ -274,6 +276,9 @@ class TestForeignFiles:
             (b"Rar!\x1a\x07\x01\x00", "a RAR archive; unpack it first (unrar x)"),
             (b"\xff\x06\x00\x00sNaPpY", "Snappy-compressed; decompress it first (snzip -d)"),
             (b"\x04\x22\x4d\x18\x64", "LZ4-compressed; decompress it first (lz4 -d)"),
+            (b"ORC\n\x06\x12\x04\x088P", "an ORC file; write the table as Parquet or JSON lines"),
+            (b"ARROW1\x00\x00\xff\xff", "an Arrow file; write the table as Parquet or JSON lines"),
+            (b"Obj\x01\x04\x14avro.codec", "an Avro file; write the table as Parquet or JSON lines"),
         ],
     )
     def test_a_file_of_another_kind_is_named_with_what_to_try(self, beginning: bytes, reason: str) -> None:
@@ -1290,3 +1295,27 @@ class TestNaiveReader:
             for name in names
         )
         assert scanned(f'{{"Records":[{entries}]}}'.encode()).names == names
+
+
+class TestActivitySigns:
+    """Every record shows when its account and Region were logged."""
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            "2022-10-05T13:16:06Z",
+            "2022-10-05 13:16:06",
+            "2022-10-05T15:16:06+02:00",
+            "2022-10-05T08:46:06.123-0430",
+        ],
+    )
+    def test_are_in_utc(self, written: str) -> None:
+        assert sign_of("111111111111", "eu-west-1", written) == (
+            "111111111111",
+            "eu-west-1",
+            datetime(2022, 10, 5, 13, 16, tzinfo=UTC),
+        )
+
+    @pytest.mark.parametrize("written", ["", "2022-10-05", "yesterday", "9999-12-31T23:59:59-10:00", None])
+    def test_need_a_time(self, written: object) -> None:
+        assert sign_of("111111111111", "eu-west-1", written) is None

@@ -194,7 +194,7 @@ class TestCensus:
         assert {group.service for group in census.groups} == {"elb", "lambda", "rds", "eks-control-plane"}
         assert census.reclaimable == ()
         assert summary(census) == (
-            "Of the 5 addresses seen in it: load balancers 2, EKS control plane 1, Lambda 1, RDS 1. IPs "
+            "Of the 5 addresses seen in it: load balancers 2, EKS control planes 1, Lambda 1, RDS 1. IPs "
             "that were assigned before the evidence begins are not among them."
         )
 
@@ -422,7 +422,7 @@ class TestCommand:
         ):
             story.log("10:00:00", *of_service(service, description, number))
         text = run("subnet", SUBNET.id, story.written(tmp_path), "-q").stdout
-        for name in ("EFS", "EKS control plane", "Fargate pods", "new.amazonaws.com"):
+        for name in ("EFS", "EKS control planes", "Fargate pods", "new.amazonaws.com"):
             assert f"-        {name}  " in text
 
     def test_json_has_the_schema_the_query_and_every_group(self, run: Run, tmp_path: Path) -> None:

@@ -264,6 +264,40 @@ class TestACopy:
             write_plain(small_trail().objects, tmp_path / folder)
         assert invalid(verify_sources((str(tmp_path),), Scope(), keys)) == set()
 
+    @pytest.mark.parametrize("order", [("signed", "plain"), ("plain", "signed")])
+    def test_beside_one_without_metadata_is_as_good_as_alone(
+        self, tmp_path: Path, keys: str, order: tuple[str, str]
+    ) -> None:
+        write_copy(small_trail().objects, tmp_path / "signed")
+        write_plain(small_trail().objects, tmp_path / "plain")
+        found = verify_sources(tuple(str(tmp_path / name) for name in order), Scope(), keys)
+        assert found.faults == ()
+        assert spans(found) == [("04 09:01", "04 12:01")]
+
+    @pytest.mark.parametrize("region", ["eusc-de-east-1", "us-gov-west-1", "us-isob-east-1", "cn-north-1"])
+    def test_of_any_partition_is_verified(self, tmp_path: Path, region: str) -> None:
+        write_copy(small_trail(region=region).objects, tmp_path)
+        assert verify_sources((str(tmp_path),), Scope(), None).faults == ()
+
+    @pytest.mark.parametrize("folder", ["acme-eu-west-1", "prod-us-east-1", "hq-eu-west-1"])
+    def test_may_have_the_folders_of_days_in_one_whose_name_ends_like_a_region(
+        self, tmp_path: Path, keys: str, folder: str
+    ) -> None:
+        for key, stored in small_trail().objects.items():
+            path = tmp_path / folder / "/".join(key.split("/")[4:])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(stored.body)
+        assert invalid(verify_sources((str(tmp_path),), Scope(), keys)) == set()
+
+    def test_has_moved_if_it_is_in_the_folder_of_another_region(self, tmp_path: Path, keys: str) -> None:
+        trail = small_trail()
+        for key, stored in trail.objects.items():
+            path = tmp_path / key.replace("/eu-west-1/", "/us-gov-west-1/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(stored.body)
+        found = verify_sources((str(tmp_path),), Scope(), keys)
+        assert invalid(found) == {("moved", last(key)) for key in trail.digests}
+
     def test_may_be_given_twice(self, tmp_path: Path) -> None:
         write_copy(small_trail().objects, tmp_path)
         found = verify_sources((str(tmp_path), str(tmp_path)), Scope(), None)
@@ -731,6 +765,21 @@ class TestKeys:
         assert f"{tmp_path / 'keys.json'}: " in result.stderr
         assert reason in result.stderr
         assert "hint: " in result.stderr
+
+    @pytest.mark.parametrize(
+        "saved",
+        [
+            public_keys().encode("utf-16"),
+            public_keys().encode("utf-8-sig"),
+            json.dumps(json.loads(public_keys())["PublicKeyList"]).encode(),
+        ],
+        ids=["Windows PowerShell", "byte order mark", "--query PublicKeyList"],
+    )
+    def test_may_be_saved_in_other_ways(self, tmp_path: Path, saved: bytes) -> None:
+        write_plain(small_trail().objects, tmp_path / "copy")
+        (tmp_path / "keys.json").write_bytes(saved)
+        found = verify_sources((str(tmp_path / "copy"),), Scope(), str(tmp_path / "keys.json"))
+        assert spans(found) == [("04 09:01", "04 11:01")]
 
     def test_that_are_not_rsa_keys_verify_nothing(self, tmp_path: Path) -> None:
         write_plain(small_trail().objects, tmp_path / "copy")

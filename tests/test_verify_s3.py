@@ -240,7 +240,21 @@ class TestVerify:
         assert result.stdout.count("moved: moved or renamed") == 3
 
 
+    def test_digests_of_other_times_may_be_there(self, run: Run, at: Place) -> None:
+        result = run("verify", f"s3://{BUCKET}", "--region", "eu-west-1", "--since", "2030-01-01", *at)
+        assert result.exit_code == 4
+        assert "hint: see whether there are others: leave out --region and --since\n" in result.stderr
+
+
 class TestSync:
+    @pytest.mark.parametrize("asked", [("s3://empty",), (f"s3://{BUCKET}", "--since", "2030-01-01")])
+    def test_nothing_to_copy_is_an_error(
+        self, run: Run, at: Place, tmp_path: Path, asked: tuple[str, ...]
+    ) -> None:
+        result = run("sync", *asked, "--to", tmp_path / "copy", *at)
+        assert result.exit_code == 1
+        assert f"error: {asked[0]}: no digests and no log files of what was asked for\n" in result.stderr
+
     def test_copies_everything_needed_to_verify_offline(
         self, run: Run, server: Endpoint, at: Place, tmp_path: Path
     ) -> None:

@@ -17,7 +17,7 @@ from cnitrail.answers.who import HolderIndex
 from cnitrail.api import Case
 from cnitrail.intervals import Interval
 from cnitrail.model import Basis, Verdict, WhoAnswer
-from cnitrail.model.pods import PodBoundary, PodHistory, PodLease, PodName, PodVerdict, WatchedNode
+from cnitrail.model.pods import PodBoundary, PodHistory, PodLease, PodName, PodVerdict, WatchedNode, Witness
 from cnitrail.model.reason import Reason, ReasonCode
 
 IP = "192.168.53.76"
@@ -43,7 +43,7 @@ def bound(earliest: str | None, latest: str | None = None, basis: Basis = Basis.
         earliest=at(first) if first else None,
         latest=at(last) if last else None,
         basis=basis,
-        witness="ipamd" if basis is Basis.OBSERVED else "status-patch",
+        witness=Witness.IPAMD if basis is Basis.OBSERVED else Witness.STATUS_PATCH,
     )
 
 
@@ -118,7 +118,7 @@ def test_a_pod_that_ipamd_shows_around_the_time_is_certain() -> None:
 
 
 def test_a_pod_that_ends_with_its_instance_is_told_so() -> None:
-    end = replace(bound("14:30:00", "14:32:00", Basis.IMPLIED), witness="instance-end")
+    end = replace(bound("14:30:00", "14:32:00", Basis.IMPLIED), witness=Witness.INSTANCE_END)
     answer = who("14:00:00", pod(bound("13:20:02.290"), end))
     assert answer.pod is not None
     assert [reason.text for reason in answer.pod.reasons][1:] == [

@@ -118,7 +118,7 @@ def _mentions(history: History) -> Mentions:
         _add(found.vpc, interface.vpc)
         _add(found.subnet, interface.subnet)
         _add(found.instance, *(attachment.instance for attachment in interface.attachments))
-        _add(found.instance, *(name for name, _, _ in interface.claimed))
+        _add(found.instance, *(claim.mark.instance for claim in interface.claimed))
     for instance in history.instances.values():
         _add(found.instance, instance.instance)
         _add(found.vpc, instance.vpc)
@@ -142,7 +142,8 @@ def _add_event(found: Mentions, event: Event, actor: Actor) -> None:
     for subject in event.subjects:
         details = subject.details
         _add(found.eni, subject.eni, details.trunk)
-        _add(found.instance, subject.instance, details.served, details.mark[0] if details.mark else None)
+        _add(found.instance, subject.instance, details.served)
+        _add(found.instance, details.mark.instance if details.mark is not None else None)
         _add(found.vpc, subject.vpc)
         _add(found.subnet, subject.subnet)
         found.ip.update(subject.addresses())

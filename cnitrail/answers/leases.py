@@ -79,7 +79,7 @@ def attachment_entry(attachment: Attachment) -> AttachmentEntry:
         instance=attachment.instance,
         device_index=attachment.device_index,
         attachment=attachment.attachment,
-        start=attachment.start.time,
+        start=attachment.start.shown,
         start_basis=attachment.start.basis,
         end=attachment.end.shown,
         end_basis=attachment.end.basis,
@@ -112,7 +112,7 @@ def _takes_instances(history: History, wanted: Filter, entry: LeaseEntry, interf
         if meets_time(attachment.start, attachment.end, wanted)
     ]
     if not entry.attachments and interface.mark is not None:
-        instances = [interface.mark[0]]
+        instances = [interface.mark.instance]
     clusters = {
         name
         for instance in instances or [None]

@@ -182,7 +182,9 @@ class _Comparison:
         if not live.instance_known:
             differs, now = entry.attached is False and live.attachment is not None, "an instance"
         else:
-            differs, now = known and live.instance != entry.instance, live.instance or "no instance"
+            # An ENI that was created for an instance, and not attached as far as events show, may be on it.
+            places = (entry.instance, None) if entry.attached is False else (entry.instance,)
+            differs, now = known and live.instance not in places, live.instance or "no instance"
         if differs:
             then = entry.instance or "none"
             why = self._reasons.attached_later(entry.eni) or self._reasons.not_logged(

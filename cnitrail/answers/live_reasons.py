@@ -33,7 +33,8 @@ class DifferenceReasons:
         """Return a reason if the evidence has the interface attached or detached later; else None."""
         attachments = self._history.interfaces[eni].attachments
         bounds = [bound for attachment in attachments for bound in (attachment.start, attachment.end)]
-        later = [(bound.time, bound.event) for bound in bounds if bound.time and bound.time > self._at]
+        calls = [(bound.time, bound.event) for bound in bounds if bound.time and bound.event]
+        later = [(time, event) for time, event in calls if time > self._at]
         if not later:
             return None
         time, event = max(later, key=itemgetter(0))

@@ -11,7 +11,6 @@ from cnitrail.answers.pods.entries import pod_leases
 from cnitrail.model import (
     Attachment,
     Bound,
-    Effect,
     HeldEntry,
     History,
     Interface,
@@ -23,11 +22,12 @@ from cnitrail.timeclamp import shifted
 
 
 def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry]:
-    """Yield every interface that existed at the end of a second, if a filter keeps it.
+    """Yield every interface that existed at the end of the second of a time, if a filter keeps it.
 
     An interface that no event creates exists from the first sign of it. Sorted by instance, device index
     and ENI.
     """
+    at = at.replace(microsecond=0)
     held: dict[str, list[Lease]] = defaultdict(list)
     for lease in history.leases:
         if holds(lease, at):
@@ -102,14 +102,6 @@ def _attachment(interface: Interface, at: datetime) -> Attachment | None:
     return None
 
 
-def _is_attached(interface: Interface, attachment: Attachment | None, at: datetime) -> bool | None:
-    """Return True if it is attached; None if it is older than the evidence, and was not seen detached."""
-    if attachment is not None:
-        return True
-    detached = any(_before(attachment.end, at) for attachment in interface.attachments)
-    return False if detached or interface.created.time is not None else None
-
-
 def _takes(wanted: Filter, entry: StateEntry) -> bool:
     return (
         wanted.takes_instance(entry.instance)
@@ -118,23 +110,12 @@ def _takes(wanted: Filter, entry: StateEntry) -> bool:
     )
 
 
-def _made_for(history: History, interface: Interface, at: datetime) -> tuple[str | None, str | None]:
-    """Return the instance that the VPC CNI created an ENI for, also after its end, and how that is known.
-
-    (None, None) if it is not known, or if a call detached the ENI.
-    """
-    left = interface.left_before(at)
-    if left is not None and left.end.event is not None and left.end.event.effect is Effect.DETACH:
-        return None, None
-    return history.made_for(interface.eni, at)
-
-
 def _entry(history: History, interface: Interface, held: list[Lease], at: datetime) -> StateEntry:
     attachment = _attachment(interface, at)
     name, basis = (
         (attachment.instance, attachment.how)
         if attachment is not None and attachment.instance is not None
-        else _made_for(history, interface, at)
+        else history.instance_of(interface.eni, at)
     )
     instance = history.instances.get(name or "")
     cluster = history.cluster_of(interface.eni, name, at)
@@ -150,12 +131,12 @@ def _entry(history: History, interface: Interface, held: list[Lease], at: dateti
         instance_basis=basis,
         unproven=interface.eni in history.unproven,
         management=history.manager_of(interface.eni),
-        attached=_is_attached(interface, attachment, at),
+        attached=history.is_attached(interface, attachment, at),
         instance=name,
         instance_type=instance.instance_type if instance else None,
         device_index=attachment.device_index if attachment else None,
         attachment=attachment.attachment if attachment else None,
-        attached_since=attachment.start.time if attachment else None,
+        attached_since=attachment.start.shown if attachment else None,
         attached_basis=attachment.start.basis if attachment else None,
         addresses=tuple(
             HeldEntry(

@@ -14,7 +14,6 @@ from msgspec import Struct
 from cnitrail.answers.state import holds, interface_state
 from cnitrail.model import (
     AccountRegion,
-    Attachment,
     Basis,
     Held,
     History,
@@ -66,7 +65,7 @@ class _HolderEni(Struct, frozen=True, kw_only=True):
     def use_of(self, kind: HoldingKind) -> AddressUse:
         """Return what an address of the ENI is used for."""
         entry = self.entry
-        if entry.management.manager is Manager.AWS_SERVICE:
+        if entry.management.is_service:
             return SERVICE_USES.get(entry.eni_kind, AddressUse.SERVICE)
         if self.idle_since is not None:
             return AddressUse.NOT_ATTACHED
@@ -220,13 +219,12 @@ class SubnetIndex:
             entry = interface_state(history, interface, held, at)
             if entry is None:
                 continue
-            last = _last_attachment(interface, at)
-            node = entry.instance or (last.instance if last is not None else None)
+            node = entry.instance or history.last_instance_of(interface.eni, at)
             cluster = history.cluster_of(interface.eni, node, at).name
             manager = entry.management.manager
             if manager is Manager.UNKNOWN:
                 manager = history.manager_of_node(node).manager
-            since = _idle_since(interface, last) if entry.attached is False else None
+            since = _idle_since(interface, at) if entry.attached is False else None
             is_node = manager not in _NOT_OF_NODES and (manager is not Manager.UNKNOWN or cluster is not None)
             is_idle = is_node and since is not None and at - since >= _IDLE
             yield _HolderEni(
@@ -314,19 +312,10 @@ def _only(values: Iterable[str | None]) -> str | None:
     return known.pop() if len(known) == 1 else None
 
 
-def _last_attachment(interface: Interface, at: datetime) -> Attachment | None:
-    """Return the last attachment that began by a time."""
-    return interface.attachments.begun(at)
-
-
-def _idle_since(interface: Interface, last: Attachment | None) -> datetime | None:
-    """Return since when an ENI is attached to nothing; None if no event shows that.
-
-    AssociateTrunkInterface may be called from an account of AWS: a branch ENI without one may be in use.
-    """
-    if last is not None:
-        return last.end.time
-    return interface.created.time if interface.kind != "branch" else None
+def _idle_since(interface: Interface, at: datetime) -> datetime | None:
+    """Return since when an ENI that is attached to nothing has been so; None if no event shows that."""
+    last = interface.attachments.begun(at)
+    return last.end.time if last is not None else interface.created.time
 
 
 def _numbers(held: Held) -> range:

@@ -332,11 +332,10 @@ def _claimed(
     is_claimed = details.served or details.mark or (interface is not None and interface.claimed)
     if not is_claimed:
         return None
-    marks = [(details.served, "description", time)] if details.served is not None else []
-    marks += [(*details.mark, time)] if details.mark is not None else []
-    marks += [claim for claim in interface.claimed if claim[2] <= time] if interface is not None else []
-    named = [name for name, _, _ in marks if name != instance]
-    return named[-1] if named else None
+    written = [details.served, details.mark.instance if details.mark is not None else None]
+    if interface is not None:
+        written += [claim.mark.instance for claim in interface.claimed if claim.time <= time]
+    return next((name for name in reversed(written) if name not in (None, instance)), None)
 
 
 def _eni_of(history: History, subject: Subject) -> str | None:
@@ -393,7 +392,7 @@ def _made_for(history: History, event: Event, subject: Subject) -> tuple[str | N
     mark = subject.details.mark
     if mark is None or event.effect is not Effect.CREATE:
         return None, None
-    return mark if may_mark(history.actors[event.key], mark[0]) else (None, None)
+    return mark if may_mark(history.actors[event.key], mark.instance) else (None, None)
 
 
 def _never_elsewhere(interface: Interface | None, instance: str) -> bool:

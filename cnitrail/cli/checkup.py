@@ -147,13 +147,14 @@ def _nothing_read(checks: Sequence[Check], request: Request) -> Evidence:
     from cnitrail.model import Evidence, Skipped
     from cnitrail.model.checkup import CheckCode
     from cnitrail.sources import sources_or_default
+    from cnitrail.text import at_source
 
     source = ", ".join(sources_or_default(request.sources))
     unread = [check for check in checks if check.code is CheckCode.EVIDENCE]
     skipped = tuple(
         Skipped(
             uri := check.resource or source,
-            check.text.removeprefix(f"The source {uri} was ").removeprefix(f"{uri}: "),
+            check.text.removeprefix(f"The source {uri} was ").removeprefix(at_source(uri, "")),
         )
         for check in unread
     )
@@ -163,7 +164,7 @@ def _nothing_read(checks: Sequence[Check], request: Request) -> Evidence:
 def _completed(case: Case, target: NodeTarget, nodes: FoundNodes) -> FoundNodes:
     """Return nodes with what only CloudTrail knows: their types, or all of it if EC2 was not asked."""
     if nodes.origin is None:
-        return replace(_in_evidence(case, target), checks=nodes.checks)
+        return replace(_in_evidence(case, target), checks=nodes.checks, subnets=nodes.subnets)
     types = {name: instance.instance_type for name, instance in case.history.instances.items()}
     return replace(
         nodes,

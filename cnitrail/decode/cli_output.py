@@ -29,7 +29,7 @@ def values_of(saved: bytes) -> tuple[list[object], str | None]:
 
     Raises ``ValueError`` with the reason if nothing could be read.
     """
-    text = _decoded(saved)
+    text = decoded(saved)
     start = text.lstrip()
     if not start:
         raise ValueError("it is empty")
@@ -50,7 +50,8 @@ def values_of(saved: bytes) -> tuple[list[object], str | None]:
         return _documents(text, str(error))
 
 
-def _decoded(saved: bytes) -> str:
+def decoded(saved: bytes) -> str:
+    """Return the text of saved output, whose encoding a byte order mark shows; UTF-8 if there is none."""
     if saved.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         return saved.decode("utf-16", "replace")
     return saved.removeprefix(BOM_UTF8).decode("utf-8", "replace")

@@ -5,7 +5,7 @@ CloudTrail's lower camel case (https://docs.aws.amazon.com/AWSEC2/latest/APIRefe
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from ipaddress import IPv4Network
 from itertools import chain
 
@@ -36,7 +36,7 @@ from cnitrail.decode.shapes import (
     text,
     texts,
 )
-from cnitrail.model import AttributeChange, Details, Effect, Held, Holding, HoldingKind, Subject
+from cnitrail.model import AttributeChange, CniMark, Details, Effect, Held, Holding, HoldingKind, Subject
 
 _INSTANCE = re.compile(r"i-[0-9a-f]+")
 _CNI_DESCRIPTION = re.compile(r"aws-K8S-(?P<instance>i-[0-9a-f]+)")
@@ -186,13 +186,13 @@ def _interface(described: Fields, problems: Problems) -> Subject:
     )
 
 
-def mark_of(description: str | None, tagged: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
+def mark_of(description: str | None, tagged: tuple[tuple[str, str], ...]) -> CniMark | None:
     """Return the instance for which the VPC CNI made an ENI, and where it says so (description or tag)."""
     described = _CNI_DESCRIPTION.fullmatch(description or "")
     if described:
-        return described["instance"], "description"
+        return CniMark(described["instance"], "description")
     instance = dict(tagged).get(_CNI_TAG, "")
-    return (instance, "tag") if _INSTANCE.fullmatch(instance) else None
+    return CniMark(instance, "tag") if _INSTANCE.fullmatch(instance) else None
 
 
 def _described_holdings(described: Fields, problems: Problems) -> Iterator[Holding]:
@@ -373,48 +373,55 @@ def _run_instances(call: CallBody) -> tuple[Subject, ...]:
     named = list(map(fields, elements(call.request.get("networkInterfaceSet"))))
     instances = list(map(fields, elements(call.response.get("instancesSet"))))
     if not call.ok or not instances:
-        asked = tuple(_asked_for(call.request, interface) for interface in named or [{}])
-        if not call.ok:
-            return asked
-        call.lacks("instancesSet", call.response.get("instancesSet"), "a set of instances")
-        count = _launch_count(call.request)
-        return tuple(
-            replace(
-                subject,
-                requested=count,
-                details=replace(subject.details, existing=subject.eni is not None),
-            )
-            for subject in asked
-        )
+        return _requested_launch(call, named)
     existing = {text(interface.get("networkInterfaceId")) for interface in named}
-    subjects: list[Subject] = []
-    for instance in instances:
-        of_instance = Details(
-            instance_type=text(instance.get("instanceType")),
-            tags=tags(instance.get("tagSet")),
-            platform=text(instance.get("platform")),
+    return tuple(subject for instance in instances for subject in _launched(call, instance, existing))
+
+
+def _requested_launch(call: CallBody, named: Sequence[Fields]) -> tuple[Subject, ...]:
+    """Return the ENIs that the request of a launch names, or describes."""
+    asked = tuple(_asked_for(call.request, interface) for interface in named or [{}])
+    if not call.ok:
+        return asked
+    call.lacks("instancesSet", call.response.get("instancesSet"), "a set of instances")
+    count = _launch_count(call.request)
+    return tuple(
+        replace(
+            subject,
+            requested=count,
+            details=replace(subject.details, existing=subject.eni is not None),
         )
-        launched = Subject(
-            instance=call.need("instancesSet.instanceId", instance.get("instanceId")),
-            vpc=text(instance.get("vpcId")),
-            subnet=text(instance.get("subnetId")),
-            details=of_instance,
+        for subject in asked
+    )
+
+
+def _launched(call: CallBody, instance: Fields, existing: Container[str | None]) -> Iterator[Subject]:
+    """Yield the ENIs of a launched instance; ``existing`` are those from before the call."""
+    of_instance = Details(
+        instance_type=text(instance.get("instanceType")),
+        tags=tags(instance.get("tagSet")),
+        platform=text(instance.get("platform")),
+    )
+    launched = Subject(
+        instance=call.need("instancesSet.instanceId", instance.get("instanceId")),
+        vpc=text(instance.get("vpcId")),
+        subnet=text(instance.get("subnetId")),
+        details=of_instance,
+    )
+    interfaces = list(map(fields, elements(instance.get("networkInterfaceSet"))))
+    for interface in interfaces:
+        made = _interface(interface, call.problems)
+        call.need("networkInterfaceSet.networkInterfaceId", made.eni)
+        details = replace(
+            made.details,
+            existing=made.eni in existing,
+            instance_type=of_instance.instance_type,
+            tags=of_instance.tags,
+            platform=of_instance.platform,
         )
-        interfaces = list(map(fields, elements(instance.get("networkInterfaceSet"))))
-        for interface in interfaces:
-            made = _interface(interface, call.problems)
-            call.need("networkInterfaceSet.networkInterfaceId", made.eni)
-            details = replace(
-                made.details,
-                existing=made.eni in existing,
-                instance_type=of_instance.instance_type,
-                tags=of_instance.tags,
-                platform=of_instance.platform,
-            )
-            subjects.append(replace(made, instance=launched.instance, details=details))
-        if not interfaces:
-            subjects.append(replace(launched, added=_instance_holdings(instance, call.problems)))
-    return tuple(subjects)
+        yield replace(made, instance=launched.instance, details=details)
+    if not interfaces:
+        yield replace(launched, added=_instance_holdings(instance, call.problems))
 
 
 def _instance_holdings(instance: Fields, problems: Problems) -> tuple[Holding, ...]:

@@ -3,9 +3,11 @@
 This room knows effects and subjects, no event names and no JSON.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cnitrail.garbage import without_garbage_collection
@@ -42,57 +44,93 @@ def build(
     no other fact changes what these say. ``pods`` change nothing in the history of ENIs.
     """
     with without_garbage_collection():
-        events = without_twins(without_foreign_buckets(events))
-        reasons: dict[str, SetAside] = {}
-        unproven: frozenset[str] = frozenset()
-        sessions_aside: tuple[IssuedSession, ...] = ()
-        effective = events
-        if proven is not None:
-            separated = separate(events, sessions, proven)
-            effective, sessions, unproven = separated.events, separated.sessions, separated.unproven
-            sessions_aside = separated.sessions_aside
-            reasons |= {event.key: SetAside.UNPROVEN for event in separated.set_aside}
-        owners = owners_of(effective)
-        if owners.foreign:
-            reasons |= {event.key: SetAside.FOREIGN for event in effective if event.key in owners.foreign}
-            effective = tuple(event for event in effective if event.key not in owners.foreign)
-        deletions = with_deleted_enis(effective)
-        if deletions:
-            effective = tuple(deletions.get(event.key, event) for event in effective)
-            events = tuple(deletions.get(event.key, event) for event in events)
-        identified = identify_actors(events, sessions)
-        operators = operators_of(effective, identified)
-        registry = Registry(identified, owners.disputed, operators)
-        for event in effective:
-            registry.read(event)
-        interfaces = registry.interfaces()
-        instances = registry.instances()
-        actors = complete_actors(events, identified, interfaces, instances, _witnesses(effective, proven))
-        managers = managers_of(effective, actors, interfaces, instances)
-        leases = fold_holdings(effective, interfaces, registry.deaths)
-        history = History(
-            events=events,
-            interfaces=interfaces,
-            instances=instances,
-            leases=leases,
-            actors=actors,
-            attachments=registry.enis_by_attachment(),
-            associations=registry.associations,
-            set_aside=reasons,
-            proven=proven,
-            unproven=unproven,
-            sessions_aside=sessions_aside,
-            eni_managers=managers.enis,
-            node_managers=managers.nodes,
-            operators=operators,
-            subnets=subnets_of(effective),
-            unrecorded=tuple(unrecorded(effective)),
-        )
+        facts = _separated(without_twins(without_foreign_buckets(events)), sessions, proven)
+        history = _folded(facts, proven)
         if pods is None or not pods.records:
             return history
         from cnitrail.history.pods import pod_history
 
         return replace(history, pods=pod_history(pods, history))
+
+
+class _Facts(Struct, frozen=True, kw_only=True):
+    """All events, and those that make the history: the others are set aside, each with the reason.
+
+    ``disputed`` are the interfaces and instances whose owner is not certain, ``unproven`` the interfaces that
+    only unproven records name.
+    """
+
+    events: tuple[Event, ...]
+    effective: tuple[Event, ...]
+    sessions: tuple[IssuedSession, ...]
+    reasons: Mapping[str, SetAside]
+    sessions_aside: tuple[IssuedSession, ...]
+    disputed: AbstractSet[str]
+    unproven: frozenset[str]
+
+
+def _separated(
+    events: tuple[Event, ...], sessions: Iterable[IssuedSession], proven: frozenset[str] | None
+) -> _Facts:
+    """Return the facts that make the history, without those that are not proven, or of another owner."""
+    reasons: dict[str, SetAside] = {}
+    sessions_aside: tuple[IssuedSession, ...] = ()
+    unproven: frozenset[str] = frozenset()
+    effective = events
+    if proven is not None:
+        separated = separate(events, sessions, proven)
+        effective, sessions, unproven = separated.events, separated.sessions, separated.unproven
+        sessions_aside = separated.sessions_aside
+        reasons |= {event.key: SetAside.UNPROVEN for event in separated.set_aside}
+    owners = owners_of(effective)
+    if owners.foreign:
+        reasons |= {event.key: SetAside.FOREIGN for event in effective if event.key in owners.foreign}
+        effective = tuple(event for event in effective if event.key not in owners.foreign)
+    deletions = with_deleted_enis(effective)
+    if deletions:
+        effective = tuple(deletions.get(event.key, event) for event in effective)
+        events = tuple(deletions.get(event.key, event) for event in events)
+    return _Facts(
+        events=events,
+        effective=effective,
+        sessions=tuple(sessions),
+        reasons=reasons,
+        sessions_aside=sessions_aside,
+        disputed=owners.disputed,
+        unproven=unproven,
+    )
+
+
+def _folded(facts: _Facts, proven: frozenset[str] | None) -> History:
+    """Return the history of ENIs and instances."""
+    effective = facts.effective
+    identified = identify_actors(facts.events, facts.sessions)
+    operators = operators_of(effective, identified)
+    registry = Registry(identified, facts.disputed, operators)
+    for event in effective:
+        registry.read(event)
+    interfaces = registry.interfaces()
+    instances = registry.instances()
+    actors = complete_actors(facts.events, identified, interfaces, instances, _witnesses(effective, proven))
+    managers = managers_of(effective, actors, interfaces, instances)
+    return History(
+        events=facts.events,
+        interfaces=interfaces,
+        instances=instances,
+        leases=fold_holdings(effective, interfaces, registry.deaths),
+        actors=actors,
+        attachments=registry.enis_by_attachment(),
+        associations=registry.associations,
+        set_aside=facts.reasons,
+        proven=proven,
+        unproven=facts.unproven,
+        sessions_aside=facts.sessions_aside,
+        eni_managers=managers.enis,
+        node_managers=managers.nodes,
+        operators=operators,
+        subnets=subnets_of(effective),
+        unrecorded=tuple(unrecorded(effective)),
+    )
 
 
 def _witnesses(events: tuple[Event, ...], proven: frozenset[str] | None) -> tuple[Event, ...]:

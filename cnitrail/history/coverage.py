@@ -32,6 +32,7 @@ from cnitrail.model import (
     Sign,
     Unproven,
 )
+from cnitrail.model.coverage import may_be_one_place
 from cnitrail.model.rhythm import MIN_HOLE, Rhythm, rhythm_of
 from cnitrail.timeclamp import FIRST, LAST, shifted
 
@@ -107,9 +108,7 @@ def _is_lacking(lost: Lost) -> bool:
 
 def _may_be_of(lost: Lost, place: AccountRegion) -> bool:
     """Return whether something unread may be of an account and Region."""
-    account, region = place
-    may_be_of_account = None in (lost.account, account) or lost.account == account
-    return may_be_of_account and (None in (lost.region, region) or lost.region == region)
+    return may_be_one_place((lost.account, lost.region), place)
 
 
 def _unproven_by(lost: Lost, lag: timedelta) -> Unproven:

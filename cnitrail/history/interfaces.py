@@ -16,6 +16,8 @@ from cnitrail.model import (
     Attachments,
     Basis,
     Bound,
+    ClaimedMark,
+    CniMark,
     Effect,
     Event,
     Instance,
@@ -83,9 +85,9 @@ class _InterfaceDraft(Struct, kw_only=True):
     alive: datetime | None = None
     description: str | None = None
     """The description that it was created with."""
-    mark: tuple[str, str] | None = None
+    mark: CniMark | None = None
     marked: datetime | None = None
-    claimed: list[tuple[str, str, datetime]] = field(default_factory=list)
+    claimed: list[ClaimedMark] = field(default_factory=list)
     tags: _Tags = field(default_factory=_Tags)
     attachments: list[_AttachmentDraft] = field(default_factory=list)
     maybe_open: list[_AttachmentDraft] = field(default_factory=list)
@@ -234,12 +236,13 @@ class Registry:
         if details.tags and event.effect is not Effect.LAUNCH:
             interface.tags.write(details.tags, event.time)
 
-    def _marked(self, event: Event, mark: tuple[str, str], interface: _InterfaceDraft) -> None:
+    def _marked(self, event: Event, mark: CniMark, interface: _InterfaceDraft) -> None:
         """Add a mark of the CNI: anybody can write one, so it counts only from its creator, at creation."""
-        if event.effect is Effect.CREATE and may_mark(self._actors.get(event.key, event.actor), mark[0]):
+        actor = self._actors.get(event.key, event.actor)
+        if event.effect is Effect.CREATE and may_mark(actor, mark.instance):
             interface.mark, interface.marked = mark, event.time
         else:
-            interface.claimed.append((*mark, event.time))
+            interface.claimed.append(ClaimedMark(mark, event.time))
 
     def _read_life(self, event: Event, subject: Subject) -> None:
         """Note which interfaces and instances a successful call shows to exist."""
@@ -434,7 +437,9 @@ class Registry:
             node = self._instances[instance] = _InstanceDraft(
                 instance=instance, account=interface.account, region=interface.region
             )
-        last = attachments[-1]
+        first, last = attachments[0], attachments[-1]
+        if first.start is UNKNOWN:
+            first.start = Bound(node.launched.time, Basis.UNKNOWN)
         if last.end is OPEN and (over := _first_end(node.ended, interface.deleted)) is not None:
             last.end = Bound(over.time, Basis.IMPLIED, over.event)
         return [] if interface.attachments else attachments

@@ -142,7 +142,7 @@ def _at_creation(interface: Interface, actors: Mapping[str, Actor]) -> Managemen
         return None
     if interface.kind == "cni" and interface.mark is not None:
         strength = Strength.OBSERVED if creator.ipamd else Strength.CLAIMED
-        return Management(Manager.VPC_CNI, ManagementBasis(interface.mark[1]), strength)
+        return Management(Manager.VPC_CNI, ManagementBasis(interface.mark.basis), strength)
     if interface.kind == "cilium":
         known = creator.service_account is not None
         return Management(
@@ -253,8 +253,8 @@ class _Calls:
             )
         elif caller is None:
             return
-        elif details.mark is not None and may_mark(actor, details.mark[0]):
-            self._tried_for(details.mark[0], caller)
+        elif details.mark is not None and may_mark(actor, details.mark.instance):
+            self._tried_for(details.mark.instance, caller)
         elif attachment is not None and attachment.instance is not None:
             self._tried_for(attachment.instance, caller)
         elif interface is None and actor.ipamd is not None and actor.instance is not None:
@@ -287,7 +287,7 @@ def _enis_by_node(interfaces: Mapping[str, Interface]) -> dict[str, list[str]]:
     for eni, interface in interfaces.items():
         instances = {attachment.instance for attachment in interface.attachments}
         if interface.mark is not None:
-            instances.add(interface.mark[0])
+            instances.add(interface.mark.instance)
         for instance in instances:
             if instance is not None:
                 by_node[instance].append(eni)

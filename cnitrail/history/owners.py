@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct, field
 
 from cnitrail.model import AccountRegion, Effect, Event
+from cnitrail.model.coverage import may_be_one_place
 
 _CREATING = (Effect.CREATE, Effect.LAUNCH, Effect.ATTACH)
 
@@ -34,7 +35,7 @@ def owners_of(events: Iterable[Event]) -> Owners:
     """
     doubts, owners = Owners(), dict[str, AccountRegion]()
     succeeded = [event for event in events if event.failure is None]
-    if len({(event.account, event.region) for event in succeeded}) < 2:
+    if len({event.place for event in succeeded}) < 2:
         return doubts
     for event in succeeded:
         if event.effect in _CREATING:
@@ -47,12 +48,10 @@ def owners_of(events: Iterable[Event]) -> Owners:
     unclear = {name for event in foreign for name in _named(event)} - created
     if unclear:
         calls = Counter(
-            (name, (event.account, event.region))
-            for event in succeeded
-            for name in unclear.intersection(_named(event))
+            (name, event.place) for event in succeeded for name in unclear.intersection(_named(event))
         )
         for (name, caller), _ in reversed(calls.most_common()):
-            if not _agree(owners[name], caller):
+            if not may_be_one_place(owners[name], caller):
                 doubts.disputed.add(name)
             owners[name] = caller
     if foreign:
@@ -62,12 +61,12 @@ def owners_of(events: Iterable[Event]) -> Owners:
 
 def _enter(names: Iterable[str], event: Event, owners: dict[str, AccountRegion]) -> list[str]:
     """Note the caller as the owner of what has none yet; return the names that have another owner."""
-    caller, others = (event.account, event.region), []
+    caller, others = event.place, []
     for name in names:
         known = owners.setdefault(name, caller)
         if known == caller:
             continue
-        if _agree(known, caller):
+        if may_be_one_place(known, caller):
             owners[name] = known[0] or caller[0], known[1] or caller[1]
         else:
             others.append(name)
@@ -108,8 +107,3 @@ def _launched_with(event: Event, known: Mapping[str, AccountRegion]) -> list[str
     """Return the interfaces from before the evidence that an instance was launched with."""
     enis = (subject.eni for subject in event.subjects)
     return [eni for eni in enis if eni is not None and eni not in known]
-
-
-def _agree(one: AccountRegion, other: AccountRegion) -> bool:
-    """Return whether two may be the same; an export may leave out an account or a Region."""
-    return all(this == that or None in (this, that) for this, that in zip(one, other, strict=True))

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from cnitrail.model import (
     Actor,
     ActorKind,
+    CniMark,
     Effect,
     Event,
     Instance,
@@ -343,9 +344,9 @@ def _of_cni_lineage(
         interface = interfaces.get(subject.eni or "")
         same_role = actor.kind is ActorKind.INSTANCE_ROLE or creators.get(subject.eni or "") == actor.role_arn
         mark = interface.mark_at(event.time) if interface is not None and same_role else None
-    return mark is not None and mark[1] == "description"
+    return mark is not None and mark.basis == "description"
 
 
-def _is_for_itself(actor: Actor, mark: tuple[str, str] | None) -> bool:
+def _is_for_itself(actor: Actor, mark: CniMark | None) -> bool:
     """Return whether a node's own role creates an interface for that node, as the CNI does."""
-    return mark is not None and actor.instance in (None, mark[0])
+    return mark is not None and actor.instance in (None, mark.instance)

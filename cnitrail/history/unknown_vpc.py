@@ -6,6 +6,7 @@ from datetime import datetime
 
 from cnitrail.history.draft import GroupKey, LeaseDraft, Slot, lease_order
 from cnitrail.model import Held, HoldingKind, Interface, is_prefix
+from cnitrail.model.coverage import may_be_equal
 
 
 def shared_vpcs(interfaces: Iterable[Interface]) -> frozenset[str]:
@@ -64,9 +65,9 @@ def _lasts_until(lease: LeaseDraft, time: datetime) -> bool:
 
 
 def _may_share_a_vpc(one: Interface, other: Interface, shared: frozenset[str]) -> bool:
-    if one.region != other.region and None not in (one.region, other.region):
+    if not may_be_equal(one.region, other.region):
         return False
-    if one.account == other.account or None in (one.account, other.account):
+    if may_be_equal(one.account, other.account):
         return True
     vpc = one.vpc or other.vpc
     return vpc is None or vpc in shared

@@ -226,14 +226,12 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-_ON_INSTANCES = frozenset(("node-primary", "cni", "trunk", "branch", "cilium", "other"))
-"""The kinds of ENIs that are for instances; AWS services create all others for themselves."""
-
-
 class Holder(Struct, frozen=True, gc=False, kw_only=True):
     """An interface that held an address, by itself or as part of a prefix.
 
     ``cluster`` is the cluster of the interface then, by its tags or its instance's; None if not known.
+    ``attached`` is None if it is not known whether it was attached. ``service`` is the AWS service that uses
+    the interface (``lambda``, ``elb``); None if none does.
     """
 
     eni: str
@@ -254,11 +252,8 @@ class Holder(Struct, frozen=True, gc=False, kw_only=True):
     assign_event: str | None
     instance_basis: str | None = None
     cluster: str | None = None
-
-    @property
-    def is_of_service(self) -> bool:
-        """Return whether an AWS service created the ENI for itself."""
-        return self.eni_kind not in _ON_INSTANCES
+    attached: bool | None = None
+    service: str | None = None
 
 
 class WhoAnswer(Struct, frozen=True, gc=False, kw_only=True):

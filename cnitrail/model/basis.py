@@ -11,6 +11,6 @@ class Basis(Word):
     IMPLIED = "implied"
     """The event shows that the change happened by then."""
     UNKNOWN = "unknown"
-    """No event shows the start."""
+    """No event shows the start. A time is the earliest possible one: the launch of the instance."""
     OPEN = "open"
     """No event shows an end."""

@@ -14,6 +14,16 @@ Sign = tuple[str | None, str | None, datetime]
 """An account, a Region, and a time of which something was read."""
 
 
+def may_be_equal(one: str | None, other: str | None) -> bool:
+    """Return whether two names may be the same; None is one that is not known."""
+    return one == other or one is None or other is None
+
+
+def may_be_one_place(one: AccountRegion, other: AccountRegion) -> bool:
+    """Return whether two accounts and Regions may be the same; an export may leave out either."""
+    return may_be_equal(one[0], other[0]) and may_be_equal(one[1], other[1])
+
+
 class Moment(Struct, frozen=True, gc=False):
     """When and where an event happened, without the event."""
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
 
 from msgspec import Struct
 
+from cnitrail.model.coverage import AccountRegion
 from cnitrail.model.ec2 import DRY_RUN, PREFIX_HOST_BITS, error_code
 from cnitrail.model.evidence import Origin
 from cnitrail.model.forms import Fidelity
@@ -219,25 +221,32 @@ class AttributeChange(Struct, frozen=True, gc=False):
     value: bool | str | tuple[str, ...] | None
 
 
+class CniMark(NamedTuple):
+    """The instance that a caller wrote on an ENI, and where: in its ``description`` or in a ``tag``."""
+
+    instance: str
+    basis: str
+
+
 class Details(Struct, frozen=True, gc=False, kw_only=True):
     """What only some calls say of an interface or instance.
 
     Fields that the record does not have are None or empty. ``existing`` is an interface from before the call
     (RunInstances with a networkInterfaceId): the call shows that it has its addresses, not since when.
-    ``mark`` is the instance that the VPC CNI's description or tag names, and which of the two. ``served`` is
-    the instance that the description of another network plugin's request names. ``previous_state`` is the
-    state of the instance before a termination (EC2's InstanceState name). ``resource`` is the NAT gateway,
-    VPC endpoint or EFS mount target that AWS makes the interface for, the role (its ARN) that a failed
-    sign-in asked for, or the subnet that the call created, with its ``cidr``. ``platform`` is ``windows`` for
-    an instance with Windows (EC2's ``platform``). ``force`` is a detachment that does not wait for the
-    instance's operating system. ``changes`` are the attributes that the call sets.
+    ``mark`` is what the VPC CNI's description or tag names. ``served`` is the instance that the description
+    of another network plugin's request names. ``previous_state`` is the state of the instance before a
+    termination (EC2's InstanceState name). ``resource`` is the NAT gateway, VPC endpoint or EFS mount target
+    that AWS makes the interface for, the role (its ARN) that a failed sign-in asked for, or the subnet that
+    the call created, with its ``cidr``. ``platform`` is ``windows`` for an instance with Windows (EC2's
+    ``platform``). ``force`` is a detachment that does not wait for the instance's operating system.
+    ``changes`` are the attributes that the call sets.
     """
 
     device_index: int | None = None
     existing: bool = False
     delete_on_termination: bool | None = None
     description: str | None = None
-    mark: tuple[str, str] | None = None
+    mark: CniMark | None = None
     served: str | None = None
     interface_type: str | None = None
     requester: str | None = None
@@ -333,6 +342,11 @@ class Event(Struct, frozen=True, gc=False, kw_only=True):
                 return not (subject.added or subject.details.existing) or subject.requested is not None
             case _:
                 return False
+
+    @property
+    def place(self) -> AccountRegion:
+        """Return its account and Region."""
+        return self.account, self.region
 
     @property
     def shown_id(self) -> str:

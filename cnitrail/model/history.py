@@ -9,12 +9,13 @@ from functools import cached_property
 from ipaddress import IPv4Network
 from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from cnitrail.model.basis import Basis
 from cnitrail.model.coverage import AccountRegion
-from cnitrail.model.event import Actor, Effect, Event, Held, HoldingKind, IssuedSession
+from cnitrail.model.event import Actor, CniMark, Effect, Event, Held, HoldingKind, IssuedSession
 from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
 from cnitrail.model.pods import PodHistory
 from cnitrail.model.recording import Unrecorded
@@ -30,8 +31,13 @@ class Bound(Struct, frozen=True, gc=False):
 
     @property
     def shown(self) -> datetime | None:
-        """Return the time to show; None for a termination that found the instance terminated already."""
+        """Return the time to show; None if it is only the earliest possible one.
+
+        None, too, for a termination that found the instance terminated already.
+        """
         event = self.event
+        if self.basis is Basis.UNKNOWN:
+            return None
         if self.basis is not Basis.IMPLIED or event is None or event.effect is not Effect.TERMINATE:
             return self.time
         return (
@@ -145,6 +151,13 @@ class Tagged(Struct, frozen=True, gc=False):
     by_aws: bool = False
 
 
+class ClaimedMark(NamedTuple):
+    """An instance that somebody may have written on an ENI at a time: no mark of the VPC CNI."""
+
+    mark: CniMark
+    time: datetime
+
+
 class Interface(Struct, frozen=True, gc=False, kw_only=True):
     """Everything known about one ENI.
 
@@ -164,11 +177,11 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
     kind: str
     created: Bound
     deleted: Bound
-    mark: tuple[str, str] | None
+    mark: CniMark | None
     marked: datetime | None
     tagged: tuple[Tagged, ...]
     attachments: Attachments
-    claimed: tuple[tuple[str, str, datetime], ...] = ()
+    claimed: tuple[ClaimedMark, ...] = ()
     alive: datetime | None = None
     disputed_owner: bool = False
 
@@ -177,7 +190,7 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
         """Return the account and Region that own it."""
         return self.account, self.region
 
-    def mark_at(self, time: datetime) -> tuple[str, str] | None:
+    def mark_at(self, time: datetime) -> CniMark | None:
         """Return the mark of the CNI, if it was written by then; else None."""
         return self.mark if self.marked is not None and self.marked <= time else None
 
@@ -196,6 +209,17 @@ class Interface(Struct, frozen=True, gc=False, kw_only=True):
         if attachment is None or event is None or event.effect not in _ENDING_ATTACHMENTS:
             return None
         return attachment if not attachment.covers(time) else None
+
+
+class Departure(Struct, frozen=True, gc=False):
+    """How an interface left an instance (None: which one is not known): detached, or outliving it.
+
+    If it was not attached, as far as events show, it is the end of the instance that it was created for.
+    """
+
+    instance: str | None
+    end: Bound
+    was_attached: bool
 
 
 class Certainty(Struct, frozen=True, gc=False, kw_only=True):
@@ -388,10 +412,38 @@ class History(Struct, frozen=True, kw_only=True, dict=True):
         attachment = interface.attachment_at(time)
         if attachment is not None and attachment.instance is not None:
             return attachment.instance, attachment.how
-        name, basis = self.made_for(eni, time)
-        made_for = self.instances.get(name or "")
-        has_ended = made_for is not None and made_for.ended.time is not None and made_for.ended.time < time
-        return (None, None) if has_ended or interface.left_before(time) is not None else (name, basis)
+        return (None, None) if self.departure(eni, time) is not None else self.made_for(eni, time)
+
+    def departure(self, eni: str | None, time: datetime) -> Departure | None:
+        """Return how an interface left its last instance before a second; None if nothing shows it."""
+        interface = self.interfaces.get(eni or "")
+        attachment = interface.left_before(time) if interface is not None else None
+        if attachment is not None:
+            return Departure(attachment.instance, attachment.end, was_attached=True)
+        name, _ = self.made_for(eni, time)
+        node = self.instances.get(name or "")
+        if node is None or node.ended.time is None or node.ended.time >= time:
+            return None
+        return Departure(name, node.ended, was_attached=False)
+
+    def last_instance_of(self, eni: str, time: datetime) -> str | None:
+        """Return the last instance that an interface came to by a time, or that it was created for."""
+        interface = self.interfaces.get(eni)
+        last = interface.attachments.begun(time) if interface is not None else None
+        return (last.instance if last is not None else None) or self.made_for(eni, time)[0]
+
+    def is_attached(self, interface: Interface, attachment: Attachment | None, time: datetime) -> bool | None:
+        """Return whether an interface is attached, given its attachment then; None if nothing shows it.
+
+        Nothing shows it of an interface that is older than the evidence, and of those that are attached
+        without an event in the customer's trail: AWS services attach theirs, and EKS associates branches.
+        """
+        if attachment is not None:
+            return True
+        if interface.attachments.begun(time) is not None:
+            return False
+        is_by_event = interface.kind != "branch" and not self.manager_of(interface.eni).is_service
+        return False if is_by_event and interface.created.time is not None else None
 
     def made_for(self, eni: str | None, time: datetime) -> tuple[str | None, str | None]:
         """Return the instance that the VPC CNI created an interface for, and how that is known.
@@ -402,7 +454,7 @@ class History(Struct, frozen=True, kw_only=True, dict=True):
         mark = interface.mark_at(time) if interface is not None else None
         if interface is None or mark is None:
             return None, None
-        is_there = interface.attachments.are_only_on(mark[0])
+        is_there = interface.attachments.are_only_on(mark.instance)
         return mark if is_there else (None, None)
 
     def calling_instance(self, actor: Actor) -> str | None:
@@ -421,8 +473,11 @@ class History(Struct, frozen=True, kw_only=True, dict=True):
     def cluster_of(self, eni: str | None, instance: str | None, time: datetime | None) -> Cluster:
         """Return the EKS cluster of an interface at a time (None: at last), by its tags or its instance's.
 
-        Every answer takes the cluster of an interface or instance from here.
+        Without an instance, that is the last one that the interface was on. Every answer takes the cluster of
+        an interface or instance from here.
         """
+        if instance is None and eni is not None and time is not None:
+            instance = self.last_instance_of(eni, time)
         interface, node = self.interfaces.get(eni or ""), self.instances.get(instance or "")
         for resource, basis in ((interface, "tag"), (node, "instance-tag")):
             known = tagged_at(resource.tagged, time) if resource is not None else None

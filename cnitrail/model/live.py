@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from cnitrail.model.answer import HeldEntry, StateEntry
 from cnitrail.model.coverage import AccountRegion
-from cnitrail.model.event import Held, Holding, HoldingKind
+from cnitrail.model.event import CniMark, Held, Holding, HoldingKind
 from cnitrail.model.reason import Reason
 from cnitrail.model.subnet import LiveSubnet
 
@@ -46,7 +46,7 @@ class LiveInterface(Struct, frozen=True, kw_only=True):
     attachment_status: str | None = None
     addresses: tuple[Holding, ...]
     description: str | None
-    mark: tuple[str, str] | None
+    mark: CniMark | None
     interface_type: str | None
     requester: str | None
     tags: tuple[tuple[str, str], ...]

@@ -58,6 +58,11 @@ class Management(Struct, frozen=True, gc=False):
     service: str | None = None
 
     @property
+    def is_service(self) -> bool:
+        """Return whether an AWS service created the ENI for itself."""
+        return self.manager is Manager.AWS_SERVICE
+
+    @property
     def is_direct(self) -> bool:
         """Return whether evidence about the ENI or the node itself shows it."""
         return self.basis not in (None, ManagementBasis.NODE, ManagementBasis.CLUSTER)

@@ -12,6 +12,8 @@ from cnitrail.model.basis import Basis
 from cnitrail.model.event import Address
 from cnitrail.model.evidence import Origin, Skipped
 from cnitrail.model.reason import Reason
+from cnitrail.model.word import Word
+from cnitrail.timeclamp import FIRST, LAST
 
 ENIS_OF_ONE_POD: Final = frozenset(("branch", "fargate"))
 """Kinds of ENIs whose primary address is that of a pod; that of any other ENI is its node's."""
@@ -25,6 +27,68 @@ CLOCKS: Final = timedelta(seconds=5)
 CloudTrail's event time has one-second steps and is up to seconds from the change itself. A node's clock
 (which ipamd's log has) follows the Amazon Time Sync Service within milliseconds, but not at boot.
 """
+
+
+class Witness(Word):
+    """The record that shows a bound of a pod's lease."""
+
+    IPAMD = "ipamd"
+    """A line of ``ipamd.log``."""
+    V1_ENIS = "v1-enis"
+    """ipamd's answer to ``/v1/enis``."""
+    IPAM_JSON = "ipam-json"
+    """ipamd's checkpoint."""
+    CNI_PLUGIN = "cni-plugin"
+    """A line of ``plugin.log``."""
+    STATUS_PATCH = "status-patch"
+    """The status that the kubelet of the node reports."""
+    KUBELET_DELETE = "kubelet-delete"
+    """The kubelet deletes the pod: it does so once the sandbox is gone."""
+    POD_FINISHED = "pod-finished"
+    """A phase that no pod leaves again: its kubelet stops the sandbox then."""
+    POD_OBJECT = "pod-object"
+    """The object in the API server, whose state may be old, and which others may change."""
+    POD_LIST = "pod-list"
+    """A list of pods, with the start of the pod's containers."""
+    POD_SEEN = "pod-seen"
+    """A list of pods with nothing in it that is later than the address: the address came later."""
+    POD_ENI = "pod-eni"
+    """The annotation that the VPC resource controller writes."""
+    POD_ENI_CLAIM = "pod-eni-claim"
+    """The same annotation, if anybody may have written it."""
+    KUBE_STATE_METRICS = "kube-state-metrics"
+    NEXT_POD = "next-pod"
+    """The next pod has the address."""
+    ENI_LEASE = "eni-lease"
+    """The ENI lost the address, by CloudTrail."""
+    INSTANCE_END = "instance-end"
+    """The instance was terminated, by CloudTrail."""
+
+
+WITNESS_NAMES: Final = {
+    Witness.IPAMD: "ipamd.log",
+    Witness.V1_ENIS: "/v1/enis",
+    Witness.IPAM_JSON: "ipam.json",
+    Witness.CNI_PLUGIN: "plugin.log",
+    Witness.STATUS_PATCH: "audit log",
+    Witness.KUBELET_DELETE: "audit log",
+    Witness.POD_FINISHED: "phase of the pod",
+    Witness.POD_OBJECT: "audit log",
+    Witness.POD_LIST: "kubectl get pods",
+    Witness.POD_SEEN: "kubectl get pods",
+    Witness.POD_ENI: "audit log",
+    Witness.POD_ENI_CLAIM: "annotation",
+    Witness.KUBE_STATE_METRICS: "Prometheus",
+    Witness.NEXT_POD: "next pod",
+    Witness.ENI_LEASE: "CloudTrail",
+    Witness.INSTANCE_END: "CloudTrail",
+}
+"""What people call each of these records."""
+
+
+def witness_name(witness: Witness | None) -> str:
+    """Return what people call the record that shows a bound; empty if none does."""
+    return WITNESS_NAMES[witness] if witness is not None else ""
 
 
 class PodName(Struct, frozen=True, gc=False, order=True):
@@ -43,14 +107,13 @@ class PodBoundary(Struct, frozen=True, gc=False, kw_only=True):
 
     None means any time before, or after. With basis ``observed`` (ipamd) both are the same time, or within
     one second if the record has whole seconds; ``implied`` ones are bounds by other records; ``unknown`` (a
-    start) and ``open`` (an end) are not known. ``witness`` names what shows it, such as ``ipamd`` or
-    ``status-patch``; ``origin`` is its record.
+    start) and ``open`` (an end) are not known. ``witness`` is what shows it, ``origin`` its record.
     """
 
     earliest: datetime | None
     latest: datetime | None
     basis: Basis
-    witness: str | None = None
+    witness: Witness | None = None
     origin: Origin | None = None
 
 
@@ -87,6 +150,12 @@ class PodLease(Struct, frozen=True, gc=False, kw_only=True):
         """Return whether the pod surely held the address from one time to another, both included."""
         begun, ended = self.start.latest, self.end.earliest
         return begun is not None and ended is not None and begun <= start and end <= ended
+
+    def may_overlap(self, other: "PodLease") -> bool:
+        """Return whether both pods may have had the address at one time."""
+        start = max(lease.start.earliest or FIRST for lease in (self, other))
+        end = min(lease.end.latest or LAST for lease in (self, other))
+        return start <= end
 
     def perhaps_held(self, start: datetime, end: datetime) -> bool:
         """Return whether the pod may have held the address at some time from one to another."""
@@ -210,11 +279,11 @@ class PodEntry(Struct, frozen=True, gc=False, kw_only=True):
     start: datetime | None
     start_not_before: datetime | None
     start_basis: Basis
-    start_witness: str | None
+    start_witness: Witness | None
     end: datetime | None
     end_not_before: datetime | None
     end_basis: Basis
-    end_witness: str | None
+    end_witness: Witness | None
     doubts: tuple[Reason, ...]
     origins: tuple[Origin, ...]
 

@@ -111,6 +111,10 @@ class Versions(Struct, frozen=True):
     since: str
     until: str | None
 
+    def __str__(self) -> str:
+        """Return ``1.6 to 1.7.10``, or ``1.19 or later``."""
+        return f"{self.since} to {self.until}" if self.until else f"{self.since} or later"
+
 
 class Pods(Struct, frozen=True):
     """A number of pods with an address of the pool, at some time between two times."""

@@ -1,6 +1,7 @@
 """Why an answer is what it is, and what leaves it in doubt: a code for programs, a sentence for people."""
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -162,6 +163,24 @@ class ReasonCode(StrEnum):
     WARM_POOL_UNKNOWN = "warm-pool-unknown"
     OTHER_TRAIL = "other-trail"
     PARTLY_RECORDED = "partly-recorded"
+
+
+STORY: Final = frozenset(
+    (
+        ReasonCode.ASSIGNED,
+        ReasonCode.HELD_UNTIL,
+        ReasonCode.NO_ASSIGNMENT_SEEN,
+        ReasonCode.RELEASED,
+        ReasonCode.ENI_DELETED,
+        ReasonCode.INSTANCE_TERMINATED,
+        ReasonCode.ENI_DETACHED,
+        ReasonCode.SEEN_ELSEWHERE,
+        ReasonCode.NEXT_HOLDER,
+        ReasonCode.POD_STARTED,
+        ReasonCode.POD_ENDED,
+    )
+)
+"""The codes that say what happened to an address, and leave nothing in doubt."""
 
 
 class Reason(Struct, frozen=True, gc=False):

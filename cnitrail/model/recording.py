@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from cnitrail.model.coverage import may_be_one_place
 from cnitrail.model.event import Event
 
 
@@ -38,6 +39,5 @@ class Unrecorded(Struct, frozen=True, gc=False, kw_only=True):
 
     def concerns(self, account: str | None, region: str | None) -> bool:
         """Return whether it may concern the calls of an account and Region; None means any."""
-        in_account = None in (account, self.account) or account == self.account
-        in_region = None in (region, self.region) or region == self.region
-        return in_account and in_region and (region is None or region != self.unless_region)
+        is_here = may_be_one_place((account, region), (self.account, self.region))
+        return is_here and (region is None or region != self.unless_region)

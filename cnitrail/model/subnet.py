@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 
 from msgspec import Struct
 
+from cnitrail.model.eni_kinds import users_of
 from cnitrail.model.manager import Manager
 from cnitrail.model.reason import Reason
 
@@ -37,44 +38,6 @@ class AddressUse(StrEnum):
     OTHER = "other"
 
 
-USE_NAMES = {
-    AddressUse.NODE: "nodes",
-    AddressUse.POD: "pods and warm pool",
-    AddressUse.BRANCH: "branch ENIs",
-    AddressUse.NOT_ATTACHED: "not attached",
-    AddressUse.LOAD_BALANCER: "load balancers",
-    AddressUse.LAMBDA: "Lambda",
-    AddressUse.RDS: "RDS",
-    AddressUse.VPC_ENDPOINT: "VPC endpoints",
-    AddressUse.NAT_GATEWAY: "NAT gateways",
-    AddressUse.SERVICE: "other AWS services",
-    AddressUse.INSTANCE: "other instances",
-    AddressUse.OTHER: "other ENIs",
-}
-"""What people call each use."""
-
-SERVICE_NAMES = {
-    "codebuild": "CodeBuild",
-    "directory": "Directory Service",
-    "dms": "DMS",
-    "ecs": "ECS tasks",
-    "efs": "EFS",
-    "eks-control-plane": "EKS control plane",
-    "elasticache": "ElastiCache",
-    "emr": "EMR",
-    "fargate": "Fargate pods",
-    "fsx": "FSx",
-    "glue": "Glue",
-    "memorydb": "MemoryDB",
-    "msk": "MSK",
-    "opensearch": "OpenSearch",
-    "redshift": "Redshift",
-    "sagemaker": "SageMaker",
-    "transit-gateway": "transit gateways",
-    "workspaces": "WorkSpaces",
-}
-"""What people call the users of other kinds of service ENIs (``Interface.kind``)."""
-
 SERVICE_USES = {
     "elb": AddressUse.LOAD_BALANCER,
     "lambda": AddressUse.LAMBDA,
@@ -84,11 +47,17 @@ SERVICE_USES = {
 }
 """The kinds of service ENIs whose addresses are counted apart."""
 
-
-def users_of(kind: str) -> str:
-    """Return what people call the users of a kind of service ENIs; the kind itself if it has no name."""
-    use = SERVICE_USES.get(kind)
-    return USE_NAMES[use] if use is not None else SERVICE_NAMES.get(kind, kind)
+USE_NAMES = {
+    AddressUse.NODE: "nodes",
+    AddressUse.POD: "pods and warm pool",
+    AddressUse.BRANCH: "branch ENIs",
+    AddressUse.NOT_ATTACHED: "not attached",
+    AddressUse.SERVICE: "other AWS services",
+    AddressUse.INSTANCE: "other instances",
+    AddressUse.OTHER: "other ENIs",
+    **{use: users_of(kind) for kind, use in SERVICE_USES.items()},
+}
+"""What people call each use."""
 
 
 class SubnetGroup(Struct, frozen=True, gc=False, kw_only=True):
@@ -114,7 +83,7 @@ class SubnetGroup(Struct, frozen=True, gc=False, kw_only=True):
     def use_name(self) -> str:
         """Return what people call the use; of another AWS service, its name."""
         if self.use is AddressUse.SERVICE and self.service is not None:
-            return SERVICE_NAMES.get(self.service, self.service)
+            return users_of(self.service)
         return USE_NAMES[self.use]
 
 

@@ -12,6 +12,11 @@ def name_of(entry: PodEntry) -> str:
     return f"{entry.namespace}/{entry.pod}" if entry.pod else "(not named)"
 
 
+def moment(time: datetime | None) -> str | None:
+    """Return a time of a pod in a cell, as in JSON: with its fraction of a second, if any."""
+    return exact(time).replace(" ", "T") if time is not None else None
+
+
 def start_of(entry: PodEntry) -> str:
     """Return when a pod got an address: a time, ``between … and …``, ``by …`` or ``unknown``."""
     if entry.start is None:
@@ -41,31 +46,6 @@ def ended(entry: PodEntry) -> str:
     if entry.end is None:
         return end_of(entry)
     return f"{'until' if entry.end_basis is Basis.OBSERVED else 'released it'} {end_of(entry)}"
-
-
-def shown_by(witness: str | None) -> str:
-    """Return the record that shows a bound, as a person calls it; empty if there is none."""
-    return _WITNESSES.get(witness or "", witness or "")
-
-
-_WITNESSES = {
-    "ipamd": "ipamd.log",
-    "cni-plugin": "plugin.log",
-    "status-patch": "audit log",
-    "pod-object": "audit log",
-    "kubelet-delete": "audit log",
-    "pod-finished": "phase of the pod",
-    "pod-eni": "audit log",
-    "pod-eni-claim": "annotation",
-    "pod-list": "kubectl get pods",
-    "pod-seen": "kubectl get pods",
-    "kube-state-metrics": "Prometheus",
-    "v1-enis": "/v1/enis",
-    "ipam-json": "ipam.json",
-    "next-pod": "next pod",
-    "eni-lease": "CloudTrail",
-    "instance-end": "CloudTrail",
-}
 
 
 def _bounds(earliest: datetime | None, latest: datetime) -> str:

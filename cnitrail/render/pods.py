@@ -10,23 +10,23 @@ from cnitrail.model import Answer, Basis
 from cnitrail.model.pods import PodEntry
 from cnitrail.model.reason import Reason
 from cnitrail.render.csv import Columns, table
-from cnitrail.render.pod_parts import name_of
+from cnitrail.render.pod_parts import moment, name_of
 from cnitrail.render.shared import TimeStyle, context, shared, time_style
 from cnitrail.render.table_columns import Column, column_table, joined_columns, row_cells
 from cnitrail.render.text import Paragraph, Part, Screen, Table, draw_blocks, draw_fitting, draw_lines
-from cnitrail.text import exact, fraction
+from cnitrail.text import fraction
 
 COLUMNS: Columns = {
     "ip": lambda entry: str(entry.ip),
     "namespace": lambda entry: entry.namespace,
     "pod": lambda entry: entry.pod,
     "uid": lambda entry: entry.uid,
-    "start": lambda entry: _moment(entry.start),
-    "start_not_before": lambda entry: _moment(entry.start_not_before),
+    "start": lambda entry: moment(entry.start),
+    "start_not_before": lambda entry: moment(entry.start_not_before),
     "start_basis": lambda entry: entry.start_basis.value,
     "start_witness": lambda entry: entry.start_witness,
-    "end": lambda entry: _moment(entry.end),
-    "end_not_before": lambda entry: _moment(entry.end_not_before),
+    "end": lambda entry: moment(entry.end),
+    "end_not_before": lambda entry: moment(entry.end_not_before),
     "end_basis": lambda entry: entry.end_basis.value,
     "end_witness": lambda entry: entry.end_witness,
     "eni": lambda entry: entry.eni,
@@ -41,11 +41,6 @@ COLUMNS: Columns = {
     "region": lambda entry: entry.region,
     "doubts": lambda entry: "; ".join(doubt.text for doubt in entry.doubts),
 }
-
-
-def _moment(time: datetime | None) -> str | None:
-    """Return a time as in JSON, with its fraction of a second, if any."""
-    return exact(time).replace(" ", "T") if time is not None else None
 
 
 def write_csv(answer: Answer[PodEntry], out: IO[str]) -> None:

@@ -10,7 +10,6 @@ from cnitrail.model import (
     ComparedEntry,
     Held,
     HeldEntry,
-    Manager,
     Match,
     StateEntry,
 )
@@ -149,8 +148,7 @@ def _table(
 
 
 def _instance(entry: StateEntry) -> Iterator[Part]:
-    is_of_service = entry.management.manager is Manager.AWS_SERVICE
-    yield entry.instance or ("AWS service" if is_of_service else _ATTACHED[entry.attached]), ""
+    yield entry.instance or ("AWS service" if entry.management.is_service else _ATTACHED[entry.attached]), ""
     if entry.instance and entry.attached is False:
         yield f"({_ATTACHED[False]})", "magenta"
 

@@ -6,11 +6,12 @@ from typing import IO, TypeVar
 
 from cnitrail.model import Answer, Basis, Holder, Verdict, WhoAnswer
 from cnitrail.model.callers import named
+from cnitrail.model.eni_kinds import users_of
 from cnitrail.model.pods import PodAnswer, PodEntry, PodVerdict
 from cnitrail.model.reason import ReasonCode
 from cnitrail.render.csv import Cell, Columns, table
 from cnitrail.render.leases import bound
-from cnitrail.render.pod_parts import ended, name_of, started
+from cnitrail.render.pod_parts import ended, moment, name_of, started
 from cnitrail.render.text import Block, Paragraph, Part, Row, Screen, Table, draw, draw_blocks
 from cnitrail.text import account_and_region, age, capitalized, clock, duration, exact, iso, short_list
 
@@ -33,11 +34,6 @@ def _texts(field: Callable[[T], object], parts: Sequence[T]) -> Cell:
         return None
     values = map(field, parts)
     return " ".join(["unknown" if value is None else str(value) for value in values])
-
-
-def _moment(time: datetime | None) -> str | None:
-    """Return a time with its fraction of a second, if any."""
-    return exact(time).replace(" ", "T") if time is not None else None
 
 
 def _time(time: datetime | None) -> str | None:
@@ -75,7 +71,7 @@ _COLUMNS: Columns = {
     "last_instance": lambda answer: answer.last_holder.instance if answer.last_holder else None,
     "last_end": lambda answer: answer.last_holder.end if answer.last_holder else None,
     "pod_verdict": lambda answer: answer.pod.verdict.value if answer.pod else None,
-    "pod_at": lambda answer: _moment(answer.pod.at) if answer.pod else None,
+    "pod_at": lambda answer: moment(answer.pod.at) if answer.pod else None,
     "namespace": _of_pods(lambda entry: entry.namespace),
     "pod": _of_pods(lambda entry: entry.pod),
     "pod_uid": _of_pods(lambda entry: entry.uid),
@@ -83,9 +79,9 @@ _COLUMNS: Columns = {
     "service_account": _of_pods(lambda entry: entry.service_account),
     "owner": _of_pods(lambda entry: entry.owner),
     "sandbox": _of_pods(lambda entry: entry.sandbox),
-    "pod_start": _of_pods(lambda entry: _moment(entry.start)),
+    "pod_start": _of_pods(lambda entry: moment(entry.start)),
     "pod_start_basis": _of_pods(lambda entry: entry.start_basis.value),
-    "pod_end": _of_pods(lambda entry: _moment(entry.end)),
+    "pod_end": _of_pods(lambda entry: moment(entry.end)),
     "pod_end_basis": _of_pods(lambda entry: entry.end_basis.value),
     "pod_reasons": lambda answer: "; ".join(
         reason.text for reason in (answer.pod.reasons if answer.pod else ())
@@ -157,7 +153,7 @@ def _headline(answer: WhoAnswer) -> Iterator[Part]:
     yield answer.ip or "(no address)", "bold"
     if len(answer.holders) == 1:
         yield " may have been held by " if answer.verdict is Verdict.AMBIGUOUS else " was held by ", ""
-        yield from _named(answer, answer.holders[0])
+        yield from _named(answer.holders[0])
         yield " — ", ""
         yield verdict
     elif answer.holders:
@@ -178,10 +174,10 @@ def _headline(answer: WhoAnswer) -> Iterator[Part]:
             yield f" — {'unassigned; ' if answer.verdict is Verdict.FREE else ''}{last}", ""
 
 
-def _named(answer: WhoAnswer, holder: Holder) -> Iterator[Part]:
+def _named(holder: Holder) -> Iterator[Part]:
     """Yield the ENI of a holder, its instance and its cluster."""
     yield holder.eni, "bold"
-    yield f" {_on_instance(answer, holder)}", ""
+    yield f" {_place(holder)}", ""
     yield _in_parentheses(f"cluster {holder.cluster}" if holder.cluster else ""), ""
 
 
@@ -242,20 +238,20 @@ def _facts(answer: WhoAnswer, entry: PodEntry) -> Iterator[str]:
         yield f"on {', '.join(place)}"
 
 
-def _on_instance(answer: WhoAnswer, holder: Holder) -> str:
+def _place(holder: Holder) -> str:
+    """Return the instance that a holder was on, or why it is named none."""
     if holder.instance is not None:
         return f"on {holder.instance}"
-    if holder.is_of_service:
-        return f"of an AWS service ({holder.eni_kind})"
-    is_detached = any(reason.code is ReasonCode.ENI_DETACHED for reason in answer.reasons)
-    return "on no instance" if is_detached else "on an unknown instance"
+    if holder.service is not None:
+        return f"of an AWS service ({users_of(holder.service)})"
+    return "on no instance" if holder.attached is False else "on an unknown instance"
 
 
 def _interval(answer: WhoAnswer, holder: Holder) -> Iterator[Paragraph]:
     """Yield from when to when a holder had the address, with who assigned it; and where the ENI is."""
     is_one_of_several, of_eni = len(answer.holders) > 1, answer.pod is not None
     if is_one_of_several:
-        yield Paragraph([("ENI: " if of_eni else "", ""), *_named(answer, holder)], 2)
+        yield Paragraph([("ENI: " if of_eni else "", ""), *_named(holder)], 2)
     margin = 4 if is_one_of_several or of_eni else 2
     by = f", assigned by {named(holder.assigned_by)}" if holder.assigned_by else ""
     start = f"from {_bound(holder.start, holder.start_basis)}{by}"
@@ -295,7 +291,7 @@ def _in_parentheses(text: str) -> str:
 def _row(answer: WhoAnswer, *, has_pods: bool) -> Row:
     at = f"at {_asked(answer, answer.at)}" if answer.at else ""
     reasons = (*(answer.pod.reasons if answer.pod else ()), *answer.reasons)
-    held_by = [part for holder in answer.holders for part in _holder(answer, holder)]
+    held_by = [part for holder in answer.holders for part in _holder(holder)]
     return (
         [(answer.ip, "bold"), (at, "")],
         [(answer.verdict.value, _STYLES[answer.verdict])],
@@ -328,7 +324,7 @@ def _last_held(answer: WhoAnswer) -> str:
     last = answer.last_holder
     if last is None:
         return ""
-    unknown = "an AWS service" if last.is_of_service else "an unknown instance"
+    unknown = "an AWS service" if last.service is not None else "an unknown instance"
     text = f"last held by {last.instance or unknown} ({last.eni})"
     if last.end is None or answer.at is None:
         return text
@@ -336,18 +332,14 @@ def _last_held(answer: WhoAnswer) -> str:
     return f"{text} until {clock(last.end)}{basis}, {duration(answer.at - last.end)} earlier"
 
 
-def _holder(answer: WhoAnswer, holder: Holder) -> list[Part]:
-    is_detached = any(reason.code is ReasonCode.ENI_DETACHED for reason in answer.reasons)
-    no_instance = "on no instance" if is_detached else "instance unknown"
-    if holder.is_of_service:
-        no_instance = "of an AWS service"
+def _holder(holder: Holder) -> list[Part]:
     kind = holder.eni_kind + (f", device {holder.device_index}" if holder.device_index is not None else "")
     start = bound(holder.start, holder.start_basis, holder.assigned_by)
     end = bound(holder.end, holder.end_basis, None)
     return [
         (holder.eni, ""),
         (kind, "dim"),
-        (holder.instance or no_instance, ""),
+        (holder.instance or _place(holder), ""),
         (holder.vpc or "VPC unknown", ""),
         *([(f"through {holder.prefix}", "")] if holder.prefix else []),
         (" ".join(["from", *(text for text, _ in start)]), ""),

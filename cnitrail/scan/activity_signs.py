@@ -1,6 +1,7 @@
 """Records that are not relevant still show at which times an account and Region were logged."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 
 from cnitrail.model import Sign
 
@@ -10,8 +11,18 @@ def sign_of(account: object, region: object, time: object) -> Sign | None:
     match account, region, time:
         case str(), str(), str() if account and region:
             try:
-                minute = datetime.fromisoformat(time[:16] + "Z")
-            except ValueError:
+                return account, region, _minute(time)
+            except (ValueError, OverflowError):
                 return None
-            return account, region, minute
     return None
+
+
+_OFFSET = re.compile(r"[+-]\d\d:?\d\d$", re.ASCII)
+
+
+def _minute(time: str) -> datetime:
+    """Return the minute of a time, which is UTC by default. Raises ``ValueError`` or ``OverflowError``."""
+    offset = None if time.endswith("Z") else _OFFSET.search(time, 16)
+    if offset is None:
+        return datetime.fromisoformat(time[:16] + "Z")
+    return datetime.fromisoformat(time[:16] + offset[0]).astimezone(UTC)

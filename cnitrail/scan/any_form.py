@@ -14,6 +14,7 @@ import msgspec
 from cnitrail.model import Extent, Growth, Origin, Record, Skipped
 from cnitrail.scan.blocks import (
     Layout,
+    as_one_list,
     is_end,
     layout_of,
     read_block,
@@ -163,6 +164,9 @@ def _json(reading: Reading, text: Bytes, more: Iterator[Bytes] | None) -> Iterat
             yield from reading.block(block, layout.place)
         elif TRUNCATED in text and (whole := with_completed_lines(bytes(text))) != text:
             text = whole
+            continue
+        elif layout.is_list and (joined := as_one_list(text, layout)) != text:
+            text = joined
             continue
         elif end and layout.is_lines:
             yield from _lines(reading, text, end, layout)

@@ -215,6 +215,16 @@ def rest_of(text: Bytes, end: int, layout: Layout) -> bytes:
     return layout.opening + (rest.removeprefix(b",") if layout.is_list else rest)
 
 
+def as_one_list(text: Bytes, layout: Layout) -> bytes:
+    """Return a text of lists, one after the other, as one list: ``zcat`` puts log files together like that.
+
+    Only between two lists can a bracket open right after one that closes: JSON has a comma there.
+    """
+    parts = re.escape(layout.closing), layout.ending.pattern, re.escape(layout.opening.lstrip())
+    between = b"%b(?:%b)%b" % parts
+    return re.sub(between, layout.closing + b",", bytes(text))
+
+
 def is_end(text: Bytes, end: int, layout: Layout) -> bool:
     """Return whether a text ends, as it should, after the element that ends at an offset."""
     return layout.ending.fullmatch(text, end) is not None

@@ -19,7 +19,7 @@ _NAMING: Final = (
     (
         "region",
         re.compile(r"(?:^|/)system/region\.txt(?:#\d+)?$"),
-        re.compile(rb"\s*([a-z]{2}(?:-[a-z]+)+-\d)\s*"),
+        re.compile(rb"\s*([a-z]{2,4}(?:-[a-z]+)+-\d{1,2})\s*"),
     ),
 )
 """For each fact about the node: the name of its file, and what is in it. If an archive has a name twice, the

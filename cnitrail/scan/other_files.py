@@ -120,6 +120,7 @@ _MAGIC = {
     b"%PDF-": "pdf",
     b"SQLite format 3\0": "sqlite",
     b"\0\0\0\1Bud1": "folder-settings",
+    b"crc\0": "checksums",  # of Hadoop and Spark, beside each file: .part-0000.parquet.crc
 }
 _EMPTY = re.compile(r"(?:\.gitkeep|\.keep|_SUCCESS|ConfigWritabilityCheckFile)$")
 _FOLDER_SETTINGS = re.compile(

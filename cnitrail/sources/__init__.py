@@ -189,6 +189,12 @@ def _refuse_misnamed(uri: str, _scope: Scope) -> Source:
     raise misnamed_table(uri)
 
 
+def _refuse_misnamed_bucket(uri: str, _scope: Scope) -> Source:
+    from cnitrail.sources.bucket_names import misnamed_bucket
+
+    raise misnamed_bucket(uri)
+
+
 _STANDARD_INPUT: Final = "-"
 _SCHEMES: Final = {
     LOOKUP: SourceType(open=_lookup, narrows=True, answers_completely=True, is_remote=True),
@@ -202,6 +208,7 @@ _FILES: Final = SourceType(open=FileSource, has_digests=True)
 _STORE: Final = SourceType(open=_store, narrows=True)
 _UNKNOWN: Final = SourceType(open=_refuse)
 _MISNAMED: Final = SourceType(open=_refuse_misnamed)
+_MISNAMED_BUCKET: Final = SourceType(open=_refuse_misnamed_bucket)
 
 
 def sources_or_default(uris: tuple[str, ...]) -> tuple[str, ...]:
@@ -218,9 +225,17 @@ def source_type(uri: str) -> SourceType:
     for scheme, kind in _SCHEMES.items():
         if uri.startswith(scheme):
             return kind
+    if ":" in uri and _is_misnamed_bucket(uri):
+        return _MISNAMED_BUCKET
     if "://" in uri:
         return _UNKNOWN
     return _STORE if is_sqlite(uri) else _FILES
+
+
+def _is_misnamed_bucket(uri: str) -> bool:
+    from cnitrail.sources.bucket_names import is_misnamed_bucket
+
+    return is_misnamed_bucket(uri)
 
 
 def is_pipe(uri: str) -> bool:

@@ -144,8 +144,13 @@ def client_failure(error: Exception, scope: Scope) -> AwsFailure:
 
     if isinstance(error, boto.InvalidRegionError):
         return AwsFailure(str(error), "use the name of a Region, such as --region eu-west-1")
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) and "endpoint" in str(error):
         return AwsFailure(shown(error), "--endpoint-url is a URL, such as https://HOST:PORT")
+    if isinstance(error, ValueError):
+        return AwsFailure(
+            f"an AWS setting is malformed ({shown(error)})",
+            "check the environment variables that begin with AWS_, and the profile (aws configure list)",
+        )
     if isinstance(error, boto.NoRegionError):
         return NO_REGION
     return fatal_failure(error, scope.profile) or _configuration_error(error)
@@ -198,6 +203,15 @@ def is_access_denied(error: Exception) -> bool:
     return code_of(error) in _ACCESS_DENIED
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether AWS refused a call for what it asks (status 4xx), so that it would refuse it again."""
+    from botocore.exceptions import ClientError
+
+    if not isinstance(error, ClientError) or code_of(error) in _THROTTLED:
+        return False
+    return 400 <= error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) < 500
+
+
 def fatal_failure(error: Exception, profile: str | None = None) -> AwsFailure | None:
     """Return the cause of an error that affects every call (credentials, clock, network).
 
@@ -217,8 +231,8 @@ def fatal_failure(error: Exception, profile: str | None = None) -> AwsFailure | 
     if code in _UNKNOWN_KEY:
         return AwsFailure(
             f"AWS does not know these credentials ({code})",
-            "they were deleted, or belong to another partition; --profile NAME selects others "
-            "(aws configure list-profiles)",
+            "they were deleted, belong to another partition, or the Region is not enabled in the account "
+            "(aws account list-regions); --profile NAME selects others (aws configure list-profiles)",
         )
     if code in _WRONG_SECRET:
         return AwsFailure(

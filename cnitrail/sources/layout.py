@@ -42,6 +42,7 @@ _TOP = re.compile(
     r"^(?P<top>(?:.*[/\\])?AWSLogs[/\\](?:o-[a-z0-9]{10,32}[/\\])?)\d{12}[/\\]CloudTrail(?:-Digest)?[/\\]",
     re.ASCII,
 )
+_REGION_AND_DATE = re.compile(r"[a-z]+(?:-[a-z]+)+-\d+(?:/\d{4}(?:/\d{2}){0,2})?", re.ASCII)
 _AFTER_SLASH = chr(ord("/") + 1)
 _AFTER_Z = chr(ord("Z") + 1)
 _AFTER_DIGITS = chr(ord("9") + 1)
@@ -128,6 +129,11 @@ def is_organization(name: str) -> bool:
 def is_account(name: str) -> bool:
     """Return whether a folder name is an account ID."""
     return _ACCOUNT.fullmatch(name) is not None
+
+
+def is_date_folder(names: list[str]) -> bool:
+    """Return whether folder names are a Region's, with none, some or all of those of a day."""
+    return _REGION_AND_DATE.fullmatch("/".join(names)) is not None
 
 
 def below_root(folder: str) -> list[str] | None:

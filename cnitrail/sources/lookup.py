@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from cnitrail.errors import SourceError
+from cnitrail.errors import EmptySourceError, SourceError
 from cnitrail.model import CutShort, Document, Extent, LookedUp, LookupProgress, Note, Scope, Skipped
 from cnitrail.sources.aws import AwsFailure, open_session, regional_client, regions_of
 from cnitrail.sources.caller import announcement, caller_of
 from cnitrail.sources.lookup_plan import CALLS_PER_SECOND, RETENTION
 from cnitrail.sources.lookup_region import INTERRUPTED, Delivered, RegionEnd, RegionReader
 from cnitrail.sources.rate_limit import Clock, SystemClock
-from cnitrail.text import iso
+from cnitrail.text import clock, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +32,8 @@ class LookupSource:
     """LookupEvents of one or several Regions at once, each with its own rate limit.
 
     The pages of one Region come in a deterministic order, mixed with those of other Regions. Raises
-    ``SourceError`` if nothing at all can be read.
+    ``SourceError`` if nothing at all can be read, and ``EmptySourceError`` if LookupEvents has nothing of the
+    time asked for.
     """
 
     def __init__(self, uri: str, scope: Scope, clock: Clock | None = None) -> None:
@@ -57,6 +58,7 @@ class LookupSource:
     def documents(self) -> Iterator[Delivered]:
         """Yield a document for each page, and how far the lookup is after it."""
         now = datetime.now(UTC)
+        _check_range(self._scope, now)
         session = open_session(self._scope.profile)
         regions = regions_of(session, self._scope, "lookup:")
         # boto3: clients may be shared between threads, sessions may not
@@ -106,6 +108,20 @@ class LookupSource:
                 if item.bug is not None:
                     raise item.bug
             yield item
+
+
+def _check_range(scope: Scope, now: datetime) -> None:
+    """Raise ``EmptySourceError`` for a range that LookupEvents refuses, or answers with nothing."""
+    if scope.until is not None and scope.until <= now - RETENTION:
+        raise EmptySourceError(
+            f"lookup: the time range ends at {clock(scope.until)}, and LookupEvents keeps 90 days",
+            "older events are in a trail's bucket (s3://BUCKET), if there is a trail",
+        )
+    if scope.since is not None and scope.since > now:
+        raise EmptySourceError(
+            f"lookup: the time range begins at {clock(scope.since)}, which is in the future",
+            "times without an offset are UTC; --since 6h is six hours ago",
+        )
 
 
 def _what_is_read(scope: Scope) -> Iterator[Note]:

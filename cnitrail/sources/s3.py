@@ -8,6 +8,7 @@ there is no trail's layout, everything with the prefix is read.
 from __future__ import annotations
 
 import logging
+import shlex
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -20,6 +21,7 @@ from cnitrail.sources import layout
 from cnitrail.sources.obstore_reader import BucketAddress, reader_of
 from cnitrail.sources.s3_bucket import RANGE_BYTES, S3Bucket, S3Object
 from cnitrail.sources.trail_discovery import THREADS, BrokenListing, DiscoveredKeys, discover, list_objects
+from cnitrail.text import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -256,11 +258,11 @@ class S3Source:
         filters = [
             f"of account {', '.join(scope.accounts)}" if scope.accounts else "",
             f"of Region {', '.join(scope.regions)}" if scope.regions else "",
-            f"since {scope.since:%Y-%m-%d %H:%M:%S%z}" if scope.since else "",
-            f"until {scope.until:%Y-%m-%d %H:%M:%S%z}" if scope.until else "",
+            f"since {clock(scope.since)}" if scope.since else "",
+            f"until {clock(scope.until)}" if scope.until else "",
         ]
         which = "".join(f" {text}" for text in filters if text)
         return EmptySourceError(
             f"{self.uri}: no log files{which}",
-            f"aws s3 ls {self.uri.rstrip('/')}/ lists what is there; {self._files.hint}",
+            f"aws s3 ls {shlex.quote(self.uri.rstrip('/') + '/')} lists what is there; {self._files.hint}",
         )

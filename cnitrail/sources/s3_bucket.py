@@ -318,9 +318,12 @@ class S3Bucket:
                 f"allow it for this identity (aws sts get-caller-identity){payer}",
             )
         if isinstance(error, ParamValidationError):
-            return SourceError(f"{self._uri}: {self._name!r} is not a bucket name", "use s3://BUCKET/PREFIX")
+            hint = "use s3://BUCKET/PREFIX; an access point has an alias that can be used as BUCKET"
+            return SourceError(f"{self._uri}: {self._name!r} is not a bucket name", hint)
         if isinstance(error, _TornError):
             hint = "check the network, the proxy and --endpoint-url, then try again"
+        elif aws.is_refusal(error):
+            hint = "check the name of the bucket, --endpoint-url and --profile"
         else:
             hint = "try again; set AWS_MAX_ATTEMPTS for more retries"
         return ListingError(f"{self._uri}: listing failed: {error}", hint)

@@ -48,7 +48,10 @@ class DiscoveredKeys(Struct, frozen=True):
 
 
 def discover(bucket: S3Bucket, prefix: str, scope: Scope, pool: Executor) -> DiscoveredKeys:
-    """Return the key ranges that hold the log files in scope. Raises ``SourceError``."""
+    """Return the key ranges that hold the log files in scope. Raises ``SourceError``.
+
+    A prefix that is no folder (``2022/1``, or a key) is taken as S3 takes it: for what many keys begin with.
+    """
     folder = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
     is_inside = layout.below_root(folder) is not None
     roots, unsearched = ([folder], 0) if is_inside else find_roots(bucket, folder)
@@ -101,7 +104,7 @@ def _regions(bucket: S3Bucket, folder: str, scope: Scope, pool: Executor) -> lis
             trails = [f"{folder}{layout.TRAIL}/"]
         case [_, layout.TRAIL]:
             trails = [folder]
-        case [_, layout.TRAIL, _, *date] if len(date) <= 3:
+        case [_, layout.TRAIL, *region_and_date] if layout.is_date_folder(region_and_date):
             return [folder]
         case _:
             return None

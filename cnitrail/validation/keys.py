@@ -11,6 +11,8 @@ from cnitrail.model import PublicKey
 def read_keys(text: str, origin: str) -> tuple[PublicKey, ...]:
     """Return the keys in one or more outputs of list-public-keys, one after the other.
 
+    What ``--query PublicKeyList`` takes from an output is read, too.
+
     Raises ``ValueError`` with the reason if the text is anything else.
     """
     decoder, found, at = json.JSONDecoder(), [], 0
@@ -18,7 +20,8 @@ def read_keys(text: str, origin: str) -> tuple[PublicKey, ...]:
     try:
         while at < len(text):
             answer, at = decoder.raw_decode(text, at)
-            found += [_key(listed, origin) for listed in answer["PublicKeyList"]]
+            listed_keys = answer if isinstance(answer, list) else answer["PublicKeyList"]
+            found += [_key(listed, origin) for listed in listed_keys]
             at += len(text[at:]) - len(text[at:].lstrip())
     except (KeyError, TypeError):
         raise ValueError("not the output of aws cloudtrail list-public-keys") from None

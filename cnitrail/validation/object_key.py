@@ -4,7 +4,13 @@ import re
 
 from cnitrail.model import StoredFile
 
-_TAIL = re.compile(r"(?:(?:[a-z]{2}(?:-[a-z]+)+-\d+/)?\d{4}/\d{2}/\d{2}/)?[^/]+$", re.ASCII)
+_REGION = (
+    r"(?:eusc-[a-z]{2}|[a-z]{2}(?:-gov|-iso[a-z]?)?)"
+    r"-(?:central|(?:north|south)(?:east|west)?|east|west)-\d+"
+)
+"""Strict: a folder such as ``acme-eu-west-1``, which somebody else named, is not compared."""
+
+_TAIL = re.compile(rf"(?:^|/)((?:(?:{_REGION}/)?\d{{4}}/\d{{2}}/\d{{2}}/)?[^/]+)$", re.ASCII)
 """The part of a copy's path that CloudTrail chose: the file name, and the folders of day and Region."""
 
 
@@ -18,6 +24,6 @@ def lies_at(file: StoredFile, bucket: str, key: str) -> bool:
     if file.bucket is not None:
         return (file.bucket, file.key) == (bucket, key)
     tail = _TAIL.search(file.key)
-    here = tail[0] if tail else file.key
+    here = tail[1] if tail else file.key
     there = f"/{key}"
     return there.endswith((f"/{here}", f"/{here}.gz"))

@@ -26,10 +26,19 @@ if TYPE_CHECKING:
     from cnitrail.model.table import EngineReport
     from cnitrail.workflows.scan_pool import Scanned
 
-FAULT_HINT = (
+_FAULT_HINT = (
     "this is a fault in cnitrail itself, and no answer is given because it could be wrong: please report "
     "this line, the command and cnitrail --version where you got cnitrail from"
 )
+
+
+def check_sum(uri: str, whole: str, number: int, parts: Mapping[str, int]) -> None:
+    """Raise ``AccountingError`` if the parts of a number do not add up; ``whole`` is what it counts."""
+    if number != sum(parts.values()):
+        named = " + ".join(f"{part:,} {name}" for name, part in parts.items()) or "none"
+        raise AccountingError(
+            f"{uri}: what was read does not add up: {number:,} {whole}, but {named}", _FAULT_HINT
+        )
 
 
 FormAndCompression = tuple[str, tuple[str, ...] | None]
@@ -155,25 +164,13 @@ class SourceCounts(Struct, kw_only=True):
 
     def check(self, uri: str) -> None:
         """Raise ``AccountingError`` if the counts of a source do not add up."""
-        for whole, number, parts in (
-            (
-                "files found",
-                self.found,
-                {"read": self.files, "skipped": self.files_skipped, **self.other_files},
-            ),
-            ("records read", self.records, {"relevant": self.relevant, "passed over": self.passed_over}),
-            ("records read", self.records, self._records_by_form()),
-            (
-                "relevant records",
-                self.relevant,
-                {"kept": self.kept, "duplicates": self.duplicates, "skipped": self.unreadable},
-            ),
-        ):
-            if number != sum(parts.values()):
-                named = " + ".join(f"{part:,} {name}" for name, part in parts.items()) or "none"
-                raise AccountingError(
-                    f"{uri}: what was read does not add up: {number:,} {whole}, but {named}", FAULT_HINT
-                )
+        files = {"read": self.files, "skipped": self.files_skipped, **self.other_files}
+        records = {"relevant": self.relevant, "passed over": self.passed_over}
+        relevant = {"kept": self.kept, "duplicates": self.duplicates, "skipped": self.unreadable}
+        check_sum(uri, "files found", self.found, files)
+        check_sum(uri, "records read", self.records, records)
+        check_sum(uri, "records read", self.records, self._records_by_form())
+        check_sum(uri, "relevant records", self.relevant, relevant)
 
     def _records_by_form(self) -> Mapping[str, int]:
         by_form = Counter[str]()

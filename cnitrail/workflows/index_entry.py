@@ -106,7 +106,7 @@ def _mention(event: Event, subject: Subject) -> Mention:
         instance=subject.instance,
         attachment=subject.attachment or details.association or details.resource,
         trunk=details.trunk or dict(details.tags).get(TRUNK_TAG),
-        mark=details.mark[0] if details.mark else details.served,
+        mark=details.mark.instance if details.mark else details.served,
         maker=event.actor.role_arn if makes else None,
         cluster=_clusters(details.tags) if event.effect is not Effect.LAUNCH else None,
         vpc=subject.vpc,

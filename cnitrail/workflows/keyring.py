@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from cnitrail.decode.cli_output import decoded
 from cnitrail.errors import SourceError
 from cnitrail.validation.keys import read_keys
 
@@ -65,13 +66,13 @@ class Keyring:
 
 def _read(path: str) -> tuple[PublicKey, ...]:
     try:
-        with open(path, encoding="utf-8") as file:
-            keys = read_keys(file.read(_MAX_BYTES), path)
+        with open(path, "rb") as file:
+            keys = read_keys(decoded(file.read(_MAX_BYTES)), path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SourceError(
             f"{path}: the public keys cannot be read: {reason}",
-            "--public-keys FILE takes what aws cloudtrail list-public-keys printed",
+            "--public-keys FILE takes what aws cloudtrail list-public-keys --output json printed",
         ) from None
     if not keys:
         raise SourceError(

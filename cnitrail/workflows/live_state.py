@@ -153,7 +153,7 @@ def _classified(live: LiveInterface) -> LiveInterface:
     """Return an ENI with its kind and its cluster, by the rules for those in the trail."""
     kind = interface_kind(
         launched_first=live.device_index == 0,
-        created_with_mark=live.mark is not None and live.mark[0] == live.instance,
+        created_with_mark=live.mark is not None and live.mark.instance == live.instance,
         description=live.description,
         interface_type=live.interface_type,
         requester=live.requester,

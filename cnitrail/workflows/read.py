@@ -150,7 +150,7 @@ def evidence_in(
     events = ledger.events()
     first_and_last = (*events[:1], *events[-1:])  # they are in order
     times = [*(event.time for event in first_and_last), *(end.time for end in sink.ends)]
-    places = {(event.account, event.region) for event in events}
+    places = {event.place for event in events}
     places |= {(end.account, end.region) for end in sink.ends}
     moments: Iterable[Event | Moment] = chain(events, sink.ends, sink.bounds)
     lost = [*map(lost_file, sink.unread), *sink.lost]

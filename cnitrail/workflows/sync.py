@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
-from cnitrail.errors import SourceError
+from cnitrail.errors import EmptySourceError, SourceError
 from cnitrail.model import DigestFile, LogFile, Metadata, Skipped
 from cnitrail.prefetch import prefetch
 from cnitrail.sources.public_keys import PublicKeys
@@ -41,7 +41,10 @@ class Synced(Struct, kw_only=True):
 
 
 def sync_trail(uri: str, folder: str, scope: Scope, observer: Observer = SILENT) -> Synced:
-    """Copy a trail in a bucket to a folder. Raises ``SourceError`` if either cannot be opened."""
+    """Copy a trail in a bucket to a folder.
+
+    Raises ``SourceError`` if either cannot be opened, and ``EmptySourceError`` if there is nothing to copy.
+    """
     observer.stage("known")
     trail = open_trail(uri, scope)
     try:
@@ -53,7 +56,13 @@ def sync_trail(uri: str, folder: str, scope: Scope, observer: Observer = SILENT)
             copy.close()
     finally:
         trail.close()
-    return syncing.synced
+    synced = syncing.synced
+    if not (synced.digests or synced.logs or synced.known or synced.skipped):
+        raise EmptySourceError(
+            f"{uri}: no digests and no log files of what was asked for",
+            "name the bucket itself, or the folder above AWSLogs/; --since and --until are times of events",
+        )
+    return synced
 
 
 class _Syncing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cnitrail.debuglog import debug
@@ -158,20 +158,19 @@ class _Work:
                     yield from self._jobs_of(found, files)
 
     def _fetched(self, digests: Sequence[tuple[Trail, DigestFile]]) -> Iterator[Fetched]:
-        """Yield the digests that can be read, in order; one that a copy has twice comes once."""
-        last: tuple[str, str] | None = None
+        """Yield the digests that can be read, in order; of equal ones, the one that has its S3 metadata."""
+        for _, equal in groupby(self._readable(digests), key=_identity):
+            yield max(equal, key=lambda fetched: fetched.metadata is not None)
+
+    def _readable(self, digests: Sequence[tuple[Trail, DigestFile]]) -> Iterator[Fetched]:
+        """Yield the digests that can be read, in order."""
         for (_, file), done in prefetch(self._pool, fetch_digest, digests, most=_DIGESTS_AHEAD):
             found = done.result()
             if isinstance(found, OSError):
                 self._verdicts.skipped.append(Skipped(file.uri, str(found.strerror or found)))
                 continue
             self._count(file.size)
-            fetched = parse_digest(file, *found)
-            digest = fetched.digest
-            this = (name_of(file.key), digest.hash) if isinstance(digest, Digest) else None
-            if this is None or this != last:
-                yield fetched
-            last = this
+            yield parse_digest(file, *found)
 
     def _jobs_of(self, judged: Judged, files: SiteFiles) -> Iterator[LogJob]:
         """Yield the log files that a digest lists; record those that are missing."""
@@ -268,6 +267,12 @@ def _times(trails: Sequence[Trail]) -> _Times:
         min(sinces) if len(sinces) == len(scopes) else None,
         max(untils) if len(untils) == len(scopes) else None,
     )
+
+
+def _identity(fetched: Fetched) -> tuple[str, str]:
+    """Return what copies of a digest have in common; nothing has it in common with a damaged one."""
+    file, digest = fetched.file, fetched.digest
+    return (name_of(file.key), digest.hash) if isinstance(digest, Digest) else (file.uri, "")
 
 
 def _is_near(file: DigestFile, since: datetime | None, until: datetime | None) -> bool:

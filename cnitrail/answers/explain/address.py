@@ -23,14 +23,27 @@ from cnitrail.answers.explain.sentences import (
 from cnitrail.answers.explain.target import Target
 from cnitrail.answers.filters import Filter, meets
 from cnitrail.answers.findings.names import caller_name
-from cnitrail.model import Basis, Effect, Finding, Holder, LeaseEntry, TimelineEntry, WhoAnswer
+from cnitrail.model import (
+    Basis,
+    Effect,
+    Finding,
+    Holder,
+    HoldingKind,
+    LeaseEntry,
+    TimelineEntry,
+    Verdict,
+    WhoAnswer,
+)
+from cnitrail.model.coverage import may_be_equal
+from cnitrail.model.eni_kinds import users_of
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode
 from cnitrail.model.reason import ReasonCode
 from cnitrail.text import clock, counted, duration, listed
 
-_KINDS = {"primary": "the primary address", "secondary": "a secondary address"}
-_NOBODY = {"free": "It is unassigned", "unknown": "No ENI is known to hold it"}
-"""By verdict: what there is to say without a holder."""
+_KINDS = {
+    HoldingKind.PRIMARY: "as the primary address",
+    HoldingKind.SECONDARY: "as a secondary address",
+}
 
 _NAMED = 4
 """Holders that a sentence names before it counts the rest."""
@@ -67,9 +80,7 @@ def explain_address(known: Known, target: Target, at: datetime | None) -> Explan
         region=only([span.region for span in spans]),
         vpcs=vpcs,
         subnets=distinct_sorted(span.subnet for span in spans),
-        clusters=distinct_sorted(
-            known.history.cluster_of(holder.eni, holder.instance, time).name for holder in answer.holders
-        ),
+        clusters=distinct_sorted(holder.cluster for holder in answer.holders),
         verdict=answer.verdict,
         enis=tuple(holder.eni for holder in answer.holders),
         instances=distinct_sorted(holder.instance for holder in answer.holders),
@@ -144,17 +155,15 @@ def _what(target: Target, answer: WhoAnswer, leases: Sequence[LeaseEntry]) -> Ex
 
 
 def _on(known: Known, holder: Holder, at: datetime) -> str:
-    if holder.instance is None:
-        if known.history.interfaces[holder.eni].left_before(at) is not None:
-            return f"{holder.eni} (attached to nothing)"
-        return f"{holder.eni} ({holder.eni_kind if holder.is_of_service else 'no known instance'})"
-    return f"{holder.eni} of {instance_name(known, holder.instance, holder.eni, at)}"
+    if holder.instance is not None:
+        return f"{holder.eni} of {instance_name(known, holder.instance, holder.eni, at)}"
+    if holder.service is not None:
+        return f"{holder.eni} ({users_of(holder.service)})"
+    return f"{holder.eni} ({'attached to nothing' if holder.attached is False else 'no known instance'})"
 
 
 def _holder(known: Known, holder: Holder, at: datetime) -> ExplanationSentence:
-    kind = f"as {_KINDS[holder.kind.value]}" if holder.kind.value in _KINDS else ""
-    if holder.prefix is not None:
-        kind = f"in prefix {holder.prefix}"
+    kind = f"in prefix {holder.prefix}" if holder.prefix is not None else _KINDS.get(holder.kind, "")
     until = f", until {clock(holder.end)}" if holder.end is not None and holder.end != at else ""
     text = f"At {known.moment(at)}, {_on(known, holder, at)} holds it {kind}".rstrip()
     return ExplanationSentence(SentenceCode.NOW, f"{text}, {since(holder.start, at)}{until}.")
@@ -186,7 +195,7 @@ def _several(known: Known, at: datetime, answer: WhoAnswer) -> ExplanationSenten
 def _nobody(
     known: Known, at: datetime, answer: WhoAnswer, leases: Sequence[LeaseEntry]
 ) -> ExplanationSentence:
-    nobody = _NOBODY.get(answer.verdict.value, _NOBODY["unknown"])
+    nobody = "It is unassigned" if answer.verdict is Verdict.FREE else "No ENI is known to hold it"
     last = answer.last_holder
     text = f"{nobody} at {known.moment(at)}"
     if last is None or last.end is None:
@@ -261,7 +270,7 @@ def _before(known: Known, answer: WhoAnswer, leases: Sequence[LeaseEntry]) -> It
         for lease in leases
         if lease.end is not None
         and lease.end <= current.start
-        and (lease.vpc in (current.vpc, None) or current.vpc is None)
+        and may_be_equal(lease.vpc, current.vpc)
         and (lease.eni, lease.start) != (current.eni, current.start)
     ]
     if (beside := _beside(leases, current)) is not None:
@@ -291,7 +300,7 @@ def _beside(leases: Sequence[LeaseEntry], current: Holder) -> ExplanationSentenc
         if lease.eni != current.eni
         and (lease.end is None or lease.end > current.start)
         and (lease.start is None or lease.start < current.start)
-        and (lease.vpc is None or current.vpc is None or lease.vpc == current.vpc)
+        and may_be_equal(lease.vpc, current.vpc)
     ]
     if not open_ended:
         return None

@@ -21,7 +21,7 @@ from cnitrail.answers.explain.sentences import (
 )
 from cnitrail.answers.explain.target import Target
 from cnitrail.answers.filters import Filter
-from cnitrail.model import MANAGER_NAMES, Finding, StateEntry, TimelineEntry
+from cnitrail.model import MANAGER_NAMES, CallOutcome, Effect, Finding, StateEntry, TimelineEntry
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode
 from cnitrail.model.manager import NO_PLUGIN
 from cnitrail.text import counted, listed
@@ -130,9 +130,9 @@ def _now(known: Known, entries: Sequence[StateEntry], at: datetime) -> Explanati
 
 def _launches(calls: Sequence[TimelineEntry]) -> Iterator[ExplanationSentence]:
     """Yield how many nodes were launched and terminated."""
-    done = [entry for entry in calls if entry.outcome == "ok"]
-    launched = {entry.instance: entry for entry in done if entry.effect == "launch" and entry.instance}
-    ended = {entry.instance: entry for entry in done if entry.effect == "terminate" and entry.instance}
+    done = [entry for entry in calls if entry.outcome is CallOutcome.OK]
+    launched = {entry.instance: entry for entry in done if entry.effect is Effect.LAUNCH and entry.instance}
+    ended = {entry.instance: entry for entry in done if entry.effect is Effect.TERMINATE and entry.instance}
     if launched or ended:
         cited = ids(*(entry.event_id for entry in (*launched.values(), *ended.values())))
         begun = f"{counted(len(launched), 'node')} {'was' if len(launched) == 1 else 'were'} launched"

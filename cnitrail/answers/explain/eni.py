@@ -26,6 +26,7 @@ from cnitrail.answers.explain.target import Target
 from cnitrail.answers.findings.names import caller_name
 from cnitrail.model import (
     MANAGER_NAMES,
+    Basis,
     Effect,
     Finding,
     HoldingKind,
@@ -35,8 +36,8 @@ from cnitrail.model import (
     TimelineEntry,
     WhoAnswer,
 )
+from cnitrail.model.eni_kinds import users_of
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode
-from cnitrail.model.subnet import SERVICE_NAMES, USE_NAMES, AddressUse
 from cnitrail.text import clock, duration
 
 _KINDS = {
@@ -46,14 +47,8 @@ _KINDS = {
     "branch": "a branch ENI (of one pod with its own security groups)",
     "cilium": "an ENI that Cilium created for a node",
     "other": "an ENI",
-    "eks-control-plane": "an ENI of an EKS control plane",
-    "elb": "an ENI of a load balancer",
-    "lambda": "an ENI of Lambda functions",
-    "rds": "an ENI of an RDS database",
-    "vpc-endpoint": "an ENI of a VPC endpoint",
-    "nat-gateway": "an ENI of a NAT gateway",
 }
-
+"""What an ENI is that no AWS service created for itself, by its kind."""
 
 _TRUNKING = ("trunk", "branch")
 """Kinds that EKS and other services create for their own purposes."""
@@ -74,7 +69,7 @@ def explain_eni(known: Known, target: Target, at: datetime | None) -> Explanatio
     answer = primary_answer(known, entry, time)
     found = judge(known, known.filter(eni=(eni,)))
     instance = entry.instance if entry is not None else None
-    cluster = history.cluster_of(eni, instance, time).names
+    clusters = entry.clusters if entry is not None else history.cluster_of(eni, None, time).names
     return Explanation(
         target=target.text,
         kind=target.kind,
@@ -84,7 +79,7 @@ def explain_eni(known: Known, target: Target, at: datetime | None) -> Explanatio
         region=interface.region if interface is not None else None,
         vpcs=distinct_sorted([interface.vpc]) if interface is not None else (),
         subnets=distinct_sorted([interface.subnet]) if interface is not None else (),
-        clusters=cluster,
+        clusters=clusters,
         verdict=answer.verdict if answer is not None else None,
         enis=(eni,) if entry is not None else (),
         instances=distinct_sorted([instance]),
@@ -134,20 +129,14 @@ def _sentences(
 
 def _what(known: Known, interface: Interface) -> ExplanationSentence:
     kind, managed = interface.kind, known.history.manager_of(interface.eni)
-    named = SERVICE_NAMES.get(kind) or USE_NAMES.get(_use(kind))
-    noun = _KINDS.get(kind) or f"an ENI of {named or kind}"
-    if kind in _TRUNKING and managed.service is not None:
-        service = managed.service.partition(".")[0]
-        noun = f"a {kind} ENI of {SERVICE_NAMES.get(service, managed.service)}"
+    noun = _KINDS.get(kind, "an ENI")
+    if managed.service is not None:
+        noun = f"{f'a {kind} ENI' if kind in _TRUNKING else 'an ENI'} of {users_of(managed.service)}"
     by = ""
     if managed.manager not in (Manager.UNKNOWN, Manager.AWS_SERVICE) and kind not in ("cni", "cilium"):
         by = f"; {MANAGER_NAMES[managed.manager]} manages its IPs"
     place = where(interface.subnet, interface.vpc, *interface.place)
     return ExplanationSentence(SentenceCode.WHAT, f"{interface.eni} is {noun}{place}{by}.")
-
-
-def _use(kind: str) -> AddressUse:
-    return AddressUse(kind) if kind in set(AddressUse) else AddressUse.SERVICE
 
 
 def _now(known: Known, interface: Interface, entry: StateEntry | None, at: datetime) -> ExplanationSentence:
@@ -160,23 +149,23 @@ def _now(known: Known, interface: Interface, entry: StateEntry | None, at: datet
         start = since(entry.attached_since, at)
         text = f"At {known.moment(at)} it is attached to {instance}{device}, {start}, and holds {held}."
         return ExplanationSentence(SentenceCode.NOW, text)
+    if entry.management.is_service and entry.attached is None:
+        text = f"At {known.moment(at)} it holds {held}; AWS services attach their ENIs without an event."
+        return ExplanationSentence(SentenceCode.NOW, text)
     if entry.attached is None:
         on = f"; it belongs to {instance}" if entry.instance else ""
         text = f"At {known.moment(at)} it holds {held}{on}, but no event shows whether it is attached."
         return ExplanationSentence(SentenceCode.NOW, text)
-    if entry.management.manager is Manager.AWS_SERVICE:
-        text = f"At {known.moment(at)} it holds {held}; AWS services attach their ENIs without an event"
-        return ExplanationSentence(SentenceCode.NOW, f"{text}.")
     text = f"At {known.moment(at)} it is attached to nothing and holds {held}"
-    last = interface.left_before(at)
-    event = last.end.event if last is not None else None
-    if last is not None and event is not None:
-        left = last.instance or "its instance"
+    left = known.history.departure(interface.eni, at)
+    event = left.end.event if left is not None else None
+    if left is not None and event is not None:
         deed = "terminated" if event.effect is Effect.TERMINATE else "detached it from"
-        text += f": {caller_name(known.history.actors[event.key])} {deed} {left} at {clock(event.time)}"
-    elif entry.instance:
-        text += f"; it was created for {instance}"
-    return ExplanationSentence(SentenceCode.NOW, f"{text}.", events_of(event))
+        by = caller_name(known.history.actors[event.key])
+        text += f": {by} {deed} {left.instance or 'its instance'} at {clock(event.time)}"
+        return ExplanationSentence(SentenceCode.NOW, f"{text}.", events_of(event))
+    for_it = f"; it was created for {instance}" if entry.instance else ""
+    return ExplanationSentence(SentenceCode.NOW, f"{text}{for_it}.")
 
 
 def _gone(known: Known, interface: Interface, at: datetime) -> ExplanationSentence:
@@ -184,7 +173,7 @@ def _gone(known: Known, interface: Interface, at: datetime) -> ExplanationSenten
     created, deleted = interface.created, interface.deleted
     if deleted.time is not None and deleted.time <= at and deleted.event is not None:
         by = call(deleted.event, known.history.actors[deleted.event.key])
-        how = "was deleted by" if deleted.basis.value == "observed" else "was deleted with its instance by"
+        how = "was deleted by" if deleted.basis is Basis.OBSERVED else "was deleted with its instance by"
         ago = duration(at - deleted.time)
         text = f"It no longer exists at {known.moment(at)}: it {how} {by}, {ago} earlier."
         return ExplanationSentence(SentenceCode.NOW, text, events_of(deleted.event))

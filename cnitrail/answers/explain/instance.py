@@ -27,7 +27,18 @@ from cnitrail.answers.explain.sentences import (
 )
 from cnitrail.answers.explain.target import Target
 from cnitrail.answers.nodes import instances_of_node
-from cnitrail.model import MANAGER_NAMES, SEVERITY_ORDER, Finding, StateEntry, TimelineEntry, WhoAnswer
+from cnitrail.model import (
+    MANAGER_NAMES,
+    SEVERITY_ORDER,
+    AccountRegion,
+    Basis,
+    Effect,
+    Finding,
+    Instance,
+    StateEntry,
+    TimelineEntry,
+    WhoAnswer,
+)
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode, TargetKind
 from cnitrail.model.manager import NO_PLUGIN
 from cnitrail.model.pool import PoolEntry
@@ -80,8 +91,7 @@ def explain_instance(known: Known, target: Target, at: datetime | None) -> Expla
         raise not_mentioned(known, target)
     node = history.instances.get(name)
     pool = known.pool(name)
-    account = node.account if node is not None else None
-    region = node.region if node is not None else None
+    account, region = _place(node, pool)
     time = at or known.end_of([(account, region)])
     if node is None and at is None and (last := last_seen_on(known, name)) is not None:
         known, time = replace(known, is_end=False), last.replace(microsecond=0)
@@ -102,8 +112,7 @@ def explain_instance(known: Known, target: Target, at: datetime | None) -> Expla
         region=region,
         vpcs=distinct_sorted([*(entry.vpc for entry in entries), pool.vpc if pool is not None else None]),
         subnets=distinct_sorted([*(entry.subnet for entry in entries), *(pool.subnets if pool else ())]),
-        clusters=history.cluster_of(None, name, time).names
-        or distinct_sorted([pool.cluster if pool else None]),
+        clusters=_clusters(known, name, time, entries, pool),
         verdict=answer.verdict if answer is not None else None,
         enis=enis_of(entries),
         instances=(name,),
@@ -126,7 +135,7 @@ def _sentences(
 ) -> Iterator[ExplanationSentence]:
     name = target.name
     node = known.history.instances.get(name)
-    yield _what(known, name, pool, at)
+    yield _what(known, name, pool, _clusters(known, name, at, entries, pool))
     if found:
         yield findings_sentence(known, found, "--instance", name)
     yield _now(known, name, pool, entries, at)
@@ -141,8 +150,7 @@ def _sentences(
     if answer is not None:
         yield certainty(answer, of_eni=True)
     start = node.launched.time if node is not None else None
-    place = (node.account, node.region) if node is not None else (None, None)
-    yield from missing(known, at, start, [place], answer)
+    yield from missing(known, at, start, [_place(node, pool)], answer)
     yield _next(known, target, pool, found, claimed)
 
 
@@ -157,13 +165,12 @@ def _blocking_first(found: Sequence[Finding] | None) -> tuple[Finding, ...] | No
     return tuple(sorted(found, key=order))
 
 
-def _what(known: Known, name: str, pool: PoolEntry | None, at: datetime) -> ExplanationSentence:
+def _what(known: Known, name: str, pool: PoolEntry | None, clusters: Sequence[str]) -> ExplanationSentence:
     node = known.history.instances.get(name)
     of_type = f"{node.instance_type} " if node is not None and node.instance_type else ""
     article = "an" if of_type[:1] in "aeimrx" and of_type else "a"
-    cluster = known.history.cluster_of(None, name, at).name or (pool.cluster if pool is not None else None)
     if pool is not None and pool.is_node:
-        of_cluster = f" of cluster {cluster}" if cluster else ""
+        of_cluster = f" of cluster {clusters[0]}" if len(clusters) == 1 else ""
         manager = pool.management.manager if pool.management is not None else None
         note = f"; {MANAGER_NAMES[manager]} manages its IPs" if manager and manager not in NO_PLUGIN else ""
         kind = f"{article} {of_type}node{of_cluster}"
@@ -173,8 +180,24 @@ def _what(known: Known, name: str, pool: PoolEntry | None, at: datetime) -> Expl
     subnets = pool.subnets if pool is not None else ()
     subnet = subnets[0] if len(subnets) == 1 else node.subnet if node is not None else None
     vpc = pool.vpc if pool is not None else node.vpc if node is not None else None
-    place = where(subnet, vpc, node.account if node else None, node.region if node else None)
+    place = where(subnet, vpc, *_place(node, pool))
     return ExplanationSentence(SentenceCode.WHAT, f"{name} is {kind}{place}{note}.")
+
+
+def _clusters(
+    known: Known, name: str, at: datetime, entries: Sequence[StateEntry], pool: PoolEntry | None
+) -> tuple[str, ...]:
+    """Return the clusters of an instance and its ENIs; without ENIs, the one that it was in before."""
+    of_instance = known.history.cluster_of(None, name, at).names
+    if of_instance or entries:
+        return distinct_sorted([*of_instance, *(cluster for entry in entries for cluster in entry.clusters)])
+    return distinct_sorted([pool.cluster if pool is not None else None])
+
+
+def _place(node: Instance | None, pool: PoolEntry | None) -> AccountRegion:
+    """Return the account and Region of an instance, or of its ENIs if no event is about the instance."""
+    known = node or pool
+    return (known.account, known.region) if known is not None else (None, None)
 
 
 def _node_by_pods(known: Known, name: str) -> str:
@@ -196,13 +219,12 @@ def _now(
     ended = node.ended if node is not None else None
     if ended is not None and ended.event is not None and ended.event.time <= at:
         by = call(ended.event, known.history.actors[ended.event.key])
-        how = (
-            "it was terminated" if ended.basis.value == "observed" else "its termination was asked for again"
-        )
+        how = "it was terminated" if ended.basis is Basis.OBSERVED else "its termination was asked for again"
         ago = duration(at - ended.event.time)
         text = f"It no longer exists at {known.moment(at)}: {how} by {by}, {ago} earlier"
-        if entries:
-            text += f"; {_enis(entries)} still {'exists' if len(entries) == 1 else 'exist'}"
+        outliving = _outliving(known, name, at)
+        if outliving:
+            text += f"; {_enis(outliving)} still {'exists' if len(outliving) == 1 else 'exist'}"
         return ExplanationSentence(SentenceCode.NOW, f"{text}.", events_of(ended.event))
     if node is not None and node.launched.time is not None and node.launched.time > at:
         text = f"It does not exist yet at {known.moment(at)}: it was launched at {clock(node.launched.time)}."
@@ -214,6 +236,19 @@ def _now(
     if left:
         text += f"; {_enis(left)}, created for it, {'is' if len(left) == 1 else 'are'} not attached"
     return ExplanationSentence(SentenceCode.NOW, f"{text}.")
+
+
+def _outliving(known: Known, name: str, at: datetime) -> list[StateEntry]:
+    """Return the ENIs that an instance left behind when it ended."""
+    left = [(entry, known.history.departure(entry.eni, at)) for entry in known.state(at)]
+    return [
+        entry
+        for entry, departure in left
+        if departure is not None
+        and departure.instance == name
+        and departure.end.event is not None
+        and departure.end.event.effect is Effect.TERMINATE
+    ]
 
 
 def _enis(entries: Sequence[StateEntry]) -> str:

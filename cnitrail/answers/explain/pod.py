@@ -13,7 +13,7 @@ from cnitrail.answers.pods.entries import pod_entry, pod_leases
 from cnitrail.answers.pods.limits import uncovered_pods, unread_pods
 from cnitrail.model import Finding, WhoAnswer
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode
-from cnitrail.model.pods import PodEntry, PodLease
+from cnitrail.model.pods import PodEntry, PodLease, witness_name
 from cnitrail.text import capitalized, exact
 from cnitrail.timeclamp import FIRST
 
@@ -128,12 +128,12 @@ def _since(entry: PodEntry) -> str:
     if entry.start is None:
         return f"{word} an unknown time"
     is_exact = entry.start == entry.start_not_before
-    by = f" ({entry.start_witness})" if entry.start_witness else ""
+    by = f" ({witness_name(entry.start_witness)})" if entry.start_witness else ""
     return f"{word} {exact(entry.start)}{'' if is_exact else ' at the latest'}{by}"
 
 
 def _until(entry: PodEntry) -> str:
-    by = f" ({entry.end_witness})" if entry.end_witness else ""
+    by = f" ({witness_name(entry.end_witness)})" if entry.end_witness else ""
     if entry.end is None:
         seen = f" (last seen with it at {exact(entry.end_not_before)}{by})" if entry.end_not_before else ""
         return f", no end seen{seen}"

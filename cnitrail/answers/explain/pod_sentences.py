@@ -10,7 +10,7 @@ from cnitrail.answers.pods.on_enis import pods_on
 from cnitrail.model import Address, WhoAnswer
 from cnitrail.model.explanation import ExplanationSentence, SentenceCode
 from cnitrail.model.pods import PodAnswer, PodEntry, PodLease, PodVerdict
-from cnitrail.model.reason import ReasonCode
+from cnitrail.model.reason import STORY, ReasonCode
 from cnitrail.text import capitalized, counted, exact, listed, short_list
 
 _NAMED = 3
@@ -42,8 +42,7 @@ def pod_of(answer: WhoAnswer) -> Iterator[ExplanationSentence]:
 
 def doubts_about(found: PodAnswer) -> list[str]:
     """Return the reasons of an answer without those that say what happened: the times say that."""
-    story = (ReasonCode.POD_STARTED, ReasonCode.POD_ENDED)
-    return [reason.text for reason in found.reasons if reason.code not in story]
+    return [reason.text for reason in found.reasons if reason.code not in STORY]
 
 
 def last_seen(known: Known, ip: Address) -> datetime | None:

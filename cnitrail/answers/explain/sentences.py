@@ -11,37 +11,27 @@ from cnitrail.answers.findings.names import caller_name
 from cnitrail.model import (
     AccountRegion,
     Actor,
+    CallOutcome,
+    Effect,
     Event,
     Finding,
     HeldEntry,
     StateEntry,
     TimelineEntry,
+    Verdict,
     WhoAnswer,
     is_prefix,
 )
 from cnitrail.model.explanation import ExplanationSentence, SentenceCode
 from cnitrail.model.finding import severity_counts
-from cnitrail.model.reason import Reason, ReasonCode
+from cnitrail.model.reason import STORY, Reason, ReasonCode
 from cnitrail.text import capitalized, clock, counted, duration, listed, short_list, time_range
 
 _SAID = 2
 """Reasons that a sentence gives before it counts the rest."""
 
-_STORY = frozenset(
-    {
-        ReasonCode.ASSIGNED,
-        ReasonCode.HELD_UNTIL,
-        ReasonCode.NO_ASSIGNMENT_SEEN,
-        ReasonCode.RELEASED,
-        ReasonCode.ENI_DELETED,
-        ReasonCode.INSTANCE_TERMINATED,
-        ReasonCode.ENI_DETACHED,
-        ReasonCode.SEEN_ELSEWHERE,
-        ReasonCode.NEXT_HOLDER,
-        ReasonCode.NEVER_SEEN,
-    }
-)
-"""The reasons of ``who`` that say what happened: other sentences say it."""
+_SAID_ELSEWHERE = STORY | {ReasonCode.NEVER_SEEN}
+"""The reasons of ``who`` that other sentences say."""
 
 _MISSING = frozenset(
     {
@@ -61,13 +51,15 @@ _MISSING = frozenset(
 """The reasons that say what of the time was not read."""
 
 _VERDICTS = {
-    "certain": "certain: its start and a later sign of it are logged",
-    "likely": "likely, not certain",
-    "ambiguous": "ambiguous",
-    "unknown": "unknown: no event shows a holder at that time",
-    "free": "free: its release is logged, and the logs after it have no gap",
+    Verdict.CERTAIN: "certain: its start and a later sign of it are logged",
+    Verdict.LIKELY: "likely, not certain",
+    Verdict.AMBIGUOUS: "ambiguous",
+    Verdict.UNKNOWN: "unknown: no event shows a holder at that time",
+    Verdict.FREE: "free: its release is logged, and the logs after it have no gap",
 }
 """By verdict of ``who``: what it means."""
+
+_OF_ADDRESSES = (Effect.ASSIGN, Effect.UNASSIGN)
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
 """Two reasons with the same code and times are about the same gap."""
@@ -136,7 +128,9 @@ def last_change(entries: Iterable[TimelineEntry], enis: Sequence[str]) -> Explan
     changes = [
         entry
         for entry in entries
-        if entry.outcome == "ok" and entry.effect in ("assign", "unassign") and (entry.added or entry.removed)
+        if entry.outcome is CallOutcome.OK
+        and entry.effect in _OF_ADDRESSES
+        and (entry.added or entry.removed)
     ]
     if not changes:
         return None
@@ -154,7 +148,7 @@ def last_change(entries: Iterable[TimelineEntry], enis: Sequence[str]) -> Explan
 
 def failed_calls(entries: Iterable[TimelineEntry]) -> str:
     """Return how many calls failed, and with which error codes; empty if none did."""
-    failed = [entry for entry in entries if entry.outcome == "failed"]
+    failed = [entry for entry in entries if entry.outcome is CallOutcome.FAILED]
     if not failed:
         return ""
     codes = Counter(entry.error.code.removeprefix("Client.") for entry in failed if entry.error)
@@ -168,7 +162,9 @@ def failed_calls(entries: Iterable[TimelineEntry]) -> str:
 
 def failed_ids(entries: Iterable[TimelineEntry]) -> tuple[str, ...]:
     """Return the event IDs of the calls that failed."""
-    return tuple(dict.fromkeys(ids(*(entry.event_id for entry in entries if entry.outcome == "failed"))))
+    return tuple(
+        dict.fromkeys(ids(*(entry.event_id for entry in entries if entry.outcome is CallOutcome.FAILED)))
+    )
 
 
 def findings_sentence(known: Known, found: Sequence[Finding] | None, *words: str) -> ExplanationSentence:
@@ -209,9 +205,9 @@ def certainty(answer: WhoAnswer, *, of_eni: bool = False) -> ExplanationSentence
 
     ``of_eni``: it is about an IP of the ENI or instance that is explained.
     """
-    doubts = [reason for reason in answer.reasons if reason.code not in _STORY | _MISSING]
+    doubts = [reason for reason in answer.reasons if reason.code not in _SAID_ELSEWHERE | _MISSING]
     subject = f"The verdict for its IP {answer.ip}" if of_eni else "The verdict"
-    text = f"{subject} is {_VERDICTS.get(answer.verdict.value, answer.verdict.value)}"
+    text = f"{subject} is {_VERDICTS[answer.verdict]}"
     if doubts:
         text = f"{text}{';' if ':' in text.removeprefix(subject) else ':'} {_said(doubts)}"
     cited = tuple(dict.fromkeys(event for doubt in doubts for event in doubt.events))

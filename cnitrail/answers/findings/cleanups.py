@@ -22,7 +22,7 @@ def deleted_by_others(case: FindingContext) -> Iterator[RuleMatch]:
         calls = [call for call, _ in group]
         enis = [call.entry.eni or "" for call in calls]
         marks = (case.history.interfaces[eni].mark for eni in enis)
-        owners = short_list(mark[0] for mark in marks if mark is not None)
+        owners = short_list(mark.instance for mark in marks if mark is not None)
         yield RuleMatch(
             severity=Severity.LOW,
             sentence=f"{enis_were(enis)} created for {owners}, and deleted {how}.",
@@ -39,7 +39,7 @@ def _cleaned_up(case: FindingContext, call: ResourceCall) -> str | None:
     if is_stranger(case, call):
         return None
     actor = call.entry.actor
-    if actor.instance not in (None, interface.mark[0]):
+    if actor.instance not in (None, interface.mark.instance):
         return f"by {actor.instance}"
     if is_controller(call):
         return "by the VPC resource controller"

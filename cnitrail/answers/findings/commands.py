@@ -16,7 +16,7 @@ _PODS = 3
 """Maximum number of addresses whose pods are asked for: kubectl takes one in a command."""
 
 _RESOURCE = re.compile(r"(?:eni|i|subnet)-[0-9a-f]{8,40}", re.ASCII)
-_REGION = re.compile(r"[a-z]{2}(?:-[a-z]{2,10}){1,3}-[0-9]{1,2}", re.ASCII)
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,10}){1,3}-[0-9]{1,2}", re.ASCII)
 _TRAIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,127}", re.ASCII)
 _ADDRESS = re.compile(r"[0-9a-f.:]+", re.ASCII)
 _ROLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+=,.@_-]{0,63}", re.ASCII)

@@ -145,8 +145,8 @@ def never_deleted(case: FindingContext) -> Iterator[RuleMatch]:
 
 def _leak(
     case: FindingContext, interface: Interface, left: ResourceCall, node: str | None, missed: str
-) -> list[_Leak]:
-    """Return a leak, if the ENI is not deleted and the evidence goes on long enough to show it.
+) -> Iterator[_Leak]:
+    """Yield a leak, if the ENI is not deleted and the evidence goes on long enough to show it.
 
     Evidence without any call of the name that is ``missed`` may have been selected without them.
     """
@@ -154,7 +154,7 @@ def _leak(
     place = (interface.account, interface.region)
     age = case.evidence_end(place) - since
     if interface.deleted.event is not None or age < USUAL_LAG:
-        return []
+        return
     doubts = list(case.hole(place, since, since + age))
     if (place, missed) not in case.event_names:
         text = f"The evidence has no call to {_WHAT[missed]}: such calls may have been filtered out."
@@ -170,19 +170,17 @@ def _leak(
     ]
     deletions = [call for call in failed if call.event.effect is Effect.DELETE]
     last = deletions[-1] if deletions and left.event.effect is not Effect.CREATE else left
-    return [
-        _Leak(
-            interface=interface,
-            left=left,
-            node=node,
-            attempts=[call for call in failed if call.event.effect is Effect.ATTACH],
-            deletions=deletions,
-            last=last,
-            ended=_end_of(case, node, left, last),
-            turned_off=_turned_off(case, interface, left),
-            doubts=tuple(doubts),
-        )
-    ]
+    yield _Leak(
+        interface=interface,
+        left=left,
+        node=node,
+        attempts=[call for call in failed if call.event.effect is Effect.ATTACH],
+        deletions=deletions,
+        last=last,
+        ended=_end_of(case, node, left, last),
+        turned_off=_turned_off(case, interface, left),
+        doubts=tuple(doubts),
+    )
 
 
 def _turned_off(case: FindingContext, interface: Interface, left: ResourceCall) -> ResourceCall | None:

@@ -4,7 +4,7 @@ Only what follows at least a day of evidence can be new.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from ipaddress import ip_address
@@ -61,24 +61,36 @@ class _Habits(Struct):
 
 def never_seen_before(case: FindingContext) -> Iterator[RuleMatch]:
     """Yield roles and users that are new in the evidence, and new programs and source addresses of others."""
-    others = (calls[0] for calls in case.by_event.values() if calls[0].event.effect is not Effect.SIGN_IN)
-    identified = [call for call in others if _identity(call.entry.actor)]
-    by_caller = grouped(identified, lambda call: (call.event.account, _identity(call.entry.actor)))
-    late = [calls for calls in by_caller.values() if _is_after_baseline(case, calls[0])]
-    in_place = grouped(identified if late else (), _place)
+    first_calls = [calls[0] for calls in case.by_event.values()]
+    others = [call for call in first_calls if call.event.effect is not Effect.SIGN_IN]
+    by_caller = grouped(others, lambda call: (call.event.account, _identity(call.entry.actor)))
+    callers = [calls for (_, identity), calls in by_caller.items() if identity]
+    late = [calls for calls in callers if _is_after_baseline(case, calls[0])]
+    in_place = grouped(_identified(others) if late else (), _place)
     times = {place: [call.time for call in calls] for place, calls in in_place.items()}
     for calls in late:
         if bisect_left(times[calls[0].place], calls[0].time) >= _HABITUAL:
             yield _new_caller(case, calls)
-    by_holder = grouped(
-        identified, lambda call: (call.event.account, _credential_holder(call.entry.actor))
-    ).values()
-    habitual = [calls for calls in by_holder if _may_have_habits(calls)]
-    first_from = {
-        source: calls[0] for source, calls in grouped(identified if habitual else (), _source).items()
-    }
+    candidates = filter(_may_have_habits, callers)
+    habitual = [own for calls in candidates for own in _by_credentials(calls) if _may_have_habits(own)]
+    from_source = grouped(_identified(others) if habitual else (), _source)
+    first_from = {source: calls[0] for source, calls in from_source.items()}
     for calls in habitual:
         yield from _broken_habits(calls, first_from)
+
+
+def _identified(calls: Iterable[ResourceCall]) -> Iterator[ResourceCall]:
+    return (call for call in calls if _identity(call.entry.actor))
+
+
+def _by_credentials(calls: Iterable[ResourceCall]) -> Iterable[list[ResourceCall]]:
+    """Return the calls of one role or user by credentials: each node has its own for the role of nodes."""
+    return grouped(calls, _node).values()
+
+
+def _node(call: ResourceCall) -> str | None:
+    actor = call.entry.actor
+    return actor.arn if actor.kind is ActorKind.INSTANCE_ROLE else None
 
 
 def _is_after_baseline(case: FindingContext, call: ResourceCall) -> bool:
@@ -156,11 +168,6 @@ def _identity(actor: Actor) -> str | None:
     if actor.kind is ActorKind.IDENTITY_CENTER:
         return f"{role}/{actor.user}"
     return role or actor.arn or actor.user
-
-
-def _credential_holder(actor: Actor) -> str | None:
-    """Return whose credentials they are: each node has its own for the role that nodes share."""
-    return actor.arn if actor.kind is ActorKind.INSTANCE_ROLE else _identity(actor)
 
 
 def _caller(actor: Actor) -> str:

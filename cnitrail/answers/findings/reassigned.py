@@ -31,9 +31,9 @@ from cnitrail.model import (
     order_of,
 )
 from cnitrail.model.callers import described, manager_of_caller, principal_of
+from cnitrail.model.eni_kinds import users_of
 from cnitrail.model.manager import NO_PLUGIN
 from cnitrail.model.reason import Reason, ReasonCode
-from cnitrail.model.subnet import users_of
 from cnitrail.text import clock, distinct, listed, short_list, times
 
 _MANY_NODES = 3

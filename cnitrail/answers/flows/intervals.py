@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from cnitrail.model import Holder, Verdict, WhoAnswer
 from cnitrail.model.pods import PodAnswer, PodEntry, PodVerdict
-from cnitrail.model.reason import Reason, ReasonCode
+from cnitrail.model.reason import STORY, Reason, ReasonCode
 
 WORST_LAST: Final = (
     Verdict.CERTAIN,
@@ -25,24 +25,8 @@ POD_WORST_LAST: Final = (
     PodVerdict.UNKNOWN,
 )
 
-_STORY: Final = frozenset(
-    (
-        ReasonCode.ASSIGNED,
-        ReasonCode.HELD_UNTIL,
-        ReasonCode.NO_ASSIGNMENT_SEEN,
-        ReasonCode.RELEASED,
-        ReasonCode.ENI_DELETED,
-        ReasonCode.INSTANCE_TERMINATED,
-        ReasonCode.ENI_DETACHED,
-        ReasonCode.SEEN_ELSEWHERE,
-        ReasonCode.NEXT_HOLDER,
-        ReasonCode.NOT_ASSIGNED_SINCE,
-        ReasonCode.PROVEN,
-        ReasonCode.POD_STARTED,
-        ReasonCode.POD_ENDED,
-    )
-)
-"""The codes of reasons that say what happened, and leave nothing in doubt."""
+_SETTLED: Final = STORY | {ReasonCode.NOT_ASSIGNED_SINCE, ReasonCode.PROVEN}
+"""The codes of reasons that leave nothing in doubt."""
 
 
 class IntervalAnswer(Struct, frozen=True, gc=False, kw_only=True):
@@ -122,7 +106,7 @@ def worst_pod(verdicts: Iterable[PodVerdict]) -> PodVerdict:
 
 def codes_of(reasons: Iterable[Reason]) -> tuple[ReasonCode, ...]:
     """Return the codes of the reasons that leave something in doubt, each once."""
-    return tuple(dict.fromkeys(reason.code for reason in reasons if reason.code not in _STORY))
+    return tuple(dict.fromkeys(reason.code for reason in reasons if reason.code not in _SETTLED))
 
 
 _SETTLED_PODS: Final = (PodVerdict.CERTAIN, PodVerdict.NONE)

@@ -184,7 +184,7 @@ def _enis_of_instances(history: History, instances: Sequence[str]) -> frozenset[
         interface.eni
         for interface in history.interfaces.values()
         if any(attachment.instance in instances for attachment in interface.attachments)
-        or (interface.mark is not None and interface.mark[0] in instances)
+        or (interface.mark is not None and interface.mark.instance in instances)
     )
 
 

@@ -40,7 +40,7 @@ from cnitrail.answers.pods.rivals import (
     verdict_of,
 )
 from cnitrail.model import Address, Basis, History, Holder, Verdict, WhoAnswer
-from cnitrail.model.pods import PodAnswer, PodEntry, PodLease, PodVerdict, WatchedNode
+from cnitrail.model.pods import PodAnswer, PodEntry, PodLease, PodVerdict, WatchedNode, Witness
 from cnitrail.model.reason import Reason
 from cnitrail.timeclamp import FIRST, LAST, shifted
 
@@ -174,7 +174,7 @@ class PodIndex:
 
     def _logged_until(self, lease: PodLease, start: datetime) -> datetime:
         """Return until when the log of a node has everything of an assignment that it shows at a time."""
-        if lease.start.witness != "ipamd":
+        if lease.start.witness is not Witness.IPAMD:
             return start
         # The minute of the assignment may be the first one of the log, which does not count as whole.
         spans = (node.span for node in self._watched.get(lease.instance or "", ()))

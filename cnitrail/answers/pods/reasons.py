@@ -1,11 +1,11 @@
 """What an answer about a pod says, in sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cnitrail.answers.pods.asked import Asked
 from cnitrail.answers.pods.entries import lease_name
 from cnitrail.model import Basis, Holder
-from cnitrail.model.pods import COOLDOWN, PodBoundary, PodLease, WatchedNode
+from cnitrail.model.pods import COOLDOWN, PodBoundary, PodLease, WatchedNode, Witness, witness_name
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import duration, exact, listed
 from cnitrail.timeclamp import FIRST, LAST
@@ -13,32 +13,31 @@ from cnitrail.timeclamp import FIRST, LAST
 _NAMED = 3
 """Spans that a sentence names."""
 
-
-_START = {
-    "ipamd": "ipamd assigned it at {} (ipamd.log)",
-    "cni-plugin": "ipamd gave it to the plugin of the CNI by {} (plugin.log)",
-    "status-patch": "the kubelet reported it by {} (audit log)",
-    "pod-object": "the API server returned it with the address at {} (audit log)",
-    "pod-list": "kubectl get pods lists it with the address; it had started by {}",
-    "pod-seen": "kubectl get pods lists it with the address after {}",
-    "kube-state-metrics": "kube-state-metrics showed it with the address by {}",
-    "v1-enis": "ipamd assigned it at {} (its answer /v1/enis)",
-    "ipam-json": "ipamd assigned it at {} (its checkpoint ipam.json)",
-    "pod-eni": "the VPC resource controller gave it a branch ENI with the address by {} (audit log)",
-    "pod-eni-claim": "its annotation pod-eni names a branch ENI with the address by {}",
+_START: Mapping[Witness, str] = {
+    Witness.IPAMD: "ipamd assigned it at {} (ipamd.log)",
+    Witness.CNI_PLUGIN: "ipamd gave it to the plugin of the CNI by {} (plugin.log)",
+    Witness.STATUS_PATCH: "the kubelet reported it by {} (audit log)",
+    Witness.POD_OBJECT: "the API server returned it with the address at {} (audit log)",
+    Witness.POD_LIST: "kubectl get pods lists it with the address; it had started by {}",
+    Witness.POD_SEEN: "kubectl get pods lists it with the address after {}",
+    Witness.KUBE_STATE_METRICS: "kube-state-metrics showed it with the address by {}",
+    Witness.V1_ENIS: "ipamd assigned it at {} (its answer /v1/enis)",
+    Witness.IPAM_JSON: "ipamd assigned it at {} (its checkpoint ipam.json)",
+    Witness.POD_ENI: "the VPC resource controller gave it a branch ENI with the address by {} (audit log)",
+    Witness.POD_ENI_CLAIM: "its annotation pod-eni names a branch ENI with the address by {}",
 }
 
 
-_END = {
-    "ipamd": "ipamd released it at {} (ipamd.log)",
-    "cni-plugin": "the kubelet gave the network of its sandbox back by {} (plugin.log)",
-    "status-patch": "the kubelet reported another address by {} (audit log)",
-    "v1-enis": "ipamd released it at {} (its answer /v1/enis)",
-    "next-pod": "another pod had the address by {}",
-    "eni-lease": "its ENI lost the address by {} (CloudTrail)",
-    "instance-end": "its instance was terminated by {} (CloudTrail)",
-    "kubelet-delete": "the kubelet deleted the pod at {}: its sandbox was gone by then (audit log)",
-    "pod-finished": "its containers had exited, so its network was gone by {}",
+_END: Mapping[Witness, str] = {
+    Witness.IPAMD: "ipamd released it at {} (ipamd.log)",
+    Witness.CNI_PLUGIN: "the kubelet gave the network of its sandbox back by {} (plugin.log)",
+    Witness.STATUS_PATCH: "the kubelet reported another address by {} (audit log)",
+    Witness.V1_ENIS: "ipamd released it at {} (its answer /v1/enis)",
+    Witness.NEXT_POD: "another pod had the address by {}",
+    Witness.ENI_LEASE: "its ENI lost the address by {} (CloudTrail)",
+    Witness.INSTANCE_END: "its instance was terminated by {} (CloudTrail)",
+    Witness.KUBELET_DELETE: "the kubelet deleted the pod at {}: its sandbox was gone by then (audit log)",
+    Witness.POD_FINISHED: "its containers had exited, so its network was gone by {}",
 }
 """What each witness of a boundary shows, with the time of its record."""
 
@@ -50,15 +49,17 @@ def story_of(lease: PodLease) -> Iterator[Reason]:
         (lease.end, ReasonCode.POD_ENDED, _END, "no longer had the address by {}"),
     ):
         if bound.latest is not None:
-            is_exact = bound.basis is not Basis.IMPLIED or bound.witness != "ipamd"
-            sentence = sentences.get(bound.witness or "", other) if is_exact else f"{other} (ipamd.log)"
-            text = sentence.format(exact(bound.latest))
-            yield Reason(code, f"pod {lease_name(lease)}: {text}" + _unlisted(bound, sentences))
+            text = _shown_by(bound, sentences, other).format(exact(bound.latest))
+            yield Reason(code, f"pod {lease_name(lease)}: {text}")
 
 
-def _unlisted(bound: PodBoundary, sentences: dict[str, str]) -> str:
-    """Return the witness of a boundary in parentheses, if no sentence names it."""
-    return f" ({bound.witness})" if bound.witness and bound.witness not in sentences else ""
+def _shown_by(bound: PodBoundary, sentences: Mapping[Witness, str], other: str) -> str:
+    """Return what shows a boundary, with a place for its time; ``other`` is for what only implies it."""
+    witness = bound.witness
+    if witness is None:
+        return other
+    is_exact = bound.basis is not Basis.IMPLIED or witness is not Witness.IPAMD
+    return sentences[witness] if is_exact and witness in sentences else f"{other} ({witness_name(witness)})"
 
 
 def outranked(lease: PodLease, by: PodLease) -> Reason:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from cnitrail.model import Actor
+from cnitrail.model.pool import Versions
 
 
 class Generation(Struct, frozen=True, kw_only=True):
@@ -27,9 +28,6 @@ class Generation(Struct, frozen=True, kw_only=True):
     asks_at_create: bool = True
     heeds_max_pods: bool = True
     looks_for_subnets: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.since} to {self.until}" if self.until else f"{self.since} or later"
 
 
 GENERATIONS = (
@@ -109,15 +107,15 @@ def _between(since: str, until: str) -> tuple[Generation, ...]:
     return tuple(generation for generation in GENERATIONS if first <= _numbers(generation.since) <= last)
 
 
-def spans(generations: Sequence[Generation]) -> tuple[tuple[str, str | None], ...]:
-    """Return versions as contiguous spans: (first, last), with None as the last if they reach today."""
-    found: list[tuple[str, str | None]] = []
+def spans(generations: Sequence[Generation]) -> tuple[Versions, ...]:
+    """Return the versions of some generations as contiguous ranges."""
+    found: list[Versions] = []
     for generation in GENERATIONS:
         if generation not in generations:
             continue
         before = GENERATIONS.index(generation) - 1
         if found and before >= 0 and GENERATIONS[before] in generations:
-            found[-1] = (found[-1][0], generation.until)
+            found[-1] = Versions(found[-1].since, generation.until)
         else:
-            found.append((generation.since, generation.until))
+            found.append(Versions(generation.since, generation.until))
     return tuple(found)

@@ -231,25 +231,22 @@ def _carrier(history: History, eni: str | None, subject: Subject, event: Event) 
     """
     interface = history.interfaces.get(eni or "")
     if interface is not None:
-        mark = interface.mark_at(event.time)
-        last = interface.attachments.begun(event.time)
-        instance = last.instance if last is not None else None
-        return instance or (mark[0] if mark is not None else None)
+        return history.last_instance_of(interface.eni, event.time)
     if event.effect not in OWN_INTERFACE_EFFECTS:
         return None
     actor, mark = history.actors[event.key], subject.details.mark
     if mark is not None:
-        return mark[0] if may_mark(actor, mark[0]) else None
+        return mark.instance if may_mark(actor, mark.instance) else None
     return history.calling_instance(actor) if actor.ipamd is not None else None
 
 
 def _claimed(history: History, eni: str | None, subject: Subject) -> str | None:
     """Return the known instance that a caller wrote on an ENI that was never attached; else None."""
     interface, details = history.interfaces.get(eni or ""), subject.details
-    named = details.served or (details.mark[0] if details.mark is not None else None)
+    named = details.served or (details.mark.instance if details.mark is not None else None)
     if interface is not None and named is None:
         created = interface.created.event.subjects if interface.created.event is not None else ()
         served = (one.details.served for one in created if one.eni == interface.eni)
-        claims = (instance for instance, _, _ in interface.claimed)
+        claims = (claim.mark.instance for claim in interface.claimed)
         named = next(served, None) or next(claims, None)
     return named if named in history.instances else None

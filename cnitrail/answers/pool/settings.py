@@ -31,7 +31,6 @@ from cnitrail.model.pool import (
     RuledOut,
     SettingsPeriod,
     Unsettled,
-    Versions,
 )
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import clock
@@ -158,7 +157,7 @@ class _RunPeriod:
             enis_before=before.enis,
             enis_after=after.enis,
             modes=modes,
-            versions=tuple(Versions(*span) for span in spans(versions)),
+            versions=spans(versions),
             candidates=(*self._likely.candidates(), *self._held_back),
             ruled_out=tuple(self._ruled_out),
         )
@@ -253,9 +252,7 @@ class _RunPeriod:
         if not left:
             return versions
         by = EventRef(event.time, event.name, event.event_id)
-        self._ruled_out += [
-            RuledOut(versions=Versions(*span), by=by, because=because) for span in spans(gone)
-        ]
+        self._ruled_out += [RuledOut(versions=span, by=by, because=because) for span in spans(gone)]
         return left
 
     # --- silences ----------------------------------------------------------------------------

@@ -64,7 +64,7 @@ class CitationIndex:
     def bound(self, bound: Bound) -> CitedBound:
         """Return a bound of the history with the number of its event."""
         if bound.event is None:
-            return CitedBound(bound.time, bound.basis, None, None)
+            return CitedBound(bound.shown, bound.basis, None, None)
         number = self._numbers[bound.event.key]
         return CitedBound(bound.time, bound.basis, number, self._positions[bound.event.key])
 

@@ -172,7 +172,7 @@ def _of_lease(lease: Lease) -> Iterator[datetime | None]:
 def _of_interface(evidence: IndexedEvidence, interface: Interface) -> Iterator[datetime | None]:
     yield from (interface.created.time, interface.deleted.time, interface.marked, interface.alive)
     yield from _of_tags(interface.tagged)
-    instances = {interface.mark[0] if interface.mark else None}
+    instances = {interface.mark.instance if interface.mark else None}
     for attachment in interface.attachments:
         yield from _of_attachment(attachment)
         instances.add(attachment.instance)

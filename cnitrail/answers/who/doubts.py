@@ -15,6 +15,7 @@ from cnitrail.answers.who.instance_doubts import (
     runs,
 )
 from cnitrail.model import Basis, Event, Subject, form_of
+from cnitrail.model.coverage import may_be_equal, may_be_one_place
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import clock
 from cnitrail.timeclamp import FIRST
@@ -81,14 +82,16 @@ def shown_without_eni(holder: HolderAt) -> Iterator[Reason]:
 
 def _may_have_moved(holder: HolderAt, event: Event, subject: Subject) -> bool:
     """Return True if a call may show the address of a lease elsewhere in the same VPC."""
-    lease, place = holder.lease, (event.account, event.region)
-    is_same_vpc = subject.vpc == lease.vpc or None in (subject.vpc, lease.vpc)
-    is_same_place = all(
-        one == other or None in (one, other) for one, other in zip(place, holder.interface.place, strict=True)
-    )
+    lease = holder.lease
+    is_here = may_be_one_place(event.place, holder.interface.place)
     carrier = holder.attachment.instance if holder.attachment is not None else None
     is_there = carrier is not None and subject.instance == carrier
-    return (lease.start.time or FIRST) <= event.time and is_same_vpc and is_same_place and not is_there
+    return (
+        (lease.start.time or FIRST) <= event.time
+        and may_be_equal(subject.vpc, lease.vpc)
+        and is_here
+        and not is_there
+    )
 
 
 def log_gaps(holder: HolderAt) -> Iterator[Reason]:
@@ -142,7 +145,7 @@ def records_disagree(holder: HolderAt) -> Iterator[Reason]:
     interface, lease = holder.interface, holder.lease
     start, end = lease.start.time or FIRST, lease.end.time or holder.second
     for event in holder.evidence.disputed:
-        is_here = event.account in (interface.account, None) and event.region in (interface.region, None)
+        is_here = may_be_one_place(event.place, interface.place)
         if is_here and any(start <= time <= end for time in event.disputed):
             yield Reason.citing(
                 ReasonCode.RECORDS_DISAGREE,

@@ -368,7 +368,7 @@ class HolderIndex:
     def _last_second(self, lease: Lease) -> datetime:
         """Return the last second of a lease in which its ENI was on an instance, or else its end."""
         assert lease.end.time is not None
-        gone = self._evidence.interface(lease).left_before(lease.end.time)
+        gone = self._evidence.history.departure(lease.eni, lease.end.time)
         left = gone.end.time if gone is not None else None
         is_during = left is not None and (lease.start.time is None or lease.start.time <= left)
         return left if left is not None and is_during else lease.end.time
@@ -501,4 +501,6 @@ class HolderIndex:
             end_basis=lease.end.basis,
             assigned_by=actor_of(history, lease.start),
             assign_event=start_event.event_id if start_event else None,
+            attached=history.is_attached(interface, attachment, second),
+            service=history.manager_of(lease.eni).service,
         )

@@ -152,7 +152,7 @@ def _places_by_vpc(history: History) -> dict[str | None, frozenset[AccountRegion
     for event in history.events:
         for subject in event.subjects:
             if subject.vpc is not None:
-                places[subject.vpc].add((event.account, event.region))
+                places[subject.vpc].add(event.place)
     return {vpc: frozenset(names) for vpc, names in places.items()}
 
 

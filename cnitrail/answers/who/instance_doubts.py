@@ -42,12 +42,10 @@ def attachment_start(holder: HolderAt) -> Iterator[Reason]:
     if attachment is None or attachment.instance is None:
         return
     start, end, instance = attachment.start, attachment.end, attachment.instance
-    if holder.second in (start.time, end.time):
-        yield Reason.citing(
-            ReasonCode.ATTACHED_SAME_SECOND,
-            f"the ENI was attached or detached within this second ({instance})",
-            *(bound.event for bound in (start, end) if bound.time == holder.second),
-        )
+    moves = [bound.event for bound in (start, end) if bound.event and bound.time == holder.second]
+    if moves:
+        text = f"the ENI was attached or detached within this second ({instance})"
+        yield Reason.citing(ReasonCode.ATTACHED_SAME_SECOND, text, *moves)
     if start.basis is not Basis.OBSERVED and attachment.how == "attach":
         yield Reason(
             ReasonCode.ATTACH_TIME_UNKNOWN,

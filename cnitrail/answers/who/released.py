@@ -26,6 +26,7 @@ from cnitrail.model import (
     Lease,
     Subject,
 )
+from cnitrail.model.coverage import may_be_equal, may_be_one_place
 from cnitrail.model.event import ASSIGNING_EFFECTS
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import account_and_region, clock, counted, listed
@@ -96,11 +97,6 @@ class ReleasedLease(Struct, frozen=True, kw_only=True):
         return LeaseGround(ground, self.since, self.second)
 
 
-def _is_one_region(one: str | None, other: str | None) -> bool:
-    """Return whether two Regions may be the same."""
-    return None in (one, other) or one == other
-
-
 def released_leases(
     evidence: IndexedEvidence, groups: Iterable[LeaseGroup], second: datetime
 ) -> list[ReleasedLease]:
@@ -135,7 +131,7 @@ def _places(evidence: IndexedEvidence, lease: Lease) -> Sequence[AccountRegion]:
         return (place,)
     of_unknown_vpc = evidence.places.get(None, frozenset())
     known = evidence.places.get(lease.vpc, frozenset()) | {place}
-    known |= {other for other in of_unknown_vpc if _is_one_region(place[1], other[1])}
+    known |= {other for other in of_unknown_vpc if may_be_equal(place[1], other[1])}
     return sorted(known, key=lambda place: (place[0] or "", place[1] or ""))
 
 
@@ -255,7 +251,7 @@ def _of_unknown_vpc(last: ReleasedLease, everywhere: Iterable[LeaseGroup]) -> It
     """Yield the ENIs of unknown VPC that may hold the address: they may be in this one."""
     region = _place(last)[1]
     for lease in (lease for group in everywhere for lease in group.at(last.second) if lease.vpc is None):
-        if _is_one_region(region, last.evidence.interface(lease).region):
+        if may_be_equal(region, last.evidence.interface(lease).region):
             text = f"{lease.eni} may have held it then, and its VPC is not in the evidence"
             yield Reason.citing(ReasonCode.VPC_UNKNOWN, text, lease.start.event)
 
@@ -281,10 +277,10 @@ def _unnamed(last: ReleasedLease) -> Iterator[Reason]:
     """
     region = _place(last)[1]
     for event, vpc in last.evidence.unnamed:
-        is_in_vpc = vpc == last.lease.vpc if None not in (vpc, last.lease.vpc) else True
+        is_in_vpc = may_be_equal(vpc, last.lease.vpc)
         made_later = any(subject.details.resource is not None for subject in event.subjects)
         earliest = shifted(last.since, -USUAL_LAG) if made_later else last.since
-        if earliest <= event.time <= last.second and is_in_vpc and _is_one_region(region, event.region):
+        if earliest <= event.time <= last.second and is_in_vpc and may_be_equal(region, event.region):
             text = f"{event.name} at {clock(event.time)} gave addresses that its record does not name"
             yield Reason.citing(ReasonCode.UNNAMED_ADDRESSES, text, event)
 
@@ -292,10 +288,7 @@ def _unnamed(last: ReleasedLease) -> Iterator[Reason]:
 def _altered_records(last: ReleasedLease) -> Iterator[Reason]:
     """Yield the records since the release that may have named another address before they were altered."""
     for event in last.evidence.imperfect:
-        is_here = any(
-            event.account in (account, None) and event.region in (region, None)
-            for account, region in last.places
-        )
+        is_here = any(may_be_one_place(event.place, place) for place in last.places)
         if not (is_here and last.since <= event.time <= last.second):
             continue
         said = f"{event.name} (event {event.event_id}) at {clock(event.time)}"
@@ -310,10 +303,7 @@ def _altered_records(last: ReleasedLease) -> Iterator[Reason]:
 def _doubtful_records(last: ReleasedLease, forms: Sequence[Held]) -> Iterator[Reason]:
     """Yield the records of the account and Region since the release of which others say something else."""
     for event in last.evidence.disputed:
-        is_here = any(
-            event.account in (account, None) and event.region in (region, None)
-            for account, region in last.places
-        )
+        is_here = any(may_be_one_place(event.place, place) for place in last.places)
         if is_here and any(last.since <= time <= last.second for time in event.disputed):
             yield Reason.citing(
                 ReasonCode.RECORDS_DISAGREE,

@@ -32,7 +32,7 @@ class Stories:
         """Yield how a lease began, how its ENI left its instance by a second, and how the lease ended."""
         beginning, ending = self._bounds.get(id(lease)) or self._bounds_of(lease)
         yield beginning
-        yield from _detachment(self._history, lease, second)
+        yield from _departure(self._history, lease, second)
         yield from ending
 
     def following(self, lease: Lease) -> Reason:
@@ -109,15 +109,19 @@ def _beginning(history: History, lease: Lease) -> Reason:
     return Reason(ReasonCode.NO_ASSIGNMENT_SEEN, f"seen {on}, with no event that assigned it")
 
 
-def _detachment(history: History, lease: Lease, second: datetime) -> Iterator[Reason]:
+def _departure(history: History, lease: Lease, second: datetime) -> Iterator[Reason]:
     """Yield the call that took the ENI off its instance during a lease, if none attached it again by then."""
     last_second = min(second, lease.end.time or second)
-    gone = history.interfaces[lease.eni].left_before(last_second)
-    if gone is None:
-        yield from _end_of_its_node(history, lease, last_second)
+    gone = history.departure(lease.eni, last_second)
+    event = gone.end.event if gone is not None else None
+    if gone is None or event is None or gone.end.time is None:
         return
-    event = gone.end.event
-    if event is None or gone.end.time is None or (lease.start.time or FIRST) > gone.end.time:
+    if not gone.was_attached:
+        ended = f"terminated no later than {_when_and_by_whom(history, gone.end)}"
+        text = f"the VPC CNI created its ENI for {gone.instance}, {ended}"
+        yield Reason.citing(ReasonCode.INSTANCE_TERMINATED, text, event)
+        return
+    if (lease.start.time or FIRST) > gone.end.time:
         return
     at, left = clock(gone.end.time), f"left {gone.instance or 'its instance'}"
     if event.effect is Effect.TERMINATE:
@@ -128,19 +132,6 @@ def _detachment(history: History, lease: Lease, second: datetime) -> Iterator[Re
         by = _call(history, gone.end, note="forced, " if forced else "")
         text = f"its ENI {left}{with_trunk} at {at}, detached by {by}"
     yield Reason.citing(ReasonCode.ENI_DETACHED, text, event)
-
-
-def _end_of_its_node(history: History, lease: Lease, second: datetime) -> Iterator[Reason]:
-    """Yield the end of the instance that the VPC CNI created an ENI for, if no event attaches the ENI."""
-    name, _ = history.made_for(lease.eni, second)
-    instance = history.instances.get(name or "")
-    if instance is None or history.interfaces[lease.eni].attachments:
-        return
-    ended = instance.ended
-    if ended.event is not None and ended.time is not None and ended.time < second:
-        by = _call(history, ended)
-        text = f"the VPC CNI created its ENI for {name}, terminated no later than {clock(ended.time)} by {by}"
-        yield Reason.citing(ReasonCode.INSTANCE_TERMINATED, text, ended.event)
 
 
 def _ending(history: History, lease: Lease) -> Iterator[Reason]:

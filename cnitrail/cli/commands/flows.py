@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from itertools import chain, pairwise
-from os.path import dirname, exists, isdir, realpath
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
 
+from cnitrail.cli.flow_arguments import EXAMPLE, check, is_parquet_file
 from cnitrail.cli.help import Command
 from cnitrail.cli.options import complete_files, request_options
 from cnitrail.cli.outputs import is_queried, output_option
@@ -39,10 +39,7 @@ _FLOW_SOURCES = {
     "-": "One such file on standard input.",
 }
 
-_EXAMPLE = "cnitrail flows flowlogs/ --with trail/"
-_TWICE = "its records would count twice"
-_ONCE = "name each file once"
-_NO_FLOWS = f"FLOWS are VPC flow logs, and --with names CloudTrail logs: {_EXAMPLE}"
+_NO_FLOWS = f"FLOWS are VPC flow logs, and --with names CloudTrail logs: {EXAMPLE}"
 
 
 class WithSources(Command):
@@ -63,7 +60,7 @@ def _spread(args: list[str], *, is_checked: bool) -> Iterator[str]:
             following = args[number + 1 : min(number + 2, end)]
             has_source = bool(following) and (following[0] == "-" or not following[0].startswith("-"))
             if not has_source and is_checked:
-                raise UsageError("--with needs a SOURCE", _EXAMPLE)
+                raise UsageError("--with needs a SOURCE", EXAMPLE)
             is_with = has_source
             if not has_source:
                 yield arg
@@ -167,7 +164,12 @@ def flows(
     from cnitrail.cli.printing import print_answer, warn_of
     from cnitrail.cli.summary import summarize_flows
 
-    _check(request.sources, with_, output, to)
+    check(request.sources, with_, output, to)
+    if output == "jsonl" and is_queried():
+        raise UsageError(
+            "--query cannot be used with -o jsonl: the records are written as they are read",
+            "use -o json for the summary, or jq for the records",
+        )
     ports = tuple(chain.from_iterable(port))
     port_texts = tuple(map(_port_text, ports))
     options = {"--format": format_, "--port": port_texts, "--rejected": rejected}
@@ -240,7 +242,7 @@ def _write(
     """Read all flow logs, and write their records if they were asked for."""
     from msgspec.structs import asdict
 
-    if to is not None and not _is_parquet_file(to, output):
+    if to is not None and not is_parquet_file(to, output):
         wanted = {f"--{name}": value for name, value in asdict(request.wanted).items()}
         _write_files(run, case, request.sources, to, output, {**options, **wanted})
     elif output == "parquet":
@@ -263,11 +265,11 @@ def _evidence(request: Request, with_: tuple[str, ...]) -> Case:
         return read_case(replace(request, sources=with_, wanted=Filter(region=request.wanted.region)))
     except SourceError as error:
         if "vpc-flow-logs" in error.message:
-            raise SourceError(error.message, f"flow logs come before --with: {_EXAMPLE}") from None
+            raise SourceError(error.message, f"flow logs come before --with: {EXAMPLE}") from None
         if with_:
             raise
         others = f"; or {error.hint}" if error.hint else ""
-        raise SourceError(error.message, f"name CloudTrail logs: {_EXAMPLE}{others}") from None
+        raise SourceError(error.message, f"name CloudTrail logs: {EXAMPLE}{others}") from None
 
 
 def _warn_of_lost(run: FlowRun) -> None:
@@ -350,56 +352,6 @@ def _text_of(value: object) -> str:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
-def _check(sources: tuple[str, ...], with_: tuple[str, ...], output: str, to: str | None) -> None:
-    """Refuse what cannot be answered. Raises ``UsageError``."""
-    if not sources:
-        if not with_:
-            raise UsageError("FLOWS is required", _EXAMPLE)
-        from shlex import join
-
-        flow_logs = [source for source in with_ if "flow" in source.lower()] or [*with_[1:][-1:]]
-        others = [source for source in with_ if source not in flow_logs]
-        meant = join([*(flow_logs or ["flowlogs/"]), "--with", *(others or ["trail/"])])
-        raise UsageError("FLOWS is required, and --with takes all that follows it", f"cnitrail flows {meant}")
-    if to is not None:
-        from cnitrail.workflows.flows.directory import check_apart
-
-        if output not in RECORD_OUTPUTS:
-            raise UsageError(
-                f"--to needs -o {' or -o '.join(RECORD_OUTPUTS)}", f"{_EXAMPLE} --to named/ -o csv"
-            )
-        if not to:
-            raise UsageError("--to needs a directory", f"{_EXAMPLE} --to named/ -o csv")
-        is_file_name = to.endswith(tuple(f".{name}" for name in RECORD_OUTPUTS)) and not isdir(to)
-        if is_file_name and not _is_parquet_file(to, output):
-            raise UsageError(
-                f"--to {to}: --to is a directory, with a file for each file of FLOWS",
-                f"for one file use -o {output} > {to}",
-            )
-        check_apart(to, (*sources, *with_))
-    if output == "parquet":
-        from cnitrail.render.parquet import check_installed
-
-        check_installed("-o parquet needs the extra parquet")
-        if to is None and sys.stdout.isatty():
-            raise UsageError("Parquet is not for a terminal", "name a file: --to flows.parquet")
-    if "-" in sources and "-" in with_:
-        raise UsageError("FLOWS and --with cannot both be standard input", "put one of them in a file")
-    if both := next((source for source in sources if source in with_), None):
-        raise UsageError(f"{both} cannot be both FLOWS and a SOURCE of --with", _EXAMPLE)
-    _check_once(sources)
-    if output == "jsonl" and is_queried():
-        raise UsageError(
-            "--query cannot be used with -o jsonl: the records are written as they are read",
-            "use -o json for the summary, or jq for the records",
-        )
-
-
-def _is_parquet_file(to: str, output: str) -> bool:
-    """Return whether all records are to be written to one Parquet file."""
-    return output == "parquet" and to.endswith(".parquet") and not isdir(to)
-
-
 def _no_flow_logs(run: FlowRun) -> SourceError:
     """Return the error that no file of any source is a flow log."""
     from collections import Counter
@@ -414,34 +366,6 @@ def _no_flow_logs(run: FlowRun) -> SourceError:
     return SourceError(
         f"{', '.join(report.uri for report in run.reports)}: no VPC flow logs in it{read}", _NO_FLOWS
     )
-
-
-def _check_once(sources: tuple[str, ...]) -> None:
-    """Refuse sources of which one is in another one. Raises ``UsageError``."""
-    at: dict[str, str] = {}
-    for source in sources:
-        place = realpath(source) if exists(source) else source
-        if place in at:
-            raise UsageError(f"{source} is given twice: {_TWICE}", _ONCE)
-        at[place] = source
-    for place, source in at.items():
-        folder = dirname(place)
-        if folder == place:
-            continue
-        while folder not in at and folder != dirname(folder):
-            folder = dirname(folder)
-        if folder in at and exists(place):
-            raise UsageError(f"{source} is in {at[folder]}, too: {_TWICE}", _ONCE)
-    objects = sorted((_key_of(source), source) for source in sources if source.startswith("s3://"))
-    for (outer, first), (inner, second) in pairwise(objects):
-        if inner.startswith(outer):
-            raise UsageError(f"{second} is in {first}, too: {_TWICE}", _ONCE)
-
-
-def _key_of(uri: str) -> str:
-    """Return the bucket and prefix of an S3 URI; a prefix need not end at a slash."""
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    return f"{bucket}/{prefix}"
 
 
 def _limitations(case: Case, request: Request, summary: FlowSummary, *, is_empty: bool) -> Iterator[Reason]:

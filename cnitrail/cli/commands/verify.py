@@ -90,10 +90,11 @@ def verify(request: Request, public_keys: str | None, output: str) -> None:
     with writing() as stdout:
         write(VerifyAnswer(query, found), stdout)
     print_skipped(found.skipped, "-o json lists all under evidence.skipped")
-    sys.exit(_status(found, request.sources))
+    filters = tuple(f"--{name}" for name, value in asked.items() if value)
+    sys.exit(_status(found, request.sources, filters))
 
 
-def _status(found: Verification, sources: tuple[str, ...]) -> int:
+def _status(found: Verification, sources: tuple[str, ...], filters: tuple[str, ...]) -> int:
     """Return the exit status; say so if there was nothing to verify."""
     from cnitrail.cli.quiet import inform
     from cnitrail.model import Charge
@@ -104,11 +105,18 @@ def _status(found: Verification, sources: tuple[str, ...]) -> int:
         return 3
     if found.digests == found.backfill_digests == type(found.digests)():
         inform("nothing to verify: there are no digests for this request")
-        inform(
-            "hint: digests are read from a bucket or a directory; unpack an archive, and name the directory"
-            if any(map(os.path.isfile, sources))
-            else "hint: name the bucket itself, and check that LogFileValidationEnabled is true "
-            "(aws cloudtrail describe-trails)"
-        )
+        inform(f"hint: {_where_digests_are(sources, filters)}")
         return _NOTHING
     return 0
+
+
+def _where_digests_are(sources: tuple[str, ...], filters: tuple[str, ...]) -> str:
+    """Return what to try if there are no digests."""
+    if any(map(os.path.isfile, sources)):
+        return "digests are read from a bucket or a directory; unpack an archive, and name the directory"
+    if filters:
+        return f"see whether there are others: leave out {' and '.join(filters)}"
+    return (
+        "name the bucket itself, and check that LogFileValidationEnabled is true "
+        "(aws cloudtrail describe-trails)"
+    )

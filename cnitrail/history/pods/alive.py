@@ -13,7 +13,7 @@ from cnitrail.intervals import Interval
 from cnitrail.model import Address, Basis
 from cnitrail.model.evidence import Origin
 from cnitrail.model.pod_facts import AddressFreed, IpamdStarted, PodRecord
-from cnitrail.model.pods import PodLease
+from cnitrail.model.pods import PodLease, Witness
 from cnitrail.timeclamp import FIRST, shifted
 
 _MINUTE: Final = timedelta(minutes=1)
@@ -65,7 +65,7 @@ class SilentLog:
         following = _first_after(starts, begun)
         for earliest, latest, origin in self._freed.get((home, lease.ip), ()):
             if begun < earliest and (following is None or latest <= following):
-                return replace(lease, end=implied(earliest, latest, "ipamd", origin))
+                return replace(lease, end=implied(earliest, latest, Witness.IPAMD, origin))
         # The minute of the last line about the address may be the first one of the log.
         heard = next(
             (

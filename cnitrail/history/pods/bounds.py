@@ -6,7 +6,7 @@ from typing import Final
 from cnitrail.model import Basis
 from cnitrail.model.evidence import Origin
 from cnitrail.model.pod_facts import PodRecord
-from cnitrail.model.pods import PodBoundary
+from cnitrail.model.pods import PodBoundary, Witness
 from cnitrail.timeclamp import shifted
 
 KUBELET_DELAY: Final = timedelta(seconds=60)
@@ -26,7 +26,7 @@ def latest_of(record: PodRecord, time: datetime) -> datetime:
     return shifted(time, _REST) if record.whole_second else time
 
 
-def exact(time: datetime, witness: str, record: PodRecord) -> PodBoundary:
+def exact(time: datetime, witness: Witness, record: PodRecord) -> PodBoundary:
     """Return a bound that a record shows with its time."""
     return PodBoundary(
         earliest=time,
@@ -38,13 +38,13 @@ def exact(time: datetime, witness: str, record: PodRecord) -> PodBoundary:
 
 
 def implied(
-    earliest: datetime | None, latest: datetime | None, witness: str, origin: Origin | None
+    earliest: datetime | None, latest: datetime | None, witness: Witness, origin: Origin | None
 ) -> PodBoundary:
     """Return a bound that lies between two times."""
     return PodBoundary(earliest=earliest, latest=latest, basis=Basis.IMPLIED, witness=witness, origin=origin)
 
 
-def unknown_start(time: datetime, witness: str, record: PodRecord) -> PodBoundary:
+def unknown_start(time: datetime, witness: Witness, record: PodRecord) -> PodBoundary:
     """Return a start of which only is known that it was not later than a record."""
     latest = latest_of(record, time)
     return PodBoundary(

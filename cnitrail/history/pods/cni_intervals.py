@@ -11,9 +11,7 @@ from msgspec.structs import replace
 from cnitrail.history.pods.bounds import exact, open_end, unknown_start
 from cnitrail.model import Address
 from cnitrail.model.pod_facts import PodRecord, SandboxAssigned, SandboxNamed, SandboxReleased
-from cnitrail.model.pods import PodBoundary, PodLease, PodName
-
-_WITNESS: Final = "ipamd"
+from cnitrail.model.pods import PodBoundary, PodLease, PodName, Witness
 
 _FAILED_ADD: Final = timedelta(milliseconds=100)
 """An assignment that is undone within this time held nothing: ipamd could not write its checkpoint.
@@ -93,11 +91,11 @@ def _intervals(ip: Address, sandbox: str, pod: PodName | None, steps: list[_Step
                     yield ended
             elif assign is not None and assign.whole_second:
                 # It may have held the address for a part of this second.
-                start, end = exact(time, _WITNESS, assign), exact(time, _WITNESS, release)
+                start, end = exact(time, Witness.IPAMD, assign), exact(time, Witness.IPAMD, release)
                 yield _lease(ip, sandbox, pod, assign, start=start, end=end)
             elif assign is None and not was_released:
-                start = unknown_start(time, _WITNESS, release)
-                end = exact(time, _WITNESS, release)
+                start = unknown_start(time, Witness.IPAMD, release)
+                end = exact(time, Witness.IPAMD, release)
                 yield _lease(ip, sandbox, pod, release, start=start, end=end)
             held, was_released = None, True
         elif assign is not None:
@@ -106,7 +104,7 @@ def _intervals(ip: Address, sandbox: str, pod: PodName | None, steps: list[_Step
                 continue
             is_old = any(time <= later <= time + _RECOVERY for later in recovered)
             bound = unknown_start if is_old else exact
-            start = bound(time, _WITNESS, assign)
+            start = bound(time, Witness.IPAMD, assign)
             held = _lease(ip, sandbox, pod, assign, start=start, end=open_end(time))
     if held is not None:
         yield held
@@ -133,7 +131,7 @@ def _lease(
 
 
 def _ended(lease: PodLease, time: datetime, record: PodRecord) -> PodLease:
-    end = exact(time, _WITNESS, record)
+    end = exact(time, Witness.IPAMD, record)
     return replace(lease, end=end, origins=(*lease.origins, *record.origins))
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from cnitrail.history.pods.bounds import KUBELET_DELAY
 from cnitrail.history.pods.homes import NODE_FORMS, Homes
 from cnitrail.model import Address, Basis
-from cnitrail.model.pods import CLOCKS, PodBoundary, PodLease
+from cnitrail.model.pods import CLOCKS, PodBoundary, PodLease, Witness
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.timeclamp import FIRST, LAST, shifted
 
@@ -57,7 +57,7 @@ def _order_for(lease: PodLease, other: PodLease) -> tuple[bool, datetime]:
 def _named(lease: PodLease, reported: Iterable[PodLease], used: set[int]) -> PodLease:
     """Return a lease of ipamd, which does not name the pod, with the only pod that was reported for it."""
     alike = [other for other in reported if _fits(lease, other)]
-    if len(alike) != 1 or alike[0].start.witness != "status-patch":
+    if len(alike) != 1 or alike[0].start.witness is not Witness.STATUS_PATCH:
         return lease
     used.add(id(alike[0]))
     named = _with_names(lease, alike[0])
@@ -102,18 +102,12 @@ def _is_same_assignment(one: PodLease, other: PodLease) -> bool:
     if all(start.basis is Basis.OBSERVED for start in starts):
         return _start(other) - _start(one) <= CLOCKS and not _is_over(one, other)
     # The start of one is not known, and it is known by a later time.
-    return _overlap(one, other)
+    return one.may_overlap(other)
 
 
 def _is_over(one: PodLease, other: PodLease) -> bool:
     """Return whether an observed end of one lease lies before the start of the other."""
     return one.end.basis is Basis.OBSERVED and one.end.latest is not None and one.end.latest <= _start(other)
-
-
-def _overlap(one: PodLease, other: PodLease) -> bool:
-    start = max(lease.start.earliest or FIRST for lease in (one, other))
-    end = min(lease.end.latest or LAST for lease in (one, other))
-    return start <= end
 
 
 def _of_both(one: PodLease, other: PodLease) -> PodLease:
@@ -163,17 +157,17 @@ def _one_per_pod(leases: Iterable[PodLease]) -> list[PodLease]:
 def _complete_each_other(one: PodLease, other: PodLease) -> bool:
     """Return whether two leases may be one; those that follow from the same reports of a pod are two."""
     is_of_reports = one.start.witness in _STRENGTH[:4] and other.start.witness in _STRENGTH[:4]
-    return not is_of_reports and _overlap(one, other)
+    return not is_of_reports and one.may_overlap(other)
 
 
 _STRENGTH: Final = (
-    "status-patch",
-    "pod-list",
-    "pod-object",
-    "pod-seen",
-    "pod-eni",
-    "kube-state-metrics",
-    "pod-eni-claim",
+    Witness.STATUS_PATCH,
+    Witness.POD_LIST,
+    Witness.POD_OBJECT,
+    Witness.POD_SEEN,
+    Witness.POD_ENI,
+    Witness.KUBE_STATE_METRICS,
+    Witness.POD_ENI_CLAIM,
 )
 
 
@@ -187,12 +181,12 @@ def _fits(exact: PodLease, reported: PodLease) -> bool:
     """Return whether an interval of the CNI is the one of a report of the same pod and address."""
     start, end = exact.start.latest, exact.end.latest
     if reported.start.latest is None:
-        return _overlap(exact, reported)
+        return exact.may_overlap(reported)
     ends_before = end is not None and end < shifted(reported.start.latest, -CLOCKS)
-    if ends_before and reported.start.witness == "status-patch":
+    if ends_before and reported.start.witness is Witness.STATUS_PATCH:
         return False
     if exact.start.basis is not Basis.OBSERVED or start is None:
-        return _overlap(exact, reported)
+        return exact.may_overlap(reported)
     earliest, latest = reported.start.earliest, shifted(reported.start.latest, CLOCKS)
     is_in_range = (earliest is None or shifted(earliest, -CLOCKS) <= start) and start <= latest
     over = reported.end.latest

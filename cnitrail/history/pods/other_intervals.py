@@ -2,22 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Final
 
 from cnitrail.history.pods.bounds import exact, implied, open_end
 from cnitrail.history.pods.homes import collection_of
 from cnitrail.intervals import Interval
 from cnitrail.model.pod_facts import AddressKept, BranchGiven, PodRecord, PodScraped
-from cnitrail.model.pods import PodLease
-
-_WITNESS: Final = {"ipamd-enis": "v1-enis", "ipam-checkpoint": "ipam-json"}
-"""Witness of a bound, by the form of ipamd's state."""
-
-BRANCH: Final = "pod-eni"
-"""Witness of a bound: the annotation that the VPC resource controller writes."""
-
-CLAIMED_BRANCH: Final = "pod-eni-claim"
-"""The same annotation, if anybody may have written it."""
+from cnitrail.model.pods import PodLease, Witness
 
 
 def other_intervals(records: Iterable[PodRecord], heard: Mapping[str, list[Interval]]) -> Iterator[PodLease]:
@@ -61,7 +51,7 @@ def _kept(fact: AddressKept, record: PodRecord, written: datetime | None) -> Pod
     if fact.assigned is None:
         return None
     origin = record.origins[0]
-    witness = _WITNESS.get(origin.form, origin.form)
+    witness = Witness.V1_ENIS if origin.form == "ipamd-enis" else Witness.IPAM_JSON
     is_past = fact.released is not None
     end = exact(fact.released, witness, record) if fact.released is not None else open_end(written)
     return PodLease(
@@ -84,7 +74,7 @@ def _scraped(fact: PodScraped, record: PodRecord) -> PodLease:
         uid=fact.uid,
         node=fact.node,
         cluster=record.cluster,
-        start=implied(None, fact.first, "kube-state-metrics", record.origins[0]),
+        start=implied(None, fact.first, Witness.KUBE_STATE_METRICS, record.origins[0]),
         end=open_end(None),
         origins=record.origins,
     )
@@ -93,7 +83,7 @@ def _scraped(fact: PodScraped, record: PodRecord) -> PodLease:
 def _branch(fact: BranchGiven, record: PodRecord) -> PodLease | None:
     if record.time is None:
         return None
-    witness = BRANCH if fact.by_controller else CLAIMED_BRANCH
+    witness = Witness.POD_ENI if fact.by_controller else Witness.POD_ENI_CLAIM
     return PodLease(
         ip=fact.ip,
         pod=fact.pod,

@@ -9,10 +9,9 @@ from cnitrail.history.pods.bounds import implied
 from cnitrail.history.pods.enis import NodeFiles
 from cnitrail.history.pods.homes import Homes
 from cnitrail.history.pods.nodes import is_fargate
-from cnitrail.history.pods.other_intervals import CLAIMED_BRANCH
 from cnitrail.model import Address, Basis, History, HoldingKind, Lease
 from cnitrail.model.ec2 import prefix_of
-from cnitrail.model.pods import CLOCKS, ENIS_OF_ONE_POD, PodBoundary, PodLease
+from cnitrail.model.pods import CLOCKS, ENIS_OF_ONE_POD, PodBoundary, PodLease, Witness
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.timeclamp import shifted
 
@@ -48,7 +47,7 @@ class Placing:
         ]
         fitting = own or [eni for eni in found if not _is_over(eni, time)] or found
         of_pods = [eni for eni in fitting if is_fargate(lease.node) or not self._is_of_node(eni)]
-        if lease.start.witness == CLAIMED_BRANCH and found and not any(map(self._is_branch, of_pods)):
+        if lease.start.witness is Witness.POD_ENI_CLAIM and found and not any(map(self._is_branch, of_pods)):
             # The annotation names an address that no branch ENI has: it is false.
             return None
         if fitting and not of_pods:
@@ -121,12 +120,12 @@ class Placing:
         return self._finished(bounded, *doubts)
 
     def _finished(self, lease: PodLease, *codes: ReasonCode) -> PodLease:
-        if lease.start.witness == CLAIMED_BRANCH:
+        if lease.start.witness is Witness.POD_ENI_CLAIM:
             codes = (*codes, ReasonCode.POD_ONLY_CLAIMED)
         instance = self._history.instances.get(lease.instance or "")
         ended = instance.ended.time if instance is not None else None
         if ended is not None and lease.end.basis is not Basis.OBSERVED:
-            lease = replace(lease, end=_end_before(lease, ended, _SHUTDOWN, "instance-end"))
+            lease = replace(lease, end=_end_before(lease, ended, _SHUTDOWN, Witness.INSTANCE_END))
         return replace(lease, doubts=(*lease.doubts, *(Reason(code, _TEXT[code]) for code in codes)))
 
 
@@ -184,10 +183,10 @@ def _end_within(lease: PodLease, eni: Lease) -> PodBoundary:
     if end.basis is Basis.OBSERVED or known is None:
         return end
     delay = CLOCKS if eni.end.basis is Basis.OBSERVED else _SHUTDOWN
-    return _end_before(lease, known, delay, "eni-lease")
+    return _end_before(lease, known, delay, Witness.ENI_LEASE)
 
 
-def _end_before(lease: PodLease, known: datetime, delay: timedelta, witness: str) -> PodBoundary:
+def _end_before(lease: PodLease, known: datetime, delay: timedelta, witness: Witness) -> PodBoundary:
     """Return the end of a pod's lease, not after the address was lost, which takes effect within a delay."""
     end = lease.end
     # Neither ipamd nor the kubelet notices at once that EC2 has taken an address away.

@@ -7,18 +7,14 @@ are never exact, and count only if no other witness shows the pod with the addre
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Final
 
 from msgspec import Struct
 
 from cnitrail.history.pods.bounds import implied, open_end
 from cnitrail.model import Address
 from cnitrail.model.pod_facts import PodRecord, SandboxNamed
-from cnitrail.model.pods import CLOCKS, PodLease, PodName
-from cnitrail.timeclamp import FIRST, LAST, shifted
-
-PLUGIN: Final = "cni-plugin"
-"""Witness of a bound: a line of ``plugin.log``."""
+from cnitrail.model.pods import CLOCKS, PodLease, PodName, Witness
+from cnitrail.timeclamp import shifted
 
 
 class _Sandbox(Struct, kw_only=True):
@@ -42,7 +38,7 @@ def plugin_intervals(records: Iterable[PodRecord], known: Iterable[PodLease]) ->
         if found is None:
             continue
         rivals = (*shown.get((found.ip, found.pod), ()), *shown.get((found.ip, None), ()))
-        if not any(_overlap(found, rival) for rival in rivals):
+        if not any(found.may_overlap(rival) for rival in rivals):
             yield found
 
 
@@ -70,20 +66,14 @@ def _lease(name: str, sandbox: _Sandbox) -> PodLease | None:
     end = open_end(None)
     if given_back is not None and given_back.time is not None and given_back.time >= answered.time:
         # The plugin logs that it is asked, and not always that ipamd has answered.
-        end = implied(None, shifted(given_back.time, CLOCKS), PLUGIN, given_back.origins[0])
+        end = implied(None, shifted(given_back.time, CLOCKS), Witness.CNI_PLUGIN, given_back.origins[0])
     return PodLease(
         ip=sandbox.ip,
         pod=sandbox.pod,
         uid=sandbox.uid,
         sandbox=name,
         cluster=answered.cluster,
-        start=implied(sandbox.asked, answered.time, PLUGIN, answered.origins[0]),
+        start=implied(sandbox.asked, answered.time, Witness.CNI_PLUGIN, answered.origins[0]),
         end=end,
         origins=tuple(sorted({*answered.origins, *(given_back.origins if given_back is not None else ())})),
     )
-
-
-def _overlap(one: PodLease, other: PodLease) -> bool:
-    start = max(lease.start.earliest or FIRST for lease in (one, other))
-    end = min(lease.end.latest or LAST for lease in (one, other))
-    return start <= end

@@ -17,28 +17,16 @@ from cnitrail.history.pods.nodes import NodeNames, is_fargate
 from cnitrail.model import Address
 from cnitrail.model.evidence import Origin
 from cnitrail.model.pod_facts import FINAL_PHASES, NodeNamed, PodBound, PodDeleted, PodRecord, PodReported
-from cnitrail.model.pods import PodLease, PodName
+from cnitrail.model.pods import PodLease, PodName, Witness
 from cnitrail.timeclamp import shifted
-
-PATCH: Final = "status-patch"
-"""Witness of a bound: the status that the kubelet of the node reports."""
-
-OBJECT: Final = "pod-object"
-"""Witness of a bound: the object in the API server, whose state may be old, and which others may change."""
-
-SEEN: Final = "pod-seen"
-"""Witness of a bound: a list of pods with nothing in it that is later than the address. It came later."""
-
-LISTED: Final = "pod-list"
-"""Witness of a bound: a list of pods, with the start of the pod's containers."""
 
 _ApiFact = PodBound | PodReported | PodDeleted
 
 _RANK: Final = {PodBound: 0, PodReported: 1, PodDeleted: 2}
 """Cause before effect, of facts with the same time."""
 
-FINISHED: Final = "pod-finished"
-"""Witness of an end: a phase that no pod leaves again. Its kubelet stops the sandbox then."""
+_WITHOUT_KUBELET: Final = (Witness.POD_OBJECT, Witness.POD_SEEN)
+"""Witnesses of a start that a report of the kubelet replaces."""
 
 _Step = tuple[datetime, int, str, PodRecord, _ApiFact]
 
@@ -159,7 +147,7 @@ class _Life:
         self._is_deleted = True
         if fact.final and self._is_own(fact.node):
             for ip in tuple(self._held):
-                self._end(ip, time, "kubelet-delete", record)
+                self._end(ip, time, Witness.KUBELET_DELETE, record)
             if uid is None:
                 # The next pod of this name.
                 self._bound, self._node, self._phase = None, None, None
@@ -175,7 +163,7 @@ class _Life:
             self._take_report(time, record, fact)
         for ip in fact.addresses if not self._has_ended else ():
             known = self._held.get(ip)
-            if known is None or (fact.by_kubelet and known.start.witness in (OBJECT, SEEN)):
+            if known is None or (fact.by_kubelet and known.start.witness in _WITHOUT_KUBELET):
                 self._begin(ip, time, record, fact)
         if fact.by_kubelet:
             self._last_report = time
@@ -190,9 +178,9 @@ class _Life:
         """End what a pod holds whose containers have exited; a list of pods ends what it began itself."""
         self._has_ended |= fact.by_kubelet
         for ip, lease in tuple(self._held.items()):
-            is_listed = record.time is None and lease.start.witness in (SEEN, LISTED)
+            is_listed = record.time is None and lease.start.witness in (Witness.POD_SEEN, Witness.POD_LIST)
             if fact.by_kubelet or is_listed:
-                self._end(ip, shifted(time, KUBELET_DELAY), FINISHED, record)
+                self._end(ip, shifted(time, KUBELET_DELAY), Witness.POD_FINISHED, record)
 
     def _take_report(self, time: datetime, record: PodRecord, fact: PodReported) -> None:
         """Note what the kubelet of the node says of the pod."""
@@ -207,7 +195,7 @@ class _Life:
         # A new sandbox may have got the same address again, after a time in which no pod had it.
         self._was_unready = not fact.addresses and (self._was_unready or self._may_restart(fact))
         for ip in self._replaced(fact):
-            self._end(ip, time, PATCH, record)
+            self._end(ip, time, Witness.STATUS_PATCH, record)
 
     def _may_restart(self, fact: PodReported) -> bool:
         """Return whether a report may be of a new sandbox: a pod with one is not ready for a while."""
@@ -243,8 +231,8 @@ class _Life:
         is_listed = record.time is None
         running = fact.running_since if is_listed else None
         latest = time if running is None else running
-        listed = SEEN if running is None else LISTED
-        witness = PATCH if fact.by_kubelet else listed if is_listed else OBJECT
+        listed = Witness.POD_SEEN if running is None else Witness.POD_LIST
+        witness = Witness.STATUS_PATCH if fact.by_kubelet else listed if is_listed else Witness.POD_OBJECT
         self._held[ip] = PodLease(
             ip=ip,
             pod=fact.pod,
@@ -258,14 +246,14 @@ class _Life:
         lease = self._held.get(ip)
         if lease is None or lease.start.latest is None or time <= lease.start.latest:
             return
-        if lease.start.witness != PATCH:
+        if lease.start.witness is not Witness.STATUS_PATCH:
             # The kubelet did not say which address the pod has: anybody with a right to pods/status may have.
             return
         if lease.end.earliest is None or time > lease.end.earliest:
             origins = (*_origins_of_start(lease), *record.origins)
             self._held[ip] = replace(lease, end=open_end(time), origins=origins)
 
-    def _end(self, ip: Address, time: datetime, witness: str, record: PodRecord) -> None:
+    def _end(self, ip: Address, time: datetime, witness: Witness, record: PodRecord) -> None:
         lease = self._held.pop(ip)
         self._done.append(
             replace(

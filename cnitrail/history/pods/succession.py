@@ -8,13 +8,9 @@ from msgspec.structs import replace
 from cnitrail.history.pods.bounds import KUBELET_DELAY, implied
 from cnitrail.history.pods.homes import Homes
 from cnitrail.model import Address, Basis
-from cnitrail.model.pods import CLOCKS, COOLDOWN, PodLease, PodName
+from cnitrail.model.pods import CLOCKS, COOLDOWN, PodLease, PodName, Witness
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.timeclamp import FIRST, LAST, shifted
-
-NEXT: str = "next-pod"
-"""Witness of an end: the next pod has the address."""
-
 
 Finished = Mapping[tuple[PodName, str], datetime]
 """Since when a kubelet has to end pods, by name and UID."""
@@ -74,7 +70,7 @@ def _is_finished(lease: PodLease, change: PodLease, finished: Finished) -> bool:
     return is_same and time is not None and shifted(time, COOLDOWN) <= change.start.latest
 
 
-_TRUSTED = frozenset({"ipamd", "v1-enis", "ipam-json", "status-patch"})
+_TRUSTED = frozenset({Witness.IPAMD, Witness.V1_ENIS, Witness.IPAM_JSON, Witness.STATUS_PATCH})
 """Witnesses of a start that end the lease of another pod."""
 
 _UNCONFIRMED = frozenset({ReasonCode.NO_ENI_LEASE, ReasonCode.POD_INSTANCE_NOT_SHOWN})
@@ -100,7 +96,7 @@ def _is_change(lease: PodLease, first: Mapping[object, datetime]) -> bool:
     """Return whether only the kubelet shows a lease, and the pod had another address before."""
     start = lease.start
     is_later = start.latest is not None and start.latest > first[lease.pod, lease.uid]
-    return is_later and start.witness == "status-patch"
+    return is_later and start.witness is Witness.STATUS_PATCH
 
 
 def _changed(leases: list[PodLease], first: Mapping[object, datetime]) -> list[PodLease]:
@@ -133,7 +129,7 @@ def _ended_by(lease: PodLease, following: PodLease) -> PodLease:
         latest = max(latest, floor)
     if end.latest is not None and end.latest <= latest:
         return lease
-    return replace(lease, end=implied(end.earliest, latest, NEXT, following.start.origin))
+    return replace(lease, end=implied(end.earliest, latest, Witness.NEXT_POD, following.start.origin))
 
 
 def _begun_after(leases: list[PodLease]) -> list[PodLease]:

@@ -16,7 +16,6 @@ from cnitrail.model.pool import (
     SettingsPeriod,
     Unsettled,
     Values,
-    Versions,
 )
 from cnitrail.model.reason import ReasonCode
 from cnitrail.render.pool.words import draw_below, many_pods, time_heading, times_on, write_wrapped
@@ -74,7 +73,7 @@ def _ruled_out_rows(entry: PoolEntry, times: TimeStyle) -> Iterator[Row]:
 
 
 def _about(period: SettingsPeriod) -> Iterator[str]:
-    versions = ", ".join(map(_version, period.versions))
+    versions = ", ".join(map(str, period.versions))
     since = clock(period.since)
     when = f"{since} to {clock(period.until)}" if period.until else f"since {since}"
     yield (
@@ -82,10 +81,6 @@ def _about(period: SettingsPeriod) -> Iterator[str]:
         f"ENIs {period.enis_before} to {period.enis_after}, CNI {versions}"
     )
     yield f"  ({period.begins})"
-
-
-def _version(versions: Versions) -> str:
-    return f"{versions.since} to {versions.until}" if versions.until else f"{versions.since} or later"
 
 
 def _condition(candidate: Candidate) -> str:
@@ -115,7 +110,7 @@ def _span(since: datetime, until: datetime) -> str:
 
 def _ruled_out(ruled_out: RuledOut) -> str:
     if ruled_out.versions is not None:
-        return f"CNI {_version(ruled_out.versions)}"
+        return f"CNI {ruled_out.versions}"
     return _settings(ruled_out) or f"{ruled_out.mode} mode"
 
 

@@ -203,8 +203,8 @@ def _calls(
             places.get(entry.instance, -1),
             enis[entry.eni or ""],
             _failure(entry, names) if entry.error is not None else 0,
-            [ips.back(held) for held in entry.added + entry.shown],
-            [ips.back(held) for held in entry.removed],
+            ips.back(entry.added + entry.shown),
+            ips.back(entry.removed),
             row,
         ]
         if entry.changes:
@@ -219,10 +219,9 @@ class _Numbered(dict[T, int]):
         self[value] = len(self)
         return self[value]
 
-    def back(self, value: T) -> int:
-        """Return how far back its first appearance is: 0 for a new value, 1 for the newest one."""
-        newest = len(self)
-        return newest - self[value]
+    def back(self, values: Iterable[T]) -> list[int]:
+        """Return how far back the first appearance of each is: 0 for a new value, 1 for the newest one."""
+        return [len(self) - self[value] for value in values]
 
 
 def _interface(

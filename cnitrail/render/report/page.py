@@ -36,11 +36,12 @@ from cnitrail.model import (
     Skipped,
     SourceReport,
 )
+from cnitrail.model.pods import witness_name
 from cnitrail.model.report import CitedPod
 from cnitrail.model.rules import RULE_DESCRIPTIONS
 from cnitrail.model.table import EngineReport
 from cnitrail.render.actors import facts
-from cnitrail.render.pod_parts import end_of, name_of, shown_by, start_of
+from cnitrail.render.pod_parts import end_of, name_of, start_of
 from cnitrail.render.report.citations import CitationCollector, CitedFiles, CitedRanges, ListedEvent
 from cnitrail.render.report.console_links import ConsoleLinks
 from cnitrail.render.report.row_folding import FoldedRow, FoldedTimeline, fold
@@ -269,12 +270,12 @@ class ReportPage:
 
     def pod_start(self, pod: CitedPod) -> str:
         """Return since when a pod had its address, and what shows it."""
-        witness = shown_by(pod.entry.start_witness)
+        witness = witness_name(pod.entry.start_witness)
         return start_of(pod.entry) + (f" ({witness})" if witness else "")
 
     def pod_end(self, pod: CitedPod) -> str:
         """Return until when a pod had its address, and what shows it."""
-        witness = shown_by(pod.entry.end_witness)
+        witness = witness_name(pod.entry.end_witness)
         return end_of(pod.entry) + (f" ({witness})" if witness else "")
 
     @property

@@ -67,6 +67,14 @@ _FOREIGN: Final = {
 }
 
 
+_TABLE_FILES: Final = {
+    b"ORC": "an ORC file; write the table as Parquet or JSON lines",
+    b"ARROW1": "an Arrow file; write the table as Parquet or JSON lines",
+    b"Obj\x01": "an Avro file; write the table as Parquet or JSON lines",
+}
+"""A file with such a beginning is none of these if it is text."""
+
+
 class Stream(Struct, frozen=True):
     """A stream whose kind is to be found out, in the containers ``layers``."""
 
@@ -122,6 +130,9 @@ class Unpacking:
         """Return a stream that is no container: text in some encoding, or what cannot be read."""
         for magic, reason in _FOREIGN.items():
             if head.startswith(magic):
+                return self._part(stream, raising(TornStream(reason)))
+        for magic, reason in _TABLE_FILES.items():
+            if head.startswith(magic) and head.find(0, 0, HEAD) >= 0:
                 return self._part(stream, raising(TornStream(reason)))
         if _is_unmarked_utf16(head):
             return self._part(stream, raising(TornStream(_UNMARKED)))

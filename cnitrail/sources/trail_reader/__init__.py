@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from cnitrail.errors import SourceError
 from cnitrail.sources import source_type
+from cnitrail.sources.bucket_names import is_misnamed_bucket, misnamed_bucket
+from cnitrail.text import at_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -78,9 +80,11 @@ def open_trail(uri: str, scope: Scope) -> Trail:
         from cnitrail.sources.trail_reader.bucket import BucketTrail
 
         return BucketTrail(uri, scope)
+    if is_misnamed_bucket(uri):
+        raise misnamed_bucket(uri)
     if not source_type(uri).has_digests:
         raise SourceError(
-            f"{uri}: no digests: they are stored beside the log files of a trail",
+            at_source(uri, "no digests: they are stored beside the log files of a trail"),
             "use the trail's bucket (s3://BUCKET), or a directory with a copy of it (cnitrail sync)",
         )
     from cnitrail.sources.trail_reader.directory import DirectoryTrail

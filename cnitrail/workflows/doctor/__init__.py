@@ -17,7 +17,7 @@ from cnitrail.sources.ec2_listing import read_saved
 from cnitrail.text import distinct
 from cnitrail.workflows.doctor.access import identity_checks, permission_checks
 from cnitrail.workflows.doctor.ec2_nodes import ask_nodes, ask_subnets
-from cnitrail.workflows.doctor.node_checks import node_checks
+from cnitrail.workflows.doctor.node_checks import node_checks, unread_checks
 from cnitrail.workflows.doctor.nodes import FoundNodes, NodeTarget, saved_nodes
 from cnitrail.workflows.doctor.subnets import subnet_checks
 from cnitrail.workflows.live_state import described_resources
@@ -129,8 +129,8 @@ def find_live(access: AwsAccess, target: NodeTarget) -> FoundNodes:
 
 def find_saved(names: Iterable[str], target: NodeTarget) -> FoundNodes:
     """Return the nodes of a target in files with the output of the AWS CLI. Raises ``SourceError``."""
-    present, subnets, _ = described_resources(read_saved(names))
-    return saved_nodes(present, subnets, target)
+    present, subnets, skipped = described_resources(read_saved(names))
+    return replace(saved_nodes(present, subnets, target), checks=unread_checks(skipped))
 
 
 def examine_nodes(access: AwsAccess, target: NodeTarget, found: FoundNodes, now: datetime) -> list[Check]:

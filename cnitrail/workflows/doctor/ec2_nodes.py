@@ -10,6 +10,7 @@ from cnitrail.model import Listing
 from cnitrail.model.checkup import Caller, Check, CheckCode, CheckStatus
 from cnitrail.sources.probes import Probe
 from cnitrail.workflows.doctor.call_check import call_check
+from cnitrail.workflows.doctor.node_checks import unread_checks
 from cnitrail.workflows.doctor.nodes import GONE, FoundNodes, NodeTarget, nodes_of
 from cnitrail.workflows.live_state import described_resources
 
@@ -44,10 +45,10 @@ def ask_nodes(probes: AwsProbes, caller: Caller, target: NodeTarget) -> FoundNod
         for key in ("attachment.instance-id", f"tag:{_CNI_TAG}")
     ]
     more, failed = _answers(probes, caller, calls, "which shows the ENIs of the node", CheckCode.ENI)
-    present, _, _ = described_resources([*listings, *more])
+    present, _, skipped = described_resources([*listings, *more])
     return FoundNodes(
         nodes=tuple(nodes_of(present, names)),
-        checks=(*checks, *failed),
+        checks=(*checks, *failed, *unread_checks(skipped)),
         origin=f"EC2 in {probes.region}",
     )
 

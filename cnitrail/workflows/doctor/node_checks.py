@@ -12,10 +12,10 @@ from cnitrail.text import clock, counted, duration, short_list
 from cnitrail.workflows.doctor.nodes import GONE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from cnitrail.model import Limits
+    from cnitrail.model import Limits, Skipped
     from cnitrail.workflows.doctor.nodes import DoctorNode, FoundNodes, NodeEni, NodeTarget
 
 _STUCK: Final = timedelta(minutes=5)
@@ -40,6 +40,19 @@ def node_checks(target: NodeTarget, found: FoundNodes, now: datetime) -> Iterato
         yield from _several_checks(target, found)
         for node in found.nodes:
             yield from _eni_checks(node, now, every=False)
+
+
+def unread_checks(skipped: Iterable[Skipped]) -> tuple[Check, ...]:
+    """Return what could not be read of listings: nodes and addresses may be missing."""
+    return tuple(
+        Check(
+            code=CheckCode.NODE,
+            status=CheckStatus.FAILED,
+            text=f"Not read in {part.source}: {part.reason}",
+            cause=CheckCause.NO_ANSWER,
+        )
+        for part in skipped
+    )
 
 
 def _several_checks(target: NodeTarget, found: FoundNodes) -> Iterator[Check]:
@@ -71,6 +84,13 @@ def _not_found(target: NodeTarget, origin: str) -> Check:
     """Return that nothing is known of a target."""
     from shlex import quote
 
+    if not target.is_named:
+        return Check(
+            code=CheckCode.NODE,
+            status=CheckStatus.SKIPPED,
+            text=f"No instance in {origin}",
+            hint="save aws ec2 describe-instances --output json of the node's Region for --live",
+        )
     if target.name is not None and target.name.startswith(_FARGATE):
         return _fargate(target)
     by = "tags of EC2 instances" if target.node is None else "instance ID or primary address"

@@ -86,11 +86,19 @@ class FoundNodes(Struct, frozen=True, kw_only=True):
 
 
 def saved_nodes(present: Present, subnets: Mapping[str, LiveSubnet], target: NodeTarget) -> FoundNodes:
-    """Return the nodes of a target in saved listings; all of their instances if it names none."""
+    """Return the nodes of a target in saved listings; all of their instances if it names none.
+
+    Listings of nothing but subnets do not say what nodes there are.
+    """
     names = [name for name in present.instances if _is_meant(present, name, target)]
     of_enis = {eni.instance for eni in present.interfaces.values() if eni.instance is not None}
     names += sorted(name for name in of_enis - present.instances.keys() if _is_meant(present, name, target))
-    return FoundNodes(nodes=tuple(nodes_of(present, names)), subnets=subnets, origin="the saved listing")
+    lists_nodes = bool(present.instances or present.interfaces or not subnets)
+    return FoundNodes(
+        nodes=tuple(nodes_of(present, names)),
+        subnets=subnets,
+        origin="the saved listing" if lists_nodes else None,
+    )
 
 
 def _is_meant(present: Present, name: str, target: NodeTarget) -> bool:
