@@ -33,7 +33,8 @@ class Lives:
         """How often the creation of an ENI is in the evidence."""
         self._lost = chance.choice((0.0, 0.0, 0.03, 0.2))
         self._with_prefixes = chance.random() < 0.2
-        self._with_doubts = chance.random() < 0.2
+        self._doubts = chance.choice((0.0, 0.0, 0.0, 0.0, 0.01, 0.05))
+        """How often a response lacks the addresses, and how often records of a call disagree."""
         self._with_nodes = chance.random() < 0.4
         self._accounts = chance.choice((1, 1, 1, 2))
         self._reassigns = chance.choice((0.0, 0.05, 0.3))
@@ -95,7 +96,7 @@ class Lives:
                 on | prefixes,
                 {},
             )
-        if self._with_doubts and chance.random() < 0.02:
+        if chance.random() < self._doubts:
             return "AssignPrivateIpAddresses", on | {"secondaryPrivateIpAddressCount": 2}, {"omitted": True}
         if chance.random() < 0.45:
             return "UnassignPrivateIpAddresses", on | {"privateIpAddressesSet": named}, {"_return": True}
@@ -146,7 +147,7 @@ class Lives:
         if response is None:
             record |= {"errorCode": "Client.PrivateIpAddressLimitExceeded"}
         yield record
-        if self._with_doubts and self._chance.random() < 0.01:
+        if self._chance.random() < self._doubts:
             yield json.loads(json.dumps(record).replace(eni, self._chance.choice(self._enis)))
 
     def _caller(self, eni: str) -> dict[str, Any]:

@@ -147,6 +147,29 @@ class TestCallsOnOtherAddresses:
         assert last["event_id"] == "gone"
         assert last["removed"] == ["10.0.0.2", X, "10.0.0.20", "10.0.0.22"]
 
+    def test_a_release_of_which_records_disagree_may_leave_an_address_on_its_eni(
+        self, run: Run, sources: Sources
+    ) -> None:
+        elsewhere = made("eni-a", "10.0.0.1")["networkInterface"] | {"vpcId": "vpc-2"}
+        sources.write(
+            [
+                call("create a", 0, "CreateNetworkInterface", {}, {"networkInterface": elsewhere}),
+                call("create b", 1, "CreateNetworkInterface", {}, made("eni-b", "10.0.0.2")),
+                call("create c", 2, "CreateNetworkInterface", {}, made("eni-c", "10.0.0.3")),
+                assign("assign", 10, "eni-b", X),
+                assign("others", 11, "eni-b", "10.0.0.20", "10.0.0.21"),
+                release("disputed", 20, "eni-a", X),
+                release("disputed", 20, "eni-b", X),
+                assign("moved", 25, "eni-c", "10.0.0.20"),
+                call("gone", 30, "DeleteNetworkInterface", {"networkInterfaceId": "eni-b"}, {}),
+            ]
+        )
+        *_, last = sources.entries(run, "timeline", "--ip", X)
+        assert (last["event_id"], last["removed"]) == ("gone", ["10.0.0.2", X, "10.0.0.21"])
+        (entry,) = sources.entries(run, "state", "--ip", X, "--at", "2026-01-01T00:00:28Z")
+        held = [address["ip"] for address in entry["addresses"]]
+        assert (entry["eni"], held) == ("eni-b", ["10.0.0.2", X, "10.0.0.21"])
+
     def test_a_termination_shows_addresses_that_were_assigned_only_after_it(
         self, run: Run, sources: Sources
     ) -> None:

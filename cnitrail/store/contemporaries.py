@@ -34,7 +34,8 @@ class AddressCall(NamedTuple):
 class Contemporaries:
     """Finds the contemporaries in one store, of addresses that no prefix excludes (``is_by_itself``).
 
-    The store has a temporary table ``uncertain`` of the records that may not count.
+    The temporary tables ``uncertain`` and ``contested`` have the records that may not count, and what these
+    name.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -96,6 +97,19 @@ class Contemporaries:
                 return following
         return self._around(self.calls(place), vpc, first.time, last.time)
 
+    def may_hold(self, own: Sequence[AddressCall], start: str, end: str) -> bool:
+        """Return whether an ENI may have an address in a time, by what calls did to the address on it.
+
+        A call that releases the address, or shows it, is a sign that the ENI had it before. If a record that
+        may not count names the ENI, nothing is certain.
+        """
+        following = next((call for call in own if call.time >= start), None)
+        if following is not None and (following.time <= end or following.act in _SIGNS):
+            return True
+        before = [call for call in own if call.time < start]
+        last = [call for call in before if call.time == before[-1].time]
+        return any(call.act != Act.RELEASE for call in last) or self._is_contested(own[0].eni)
+
     def taken_by(self, call: AddressCall) -> list[str]:
         """Return all addresses that a call took, if it may take them from other ENIs."""
         if call.act != Act.TAKE:
@@ -144,6 +158,10 @@ class Contemporaries:
         (is_uncertain,) = self._connection.execute(_UNCERTAIN, (call.subject,)).fetchone()
         return not is_uncertain
 
+    def _is_contested(self, eni: str | None) -> bool:
+        (is_contested,) = self._connection.execute(_CONTESTED, (eni,)).fetchone()
+        return bool(is_contested)
+
     def _vpc(self, eni: str | None) -> str | None:
         """Return the VPC of an ENI; None if no record that counts shows it, or if several disagree."""
         if eni is None:
@@ -154,6 +172,7 @@ class Contemporaries:
 
 
 _GAINS = (Act.ASSIGN, Act.TAKE)
+_SIGNS = (Act.RELEASE, Act.SHOW)
 LATEST = "~"
 """Sorts after every time."""
 
@@ -165,6 +184,7 @@ WHERE place = ? AND time BETWEEN ? AND ? AND act IS NOT NULL ORDER BY time
 _UNCERTAIN = """
 SELECT EXISTS (SELECT 1 FROM subjects CROSS JOIN uncertain USING (record) WHERE subjects.id = ?)
 """
+_CONTESTED = "SELECT EXISTS (SELECT 1 FROM contested WHERE name = ?)"
 _VPC = """
 SELECT vpc FROM resources
 WHERE name = ? AND NOT contested AND record NOT IN (SELECT record FROM uncertain)
@@ -174,19 +194,6 @@ WHERE name = ? AND NOT contested AND record NOT IN (SELECT record FROM uncertain
 def enis_of(calls: Iterable[AddressCall]) -> set[str]:
     """Return the ENIs that calls name."""
     return {call.eni for call in calls if call.eni is not None}
-
-
-def may_hold(own: Iterable[AddressCall], start: str, end: str) -> bool:
-    """Return whether an ENI may have an address in a time, by what calls did to the address on it.
-
-    A call that releases the address, or shows it, is a sign that the ENI had it before.
-    """
-    before = [call for call in own if call.time < start]
-    following = next((call for call in own if call.time >= start), None)
-    if following is not None and (following.time <= end or following.act in (Act.RELEASE, Act.SHOW)):
-        return True
-    last = [call for call in before if call.time == before[-1].time]
-    return any(call.act != Act.RELEASE for call in last)
 
 
 def _fresh_starts(acts: Sequence[AddressCall]) -> Iterator[tuple[int, AddressCall]]:

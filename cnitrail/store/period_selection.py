@@ -21,7 +21,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from cnitrail.model import LeasePeriod, Scope
-from cnitrail.store.contemporaries import LATEST, AddressCall, Contemporaries, enis_of, may_hold
+from cnitrail.store.contemporaries import LATEST, AddressCall, Contemporaries, enis_of
 from cnitrail.store.index_columns import block_key, key_ranges, sort_key
 from cnitrail.store.schema import time_text
 from cnitrail.store.selected import insert, inside, run
@@ -67,20 +67,6 @@ WHERE subjects.eni = ? AND place = ? AND act IS NOT NULL ORDER BY addresses.time
 """
 _OWNERS = """
 SELECT account, region, contested FROM resources WHERE name IN (SELECT value FROM json_each(?))
-"""
-
-
-OF_UNCLEAR_LIFE = """
-INSERT OR IGNORE INTO requested SELECT eni FROM enis WHERE NOT EXISTS (
-    SELECT 1 FROM resources WHERE name = enis.eni AND vpc IS NOT NULL
-) OR eni IN contested OR NOT EXISTS (
-    SELECT 1 FROM subjects CROSS JOIN records ON records.id = record
-    WHERE subjects.eni = enis.eni AND NOT only_addresses AND outcome = 'ok'
-        AND (effect = 'create' OR (effect IN ('launch', 'attach') AND instance IS NOT NULL)))
-"""
-"""Requests the ENIs whose VPC is not known, or of which no call shows whether they were on an instance.
-
-These may be in any VPC, and the callers of all of their calls show their instance.
 """
 
 
@@ -164,7 +150,7 @@ class PeriodSelection:
         shown = (
             eni
             for eni, start, end in self._showing_times(stays)
-            if eni is not None and any(may_hold(own, start, end) for own in stays[eni])
+            if eni is not None and any(self._found.may_hold(own, start, end) for own in stays[eni])
         )
         insert(self._connection, "requested", {*shown})
 
@@ -176,7 +162,6 @@ class PeriodSelection:
         if self._scope.managers:  # the state of a time
             yield from ((eni, self._start, self._end) for eni in enis)
             return
-        run(self._connection, OF_UNCLEAR_LIFE)
         run(self._connection, _PARTS)
         for eni, effect, time in self._connection.execute(_MOVES).fetchall():
             if self._start <= time <= self._end:
@@ -186,7 +171,7 @@ class PeriodSelection:
         """Return each address that the answer shows on an ENI, with what calls did to it there."""
         stays = [*self._stays(_OF_REQUESTED), *self._stays(_OF_PLACES)]
         if self._is_of_addresses and self._scope.managers:
-            return [(place, own) for place, own in stays if may_hold(own, self._start, self._end)]
+            return [(place, own) for place, own in stays if self._found.may_hold(own, self._start, self._end)]
         return stays
 
     def _stays(

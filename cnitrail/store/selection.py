@@ -35,7 +35,7 @@ from collections.abc import Iterator
 from cnitrail.model import LeasePeriod, Scope
 from cnitrail.model.forms import FORMS, Fidelity
 from cnitrail.store.index_columns import block_key, key_ranges
-from cnitrail.store.period_selection import OF_UNCLEAR_LIFE, PeriodSelection
+from cnitrail.store.period_selection import PeriodSelection
 from cnitrail.store.schema import form_counts
 from cnitrail.store.selected import TABLES, insert, inside, run
 
@@ -77,6 +77,19 @@ INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE attachment IN att
 """
 
 _ALL_ADDRESSES = "INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN enis"
+
+_OF_UNCLEAR_LIFE = """
+INSERT OR IGNORE INTO requested SELECT eni FROM enis WHERE NOT EXISTS (
+    SELECT 1 FROM resources WHERE name = enis.eni AND vpc IS NOT NULL
+) OR eni IN contested OR NOT EXISTS (
+    SELECT 1 FROM subjects CROSS JOIN records ON records.id = record
+    WHERE subjects.eni = enis.eni AND NOT only_addresses AND outcome = 'ok'
+        AND (effect = 'create' OR (effect IN ('launch', 'attach') AND instance IS NOT NULL)))
+"""
+"""Requests the ENIs whose VPC is not known, or of which no call shows whether they were on an instance.
+
+These may be in any VPC, and the callers of all of their calls show their instance.
+"""
 
 _SOME_ADDRESSES = """
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN requested;
@@ -272,7 +285,7 @@ def _add_lives(connection: sqlite3.Connection, period: LeasePeriod | None) -> No
     if period is None:
         run(connection, _ALL_ADDRESSES)
         return
-    run(connection, OF_UNCLEAR_LIFE)
+    run(connection, _OF_UNCLEAR_LIFE)
     run(connection, _SOME_ADDRESSES)
     if period.leases_only:
         run(connection, _LAST_SIGNS)
