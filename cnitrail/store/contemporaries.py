@@ -65,16 +65,16 @@ class Contemporaries:
         """Return the ENIs on which the leases of an address in a time depend: all, if any lease matters.
 
         ``with_next``: so does the next holder. It may be in another VPC, however late the lease ends: of
-        several VPCs, all that follows matters.
+        several VPCs, or ENIs of unknown VPC, all that follows matters.
         """
         calls = self.calls(place)
         if start is None and end is None:
             return enis_of(calls)
         vpcs = {self._vpc(eni) for eni in enis_of(calls)} - {None}
-        is_bounded = end is not None and not (with_next and len(vpcs) > 1)
+        unclear = {eni for eni in enis_of(calls) if self._vpc(eni) is None}
+        is_bounded = end is not None and not (with_next and len(vpcs) + len(unclear) > 1)
         begin, last = start or "", end if end is not None and is_bounded else LATEST
         found = enis_of(call for call in calls if begin <= call.time <= last)
-        unclear = {eni for eni in enis_of(calls) if self._vpc(eni) is None}
         if unclear:
             found |= unclear | enis_of(call for call in calls if call.act == Act.TAKE)
         for vpc in vpcs:
