@@ -198,6 +198,8 @@ def not_an_id(kind: str, text: str) -> tuple[str, str]:
     """Return what is wrong with a text that ``parse_id`` refuses, and a hint."""
     name, _, example = _IDS[kind]
     found = text.strip().lower()
+    if found.startswith("arn:") and re.fullmatch(_IDS[kind][1], resource := found.rpartition("/")[2]):
+        return f"{text!r} is not {name}, but an ARN", f"use {resource}"
     other = next((other for other, form, _ in _IDS.values() if re.fullmatch(form, found)), None)
     return f"{text!r} is not {name}", f"it is {other}" if other else f"for example {example}"
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reports import written
 
 import cnitrail
-from cnitrail.model import OPEN, UNKNOWN, Attachment, Attachments, Basis, Bound, Verdict
+from cnitrail.model import OPEN, UNKNOWN, Attachment, Attachments, Basis, Bound, InstanceBasis, Verdict
 
 Read = Callable[[str, int], cnitrail.Case]
 
@@ -104,7 +104,7 @@ def attachment(start: int | None, end: int | None, number: int) -> Attachment:
         attachment=f"eni-attach-{number % 7}",
         start=bound(start, UNKNOWN),
         end=bound(end, OPEN),
-        how="attach",
+        how=InstanceBasis.ATTACH,
     )
 
 

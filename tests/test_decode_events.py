@@ -56,6 +56,7 @@ from cnitrail.model import (
     Held,
     Holding,
     HoldingKind,
+    InstanceBasis,
     IssuedSession,
     Origin,
     Record,
@@ -323,7 +324,7 @@ class TestCreateNetworkInterface:
             requested_kind=HoldingKind.SECONDARY,
             details=Details(
                 description=f"aws-K8S-{INSTANCE}",
-                mark=CniMark(INSTANCE, "description"),
+                mark=CniMark(INSTANCE, InstanceBasis.DESCRIPTION),
                 interface_type="interface",
                 tags=(("node.k8s.amazonaws.com/instance_id", INSTANCE),),
             ),
@@ -649,7 +650,7 @@ class TestCreateTags:
     def test_a_tag_on_an_eni_may_be_the_mark_of_the_cni(self) -> None:
         tags = (("node.k8s.amazonaws.com/instance_id", INSTANCE),)
         assert subject_of(tagged(ENI)) == Subject(
-            eni=ENI, details=Details(tags=tags, mark=CniMark(INSTANCE, "tag"))
+            eni=ENI, details=Details(tags=tags, mark=CniMark(INSTANCE, InstanceBasis.TAG))
         )
 
     def test_a_tag_on_an_instance_is_not_a_mark(self) -> None:

@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -560,6 +560,7 @@ class TestLookup:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody's")
         monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
         monkeypatch.setattr(RateLimiter, "wait", lambda _: None)
+        monkeypatch.setattr("cnitrail.sources.lookup.RETENTION", timedelta(days=36500))
         trail = CloudTrail()
         server = serve(trail)
         trail.add(record for file in ALL_STORIES["ironman"]() for record in file.records)

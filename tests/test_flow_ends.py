@@ -44,6 +44,7 @@ from cnitrail.model import (
     Event,
     Holding,
     HoldingKind,
+    InstanceBasis,
     Subject,
     Verdict,
     WhoAnswer,
@@ -572,7 +573,7 @@ class TestTranslation:
                 eni="eni-second",
                 vpc="vpc-1",
                 added=(Holding(ip_address("10.0.0.20"), HoldingKind.PRIMARY),),
-                details=Details(mark=CniMark(NODE, "tag")),
+                details=Details(mark=CniMark(NODE, InstanceBasis.TAG)),
             ),
         )
         events = (*CLUSTER, second, attach(3, "eni-second", NODE, "attach-2"))

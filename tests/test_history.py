@@ -29,6 +29,7 @@ from cnitrail.model import (
     History,
     Holding,
     HoldingKind,
+    InstanceBasis,
     Lease,
     Origin,
     Sign,
@@ -445,7 +446,9 @@ class TestTimeline:
 
     @staticmethod
     def made_by(caller: Actor) -> list[TimelineEntry]:
-        made = Subject(eni="eni-a", vpc="vpc-1", details=Details(mark=CniMark("i-1", "description")))
+        made = Subject(
+            eni="eni-a", vpc="vpc-1", details=Details(mark=CniMark("i-1", InstanceBasis.DESCRIPTION))
+        )
         creation = replace(call(Effect.CREATE, 0, made), actor=caller)
         return entries_of(creation, assign(2, "eni-a", "10.0.0.5"))
 
@@ -557,7 +560,9 @@ class TestWhichInstance:
         assert (found("i-one", since=25), found("i-two", since=25)) == (0, 1)
 
     def test_a_tag_by_any_caller_names_no_instance(self) -> None:
-        forged = call(Effect.MODIFY, 5, Subject(eni="eni-a", details=Details(mark=CniMark("i-9", "tag"))))
+        forged = call(
+            Effect.MODIFY, 5, Subject(eni="eni-a", details=Details(mark=CniMark("i-9", InstanceBasis.TAG)))
+        )
         events = (create(0, "eni-a", "10.0.0.5"), forged, delete(20, "eni-a"))
         (holder,) = who(10, *events).holders
         assert (holder.instance, holder.eni_kind) == (None, "other")

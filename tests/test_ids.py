@@ -18,6 +18,13 @@ MALFORMED = [
     ("--eni", "eni-a,eni-b", "'eni-a,eni-b' is not an ENI ID", "for example eni-0abc1def2a3b4c5d6"),
     ("--instance", "i-ZZZ", "'i-ZZZ' is not an instance ID", "for example i-0abc1def2a3b4c5d6"),
     ("--instance", "", "'' is not an instance ID", "for example i-0abc1def2a3b4c5d6"),
+    (
+        "--instance",
+        f"arn:aws:ec2:eu-west-1:1:instance/{NODE}",
+        "is not an instance ID, but an ARN",
+        f"use {NODE}",
+    ),
+    ("--eni", f"arn:aws:ec2:eu-west-1:1:instance/{NODE}", "is not an ENI ID", "for example eni-0abc"),
     ("--vpc", "x", "'x' is not a VPC ID", "for example vpc-0abc1def2a3b4c5d6"),
     ("--subnet", "10.0.0.0/24", "'10.0.0.0/24' is not a subnet ID", "for example subnet-0abc1def2a3b4c5d6"),
     ("--subnet", "vpc-0abc", "'vpc-0abc' is not a subnet ID", "it is a VPC ID"),

@@ -17,6 +17,7 @@ ENDS = (
     "is missing"
 )
 UNKNOWN = "nothing shows whether the evidence of 111122223333 in eu-west-1 has all events of its time"
+ADDRESS = "192.168.53.76"
 COMMANDS = ("timeline", "leases", "findings", "pool")
 
 
@@ -88,6 +89,18 @@ class TestRange:
 
     def test_the_whole_evidence_has_no_limits_to_state(self, run: Run) -> None:
         assert warnings(run("timeline", "ironman").stderr) == []
+
+    @pytest.mark.parametrize(
+        "question", [(ADDRESS, "ironman", "--at", "2022-10-05T14:00Z"), ("ironman", "--batch", "-")]
+    )
+    def test_a_region_without_evidence_may_have_another_holder(
+        self, run: Run, question: tuple[str, ...]
+    ) -> None:
+        regions = ("--region", "eu-west-1", "--region", "us-east-1")
+        result = run("who", *question, *regions, input=f"ip,at\n{ADDRESS},2022-10-05T14:00Z\n")
+        assert warnings(result.stderr) == [
+            "the evidence has nothing of Region us-east-1; it has eu-west-1",
+        ]
 
 
 class TestExports:

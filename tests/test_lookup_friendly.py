@@ -546,6 +546,7 @@ class TestLimit:
             result.stderr
         )
         assert "not shown" not in result.stderr
+        assert "reading back 90 days" not in result.stderr
 
     @pytest.mark.parametrize("narrower", [("--failed",), ("--actor", "*node*"), ("--ip", "10.0.0.0/8")])
     def test_filters_that_keep_fewer_events_read_everything(

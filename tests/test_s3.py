@@ -213,6 +213,26 @@ class TestDiscovery:
         with pytest.raises(SourceError, match="no log files"):
             read("s3://plain-logs/AWSLogs/111111111111/CloudTrail-Digest")
 
+    @pytest.mark.parametrize("folder", ["copy/", "", "AWSLogs/", "AWSLogs/111111111111/CloudTrail/"])
+    def test_log_files_beside_a_trail_are_said_not_to_be_read(
+        self, read: Read, server: Endpoint, folder: str
+    ) -> None:
+        name = key("111111111111", "eu-west-1", "2024/05/14", "1207").rpartition("/")[2]
+        bucket = f"beside-{folder.strip('/').replace('/', '-').lower() or 'root'}"
+        server.put(bucket, dict.fromkeys([*trail(), f"{folder}{name}"], b"{}"))
+        *documents, skipped = sorted(read(f"s3://{bucket}"), key=lambda found: isinstance(found, Skipped))
+        assert len(documents) == len(trail())
+        assert isinstance(skipped, Skipped)
+        assert skipped.source == f"s3://{bucket}/{folder}"
+        assert skipped.reason.startswith("1 log file beside the folders of trails, not read; ")
+
+    def test_log_files_of_another_time_beside_a_trail_are_not_missed(
+        self, read: Read, server: Endpoint
+    ) -> None:
+        name = key("111111111111", "eu-west-1", "2024/05/14", "0600").rpartition("/")[2]
+        server.put("beside-early", dict.fromkeys([*trail(), f"copy/{name}"], b"{}"))
+        assert len(keys(read("s3://beside-early", NOON))) == 2 * 2 * 2
+
     def test_a_search_that_ends_early_has_a_note(self, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(trail_discovery, "MAX_SEARCHED_PAGES", 1)
         first, *rest = read("s3://plain-logs")

@@ -287,6 +287,12 @@ class TestForeignFiles:
         assert len(reading.skipped) == 1
         assert reading.skipped[0].startswith(reason)
 
+    def test_a_compressed_store_has_to_be_unpacked(self) -> None:
+        reading = scanned(zipped(b"SQLite format 3\0" + b"\x00" * 2000))
+        assert reading.skipped == [
+            "an SQLite database; unpack it first: a store is read only as a file of its own"
+        ]
+
     def test_an_empty_file_that_a_service_leaves_is_another_file(self) -> None:
         reading = scanned(b"", uri="audit/AWSLogs/111122223333/Config/ConfigWritabilityCheckFile")
         assert (reading.skipped, reading.tally.other_kind) == ([], "aws-config")

@@ -617,6 +617,7 @@ class TestFiles:
         result = run("collect", "ironman/AWSLogs", "--to", path)
         assert (result.exit_code, path.read_text()) == (1, "precious")
         assert result.stderr.startswith(f"error: {path}: not a store\n")
+        assert list(tmp_path.iterdir()) == [path], "no lock is left beside it"
 
     def test_a_store_of_a_newer_version_is_refused(self, run: Run, store: Path) -> None:
         connection = sqlite3.connect(store)

@@ -239,7 +239,6 @@ class TestVerify:
         assert result.exit_code == 1
         assert result.stdout.count("moved: moved or renamed") == 3
 
-
     def test_digests_of_other_times_may_be_there(self, run: Run, at: Place) -> None:
         result = run("verify", f"s3://{BUCKET}", "--region", "eu-west-1", "--since", "2030-01-01", *at)
         assert result.exit_code == 4

@@ -42,7 +42,7 @@ def limitations(coverage: Coverage, wanted: Filter, at: datetime | None = None) 
         if wanted.takes_value("account", reach.account) and wanted.takes_value("region", reach.region)
     ]
     yield from limits_of_tables(coverage)
-    yield from _without_evidence(coverage, wanted)
+    yield from without_evidence(coverage, wanted)
     if at is not None:
         yield from _not_delivered(coverage, HoleReason.NOT_IN_TABLE, replace(wanted, since=at, until=at))
         lacking = ReasonCode.NOT_IN_TABLE
@@ -59,7 +59,7 @@ def limitations(coverage: Coverage, wanted: Filter, at: datetime | None = None) 
             yield Reason(ReasonCode.COVERAGE_UNKNOWN, text)
 
 
-def _without_evidence(coverage: Coverage, wanted: Filter) -> Iterator[Reason]:
+def without_evidence(coverage: Coverage, wanted: Filter) -> Iterator[Reason]:
     """Yield the accounts and Regions that were asked for and that nothing in the evidence is about."""
     for field, noun in (("account", "account"), ("region", "Region")):
         seen = {getattr(reach, field) for reach in coverage.reaches}

@@ -20,6 +20,7 @@ from cnitrail.model import (
     Event,
     Held,
     History,
+    InstanceBasis,
     Interface,
     Lease,
     Moved,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]{8,17}")
 
-_CALL_BASIS = {Effect.LAUNCH: "launch", Effect.ATTACH: "attach"}
+_CALL_BASIS = {Effect.LAUNCH: InstanceBasis.LAUNCH, Effect.ATTACH: InstanceBasis.ATTACH}
 """How an instance is known that the call itself names."""
 
 
@@ -221,7 +222,7 @@ class _Whereabouts(Struct, frozen=True, gc=False, kw_only=True):
     interface: Interface | None = None
     attachment: Attachment | None = None
     instance: str | None = None
-    instance_basis: str | None = None
+    instance_basis: InstanceBasis | None = None
     cluster: Cluster = Cluster()
     claimed_instance: str | None = None
 
@@ -361,7 +362,7 @@ def _instance(
     subject: Subject,
     interface: Interface | None,
     attachment: Attachment | None,
-) -> tuple[str | None, str | None]:
+) -> tuple[str | None, InstanceBasis | None]:
     """Return the instance that the interface was on at that moment, and how that is known."""
     if subject.instance is not None:
         known = attachment is not None and attachment.instance == subject.instance
@@ -371,7 +372,7 @@ def _instance(
     if subject.details.association is not None:
         instance = history.associations.get(subject.details.association, (None, None))[1]
         if instance is not None:
-            return instance, "attach"
+            return instance, InstanceBasis.ATTACH
     eni = interface.eni if interface is not None else None
     made_for = history.made_for(eni, event.time) if eni else _made_for(history, event, subject)
     if made_for[0] is not None:
@@ -383,11 +384,11 @@ def _instance(
         and subject.details.resource is None
         and _is_its_own(subject, interface, caller)
     ):
-        return caller, "session"
+        return caller, InstanceBasis.SESSION
     return None, None
 
 
-def _made_for(history: History, event: Event, subject: Subject) -> tuple[str | None, str | None]:
+def _made_for(history: History, event: Event, subject: Subject) -> tuple[str | None, InstanceBasis | None]:
     """Return the instance for which the VPC CNI tried to create an interface, and how that is known."""
     mark = subject.details.mark
     if mark is None or event.effect is not Effect.CREATE:

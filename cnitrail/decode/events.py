@@ -36,7 +36,17 @@ from cnitrail.decode.shapes import (
     text,
     texts,
 )
-from cnitrail.model import AttributeChange, CniMark, Details, Effect, Held, Holding, HoldingKind, Subject
+from cnitrail.model import (
+    AttributeChange,
+    CniMark,
+    Details,
+    Effect,
+    Held,
+    Holding,
+    HoldingKind,
+    InstanceBasis,
+    Subject,
+)
 
 _INSTANCE = re.compile(r"i-[0-9a-f]+")
 _CNI_DESCRIPTION = re.compile(r"aws-K8S-(?P<instance>i-[0-9a-f]+)")
@@ -190,9 +200,9 @@ def mark_of(description: str | None, tagged: tuple[tuple[str, str], ...]) -> Cni
     """Return the instance for which the VPC CNI made an ENI, and where it says so (description or tag)."""
     described = _CNI_DESCRIPTION.fullmatch(description or "")
     if described:
-        return CniMark(described["instance"], "description")
+        return CniMark(described["instance"], InstanceBasis.DESCRIPTION)
     instance = dict(tagged).get(_CNI_TAG, "")
-    return CniMark(instance, "tag") if _INSTANCE.fullmatch(instance) else None
+    return CniMark(instance, InstanceBasis.TAG) if _INSTANCE.fullmatch(instance) else None
 
 
 def _described_holdings(described: Fields, problems: Problems) -> Iterator[Holding]:

@@ -63,8 +63,8 @@ def failed_sign_in(record: Record, entry: Fields, identity_basis: str | None) ->
 def _role_asked_for(entry: Fields) -> str | None:
     """Return the ARN of the role; a refused call may name it only among its resources."""
     asked = text(fields(entry.get("requestParameters")).get("roleArn"))
-    listed = (fields(one) for one in elements(entry.get("resources")))
-    return asked or next((text(one.get("ARN")) for one in listed if one.get("type") == _ROLE), None)
+    resources = map(fields, elements(entry.get("resources")))
+    return asked or next((text(found.get("ARN")) for found in resources if found.get("type") == _ROLE), None)
 
 
 def _service_account(entry: Fields, actor: Actor, role_arn: str | None) -> Actor | None:

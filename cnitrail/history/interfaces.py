@@ -21,6 +21,7 @@ from cnitrail.model import (
     Effect,
     Event,
     Instance,
+    InstanceBasis,
     Interface,
     Subject,
     Tagged,
@@ -46,7 +47,7 @@ class _AttachmentDraft(Struct, kw_only=True):
     device_index: int | None = None
     start: Bound = UNKNOWN
     end: Bound = OPEN
-    how: str = "attach"
+    how: InstanceBasis = InstanceBasis.ATTACH
     dies_with_instance: bool | None = None
     branches: list["_AttachmentDraft"] = field(default_factory=list)
     """The attachments of branches, if it is that of their trunk: they end with it."""
@@ -275,7 +276,7 @@ class Registry:
         if not subject.details.existing:
             interface.created = Bound(event.time, Basis.OBSERVED, event)
             interface.launched_first = subject.details.device_index in (0, None)
-        self._attached(event, subject, instance, how="launch")
+        self._attached(event, subject, instance, how=InstanceBasis.LAUNCH)
 
     def _create(self, event: Event, subject: Subject) -> None:
         """Note how an interface was created; the call for its ``resource`` says less than its own does."""
@@ -298,7 +299,7 @@ class Registry:
         The VPC resource controller associates the two from an account of AWS, which the trail of the
         customer's account may not record (pkg/aws/ec2/api/wrapper.go).
         """
-        attachment = _AttachmentDraft(eni=interface.eni, attachment=None, how="tag")
+        attachment = _AttachmentDraft(eni=interface.eni, attachment=None, how=InstanceBasis.TAG)
         on_instance = self._attachment_of_trunk(trunk) if self._is_by_one_role(interface, trunk) else None
         if on_instance is not None:
             attachment.instance = on_instance.instance
@@ -328,9 +329,9 @@ class Registry:
             self._attach_branch(event, subject)
         elif subject.instance is not None:
             instance = self._instance(event, subject.instance)
-            self._attached(event, subject, instance, how="attach")
+            self._attached(event, subject, instance, how=InstanceBasis.ATTACH)
 
-    def _attached(self, event: Event, subject: Subject, instance: _InstanceDraft, how: str) -> None:
+    def _attached(self, event: Event, subject: Subject, instance: _InstanceDraft, how: InstanceBasis) -> None:
         assert subject.eni is not None
         interface = self._interface(event, subject.eni)
         known = self._attachments.get(subject.attachment) if subject.attachment else None
@@ -342,7 +343,7 @@ class Registry:
         attachment.instance, attachment.how = instance.instance, how
         attachment.device_index = subject.details.device_index
         attachment.start = Bound(event.time, Basis.OBSERVED, event)
-        if how == "launch":
+        if how is InstanceBasis.LAUNCH:
             attachment.dies_with_instance = subject.details.delete_on_termination
         elif attachment.dies_with_instance is None:
             attachment.dies_with_instance = False
@@ -372,7 +373,7 @@ class Registry:
                 self._instance(event, instance).maybe_open.append(attachment)
         if on_instance is not None:
             on_instance.branches.append(attachment)
-        attachment.attachment, attachment.how = details.association, "attach"
+        attachment.attachment, attachment.how = details.association, InstanceBasis.ATTACH
         attachment.start = Bound(event.time, Basis.OBSERVED, event)
         _end_earlier(interface, attachment, event)
         if details.association is not None:
@@ -428,7 +429,7 @@ class Registry:
         is_known = any(known.instance is not None for known in interface.attachments)
         if is_known or interface.created.event is not None or len(interface.callers) != 1:
             return []
-        instance, how = next(iter(interface.callers)), "session"
+        instance, how = next(iter(interface.callers)), InstanceBasis.SESSION
         attachments = interface.attachments or [_AttachmentDraft(eni=interface.eni, attachment=None)]
         for attachment in attachments:
             attachment.instance, attachment.how = instance, how
@@ -454,7 +455,7 @@ def _shows_running(effect: Effect, subject: Subject) -> bool:
 
 def _is_inferred(attachment: _AttachmentDraft, instance: str | None) -> bool:
     """Return whether only a tag shows an attachment that a call on the same instance confirms."""
-    return attachment.how == "tag" and attachment.end is OPEN and attachment.instance == instance
+    return attachment.how is InstanceBasis.TAG and attachment.end is OPEN and attachment.instance == instance
 
 
 def _first_end(*bounds: Bound) -> Bound | None:
@@ -470,7 +471,7 @@ def _add(interface: _InterfaceDraft, attachment: _AttachmentDraft) -> None:
 
 def _still_open(resource: _InterfaceDraft | _InstanceDraft) -> Sequence[_AttachmentDraft]:
     """Return the attachments of an interface or instance that have no end, in their order."""
-    resource.maybe_open = [one for one in resource.maybe_open if one.end is OPEN]
+    resource.maybe_open = [attachment for attachment in resource.maybe_open if attachment.end is OPEN]
     return resource.maybe_open
 
 

@@ -150,7 +150,7 @@ def _at_creation(interface: Interface, actors: Mapping[str, Actor]) -> Managemen
         )
     if creator.ipamd is not None:
         return Management(Manager.VPC_CNI, ManagementBasis.CREATOR, Strength.CLAIMED)
-    subject = next((one for one in event.subjects if one.eni == interface.eni), None)
+    subject = next((subject for subject in event.subjects if subject.eni == interface.eni), None)
     return _by_tags(subject, creator) or _of_service(creator)
 
 
@@ -296,11 +296,11 @@ def _enis_by_node(interfaces: Mapping[str, Interface]) -> dict[str, list[str]]:
 
 def _of_node(shown: Iterable[Management]) -> Management | None:
     """Return who manages the addresses for pods on a node, from what its ENIs and calls for it show."""
-    found = [one for one in shown if one.manager in PLUGINS]
-    managers = {one.manager for one in found}
+    found = [managed for managed in shown if managed.manager in PLUGINS]
+    managers = {managed.manager for managed in found}
     if Manager.VPC_CNI in managers:
         managers = {Manager.VPC_CNI}
-    return next(one for one in found if one.manager in managers) if len(managers) == 1 else None
+    return next(managed for managed in found if managed.manager in managers) if len(managers) == 1 else None
 
 
 def _clusters_of(instance: Instance) -> Collection[_Cluster]:
@@ -322,11 +322,11 @@ def _by_cluster(
             found[cluster].add(managed)
     managers: dict[_Cluster, set[Manager]] = {}
     for cluster, shown in found.items():
-        is_of_cni = any(one.manager is Manager.VPC_CNI for one in shown)
+        is_of_cni = any(managed.manager is Manager.VPC_CNI for managed in shown)
         managers[cluster] = {
-            one.manager
-            for one in shown
-            if one.manager is Manager.VPC_CNI or not is_of_cni or one.strength is not Strength.CLAIMED
+            managed.manager
+            for managed in shown
+            if managed.manager is Manager.VPC_CNI or not is_of_cni or managed.strength is not Strength.CLAIMED
         }
     return managers
 

@@ -18,6 +18,7 @@ from cnitrail.model import (
     Effect,
     Event,
     Instance,
+    InstanceBasis,
     Interface,
     IssuedSession,
     Strength,
@@ -25,6 +26,7 @@ from cnitrail.model import (
     Tagged,
     tagged_at,
 )
+from cnitrail.model.basis import BY_CALL
 from cnitrail.model.callers import CNI_ACCOUNT, CNI_AGENT, ON_NODES, may_be_the_cni
 
 _PODS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
@@ -300,7 +302,7 @@ def _is_on_another_node(event: Event, actor: Actor, interfaces: Mapping[str, Int
     for subject in event.subjects:
         interface = interfaces.get(subject.eni or "")
         attachment = interface.attachment_at(event.time) if interface is not None else None
-        if attachment is None or attachment.how not in ("attach", "launch"):
+        if attachment is None or attachment.how not in BY_CALL:
             continue
         if attachment.instance not in (None, actor.instance):
             return True
@@ -344,7 +346,7 @@ def _of_cni_lineage(
         interface = interfaces.get(subject.eni or "")
         same_role = actor.kind is ActorKind.INSTANCE_ROLE or creators.get(subject.eni or "") == actor.role_arn
         mark = interface.mark_at(event.time) if interface is not None and same_role else None
-    return mark is not None and mark.basis == "description"
+    return mark is not None and mark.basis is InstanceBasis.DESCRIPTION
 
 
 def _is_for_itself(actor: Actor, mark: CniMark | None) -> bool:

@@ -18,7 +18,7 @@ from cnitrail.model.answer import (
     Verdict,
     WhoAnswer,
 )
-from cnitrail.model.basis import Basis
+from cnitrail.model.basis import Basis, InstanceBasis
 from cnitrail.model.coverage import (
     AccountRegion,
     Coverage,
@@ -237,6 +237,7 @@ __all__ = [
     "Hole",
     "HoleReason",
     "Instance",
+    "InstanceBasis",
     "InstanceReport",
     "Interface",
     "InterfaceReport",

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from cnitrail.model.basis import Basis
+from cnitrail.model.basis import Basis, InstanceBasis
 from cnitrail.model.coverage import Ground
 from cnitrail.model.event import Actor, AttributeChange, CallOutcome, Effect, Failure, Held, HoldingKind
 from cnitrail.model.evidence import Evidence, Origin
@@ -78,7 +78,7 @@ class TimelineEntry(Struct, frozen=True, gc=False):
     attachment: str | None
     device_index: int | None
     instance: str | None
-    instance_basis: str | None
+    instance_basis: InstanceBasis | None
     instance_type: str | None
     cluster: str | None
     vpc: str | None
@@ -123,7 +123,7 @@ class AttachmentEntry(Struct, frozen=True, gc=False, kw_only=True):
     start_basis: Basis
     end: datetime | None
     end_basis: Basis
-    how: str = "attach"
+    how: InstanceBasis = InstanceBasis.ATTACH
 
 
 class LeaseEntry(Struct, frozen=True, gc=False, kw_only=True):
@@ -210,7 +210,7 @@ class StateEntry(Struct, frozen=True, gc=False, kw_only=True):
     attached_basis: Basis | None
     addresses: tuple[HeldEntry, ...]
     clusters: tuple[str, ...] = ()
-    instance_basis: str | None = None
+    instance_basis: InstanceBasis | None = None
     unproven: bool = False
     management: Management = UNKNOWN_MANAGEMENT
 
@@ -250,7 +250,7 @@ class Holder(Struct, frozen=True, gc=False, kw_only=True):
     end_basis: Basis
     assigned_by: Actor | None
     assign_event: str | None
-    instance_basis: str | None = None
+    instance_basis: InstanceBasis | None = None
     cluster: str | None = None
     attached: bool | None = None
     service: str | None = None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from cnitrail.model.basis import InstanceBasis
 from cnitrail.model.coverage import AccountRegion
 from cnitrail.model.ec2 import DRY_RUN, PREFIX_HOST_BITS, error_code
 from cnitrail.model.evidence import Origin
@@ -222,10 +223,10 @@ class AttributeChange(Struct, frozen=True, gc=False):
 
 
 class CniMark(NamedTuple):
-    """The instance that a caller wrote on an ENI, and where: in its ``description`` or in a ``tag``."""
+    """The instance that a caller wrote on an ENI, and where: in its description or in a tag."""
 
     instance: str
-    basis: str
+    basis: InstanceBasis
 
 
 class Details(Struct, frozen=True, gc=False, kw_only=True):

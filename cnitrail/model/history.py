@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from cnitrail.model.basis import Basis
+from cnitrail.model.basis import Basis, InstanceBasis
 from cnitrail.model.coverage import AccountRegion
 from cnitrail.model.event import Actor, CniMark, Effect, Event, Held, HoldingKind, IssuedSession
 from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
@@ -62,10 +62,7 @@ class Attachment(Struct, frozen=True, gc=False, kw_only=True):
     attachment: str | None
     start: Bound
     end: Bound
-    how: str
-    """How it is known: by the call that attached it (``attach``, ``launch``), by the ``description`` or
-    ``tag`` with which the VPC CNI created the interface, by the ``tag`` with which the VPC resource
-    controller named the trunk of a branch, or by the instance's own calls (``session``)."""
+    how: InstanceBasis
     dies_with_instance: bool = False
     """True if the interface is known to be deleted with the instance (deleteOnTermination)."""
 
@@ -81,9 +78,9 @@ class Attachments(tuple[Attachment, ...]):  # noqa: SLOT001  indexes are made wh
     def at(self, time: datetime) -> Attachment | None:
         """Return the last one that covers a second; None if none does."""
         near = self if len(self) < _FEW else self.during(time, time)
-        for one in reversed(near):
-            if one.covers(time):
-                return one
+        for attachment in reversed(near):
+            if attachment.covers(time):
+                return attachment
         return None
 
     def begun(self, time: datetime) -> Attachment | None:
@@ -102,21 +99,21 @@ class Attachments(tuple[Attachment, ...]):  # noqa: SLOT001  indexes are made wh
     def named(self, name: str) -> Attachment | None:
         """Return the first one with a name (``eni-attach-…``); None if none has it."""
         if len(self) < _FEW:
-            return next((one for one in self if one.attachment == name), None)
+            return next((attachment for attachment in self if attachment.attachment == name), None)
         return self._by_name.get(name)
 
     def are_only_on(self, instance: str) -> bool:
         """Return whether none of them is known to be on another instance."""
-        instances = self._instances if len(self) >= _FEW else {one.instance for one in self}
+        instances = self._instances if len(self) >= _FEW else {attachment.instance for attachment in self}
         return instances <= {None, instance}
 
     @cached_property
     def _instances(self) -> frozenset[str | None]:
-        return frozenset(one.instance for one in self)
+        return frozenset(attachment.instance for attachment in self)
 
     @cached_property
     def _by_name(self) -> Mapping[str | None, Attachment]:
-        return {one.attachment: one for one in reversed(self)}
+        return {attachment.attachment: attachment for attachment in reversed(self)}
 
     def _places(self, start: datetime, end: datetime) -> tuple[int, int]:
         """Return the place of the first one that may overlap a time, and the place after the last one."""
@@ -132,7 +129,7 @@ class Attachments(tuple[Attachment, ...]):  # noqa: SLOT001  indexes are made wh
     @cached_property
     def _latest_ends(self) -> list[datetime]:
         """The latest end of each one and those before it."""
-        return list(accumulate((one.end.time or LAST for one in self), max))
+        return list(accumulate((attachment.end.time or LAST for attachment in self), max))
 
 
 _FEW = 8
@@ -400,7 +397,7 @@ class History(Struct, frozen=True, kw_only=True, dict=True):
         interface = self.interfaces.get(eni or "")
         return interface.attachment_at(time) if interface is not None else None
 
-    def instance_of(self, eni: str | None, time: datetime) -> tuple[str | None, str | None]:
+    def instance_of(self, eni: str | None, time: datetime) -> tuple[str | None, InstanceBasis | None]:
         """Return the instance of an interface in a second, and how that is known; (None, None) if it is not.
 
         Without an attachment it is the instance that the VPC CNI created the interface for, unless the
@@ -445,7 +442,7 @@ class History(Struct, frozen=True, kw_only=True, dict=True):
         is_by_event = interface.kind != "branch" and not self.manager_of(interface.eni).is_service
         return False if is_by_event and interface.created.time is not None else None
 
-    def made_for(self, eni: str | None, time: datetime) -> tuple[str | None, str | None]:
+    def made_for(self, eni: str | None, time: datetime) -> tuple[str | None, InstanceBasis | None]:
         """Return the instance that the VPC CNI created an interface for, and how that is known.
 
         (None, None) if it is not known, or if the interface was ever attached to another instance.

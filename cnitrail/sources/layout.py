@@ -85,6 +85,10 @@ class KeyRange(Struct, frozen=True, order=True):
     last: str
     unwanted: tuple[tuple[str, str], ...] = ()
 
+    def has(self, key: str) -> bool:
+        """Return whether a key is in the range."""
+        return key.startswith(self.prefix) and self.first <= key < self.last
+
 
 def log_name(uri: str) -> LogName | None:
     """Return the parts of a log file's name; None if CloudTrail does not name files so."""

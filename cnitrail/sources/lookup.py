@@ -125,8 +125,8 @@ def _check_range(scope: Scope, now: datetime) -> None:
 
 
 def _what_is_read(scope: Scope) -> Iterator[Note]:
-    """Yield how far back a lookup by event name reads if no start was asked for."""
-    if scope.since is None and not (scope.instances or scope.enis):
+    """Yield how far back a lookup by event name reads if nothing that was asked for ends it."""
+    if scope.since is None and scope.newest is None and not (scope.instances or scope.enis):
         limit = f"{scope.max_calls:,} calls ({_minutes(scope.max_calls)}, --max-calls)"
         text = f"no time range given: reading back 90 days. Stops after {limit}. Use --since 6h."
         yield Note("", text)

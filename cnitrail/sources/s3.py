@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -21,11 +22,13 @@ from cnitrail.sources import layout
 from cnitrail.sources.obstore_reader import BucketAddress, reader_of
 from cnitrail.sources.s3_bucket import RANGE_BYTES, S3Bucket, S3Object
 from cnitrail.sources.trail_discovery import THREADS, BrokenListing, DiscoveredKeys, discover, list_objects
-from cnitrail.text import clock
+from cnitrail.text import clock, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
+
+    from cnitrail.sources.layout import KeyRange
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,13 +45,15 @@ class BucketLayout(Struct, frozen=True, kw_only=True):
     """Where log files of one kind are in a bucket.
 
     ``discover`` returns the keys to list, and ``is_in_scope`` whether an object may be needed, by its key.
-    ``kind`` is the plural of what is looked for, and ``hint`` says where it usually is.
+    ``kind`` is the plural of what is looked for, and ``hint`` says where it usually is. ``is_log`` is whether
+    an object surely is a log file of this kind, wherever it lies.
     """
 
     kind: str
     hint: str
     discover: Callable[[S3Bucket, str, Scope, Executor], DiscoveredKeys]
     is_in_scope: Callable[[str, Scope], bool]
+    is_log: Callable[[str], bool] = lambda _: False
 
 
 TRAILS: Final = BucketLayout(
@@ -56,6 +61,7 @@ TRAILS: Final = BucketLayout(
     hint="a trail's folder is AWSLogs/",
     discover=discover,
     is_in_scope=layout.is_in_scope,
+    is_log=lambda key: layout.log_name(key) is not None,
 )
 
 
@@ -141,12 +147,30 @@ class S3Source:
                     f"{found.unsearched} folders were not searched for {self._files.kind}; "
                     "use the folder above AWSLogs/",
                 )
+            yield from self._outside(bucket.keys_in_folders, found.ranges)
             if not found.ranges:
                 raise self._no_log_files()
             yield from deliver(bucket, list_objects(pool, bucket, found.ranges), pool)
         finally:
             pool.shutdown(cancel_futures=True)
             bucket.close()
+
+    def _outside(self, keys: Iterable[str], ranges: Iterable[KeyRange]) -> Iterator[Skipped]:
+        """Yield the folders with log files that were seen on the way, and that no range of keys has."""
+        outside = Counter(
+            key.rpartition("/")[0]
+            for key in keys
+            if self._files.is_log(key)
+            and self._files.is_in_scope(key, self._scope)
+            and not any(keys.has(key) for keys in ranges)
+        )
+        for folder, number in sorted(outside.items()):
+            self.found += 1
+            yield Skipped(
+                f"s3://{self._name}/{folder}" + ("/" if folder else ""),
+                f"{counted(number, 'log file')} beside the folders of {self._files.kind}, not read; "
+                "name the folder, or each file, as a SOURCE of its own",
+            )
 
     def _fetch_all(
         self, bucket: S3Bucket, listed: Iterable[S3Object | BrokenListing], pool: Executor

@@ -97,6 +97,8 @@ class S3Bucket:
         self._client = _client(uri, self._session, scope, connections)
         self._client.meta.events.register("before-sign.s3.ListObjectsV2", self._note_address)
         self._address = ("", "")
+        self.keys_in_folders: list[str] = []
+        """The keys that were listed directly in the folders that were searched."""
         self._obstore: ObstoreReader | None = None
         self._known: BucketAddress | None = None
 
@@ -110,6 +112,7 @@ class S3Bucket:
         request["Delimiter"] = "/"
         while True:
             answer = self._list(request)
+            self.keys_in_folders += [listed["Key"] for listed in answer.get("Contents", ())]
             yield [common["Prefix"] for common in answer.get("CommonPrefixes", ())]
             if not (token := answer.get("NextContinuationToken")):
                 return

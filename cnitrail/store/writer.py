@@ -18,6 +18,7 @@ from cnitrail.intervals import Interval, between, difference
 from cnitrail.jsontext import parse
 from cnitrail.model import Lost, Origin, Record, Sign, Skipped
 from cnitrail.model.rhythm import rhythm_of
+from cnitrail.store.file_header import is_store
 from cnitrail.store.index_columns import IndexEntry, Mention, block_key, sort_key
 from cnitrail.store.schema import (
     COUNT_FORMS,
@@ -75,6 +76,9 @@ class StoreWriter:
             raise StoreError(f"{path}: is a directory", "name a file in it")
         if Path(path).exists() and not Path(path).is_file():
             raise StoreError(f"{path}: not a regular file", "name a regular file, or a new path")
+        is_new = not Path(path).exists() or Path(path).stat().st_size == 0
+        if not is_new and not is_store(path):
+            connect(path).close()  # raises, before a lock is left beside somebody else's file
         self._lock = _writer_lock(path, wait)
         try:
             is_new = not Path(path).exists() or Path(path).stat().st_size == 0

@@ -257,7 +257,9 @@ class FailedCalls:
         interface = self._case.history.interfaces.get(call.entry.eni or "")
         if failure is None or interface is None or not is_too_early(failure, effect):
             return False
-        ends = [one.end.time for one in interface.attachments if one.end.time is not None]
+        ends = [
+            attachment.end.time for attachment in interface.attachments if attachment.end.time is not None
+        ]
         is_detaching = any(end >= call.time - _DETACHING for end in ends)
         return interface.deleted.event is not None or is_detaching
 

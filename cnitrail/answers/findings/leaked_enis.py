@@ -18,7 +18,7 @@ from cnitrail.answers.findings.commands import describe_enis
 from cnitrail.answers.findings.context import FindingContext, RuleMatch
 from cnitrail.answers.findings.removals import last_detachment
 from cnitrail.answers.findings.wording import enis_were, when
-from cnitrail.model import USUAL_LAG, Effect, Interface, Manager, Severity
+from cnitrail.model import USUAL_LAG, Effect, InstanceBasis, Interface, Manager, Severity
 from cnitrail.model.callers import service_of
 from cnitrail.model.ec2 import TRUNK_TAG
 from cnitrail.model.reason import Reason, ReasonCode
@@ -163,7 +163,7 @@ def _leak(
         doubts.append(_SERVICE_MAY_USE_IT)
     elif age < _CLEANUP_DUE and interface.kind != "cilium":
         doubts.append(_CLEANUP_PENDING)
-    if any(attachment.how == "tag" for attachment in interface.attachments):
+    if any(attachment.how is InstanceBasis.TAG for attachment in interface.attachments):
         doubts.append(_BY_TAG)
     failed = [
         call for call in case.by_eni.get(interface.eni, ()) if call.event.failure and call.time >= since

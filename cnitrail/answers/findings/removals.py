@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from cnitrail.answers.findings.calls import MAY_BE_THE_CNI, ResourceCall, is_controller, is_of_another_node
 from cnitrail.answers.findings.context import FindingContext
-from cnitrail.model import ActorKind, Bound, Effect, Event, Interface, Manager, Strength
+from cnitrail.model import ActorKind, Bound, Effect, Event, InstanceBasis, Interface, Manager, Strength
 from cnitrail.model.callers import (
     CILIUM_ACCOUNT,
     is_another_program,
@@ -148,7 +148,7 @@ def _harm(case: FindingContext, call: ResourceCall) -> Harm:
     if left is not None:
         return Harm.DETACHED if _is_same_caller(case, left, call) else Harm.LEAKED
     created = interface.created.time
-    is_known = all(attachment.how == "tag" for attachment in interface.attachments)
+    is_known = all(attachment.how is InstanceBasis.TAG for attachment in interface.attachments)
     if created is None or not is_known:
         return Harm.UNKNOWN
     is_old = call.time - created >= LEAK_AGE or _node_ended(case, interface, call.time)

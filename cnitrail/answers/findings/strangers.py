@@ -156,7 +156,7 @@ def _is_just_detached(case: FindingContext, removal: Removal) -> bool:
 def _unknown(case: FindingContext, group: Sequence[Removal]) -> RuleMatch:
     """Return the match of ENIs of which no event shows whether anything used them."""
     at = when(group[0].call.time, group[-1].call.time)
-    detached = distinct(_attachment(one) for removal in group for one in removal.around)
+    detached = distinct(_attachment(call) for removal in group for call in removal.around)
     after = f", soon after it detached {short_list(detached)}" if detached else ""
     return RuleMatch(
         severity=Severity.MEDIUM if detached else Severity.LOW,

@@ -200,11 +200,12 @@ class FlowEnds:
     @cached_property
     def _subnets(self) -> dict[str | None, str | None]:
         """The VPC of each subnet."""
-        subnets: list[Interface | Subnet] = [
+        resources: list[Interface | Subnet] = [
             *self._history.interfaces.values(),
             *self._history.subnets.values(),
         ]
-        return {one.subnet: one.vpc for one in subnets if one.subnet is not None and one.vpc is not None}
+        known = ((resource.subnet, resource.vpc) for resource in resources)
+        return {subnet: vpc for subnet, vpc in known if subnet is not None and vpc is not None}
 
     def _instances_of(self, interface: Interface | None, first: int, last: int) -> _Instances:
         if interface is None:
@@ -224,7 +225,7 @@ class FlowEnds:
     def _may_forward(self, interface: Interface, instances: Iterable[str | None]) -> bool:
         if interface.kind != "node-primary":
             return interface.kind in _FORWARDING
-        clusters = (self._history.cluster_of(interface.eni, one, None).name for one in instances)
+        clusters = (self._history.cluster_of(interface.eni, instance, None).name for instance in instances)
         return not (any(clusters) or any(map(self._nodes.is_one, instances)))
 
     def _end(self, occupancy: Occupancy, view: EndView) -> FlowEnd:
@@ -326,7 +327,7 @@ class FlowEnds:
         ]
         if view.is_masked and any(view.is_local or is_node_address(holder) for holder in of_nodes):
             yield ReasonCode.INTERFACE_ADDRESS_ONLY
-        may_leave = [one for one in of_nodes if view.other_vpc is None or view.other_vpc != one.vpc]
+        may_leave = [holder for holder in of_nodes if view.other_vpc is None or view.other_vpc != holder.vpc]
         if any(map(may_be_translated, may_leave)):
             yield ReasonCode.SNAT_POSSIBLE
 

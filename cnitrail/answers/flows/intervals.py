@@ -55,11 +55,12 @@ def over_interval(answers: Sequence[WhoAnswer], *, is_settled: bool = False) -> 
     reasons = [reason for answer in answers if _is_doubted(answer) for reason in answer.reasons]
     changes: tuple[ReasonCode, ...] = ()
     if len(answers) > 1:
-        holders = tuple({_identity(holder): holder for one in answers for holder in one.holders}.values())
+        every = [holder for answer in answers for holder in answer.holders]
+        holders = tuple({_identity(holder): holder for holder in every}.values())
         if _is_changed([{holder.eni for holder in answer.holders} for answer in answers]):
             verdict = worst((verdict, Verdict.LIKELY if is_settled else Verdict.AMBIGUOUS))
             changes = (ReasonCode.CHANGED_IN_INTERVAL,)
-    pod_verdict, pods, pod_reasons = _pods_over([one.pod for one in answers if one.pod is not None])
+    pod_verdict, pods, pod_reasons = _pods_over([answer.pod for answer in answers if answer.pod is not None])
     return IntervalAnswer(
         verdict=verdict,
         holders=holders,

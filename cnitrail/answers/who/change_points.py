@@ -188,7 +188,7 @@ def _of_attachment(attachment: Attachment) -> Iterator[datetime | None]:
 
 
 def _of_tags(tagged: Iterable[Tagged]) -> Iterator[datetime | None]:
-    return (one.since for one in tagged)
+    return (tag.since for tag in tagged)
 
 
 def _seconds(times: Iterable[datetime | None]) -> set[int]:

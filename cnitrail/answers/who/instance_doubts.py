@@ -5,7 +5,8 @@ from datetime import datetime
 
 from cnitrail.answers.coverage_text import gap_reason
 from cnitrail.answers.who.indexes import HolderAt
-from cnitrail.model import Attachment, Basis, Effect
+from cnitrail.model import Attachment, Basis, Effect, InstanceBasis
+from cnitrail.model.basis import BY_CALL
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import clock
 
@@ -17,8 +18,8 @@ def instance_inferred(holder: HolderAt) -> Iterator[Reason]:
         instance, basis = holder.evidence.history.instance_of(holder.lease.eni, holder.second)
     else:
         instance, basis = attachment.instance, attachment.how
-    if instance is not None and basis is not None and basis not in ("attach", "launch"):
-        is_branch = holder.interface.kind == "branch" and basis == "tag"
+    if instance is not None and basis is not None and basis not in BY_CALL:
+        is_branch = holder.interface.kind == "branch" and basis is InstanceBasis.TAG
         source = _TRUNK_TAG if is_branch else _INFERRED_FROM[basis]
         yield Reason(
             ReasonCode.INSTANCE_INFERRED,
@@ -27,9 +28,9 @@ def instance_inferred(holder: HolderAt) -> Iterator[Reason]:
 
 
 _INFERRED_FROM = {
-    "description": "the description that the VPC CNI gave it",
-    "tag": "the tag that the VPC CNI gave it",
-    "session": "the instance's own calls on it",
+    InstanceBasis.DESCRIPTION: "the description that the VPC CNI gave it",
+    InstanceBasis.TAG: "the tag that the VPC CNI gave it",
+    InstanceBasis.SESSION: "the instance's own calls on it",
 }
 
 
@@ -46,7 +47,7 @@ def attachment_start(holder: HolderAt) -> Iterator[Reason]:
     if moves:
         text = f"the ENI was attached or detached within this second ({instance})"
         yield Reason.citing(ReasonCode.ATTACHED_SAME_SECOND, text, *moves)
-    if start.basis is not Basis.OBSERVED and attachment.how == "attach":
+    if start.basis is not Basis.OBSERVED and attachment.how is InstanceBasis.ATTACH:
         yield Reason(
             ReasonCode.ATTACH_TIME_UNKNOWN,
             f"no event in the evidence shows since when the ENI was on {instance}",

@@ -146,8 +146,8 @@ def _ending(history: History, lease: Lease) -> Iterator[Reason]:
             text = f"{ended}: {who} terminated the instance"
             yield Reason.citing(ReasonCode.INSTANCE_TERMINATED, text, event)
         else:
-            naming = [one for one in event.subjects if lease.held in one.addresses()] or event.subjects
-            enis = ", ".join(sorted({subject.eni for subject in naming if subject.eni}))
+            naming = [subject for subject in event.subjects if lease.held in subject.addresses()]
+            enis = ", ".join(sorted({subject.eni for subject in naming or event.subjects if subject.eni}))
             text = f"{ended}: {event.name} by {who} shows the address on {enis}"
             yield Reason.citing(ReasonCode.SEEN_ELSEWHERE, text, event)
 

@@ -111,7 +111,7 @@ def _arguments(given: tuple[str, ...]) -> tuple[Target, tuple[str, ...]]:
     if not given:
         raise UsageError("TARGET is required", _EXAMPLE)
     first, *sources = given
-    target = next((one for one in sources if _is_id(one)), None)
+    target = next((source for source in sources if _is_id(source)), None)
     if not _is_id(first) and (target is not None or _is_source(first, alone=not sources)):
         words = [target or "TARGET", *(word for word in given if word != target)]
         raise UsageError(f"{first!r} is a source: TARGET comes first", f"cnitrail explain {' '.join(words)}")

@@ -88,7 +88,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     from msgspec.structs import replace
 
     from cnitrail.answers.absent import absent
-    from cnitrail.answers.coverage_text import limits_of_tables
+    from cnitrail.answers.coverage_text import limits_of_tables, without_evidence
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
     from cnitrail.model import LeasePeriod
@@ -105,6 +105,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     limitations = (
         *absent(case.history, case.wanted, narrowed=case.is_narrowed),
         *limits_of_tables(case.coverage),
+        *without_evidence(case.coverage, case.wanted),
     )
     asked: dict[str, Any] = {"ip": question.ip, "at": question.at}
     status = respond(request, output, case.evidence, [answer], limitations=limitations, **asked)
@@ -124,7 +125,7 @@ def _answer_batch(request: Request, batch: IO[str], output: str) -> int:
 
     from msgspec.structs import replace
 
-    from cnitrail.answers.coverage_text import limits_of_tables
+    from cnitrail.answers.coverage_text import limits_of_tables, without_evidence
     from cnitrail.cli.inputs.questions import Question, Questions
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
@@ -144,7 +145,10 @@ def _answer_batch(request: Request, batch: IO[str], output: str) -> int:
     answers = _Answers(case, questions)
     asked: dict[str, Any] = {} if is_one_pass else {"questions": sum(1 for _ in questions)}
     is_streamed = is_one_pass or (output == "json" and not is_queried())
-    limitations = tuple(limits_of_tables(case.coverage))
+    limitations = (
+        *limits_of_tables(case.coverage),
+        *without_evidence(case.coverage, case.wanted),
+    )
     with existing_values_kept():
         entries = answers if is_streamed else list(answers)
         status = respond(request, output, case.evidence, entries, limitations=limitations, **asked)

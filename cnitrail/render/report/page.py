@@ -192,9 +192,8 @@ class ReportPage:
     @property
     def undrawn_interfaces(self) -> int:
         """Return how many ENIs of the instances in the chart are not drawn."""
-        drawn = self.drawn_instances
-        every = self.report.instances[: len(drawn)]
-        return sum(len(one.interfaces) for one in every) - sum(len(one.interfaces) for one in drawn)
+        pairs = zip(self.report.instances, self.drawn_instances, strict=False)
+        return sum(len(instance.interfaces) - len(drawn.interfaces) for instance, drawn in pairs)
 
     @cached_property
     def scripted_calls(self) -> Sequence[tuple[CitedCall, int]]:

@@ -67,6 +67,9 @@ _FOREIGN: Final = {
 }
 
 
+_SQLITE: Final = b"SQLite format 3\0"
+_PACKED_DATABASE: Final = "an SQLite database; unpack it first: a store is read only as a file of its own"
+
 _TABLE_FILES: Final = {
     b"ORC": "an ORC file; write the table as Parquet or JSON lines",
     b"ARROW1": "an Arrow file; write the table as Parquet or JSON lines",
@@ -131,6 +134,8 @@ class Unpacking:
         for magic, reason in _FOREIGN.items():
             if head.startswith(magic):
                 return self._part(stream, raising(TornStream(reason)))
+        if stream.layers and head.startswith(_SQLITE):
+            return self._part(stream, raising(TornStream(_PACKED_DATABASE)))
         for magic, reason in _TABLE_FILES.items():
             if head.startswith(magic) and head.find(0, 0, HEAD) >= 0:
                 return self._part(stream, raising(TornStream(reason)))
