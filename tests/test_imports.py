@@ -84,7 +84,16 @@ OF_FILES = {
     )
 }
 OF_A_STORE = OF_FILES | {
-    f"cnitrail.store.{name}" for name in ("selection", "contemporaries", "index_columns", "reader", "schema")
+    f"cnitrail.store.{name}"
+    for name in (
+        "contemporaries",
+        "index_columns",
+        "period_selection",
+        "reader",
+        "schema",
+        "selected",
+        "selection",
+    )
 }
 """Which of the rooms that fetch evidence are entered."""
 

@@ -623,7 +623,7 @@ class TestFiles:
         connection = sqlite3.connect(store)
         connection.execute("PRAGMA user_version = 99")
         connection.close()
-        said = "written by a newer cnitrail (store version 99; this one reads 10)"
+        said = "written by a newer cnitrail (store version 99; this one reads 11)"
         assert self.refused(run, store) == said
 
     @pytest.mark.parametrize("left", [200, 4096, 50_000])

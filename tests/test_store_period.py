@@ -341,6 +341,37 @@ def test_the_next_holder_in_another_vpc_is_named_however_late_the_first_one_ends
         assert said == ["seen on eni-5 40 s later"]
 
 
+def test_the_next_holder_of_the_address_of_an_eni_of_unknown_vpc_is_named(run: Run, tmp_path: Path) -> None:
+    log, store = tmp_path / "log.json", tmp_path / "trail.db"
+    unknown = {"networkInterface": {"networkInterfaceId": "eni-u", "privateIpAddress": "10.0.0.8"}}
+    lives = (
+        pair
+        for number in range(1, 7)
+        for pair in (
+            call(f"+{number}", 100 * number, "CreateNetworkInterface", {}, made(f"eni-{number}", "10.0.0.8")),
+            call(
+                f"-{number}",
+                100 * number + 50,
+                "DeleteNetworkInterface",
+                {"networkInterfaceId": f"eni-{number}"},
+                {"_return": True},
+            ),
+        )
+    )
+    records = [
+        call("first", 1, "CreateNetworkInterface", {}, unknown),
+        call("end", 460, "DeleteNetworkInterface", {"networkInterfaceId": "eni-u"}, {"_return": True}),
+        *lives,
+    ]
+    log.write_text(json.dumps({"Records": records}))
+    collect(store, log)
+    for source in (log, store):
+        result = run("who", "10.0.0.8", source, "--at", "2026-01-01T00:00:30Z", "-o", "json")
+        (answer,) = json.loads(result.stdout)["entries"]
+        said = [one["text"] for one in answer["reasons"] if one["code"] == "next-holder"]
+        assert said == ["seen on eni-5 40 s later"]
+
+
 def _on(eni: str, instance: str) -> dict[str, Any]:
     return {"networkInterfaceId": eni, "instanceId": instance, "deviceIndex": 1}
 

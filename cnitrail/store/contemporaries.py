@@ -32,7 +32,11 @@ class AddressCall(NamedTuple):
 
 
 class Contemporaries:
-    """Finds the contemporaries in one store, of addresses that no prefix excludes (``is_by_itself``)."""
+    """Finds the contemporaries in one store, of addresses that no prefix excludes (``is_by_itself``).
+
+    The temporary tables ``uncertain`` and ``contested`` have the records that may not count, and what these
+    name.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -57,19 +61,20 @@ class Contemporaries:
         """Return the calls that name an address or prefix, by time."""
         return [AddressCall(*row) for row in self._connection.execute(_CALLS, (place,))]
 
-    def holders(self, place: str, start: str | None, end: str | None) -> set[str]:
+    def holders(self, place: str, start: str | None, end: str | None, *, with_next: bool) -> set[str]:
         """Return the ENIs on which the leases of an address in a time depend: all, if any lease matters.
 
-        The next holder after a lease may be in another VPC, however late the lease ends: of several VPCs, all
-        that follows matters.
+        ``with_next``: so does the next holder. It may be in another VPC, however late the lease ends: of
+        several VPCs, or ENIs of unknown VPC, all that follows matters.
         """
         calls = self.calls(place)
         if start is None and end is None:
             return enis_of(calls)
         vpcs = {self._vpc(eni) for eni in enis_of(calls)} - {None}
-        begin, last = start or "", end if end and len(vpcs) < 2 else _LATEST
-        found = enis_of(call for call in calls if begin <= call.time <= last)
         unclear = {eni for eni in enis_of(calls) if self._vpc(eni) is None}
+        is_bounded = end is not None and not (with_next and len(vpcs) + len(unclear) > 1)
+        begin, last = start or "", end if end is not None and is_bounded else LATEST
+        found = enis_of(call for call in calls if begin <= call.time <= last)
         if unclear:
             found |= unclear | enis_of(call for call in calls if call.act == Act.TAKE)
         for vpc in vpcs:
@@ -92,6 +97,19 @@ class Contemporaries:
                 return following
         return self._around(self.calls(place), vpc, first.time, last.time)
 
+    def may_hold(self, own: Sequence[AddressCall], start: str, end: str) -> bool:
+        """Return whether an ENI may have an address in a time, by what calls did to the address on it.
+
+        A call that releases the address, or shows it, is a sign that the ENI had it before. If a record that
+        may not count names the ENI, nothing is certain.
+        """
+        following = next((call for call in own if call.time >= start), None)
+        if following is not None and (following.time <= end or following.act in _SIGNS):
+            return True
+        before = [call for call in own if call.time < start]
+        last = [call for call in before if call.time == before[-1].time]
+        return any(call.act != Act.RELEASE for call in last) or self._is_contested(own[0].eni)
+
     def taken_by(self, call: AddressCall) -> list[str]:
         """Return all addresses that a call took, if it may take them from other ENIs."""
         if call.act != Act.TAKE:
@@ -103,15 +121,15 @@ class Contemporaries:
         self, place: str, vpc: str, first: AddressCall, last: AddressCall
     ) -> list[AddressCall] | None:
         """Return the calls from a fresh start to the end of a stay; None if it is no fresh start."""
-        rows = self._connection.execute(_CALLS_SINCE, (place, first.time))
+        until = last.time if last.act == Act.RELEASE else LATEST
+        rows = self._connection.execute(_CALLS_WITHIN, (place, first.time, until))
+        calls = (call for call in map(AddressCall._make, rows) if self._vpc(call.eni) in (vpc, None))
         found: list[AddressCall] = []
-        for time, of_second in groupby(map(AddressCall._make, rows), key=attrgetter("time")):
+        for time, of_second in groupby(calls, key=attrgetter("time")):
             together = list(of_second)
             is_alone = len(together) == 1
             if time == first.time and not is_alone:
                 return None
-            if time > last.time and last.act == Act.RELEASE:
-                break
             is_new = enis_of(found).isdisjoint(enis_of(together))
             found += together
             if time > last.time and is_alone and is_new and self._starts(together[0], vpc):
@@ -136,47 +154,40 @@ class Contemporaries:
         return call.act in _GAINS and self._vpc(call.eni) == vpc and self._counts(call)
 
     def _counts(self, call: AddressCall) -> bool:
-        """Return whether a record is the only version of its event, and all it names is of one owner."""
-        (record,) = self._connection.execute(
-            "SELECT record FROM subjects WHERE id = ?", (call.subject,)
-        ).fetchone()
-        return self._is_certain(record)
+        """Return whether no record of the event says something else, and all it names is of one owner."""
+        (is_uncertain,) = self._connection.execute(_UNCERTAIN, (call.subject,)).fetchone()
+        return not is_uncertain
 
-    def _is_certain(self, record: int) -> bool:
-        (number,) = self._connection.execute(_VERSIONS, (record,)).fetchone()
-        if number != 1:
-            return False
-        (is_contested,) = self._connection.execute(_CONTESTED, (record,)).fetchone()
-        return not is_contested
+    def _is_contested(self, eni: str | None) -> bool:
+        (is_contested,) = self._connection.execute(_CONTESTED, (eni,)).fetchone()
+        return bool(is_contested)
 
     def _vpc(self, eni: str | None) -> str | None:
         """Return the VPC of an ENI; None if no record that counts shows it, or if several disagree."""
         if eni is None:
             return None
         if eni not in self._vpcs:
-            row = self._connection.execute(
-                "SELECT vpc, record FROM resources WHERE name = ? AND NOT contested", (eni,)
-            ).fetchone()
-            self._vpcs[eni] = row[0] if row is not None and self._is_certain(row[1]) else None
+            (self._vpcs[eni],) = self._connection.execute(_VPC, (eni,)).fetchone() or (None,)
         return self._vpcs[eni]
 
 
 _GAINS = (Act.ASSIGN, Act.TAKE)
-_LATEST = "~"
+_SIGNS = (Act.RELEASE, Act.SHOW)
+LATEST = "~"
 """Sorts after every time."""
 
 _CALLS = "SELECT coalesce(time, ''), eni, act, subject FROM addresses WHERE place = ? ORDER BY time"
-_CALLS_SINCE = """
+_CALLS_WITHIN = """
 SELECT time, eni, act, subject FROM addresses
-WHERE place = ? AND time >= ? AND act IS NOT NULL ORDER BY time
+WHERE place = ? AND time BETWEEN ? AND ? AND act IS NOT NULL ORDER BY time
 """
-_VERSIONS = """
-SELECT count(*) FROM records WHERE key = (SELECT key FROM records WHERE id = ?)
+_UNCERTAIN = """
+SELECT EXISTS (SELECT 1 FROM subjects CROSS JOIN uncertain USING (record) WHERE subjects.id = ?)
 """
-_CONTESTED = """
-SELECT EXISTS (
-    SELECT 1 FROM subjects JOIN resources ON name IN (eni, instance, attachment, trunk) AND contested
-    WHERE subjects.record = ?)
+_CONTESTED = "SELECT EXISTS (SELECT 1 FROM contested WHERE name = ?)"
+_VPC = """
+SELECT vpc FROM resources
+WHERE name = ? AND NOT contested AND record NOT IN (SELECT record FROM uncertain)
 """
 
 

@@ -75,6 +75,14 @@ class IndexEntry(Struct, frozen=True, kw_only=True):
     mentions: tuple[Mention, ...] = ()
     pod_addresses: tuple[Address, ...] = ()
 
+    def says_only_addresses_of(self, mention: Mention) -> bool:
+        """Return whether it says nothing of an ENI but which addresses it got or lost, or was refused."""
+        addresses = Mention(eni=mention.eni, reassign=mention.reassign, addresses=mention.addresses)
+        return self.effect in _ON_ADDRESSES and self.mentions == (addresses,)
+
+
+_ON_ADDRESSES = ("assign", "unassign")
+
 
 def sort_key(held: Held) -> str:
     """Return the sortable text of an address (``4:0a000119``) or a prefix (``4:0a000110/28``)."""

@@ -16,7 +16,7 @@ from cnitrail.model import AccountRegion, Extent, HoleReason, Lost, Skipped
 from cnitrail.model.rhythm import Rhythm
 from cnitrail.store.file_header import APPLICATION_ID, is_sqlite, is_store
 
-VERSION = 10
+VERSION = 11
 _BUSY_TIMEOUT = 60.0
 """How long to wait for another process's transaction, in seconds."""
 
@@ -93,7 +93,9 @@ CREATE TABLE subjects (
     cluster TEXT,
     vpc TEXT,
     subnet TEXT,
-    reassign INTEGER NOT NULL
+    reassign INTEGER NOT NULL,
+    seen TEXT,
+    only_addresses INTEGER NOT NULL
 );
 CREATE TABLE addresses (
     subject INTEGER NOT NULL REFERENCES subjects,
@@ -200,7 +202,8 @@ CREATE INDEX records_of_pods ON records (id) WHERE fact = 'pods';
 CREATE INDEX records_unclear ON records (id) WHERE unclear;
 CREATE INDEX origins_damaged ON origins (record) WHERE damaged;
 CREATE INDEX subjects_by_record ON subjects (record);
-CREATE INDEX subjects_by_eni ON subjects (eni) WHERE eni IS NOT NULL;
+CREATE INDEX subjects_by_eni ON subjects (eni, seen) WHERE eni IS NOT NULL;
+CREATE INDEX subjects_of_lives ON subjects (eni) WHERE eni IS NOT NULL AND NOT only_addresses;
 CREATE INDEX subjects_by_instance ON subjects (instance) WHERE instance IS NOT NULL;
 CREATE INDEX subjects_by_attachment ON subjects (attachment) WHERE attachment IS NOT NULL;
 CREATE INDEX subjects_by_trunk ON subjects (trunk) WHERE trunk IS NOT NULL;

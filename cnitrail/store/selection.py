@@ -9,7 +9,8 @@ Selected are:
 2. The life of each of these ENIs: every record that names it, its trunk, an attachment of either, or an
    instance that either was attached to (a termination names only the instance), and one record of each
    account and Region that has ENIs in its VPC, or in no known one. Of each other ENI that these records name,
-   one that shows its VPC.
+   one that shows its VPC. Of the calls on its addresses, for a question about a period only those that matter
+   (``cnitrail.store.period_selection``) and, for ``who``, the last one that shows the ENI to exist.
 3. Other holders of its addresses, and their lives: a lease ends when another one begins. In a block with
    delegated prefixes, the holders of the whole block. If a call reassigned several addresses, all of them.
 4. What trails recorded: every call that configured a trail affects which times are covered.
@@ -28,44 +29,18 @@ Selected are:
 There is no time limit: an address may have been assigned long before the requested time.
 """
 
-import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Iterator
 
 from cnitrail.model import LeasePeriod, Scope
 from cnitrail.model.forms import FORMS, Fidelity
-from cnitrail.store.contemporaries import AddressCall, Contemporaries, enis_of
-from cnitrail.store.index_columns import block_key, key_ranges, sort_key
-from cnitrail.store.schema import form_counts, time_text
+from cnitrail.store.index_columns import block_key, key_ranges
+from cnitrail.store.period_selection import PeriodSelection
+from cnitrail.store.schema import form_counts
+from cnitrail.store.selected import TABLES, insert, inside, run
 
 _MAX_ADDRESSES = 1_000
 """Of more, all records are read: what most of them need is found faster so."""
-
-_TABLES = """
-PRAGMA temp_store = MEMORY;
-CREATE TEMP TABLE chosen (record INTEGER PRIMARY KEY);
-CREATE TEMP TABLE requested (eni TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE enis (eni TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE complete (eni TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE instances (instance TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE nodes (instance TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE operators (record INTEGER PRIMARY KEY);
-CREATE TEMP TABLE attachments (attachment TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE places (place TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE contested (name TEXT PRIMARY KEY) WITHOUT ROWID;
-INSERT INTO contested SELECT name FROM resources WHERE contested;
-CREATE TEMP TABLE uncertain (record INTEGER PRIMARY KEY);
-INSERT INTO uncertain SELECT id FROM records WHERE key IN (SELECT key FROM records WHERE unclear);
-INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON eni = name;
-INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON instance = name;
-INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON trunk = name;
-INSERT OR IGNORE INTO uncertain SELECT record FROM contested CROSS JOIN subjects ON attachment = name;
-INSERT OR IGNORE INTO contested
-    SELECT eni FROM uncertain CROSS JOIN subjects USING (record) WHERE eni NOT NULL;
-"""
 
 _REQUESTED_INSTANCES = """
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE caller_instance IN instances;
@@ -84,17 +59,48 @@ _REQUESTED_ADDRESSES = (
     SELECT eni FROM addresses WHERE place BETWEEN ? AND ? AND eni NOT NULL""",
 )
 
-_HISTORIES = """
-INSERT OR IGNORE INTO enis SELECT trunk FROM subjects WHERE eni IN enis AND trunk NOT NULL;
-INSERT OR IGNORE INTO attachments SELECT attachment FROM subjects WHERE eni IN enis AND attachment NOT NULL;
-INSERT OR IGNORE INTO instances SELECT instance FROM subjects WHERE eni IN enis AND instance NOT NULL;
-INSERT OR IGNORE INTO instances SELECT mark FROM subjects WHERE eni IN enis AND mark NOT NULL;
+_LIVES = """
+INSERT OR IGNORE INTO enis
+    SELECT trunk FROM subjects WHERE eni IN enis AND NOT only_addresses AND trunk NOT NULL;
+INSERT OR IGNORE INTO attachments
+    SELECT attachment FROM subjects WHERE eni IN enis AND NOT only_addresses AND attachment NOT NULL;
+INSERT OR IGNORE INTO instances
+    SELECT instance FROM subjects WHERE eni IN enis AND NOT only_addresses AND instance NOT NULL;
+INSERT OR IGNORE INTO instances
+    SELECT mark FROM subjects WHERE eni IN enis AND NOT only_addresses AND mark NOT NULL;
 INSERT OR IGNORE INTO instances
     SELECT instance FROM subjects WHERE attachment IN attachments AND instance NOT NULL;
-INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN enis;
+INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN enis AND NOT only_addresses;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE trunk IN enis;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE instance IN instances;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE attachment IN attachments;
+"""
+
+_ALL_ADDRESSES = "INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN enis"
+
+_OF_UNCLEAR_LIFE = """
+INSERT OR IGNORE INTO requested SELECT eni FROM enis WHERE NOT EXISTS (
+    SELECT 1 FROM resources WHERE name = enis.eni AND vpc IS NOT NULL
+) OR eni IN contested OR NOT EXISTS (
+    SELECT 1 FROM subjects CROSS JOIN records ON records.id = record
+    WHERE subjects.eni = enis.eni AND NOT only_addresses AND outcome = 'ok'
+        AND (effect = 'create' OR (effect IN ('launch', 'attach') AND instance IS NOT NULL)))
+"""
+"""Requests the ENIs whose VPC is not known, or of which no call shows whether they were on an instance.
+
+These may be in any VPC, and the callers of all of their calls show their instance.
+"""
+
+_SOME_ADDRESSES = """
+INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN requested;
+INSERT OR IGNORE INTO chosen SELECT subjects.record FROM places
+    CROSS JOIN addresses ON addresses.place = places.place AND addresses.eni IN enis
+    CROSS JOIN subjects ON subjects.id = subject
+"""
+
+_LAST_SIGNS = """
+INSERT OR IGNORE INTO chosen SELECT last.record FROM enis CROSS JOIN subjects AS last ON last.id = (
+    SELECT id FROM subjects WHERE subjects.eni = enis.eni ORDER BY seen DESC LIMIT 1)
 """
 
 _ON_NODES = """
@@ -106,10 +112,11 @@ INSERT OR IGNORE INTO nodes SELECT instance FROM subjects WHERE instance NOT NUL
     SELECT attachment FROM subjects WHERE eni IN requested);
 INSERT OR IGNORE INTO chosen SELECT id FROM records WHERE caller_instance IN nodes;
 INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE mark IN nodes;
-INSERT OR IGNORE INTO enis SELECT eni FROM subjects WHERE instance IN nodes AND eni NOT NULL;
-INSERT OR IGNORE INTO enis SELECT eni FROM subjects WHERE mark IN nodes AND eni NOT NULL;
-INSERT OR IGNORE INTO enis SELECT eni FROM subjects WHERE eni NOT NULL AND attachment IN (
+INSERT OR IGNORE INTO requested SELECT eni FROM subjects WHERE instance IN nodes AND eni NOT NULL;
+INSERT OR IGNORE INTO requested SELECT eni FROM subjects WHERE mark IN nodes AND eni NOT NULL;
+INSERT OR IGNORE INTO requested SELECT eni FROM subjects WHERE eni NOT NULL AND attachment IN (
     SELECT attachment FROM subjects WHERE instance IN nodes);
+INSERT OR IGNORE INTO enis SELECT eni FROM requested;
 """
 
 _OF_PODS = """
@@ -150,21 +157,6 @@ INSERT OR IGNORE INTO places
 _HOLDERS = """
 INSERT OR IGNORE INTO enis
     SELECT eni FROM addresses WHERE place IN places AND eni NOT NULL
-"""
-
-_OF_REQUESTED = """
-SELECT place, coalesce(addresses.time, ''), addresses.eni, act, subject
-FROM requested CROSS JOIN subjects ON subjects.eni = requested.eni
-CROSS JOIN addresses ON subject = subjects.id WHERE act IS NOT NULL
-ORDER BY addresses.eni, place, addresses.time
-"""
-_OF_ENI = """
-SELECT place, coalesce(addresses.time, ''), addresses.eni, act, subject
-FROM subjects CROSS JOIN addresses ON subject = subjects.id
-WHERE subjects.eni = ? AND place = ? AND act IS NOT NULL ORDER BY addresses.time
-"""
-_PLACES = """
-SELECT account, region, contested FROM resources WHERE name IN (SELECT value FROM json_each(?))
 """
 
 _INCOMPLETE = """
@@ -257,49 +249,61 @@ def choose(connection: sqlite3.Connection, scope: Scope) -> bool:
     (has_damage,) = connection.execute(_HAS_DAMAGE).fetchone()
     if has_damage:
         return False
-    _run(connection, _TABLES)
+    run(connection, TABLES)
     period = scope.period if scope.period is not None and _may_narrow(connection) else None
     if scope.enis:
-        _insert(connection, "requested", scope.enis)
+        insert(connection, "requested", scope.enis)
     elif scope.instances:
-        _insert(connection, "instances", scope.instances)
-        _run(connection, _REQUESTED_INSTANCES)
-        _run(connection, "INSERT OR IGNORE INTO places SELECT place FROM pod_addresses")
+        insert(connection, "instances", scope.instances)
+        run(connection, _REQUESTED_INSTANCES)
+        run(connection, "INSERT OR IGNORE INTO places SELECT place FROM pod_addresses")
     elif period is None:
         _request_addresses(connection, scope)
     if period is None:
         _add_all_holders(connection)
     else:
-        _add_contemporaries(connection, scope, period)
+        PeriodSelection(connection, scope, period).fill()
     if scope.managers:
-        _run(connection, _ON_NODES)
-    _run(connection, _OF_PODS)
-    _run(connection, _HISTORIES)
-    _run(connection, "INSERT INTO complete SELECT eni FROM enis")
-    _run(connection, _SHARED_VPCS)
-    _run(connection, _TRAILS)
-    _run(connection, _CALLERS)
+        run(connection, _ON_NODES)
+    run(connection, _OF_PODS)
+    _add_lives(connection, period)
+    run(connection, "INSERT INTO complete SELECT eni FROM enis")
+    run(connection, _SHARED_VPCS)
+    run(connection, _TRAILS)
+    run(connection, _CALLERS)
     _add_cluster_enis(connection)
-    _run(connection, _VPCS)
-    _run(connection, _REST)
+    run(connection, _VPCS)
+    run(connection, _REST)
     if period is not None:
-        _complete(connection)
+        _complete(connection, period)
     return True
 
 
-def _complete(connection: sqlite3.Connection) -> None:
+def _add_lives(connection: sqlite3.Connection, period: LeasePeriod | None) -> None:
+    """Select the lives of ENIs, with all of the calls on their addresses or with those that matter."""
+    run(connection, _LIVES)
+    if period is None:
+        run(connection, _ALL_ADDRESSES)
+        return
+    run(connection, _OF_UNCLEAR_LIFE)
+    run(connection, _SOME_ADDRESSES)
+    if period.leases_only:
+        run(connection, _LAST_SIGNS)
+
+
+def _complete(connection: sqlite3.Connection, period: LeasePeriod) -> None:
     """Select the lives of ENIs of which single records show a requested address.
 
     Without the rest of their lives, they would seem to have kept it.
     """
     while True:
-        _run(connection, "DELETE FROM enis")
+        run(connection, "DELETE FROM enis")
         if not connection.execute(_INCOMPLETE).rowcount:
             return
-        _run(connection, _HISTORIES)
-        _run(connection, "INSERT OR IGNORE INTO complete SELECT eni FROM enis")
-        _run(connection, _CALLERS)
-        _run(connection, _REST)
+        _add_lives(connection, period)
+        run(connection, "INSERT OR IGNORE INTO complete SELECT eni FROM enis")
+        run(connection, _CALLERS)
+        run(connection, _REST)
 
 
 def _may_narrow(connection: sqlite3.Connection) -> bool:
@@ -319,133 +323,12 @@ _HAS_PODS = "SELECT EXISTS (SELECT 1 FROM records WHERE fact = 'pods')"
 
 def _add_all_holders(connection: sqlite3.Connection) -> None:
     """Select every ENI that ever had an address of a requested one."""
-    _run(connection, "INSERT INTO enis SELECT eni FROM requested")
-    _run(connection, _HELD)
+    run(connection, "INSERT INTO enis SELECT eni FROM requested")
+    run(connection, _HELD)
     _whole_blocks(connection)
-    _run(connection, _REASSIGNED)
+    run(connection, _REASSIGNED)
     _whole_blocks(connection)
-    _run(connection, _HOLDERS)
-
-
-def _add_contemporaries(connection: sqlite3.Connection, scope: Scope, period: LeasePeriod) -> None:
-    """Select the ENIs on which the leases of a period depend."""
-    found = Contemporaries(connection)
-    for place in _requested_places(connection, scope):
-        _request_holders(connection, found, scope, period, place)
-    _run(connection, "INSERT INTO enis SELECT eni FROM requested")
-    if period.leases_only and not (scope.enis or scope.instances):
-        return
-    taken: set[tuple[str, str]] = set()
-    for place, own in _stays(connection, _OF_REQUESTED):
-        calls = _calls_around(connection, found, place, own)
-        _insert(connection, "enis", enis_of(calls))
-        taken.update((call.eni, other) for call in calls if call.eni for other in found.taken_by(call))
-    for taker, place in taken:
-        for _, own in _stays(connection, _OF_ENI, (taker, place)):
-            _insert(connection, "enis", enis_of(_calls_around(connection, found, place, own)))
-
-
-def _requested_places(connection: sqlite3.Connection, scope: Scope) -> Iterator[str]:
-    """Yield the addresses that are in a requested network, and the prefixes that may overlap it."""
-    if scope.enis or scope.instances:
-        return
-    for network in scope.addresses:
-        first_address = sort_key(network.network_address)
-        for first, last in key_ranges(network):
-            rows = connection.execute(
-                "SELECT DISTINCT place FROM addresses WHERE place BETWEEN ? AND ?", (first, last)
-            ).fetchall()
-            yield from (place for (place,) in rows if "/" in place or place >= first_address)
-
-
-def _request_holders(
-    connection: sqlite3.Connection,
-    found: Contemporaries,
-    scope: Scope,
-    period: LeasePeriod,
-    place: str,
-) -> None:
-    """Request the ENIs that had an address in a period, and select the calls that show it on no ENI."""
-    calls = found.calls(place)
-    start, end = _time(period.start), _time(period.end)
-    is_whole = not found.is_by_itself(place) or not _are_all_asked(connection, scope, calls)
-    enis = found.holders(place, *((None, None) if is_whole else (start, end)))
-    if not found.is_by_itself(place):
-        enis |= enis_of(_of_block(connection, place))
-    _insert(connection, "requested", enis)
-    shown = [call for call in calls if call.act is None or call.eni is None]
-    connection.executemany(
-        "INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE id = ?",
-        {(call.subject,) for call in shown},
-    )
-    _insert(connection, "places", (place,))
-
-
-def _are_all_asked(connection: sqlite3.Connection, scope: Scope, calls: Iterable[AddressCall]) -> bool:
-    """Return whether every ENI of an address is of an account and Region that was asked for.
-
-    Others in the same VPC decide whether the filter keeps its leases, whenever they had it.
-    """
-    regions = () if "all" in scope.regions else scope.regions
-    if not (scope.accounts or regions):
-        return True
-    enis = {call.eni for call in calls if call.eni is not None}
-    rows = connection.execute(_PLACES, (json.dumps(sorted(enis)),))
-    return all(
-        (not scope.accounts or account in scope.accounts)
-        and (not regions or region in regions)
-        and not contested
-        for account, region, contested in rows
-    )
-
-
-def _stays(
-    connection: sqlite3.Connection, query: str, parameters: tuple[str, ...] = ()
-) -> list[tuple[str, list[AddressCall]]]:
-    """Return each address of some ENIs with what calls did to it there, by time."""
-    rows = connection.execute(query, parameters)
-    return [
-        (place, [AddressCall(*call) for _, *call in of_stay])
-        for (_, place), of_stay in groupby(rows, key=itemgetter(2, 0))
-    ]
-
-
-def _calls_around(
-    connection: sqlite3.Connection, found: Contemporaries, place: str, own: Sequence[AddressCall]
-) -> Sequence[AddressCall]:
-    """Return the calls on which the leases of an address on one ENI depend."""
-    return found.of_stay(place, own) if found.is_by_itself(place) else _of_block(connection, place)
-
-
-def _of_block(connection: sqlite3.Connection, place: str) -> list[AddressCall]:
-    """Return all calls that name an address of a block with delegated prefixes."""
-    block = block_key(place)
-    rows = connection.execute(
-        "SELECT coalesce(time, ''), eni, act, subject FROM addresses WHERE place > ? AND place < ?",
-        (block, block + "~"),
-    )
-    return [AddressCall(*row) for row in rows]
-
-
-def _time(time: datetime | None) -> str | None:
-    """Return a time as text of the same form as stored times."""
-    return time_text(time.astimezone(UTC)) if time is not None else None
-
-
-def _run(connection: sqlite3.Connection, statements: str) -> None:
-    """Run statements one by one: ``executescript`` would end the transaction."""
-    for statement in statements.split(";"):
-        connection.execute(statement)
-
-
-_INTO = {
-    table: f"INSERT OR IGNORE INTO {table} VALUES (?)"  # noqa: S608
-    for table in ("requested", "instances", "enis", "places")
-}
-
-
-def _insert(connection: sqlite3.Connection, table: str, values: Iterable[str]) -> None:
-    connection.executemany(_INTO[table], ((value,) for value in values))
+    run(connection, _HOLDERS)
 
 
 def _request_addresses(connection: sqlite3.Connection, scope: Scope) -> None:
@@ -460,28 +343,20 @@ def _whole_blocks(connection: sqlite3.Connection) -> None:
     """Select every address of a block that contains a delegated prefix."""
     blocks = {block_key(place) for (place,) in connection.execute("SELECT place FROM places")}
     for block in blocks:
-        inside = list(_inside(connection, block))
-        if any("/" in place for place in inside):
-            _insert(connection, "places", inside)
-
-
-def _inside(connection: sqlite3.Connection, block: str) -> Iterator[str]:
-    """Yield the addresses of a block in order, with one index lookup for each."""
-    place: str | None = block
-    while place is not None:
-        (place,) = connection.execute(
-            "SELECT min(place) FROM addresses WHERE place > ? AND place < ?", (place, block + "~")
-        ).fetchone()
-        if place is not None:
-            yield place
+        places = list(inside(connection, block))
+        if any("/" in place for place in places):
+            insert(connection, "places", places)
 
 
 def _add_cluster_enis(connection: sqlite3.Connection) -> None:
     """Select the lives of the ENIs that show which clusters the calling roles belong to."""
     connection.execute("DELETE FROM enis")
     for (role,) in connection.execute(_ROLES).fetchall():
-        _insert(connection, "enis", [*_cluster_enis(connection, role)])
-    _run(connection, "INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN enis")
+        insert(connection, "enis", [*_cluster_enis(connection, role)])
+    run(
+        connection,
+        "INSERT OR IGNORE INTO chosen SELECT record FROM subjects WHERE eni IN enis AND NOT only_addresses",
+    )
 
 
 def _cluster_enis(connection: sqlite3.Connection, role: str) -> Iterator[str]:

@@ -336,10 +336,11 @@ class StoreWriter:
 
     def _mention(self, record: int, entry: IndexEntry, mention: Mention) -> None:
         self._note_tags(mention)
+        time = time_text(entry.time)
         cursor = self._connection.execute(
             "INSERT INTO subjects (record, eni, instance, attachment, trunk, mark, maker, cluster, vpc,"
-            " subnet, reassign)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " subnet, reassign, seen, only_addresses)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 record,
                 mention.eni,
@@ -352,9 +353,10 @@ class StoreWriter:
                 mention.vpc,
                 mention.subnet,
                 mention.reassign,
+                time if entry.outcome == "ok" else None,
+                entry.says_only_addresses_of(mention),
             ),
         )
-        time = time_text(entry.time)
         places = [(sort_key(held), str(held), act) for held, act in mention.addresses]
         self._connection.executemany(
             "INSERT OR IGNORE INTO addresses VALUES (?, ?, ?, ?, ?, ?)",

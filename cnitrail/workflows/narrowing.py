@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.history.managers import may_inherit
+from cnitrail.intervals import meet
 from cnitrail.sources import LOOKUP, source_type, sources_or_default
 from cnitrail.workflows.request import scope_of
 
@@ -55,9 +56,13 @@ def is_narrowed(request: Request) -> bool:
 def _may_inherit(history: History, scope: Scope) -> bool:
     """Return whether other nodes may show what manages the ENIs and nodes that were asked for."""
     nodes, enis, wanted = {*scope.instances}, {*scope.enis}, Filter(ip=scope.addresses)
+    start, end = (scope.period.start, scope.period.end) if scope.period is not None else (None, None)
     for held, groups in history.holders.items() if scope.addresses else ():
         if wanted.takes_addresses([held]):
-            enis.update(lease.eni for group in groups for lease in group)
+            leases = (lease for group in groups for lease in group)
+            enis.update(
+                lease.eni for lease in leases if meet(lease.possible_start(), lease.end.time, start, end)
+            )
     for interface in history.interfaces.values():
         places = {attachment.instance for attachment in interface.attachments}
         places |= {interface.mark[0]} if interface.mark is not None else set()
