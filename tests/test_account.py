@@ -209,7 +209,7 @@ class TestAnyMixOfFiles:
 
 class TestStoresOfAnotherVersion:
     @pytest.mark.parametrize(
-        ("version", "whose", "hint"), [(9, "an older", "again"), (11, "a newer", "update")]
+        ("version", "whose", "hint"), [(10, "an older", "again"), (12, "a newer", "update")]
     )
     def test_are_refused_with_a_hint(
         self, run: Run, mixed: Path, tmp_path: Path, version: int, whose: str, hint: str
@@ -220,7 +220,7 @@ class TestStoresOfAnotherVersion:
             connection.execute(f"PRAGMA user_version = {version}")
         result = run("timeline", path)
         assert result.exit_code == 1
-        assert f"written by {whose} cnitrail (store version {version}; this one reads 10)" in result.stderr
+        assert f"written by {whose} cnitrail (store version {version}; this one reads 11)" in result.stderr
         assert hint in result.stderr
 
 
