@@ -316,60 +316,43 @@ def test_the_vpc_of_an_eni_that_only_shares_a_node_with_the_one_asked_for_is_kno
     }
 
 
-def test_the_next_holder_in_another_vpc_is_named_however_late_the_first_one_ends(
-    run: Run, tmp_path: Path
-) -> None:
-    log, store = tmp_path / "log.json", tmp_path / "trail.db"
+def next_holders(run: Run, folder: Path, *records: dict[str, Any]) -> list[list[str]]:
+    """Return what log files, and a store of them, say of the next holder of 10.0.0.8."""
+    log, store = folder / "log.json", folder / "trail.db"
+    log.write_text(json.dumps({"Records": records}))
+    collect(store, log)
+    said = []
+    for source in (log, store):
+        result = run("who", "10.0.0.8", source, "--at", "2026-01-01T00:00:30Z", "-o", "json")
+        (answer,) = json.loads(result.stdout)["entries"]
+        said.append([reason["text"] for reason in answer["reasons"] if reason["code"] == "next-holder"])
+    return said
 
-    def elsewhere(number: int) -> Iterator[dict[str, Any]]:
-        shown = {"networkInterfaceId": f"eni-{number}", "vpcId": "vpc-2", "privateIpAddress": "10.0.0.8"}
+
+def later_lives(vpc: str) -> Iterator[dict[str, Any]]:
+    """Yield how six ENIs of a VPC get 10.0.0.8 one after the other, each for 50 seconds."""
+    for number in range(1, 7):
+        shown = {"networkInterfaceId": f"eni-{number}", "vpcId": vpc, "privateIpAddress": "10.0.0.8"}
         gone = {"networkInterfaceId": f"eni-{number}"}
         yield call(f"+{number}", 100 * number, "CreateNetworkInterface", {}, {"networkInterface": shown})
         yield call(f"-{number}", 100 * number + 50, "DeleteNetworkInterface", gone, {"_return": True})
 
-    records = [
-        call("first", 1, "CreateNetworkInterface", {}, made("eni-a", "10.0.0.8")),
-        call("end", 460, "DeleteNetworkInterface", {"networkInterfaceId": "eni-a"}, {"_return": True}),
-        *(one for number in range(1, 7) for one in elsewhere(number)),
-    ]
-    log.write_text(json.dumps({"Records": records}))
-    collect(store, log)
-    for source in (log, store):
-        result = run("who", "10.0.0.8", source, "--at", "2026-01-01T00:00:30Z", "-o", "json")
-        (answer,) = json.loads(result.stdout)["entries"]
-        said = [one["text"] for one in answer["reasons"] if one["code"] == "next-holder"]
-        assert said == ["seen on eni-5 40 s later"]
+
+def test_the_next_holder_in_another_vpc_is_named_however_late_the_first_one_ends(
+    run: Run, tmp_path: Path
+) -> None:
+    first = call("first", 1, "CreateNetworkInterface", {}, made("eni-a", "10.0.0.8"))
+    end = call("end", 460, "DeleteNetworkInterface", {"networkInterfaceId": "eni-a"}, {"_return": True})
+    said = next_holders(run, tmp_path, first, end, *later_lives("vpc-2"))
+    assert said == [["seen on eni-5 40 s later"], ["seen on eni-5 40 s later"]]
 
 
 def test_the_next_holder_of_the_address_of_an_eni_of_unknown_vpc_is_named(run: Run, tmp_path: Path) -> None:
-    log, store = tmp_path / "log.json", tmp_path / "trail.db"
     unknown = {"networkInterface": {"networkInterfaceId": "eni-u", "privateIpAddress": "10.0.0.8"}}
-    lives = (
-        pair
-        for number in range(1, 7)
-        for pair in (
-            call(f"+{number}", 100 * number, "CreateNetworkInterface", {}, made(f"eni-{number}", "10.0.0.8")),
-            call(
-                f"-{number}",
-                100 * number + 50,
-                "DeleteNetworkInterface",
-                {"networkInterfaceId": f"eni-{number}"},
-                {"_return": True},
-            ),
-        )
-    )
-    records = [
-        call("first", 1, "CreateNetworkInterface", {}, unknown),
-        call("end", 460, "DeleteNetworkInterface", {"networkInterfaceId": "eni-u"}, {"_return": True}),
-        *lives,
-    ]
-    log.write_text(json.dumps({"Records": records}))
-    collect(store, log)
-    for source in (log, store):
-        result = run("who", "10.0.0.8", source, "--at", "2026-01-01T00:00:30Z", "-o", "json")
-        (answer,) = json.loads(result.stdout)["entries"]
-        said = [one["text"] for one in answer["reasons"] if one["code"] == "next-holder"]
-        assert said == ["seen on eni-5 40 s later"]
+    first = call("first", 1, "CreateNetworkInterface", {}, unknown)
+    end = call("end", 460, "DeleteNetworkInterface", {"networkInterfaceId": "eni-u"}, {"_return": True})
+    said = next_holders(run, tmp_path, first, end, *later_lives("vpc-1"))
+    assert said == [["seen on eni-5 40 s later"], ["seen on eni-5 40 s later"]]
 
 
 def _on(eni: str, instance: str) -> dict[str, Any]:
