@@ -27,6 +27,12 @@ def is_misnamed_bucket(uri: str) -> bool:
     return not uri.startswith("s3://") and _meant(uri) is not None and not os.path.lexists(uri)
 
 
+def check_bucket_name(uri: str) -> None:
+    """Refuse such a source. Raises ``UsageError``."""
+    if is_misnamed_bucket(uri):
+        raise misnamed_bucket(uri)
+
+
 def misnamed_bucket(uri: str) -> UsageError:
     """Return the error for such a source, with the name that is meant."""
     return UsageError(f"{uri}: buckets are named s3://BUCKET/PREFIX", f"did you mean {_meant(uri)}?")

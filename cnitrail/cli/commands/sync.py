@@ -53,13 +53,13 @@ def sync(request: Request, to: str) -> None:
     from cnitrail.cli.progress import Progress
     from cnitrail.cli.quiet import inform, is_quiet
     from cnitrail.cli.summary import print_skipped
-    from cnitrail.sources.bucket_names import is_misnamed_bucket, misnamed_bucket
+    from cnitrail.sources.bucket_names import check_bucket_name
     from cnitrail.text import counted
     from cnitrail.workflows.request import scope_of
     from cnitrail.workflows.sync import sync_trail
 
-    if len(request.sources) == 1 and is_misnamed_bucket(request.sources[0]):
-        raise misnamed_bucket(request.sources[0])
+    if len(request.sources) == 1:
+        check_bucket_name(request.sources[0])
     if len(request.sources) != 1 or not request.sources[0].startswith("s3://"):
         raise UsageError("sync copies one bucket", "cnitrail sync s3://BUCKET[/PREFIX] --to DIR")
     scope = scope_of(request.wanted, request.access)

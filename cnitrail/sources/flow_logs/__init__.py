@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from cnitrail.errors import SourceError, UsageError
 from cnitrail.model.table import ATHENA, TRINO
-from cnitrail.sources.bucket_names import is_misnamed_bucket, misnamed_bucket
+from cnitrail.sources.bucket_names import check_bucket_name
 from cnitrail.sources.files import FileSource, StandardInput
 from cnitrail.sources.table_names import is_misnamed_table
 from cnitrail.store.file_header import is_sqlite
@@ -39,8 +39,7 @@ def open_flow_source(uri: str, scope: Scope, columns: tuple[str, ...] | None = N
         raise UsageError(
             f"{uri}: not a source of flow logs, but of CloudTrail events", f"use --with {uri}; {_FLOWS}"
         )
-    if is_misnamed_bucket(uri):
-        raise misnamed_bucket(uri)
+    check_bucket_name(uri)
     if "://" in uri:
         raise UsageError(f"{uri}: flow logs cannot be read from there", _FLOWS)
     if not os.path.lexists(uri):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from cnitrail.errors import SourceError
 from cnitrail.sources import source_type
-from cnitrail.sources.bucket_names import is_misnamed_bucket, misnamed_bucket
+from cnitrail.sources.bucket_names import check_bucket_name
 from cnitrail.text import at_source
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def open_trail(uri: str, scope: Scope) -> Trail:
         from cnitrail.sources.trail_reader.bucket import BucketTrail
 
         return BucketTrail(uri, scope)
-    if is_misnamed_bucket(uri):
-        raise misnamed_bucket(uri)
+    check_bucket_name(uri)
     if not source_type(uri).has_digests:
         raise SourceError(
             at_source(uri, "no digests: they are stored beside the log files of a trail"),
