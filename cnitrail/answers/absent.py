@@ -86,7 +86,7 @@ def _is_held(history: History, asked: IPv4Network | IPv6Network) -> bool:
 
 def _sentences(history: History, wanted: Filter, narrowed: bool) -> Iterator[str]:
     if any(getattr(wanted, name) for name in (*_NOUNS, "node", "ip", "event", "event_id")):
-        mentions = _mentions(history)
+        mentions = mentions_of(history)
         for name, (sentence, plural) in _NOUNS.items():
             known: set[str] = getattr(mentions, name)
             for asked in getattr(wanted, name):
@@ -111,7 +111,8 @@ _NOUNS = {
 """By filter: the sentence for an absent value, and what its values are called."""
 
 
-def _mentions(history: History) -> Mentions:
+def mentions_of(history: History) -> Mentions:
+    """Return what the events and the pods of a history mention. It takes about as long as building it."""
     found = Mentions(cluster=named_clusters(history))
     for interface in history.interfaces.values():
         _add(found.eni, interface.eni)

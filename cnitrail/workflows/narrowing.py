@@ -65,7 +65,7 @@ def _may_inherit(history: History, scope: Scope) -> bool:
             )
     for interface in history.interfaces.values():
         places = {attachment.instance for attachment in interface.attachments}
-        places |= {interface.mark[0]} if interface.mark is not None else set()
+        places |= {interface.mark.instance} if interface.mark is not None else set()
         if interface.eni in enis or not nodes.isdisjoint(places):
             nodes.update(name for name in places if name is not None)
     return any(may_inherit(history.instances.get(name), history.manager_of_node(name)) for name in nodes)

@@ -1,13 +1,13 @@
 """Whether the evidence mentions a target, and what it has instead."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from cnitrail.answers.absent import named_clusters
+from cnitrail.answers.absent import mentions_of, named_clusters
 from cnitrail.answers.explain.known import Known
 from cnitrail.answers.explain.pod_sentences import has_pods
 from cnitrail.answers.explain.target import KINDS, Target
 from cnitrail.errors import CnitrailError
-from cnitrail.model import History, order_of
+from cnitrail.model import order_of
 from cnitrail.model.explanation import TargetKind
 from cnitrail.text import account_and_region
 
@@ -89,14 +89,4 @@ def mentions(known: Known, target: Target) -> bool:
             )
         case TargetKind.CLUSTER:
             return name in named_clusters(known.history)
-    return has_pods(known, name) or name in _named_instances(history)
-
-
-def _named_instances(history: History) -> Iterator[str | None]:
-    """Yield the instances that call, or that calls name, also if only in a description or tag."""
-    yield from history.instances
-    yield from (actor.instance for actor in history.actors.values())
-    for event in history.events:
-        for subject in event.subjects:
-            mark = subject.details.mark
-            yield from (subject.instance, subject.details.served, mark[0] if mark is not None else None)
+    return name in history.instances or has_pods(known, name) or name in mentions_of(history).instance

@@ -128,7 +128,7 @@ def nodes_of(present: Present, names: Iterable[str]) -> Iterator[DoctorNode]:
         if eni.instance is not None:
             enis[eni.instance].append(eni)
         elif eni.mark is not None and eni.instance_known:
-            created_for[eni.mark[0]].append(eni)
+            created_for[eni.mark.instance].append(eni)
     for name in names:
         instance = present.instances.get(name)
         yield DoctorNode(
