@@ -452,6 +452,12 @@ class TestMetadata:
         ends = joined(CLUSTER, **(self.RECORD | {"vpc_id": "vpc-2"}))
         assert (ends.src.verdict, ends.dst.verdict) == ("likely", "likely")
 
+    def test_an_account_may_have_lost_its_zeros_as_a_number(self) -> None:
+        owned = replace(launch(0, NODE, NODE_ENI, NODE_IP), account="000000000012")
+        ends = joined((owned, assign(5, NODE_ENI, POD_IP)), **(self.RECORD | {"account_id": "12"}))
+        assert ends.contradicted == ()
+        assert "account-id" in ends.confirmed
+
     @pytest.mark.parametrize("value", ["-", "unknown"])
     def test_an_account_that_aws_does_not_know_is_not_compared(self, value: str) -> None:
         ends = joined(CLUSTER, **(self.RECORD | {"account_id": value}))
