@@ -14,7 +14,7 @@ from cnitrail.model.event import Actor, AttributeChange, CallOutcome, Effect, Fa
 from cnitrail.model.evidence import Evidence, Origin
 from cnitrail.model.history import SetAside
 from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
-from cnitrail.model.pods import PodAnswer, PodEntry
+from cnitrail.model.pods import PodAnswer, PodEntry, is_own_address
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.model.trail import TrailChange
 
@@ -260,6 +260,11 @@ class Holder(Struct, frozen=True, gc=False, kw_only=True):
     cluster: str | None = None
     attached: bool | None = None
     service: str | None = None
+
+    @property
+    def is_own_address(self) -> bool:
+        """Return whether the address is the interface's own, which no pod has."""
+        return is_own_address(self.kind, self.eni_kind)
 
 
 class WhoAnswer(Struct, frozen=True, gc=False, kw_only=True):
