@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from cnitrail.answers.findings.calls import MAY_BE_THE_CNI, ResourceCall, is_controller, is_of_another_node
 from cnitrail.answers.findings.context import FindingContext
-from cnitrail.model import ActorKind, Bound, Effect, Event, InstanceBasis, Interface, Manager, Strength
+from cnitrail.model import ActorKind, Bound, Effect, Event, Interface, Manager, Strength
 from cnitrail.model.callers import (
     CILIUM_ACCOUNT,
     is_another_program,
@@ -26,7 +26,7 @@ LEAK_AGE = timedelta(minutes=5)
 SOON = timedelta(minutes=2)
 """Within this time, a caller that detaches an ENI and deletes one means the same ENI: EC2 takes seconds."""
 
-_REMOVED = ("DetachNetworkInterface", "DeleteNetworkInterface")
+_REMOVED = ("DetachNetworkInterface", "DisassociateTrunkInterface", "DeleteNetworkInterface")
 TAG_OF_MANAGER = {
     Manager.VPC_CNI: "node.k8s.amazonaws.com/instance_id",
     Manager.RESOURCE_CONTROLLER: "eks:eni:owner",
@@ -78,7 +78,7 @@ def is_stranger(case: FindingContext, call: ResourceCall) -> bool:
         return is_another_program(actor)
     is_known = managed.strength is not Strength.CLAIMED
     if manager is Manager.RESOURCE_CONTROLLER and is_known and not is_controller(call):
-        return True
+        return actor.kind is not ActorKind.AWS_ACCOUNT  # the controller associates from an account of AWS
     if manager is Manager.CILIUM and (actor.service_account or "").endswith(CILIUM_ACCOUNT):
         return False
     return not _is_like_a_user(case, call)
@@ -148,9 +148,8 @@ def _harm(case: FindingContext, call: ResourceCall) -> Harm:
     if left is not None:
         return Harm.DETACHED if _is_same_caller(case, left, call) else Harm.LEAKED
     created = interface.created.time
-    is_known = all(attachment.how is InstanceBasis.TAG for attachment in interface.attachments)
-    if created is None or not is_known:
-        return Harm.UNKNOWN
+    if created is None or interface.attachments or interface.kind == "branch":
+        return Harm.UNKNOWN  # a branch may be attached without an event in this account's trail
     is_old = call.time - created >= LEAK_AGE or _node_ended(case, interface, call.time)
     is_refused = any(one.time <= call.time for one in _failed_attachments(case, call.entry.eni))
     return Harm.LEAKED if is_old or is_refused else Harm.TOO_EARLY
