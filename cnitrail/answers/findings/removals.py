@@ -7,11 +7,12 @@ from enum import Enum
 
 from msgspec import Struct
 
-from cnitrail.answers.findings.calls import MAY_BE_THE_CNI, ResourceCall, is_controller, is_of_another_node
+from cnitrail.answers.findings.calls import MAY_BE_THE_CNI, ResourceCall, is_controller, is_elsewhere
 from cnitrail.answers.findings.context import FindingContext
 from cnitrail.model import ActorKind, Bound, Effect, Event, Interface, Manager, Strength
 from cnitrail.model.callers import (
     CILIUM_ACCOUNT,
+    ON_NODES,
     is_another_program,
     is_of_eks,
     may_be_the_cni,
@@ -68,7 +69,7 @@ def is_stranger(case: FindingContext, call: ResourceCall) -> bool:
     actor, eni = call.entry.actor, call.entry.eni
     managed = case.history.manager_of(eni)
     manager = managed.manager
-    if manager is Manager.VPC_CNI and is_of_another_node(call):
+    if manager is Manager.VPC_CNI and _is_elsewhere(case, call):
         return True
     if actor.kind is ActorKind.AWS_SERVICE or actor.ipamd is not None or is_of_eks(actor):
         return False
@@ -82,6 +83,17 @@ def is_stranger(case: FindingContext, call: ResourceCall) -> bool:
     if manager is Manager.CILIUM and (actor.service_account or "").endswith(CILIUM_ACCOUNT):
         return False
     return not _is_like_a_user(case, call)
+
+
+def _is_elsewhere(case: FindingContext, call: ResourceCall) -> bool:
+    """Return whether a node takes an ENI off another one, or deletes one that it has taken off itself."""
+    if is_elsewhere(call):
+        return True
+    interface = case.history.interfaces.get(call.entry.eni or "")
+    left = last_end(interface, call.time) if interface is not None and call.did(Effect.DELETE) else None
+    if left is None or not _is_same_caller(case, left, call):
+        return False
+    return any(is_elsewhere(one) for one in case.by_event.get(left.key, ()))
 
 
 def _is_like_a_user(case: FindingContext, call: ResourceCall) -> bool:
@@ -112,7 +124,7 @@ def removal_of(case: FindingContext, call: ResourceCall) -> Removal | None:
         return None
     harm = _harm(case, call)
     doubts: list[Reason] = []
-    is_known = is_of_another_node(call) and call.entry.actor.kind is ActorKind.INSTANCE_ROLE
+    is_known = _is_elsewhere(case, call) and call.entry.actor.kind in ON_NODES
     if managed.manager is Manager.VPC_CNI and may_be_the_cni(call.entry.actor) and not is_known:
         doubts.append(MAY_BE_THE_CNI)
     detached = _unnamed_detachment(case, call) if harm is Harm.UNKNOWN else None
