@@ -782,6 +782,7 @@ class TestErrors:
             ("https://plain-logs.s3.amazonaws.com/AWSLogs/", "s3://plain-logs/AWSLogs/"),
             ("https://plain-logs.s3.eu-west-1.amazonaws.com/a.gz", "s3://plain-logs/a.gz"),
             ("https://s3.cn-north-1.amazonaws.com.cn/plain-logs/AWSLogs", "s3://plain-logs/AWSLogs"),
+            ("https://s3.eusc-de-east-1.amazonaws.eu/plain-logs/AWSLogs", "s3://plain-logs/AWSLogs"),
         ],
     )
     @pytest.mark.parametrize(

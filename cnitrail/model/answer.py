@@ -60,8 +60,8 @@ class TimelineEntry(Struct, frozen=True, gc=False):
     asked for, whether by number or by name. ``resource`` is the NAT gateway, VPC endpoint or EFS mount target
     that the interface belongs to, the role that a failed sign-in asked for, or the subnet that the call
     created, with its ``cidr``. ``carried`` are the addresses that the interface held when the call attached
-    or detached it. ``force`` is a detachment that did not wait for the instance's operating system.
-    ``changes`` are the attributes that the call set, or tried to.
+    or detached it; a detached trunk carries those of its branches. ``force`` is a detachment that did not
+    wait for the instance's operating system. ``changes`` are the attributes that the call set, or tried to.
     """
 
     time: datetime
