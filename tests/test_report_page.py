@@ -139,6 +139,28 @@ class TestOpening:
         tables = page.locator("table").all()
         assert all((box := table.bounding_box()) is None or box["width"] <= width for table in tables)
 
+    def test_no_printed_command_is_cut_at_the_right_edge(self, opened: Open) -> None:
+        page = opened("subnet-exhausted", viewport={"width": 690, "height": 1000}).page
+        page.emulate_media(media="print")
+        command = page.locator(".command", has_text="Name=status,Values=available")
+        assert command.evaluate("line => line.scrollWidth - line.clientWidth") == 0
+        assert command.inner_text() == (
+            "aws ec2 describe-network-interfaces --region us-west-2 --filters "
+            "Name=subnet-id,Values=subnet-0c4d8e1f5a2b79360 Name=status,Values=available"
+        )
+
+    @pytest.mark.parametrize("width", [390, 690, 1440])
+    def test_no_id_and_no_time_is_broken_across_lines(self, width: int, opened: Open) -> None:
+        for story in ("ironman", "subnet-exhausted"):
+            page = opened(story, viewport={"width": width, "height": 900}).page
+            broken = (
+                "[...document.querySelectorAll('h1 code, li > code, td code, time, .rule, .command span')]"
+                ".filter(part => part.getClientRects().length > 1 || "
+                "part.offsetHeight > 2 * parseFloat(getComputedStyle(part).fontSize))"
+                ".map(part => part.textContent)"
+            )
+            assert page.evaluate(broken) == []
+
     @pytest.mark.parametrize("story", ["hostile", "subnet-exhausted"])
     def test_a_phone_scrolls_down_only(self, story: str, opened: Open) -> None:
         page = opened(story, viewport={"width": 390, "height": 844}).page
@@ -173,6 +195,12 @@ class TestOpening:
         for name, least in [("text", 7), ("muted", 4.5), ("link", 4.5), *((f"a{n}", 3) for n in range(7))]:
             for color, page in zip(colors[name].split(", "), pages, strict=True):
                 assert contrast(color, page) >= least, (name, color, page)
+
+    def test_its_links_differ_from_text_by_more_than_their_hue(self) -> None:
+        style = STYLE.read_text(encoding="utf-8")
+        colors = dict(re.findall(r"--(text|link): light-dark\((#\w{6}, #\w{6})\)", style))
+        text, link = (colors[name].split(", ") for name in ("text", "link"))
+        assert all(contrast(*pair) >= 3 for pair in zip(text, link, strict=True))
 
 
 def contrast(one: str, other: str) -> float:
