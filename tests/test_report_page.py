@@ -317,6 +317,20 @@ class TestFilters:
         found.page.get_by_role("textbox", name="IP").fill("192.168.5")
         assert found.page.locator("#shown").inner_text() == "5 of 14 calls"
 
+    def test_a_whole_address_is_not_the_beginning_of_others(self, opened: Open) -> None:
+        found = opened("subnet-exhausted")
+        address = found.page.get_by_role("textbox", name="IP")
+        address.fill("10.40.8.11")
+        assert found.rows() == ["CreateNetworkInterface"]
+
+    def test_an_address_is_found_in_its_prefix_and_in_a_cidr_block(self, opened: Open) -> None:
+        found = opened("prefix-delegation")
+        address = found.page.get_by_role("textbox", name="IP")
+        address.fill("10.112.64.55")
+        assert found.rows() == ["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
+        address.fill("10.112.65.0/24")
+        assert found.rows() == ["AssignPrivateIpAddresses"]
+
     def test_a_filter_that_keeps_nothing_says_so(self, opened: Open) -> None:
         found = opened("stolen-address")
         found.page.get_by_label("IP", exact=True).fill("10.99.")
