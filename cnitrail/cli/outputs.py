@@ -113,7 +113,7 @@ def chosen_output() -> str | None:
 
 
 def is_queried() -> bool:
-    """Whether ``--query`` was given to the command that runs."""
+    """Return whether ``--query`` was given to the command that runs."""
     return _QUERY in click.get_current_context().meta
 
 

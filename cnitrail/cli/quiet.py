@@ -15,7 +15,7 @@ def be_quiet(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 
 
 def is_quiet() -> bool:
-    """Whether ``--quiet`` was given to the command that runs."""
+    """Return whether ``--quiet`` was given to the command that runs."""
     ctx = click.get_current_context(silent=True)
     return ctx is not None and bool(ctx.meta.get(_QUIET))
 

@@ -154,7 +154,7 @@ _KINDS = {
 
 
 def _is_service_linked(role: str | None, role_arn: str | None) -> bool:
-    """Whether only an AWS service can use a role; in an incomplete record only its name may be known."""
+    """Return whether only an AWS service can use a role; an incomplete record may have only its name."""
     if role_arn is None:
         return (role or "").startswith("AWSServiceRoleFor")
     return _SERVICE_ROLE.match(role_arn) is not None

@@ -114,7 +114,7 @@ def _program(words: list[str], sdk: str | None) -> tuple[str | None, str | None]
 
 
 def _can_send(controller: str, sdk: str | None) -> bool:
-    """Whether a controller can send a user agent with this SDK."""
+    """Return whether a controller can send a user agent with this SDK."""
     return sdk.startswith(_GO_SDK) if sdk is not None else controller == _NAMELESS_SDK
 
 

@@ -79,7 +79,7 @@ _MAX_FIELD = "over 100 KB"
 
 
 def _is_omitted(body: Fields) -> bool:
-    """Whether CloudTrail put ``omitted``, the size and a reason in place of a request or response."""
+    """Return whether CloudTrail put ``omitted``, the size and a reason in place of a request or response."""
     return flag(body.get("omitted")) is True
 
 

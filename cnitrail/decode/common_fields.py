@@ -36,7 +36,7 @@ _NO_ERROR: Final = (None, "", False, "success", "Success", *NULL_TEXTS)
 
 
 def succeeded(entry: Fields) -> bool:
-    """Whether a record has no error, or only what exports write for none."""
+    """Return whether a record has no error, or only what exports write for none."""
     return entry.get("errorCode") in _NO_ERROR and entry.get("errorMessage") in _NO_ERROR
 
 
@@ -50,7 +50,7 @@ def failure_of(entry: Fields) -> Failure | None:
 
 
 def describes_other_calls(entry: Fields) -> bool:
-    """Whether a record is about calls that have management events of their own.
+    """Return whether a record is about calls that have management events of their own.
 
     These are Insights events, and the network activity events in which VPC endpoints log the calls that go
     through them, without parameters. A call that the endpoint's policy denied may have no other record.

@@ -19,7 +19,7 @@ _PROVIDER = re.compile(
 
 
 def is_of_eks(provider: str | None, account: str | None) -> bool:
-    """Whether a provider belongs to an EKS cluster, and is registered in this account."""
+    """Return whether a provider belongs to an EKS cluster, and is registered in this account."""
     found = _PROVIDER.fullmatch(provider or "")
     return found is not None and found["account"] == account
 

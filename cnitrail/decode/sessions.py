@@ -42,7 +42,7 @@ class Issuance(Struct, frozen=True, kw_only=True):
 
 
 def is_from_an_address(source_ip: str | None) -> bool:
-    """Whether a call came from an IP address, and not from an AWS service (which has a DNS name there).
+    """Return whether a call came from an IP address, and not from an AWS service, which has a DNS name.
 
     AssumeRole without an IP address is relevant only for EKS Pod Identity.
     """

@@ -73,7 +73,7 @@ def _put_insight_selectors(call: CallBody) -> TrailChange:
 
 
 def _selects(call: CallBody) -> Selects:
-    """Whether the selectors of a request include EC2's write calls."""
+    """Return whether the selectors of a request include EC2's write calls."""
     basic = elements(call.request.get("eventSelectors"))
     advanced = elements(call.request.get("advancedEventSelectors"))
     if not basic and not advanced:
@@ -89,14 +89,14 @@ def _selects(call: CallBody) -> Selects:
 
 
 def _basic_selects(selector: Fields) -> bool:
-    """Whether a basic selector includes EC2's write calls; by default it includes all management events."""
+    """Return whether a basic selector includes EC2's write calls; the default is all management events."""
     includes = flag(selector.get("includeManagementEvents", True)) is not False
     excluded = texts(selector.get("excludeManagementEventSources"), "eventSource")
     return includes and selector.get("readWriteType", "All") in _WRITES and EC2 not in excluded
 
 
 def _advanced_selects(selector: Fields, name: str) -> Selects:
-    """Whether an advanced selector includes the calls with an event name: all its conditions must hold."""
+    """Return whether an advanced selector includes the calls with a name: all conditions must hold."""
     known = {
         "eventCategory": "Management",
         "readOnly": "false",
@@ -119,7 +119,7 @@ _MATCHES: dict[str, Callable[[str, str], bool]] = {
 
 
 def _holds(condition: Fields, value: str | None) -> Selects:
-    """Whether a field selector holds for a value; None if the value differs from call to call.
+    """Return whether a field selector holds for a value; None if the value differs from call to call.
 
     One of the including operators must match, and none of the excluding ones.
     """

@@ -161,7 +161,7 @@ def _first_name(text: bytes) -> bytes:
 
 
 def _is_all_of(call: _Call[Any, Any], text: bytes) -> bool:
-    """Whether a call has all that the text of its record has, in the usual form.
+    """Return whether a call has all that the text of its record has, in the usual form.
 
     A field that it lacks, or a second one of the same name, makes the text longer. Nothing makes it shorter
     than what is written here: numbers with a fraction or exponent are refused.
@@ -178,7 +178,7 @@ def _is_all_of(call: _Call[Any, Any], text: bytes) -> bool:
 
 @lru_cache(maxsize=65536)
 def _is_plain(text: bytes) -> bool:
-    """Whether a JSON text is an object in which no key is repeated."""
+    """Return whether a JSON text is an object in which no key is repeated."""
     try:
         value = decode(text)
         return isinstance(value, dict) and repeated_key(text, value) is None

@@ -39,7 +39,7 @@ _OF_A_TABLE: Final = (
 
 
 def looks_like_csv(head: bytes) -> bool:
-    """Whether a text begins with a line of column names of an export with CloudTrail events."""
+    """Return whether a text begins with a line of column names of an export with CloudTrail events."""
     first = _SEPARATOR.sub(b"", head.lstrip(b"\r\n")).partition(b"\n")[0].rstrip(b"\r")
     if first[:1] in (b"", b"{", b"[", b"<", b" ") or len(first) > 64 * 1024:
         return False

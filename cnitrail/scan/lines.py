@@ -178,7 +178,7 @@ def _without_prefixes(text: bytes, form: LineForm) -> bytes:
 
 
 def has_escapes(head: bytes) -> bool:
-    """Whether a text has the colors of a terminal, or the separators of JSON sequences (RFC 7464)."""
+    """Return whether a text has the colors of a terminal, or the separators of JSON sequences (RFC 7464)."""
     return (b"\x1b" in head or b"\x1e" in head) and _ESCAPES.search(head) is not None
 
 

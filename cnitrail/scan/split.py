@@ -304,7 +304,7 @@ class _Splitter:
                 yield self._stray()
 
     def _array_follows(self) -> bool:
-        """Whether a colon and an opening bracket come next; if so, skip them."""
+        """Return whether a colon and an opening bracket come next; if so, skip them."""
         while (follows := _ARRAY_FOLLOWS.match(self._data, self._pos)) is None:
             if self._data[self._pos :].strip(b" \t\r\n:") or not self._more():
                 return False
@@ -312,7 +312,7 @@ class _Splitter:
         return True
 
     def _is_value(self) -> bool:
-        """Whether what comes next is the value of a key, and not an item outside of its array."""
+        """Return whether what comes next is the value of a key, and not an item outside of its array."""
         return self._data[self._start : self._pos].rstrip(b" \t\r\n").endswith(b":")
 
     def _torn_line(self, string: re.Match[bytes] | None) -> int:
@@ -397,17 +397,17 @@ def _object_end(text: str, at: int) -> int | None:
 
 
 def _is_unfinished(error: json.JSONDecodeError, text: str | bytes) -> bool:
-    """Whether a text is not JSON only because it ends too early."""
+    """Return whether a text is not JSON only because it ends too early."""
     return error.pos > len(text) - 16 or error.msg.startswith("Unterminated")
 
 
 def _may_hold_others(item: bytes) -> bool:
-    """Whether an item may contain others (a quick check)."""
+    """Return whether an item may contain others (a quick check)."""
     return item.count(b'"eventVersion"') > 1 or item.count(b'"EventId"') > 1 or b"\n{" in item
 
 
 def _is_broken(text: bytes, *, closed: bool) -> bool:
-    """Whether a text is not JSON or, if it is not closed, not the beginning of JSON.
+    """Return whether a text is not JSON or, if it is not closed, not the beginning of JSON.
 
     Deep nesting and forbidden characters do not count: they do not affect the brackets.
     """

@@ -340,7 +340,7 @@ def _in_order(place: Place, keys: AbstractSet[str]) -> Iterable[str]:
 
 
 def _may_be_forged(result: Unwrapped, envelope: dict[str, Raw]) -> bool:
-    """Whether it is pod evidence in the output of a container, as fluent-bit and others collect it.
+    """Return whether it is pod evidence in the output of a container, as fluent-bit and others collect it.
 
     Any pod can print what looks like it; only the CNI's own container counts.
     """
@@ -415,7 +415,7 @@ def has_original(row: dict[str, object]) -> bool:
 
 
 def _is_sent_by_aws(fields: dict[str, Raw]) -> bool:
-    """Whether an event of EventBridge is one of AWS's own, as far as it says who sent it.
+    """Return whether an event of EventBridge is one of AWS's own, as far as it says who sent it.
 
     PutEvents refuses sources that begin with ``aws.``; partners have ``aws.partner/``.
     """
@@ -445,7 +445,7 @@ def _columns(values: list[bytes]) -> list[bytes] | None:
 
 
 def _has(fields: dict[str, Raw], key: str, value: str) -> bool:
-    """Whether an object has a text under a key."""
+    """Return whether an object has a text under a key."""
     return key in fields and bytes(fields[key]) == msgspec.json.encode(value)
 
 

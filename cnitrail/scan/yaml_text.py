@@ -33,7 +33,7 @@ _BEGINNING = re.compile(
 
 
 def looks_like_yaml(head: bytes) -> bool:
-    """Whether a text begins like the YAML output of an AWS API or of kubectl, or like a record as YAML."""
+    """Return whether a text begins like YAML output of an AWS API or kubectl, or like a record as YAML."""
     return _BEGINNING.match(head) is not None
 
 

@@ -239,7 +239,7 @@ def _is_misnamed_bucket(uri: str) -> bool:
 
 
 def is_pipe(uri: str) -> bool:
-    """Whether a source can be read only once: standard input, or a named pipe (``<(zcat FILE)``)."""
+    """Return whether a source can be read only once: standard input, or a named pipe (``<(zcat FILE)``)."""
     return uri == _STANDARD_INPUT or (os.path.exists(uri) and stat.S_ISFIFO(os.stat(uri).st_mode))
 
 
@@ -252,5 +252,5 @@ def open_source(uri: str, scope: Scope) -> Source:
 
 
 def is_event_history(uri: str) -> bool:
-    """Whether a document is an answer of LookupEvents, by its URI: AWS keeps these without any trail."""
+    """Return whether a document is an answer of LookupEvents, by its URI: these need no trail."""
     return uri.startswith(LOOKUP)

@@ -199,12 +199,12 @@ def code_of(error: Exception) -> str:
 
 
 def is_access_denied(error: Exception) -> bool:
-    """Whether AWS refused a call because its caller may not make it."""
+    """Return whether AWS refused a call because its caller may not make it."""
     return code_of(error) in _ACCESS_DENIED
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether AWS refused a call for what it asks (status 4xx), so that it would refuse it again."""
+    """Return whether AWS refused a call for what it asks (status 4xx), so that it would refuse it again."""
     from botocore.exceptions import ClientError
 
     if not isinstance(error, ClientError) or code_of(error) in _THROTTLED:

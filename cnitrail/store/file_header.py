@@ -7,17 +7,17 @@ _MAGIC = b"SQLite format 3\x00"
 
 
 def is_sqlite(path: str) -> bool:
-    """Whether a file is an SQLite database, by its first bytes."""
+    """Return whether a file is an SQLite database, by its first bytes."""
     return _head(path).startswith(_MAGIC)
 
 
 def is_store(path: str) -> bool:
-    """Whether a file is a store of any version, by its first bytes."""
+    """Return whether a file is a store of any version, by its first bytes."""
     return is_store_head(_head(path))
 
 
 def is_store_head(head: bytes) -> bool:
-    """Whether these are the first bytes of a store of any version."""
+    """Return whether these are the first bytes of a store of any version."""
     return head.startswith(_MAGIC) and int.from_bytes(head[68:72]) == APPLICATION_ID
 
 

@@ -202,7 +202,7 @@ class StoreWriter:
             return frozenset((uri_of(uri), etag) for uri, etag in typed(rows, TEXT, str))
 
     def is_empty(self) -> bool:
-        """Whether nothing of CloudTrail, and nothing unreadable, was ever added."""
+        """Return whether nothing of CloudTrail, and nothing unreadable, was ever added."""
         with translate_errors(self.path):
             (is_filled,) = self._connection.execute(
                 "SELECT EXISTS (SELECT 1 FROM documents WHERE files > 0)"

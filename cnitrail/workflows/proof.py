@@ -81,7 +81,7 @@ class Proof:
         return tuple(self._faults)
 
     def vouches(self, source: str, uri: str, stored_hash: str | None) -> bool:
-        """Whether a document is proven: a digest lists it, and the bytes that were read are those verified.
+        """Return whether a document is proven: a digest lists it, and the bytes read are those verified.
 
         ``stored_hash`` is SHA-256 of the stored bytes that were read, in hex; None if they were not all read.
         """

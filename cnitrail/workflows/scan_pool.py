@@ -64,7 +64,7 @@ class Scanned(Struct, frozen=True, kw_only=True):
     stored_hash: str | None = None
 
     def records_writes(self) -> bool:
-        """Whether it has a write call of EC2, so that its trail records them."""
+        """Return whether it has a write call of EC2, so that its trail records them."""
         facts = (found[1].fact for found in self.found if not isinstance(found, Skipped))
         others = (Effect.RECORD, Effect.SIGN_IN)  # a sign-in is a read-only call of STS
         return any(isinstance(fact, Event) and fact.effect not in others for fact in facts)

@@ -247,7 +247,7 @@ class _ChainLookups:
         return self._keyring.find(file.region, digest.fingerprint, times)
 
     def has_digest(self, bucket: str, key: str) -> bool | None:
-        """Whether a digest exists; True if that cannot be known, so that it is not reported missing."""
+        """Return whether a digest exists; True if that is not known, so that it is not reported missing."""
         if any(lies_at(file, bucket, key) for _, file in self._files.digests.get(name_of(key), ())):
             return True
         trails = [trail for trail in self._files.trails if trail.has_bucket(bucket)]
@@ -276,7 +276,7 @@ def _identity(fetched: Fetched) -> tuple[str, str]:
 
 
 def _is_near(file: DigestFile, since: datetime | None, until: datetime | None) -> bool:
-    """Whether a digest may overlap a range of times, or be next to one that does."""
+    """Return whether a digest may overlap a range of times, or be next to one that does."""
     is_late_enough = since is None or file.ended > shifted(since, -SEARCH_MARGIN)
     return is_late_enough and (until is None or file.ended < shifted(until, SEARCH_MARGIN))
 

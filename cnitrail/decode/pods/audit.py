@@ -146,12 +146,12 @@ def _time(event: Fields, call: _Call, problems: Problems) -> datetime | None:
 
 
 def _is_dropped(event: Fields) -> bool:
-    """Whether the API server left out the objects of an event because it was too long."""
+    """Return whether the API server left out the objects of an event because it was too long."""
     return fields(event.get("annotations")).get("audit.k8s.io/truncated") == "true"
 
 
 def _may_be_about_pods(event: Fields, call: _Call) -> bool:
-    """Whether an event that is not complete may have been one that says something about a pod."""
+    """Return whether an event that is not complete may have been one that says something about a pod."""
     if not _is_done(event, call, unknown=True) or call.verb not in _CHANGES:
         return False
     if call.target:
@@ -160,7 +160,7 @@ def _may_be_about_pods(event: Fields, call: _Call) -> bool:
 
 
 def _is_rewritten(event: Fields, call: _Call) -> bool:
-    """Whether a change of a pod has its parts as texts or flattened: the API server writes objects."""
+    """Return whether a change of a pod has its parts as texts or flattened: the API server writes objects."""
     if event.get("stage") != "ResponseComplete" or call.verb not in _CHANGES:
         return False
     has_texts = any(isinstance(event.get(part), str) for part in _PARTS)
@@ -168,12 +168,12 @@ def _is_rewritten(event: Fields, call: _Call) -> bool:
 
 
 def _is_core(target: Fields, resource: str) -> bool:
-    """Whether the target is a resource of Kubernetes itself: other API groups may have one of its name."""
+    """Return whether the target is of Kubernetes' core API: other API groups may have the same name."""
     return target.get("resource") == resource and not target.get("apiGroup")
 
 
 def _is_done(event: Fields, call: _Call, *, unknown: bool) -> bool:
-    """Whether a request was carried out; ``unknown`` if the event was cut before its response."""
+    """Return whether a request was carried out; ``unknown`` if the event was cut before its response."""
     if event.get("stage") != "ResponseComplete" or _is_dry_run(event, call.asked):
         return False
     response = event.get("responseStatus")
@@ -184,7 +184,7 @@ def _is_done(event: Fields, call: _Call, *, unknown: bool) -> bool:
 
 
 def _is_dry_run(event: Fields, asked: Fields) -> bool:
-    """Whether a request was only tried: so it says in its URL, or in the options of a deletion."""
+    """Return whether a request was only tried: so it says in its URL, or in the options of a deletion."""
     options = (asked, fields(asked.get("deleteOptions")))
     if any(option.get("dryRun") for option in options):
         return True

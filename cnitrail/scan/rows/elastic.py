@@ -56,7 +56,7 @@ _TEXTS: Final = {
 
 
 def is_elastic(row: Columns) -> bool:
-    """Whether a row is a document of the integration, or a row of its fields from Kibana."""
+    """Return whether a row is a document of the integration, or a row of its fields from Kibana."""
     aws = row.get("aws")
     return (isinstance(aws, dict) and isinstance(aws.get("cloudtrail"), dict)) or (
         "event.action" in row and any(column.startswith(f"{_TRAIL}.") for column in row)

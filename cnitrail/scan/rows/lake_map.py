@@ -130,7 +130,7 @@ def _end(body: str, name: str, at: int) -> int | None:
 
 
 def _is_the_only_end(body: str, name: str, at: int, end: int) -> bool:
-    """Whether a text that a caller chose can end at one offset only: a longer one would be too long."""
+    """Return whether a text that a caller chose can end at one offset only: longer ones are too long."""
     longest = _LONGEST.get(name)
     if end == len(body):
         return longest is None or end - at <= longest

@@ -51,7 +51,7 @@ _CLASSES: Final = ("6003", "3001", "3002", "3005")
 
 
 def is_ocsf(row: Columns) -> bool:
-    """Whether a row is a CloudTrail event in OCSF."""
+    """Return whether a row is a CloudTrail event in OCSF."""
     if "api" not in row or "metadata" not in row:
         return False
     product = at(row, "metadata.product.name")

@@ -66,7 +66,7 @@ class AuditRow(Struct, frozen=True):
 
 
 def is_ocsf_audit(row: Columns) -> bool:
-    """Whether a row is a Kubernetes audit event in OCSF."""
+    """Return whether a row is a Kubernetes audit event in OCSF."""
     if "api" not in row or "metadata" not in row:
         return False
     version = at(row, "metadata.product.version")

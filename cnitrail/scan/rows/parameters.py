@@ -76,7 +76,7 @@ _ATTRIBUTES: Final = frozenset(("description", "deleteOnTermination"))
 
 
 def lacks_capitals(parameters: Columns) -> bool:
-    """Whether a request or response has a name that a table made of one of CloudTrail's."""
+    """Return whether a request or response has a name that a table made of one of CloudTrail's."""
     return any(PARAMETER_NAMES.get(name, name) != name for name in parameters)
 
 

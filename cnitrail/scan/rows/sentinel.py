@@ -38,7 +38,7 @@ _IDENTITY: Final = {
 
 
 def is_sentinel(row: Columns) -> bool:
-    """Whether a row is of the table AWSCloudTrail."""
+    """Return whether a row is of the table AWSCloudTrail."""
     return "EventName" in row and ("AwsEventId" in row or row.get("Type") == "AWSCloudTrail")
 
 

@@ -120,7 +120,7 @@ def _value(text: str, at: int, shape: Shape | None) -> tuple[object, int]:
 
 
 def _is_certain(kind: str, identity: Columns) -> bool:
-    """Whether no value of an identity can contain a text that looks like further fields.
+    """Return whether no value of an identity can contain a text that looks like further fields.
 
     The subject of a web or SAML identity may be any text. But it is in two fields, and all fields of the
     table are always written, so a subject that looks like a field repeats one.

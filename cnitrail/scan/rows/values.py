@@ -23,7 +23,7 @@ _UTC_ZONES: Final = (None, "Z", "UTC", "+00:00", "+0000")
 
 
 def is_empty(value: object, *, has_nulls: bool = False) -> bool:
-    """Whether a cell has no value; many exports write a text for that, unless they have nulls."""
+    """Return whether a cell has no value; many exports write a text for that, unless they have nulls."""
     return value is None or value == "" or (not has_nulls and isinstance(value, str) and value in NULL_TEXTS)
 
 

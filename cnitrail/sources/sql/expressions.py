@@ -107,7 +107,7 @@ def _formatted(time: str) -> str:
 
 
 def _has(column: ColumnType, names: tuple[str, ...]) -> bool:
-    """Whether a type, or one of those that it is made of, has one of these names."""
+    """Return whether a type, or one of those that it is made of, has one of these names."""
     return column.name in names or any(_has(inner, names) for _, inner in column.members)
 
 
