@@ -116,13 +116,7 @@ def decode(record: Record) -> Decoded:
     try:
         entry = parse(record.payload)
         if record.origins[0].form in POD_FORMS:
-            from cnitrail.decode.pods.readers import read_pods
-            from cnitrail.decode.pods.stored import read_stored
-
-            if isinstance(entry, dict) and repeated_key(record.payload, entry) is not None:
-                return Decoded(None, (_REPEATED,))
-            pods, problems = (read_stored if isinstance(record, StoredRecord) else read_pods)(record, entry)
-            return Decoded(None, problems, pods=pods)
+            return _decoded_pods(record, entry)
         if isinstance(entry, dict):
             repeated = repeated_key(record.payload, entry)
             if repeated is not None:
@@ -133,6 +127,18 @@ def decode(record: Record) -> Decoded:
     except RecursionError:
         return Decoded(None, ("the record is nested too deeply",))
     return Decoded(None, ("the record is not a JSON object",))
+
+
+def _decoded_pods(record: Record, entry: object) -> Decoded:
+    """Return the facts in a record of pod evidence; from a store it has only those."""
+    from cnitrail.decode.pods.readers import read_pods
+    from cnitrail.decode.pods.stored import read_stored
+
+    if isinstance(entry, dict) and repeated_key(record.payload, entry) is not None:
+        return Decoded(None, (_REPEATED,))
+    read = read_stored if isinstance(record, StoredRecord) else read_pods
+    pods, problems = read(record, entry)
+    return Decoded(None, problems, pods=pods)
 
 
 _REPEATED = "a key is repeated: it is unclear which value counts"

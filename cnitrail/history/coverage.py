@@ -176,6 +176,11 @@ def _reach(
     *,
     is_complete: bool,
 ) -> Reach:
+    """Return the coverage of one account and Region: from when to when it was read, and what of it was not.
+
+    ``moments`` are the times of its first and last relevant events; all other arguments are as in ``cover``,
+    of this place.
+    """
     unread = tuple(unread)
     ends = (rhythm.first, rhythm.last) if rhythm is not None else ()
     known = [*ends, *moments, *_ends(proven)]

@@ -335,10 +335,8 @@ class Registry:
         assert subject.eni is not None
         interface = self._interface(event, subject.eni)
         known = self._attachments.get(subject.attachment) if subject.attachment else None
-        if (
-            known is not None and known.end is not OPEN
-        ):  # an ended attachment does not start again: this is another one
-            known = None
+        if known is not None and known.end is not OPEN:
+            known = None  # an ended attachment does not start again: this is another one
         attachment = known or _AttachmentDraft(eni=subject.eni, attachment=subject.attachment)
         attachment.instance, attachment.how = instance.instance, how
         attachment.device_index = subject.details.device_index

@@ -13,9 +13,9 @@ _OF_RESOURCES = (Effect.CREATE, Effect.ASSIGN, Effect.DELETE)
 def with_deleted_enis(events: Iterable[Event]) -> dict[str, Event]:
     """Return the deletions of resources by event key, with the ENIs that AWS deletes with the resources.
 
-    The ENIs are those that the calls which created the resource, or gave it addresses, name, unless they have
-    a deletion of their own. ``events`` are in order of time; of several deletions of a resource, the first
-    has its ENIs.
+    The ENIs are those named by the calls that created the resource or gave it addresses, except for ENIs that
+    have a deletion of their own. ``events`` are in order of time; of several deletions of a resource, the
+    first has its ENIs.
     """
     enis: dict[str, set[str]] = defaultdict(set)
     deletions: list[Event] = []

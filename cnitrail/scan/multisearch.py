@@ -106,6 +106,7 @@ def _pattern(text: bytes) -> bytes:
 
 
 def _automaton(first: bytes, names: list[bytes], markers: list[bytes]) -> Search:
+    """Return a search that counts ``first``, and finds the offsets of all others, in one pass over a text."""
     exceptions: dict[bytes, _Check | None] = {
         _rare_end(name): re.compile(b"(?!" + re.escape(_rare_end(name)) + following + b")").match
         for name, following in _NOT_BEFORE.items()

@@ -6,7 +6,7 @@ yielded is the text of a record exactly as it was written.
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Final
@@ -174,6 +174,7 @@ class _Walk:
                 yield Unknown(reason="not an object but ", text=text, broken=True)
 
     def _object(self, text: bytes, place: Place) -> Iterator[Unwrapped]:
+        """Yield an object if it is a record, else what is in its fields: in the first that has anything."""
         fields = _OBJECT.decode(text)
         originals = _originals(fields, place)
         record = _bare_record(text, fields, place, self._log_group)
@@ -190,7 +191,7 @@ class _Walk:
         if place.chosen is not None and _has(fields, *place.chosen[:2]):
             place = place.chosen[2]
         self._note_logged(fields)
-        failed: list[Unwrapped] = []
+        failed: list[Unknown] = []
         for key in _in_order(place, originals or fields.keys()):
             inside, child = bytes(fields[key]), place.keys[key]
             found = self.value(inside, child)
@@ -198,35 +199,15 @@ class _Walk:
                 yield from found
                 return
             results = [result for result in found if not _may_be_forged(result, fields)]
-            if not results or not all(isinstance(result, Unknown) for result in results):
+            unknown = [result for result in results if isinstance(result, Unknown)]
+            if not results or len(unknown) < len(results):
                 yield from results
                 return
-            failed += results
-        if _NOT_SENT_BY_AWS in failed:
-            yield _NOT_SENT_BY_AWS
-        elif (
-            is_empty_list(fields)
-            or any(keys <= fields.keys() for keys in _NOT_RECORDS)
-            or (place is ROOT and _BULK_ACTION.fullmatch(text))
-        ):
-            yield KnownOther()
-        elif (reason := why_no_evidence(fields)) is not None:
-            yield Unknown(reason=reason, is_record=False)
-        elif any(
-            child.element is not None
-            and key in fields
-            and not (child.keys and bytes(fields[key]).startswith(b"{"))
-            for key, child in place.keys.items()
-        ):
-            yield Unknown(reason="no list of records: ", text=text, is_record=False)
-        elif place.rows is not None and not originals:
-            yield FoundRow(text, place.rows)
-        elif "EventId" in fields:
-            yield Unknown(reason="a LookupEvents item without its CloudTrailEvent")
-        else:
-            yield next((result for result in failed if result != Unknown()), Unknown())
+            failed += unknown
+        yield _without_records(text, fields, place, failed, is_row=not originals)
 
     def _list(self, text: bytes, place: Place, nested_lists: int) -> Iterator[Unwrapped]:
+        """Yield what is in the elements of a list, or the list itself if it is a row."""
         if place.rows is Content.LAKE_ROW:
             yield FoundRow(text, place.rows)
             return
@@ -258,6 +239,7 @@ class _Walk:
             yield Unknown(reason="not an object but ", text=text, broken=True)
 
     def _text(self, text: bytes, place: Place) -> Iterator[Unwrapped]:
+        """Yield what is in a text: packed bytes, JSON, or a line of a log."""
         if place.packed is not None:
             for result in self._converted(unpacked(_TEXT.decode(text), self._growth), place.packed):
                 yield (
@@ -337,6 +319,36 @@ def _in_order(place: Place, keys: AbstractSet[str]) -> Iterable[str]:
     """Return those of an object's keys that the table has at a place, in the order of the table."""
     found = place.keys.keys() & keys
     return found if len(found) < 2 else [key for key in place.keys if key in found]
+
+
+def _without_records(
+    text: bytes, fields: Mapping[str, Raw], place: Place, failed: Sequence[Unknown], *, is_row: bool
+) -> Unwrapped:
+    """Return what an object is in which no record was found: ``failed`` says why, by field.
+
+    ``is_row``: if rows are expected at its place, it may be one.
+    """
+    if _NOT_SENT_BY_AWS in failed:
+        return _NOT_SENT_BY_AWS
+    is_other = is_empty_list(fields) or any(keys <= fields.keys() for keys in _NOT_RECORDS)
+    if is_other or (place is ROOT and _BULK_ACTION.fullmatch(text)):
+        return KnownOther()
+    if (reason := why_no_evidence(fields)) is not None:
+        return Unknown(reason=reason, is_record=False)
+    if any(_lacks_list(fields, key, child) for key, child in place.keys.items()):
+        return Unknown(reason="no list of records: ", text=text, is_record=False)
+    if place.rows is not None and is_row:
+        return FoundRow(text, place.rows)
+    if "EventId" in fields:
+        return Unknown(reason="a LookupEvents item without its CloudTrailEvent")
+    return next((result for result in failed if result != Unknown()), Unknown())
+
+
+def _lacks_list(fields: Mapping[str, Raw], key: str, child: Place) -> bool:
+    """Return whether something else is under a key that has a list of records."""
+    if child.element is None or key not in fields:
+        return False
+    return not (child.keys and bytes(fields[key]).startswith(b"{"))
 
 
 def _may_be_forged(result: Unwrapped, envelope: dict[str, Raw]) -> bool:

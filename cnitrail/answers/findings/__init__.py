@@ -145,6 +145,7 @@ def _takes(wanted: Filter, match: RuleMatch) -> bool:
 
 
 def _finding(name: str, fingerprint: str, match: RuleMatch) -> Finding:
+    """Return what a rule matched as a finding: with all that its calls, and the ENIs that lost, are about."""
     entries = [call.entry for call in match.calls]
     addresses = {
         held

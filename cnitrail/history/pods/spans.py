@@ -28,7 +28,7 @@ def spans_of(evidence: PodEvidence, watched: tuple[WatchedNode, ...]) -> tuple[P
     times: dict[str, list[datetime]] = {}
     for name, time in (*_audit_times(evidence), *_watched_times(watched)):
         times.setdefault(name, []).append(time)
-    logs = {watching for watching, _ in _watched_times(watched)}
+    logs = {name for name, _ in _watched_times(watched)}
     return tuple(
         PodSpan(name, min(found), max(found), () if name in logs else tuple(_gaps(found)))
         for name, found in sorted(times.items())
@@ -36,7 +36,10 @@ def spans_of(evidence: PodEvidence, watched: tuple[WatchedNode, ...]) -> tuple[P
 
 
 def before_gaps(leases: Iterable[PodLease], evidence: PodEvidence) -> Iterator[PodLease]:
-    """Yield leases of audit logs that surely go on until their log has a gap: it may lack another address."""
+    """Yield leases; those of audit logs are certain only until their log has a gap.
+
+    In a gap, the pod may have lost its address.
+    """
     times: dict[str, list[datetime]] = {}
     for name, time in _audit_times(evidence):
         times.setdefault(name, []).append(time)
