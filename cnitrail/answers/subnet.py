@@ -28,7 +28,6 @@ from cnitrail.model import (
 )
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.model.subnet import (
-    AWS_RESERVED,
     SERVICE_USES,
     AddressUse,
     LiveSubnet,
@@ -37,6 +36,7 @@ from cnitrail.model.subnet import (
     SubnetGroup,
     SubnetLive,
     SubnetNode,
+    assignable,
 )
 from cnitrail.text import short_list
 
@@ -168,7 +168,7 @@ class SubnetIndex:
         claims = _claims(holders, at)
         seen, uncertain = len(claims), sum(claim.uncertain for claim in claims.values())
         is_ipv6_only = cidr is None and not seen and subnet in self._history.subnets
-        size = cidr.num_addresses - AWS_RESERVED if cidr is not None else 0 if is_ipv6_only else None
+        size = assignable(cidr) if cidr is not None else 0 if is_ipv6_only else None
         groups = tuple(_groups(claims.values()))
         unaccounted = size - seen if size is not None else None
         listed = _Listed(subnet, live, present, size)

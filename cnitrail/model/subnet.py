@@ -10,9 +10,14 @@ from cnitrail.model.eni_kinds import users_of
 from cnitrail.model.manager import Manager
 from cnitrail.model.reason import Reason
 
-AWS_RESERVED = 5
+_AWS_RESERVED = 5
 """The addresses of a subnet that AWS reserves: the first four and the last
 (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html)."""
+
+
+def assignable(cidr: IPv4Network) -> int:
+    """Return how many addresses EC2 can assign in a subnet with this block."""
+    return cidr.num_addresses - _AWS_RESERVED
 
 
 class AddressUse(StrEnum):

@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 def _of_holders(field: Callable[[Holder], object]) -> Callable[[WhoAnswer], Cell]:
-    """Return what returns a field of every holder of an answer, in their order."""
+    """Return a column of CSV with a field of every holder of an answer, in their order."""
     return lambda answer: _texts(field, answer.holders)
 
 
 def _of_pods(field: Callable[[PodEntry], object]) -> Callable[[WhoAnswer], Cell]:
-    """Return what returns a field of every pod of an answer, in their order."""
+    """Return a column of CSV with a field of every pod of an answer, in their order."""
     return lambda answer: _texts(field, answer.pod.pods) if answer.pod else None
 
 

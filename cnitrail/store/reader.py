@@ -132,26 +132,11 @@ def _undelivered(
 
     With ``has_rhythms``, they have the rhythms of accounts and Regions in place of their signs.
     """
-    rows = connection.execute(
-        "SELECT files, bytes, records, passed_over, relevant, kept, duplicates, unreadable FROM account"
-    )
-    counts = next(typed(rows, *(int,) * 8), None)
-    if counts is None:
-        raise malformed("no counts")
-    files, size, records, passed_over, relevant, kept, duplicates, unreadable = counts
     by_form = form_counts(connection)
     forms = tuple(_forms(by_form))
-    if sum(report.records for report in forms) != records:
-        raise malformed("its counts do not add up")
-    records -= delivered.records
-    kept -= delivered.kept
-    duplicates -= delivered.relevant - delivered.kept
-    unreadable -= delivered.records - delivered.relevant
-    relevant += unreadable - delivered.relevant
-    rest = (files, size, records, passed_over, relevant, kept, duplicates, unreadable)
-    adds_up = records == relevant + passed_over and relevant == kept + duplicates + unreadable
-    if min(rest) < 0 or not adds_up:
-        raise malformed("its counts do not add up")
+    all_records = sum(report.records for report in forms)
+    remaining = _remaining(connection, all_records, delivered)
+    files, size, records, passed_over, relevant, kept, duplicates, unreadable = remaining
     signs = () if has_rhythms else connection.execute("SELECT account, region, time FROM signs")
     return StoredCounts(
         uri=uri,
@@ -178,6 +163,35 @@ def _undelivered(
         tables=tuple(uri for (uri,) in typed(connection.execute("SELECT uri FROM tables ORDER BY uri"), str)),
         heard=_heard(connection),
     )
+
+
+_Counts = tuple[int, int, int, int, int, int, int, int]
+"""Files, bytes, records, passed over, relevant, kept, duplicates, unreadable: the columns of ``account``."""
+
+
+def _remaining(connection: sqlite3.Connection, all_records: int, delivered: _Delivered) -> _Counts:
+    """Return the counts of a store less what was delivered of it.
+
+    ``all_records`` is the sum of the records by form. Raises ``sqlite3.DatabaseError`` if a sum is wrong.
+    """
+    rows = connection.execute(
+        "SELECT files, bytes, records, passed_over, relevant, kept, duplicates, unreadable FROM account"
+    )
+    counts = next(typed(rows, *(int,) * 8), None)
+    if counts is None:
+        raise malformed("no counts")
+    files, size, records, passed_over, relevant, kept, duplicates, unreadable = counts
+    is_sum_of_forms = all_records == records
+    records -= delivered.records
+    kept -= delivered.kept
+    duplicates -= delivered.relevant - delivered.kept
+    unreadable -= delivered.records - delivered.relevant
+    relevant += unreadable - delivered.relevant
+    rest = (files, size, records, passed_over, relevant, kept, duplicates, unreadable)
+    adds_up = records == relevant + passed_over and relevant == kept + duplicates + unreadable
+    if min(rest) < 0 or not (adds_up and is_sum_of_forms):
+        raise malformed("its counts do not add up")
+    return rest
 
 
 _TABLE_PARTS = """

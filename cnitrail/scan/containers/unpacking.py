@@ -75,7 +75,7 @@ _TABLE_FILES: Final = {
     b"ARROW1": "an Arrow file; write the table as Parquet or JSON lines",
     b"Obj\x01": "an Avro file; write the table as Parquet or JSON lines",
 }
-"""A file with such a beginning is none of these if it is text."""
+"""What is at the beginning of binary table files; a text may begin like that, too."""
 
 
 class Stream(Struct, frozen=True):

@@ -67,12 +67,12 @@ def _several_checks(target: NodeTarget, found: FoundNodes) -> Iterator[Check]:
         )
     checks = [_node_check(node) for node in found.nodes]
     problems = [check for check in checks if check.status is not CheckStatus.OK]
-    well = len(checks) - len(problems)
+    with_room = len(checks) - len(problems)
     yield Check(
         code=CheckCode.NODE,
         status=CheckStatus.OK,
         text=f"{target.text if target.is_named else found.origin} has {counted(len(checks), 'instance')}; "
-        f"{well} of them with free slots for IPs",
+        f"{with_room} of them with free slots for IPs",
     )
     yield from problems[:_MAX_NODES]
     if len(problems) > _MAX_NODES:

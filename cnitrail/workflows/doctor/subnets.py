@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cnitrail.model.checkup import Check, CheckCode, CheckStatus
+from cnitrail.model.subnet import assignable
 from cnitrail.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from cnitrail.model.subnet import LiveSubnet
-
-RESERVED: Final = 5
-"""Addresses of each subnet that AWS keeps
-(https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html)."""
 
 FEW: Final = 16
 """Fewer free addresses than a /28 prefix has are few in a subnet of any size."""
@@ -39,7 +36,7 @@ def subnet_checks(names: Iterable[str], subnets: Mapping[str, LiveSubnet]) -> It
 
 
 def _subnet_check(subnet: LiveSubnet) -> Check:
-    size = subnet.cidr.num_addresses - RESERVED if subnet.cidr is not None else None
+    size = assignable(subnet.cidr) if subnet.cidr is not None else None
     of_size = f" of {size:,}" if size is not None else ""
     free = subnet.available
     if free is None:
