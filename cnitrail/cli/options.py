@@ -277,7 +277,7 @@ WATCH = click.option(
     flag_value=WATCH_DEFAULT,
     type=Duration(),
     metavar="[TIME]",
-    help="Go on until Ctrl-C: poll every TIME (30s by default) and print what is new.",
+    help="Run until Ctrl-C: poll every TIME (30s by default) and print what is new.",
 )
 """For commands of the class ``Watchable``."""
 

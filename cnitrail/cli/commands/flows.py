@@ -105,7 +105,7 @@ def _spread(args: list[str], *, is_checked: bool) -> Iterator[str]:
     "--to",
     metavar="DIR",
     shell_complete=complete_files,
-    help="Write each file of FLOWS to a file of the same name below DIR; run again, it goes on. "
+    help="Write each file of FLOWS to a file of the same name below DIR; run it again to continue. "
     "With -o parquet also a FILE.parquet.",
 )
 @output_option("flows")
