@@ -149,6 +149,15 @@ class TestOpening:
             "Name=subnet-id,Values=subnet-0c4d8e1f5a2b79360 Name=status,Values=available"
         )
 
+    def test_no_printed_id_is_cut(self, opened: Open) -> None:
+        page = opened("subnet-exhausted", viewport={"width": 760, "height": 1000}).page
+        page.emulate_media(media="print")
+        cut = (
+            "[...document.querySelectorAll('td code')]"
+            ".filter(part => part.scrollWidth > part.clientWidth).map(part => part.textContent)"
+        )
+        assert page.evaluate(cut) == []
+
     @pytest.mark.parametrize("width", [390, 690, 1440])
     def test_no_id_and_no_time_is_broken_across_lines(self, width: int, opened: Open) -> None:
         for story in ("ironman", "subnet-exhausted"):
