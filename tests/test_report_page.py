@@ -160,7 +160,7 @@ class TestOpening:
 
     @pytest.mark.parametrize("width", [390, 690, 1440])
     def test_no_id_and_no_time_is_broken_across_lines(self, width: int, opened: Open) -> None:
-        for story in ("ironman", "subnet-exhausted"):
+        for story in ("ironman", "subnet-exhausted", "pod-behind-an-address"):
             page = opened(story, viewport={"width": width, "height": 900}).page
             broken = (
                 "[...document.querySelectorAll('h1 code, li > code, td code, time, .rule, .command span')]"
