@@ -148,6 +148,43 @@ class TestTheLastSecond:
         assert case.who("10.9.3.3", explained.at).verdict == "likely"
 
 
+class TestFilesOfOptions:
+    @pytest.mark.parametrize(
+        ("arguments", "message", "hint"),
+        [
+            (
+                ("pool", "ironman", "--metrics", "nofile"),
+                "--metrics nofile: cannot be read: No such file or directory",
+                "kubectl get --raw /api/v1/nodes/NODE:61678/proxy/metrics > FILE",
+            ),
+            (
+                ("pool", "ironman", "--pods", "nofile"),
+                "--pods nofile: cannot be read: No such file or directory",
+                "write the line time,pods; then a line such as 2024-05-14T09:30:00Z,12 for each change",
+            ),
+            (
+                ("pool", "ironman", "--ipamd", "README.md"),
+                "--ipamd README.md: JSON is malformed: invalid character (byte 0)",
+                "on the node: curl http://localhost:61679/v1/enis > FILE",
+            ),
+            (
+                ("pool", "ironman", "--instance-types", "nofile"),
+                "--instance-types nofile: cannot be read: No such file or directory",
+                "aws ec2 describe-instance-types > FILE",
+            ),
+            (
+                ("who", "--batch", "nofile", "ironman"),
+                "--batch: 'nofile': No such file or directory",
+                "name a file with the header ip,at, or with JSON lines; - is standard input",
+            ),
+        ],
+    )
+    def test_an_error_names_the_option_and_how_to_get_the_file(
+        self, run: Run, arguments: tuple[str, ...], message: str, hint: str
+    ) -> None:
+        assert run(*arguments).stderr == f"error: {message}\nhint: {hint}\n"
+
+
 class TestRefusals:
     @pytest.mark.parametrize("option", [("--raw",), ("--newest-first",), ("--limit", "3")])
     def test_watch_names_the_option_that_does_not_go_with_it(self, run: Run, option: tuple[str, ...]) -> None:

@@ -52,7 +52,8 @@ def collect_sources(
     """
     uris = sources_or_default(uris)
     if os.path.realpath(store) in map(os.path.realpath, uris):
-        raise UsageError(f"{store} is both a source and the store to collect into")
+        message = f"{store} is both a source and the store to collect into"
+        raise UsageError(message, "name another file for --to")
     for uri in uris:
         open_source(uri, scope)  # fails before a store is made
     with StoreWriter(store, lambda: observer.wait(f"another collect is writing to {store}")) as writer:

@@ -146,9 +146,9 @@ def pool(
     from cnitrail.workflows.request import period_of
 
     counts = _counts(pods) if pods is not None else ()
-    numbers = (metrics, _read(metrics, read_metrics)) if metrics is not None else None
-    dump = (ipamd, _read(ipamd, read_enis)) if ipamd is not None else None
-    given = _read(instance_types, read_described) if instance_types is not None else {}
+    numbers = (metrics, _read("--metrics", metrics, read_metrics)) if metrics is not None else None
+    dump = (ipamd, _read("--ipamd", ipamd, read_enis)) if ipamd is not None else None
+    given = _read("--instance-types", instance_types, read_described) if instance_types is not None else {}
     case = read_case(replace(request, period=period_of(request.wanted), managers=True))
     selected = list(nodes(case.history, case.wanted))
     for option, file in (("--pods", pods), ("--metrics", metrics)):
@@ -194,18 +194,35 @@ def _nothing(count: InstanceCount, *, is_narrowed: bool) -> str:
 
 
 def _counts(uri: str) -> Sequence[tuple[datetime, int]]:
-    """Return the pod counts in a file."""
+    """Return the pod counts in a file. Raises ``SourceError``, and ``UsageError`` for what is not a count."""
     from cnitrail.cli.inputs.pod_counts import read_counts
 
-    return read_counts(uri)
+    try:
+        return read_counts(uri)
+    except SourceError as error:
+        raise _of_option("--pods", error) from None
 
 
-def _read(uri: str, reader: Callable[[bytes], T]) -> T:
+def _read(option: str, uri: str, reader: Callable[[bytes], T]) -> T:
     """Return the contents of a file or URL, as a reader understands them. Raises ``SourceError``."""
     from cnitrail.sources.ipamd import fetch
 
-    content = fetch(uri)
     try:
-        return reader(content)
+        return reader(fetch(uri))
+    except SourceError as error:
+        raise _of_option(option, error) from None
     except ValueError as error:
-        raise SourceError(f"{uri}: {error}") from None
+        raise _of_option(option, SourceError(f"{uri}: {error}")) from None
+
+
+def _of_option(option: str, error: SourceError) -> SourceError:
+    """Return an error with the option whose file it is about, and how to get such a file."""
+    return error if error.hint else SourceError(f"{option} {error.message}", _HOW_TO_GET[option])
+
+
+_HOW_TO_GET = {
+    "--pods": "write the line time,pods; then a line such as 2024-05-14T09:30:00Z,12 for each change",
+    "--metrics": "kubectl get --raw /api/v1/nodes/NODE:61678/proxy/metrics > FILE",
+    "--ipamd": "on the node: curl http://localhost:61679/v1/enis > FILE",
+    "--instance-types": "aws ec2 describe-instance-types > FILE",
+}

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from cnitrail.cli.click_errors import BadValue
 from cnitrail.cli.help import Command
 from cnitrail.cli.options import at_option, complete_files, request_options
 from cnitrail.cli.outputs import is_queried, output_option
@@ -37,7 +38,11 @@ class QuestionFile(click.File):
 
         if value == "-":
             standard_input()
-        return super().convert(value, param, ctx)
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            hint = "name a file with the header ip,at, or with JSON lines; - is standard input"
+            raise BadValue(error.message, hint, param, ctx) from None
 
 
 @click.command(cls=Command)
