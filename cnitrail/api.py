@@ -115,7 +115,7 @@ def read(
     """Read evidence: files, directories, stores, ``s3://BUCKET/PREFIX``, or ``lookup:`` if none is named.
 
     A CloudTrail table is ``athena://DATABASE.TABLE`` or ``trino://HOST/CATALOG/SCHEMA/TABLE``. ``max_scan``
-    stops its query after so many bytes, a number or a text such as ``10GB``.
+    stops its query after a number of bytes, also as a text such as ``10GB``.
 
     Filters bound what is fetched, and are the defaults of every question to the case. All other arguments
     are the options of the command line with the same names. What cannot be read is in

@@ -77,7 +77,7 @@ _TO_THE_SECOND = re.compile(r"[0-9-]{8,10}[^0-9]\d\d:?\d\d:?\d\d", re.ASCII)
 def time(value: object) -> datetime | None:
     """Return the value as an aware time in UTC (the default time zone); None if it is not a time.
 
-    A date is none, nor is a time without seconds: they would put calls into an order that nobody knows.
+    A date is not a time, nor is a time without seconds: they do not show the order of calls.
     """
     if not isinstance(value, str):
         return None

@@ -202,7 +202,7 @@ _ANY_FILE = 1 << 20
 
 
 class LeasePeriod(Struct, frozen=True, gc=False, kw_only=True):
-    """The time of which an answer shows who had an address; both ends included, None is without a bound.
+    """The time for which an answer shows who had an address: both ends included, None for no bound.
 
     With ``leases_only`` it shows the leases of the addresses that were asked for, and nothing else that their
     ENIs held.

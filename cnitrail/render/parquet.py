@@ -98,7 +98,7 @@ def write_rows(columns: Sequence[Column], rows: Iterable[Any], out: IO[bytes]) -
 def write_batches(
     schema: Schema, batches: Iterable[RecordBatch], out: IO[bytes], *, level: int, rows: int
 ) -> None:
-    """Write batches as a Parquet file, compressed with zstd, of at most so many rows in a row group.
+    """Write batches as a Parquet file, compressed with zstd, with at most ``rows`` in a row group.
 
     An error of the batches or of the output is raised as it is.
     """

@@ -48,7 +48,7 @@ _SEELOG_MINUTES: Final = re.compile(rb"(?m)^" + FRONT + _MINUTE + rb":[\d.]{2,12
 _PLUGIN_LINE: Final = re.compile(
     rb"(?m)^" + FRONT + _SEELOG + rb"(?:Starting CNI Plugin |Received (?:CNI |(?:add|del) network ))"
 )
-"""A line of ``plugin.log`` before 1.6.1: of the times in this file, nobody knows what ipamd did."""
+"""A line of ``plugin.log`` before 1.6.1: the times in this file do not show what ipamd did."""
 
 _GLUED: Final = b'"}{"level":"'
 

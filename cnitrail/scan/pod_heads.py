@@ -26,7 +26,7 @@ class _LineHead(Struct, gc=False):
 
     @property
     def time(self) -> str:
-        """The time of a line of ipamd; at those of the plugin, nobody knows what ipamd did."""
+        """The time of a line of ipamd; empty for the plugin, whose times do not show what ipamd did."""
         return self.ts if _is_ipamd().match(self.caller) else ""
 
     @property

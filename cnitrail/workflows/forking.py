@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 MOST_WORKERS: Final = 8
-"""Default maximum: one process puts together the results of all, and keeps about so many busy."""
+"""Default maximum: the one process that puts all results together keeps about this many busy."""
 
 
 def usable_cores() -> int:

@@ -38,7 +38,7 @@ from cnitrail.text import clock, distinct, listed, short_list, times
 
 _MANY_NODES = 3
 _MANY_ADDRESSES = 10
-"""So many nodes or addresses lost are critical: no longer one pod, but part of a cluster."""
+"""From these numbers on, lost nodes or addresses are critical: part of a cluster, not a single pod."""
 
 _TOOLS = (
     "Tools that move IPs (failover, virtual IPs) need ENIs that the VPC CNI does not manage (tag "

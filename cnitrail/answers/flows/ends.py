@@ -313,7 +313,7 @@ class FlowEnds:
         )
 
     def _may_be_node(self, holder: Holder) -> bool:
-        """Return whether pods may run on the instance of a holder: any may, if that of none is known."""
+        """Return whether pods may run on the instance of a holder; with pod evidence, on any instance."""
         has_pod_evidence = not self._history.pods.is_empty
         return self._nodes.has(holder) or (has_pod_evidence and holder.instance is not None)
 

@@ -14,7 +14,7 @@ Bits = int
 
 
 class PodNeed(NamedTuple):
-    """The pods that values need: at least so many at one time, at most so many at another (None: any)."""
+    """The pod counts that values need: a minimum at one time, a maximum at another (None: any)."""
 
     least: Pods
     most: Pods | None

@@ -35,7 +35,7 @@ def raise_mmap_threshold() -> None:
 def gunzipped(head: Bytes, rest: Iterator[Bytes], meter: Meter, layer: int) -> tuple[Bytes, Iterator[Bytes]]:
     """Return the beginning of the text of a gzip stream, and the text after it.
 
-    The beginning has ``HEAD`` bytes, if there are so many. The text is in one piece if that is faster, else
+    The beginning has ``HEAD`` bytes, if there are that many. The text is in one piece if that is faster, else
     in pieces of bounded size.
     """
     more, rest = peeked(rest, 1)

@@ -125,7 +125,7 @@ class Meter(Struct, kw_only=True):
             yield piece
 
     def allows(self, layer: int, text: int, stored: int) -> bool:
-        """Return whether a layer may have so much further text, if it is stored in so many bytes."""
+        """Return whether a layer may have ``text`` more bytes of text, which take ``stored`` bytes."""
         return self.growth.allows(stored if layer == 0 else self.stored, self.text.get(layer, 0) + text)
 
     def take(self, layer: int, text: int, stored: int) -> None:

@@ -139,7 +139,7 @@ class _Blocks:
         self._at = 0
 
     def read(self, size: int) -> bytes:
-        """Return so many bytes; fewer only at the end."""
+        """Return ``size`` bytes; fewer only at the end."""
         found = self._take(size)
         if len(found) < size:
             parts, missing = [found], size - len(found)
@@ -171,7 +171,7 @@ class _Blocks:
             yield piece
 
     def skip(self, size: int) -> None:
-        """Pass over so many bytes. Raises ``TornStream`` if there are fewer."""
+        """Skip ``size`` bytes. Raises ``TornStream`` if there are fewer."""
         while size:
             piece = self.read(min(size, PIECE))
             if not piece:

@@ -195,7 +195,7 @@ class ZipArchive:
         return end + min(found) if found else None
 
     def _read(self, at: int, size: int) -> bytes:
-        """Return so many bytes of the file; fewer at its end."""
+        """Return ``size`` bytes of the file; fewer at its end."""
         if not 0 <= at < self._length:
             return b""
         try:

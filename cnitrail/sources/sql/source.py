@@ -78,7 +78,7 @@ class TableSource:
             self._engine.close()
 
     def _read(self) -> Iterator[TablePart | QueryProgress | EngineReport | Lost | Note]:
-        """Yield what a user is told before the query, its progress, its answer in parts, and its report."""
+        """Yield notes on the query before it runs, its progress, its answer in parts, and its report."""
         engine, scope = self._engine, self._scope
         table = engine.describe()
         shape = shape_of(table, self.uri)
