@@ -185,6 +185,28 @@ class TestFilesOfOptions:
         assert run(*arguments).stderr == f"error: {message}\nhint: {hint}\n"
 
 
+class TestNothing:
+    """An empty answer says what it has none of: there may be events of it."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (
+                ("state", "--at", "2026-10-13T14:19Z", "--instance", "i-0cba102c435d61e2b"),
+                "no matching ENIs at that time; read ",
+            ),
+            (("leases", "--subnet", "subnet-00000000000000000"), "no matching leases; read "),
+            (("timeline", "--subnet", "subnet-00000000000000000"), "no matching events; read "),
+        ],
+    )
+    def test_a_command_names_what_it_would_show(
+        self, run: Run, arguments: tuple[str, ...], said: str
+    ) -> None:
+        result = run(arguments[0], "subnet-exhausted", *arguments[1:])
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert result.stderr.startswith(said)
+
+
 class TestRefusals:
     @pytest.mark.parametrize("option", [("--raw",), ("--newest-first",), ("--limit", "3")])
     def test_watch_names_the_option_that_does_not_go_with_it(self, run: Run, option: tuple[str, ...]) -> None:

@@ -21,6 +21,10 @@ INCOMPLETE = 3
 """The exit status if there is an answer, but some evidence could not be read, or does not verify."""
 
 NO_MATCH = "no matching events"
+NO_LEASES = "no matching leases"
+NO_ENIS = "no matching ENIs at that time"
+_NEED_CLOUDTRAIL = (NO_MATCH, NO_LEASES, NO_ENIS)
+"""What empty answers say that pod evidence alone cannot fill."""
 
 _MAX_SHOWN = 20
 
@@ -34,7 +38,8 @@ def summarize(evidence: Evidence, shown: int, nothing: str = NO_MATCH) -> int:
     nothing_read = evidence.first_event is None and not evidence.pod_records
     if nothing_read and any(source.records_skipped for source in evidence.sources):
         inform("hint: docs/sources.md lists the forms of CloudTrail logs that can be read")
-    if shown == 0 and nothing == NO_MATCH and evidence.first_event is None and evidence.pod_records:
+    only_pods_read = evidence.first_event is None and evidence.pod_records
+    if shown == 0 and nothing in _NEED_CLOUDTRAIL and only_pods_read:
         inform("hint: only pod evidence was read: cnitrail pods shows when each pod had which address")
     return _print_lost(evidence)
 

@@ -43,13 +43,15 @@ def leases(request: Request, output: str) -> None:
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
     from cnitrail.cli.streamed import entries_for
+    from cnitrail.cli.summary import NO_LEASES
     from cnitrail.workflows.request import period_of
 
     if output == "parquet":
         sys.exit(_write_parquet(request))
     case = read_case(replace(request, period=period_of(request.wanted, leases_only=True)))
     entries = entries_for(output, partial(entries_of, case.history, case.wanted))
-    sys.exit(respond(request, output, case.evidence, entries, limitations=case.limitations()))
+    limitations = case.limitations()
+    sys.exit(respond(request, output, case.evidence, entries, nothing=NO_LEASES, limitations=limitations))
 
 
 def _write_parquet(request: Request) -> int:
@@ -58,7 +60,7 @@ def _write_parquet(request: Request) -> int:
     from cnitrail.answers.who import HolderIndex
     from cnitrail.cli.printing import warn_of
     from cnitrail.cli.reading import read_case
-    from cnitrail.cli.summary import summarize
+    from cnitrail.cli.summary import NO_LEASES, summarize
     from cnitrail.cli.writing import writing
     from cnitrail.errors import UsageError
     from cnitrail.render.lease_table import LeaseTableRow, write_parquet
@@ -73,6 +75,6 @@ def _write_parquet(request: Request) -> int:
     answers = LeaseAnswers(case.history, holders)
     with writing():
         write_parquet((LeaseTableRow(entry, answers.of(entry)) for entry in entries), sys.stdout.buffer)
-    status = summarize(case.evidence, len(entries))
+    status = summarize(case.evidence, len(entries), NO_LEASES)
     warn_of(case.limitations(), case.evidence, is_empty=not entries)
     return status

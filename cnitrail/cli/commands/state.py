@@ -69,6 +69,7 @@ def _rebuilt(request: Request, at: datetime | None, output: str) -> int:
 
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
+    from cnitrail.cli.summary import NO_ENIS
     from cnitrail.workflows.request import period_of
 
     if at is None:
@@ -76,7 +77,10 @@ def _rebuilt(request: Request, at: datetime | None, output: str) -> int:
     period = period_of(replace(request.wanted, since=at, until=at))
     case = read_case(replace(request, period=period, managers=True))
     limitations = case.limitations(at)
-    return respond(request, output, case.evidence, case.state(at), limitations=limitations, at=at, live=())
+    entries = case.state(at)
+    return respond(
+        request, output, case.evidence, entries, limitations=limitations, nothing=NO_ENIS, at=at, live=()
+    )
 
 
 def _example_of_a_time(request: Request) -> str:
@@ -98,6 +102,7 @@ def _compared(request: Request, at: datetime | None, live: tuple[str, ...], outp
     from cnitrail.cli.printing import respond
     from cnitrail.cli.quiet import inform
     from cnitrail.cli.reading import read_case
+    from cnitrail.cli.summary import NO_ENIS
     from cnitrail.workflows.live_state import present
 
     if request.wanted.names_pods:
@@ -109,7 +114,9 @@ def _compared(request: Request, at: datetime | None, live: tuple[str, ...], outp
     entries = compare(case.history, case.coverage, at, described, case.wanted, queried)
     evidence = replace(case.evidence, skipped=(*case.evidence.skipped, *skipped))
     limitations = case.limitations(at)
-    status = respond(request, output, evidence, entries, limitations=limitations, at=at, live=live)
+    status = respond(
+        request, output, evidence, entries, limitations=limitations, nothing=NO_ENIS, at=at, live=live
+    )
     inform(f"compared with EC2: {_counts(entries)}")
     return status
 
