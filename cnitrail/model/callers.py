@@ -160,14 +160,13 @@ def is_another_program(actor: Actor) -> bool:
 
 
 def may_be_cilium(actor: Actor) -> bool:
-    """Return whether a caller may be the Cilium operator: a Go program on a node that does not say its name.
+    """Return whether a caller on a node may be the Cilium operator: a Go program that has no other name.
 
     Without a service account, only the description that it gives an ENI shows it, which any program may copy.
     """
-    is_nameless = actor.agent.name is None and (
-        actor.agent.raw is None or (actor.agent.sdk or "").startswith(_GO_SDK)
-    )
-    return actor.kind in ON_NODES and is_nameless
+    agent = actor.agent
+    is_nameless = agent.name is None and (agent.raw is None or (agent.sdk or "").startswith(_GO_SDK))
+    return actor.kind in ON_NODES and (is_nameless or (agent.raw or "").startswith("cilium-operator"))
 
 
 def is_controller(actor: Actor) -> bool:

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 
-class Partition(Struct, frozen=True, gc=False):
+class Partition(Struct, frozen=True, gc=False, kw_only=True):
     """A partition: how its Regions begin, and its domains; ``console`` is empty if it is not public."""
 
     name: str
@@ -17,17 +17,51 @@ class Partition(Struct, frozen=True, gc=False):
 
 PARTITIONS: Final = (
     Partition(
-        "aws-cn", "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", console="console.amazonaws.cn"
+        name="aws-cn",
+        region_prefix="cn-",
+        domain="amazonaws.com.cn",
+        dual_stack_domain="api.amazonwebservices.com.cn",
+        console="console.amazonaws.cn",
     ),
-    Partition("aws-us-gov", "us-gov-", "amazonaws.com", "api.aws", console="console.amazonaws-us-gov.com"),
     Partition(
-        "aws-eusc", "eusc-", "amazonaws.eu", "api.amazonwebservices.eu", console="console.amazonaws-eusc.eu"
+        name="aws-us-gov",
+        region_prefix="us-gov-",
+        domain="amazonaws.com",
+        dual_stack_domain="api.aws",
+        console="console.amazonaws-us-gov.com",
     ),
-    Partition("aws-iso", "us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
-    Partition("aws-iso-b", "us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
-    Partition("aws-iso-e", "eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
-    Partition("aws-iso-f", "us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
-    Partition("aws", "", "amazonaws.com", "api.aws", console="console.aws.amazon.com"),
+    Partition(
+        name="aws-eusc",
+        region_prefix="eusc-",
+        domain="amazonaws.eu",
+        dual_stack_domain="api.amazonwebservices.eu",
+        console="console.amazonaws-eusc.eu",
+    ),
+    Partition(
+        name="aws-iso", region_prefix="us-iso-", domain="c2s.ic.gov", dual_stack_domain="api.aws.ic.gov"
+    ),
+    Partition(
+        name="aws-iso-b", region_prefix="us-isob-", domain="sc2s.sgov.gov", dual_stack_domain="api.aws.scloud"
+    ),
+    Partition(
+        name="aws-iso-e",
+        region_prefix="eu-isoe-",
+        domain="cloud.adc-e.uk",
+        dual_stack_domain="api.cloud-aws.adc-e.uk",
+    ),
+    Partition(
+        name="aws-iso-f",
+        region_prefix="us-isof-",
+        domain="csp.hci.ic.gov",
+        dual_stack_domain="api.aws.hci.ic.gov",
+    ),
+    Partition(
+        name="aws",
+        region_prefix="",
+        domain="amazonaws.com",
+        dual_stack_domain="api.aws",
+        console="console.aws.amazon.com",
+    ),
 )
 """All partitions; the Regions of the last one begin in any other way."""
 
