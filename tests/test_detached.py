@@ -134,7 +134,11 @@ class TestDetached:
     ) -> None:
         answer = Answers(run, tmp_path, moved).who("10.9.8.5", "11:00:00")
         assert answer["verdict"] == "likely"
-        assert why(answer, "attached-same-second")
+        (within,) = why(answer, "attached-same-second")
+        assert within.startswith(
+            f"the ENI was attached or detached within this second ({NODE}): DetachNetworkInterface by ada "
+            "(IAM user), event "
+        )
 
     def test_a_forced_detachment_is_called_so_until_the_next_attachment(
         self, run: Run, tmp_path: Path, moved: Incident

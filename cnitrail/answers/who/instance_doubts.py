@@ -7,6 +7,7 @@ from cnitrail.answers.coverage_text import gap_reason
 from cnitrail.answers.who.indexes import HolderAt
 from cnitrail.model import Attachment, Basis, Effect, InstanceBasis
 from cnitrail.model.basis import BY_CALL
+from cnitrail.model.callers import named
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import clock
 
@@ -45,7 +46,9 @@ def attachment_start(holder: HolderAt) -> Iterator[Reason]:
     start, end, instance = attachment.start, attachment.end, attachment.instance
     moves = [bound.event for bound in (start, end) if bound.event and bound.time == holder.second]
     if moves:
-        text = f"the ENI was attached or detached within this second ({instance})"
+        actors = holder.evidence.history.actors
+        calls = [f"{move.name} by {named(actors[move.key])}, event {move.event_id}" for move in moves]
+        text = f"the ENI was attached or detached within this second ({instance}): {'; '.join(calls)}"
         yield Reason.citing(ReasonCode.ATTACHED_SAME_SECOND, text, *moves)
     if start.basis is not Basis.OBSERVED and attachment.how is InstanceBasis.ATTACH:
         yield Reason(
