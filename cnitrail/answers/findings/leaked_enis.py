@@ -30,6 +30,9 @@ _WITH_OWN_ENIS = (Manager.VPC_CNI, Manager.RESOURCE_CONTROLLER, Manager.CILIUM)
 _CLEANUP_DUE = timedelta(minutes=70)
 """Age by which a cleanup should have come, if any node runs the CNI."""
 
+_SHUTDOWN = timedelta(minutes=10)
+"""How long EC2 may take to terminate an instance after the call."""
+
 _AT_ONCE = timedelta(minutes=5)
 """Time in which a plugin attaches an ENI after its creation, or deletes it after its detachment: what
 happens to the node within it may be the reason why it did not."""
@@ -85,6 +88,11 @@ class _Leak(Struct, frozen=True, kw_only=True):
     def since(self) -> datetime:
         """Return since when it has been attached to nothing."""
         return self.left.time
+
+    @property
+    def is_of_ended_node(self) -> bool:
+        """Return whether its instance was being terminated already when it was detached."""
+        return self.ended is not None and self.ended.time < self.left.time
 
     @property
     def calls(self) -> Sequence[ResourceCall]:
@@ -201,12 +209,16 @@ def _turned_off(case: FindingContext, interface: Interface, left: ResourceCall) 
 def _end_of(
     case: FindingContext, node: str | None, left: ResourceCall, last: ResourceCall
 ) -> ResourceCall | None:
-    """Return the call that ended an instance between two calls, or right after them; None if none did."""
+    """Return the call that ended an instance between two calls, or close to them; None if none did.
+
+    While an instance is being terminated, its ENIs can still be detached.
+    """
     instance = case.history.instances.get(node or "")
     event = instance.ended.event if instance is not None else None
     if event is None or event is left.event:
         return None
-    if event.time < left.time or event.time - last.time > _AT_ONCE:
+    earliest = left.time - (_SHUTDOWN if left.event.effect is Effect.DETACH else timedelta())
+    if event.time < earliest or event.time - last.time > _AT_ONCE:
         return None
     touched = (call for call in case.by_event.get(event.key, ()) if call.entry.instance == node)
     return next((_about(call, None) for call in touched), None)
@@ -240,6 +252,7 @@ def _alike(case: FindingContext, leaks: Sequence[_Leak]) -> Iterator[Sequence[_L
             manager,
             frozenset((call.event.effect, _failure(call)) for call in failed),
             ended,
+            leak.is_of_ended_node,
             _by(case, leak.turned_off),
             _kept(leak),
             leak.doubts,
@@ -349,8 +362,9 @@ def _ended(case: FindingContext, group: Sequence[_Leak], after: str) -> list[str
     pairs = [(leak, leak.ended) for leak in group if leak.ended is not None]
     if not pairs:
         return []
-    waits = sorted(ended.time - _call_before(leak, ended).time for leak, ended in pairs)
+    waits = sorted(abs(ended.time - _call_before(leak, ended).time) for leak, ended in pairs)
     longest = ("at most " if waits[0] != waits[-1] else "") + duration(waits[-1])
+    after = " earlier" if group[0].is_of_ended_node else after
     nodes = short_list(leak.node or "" for leak, _ in pairs)
     first = pairs[0][1]
     ended = "evicted" if first.event.name == "BidEvictedEvent" else "terminated"
