@@ -395,6 +395,42 @@ class TestCnisOfOtherClusters:
         assert severe(incident) == []
 
 
+class TestYoungEnis:
+    """The CNI's leak cleanup spares ENIs that are less than five minutes old."""
+
+    GONE = ("Client.InvalidNetworkInterfaceID.NotFound", "The networkInterface ID does not exist")
+
+    def raced(self, incident: Incident, caller: Caller) -> None:
+        """Create three ENIs for a node; a caller deletes each before it is attached."""
+        node(incident, "10:00:00")
+        for number in range(1, 4):
+            eni = of_cni(second(number=number), NODE, incident.time(f"10:0{number}:00"))
+            incident.log(f"10:0{number}:00", cni(incident), create_network_interface(eni))
+            incident.log(f"10:0{number}:02", caller, delete(eni))
+            incident.log(f"10:0{number}:03", cni(incident), failed(attach(eni, NODE, 1), *self.GONE))
+
+    @pytest.mark.parametrize("agent", [CNI_1_18, GO])
+    def test_another_node_that_deletes_them_is_a_stranger(self, agent: str) -> None:
+        incident = Incident()
+        self.raced(incident, cni(incident, OTHER_NODE, agent))
+        (finding,) = all_found(incident)
+        assert (finding.rule, finding.severity) == ("cni-eni-removed", Severity.HIGH)
+        program = "amazon-vpc-cni-k8s v1.18.3" if agent == CNI_1_18 else "aws-sdk-go-v2/1.36.3"
+        assert finding.sentence == (
+            f"{OTHER_NODE} (instance role, {program}) deleted 3 ENIs of the VPC CNI (eni-1aaaaaaaaaaaaaa01, "
+            "eni-1aaaaaaaaaaaaaa02 and eni-1aaaaaaaaaaaaaa03), each 2 s after it was created and before it "
+            f"was attached; the attachment by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) then failed "
+            "3 times with InvalidNetworkInterfaceID.NotFound."
+        )
+
+    def test_a_node_that_deletes_what_it_cannot_attach_is_its_own_loop(self) -> None:
+        incident = Incident()
+        self.raced(incident, cni(incident))
+        (finding,) = all_found(incident)
+        assert finding.rule == "create-attach-delete-loop"
+        assert finding.sentence.endswith("and deleted them.")
+
+
 class TestOwnDetachments:
     def test_a_cni_without_a_name_is_known_by_the_eni_that_it_detaches(self) -> None:
         incident = Incident()
