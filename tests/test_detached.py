@@ -18,6 +18,7 @@ from calls import (
     delete,
     detach,
     terminate,
+    unassign,
 )
 from cni import CNI_1_18, adds_eni, of_cni
 from conftest import Run
@@ -202,6 +203,31 @@ class TestTerminated:
             "10:30:00Z and never deleted: nobody tried to delete it, and ada (IAM user, aws-cli 2.27.31) "
             f"terminated {NODE} 1 min earlier."
         )
+
+    def test_an_instance_that_is_being_terminated_keeps_its_enis_for_an_unknown_time(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        incident, eni = self.story()
+        incident.log("10:29:20", cni(incident), unassign(eni.id, "10.9.1.50"))
+        incident.log("12:00:00", ADA, delete(second(number=9)))
+        answer = Answers(run, tmp_path, incident).who("10.9.1.50", "10:29:15")
+        assert (answer["verdict"], answer["holders"][0]["eni"]) == ("likely", eni.id)
+        assert why(answer, "instance-end-unknown") == [
+            f"no event shows how long the ENI was still on {NODE}, which was being terminated"
+        ]
+
+    def test_an_ip_that_is_assigned_meanwhile_ends_at_no_known_time(self, run: Run, tmp_path: Path) -> None:
+        incident, eni = self.story()
+        incident.log("10:29:10", cni(incident), assign(eni.id, "10.9.7.1"))
+        incident.log("12:00:00", ADA, delete(second(number=9)))
+        answers = Answers(run, tmp_path, incident)
+        assert why(answers.who("10.9.7.1", "10:29:15"), "instance-terminated") == [
+            "ended at an unknown time: ada (IAM user) had terminated the instance at 2026-03-02 10:29:00Z"
+        ]
+        assert (
+            f"{eni.id} (attached to nothing) held it last, until an unknown time: ada (IAM user, aws-cli "
+            "2.27.31) had terminated its instance at 2026-03-02 10:29:00Z"
+        ) in answers.explain("10.9.7.1", "10:29:15")
 
     def test_an_eni_that_is_attached_again_later_had_stayed(self, run: Run, tmp_path: Path) -> None:
         incident, eni = self.story()

@@ -20,7 +20,7 @@ from cnitrail.answers.findings.removals import last_detachment
 from cnitrail.answers.findings.wording import enis_were, when
 from cnitrail.model import USUAL_LAG, Effect, InstanceBasis, Interface, Manager, Severity
 from cnitrail.model.callers import service_of
-from cnitrail.model.ec2 import TRUNK_TAG
+from cnitrail.model.ec2 import SHUTDOWN, TRUNK_TAG
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import duration, quoted, short_list, times
 from cnitrail.timeclamp import FIRST
@@ -29,9 +29,6 @@ _OF_NODES = ("cni", "trunk", "branch", "cilium")
 _WITH_OWN_ENIS = (Manager.VPC_CNI, Manager.RESOURCE_CONTROLLER, Manager.CILIUM)
 _CLEANUP_DUE = timedelta(minutes=70)
 """Age by which a cleanup should have come, if any node runs the CNI."""
-
-_SHUTDOWN = timedelta(minutes=10)
-"""How long EC2 may take to terminate an instance after the call."""
 
 _AT_ONCE = timedelta(minutes=5)
 """Time in which a plugin attaches an ENI after its creation, or deletes it after its detachment: what
@@ -217,7 +214,7 @@ def _end_of(
     event = instance.ended.event if instance is not None else None
     if event is None or event is left.event:
         return None
-    earliest = left.time - (_SHUTDOWN if left.event.effect is Effect.DETACH else timedelta())
+    earliest = left.time - (SHUTDOWN if left.event.effect is Effect.DETACH else timedelta())
     if event.time < earliest or event.time - last.time > _AT_ONCE:
         return None
     touched = (call for call in case.by_event.get(event.key, ()) if call.entry.instance == node)

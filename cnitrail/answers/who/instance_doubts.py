@@ -8,6 +8,7 @@ from cnitrail.answers.who.indexes import HolderAt
 from cnitrail.model import Attachment, Basis, Effect, InstanceBasis
 from cnitrail.model.basis import BY_CALL
 from cnitrail.model.callers import named
+from cnitrail.model.ec2 import SHUTDOWN
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import clock
 
@@ -83,6 +84,19 @@ def attachment_end(holder: HolderAt) -> Iterator[Reason]:
                 ReasonCode.NO_LATER_SIGN,
                 f"no later event shows that {instance} was still running, with the ENI",
             )
+
+
+def being_terminated(holder: HolderAt) -> Iterator[Reason]:
+    """Yield a reason if the instance was only being terminated: it keeps its ENIs for some more time."""
+    if holder.attachment is not None:
+        return
+    left = holder.evidence.history.departure(holder.lease.eni, holder.second)
+    event = left.end.event if left is not None and left.was_attached else None
+    if left is None or event is None or event.effect is not Effect.TERMINATE:
+        return
+    if holder.second - event.time <= SHUTDOWN:
+        text = f"no event shows how long the ENI was still on {left.instance}, which was being terminated"
+        yield Reason.citing(ReasonCode.INSTANCE_END_UNKNOWN, text, event)
 
 
 def attachment_gaps(holder: HolderAt) -> Iterator[Reason]:
