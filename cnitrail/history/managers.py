@@ -29,6 +29,7 @@ from cnitrail.model.callers import (
     is_controller,
     is_of_eks,
     manager_of_caller,
+    may_be_a_plugin,
     may_be_cilium,
     may_mark,
     role_or_user_of,
@@ -43,9 +44,9 @@ _AUTO_MODE_TAGS = frozenset(("eks:eks-cluster-name", "eks:kubernetes-cni-node-na
 _KARPENTER_TAGS = ("karpenter.sh/nodepool", "karpenter.sh/provisioner-name")
 _ORCHESTRATORS = (
     *("cloudformation", "servicecatalog", "ssm", "states", "scheduler", "events"),
-    *("codedeploy", "codepipeline"),
+    *("codedeploy", "codepipeline", "AWS Internal"),
 )
-"""Services that call what their users order, by the first part of their DNS name."""
+"""Services that call what their users order, by the first part of their DNS name, or unnamed."""
 
 _OF_CONTROLLER = ("trunk", "branch")
 _CREATE, _MODIFY = Effect.CREATE, Effect.MODIFY
@@ -175,7 +176,7 @@ def _by_tags(subject: Subject | None, creator: Actor) -> Management | None:
     tags = dict(subject.details.tags) if subject is not None else {}
     if is_of_eks(creator):
         return Management(Manager.AUTO_MODE, ManagementBasis.CREATOR, Strength.PROVEN)
-    if tags.keys() >= _AUTO_MODE_TAGS:
+    if tags.keys() >= _AUTO_MODE_TAGS and may_be_a_plugin(creator):
         return Management(Manager.AUTO_MODE, ManagementBasis.TAG, Strength.CLAIMED)
     if any(key.startswith("io.cilium/") for key in tags):
         return Management(Manager.CILIUM, ManagementBasis.TAG, Strength.CLAIMED)

@@ -159,15 +159,19 @@ def is_another_program(actor: Actor) -> bool:
     )
 
 
+def may_be_a_plugin(actor: Actor) -> bool:
+    """Return whether a caller may be a network plugin that does not say its name: a program in Go, or EKS."""
+    agent = actor.agent
+    is_nameless = agent.name is None and (agent.sdk or "").startswith(_GO_SDK)
+    return agent.raw is None or agent.name == _EKS or is_nameless
+
+
 def may_be_cilium(actor: Actor) -> bool:
-    """Return whether a caller may be the Cilium operator: a Go program on a node that does not say its name.
+    """Return whether a caller may be the Cilium operator on a node.
 
     Without a service account, only the description that it gives an ENI shows it, which any program may copy.
     """
-    is_nameless = actor.agent.name is None and (
-        actor.agent.raw is None or (actor.agent.sdk or "").startswith(_GO_SDK)
-    )
-    return actor.kind in ON_NODES and is_nameless
+    return actor.kind in ON_NODES and may_be_a_plugin(actor)
 
 
 def is_controller(actor: Actor) -> bool:

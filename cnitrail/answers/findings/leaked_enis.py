@@ -18,8 +18,7 @@ from cnitrail.answers.findings.commands import describe_enis
 from cnitrail.answers.findings.context import FindingContext, RuleMatch
 from cnitrail.answers.findings.removals import last_detachment
 from cnitrail.answers.findings.wording import enis_were, when
-from cnitrail.model import USUAL_LAG, Effect, InstanceBasis, Interface, Manager, Severity
-from cnitrail.model.callers import service_of
+from cnitrail.model import USUAL_LAG, Effect, InstanceBasis, Interface, Manager, Severity, Strength
 from cnitrail.model.ec2 import SHUTDOWN, TRUNK_TAG
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import duration, quoted, short_list, times
@@ -103,7 +102,7 @@ def never_attached(case: FindingContext) -> Iterator[RuleMatch]:
     for call in case.calls:
         interface = case.history.interfaces.get(call.entry.eni or "")
         created = interface is not None and interface.created.event is call.event
-        if interface is None or not created or interface.attachments or _is_for_others(case, call, interface):
+        if interface is None or not created or interface.attachments or _is_for_others(case, interface):
             continue
         is_branch = interface.kind == "branch"
         if is_branch and (_names_trunk(call) or not _has(case, call, "AssociateTrunkInterface")):
@@ -385,11 +384,14 @@ def _is_of_plugin(case: FindingContext, interface: Interface) -> bool:
     return managed.manager in _WITH_OWN_ENIS and interface.kind == "other"
 
 
-def _is_for_others(case: FindingContext, call: ResourceCall, interface: Interface) -> bool:
-    """Return whether an AWS service created the ENI or uses it: services attach ENIs without an event."""
-    if service_of(call.entry.actor) is not None or interface.kind not in (*_OF_NODES, "other"):
-        return True
-    return case.history.manager_of(interface.eni).manager in (Manager.AWS_SERVICE, Manager.AUTO_MODE)
+def _is_for_others(case: FindingContext, interface: Interface) -> bool:
+    """Return whether an AWS service created the ENI or uses it: services attach ENIs without an event.
+
+    A service that creates what somebody ordered (AWS CloudFormation) does not use it.
+    """
+    managed = case.history.manager_of(interface.eni)
+    is_of_auto_mode = managed.manager is Manager.AUTO_MODE and managed.strength is not Strength.CLAIMED
+    return managed.is_service or is_of_auto_mode or interface.kind not in (*_OF_NODES, "other")
 
 
 def _names_trunk(call: ResourceCall) -> bool:
