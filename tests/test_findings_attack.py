@@ -273,6 +273,30 @@ class TestCallersThatLookLikeTheCni:
         (last,) = [event for event in history.events if event.name == "UnassignPrivateIpAddresses"]
         assert history.actors[last.key].ipamd is None
 
+    def test_the_role_of_an_unknown_pod_is_found_with_a_doubt(self) -> None:
+        incident = Incident()
+        eni = grown(incident)
+        irsa = replace(AWS_NODE, role=Role(ACCOUNT, "some-pod"), agent=GO)
+        pod = irsa.session(incident.time("10:50:00"), 3).caller  # which event issued it is not known
+        incident.log("11:00:00", pod, unassign(eni.id, "10.9.1.50"))
+        (finding,) = all_found(incident)
+        assert (finding.rule, finding.severity) == ("address-released-by-hand", Severity.MEDIUM)
+        assert finding.sentence == (
+            f"some-pod (IRSA, aws-sdk-go-v2/1.36.3) released 10.9.1.50 from {eni.id} of {NODE} (an ENI "
+            "managed by the VPC CNI)."
+        )
+        assert codes(finding) == ["caller-may-be-cni"]
+
+    def test_silent_for_an_unknown_pod_with_the_role_of_the_cni(self) -> None:
+        incident = Incident()
+        node(incident, "10:00:00")
+        eni = of_cni(replace(second(), secondaries=("10.9.1.50",)), NODE, incident.time("10:01:00"))
+        cni_pod = replace(AWS_NODE, agent=GO).session(incident.time("10:00:30"), 3).caller
+        adds_eni(incident, ("10:01:00", "10:01:01", "10:01:02"), cni_pod, eni, NODE)
+        later = replace(AWS_NODE, agent=GO).session(incident.time("10:50:00"), 4).caller
+        incident.log("11:00:00", later, unassign(eni.id, "10.9.1.50"))
+        assert all_found(incident) == []
+
     def test_a_node_never_changes_addresses_of_another_node(self) -> None:
         incident = Incident()
         eni = grown(incident)
