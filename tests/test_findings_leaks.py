@@ -179,6 +179,14 @@ class TestEnisOfServices:
         (finding,) = place.findings("09:00:00", "14:00:00")
         assert (finding.rule, finding.severity) == ("interface-never-attached", Severity.LOW)
 
+    def test_a_service_without_a_name_that_calls_for_itself_manages_what_it_creates(self) -> None:
+        place = Place()
+        eni = Eni("eni-0ccccccccccccccc1", SUBNET, "10.9.4.4")
+        unnamed = {"type": "AWSService", "invokedBy": "AWS Internal"}
+        place.log("10:00:00", Caller(unnamed, "AWS Internal", "AWS Internal"), create_network_interface(eni))
+        assert place.history().manager_of(eni.id).manager is Manager.AWS_SERVICE
+        assert place.findings("09:00:00", "14:00:00") == []
+
     def test_the_tags_of_auto_mode_on_what_a_person_creates_show_nothing(self) -> None:
         place = Place()
         tags = {"eks:eks-cluster-name": "quay", "eks:kubernetes-cni-node-name": NODE}

@@ -15,6 +15,7 @@ from cnitrail.history.kinds import SERVICE_KINDS
 from cnitrail.model import (
     AccountRegion,
     Actor,
+    ActorKind,
     Effect,
     Event,
     Instance,
@@ -44,9 +45,12 @@ _AUTO_MODE_TAGS = frozenset(("eks:eks-cluster-name", "eks:kubernetes-cni-node-na
 _KARPENTER_TAGS = ("karpenter.sh/nodepool", "karpenter.sh/provisioner-name")
 _ORCHESTRATORS = (
     *("cloudformation", "servicecatalog", "ssm", "states", "scheduler", "events"),
-    *("codedeploy", "codepipeline", "AWS Internal"),
+    *("codedeploy", "codepipeline"),
 )
-"""Services that call what their users order, by the first part of their DNS name, or unnamed."""
+"""Services that call what their users order, by the first part of their DNS name."""
+
+_UNNAMED = "AWS Internal"
+"""How CloudTrail calls services that it does not name: they call for a user, or for themselves."""
 
 _OF_CONTROLLER = ("trunk", "branch")
 _CREATE, _MODIFY = Effect.CREATE, Effect.MODIFY
@@ -167,6 +171,8 @@ def _of_service(creator: Actor) -> Management | None:
     """Return the AWS service that created an ENI for itself; None if it only did what somebody ordered."""
     service = service_of(creator)
     if service is None or service.partition(".")[0] in _ORCHESTRATORS:
+        return None
+    if service == _UNNAMED and creator.kind is not ActorKind.AWS_SERVICE:
         return None
     return Management(Manager.AWS_SERVICE, ManagementBasis.CREATOR, Strength.PROVEN, service)
 
