@@ -24,6 +24,7 @@ RECORDS: Final = (
     "2 unknown eni-0b1b2c3d4e5f60718 - - - - - - - 1664978700 1664978759 - SKIPDATA",
 )
 NAMES: Final = DEFAULT.split()
+UNDERSCORES: Final = [name.replace("-", "_") for name in NAMES]
 ROWS: Final = [dict(zip(NAMES, record.split(), strict=True)) for record in RECORDS]
 STREAM: Final = "eni-0a1b2c3d4e5f60718-all"
 GROUP: Final = "/vpc/flow-logs"
@@ -49,6 +50,36 @@ def _separated(separator: str, names: Sequence[str], *, quoted: bool) -> Write:
         return out.getvalue().encode()
 
     return write
+
+
+def _csv_of(write_cell: Callable[[str, str], str], *, quoted: bool = False) -> Write:
+    """Return what writes CSV whose cells are written by the name of the field and its value."""
+
+    def write(records: Sequence[str]) -> bytes:
+        rows = [" ".join(map(write_cell, NAMES, record.split())) for record in records]
+        return _separated(",", UNDERSCORES, quoted=quoted)(rows)
+
+    return write
+
+
+def _nulls(_name: str, value: str) -> str:
+    return "NULL" if value == "-" else value
+
+
+def _decimals(name: str, value: str) -> str:
+    """Return what pandas writes of columns with empty cells."""
+    if value == "-":
+        return "nan"
+    return f"{value}.0" if value.isdigit() and name != "account-id" else value
+
+
+def _times(name: str, value: str) -> str:
+    """Return what Athena writes of ``from_unixtime``, with a T for the blank."""
+    return f"{_iso(int(value))[:19]}.000".replace(" ", "T") if name in ("start", "end") else value
+
+
+def _sql_times(records: Sequence[str]) -> bytes:
+    return _csv_of(_times, quoted=True)(records).replace(b"T1", b" 1")
 
 
 def _reordered(records: Sequence[str]) -> bytes:
@@ -177,6 +208,13 @@ def _json_rows(records: Sequence[str]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
+def _json_times(records: Sequence[str]) -> bytes:
+    """Return the rows of a product that has times: Sentinel, Panther, tailpipe."""
+    rows = [json.loads(line) for line in _json_rows(records).splitlines()]
+    times = [{name: _iso(int(row[name])) for name in ("start", "end")} for row in rows]
+    return json.dumps([row | time for row, time in zip(rows, times, strict=True)]).encode()
+
+
 def _athena_table(records: Sequence[str]) -> bytes:
     """Return the columns of the table on older pages of AWS, absent values as Athena writes NULL."""
     names = [
@@ -288,8 +326,6 @@ def _iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ")
 
 
-UNDERSCORES: Final = [name.replace("-", "_") for name in NAMES]
-
 WITH_HEADER: Final[dict[str, Write]] = {
     "s3": _lines,
     "s3-underscores": lambda records: _lines(records, DEFAULT.replace("-", "_")),
@@ -314,7 +350,13 @@ WITH_HEADER: Final[dict[str, Write]] = {
     "athena-get-query-results": _athena_result_set,
     "s3-cr": lambda records: _lines(records, end="\r"),
     "s3-indented": lambda records: b"".join(b"  " + line for line in _lines(records).splitlines(True)),
+    "csv-null-words": _csv_of(_nulls),
+    "csv-null-words-quoted": _csv_of(_nulls, quoted=True),
+    "csv-decimals": _csv_of(_decimals),
+    "csv-times": _csv_of(_times),
+    "csv-sql-times": _sql_times,
     "json-lines": _json_rows,
+    "json-times": _json_times,
     "insights-fields": _insights(list(_INSIGHTS)),
     "insights-fields-csv": _insights_csv(["@timestamp", *_INSIGHTS]),
 }

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 from conftest import FIXTURES
@@ -57,6 +57,8 @@ ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222"
 NODE, NODE_ENI, NODE_IP = "i-node", "eni-node", "10.0.0.10"
 POD_IP, DB_ENI, DB_IP = "10.0.0.5", "eni-db", "10.0.0.80"
 CLIENT = "198.51.100.9"
+NODE_IPV6, DB_IPV6 = "2001:db8::10", "2001:db8::80"
+IPV6_PREFIX = "2001:db8:0:1:2::/80"
 
 
 def launch(
@@ -107,6 +109,13 @@ def service_eni(second: int, eni: str, ip: str, kind: str, *, vpc: str = "vpc-1"
 def attach(second: int, eni: str, instance: str, attachment: str, device: int = 1) -> Event:
     subject = Subject(eni=eni, instance=instance, attachment=attachment, details=Details(device_index=device))
     return call(Effect.ATTACH, second, subject)
+
+
+def assign_ipv6(second: int, eni: str, held: str) -> Event:
+    """Return the assignment of a single IPv6 address, or of a prefix."""
+    single, prefix = HoldingKind.IPV6, HoldingKind.IPV6_PREFIX
+    added = Holding(ip_network(held), prefix) if "/" in held else Holding(ip_address(held), single)
+    return call(Effect.ASSIGN, second, Subject(eni=eni, added=(added,)))
 
 
 CLUSTER = (
@@ -443,6 +452,12 @@ class TestMetadata:
         ends = joined(CLUSTER, **(self.RECORD | {"vpc_id": "vpc-2"}))
         assert (ends.src.verdict, ends.dst.verdict) == ("likely", "likely")
 
+    def test_an_account_may_have_lost_its_zeros_as_a_number(self) -> None:
+        owned = replace(launch(0, NODE, NODE_ENI, NODE_IP), account="000000000012")
+        ends = joined((owned, assign(5, NODE_ENI, POD_IP)), **(self.RECORD | {"account_id": "12"}))
+        assert ends.contradicted == ()
+        assert "account-id" in ends.confirmed
+
     @pytest.mark.parametrize("value", ["-", "unknown"])
     def test_an_account_that_aws_does_not_know_is_not_compared(self, value: str) -> None:
         ends = joined(CLUSTER, **(self.RECORD | {"account_id": value}))
@@ -579,6 +594,26 @@ class TestTranslation:
         events = (*CLUSTER, second, attach(3, "eni-second", NODE, "attach-2"))
         end = joined(events, **egress("eni-second", "10.0.0.20", CLIENT)).src
         assert (end.kind, "snat-possible" in end.reasons) == ("node", False)
+
+    def test_a_single_ipv6_address_of_a_node_may_be_used_by_its_pods(self) -> None:
+        """As ``ENABLE_V6_EGRESS`` makes it in clusters of IPv4: also within the VPC."""
+        single = (assign_ipv6(7, NODE_ENI, NODE_IPV6), assign_ipv6(8, DB_ENI, DB_IPV6))
+        pods = [pod_lease(100, 3000, "web")]
+        end = joined((*CLUSTER, *single), 1000, 1050, pods, **egress(NODE_ENI, NODE_IPV6, DB_IPV6)).src
+        assert said(end) == "certain node-or-pod eni-node snat-possible"
+        assert (end.pod, end.pod_verdict) == ((), "unknown")
+
+    def test_a_single_ipv6_address_of_a_node_whose_pods_have_ipv6_is_the_nodes(self) -> None:
+        events = (*CLUSTER, assign_ipv6(7, NODE_ENI, NODE_IPV6), assign_ipv6(8, NODE_ENI, IPV6_PREFIX))
+        pods = [pod_lease(100, 3000, "web")]
+        end = joined(events, 1000, 1050, pods, **egress(NODE_ENI, NODE_IPV6, "2001:db8:ffff::1")).src
+        assert said(end) == "certain node eni-node"
+        assert (end.pod, end.pod_verdict) == ((), "none")
+
+    def test_pods_with_ipv6_use_the_ipv4_address_of_their_node_within_the_vpc_too(self) -> None:
+        events = (*CLUSTER, assign_ipv6(8, NODE_ENI, IPV6_PREFIX))
+        end = joined(events, **egress(NODE_ENI, NODE_IP, DB_IP)).src
+        assert said(end) == "certain node-or-pod eni-node snat-possible"
 
     def test_an_instance_with_pods_is_a_node_whatever_its_tags(self) -> None:
         events = (launch(0, NODE, NODE_ENI, NODE_IP, cluster=None), assign(5, NODE_ENI, POD_IP), end_of(NODE))

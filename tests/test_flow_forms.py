@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,28 @@ def test_parquet_is_read_from_a_file_and_from_a_stream(tmp_path: Path) -> None:
     document = Document(uri="f", chunks=iter((data,)), size=len(data), open=lambda: path.open("rb"))
     (file,) = files_of(document, Growth(), FlowFormats())
     assert [row for block in file.blocks if isinstance(block, FlowBlock) for row in rows_of(block)] == records
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "+02:00"])
+def test_the_times_of_parquet_are_in_utc_unless_they_have_a_zone(zone: str | None) -> None:
+    from arro3.core import DataType, Field, Schema
+    from arro3.io import read_json, write_parquet
+
+    times = [Field(name, DataType.timestamp("us", tz=zone)) for name in ("start", "end")]
+    texts = [Field(name, DataType.utf8()) for name in ("interface_id", "srcaddr", "dstaddr")]
+    text = b"""{"interface_id":"eni-1","srcaddr":"10.0.1.5","dstaddr":"10.0.2.9",
+        "start":"2022-10-05T14:00:03Z","end":"2022-10-05T14:00:58Z"}"""
+    out = BytesIO()
+    write_parquet(read_json(BytesIO(text), Schema([*texts, *times])), out)
+    records, skipped = read(out.getvalue())
+    assert [(record["start"], record["end"]) for record in records] == [("1664978403", "1664978458")]
+    assert skipped == []
+
+
+def test_a_tag_may_be_a_word_for_no_value() -> None:
+    text = "interface-id,srcaddr,dstaddr,start,end,instance-id,instance-tag\n"
+    records, _ = read(f"{text}eni-1,10.0.1.5,10.0.2.9,1664978403,1664978458,null,None\n".encode())
+    assert [(record["instance-id"], record["instance-tag"]) for record in records] == [("-", "None")]
 
 
 def test_a_subscription_is_read_by_the_format_of_its_log_group() -> None:

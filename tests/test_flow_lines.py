@@ -128,9 +128,15 @@ class TestRecords:
 
     @pytest.mark.parametrize(
         "times",
-        [b"1767225671 1767225680", b"1767225671000 1767225680999", b"1767225671 1767225680999"],
+        [
+            b"1767225671 1767225680",
+            b"1767225671000 1767225680999",
+            b"1767225671 1767225680999",
+            b"1767225671000000 1767225680999999",
+            b"1767225671000000000 1767225680999999999",
+        ],
     )
-    def test_times_may_be_in_milliseconds(self, times: bytes) -> None:
+    def test_times_may_be_in_milliseconds_or_finer(self, times: bytes) -> None:
         found = joined(b"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 3 40 " + times + b" ACCEPT OK")
         assert b",eni-1767225600," in found.text
 

@@ -536,7 +536,7 @@ class TestListsInTheStatement:
         assert listed("dst_eni_kind NOT IN", " AND packet_dst") == set(ENIS_OF_ONE_POD)
 
     def test_the_kinds_of_enis_that_a_network_plugin_adds(self) -> None:
-        assert listed("a.eni_kind NOT IN", " AND a.ip NOT LIKE") == set(_FOR_PODS)
+        assert listed("a.eni_kind NOT IN", " AND NOT (a.ip LIKE") == set(_FOR_PODS)
 
     def test_the_services_whose_ranges_everybody_uses(self) -> None:
         assert listed("COALESCE(f.pkt_src_aws_service, '-') NOT IN", "") == {"-", *_EVERYBODY}

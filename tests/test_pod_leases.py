@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from hypothesis import given
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from records import ec2_event
 
 from cnitrail.history import Ledger, build
-from cnitrail.model import Basis, Details, Effect, Event, Holding, HoldingKind, Origin, Subject
+from cnitrail.model import Address, Basis, Details, Effect, Event, Holding, HoldingKind, Origin, Subject
 from cnitrail.model.pod_facts import (
     AddressKept,
     BranchGiven,
@@ -84,7 +84,7 @@ def released(ip: IPv4Address = IP, sandbox: str = BOX) -> SandboxReleased:
 
 
 def kubelet(
-    *addresses: IPv4Address, node: str = NODE, instance: str = INSTANCE, **more: Any
+    *addresses: Address, node: str = NODE, instance: str = INSTANCE, **more: Any
 ) -> tuple[PodFact, ...]:
     fields: dict[str, Any] = {"pod": WEB, "uid": "uid-1", "phase": "Running", "ready": True}
     named = NodeNamed(node=node, instance=instance, basis="kubelet-session")
@@ -512,12 +512,17 @@ class TestTheEniLease:
     def test_of_a_primary_address_is_its_nodes_own(self) -> None:
         assert around(audited(5, *kubelet(PRIMARY))).leases == ()
 
+    def test_of_a_single_ipv6_address_is_its_nodes_own(self) -> None:
+        """Pods of the host's network have it, and the audit log may not say that they are."""
+        assert around(audited(5, *kubelet(NODE_IPV6))).leases == ()
+
     def test_shows_that_a_claimed_branch_is_none(self) -> None:
         claim = BranchGiven(pod=WEB, uid="uid-1", eni=ENI, ip=IP, by_controller=False)
         assert around(audited(5, claim)).leases == ()
 
 
 ENI, PRIMARY = "eni-0123456789abcdef0", IPv4Address("10.0.1.7")
+NODE_IPV6 = IPv6Address("2001:db8::7")
 
 
 def around(*records: PodRecord) -> PodHistory:
@@ -527,7 +532,11 @@ def around(*records: PodRecord) -> PodHistory:
         instance=INSTANCE,
         attachment="eni-attach-0123456789abcdef0",
         vpc="vpc-1",
-        added=(Holding(PRIMARY, HoldingKind.PRIMARY), Holding(IP, HoldingKind.SECONDARY)),
+        added=(
+            Holding(PRIMARY, HoldingKind.PRIMARY),
+            Holding(IP, HoldingKind.SECONDARY),
+            Holding(NODE_IPV6, HoldingKind.IPV6),
+        ),
         details=Details(device_index=0),
     )
     unassigned = Subject(eni=ENI, removed=(IP,))

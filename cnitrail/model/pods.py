@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from cnitrail.intervals import Interval
 from cnitrail.model.basis import Basis
-from cnitrail.model.event import Address
+from cnitrail.model.event import Address, HoldingKind
 from cnitrail.model.evidence import Origin, Skipped
 from cnitrail.model.reason import Reason
 from cnitrail.model.word import Word
@@ -17,6 +17,18 @@ from cnitrail.timeclamp import FIRST, LAST
 
 ENIS_OF_ONE_POD: Final = frozenset(("branch", "fargate"))
 """Kinds of ENIs whose primary address is that of a pod; that of any other ENI is its node's."""
+
+
+def is_own_address(kind: HoldingKind, eni_kind: str) -> bool:
+    """Return whether an address is the ENI's own, which no pod has, by how it is held and by the kind of ENI.
+
+    Network plugins give pods IPv6 addresses of prefixes only, so a single one is the node's: the VPC CNI
+    refuses IPv6 without prefix delegation (``isConfigValid`` in pkg/ipamd/ipamd.go of amazon-vpc-cni-k8s,
+    https://docs.aws.amazon.com/eks/latest/userguide/cni-ipv6.html), and Cilium has no IPv6 in ENI mode
+    (https://docs.cilium.io/en/stable/network/concepts/ipam/eni/).
+    """
+    return eni_kind not in ENIS_OF_ONE_POD and kind in (HoldingKind.PRIMARY, HoldingKind.IPV6)
+
 
 COOLDOWN: Final = timedelta(seconds=30)
 """Time for which ipamd gives a released address to no pod (``IP_COOLDOWN_PERIOD``, by default 30 s)."""

@@ -34,7 +34,6 @@ from cnitrail.answers.flows.occupancy import (
 from cnitrail.answers.flows.record import KEY_FIELDS, FlowKey
 from cnitrail.answers.flows.unnamed import StandIn, UnnamedAddresses
 from cnitrail.answers.over_time import ALL_INTERVALS, IntervalBounds, OverTime
-from cnitrail.answers.pods.rivals import is_node_address
 from cnitrail.answers.who import HolderIndex
 from cnitrail.bounded_memory import BoundedMemory
 from cnitrail.model import History, Holder, Interface, Subnet, Verdict
@@ -325,10 +324,12 @@ class FlowEnds:
             for holder in holders
             if holder.eni_kind not in ENIS_OF_ONE_POD and self._may_be_node(holder)
         ]
-        if view.is_masked and any(view.is_local or is_node_address(holder) for holder in of_nodes):
+        if view.is_masked and any(view.is_local or holder.is_own_address for holder in of_nodes):
             yield ReasonCode.INTERFACE_ADDRESS_ONLY
-        may_leave = [holder for holder in of_nodes if view.other_vpc is None or view.other_vpc != holder.vpc]
-        if any(map(may_be_translated, may_leave)):
+        if any(
+            may_be_translated(holder, view.other_vpc, has_ipv6_pods=self._nodes.has_ipv6_pods(holder.eni))
+            for holder in of_nodes
+        ):
             yield ReasonCode.SNAT_POSSIBLE
 
 

@@ -77,6 +77,8 @@ class Nodes:
 
     def __init__(self, history: History) -> None:
         self._history = history
+        prefixes = (lease for lease in history.leases if lease.kind is HoldingKind.IPV6_PREFIX)
+        self._with_ipv6_pods = {lease.eni for lease in prefixes}
         self._with_pods = {lease.instance for lease in history.pods.leases if lease.instance is not None}
 
     def has(self, holder: Holder) -> bool:
@@ -88,6 +90,10 @@ class Nodes:
         managed = self._history.manager_of_node(instance).manager
         return instance in self._with_pods or managed not in (Manager.UNKNOWN, Manager.NOT_KUBERNETES)
 
+    def has_ipv6_pods(self, eni: str) -> bool:
+        """Return whether the pods at a node's primary ENI have IPv6 addresses: those of a prefix."""
+        return eni in self._with_ipv6_pods
+
 
 def kind_of(holder: Holder, *, is_node: bool) -> str:
     """Return what has an address that an ENI holds; ``is_node``: pods run on its instance."""
@@ -97,26 +103,14 @@ def kind_of(holder: Holder, *, is_node: bool) -> str:
     if kind in _OF_NODES:
         if not is_node:
             return INSTANCE
-        return NODE if is_own_address(holder) else POD
+        return NODE if holder.is_own_address else POD
     if kind == "other":
         if holder.instance is None:
             return ENI
-        if is_node and is_own_address(holder):
+        if is_node and holder.is_own_address:
             return NODE
         return POD if is_node and is_primary_eni(holder) else INSTANCE
     return _NAMES.get(kind, kind)
-
-
-def is_own_address(holder: Holder) -> bool:
-    """Return whether an address on a node is the ENI's own, which no pod has.
-
-    The VPC CNI gives pods IPv6 addresses of prefixes only; a single one is the node's
-    (https://docs.aws.amazon.com/eks/latest/userguide/cni-ipv6.html).
-    """
-    return holder.eni_kind not in ENIS_OF_ONE_POD and holder.kind in (
-        HoldingKind.PRIMARY,
-        HoldingKind.IPV6,
-    )
 
 
 def is_primary_eni(holder: Holder) -> bool:
@@ -126,17 +120,25 @@ def is_primary_eni(holder: Holder) -> bool:
     )
 
 
-def may_be_translated(holder: Holder) -> bool:
-    """Return whether pods of a node use an address of it outside their VPC.
+def may_be_translated(holder: Holder, other_vpc: str | None, *, has_ipv6_pods: bool) -> bool:
+    """Return whether pods of a node may use an address of it to reach a VPC; None: it is not known which.
 
-    That is the primary IPv4 address of the primary ENI. The VPC CNI's chain ``AWS-SNAT-CHAIN-0`` returns for
+    That is an own address of the primary ENI. The VPC CNI's chain ``AWS-SNAT-CHAIN-0`` returns for
     destinations in the VPC's CIDR blocks and in ``AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS``, and translates all
     others, except on ``vlan`` interfaces (pods with security groups), unless ``AWS_VPC_K8S_CNI_EXTERNALSNAT``
     is set (``buildIptablesSNATRules`` in pkg/networkutils/network.go of amazon-vpc-cni-k8s). No event shows
-    these settings. Windows nodes translate too, and nothing translates IPv6
+    these settings. Windows nodes translate too
     (https://docs.aws.amazon.com/eks/latest/userguide/external-snat.html).
+
+    For the other IP version than its own, a pod uses the address of its node, also within the VPC: for IPv4
+    in clusters of IPv6, unless ``ENABLE_V4_EGRESS`` is off, and for IPv6 in clusters of IPv4, if
+    ``ENABLE_V6_EGRESS`` is on (cmd/egress-cni-plugin/snat/snat.go).
     """
-    return holder.kind is HoldingKind.PRIMARY and is_primary_eni(holder)
+    if not (holder.is_own_address and is_primary_eni(holder)):
+        return False
+    if holder.kind is HoldingKind.IPV6:
+        return not has_ipv6_pods
+    return has_ipv6_pods or other_vpc is None or other_vpc != holder.vpc
 
 
 def is_aws_service(service: str | None) -> bool:

@@ -25,7 +25,7 @@ def compared(
     confirmed: list[str] = []
     contradicted: list[str] = []
     for field, claimed, known in (
-        ("account-id", None if key.account == _UNKNOWN_ACCOUNT else key.account, interface.account),
+        ("account-id", _account(key.account), interface.account),
         ("region", key.region, interface.region),
         ("vpc-id", key.vpc, interface.vpc),
         ("subnet-id", key.subnet, interface.subnet),
@@ -36,6 +36,11 @@ def compared(
     if agrees is not None:
         (confirmed if agrees else contradicted).append("instance-id")
     return tuple(confirmed), tuple(contradicted)
+
+
+def _account(claimed: str | None) -> str | None:
+    """Return the account that a record names; an export of numbers has lost the zeros at its beginning."""
+    return claimed.zfill(12) if claimed is not None and claimed != _UNKNOWN_ACCOUNT else None
 
 
 def _agrees(claimed: str | None, known: AbstractSet[str | None]) -> bool | None:

@@ -36,7 +36,6 @@ from cnitrail.answers.pods.rivals import (
     by_vpc,
     is_any_of,
     is_excluded,
-    is_node_address,
     verdict_of,
 )
 from cnitrail.model import Address, Basis, History, Holder, Verdict, WhoAnswer
@@ -120,7 +119,7 @@ class PodIndex:
         asked, found = question.asked, question.found
         holder = enis.holders[0] if len(enis.holders) == 1 else None
         is_shown = enis.verdict is Verdict.CERTAIN or not found
-        if holder is not None and is_shown and is_node_address(holder):
+        if holder is not None and is_shown and holder.is_own_address:
             found = [lease for lease in found if lease.eni == holder.eni]
             if not found:
                 return self._answer(asked, PodVerdict.NONE, (), [node_address(holder), *doubted_eni(enis)])

@@ -3,15 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from cnitrail.answers.pods.asked import Asked
-from cnitrail.model import Holder, HoldingKind, Verdict, WhoAnswer
-from cnitrail.model.pods import ENIS_OF_ONE_POD, PodLease, PodVerdict
+from cnitrail.model import Holder, Verdict, WhoAnswer
+from cnitrail.model.pods import PodLease, PodVerdict
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.timeclamp import FIRST
-
-
-def is_node_address(holder: Holder) -> bool:
-    """Return True if an address is a node's own, which no pod can have."""
-    return holder.kind is HoldingKind.PRIMARY and holder.eni_kind not in ENIS_OF_ONE_POD
 
 
 def is_excluded(lease: PodLease, asked: Asked, enis: WhoAnswer) -> bool:

@@ -9,9 +9,9 @@ from cnitrail.history.pods.bounds import implied
 from cnitrail.history.pods.enis import NodeFiles
 from cnitrail.history.pods.homes import Homes
 from cnitrail.history.pods.nodes import is_fargate
-from cnitrail.model import Address, Basis, History, HoldingKind, Lease
+from cnitrail.model import Address, Basis, History, Lease
 from cnitrail.model.ec2 import prefix_of
-from cnitrail.model.pods import CLOCKS, ENIS_OF_ONE_POD, PodBoundary, PodLease, Witness
+from cnitrail.model.pods import CLOCKS, PodBoundary, PodLease, Witness, is_own_address
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.timeclamp import shifted
 
@@ -82,8 +82,7 @@ class Placing:
 
     def _is_of_node(self, eni: Lease) -> bool:
         interface = self._history.interfaces.get(eni.eni)
-        is_of_pod = interface is not None and interface.kind in ENIS_OF_ONE_POD
-        return eni.kind is HoldingKind.PRIMARY and not is_of_pod
+        return is_own_address(eni.kind, interface.kind if interface is not None else "other")
 
     def _of_listed(self, lease: PodLease, time: datetime) -> PodLease:
         """Return a lease with what CloudTrail has of the ENI that the node's files list."""
@@ -130,7 +129,7 @@ class Placing:
 
 
 _TEXT = {
-    ReasonCode.POD_ADDRESS_OF_NODE: "the address is the primary one of an ENI, so it is a node's",
+    ReasonCode.POD_ADDRESS_OF_NODE: "the address is the ENI's own, so it is a node's",
     ReasonCode.NO_ENI_LEASE: "CloudTrail shows no ENI with the address at that time",
     ReasonCode.SEVERAL_ENI_LEASES: "several ENIs had the address then, and nothing shows which is the pod's",
     ReasonCode.POD_ON_OTHER_INSTANCE: "the ENI with the address was on another instance than the pod",

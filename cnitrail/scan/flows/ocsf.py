@@ -5,7 +5,6 @@ mappings: https://github.com/ocsf/examples (mappings/markdown/AWS, v1.0.0-rc.2, 
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 _CLASS: Final = 4001
@@ -98,14 +97,7 @@ def _first(row: Mapping[str, object], *columns: str) -> object:
 
 
 def _seconds(time: object) -> object:
-    """Return a time in Unix seconds: OCSF has milliseconds, or texts of ISO 8601; else as it is."""
-    if isinstance(time, str):
-        try:
-            time = datetime.fromisoformat(time)
-        except ValueError:
-            return time
-    if isinstance(time, datetime):
-        return int((time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp())
+    """Return a time in Unix seconds that is a number: OCSF has milliseconds; else as it is."""
     return time // 1000 if isinstance(time, int) and time >= _MILLISECONDS else time
 
 

@@ -1,15 +1,13 @@
 """Rows of any table → blocks of separated text, the form in which records are joined with their ends."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Final
-
-import msgspec
 
 from cnitrail.model import Extent, Skipped
 from cnitrail.model.flows import FlowBlock, UnlistedRecords
 from cnitrail.scan.error_list import ErrorList
 from cnitrail.scan.flows.columns import fields_of, known_field
+from cnitrail.scan.flows.values import text_of
 from cnitrail.scan.split import UnreadableSpan
 from cnitrail.scan.tally import Tally
 
@@ -21,9 +19,6 @@ _ROWS: Final = 4096
 
 _QUOTED: Final = 60
 """Number of bytes of a text that an error quotes."""
-
-_ESCAPES: Final = str.maketrans({"\x1f": "\\u001f", "\n": "\\n", "\r": "\\r"})
-_TIMES: Final = ("start", "end")
 
 
 Read = FlowBlock | Skipped | UnlistedRecords
@@ -79,7 +74,7 @@ class RowBlocks:
         columns, fields = tuple(self._columns), tuple(self._columns.values())
         separator = SEPARATOR.decode()
         lines = [
-            separator.join([_cell(row.get(column), field) for column, field in self._columns.items()])
+            separator.join([text_of(row.get(column), field) for column, field in self._columns.items()])
             for row in self._rows
         ]
         text = ("\n".join(lines) + "\n").encode("utf-8", "replace")
@@ -116,23 +111,3 @@ def is_row(row: Mapping[str, object]) -> bool:
     return len(fields) > 2 and not fields.isdisjoint(
         ("srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr", "interface-id")
     )
-
-
-def _cell(value: object, field: str) -> str:
-    """Return a value as flow logs write it."""
-    if value is None or value == "":
-        return "-"
-    if isinstance(value, str):
-        return value.translate(_ESCAPES)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else str(value)
-    if isinstance(value, datetime):
-        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-        return str(int(aware.timestamp())) if field in _TIMES else aware.isoformat().replace("+00:00", "Z")
-    if value in ([], {}):
-        return "-"
-    return msgspec.json.encode(value, enc_hook=str).decode("utf-8", "replace").translate(_ESCAPES)

@@ -16,6 +16,7 @@ from cnitrail.scan.containers import TornStream
 from cnitrail.scan.csv_text import csv_rows
 from cnitrail.scan.flows.columns import fields_of, header_of
 from cnitrail.scan.flows.rows import Read, RowBlocks
+from cnitrail.scan.flows.values import is_rewritten
 from cnitrail.scan.multisearch import Bytes
 from cnitrail.scan.pieces import BLOCK
 from cnitrail.scan.split import UnreadableSpan
@@ -144,9 +145,9 @@ def text_blocks(uri: str, pieces: Iterator[Bytes], lines: LineLayout, *, checked
             continue
         if lines.wrapping is not None:
             block = lines.wrapping.strip(block)  # noqa: PLW2901
-        if separator != b" " and b'"' in block:
-            simple = _unquoted(block)
-            if simple is None:
+        if separator != b" ":
+            simple = _unquoted(block) if b'"' in block else block
+            if simple is None or is_rewritten(simple):
                 header = b"" if is_first and lines.has_header else _header_line(columns, separator)
                 yield from _csv_blocks(uri, chain((header + block,), blocks), index)
                 return
@@ -271,7 +272,7 @@ def _header_line(columns: tuple[str, ...], separator: bytes) -> bytes:
 
 
 def _csv_blocks(uri: str, pieces: Iterator[bytes | Skipped], index: int) -> Iterator[Read]:
-    """Yield the records of a CSV text with cells that need their quotes."""
+    """Yield the records of a CSV text with cells that need their quotes, or are rewritten."""
     rows = RowBlocks(uri, index)
     skipped: list[Skipped] = []
     for row in csv_rows(_read(pieces, skipped)):

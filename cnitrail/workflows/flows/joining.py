@@ -34,7 +34,13 @@ if TYPE_CHECKING:
     from cnitrail.render.flows import LineWriter, OpenWriter, Shared
 
 _MILLISECONDS: Final = 1 << 31
-"""A time from here on is in milliseconds, which some records have in spite of AWS's documentation."""
+"""A time from here on is in milliseconds, which some records have in spite of AWS's documentation.
+
+If it still is then, it is in microseconds or nanoseconds, as exports have them.
+"""
+
+_TIME_DIGITS: Final = 19
+"""Maximum length of a time: that of nanoseconds."""
 
 _KNOWN: Final = 1 << 15
 """Number of flows that are remembered, each of about 2 kB; and of fields, of each sort."""
@@ -432,13 +438,11 @@ def _used_text(field: bytes) -> str | None:
 
 def _second(field: bytes) -> int:
     """Return the Unix second that a field names. Raises ``ValueError``."""
-    if not field.isdigit() or len(field) > _DIGITS:
+    if not field.isdigit() or len(field) > _TIME_DIGITS:
         raise ValueError(f"{field[:40].decode('utf-8', 'replace')!r} is no time")
     second = int(field)
-    if second >= _MILLISECONDS:
+    while second >= _MILLISECONDS:
         second //= 1000
-    if second > LAST_SECOND:
-        raise ValueError(f"{second} is no time")
     return second
 
 
