@@ -18,6 +18,7 @@ from calls import (
     delete,
     detach,
     terminate,
+    unassign,
 )
 from cni import CNI_1_18, adds_eni, of_cni
 from conftest import Run
@@ -134,7 +135,11 @@ class TestDetached:
     ) -> None:
         answer = Answers(run, tmp_path, moved).who("10.9.8.5", "11:00:00")
         assert answer["verdict"] == "likely"
-        assert why(answer, "attached-same-second")
+        (within,) = why(answer, "attached-same-second")
+        assert within.startswith(
+            f"the ENI was attached or detached within this second ({NODE}): DetachNetworkInterface by ada "
+            "(IAM user), event "
+        )
 
     def test_a_forced_detachment_is_called_so_until_the_next_attachment(
         self, run: Run, tmp_path: Path, moved: Incident
@@ -163,6 +168,73 @@ class TestDetached:
             ("DetachNetworkInterface", OTHER_NODE),
             ("DeleteNetworkInterface", None),
         ]
+
+
+class TestTerminated:
+    """To terminate an instance takes EC2 minutes, and deletes only the ENIs that are still attached then."""
+
+    def story(self) -> tuple[Incident, Eni]:
+        """An ENI of the CNI that is deleted with its node, which is being terminated."""
+        incident = Incident()
+        node(incident, "10:00:00")
+        eni = of_cni(replace(second(), secondaries=("10.9.1.50",)), NODE, incident.time("10:01:00"))
+        adds_eni(incident, ("10:01:00", "10:01:01", "10:01:02"), cni(incident), eni, NODE)
+        incident.log("10:29:00", ADA, terminate(NODE))
+        return incident, eni
+
+    def test_an_eni_that_is_still_attached_goes_with_its_instance(self, run: Run, tmp_path: Path) -> None:
+        incident, _ = self.story()
+        incident.log("12:00:00", ADA, delete(second(number=9)))
+        assert Answers(run, tmp_path, incident).who("10.9.1.50", "11:00:00")["holders"] == []
+
+    def test_an_eni_that_is_detached_meanwhile_stays(self, run: Run, tmp_path: Path) -> None:
+        incident, eni = self.story()
+        incident.log("10:30:00", cni(incident), detach(eni))
+        incident.log("14:00:00", ADA, delete(second(number=9)))
+        answers = Answers(run, tmp_path, incident)
+        for clock in ("10:29:30", "10:30:01", "13:00:00"):
+            answer = answers.who("10.9.1.50", clock)
+            assert [holder["eni"] for holder in answer["holders"]] == [eni.id]
+        assert answers.instance("10.9.1.50", "13:00:00") is None
+        assert "it is attached to nothing and holds 2 IPs" in answers.explain(eni.id, "13:00:00")
+        (finding,) = incident.found("interface-never-deleted", "09:00:00", "14:00:00")
+        assert finding.sentence == (
+            f"{eni.id} was detached by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) at 2026-03-02 "
+            "10:30:00Z and never deleted: nobody tried to delete it, and ada (IAM user, aws-cli 2.27.31) "
+            f"terminated {NODE} 1 min earlier."
+        )
+
+    def test_an_instance_that_is_being_terminated_keeps_its_enis_for_an_unknown_time(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        incident, eni = self.story()
+        incident.log("10:29:20", cni(incident), unassign(eni.id, "10.9.1.50"))
+        incident.log("12:00:00", ADA, delete(second(number=9)))
+        answer = Answers(run, tmp_path, incident).who("10.9.1.50", "10:29:15")
+        assert (answer["verdict"], answer["holders"][0]["eni"]) == ("likely", eni.id)
+        assert why(answer, "instance-end-unknown") == [
+            f"no event shows how long the ENI was still on {NODE}, which was being terminated"
+        ]
+
+    def test_an_ip_that_is_assigned_meanwhile_ends_at_no_known_time(self, run: Run, tmp_path: Path) -> None:
+        incident, eni = self.story()
+        incident.log("10:29:10", cni(incident), assign(eni.id, "10.9.7.1"))
+        incident.log("12:00:00", ADA, delete(second(number=9)))
+        answers = Answers(run, tmp_path, incident)
+        assert why(answers.who("10.9.7.1", "10:29:15"), "instance-terminated") == [
+            "ended at an unknown time: ada (IAM user) had terminated the instance at 2026-03-02 10:29:00Z"
+        ]
+        assert (
+            f"{eni.id} (attached to nothing) held it last, until an unknown time: ada (IAM user, aws-cli "
+            "2.27.31) had terminated its instance at 2026-03-02 10:29:00Z"
+        ) in answers.explain("10.9.7.1", "10:29:15")
+
+    def test_an_eni_that_is_attached_again_later_had_stayed(self, run: Run, tmp_path: Path) -> None:
+        incident, eni = self.story()
+        node(incident, "10:40:00", OTHER_NODE)
+        incident.log("11:00:00", ADA, attach(replace(eni, attachment="eni-attach-2aaa"), OTHER_NODE, 1))
+        answers = Answers(run, tmp_path, incident)
+        assert answers.instance("10.9.1.50", "11:00:01") == OTHER_NODE
 
 
 class TestOperators:

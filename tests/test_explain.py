@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from incidents import ADA, NODE, Incident, cni, read, second
 from jsonschema import Draft202012Validator
+from records import ENI, GOOD
 from simulator import World, deliveries, worlds
 from stories import STORIES as ALL_STORIES
 
@@ -315,6 +316,13 @@ class TestEni:
         assert told["what"].startswith("eni-0d34d5e6f70819200 is an ENI of Lambda in ")
         assert told["now"].endswith("it holds 1 IP; AWS services attach their ENIs without an event.")
         assert told["next"].startswith("Ask EC2 what uses it now: aws ec2 describe-network-interfaces ")
+
+    def test_an_eni_whose_ips_no_event_names_is_not_said_to_hold_none(self, run: Run, tmp_path: Path) -> None:
+        path = tmp_path / "records.json"
+        path.write_text(json.dumps({"Records": [GOOD["CreateVpcEndpoint"]]}))
+        assert (
+            "it holds no known IPs; AWS services attach their ENIs" in sentences(run, ENI, str(path))["now"]
+        )
 
     def test_a_branch_of_ecs_is_of_a_task_and_of_no_pod(self, run: Run, tmp_path: Path) -> None:
         trail = Incident()

@@ -273,6 +273,30 @@ class TestCallersThatLookLikeTheCni:
         (last,) = [event for event in history.events if event.name == "UnassignPrivateIpAddresses"]
         assert history.actors[last.key].ipamd is None
 
+    def test_the_role_of_an_unknown_pod_is_found_with_a_doubt(self) -> None:
+        incident = Incident()
+        eni = grown(incident)
+        irsa = replace(AWS_NODE, role=Role(ACCOUNT, "some-pod"), agent=GO)
+        pod = irsa.session(incident.time("10:50:00"), 3).caller  # which event issued it is not known
+        incident.log("11:00:00", pod, unassign(eni.id, "10.9.1.50"))
+        (finding,) = all_found(incident)
+        assert (finding.rule, finding.severity) == ("address-released-by-hand", Severity.MEDIUM)
+        assert finding.sentence == (
+            f"some-pod (IRSA, aws-sdk-go-v2/1.36.3) released 10.9.1.50 from {eni.id} of {NODE} (an ENI "
+            "managed by the VPC CNI)."
+        )
+        assert codes(finding) == ["caller-may-be-cni"]
+
+    def test_silent_for_an_unknown_pod_with_the_role_of_the_cni(self) -> None:
+        incident = Incident()
+        node(incident, "10:00:00")
+        eni = of_cni(replace(second(), secondaries=("10.9.1.50",)), NODE, incident.time("10:01:00"))
+        cni_pod = replace(AWS_NODE, agent=GO).session(incident.time("10:00:30"), 3).caller
+        adds_eni(incident, ("10:01:00", "10:01:01", "10:01:02"), cni_pod, eni, NODE)
+        later = replace(AWS_NODE, agent=GO).session(incident.time("10:50:00"), 4).caller
+        incident.log("11:00:00", later, unassign(eni.id, "10.9.1.50"))
+        assert all_found(incident) == []
+
     def test_a_node_never_changes_addresses_of_another_node(self) -> None:
         incident = Incident()
         eni = grown(incident)
@@ -393,6 +417,42 @@ class TestCnisOfOtherClusters:
         incident.log("11:00:00", self.pod(incident, "quay"), detach(eni))
         incident.log("11:20:00", self.pod(incident, "dev"), delete(eni))
         assert severe(incident) == []
+
+
+class TestYoungEnis:
+    """The CNI's leak cleanup spares ENIs that are less than five minutes old."""
+
+    GONE = ("Client.InvalidNetworkInterfaceID.NotFound", "The networkInterface ID does not exist")
+
+    def raced(self, incident: Incident, caller: Caller) -> None:
+        """Create three ENIs for a node; a caller deletes each before it is attached."""
+        node(incident, "10:00:00")
+        for number in range(1, 4):
+            eni = of_cni(second(number=number), NODE, incident.time(f"10:0{number}:00"))
+            incident.log(f"10:0{number}:00", cni(incident), create_network_interface(eni))
+            incident.log(f"10:0{number}:02", caller, delete(eni))
+            incident.log(f"10:0{number}:03", cni(incident), failed(attach(eni, NODE, 1), *self.GONE))
+
+    @pytest.mark.parametrize("agent", [CNI_1_18, GO])
+    def test_another_node_that_deletes_them_is_a_stranger(self, agent: str) -> None:
+        incident = Incident()
+        self.raced(incident, cni(incident, OTHER_NODE, agent))
+        (finding,) = all_found(incident)
+        assert (finding.rule, finding.severity) == ("cni-eni-removed", Severity.HIGH)
+        program = "amazon-vpc-cni-k8s v1.18.3" if agent == CNI_1_18 else "aws-sdk-go-v2/1.36.3"
+        assert finding.sentence == (
+            f"{OTHER_NODE} (instance role, {program}) deleted 3 ENIs of the VPC CNI (eni-1aaaaaaaaaaaaaa01, "
+            "eni-1aaaaaaaaaaaaaa02 and eni-1aaaaaaaaaaaaaa03), each 2 s after it was created and before it "
+            f"was attached; the attachment by {NODE} (instance role, amazon-vpc-cni-k8s v1.18.3) then failed "
+            "3 times with InvalidNetworkInterfaceID.NotFound."
+        )
+
+    def test_a_node_that_deletes_what_it_cannot_attach_is_its_own_loop(self) -> None:
+        incident = Incident()
+        self.raced(incident, cni(incident))
+        (finding,) = all_found(incident)
+        assert finding.rule == "create-attach-delete-loop"
+        assert finding.sentence.endswith("and deleted them.")
 
 
 class TestOwnDetachments:

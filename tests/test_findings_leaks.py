@@ -170,6 +170,40 @@ class TestEnisOfServices:
         place.log("10:00:00", used_by("cloudformation.amazonaws.com", place), create_network_interface(eni))
         assert place.history().manager_of(eni.id).manager is Manager.UNKNOWN
 
+    @pytest.mark.parametrize("service", ["cloudformation.amazonaws.com", "AWS Internal"])
+    def test_an_eni_that_somebody_ordered_from_a_service_may_leak(self, service: str) -> None:
+        place = Place()
+        eni = Eni("eni-0ccccccccccccccc1", SUBNET, "10.9.4.4")
+        place.log("10:00:00", on_behalf(ADA.identity, service), create_network_interface(eni))
+        assert place.history().manager_of(eni.id).manager is Manager.UNKNOWN
+        (finding,) = place.findings("09:00:00", "14:00:00")
+        assert (finding.rule, finding.severity) == ("interface-never-attached", Severity.LOW)
+
+    def test_a_service_without_a_name_that_calls_for_itself_manages_what_it_creates(self) -> None:
+        place = Place()
+        eni = Eni("eni-0ccccccccccccccc1", SUBNET, "10.9.4.4")
+        unnamed = {"type": "AWSService", "invokedBy": "AWS Internal"}
+        place.log("10:00:00", Caller(unnamed, "AWS Internal", "AWS Internal"), create_network_interface(eni))
+        assert place.history().manager_of(eni.id).manager is Manager.AWS_SERVICE
+        assert place.findings("09:00:00", "14:00:00") == []
+
+    def test_the_tags_of_auto_mode_on_what_a_person_creates_show_nothing(self) -> None:
+        place = Place()
+        tags = {"eks:eks-cluster-name": "quay", "eks:kubernetes-cni-node-name": NODE}
+        eni = Eni("eni-0ccccccccccccccc1", SUBNET, "10.9.4.4", tags=tags)
+        place.log("10:00:00", ADA, create_network_interface(eni))
+        assert place.history().manager_of(eni.id).manager is Manager.UNKNOWN
+        (finding,) = place.findings("09:00:00", "14:00:00")
+        assert (finding.rule, finding.severity) == ("interface-never-attached", Severity.LOW)
+
+    def test_nor_do_those_of_auto_mode_hide_a_leak_of_a_program_that_does_not_say_its_name(self) -> None:
+        place = Place()
+        tags = {"eks:eks-cluster-name": "quay", "eks:kubernetes-cni-node-name": NODE}
+        eni = Eni("eni-0ccccccccccccccc1", SUBNET, "10.9.4.4", tags=tags)
+        place.log("10:00:00", replace(ADA, agent=CNI_1_20), create_network_interface(eni))
+        (finding,) = place.findings("09:00:00", "14:00:00")
+        assert (finding.rule, finding.severity) == ("interface-never-attached", Severity.LOW)
+
 
 class TestBranchByTag:
     def where(self, place: Place, eni: str, clock: str) -> tuple[bool | None, str | None, str | None]:

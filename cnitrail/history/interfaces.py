@@ -333,6 +333,7 @@ class Registry:
 
     def _attached(self, event: Event, subject: Subject, instance: _InstanceDraft, how: InstanceBasis) -> None:
         assert subject.eni is not None
+        self._survives(subject.eni)
         interface = self._interface(event, subject.eni)
         known = self._attachments.get(subject.attachment) if subject.attachment else None
         if known is not None and known.end is not OPEN:
@@ -380,6 +381,7 @@ class Registry:
     def _detach(self, event: Event, subject: Subject) -> None:
         attachment = self._attachments.get(subject.attachment or subject.details.association or "")
         if attachment is not None:
+            self._survives(attachment.eni)
             attachment.end = Bound(event.time, Basis.OBSERVED, event)
             _end_branches(attachment, event)
 
@@ -418,6 +420,13 @@ class Registry:
             attachment.end = Bound(event.time, Basis.IMPLIED, event)
             if attachment.dies_with_instance:
                 self.deaths.setdefault(attachment.eni, event)
+
+    def _survives(self, eni: str) -> None:
+        """Note that an interface outlives its instance: a call moved it after the termination.
+
+        To terminate an instance takes minutes, and only what is still attached is deleted at the end.
+        """
+        self.deaths.pop(eni, None)
 
     def _inferred(self, interface: _InterfaceDraft) -> list[_AttachmentDraft]:
         """Infer the attachment of an interface from before the evidence: to the only node that called on it.

@@ -15,6 +15,7 @@ from cnitrail.history.kinds import SERVICE_KINDS
 from cnitrail.model import (
     AccountRegion,
     Actor,
+    ActorKind,
     Effect,
     Event,
     Instance,
@@ -29,6 +30,7 @@ from cnitrail.model.callers import (
     is_controller,
     is_of_eks,
     manager_of_caller,
+    may_be_a_plugin,
     may_be_cilium,
     may_mark,
     role_or_user_of,
@@ -46,6 +48,9 @@ _ORCHESTRATORS = (
     *("codedeploy", "codepipeline"),
 )
 """Services that call what their users order, by the first part of their DNS name."""
+
+_UNNAMED = "AWS Internal"
+"""How CloudTrail calls services that it does not name: they call for a user, or for themselves."""
 
 _OF_CONTROLLER = ("trunk", "branch")
 _CREATE, _MODIFY = Effect.CREATE, Effect.MODIFY
@@ -167,6 +172,8 @@ def _of_service(creator: Actor) -> Management | None:
     service = service_of(creator)
     if service is None or service.partition(".")[0] in _ORCHESTRATORS:
         return None
+    if service == _UNNAMED and creator.kind is not ActorKind.AWS_SERVICE:
+        return None
     return Management(Manager.AWS_SERVICE, ManagementBasis.CREATOR, Strength.PROVEN, service)
 
 
@@ -175,7 +182,7 @@ def _by_tags(subject: Subject | None, creator: Actor) -> Management | None:
     tags = dict(subject.details.tags) if subject is not None else {}
     if is_of_eks(creator):
         return Management(Manager.AUTO_MODE, ManagementBasis.CREATOR, Strength.PROVEN)
-    if tags.keys() >= _AUTO_MODE_TAGS:
+    if tags.keys() >= _AUTO_MODE_TAGS and may_be_a_plugin(creator):
         return Management(Manager.AUTO_MODE, ManagementBasis.TAG, Strength.CLAIMED)
     if any(key.startswith("io.cilium/") for key in tags):
         return Management(Manager.CILIUM, ManagementBasis.TAG, Strength.CLAIMED)

@@ -159,14 +159,20 @@ def is_another_program(actor: Actor) -> bool:
     )
 
 
+def may_be_a_plugin(actor: Actor) -> bool:
+    """Return whether a caller may be a network plugin that does not say its name: a program in Go, or EKS."""
+    agent = actor.agent
+    is_nameless = agent.name is None and (agent.sdk or "").startswith(_GO_SDK)
+    return agent.raw is None or agent.name == _EKS or is_nameless
+
+
 def may_be_cilium(actor: Actor) -> bool:
-    """Return whether a caller on a node may be the Cilium operator: a Go program that has no other name.
+    """Return whether a caller may be the Cilium operator on a node.
 
     Without a service account, only the description that it gives an ENI shows it, which any program may copy.
     """
-    agent = actor.agent
-    is_nameless = agent.name is None and (agent.raw is None or (agent.sdk or "").startswith(_GO_SDK))
-    return actor.kind in ON_NODES and (is_nameless or (agent.raw or "").startswith("cilium-operator"))
+    says_so = (actor.agent.raw or "").startswith("cilium-operator")
+    return actor.kind in ON_NODES and (says_so or may_be_a_plugin(actor))
 
 
 def is_controller(actor: Actor) -> bool:

@@ -4,6 +4,7 @@ Prefixes: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-prefix-eni.htm
 Error codes: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html.
 """
 
+from datetime import timedelta
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
@@ -19,6 +20,9 @@ PREFIX_SIZE: Final = 1 << PREFIX_HOST_BITS[4]
 
 TRUNK_TAG: Final = "vpcresources.k8s.aws/trunk-eni-id"
 """The tag that names the trunk of a branch ENI (pkg/config/type.go in amazon-vpc-resource-controller-k8s)."""
+
+SHUTDOWN: Final = timedelta(minutes=10)
+"""How long EC2 may take to terminate an instance after the call; until then the instance has its ENIs."""
 
 ADDRESS_LIMIT: Final = "PrivateIpAddressLimitExceeded"
 """The ENI has as many addresses as its instance type allows."""

@@ -252,7 +252,9 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.ATTACHED_SAME_SECOND: "The ENI was attached or detached within the second asked for.",
     ReasonCode.ATTACH_TIME_UNKNOWN: "No event shows since when the ENI was on the instance.",
     ReasonCode.DETACH_TIME_UNKNOWN: "The ENI left the instance before a known time, unlogged.",
-    ReasonCode.INSTANCE_END_UNKNOWN: "The instance ended before a known time; no event shows when.",
+    ReasonCode.INSTANCE_END_UNKNOWN: (
+        "The instance ended before a known time, or was being terminated; no event shows when."
+    ),
     ReasonCode.NO_LATER_SIGN: "No later event shows the instance running with the ENI.",
     ReasonCode.POD_STARTED: "What shows that the pod had the address, and since when.",
     ReasonCode.POD_ENDED: "What shows that the pod no longer had the address, and by when.",

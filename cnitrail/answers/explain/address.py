@@ -241,6 +241,9 @@ def _end(known: Known, lease: LeaseEntry) -> str:
     if lease.end is None or event is None or event.effect not in _ENDS:
         end = f"until {clock(lease.end)}" if lease.end is not None else "until an unknown time"
         return end if lease.end_basis is Basis.OBSERVED else f"{end} (end time inferred)"
+    if event.effect is Effect.TERMINATE and lease.start is not None and event.time < lease.start:
+        by = caller_name(known.history.actors[event.key])
+        return f"until an unknown time: {by} had terminated its instance at {clock(event.time)}"
     inferred = "" if lease.end_basis is Basis.OBSERVED or event.effect is Effect.TERMINATE else ", or earlier"
     by = f"{caller_name(known.history.actors[event.key])} {_ENDS[event.effect]}"
     return f"until {by} at {clock(lease.end)}{inferred}"

@@ -87,10 +87,12 @@ def since(start: datetime | None, at: datetime) -> str:
 
 
 def held_count(addresses: Sequence[HeldEntry]) -> str:
-    """Return how many addresses and prefixes an ENI holds."""
+    """Return how many addresses and prefixes an ENI holds; every ENI has one, if no event names it either."""
     prefixes = sum(is_prefix(held.ip) for held in addresses)
     single = len(addresses) - prefixes
-    named = [counted(single, "IP")] if single or not prefixes else []
+    if not addresses:
+        return "no known IPs"
+    named = [counted(single, "IP")] if single else []
     return " and ".join([*named, *([_prefixes(prefixes)] if prefixes else [])])
 
 

@@ -12,6 +12,7 @@ from cnitrail.answers.error_meanings import ENI_GONE, INSTANCE_GONE, what_failed
 from cnitrail.answers.findings.calls import ResourceCall, grouped, is_foreign
 from cnitrail.answers.findings.commands import CILIUM_NODES, enis_of_instance
 from cnitrail.answers.findings.context import FindingContext, RuleMatch
+from cnitrail.answers.findings.removals import is_for_another_node
 from cnitrail.answers.findings.throttling import is_throttled
 from cnitrail.model import AccountRegion, Effect, Manager, Severity
 from cnitrail.model.callers import principal_of, role_principal_of
@@ -139,13 +140,16 @@ def calls_in_loops(case: FindingContext) -> Iterator[ResourceCall]:
 
 
 def was_deleted_by_another(case: FindingContext, call: ResourceCall) -> bool:
-    """Return whether a call failed because another principal had deleted its ENI, and not the VPC CNI."""
+    """Return whether a call failed because another principal or node had deleted its ENI, and not its CNI."""
     interface = case.history.interfaces.get(call.entry.eni or "")
     event = interface.deleted.event if interface is not None else None
     if call.code != ENI_GONE or event is None or event.time > call.time:
         return False
-    actor = case.history.actors[event.key]
-    return actor.ipamd is None and principal_of(actor) != principal_of(call.entry.actor)
+    deletions = [one for one in case.by_event.get(event.key, ()) if one.entry.eni == call.entry.eni]
+    is_of_its_cni = any(one.entry.actor.ipamd and not is_for_another_node(case, one) for one in deletions)
+    return not is_of_its_cni and principal_of(case.history.actors[event.key]) != principal_of(
+        call.entry.actor
+    )
 
 
 def _loop_of(call: ResourceCall) -> tuple[object, ...]:
@@ -166,12 +170,12 @@ def _loop(case: FindingContext, loops: Sequence[Sequence[ResourceCall]]) -> Rule
     refused = sorted((call for loop in loops for call in loop), key=lambda call: call.time)
     first, last, place = refused[0], refused[-1], refused[0].place
     enis = {call.entry.eni or "" for call in refused}
-    caller = role_principal_of(first.entry.actor)
+    callers = {principal_of(call.entry.actor) for call in refused}
     deleted = {
         eni
         for eni in enis
         for call in case.by_eni[eni]
-        if call.did(Effect.DELETE) and role_principal_of(call.entry.actor) == caller
+        if call.did(Effect.DELETE) and principal_of(call.entry.actor) in callers
     }
     ended = [call for loop in loops for call in _termination(case, loop)]
     again = case.failed_calls.recovery(refused)

@@ -18,9 +18,8 @@ from cnitrail.answers.findings.commands import describe_enis
 from cnitrail.answers.findings.context import FindingContext, RuleMatch
 from cnitrail.answers.findings.removals import last_detachment
 from cnitrail.answers.findings.wording import enis_were, when
-from cnitrail.model import USUAL_LAG, Effect, InstanceBasis, Interface, Manager, Severity
-from cnitrail.model.callers import service_of
-from cnitrail.model.ec2 import TRUNK_TAG
+from cnitrail.model import USUAL_LAG, Effect, InstanceBasis, Interface, Manager, Severity, Strength
+from cnitrail.model.ec2 import SHUTDOWN, TRUNK_TAG
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import duration, quoted, short_list, times
 from cnitrail.timeclamp import FIRST
@@ -87,6 +86,11 @@ class _Leak(Struct, frozen=True, kw_only=True):
         return self.left.time
 
     @property
+    def is_of_ended_node(self) -> bool:
+        """Return whether its instance was being terminated already when it was detached."""
+        return self.ended is not None and self.ended.time < self.left.time
+
+    @property
     def calls(self) -> Sequence[ResourceCall]:
         """Return the calls that show it."""
         return [self.left, *self.attempts, *self.deletions, *([self.ended] if self.ended else [])]
@@ -98,7 +102,7 @@ def never_attached(case: FindingContext) -> Iterator[RuleMatch]:
     for call in case.calls:
         interface = case.history.interfaces.get(call.entry.eni or "")
         created = interface is not None and interface.created.event is call.event
-        if interface is None or not created or interface.attachments or _is_for_others(case, call, interface):
+        if interface is None or not created or interface.attachments or _is_for_others(case, interface):
             continue
         is_branch = interface.kind == "branch"
         if is_branch and (_names_trunk(call) or not _has(case, call, "AssociateTrunkInterface")):
@@ -201,12 +205,16 @@ def _turned_off(case: FindingContext, interface: Interface, left: ResourceCall) 
 def _end_of(
     case: FindingContext, node: str | None, left: ResourceCall, last: ResourceCall
 ) -> ResourceCall | None:
-    """Return the call that ended an instance between two calls, or right after them; None if none did."""
+    """Return the call that ended an instance between two calls, or close to them; None if none did.
+
+    While an instance is being terminated, its ENIs can still be detached.
+    """
     instance = case.history.instances.get(node or "")
     event = instance.ended.event if instance is not None else None
     if event is None or event is left.event:
         return None
-    if event.time < left.time or event.time - last.time > _AT_ONCE:
+    earliest = left.time - (SHUTDOWN if left.event.effect is Effect.DETACH else timedelta())
+    if event.time < earliest or event.time - last.time > _AT_ONCE:
         return None
     touched = (call for call in case.by_event.get(event.key, ()) if call.entry.instance == node)
     return next((_about(call, None) for call in touched), None)
@@ -240,6 +248,7 @@ def _alike(case: FindingContext, leaks: Sequence[_Leak]) -> Iterator[Sequence[_L
             manager,
             frozenset((call.event.effect, _failure(call)) for call in failed),
             ended,
+            leak.is_of_ended_node,
             _by(case, leak.turned_off),
             _kept(leak),
             leak.doubts,
@@ -349,8 +358,9 @@ def _ended(case: FindingContext, group: Sequence[_Leak], after: str) -> list[str
     pairs = [(leak, leak.ended) for leak in group if leak.ended is not None]
     if not pairs:
         return []
-    waits = sorted(ended.time - _call_before(leak, ended).time for leak, ended in pairs)
+    waits = sorted(abs(ended.time - _call_before(leak, ended).time) for leak, ended in pairs)
     longest = ("at most " if waits[0] != waits[-1] else "") + duration(waits[-1])
+    after = " earlier" if group[0].is_of_ended_node else after
     nodes = short_list(leak.node or "" for leak, _ in pairs)
     first = pairs[0][1]
     ended = "evicted" if first.event.name == "BidEvictedEvent" else "terminated"
@@ -374,11 +384,14 @@ def _is_of_plugin(case: FindingContext, interface: Interface) -> bool:
     return managed.manager in _WITH_OWN_ENIS and interface.kind == "other"
 
 
-def _is_for_others(case: FindingContext, call: ResourceCall, interface: Interface) -> bool:
-    """Return whether an AWS service created the ENI or uses it: services attach ENIs without an event."""
-    if service_of(call.entry.actor) is not None or interface.kind not in (*_OF_NODES, "other"):
-        return True
-    return case.history.manager_of(interface.eni).manager in (Manager.AWS_SERVICE, Manager.AUTO_MODE)
+def _is_for_others(case: FindingContext, interface: Interface) -> bool:
+    """Return whether an AWS service created the ENI or uses it: services attach ENIs without an event.
+
+    A service that creates what somebody ordered (AWS CloudFormation) does not use it.
+    """
+    managed = case.history.manager_of(interface.eni)
+    is_of_auto_mode = managed.manager is Manager.AUTO_MODE and managed.strength is not Strength.CLAIMED
+    return managed.is_service or is_of_auto_mode or interface.kind not in (*_OF_NODES, "other")
 
 
 def _names_trunk(call: ResourceCall) -> bool:

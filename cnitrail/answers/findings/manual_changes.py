@@ -150,7 +150,8 @@ def _has_another_role(case: FindingContext, call: ResourceCall) -> bool:
     is_known = actor.claimed_instance is None or call.time.year >= NODES_SINCE
     return (
         case.is_in_the_pool(call.entry.eni)
-        and actor.kind is ActorKind.ASSUMED_ROLE
+        and actor.kind in (ActorKind.ASSUMED_ROLE, ActorKind.IRSA)
+        and actor.service_account is None
         and actor.ipamd is None
         and is_known
         and may_be_the_cni(actor)

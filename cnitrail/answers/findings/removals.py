@@ -71,10 +71,11 @@ def is_stranger(case: FindingContext, call: ResourceCall) -> bool:
     manager = managed.manager
     if manager is Manager.VPC_CNI and _is_elsewhere(case, call):
         return True
+    is_cni_of_another = is_for_another_node(case, call) and not is_another_program(actor)
+    if manager is Manager.VPC_CNI and (is_cni_of_another or is_controller(call)):
+        return _harm(case, call) in (Harm.DETACHED, Harm.TOO_EARLY)  # they clean up after nodes
     if actor.kind is ActorKind.AWS_SERVICE or actor.ipamd is not None or is_of_eks(actor):
         return False
-    if manager is Manager.VPC_CNI and is_controller(call):
-        return _harm(case, call) in (Harm.DETACHED, Harm.TOO_EARLY)  # it cleans up after nodes
     if manager is Manager.VPC_CNI and actor.kind is ActorKind.INSTANCE_ROLE:
         return is_another_program(actor)
     is_known = managed.strength is not Strength.CLAIMED
@@ -83,6 +84,12 @@ def is_stranger(case: FindingContext, call: ResourceCall) -> bool:
     if manager is Manager.CILIUM and (actor.service_account or "").endswith(CILIUM_ACCOUNT):
         return False
     return not _is_like_a_user(case, call)
+
+
+def is_for_another_node(case: FindingContext, call: ResourceCall) -> bool:
+    """Return whether a node's own role made a call on an ENI that was created for another node."""
+    instance, _ = case.history.made_for(call.entry.eni or "", call.time)
+    return call.entry.actor.instance is not None and instance not in (None, call.entry.actor.instance)
 
 
 def _is_elsewhere(case: FindingContext, call: ResourceCall) -> bool:
@@ -124,7 +131,8 @@ def removal_of(case: FindingContext, call: ResourceCall) -> Removal | None:
         return None
     harm = _harm(case, call)
     doubts: list[Reason] = []
-    is_known = _is_elsewhere(case, call) and call.entry.actor.kind in ON_NODES
+    is_of_another = _is_elsewhere(case, call) or is_for_another_node(case, call)
+    is_known = is_of_another and call.entry.actor.kind in ON_NODES
     if managed.manager is Manager.VPC_CNI and may_be_the_cni(call.entry.actor) and not is_known:
         doubts.append(MAY_BE_THE_CNI)
     detached = _unnamed_detachment(case, call) if harm is Harm.UNKNOWN else None

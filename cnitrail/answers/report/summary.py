@@ -100,14 +100,17 @@ def _activity(
 
 
 def _held_by(instance: InstanceReport, time: datetime) -> str:
-    """Return how many addresses an instance had after a second, of how many that it can have."""
+    """Return how many addresses an instance had after a second, of how many that it can have.
+
+    Without its launch in the evidence, neither its type nor what it had from before is known.
+    """
     step = bisect_right(instance.steps, time, key=attrgetter("time"))
     number = instance.steps[max(step - 1, 0)].number
     kinds = {holding.kind for interface in instance.interfaces for holding in interface.holdings}
     noun = "IPv4 address" if kinds & _IPV6 else "IP"
     and_prefixes = " and prefixes" if HoldingKind.PREFIX in kinds else ""
     if instance.limits is None:
-        return counted(number, noun) + and_prefixes
+        return f"{counted(number, f'known {noun}') if number else f'no known {plural(noun)}'}{and_prefixes}"
     of_limit = f"{number:,} of at most {instance.limits.addresses} {plural(noun)}{and_prefixes}"
     return f"{of_limit} ({instance.limits.instance_type})"
 

@@ -18,6 +18,7 @@ from cnitrail.model import (
     USUAL_LAG,
     AccountRegion,
     Attachment,
+    Effect,
     Held,
     Interface,
     Lease,
@@ -25,6 +26,7 @@ from cnitrail.model import (
     block_of,
     held_of,
 )
+from cnitrail.model.ec2 import SHUTDOWN
 from cnitrail.model.event import ASSIGNING_EFFECTS
 from cnitrail.timeclamp import FIRST, shifted
 
@@ -184,7 +186,10 @@ def _of_interface(evidence: IndexedEvidence, interface: Interface) -> Iterator[d
 
 
 def _of_attachment(attachment: Attachment) -> Iterator[datetime | None]:
-    yield from (attachment.start.time, attachment.end.time)
+    end = attachment.end
+    yield from (attachment.start.time, end.time)
+    if end.event is not None and end.event.effect is Effect.TERMINATE:
+        yield shifted(end.event.time, SHUTDOWN)
 
 
 def _of_tags(tagged: Iterable[Tagged]) -> Iterator[datetime | None]:

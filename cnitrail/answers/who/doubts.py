@@ -10,6 +10,7 @@ from cnitrail.answers.who.instance_doubts import (
     attachment_end,
     attachment_gaps,
     attachment_start,
+    being_terminated,
     instance_inferred,
     is_later,
     runs,
@@ -198,6 +199,7 @@ CHECKS: tuple[Callable[[HolderAt], Iterator[Reason]], ...] = (
     attachment_start,
     instance_inferred,
     attachment_end,
+    being_terminated,
     attachment_gaps,
 )
 """In the order in which their reasons are shown."""

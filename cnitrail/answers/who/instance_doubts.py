@@ -7,6 +7,8 @@ from cnitrail.answers.coverage_text import gap_reason
 from cnitrail.answers.who.indexes import HolderAt
 from cnitrail.model import Attachment, Basis, Effect, InstanceBasis
 from cnitrail.model.basis import BY_CALL
+from cnitrail.model.callers import named
+from cnitrail.model.ec2 import SHUTDOWN
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import clock
 
@@ -45,7 +47,9 @@ def attachment_start(holder: HolderAt) -> Iterator[Reason]:
     start, end, instance = attachment.start, attachment.end, attachment.instance
     moves = [bound.event for bound in (start, end) if bound.event and bound.time == holder.second]
     if moves:
-        text = f"the ENI was attached or detached within this second ({instance})"
+        actors = holder.evidence.history.actors
+        calls = [f"{move.name} by {named(actors[move.key])}, event {move.event_id}" for move in moves]
+        text = f"the ENI was attached or detached within this second ({instance}): {'; '.join(calls)}"
         yield Reason.citing(ReasonCode.ATTACHED_SAME_SECOND, text, *moves)
     if start.basis is not Basis.OBSERVED and attachment.how is InstanceBasis.ATTACH:
         yield Reason(
@@ -80,6 +84,19 @@ def attachment_end(holder: HolderAt) -> Iterator[Reason]:
                 ReasonCode.NO_LATER_SIGN,
                 f"no later event shows that {instance} was still running, with the ENI",
             )
+
+
+def being_terminated(holder: HolderAt) -> Iterator[Reason]:
+    """Yield a reason if the instance was only being terminated: it keeps its ENIs for some more time."""
+    if holder.attachment is not None:
+        return
+    left = holder.evidence.history.departure(holder.lease.eni, holder.second)
+    event = left.end.event if left is not None and left.was_attached else None
+    if left is None or event is None or event.effect is not Effect.TERMINATE:
+        return
+    if holder.second - event.time <= SHUTDOWN:
+        text = f"no event shows how long the ENI was still on {left.instance}, which was being terminated"
+        yield Reason.citing(ReasonCode.INSTANCE_END_UNKNOWN, text, event)
 
 
 def attachment_gaps(holder: HolderAt) -> Iterator[Reason]:

@@ -144,6 +144,8 @@ def _ending(history: History, lease: Lease) -> Iterator[Reason]:
         who, ended = named(history.actors[event.key]), f"ended no later than {clock(event.time)}"
         if event.effect is Effect.TERMINATE:
             text = f"{ended}: {who} terminated the instance"
+            if lease.start.time is not None and event.time < lease.start.time:
+                text = f"ended at an unknown time: {who} had terminated the instance at {clock(event.time)}"
             yield Reason.citing(ReasonCode.INSTANCE_TERMINATED, text, event)
         else:
             naming = [subject for subject in event.subjects if lease.held in subject.addresses()]
