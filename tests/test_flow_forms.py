@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,20 @@ def test_values_of_ocsf_stay_as_they_are_in_dotted_columns() -> None:
 
 
 MESSAGES = {
+    "Sumo Logic": lambda texts: json.dumps({"messages": [{"map": {"_raw": text}} for text in texts]}),
+    "Graylog": lambda texts: json.dumps(
+        {"messages": [{"message": {"message": "flow", "full_message": text}} for text in texts]}
+    ),
+    "Datadog API v1": lambda texts: json.dumps({"logs": [{"content": {"message": text}} for text in texts]}),
+    "Datadog, text twice": lambda texts: json.dumps(
+        [{"message": text, "attributes": {"message": text}} for text in texts]
+    ),
+    "Elastic, fields": lambda texts: json.dumps(
+        {"hits": {"hits": [{"fields": {"event.original": [text]}} for text in texts]}}
+    ),
+    "Elastic, a dot in the key": lambda texts: json.dumps([{"event.original": text} for text in texts]),
+    "Kibana CSV": lambda texts: "@timestamp,event.original\n" + "".join(f'x,"{text}"\n' for text in texts),
+    "items": lambda texts: json.dumps({"items": [{"input": {"message": text}} for text in texts]}),
     "Datadog": lambda texts: json.dumps({"data": [{"attributes": {"message": text}} for text in texts]}),
     "Datadog CSV": lambda texts: "Date,Host,Message\n" + "".join(f'x,h,"{text}"\n' for text in texts),
     "Loki": lambda texts: json.dumps(
@@ -231,6 +246,41 @@ def test_messages_in_the_exports_of_other_products_are_read_once(form: str) -> N
     records, skipped = read(MESSAGES[form](RECORDS).encode(), FORMATS)
     assert known(records) == ROWS
     assert skipped == []
+
+
+def elastic_document(row: dict[str, str]) -> dict[str, Any]:
+    """Return a record as Elastic's integration stores it, which removes what is ``-``."""
+    own = {"account-id", "interface-id", "version", "action", "log-status"}
+    seconds = (datetime.fromtimestamp(int(row[name]), UTC) for name in ("start", "end"))
+    start, end = (second.isoformat().replace("+00:00", ".000Z") for second in seconds)
+    found = {
+        "@timestamp": end,
+        "aws": {"vpcflow": {name.replace("-", "_"): row[name] for name in sorted(own) if row[name] != "-"}},
+        "cloud": {"account": {"id": row["account-id"]}, "provider": "aws"},
+        "event": {"start": start, "end": end, "kind": "event"},
+    }
+    if row["log-status"] != "OK":
+        return found
+    counts = {"bytes": int(row["bytes"]), "packets": int(row["packets"])}
+    return found | {
+        "source": {"ip": row["srcaddr"], "address": row["srcaddr"], "port": int(row["srcport"]), **counts},
+        "destination": {"ip": row["dstaddr"], "address": row["dstaddr"], "port": int(row["dstport"])},
+        "network": {"iana_number": row["protocol"], "transport": "tcp", **counts},
+    }
+
+
+def test_a_document_of_elastic_without_its_record_has_the_fields_of_a_flow_log() -> None:
+    documents = [{"_source": elastic_document(row)} for row in ROWS]
+    records, skipped = read(json.dumps({"hits": {"hits": documents}}).encode())
+    assert known(records) == ROWS
+    assert skipped == []
+
+
+def test_of_a_document_of_elastic_the_record_counts_if_its_format_is_known() -> None:
+    document = elastic_document(ROWS[0])
+    document["event"]["original"] = RECORDS[0].replace("10.0.1.5", "10.0.1.6")
+    assert read(json.dumps(document).encode(), FORMATS)[0][0]["srcaddr"] == "10.0.1.6"
+    assert read(json.dumps(document).encode())[0][0]["srcaddr"] == "10.0.1.5"
 
 
 @pytest.mark.parametrize("start", ["#", "# "])

@@ -40,6 +40,21 @@ def default_format(tmp_path: Path) -> str:
     return str(log)
 
 
+def test_columns_that_flows_writes_are_not_read_as_those_of_another_product(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "splunk.csv"
+    log.write_text(
+        "interface_id,src_ip,dest_ip,srcaddr,start_time,end_time\neni-1,10.0.0.1,10.0.0.2,10.0.0.1,1,2\n"
+    )
+    result = run("flows", str(log), "--with", TRAIL, "-o", "csv")
+    assert result.exit_code == 3
+    assert "it has a column src_ip already, which flows writes: rename it (AWS calls" in result.stderr
+    own = tmp_path / "own.csv"
+    own.write_text(run("flows", FLOWS, "--with", TRAIL, "-o", "csv").stdout)
+    result = run("flows", str(own), "--with", TRAIL, "-o", "csv")
+    assert result.exit_code == 3
+    assert "it has a column src_ip already, so it is an output of flows" in result.stderr
+
+
 class TestArguments:
     @pytest.mark.parametrize(
         "arguments",

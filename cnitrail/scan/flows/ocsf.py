@@ -7,6 +7,8 @@ mappings: https://github.com/ocsf/examples (mappings/markdown/AWS, v1.0.0-rc.2, 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from cnitrail.scan.flows.dotted import dotted, first_value
+
 _CLASS: Final = 4001
 
 _FIELDS: Final = {
@@ -47,7 +49,6 @@ _DIRECTIONS: Final = {"Outbound": "egress", "Inbound": "ingress"}
 _PATHS: Final = {number + 3: number for number in range(1, 9)}
 """The traffic paths of AWS by ``boundary_id``: 4 is the same VPC, 7 and 8 are peered VPCs."""
 
-_DEEPEST: Final = 8
 _MILLISECONDS: Final = 1 << 31
 """A time from here on is in milliseconds."""
 
@@ -65,7 +66,7 @@ def flow_row(event: Mapping[str, object]) -> tuple[dict[str, object], dict[str, 
     Then come the fields that are in several places, or in other words, as ``flow.*``: the interface of the
     record, the addresses that it saw, the times in Unix seconds, and ACCEPT or REJECT.
     """
-    row = dict(_flattened(event, "", 0))
+    row = dict(dotted(event))
     fields = {column: _FIELDS.get(column, f"ocsf:{column}") for column in row}
     for field, value in _derived(row):
         column = f"flow.{field.replace('-', '_')}"
@@ -74,13 +75,13 @@ def flow_row(event: Mapping[str, object]) -> tuple[dict[str, object], dict[str, 
 
 
 def _derived(row: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    yield "account-id", _first(row, "cloud.account.uid", "cloud.account_uid")
+    yield "account-id", first_value(row, "cloud.account.uid", "cloud.account_uid")
     for name, field in _LOCAL.items():
-        yield field, _first(row, *(f"{side}.{name}" for side, _ in _SIDES))
+        yield field, first_value(row, *(f"{side}.{name}" for side, _ in _SIDES))
     for side, field in _SIDES:
         yield field, _intermediate(row.get(f"{side}.intermediate_ips")) or row.get(f"{side}.ip")
-    yield "start", _seconds(_first(row, "start_time", "start_time_dt", "time", "time_dt"))
-    yield "end", _seconds(_first(row, "end_time", "end_time_dt"))
+    yield "start", _seconds(first_value(row, "start_time", "start_time_dt", "time", "time_dt"))
+    yield "end", _seconds(first_value(row, "end_time", "end_time_dt"))
     actions = (row.get(name) for name in ("action", "disposition", "activity_name"))
     yield (
         "action",
@@ -91,23 +92,9 @@ def _derived(row: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     yield "traffic-path", _PATHS.get(boundary) if isinstance(boundary, int) else None
 
 
-def _first(row: Mapping[str, object], *columns: str) -> object:
-    """Return the first value that is there."""
-    return next((row[column] for column in columns if row.get(column) not in (None, "", "-")), None)
-
-
 def _seconds(time: object) -> object:
     """Return a time in Unix seconds that is a number: OCSF has milliseconds; else as it is."""
     return time // 1000 if isinstance(time, int) and time >= _MILLISECONDS else time
-
-
-def _flattened(value: Mapping[str, object], prefix: str, depth: int) -> Iterator[tuple[str, object]]:
-    for key, inner in value.items():
-        name = f"{prefix}{key}"
-        if isinstance(inner, Mapping) and inner and depth < _DEEPEST:
-            yield from _flattened(inner, f"{name}.", depth + 1)
-        else:
-            yield name, inner
 
 
 def _intermediate(value: object) -> object:

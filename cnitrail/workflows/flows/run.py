@@ -303,7 +303,7 @@ class FlowRun:
         names = list(map(json_name, block.columns))
         taken = [name for name in names if name in COLUMNS]
         if taken:
-            return Skipped(block.uri, f"it has a column {taken[0]} already, so it is an output of flows")
+            return Skipped(block.uri, _taken(taken))
         has_header = file.packing is _Packing.ROWS or bool(self._open_writer(*layout).header())
         if file.layout is not None and has_header:
             reason = "the columns change here, and the rest was not written: use -o jsonl"
@@ -408,6 +408,16 @@ class FlowRun:
 
 def _size(task: _Task) -> int:
     return len(task.block.text) if task.block is not None else 0
+
+
+def _taken(columns: list[str]) -> str:
+    """Return why a file cannot be read that has some columns that ``flows`` writes."""
+    if not {"src_verdict", "dst_verdict"}.isdisjoint(columns):
+        return f"it has a column {columns[0]} already, so it is an output of flows"
+    return (
+        f"it has a column {columns[0]} already, which flows writes: rename it (AWS calls the addresses "
+        "srcaddr and dstaddr), or export the records as they are (_raw, message)"
+    )
 
 
 def _layout_of(block: FlowBlock) -> _Layout:
