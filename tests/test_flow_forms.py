@@ -1,9 +1,10 @@
 """Flow logs in every form are the same records."""
 
+import csv
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from flow_forms import DEFAULT, GROUP, RECORDS, ROWS, WITH_HEADER, WITHOUT_HEADE
 from cnitrail.model import Document, Growth, Skipped
 from cnitrail.model.flow_fields import field_of
 from cnitrail.model.flows import FlowBlock, FlowFormats
+from cnitrail.scan.flows.dotted import dotted
 from cnitrail.workflows.flows.format import formats_of
 from cnitrail.workflows.flows.reading import files_of
 
@@ -187,6 +189,51 @@ def test_security_lake_has_the_fields_of_a_flow_log_in_its_own_words(version: st
         {name: record[name] for name in row} for record, row in zip(records, _ocsf_rows(), strict=True)
     ] == _ocsf_rows()
     assert skipped == []
+
+
+def _cells_as_json(events: list[dict[str, object]]) -> bytes:
+    """Return the result of a query that casts structs as JSON."""
+    return _csv([{key: _cell(value) for key, value in event.items()} for event in events])
+
+
+def _cells_by_path(events: list[dict[str, object]]) -> bytes:
+    """Return the result of a query that selects the fields of structs by their paths."""
+    return _csv([{key: _cell(value) for key, value in dotted(event)} for event in events])
+
+
+def _cell(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _csv(rows: list[dict[str, str]]) -> bytes:
+    out = StringIO()
+    writer = csv.DictWriter(out, list({name: "" for row in rows for name in row}), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+@pytest.mark.parametrize("version", _OCSF)
+@pytest.mark.parametrize("write", [_cells_as_json, _cells_by_path])
+def test_security_lake_may_be_the_result_of_a_query(version: str, write: Any) -> None:
+    records, skipped = read(write(_ocsf_events(version)))
+    assert [
+        {name: record[name] for name in row} for record, row in zip(records, _ocsf_rows(), strict=True)
+    ] == _ocsf_rows()
+    assert skipped == []
+
+
+def test_structs_of_ocsf_as_texts_are_refused() -> None:
+    text = b'class_uid,src_endpoint,dst_endpoint\n4001,"{ip=10.0.0.1, port=1}","{ip=10.0.0.2}"\n'
+    reason = 'OCSF whose structs are texts; select src_endpoint.ip AS "src_endpoint.ip" and so on'
+    assert read(text) == ([], [f"{reason}, or CAST(… AS JSON)"])
+
+
+def test_the_action_of_ocsf_may_be_only_its_number() -> None:
+    events = [
+        {key: value for key, value in event.items() if key != "action"} for event in _ocsf_events("1.1.0")
+    ]
+    assert [record["action"] for record in read(_lines(events))[0]] == ["ACCEPT", "ACCEPT", "REJECT"]
 
 
 def test_all_versions_of_ocsf_may_be_in_one_file() -> None:

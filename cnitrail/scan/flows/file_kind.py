@@ -12,6 +12,7 @@ from cnitrail.model.flows import FlowFormats
 from cnitrail.scan.containers import Part, TornStream
 from cnitrail.scan.containers.streams import peeked, unpeeked
 from cnitrail.scan.flows.elastic import is_elastic_flow
+from cnitrail.scan.flows.ocsf import is_network_activity
 from cnitrail.scan.flows.rows import Read, RowBlocks, is_row, or_one_reason
 from cnitrail.scan.flows.text import first_line, lines_of, text_blocks, wrapping_of
 from cnitrail.scan.lines import has_escapes, without_escapes
@@ -161,7 +162,9 @@ def _column_names(head: bytes) -> list[str]:
 def _has_messages(names: list[str]) -> bool:
     """Return whether a table with these columns has a record in a cell, or its fields in several."""
     row = dict.fromkeys(names)
-    return not _OF_MESSAGES.isdisjoint(names) or is_row(row) or is_elastic_flow(row)
+    return not _OF_MESSAGES.isdisjoint(names) or any(
+        is_flow(row) for is_flow in (is_row, is_elastic_flow, is_network_activity)
+    )
 
 
 def no_format(formats: FlowFormats) -> str:
@@ -177,7 +180,7 @@ def no_format(formats: FlowFormats) -> str:
 
 def _parquet_rows(part: Part, pieces: Iterator[Bytes]) -> Iterator[Read]:
     """Yield the records of a Parquet file, which needs random access."""
-    from cnitrail.scan.flows.ocsf import flow_row, is_network_activity
+    from cnitrail.scan.flows.ocsf import flow_row
     from cnitrail.scan.parquet import parquet_rows
 
     rows = RowBlocks(part.uri)

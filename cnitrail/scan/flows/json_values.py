@@ -13,7 +13,7 @@ from cnitrail.model import Growth, Skipped
 from cnitrail.model.flows import FlowBlock, FlowFormats
 from cnitrail.scan.flows.columns import fields_of
 from cnitrail.scan.flows.elastic import elastic_row, is_elastic_flow
-from cnitrail.scan.flows.ocsf import flow_row, is_network_activity
+from cnitrail.scan.flows.ocsf import flow_row, has_struct_text, is_network_activity
 from cnitrail.scan.flows.rows import Read, RowBlocks, is_row, or_one_reason
 from cnitrail.scan.flows.text import mismatch
 from cnitrail.scan.multisearch import Bytes
@@ -48,6 +48,9 @@ _PACKED: Final = "H4sI"
 
 NO_RECORDS: Final = "JSON without flow log records"
 
+_STRUCT_TEXT: Final = (
+    'OCSF whose structs are texts; select src_endpoint.ip AS "src_endpoint.ip" and so on, or CAST(… AS JSON)'
+)
 _CONTROL: Final = "CWL CONTROL MESSAGE"
 
 
@@ -236,7 +239,7 @@ def _in_list(values: list[object], growth: Growth, group: str, depth: int) -> It
 
 def _in_object(value: dict[str, object], growth: Growth, group: str, depth: int) -> Iterator[Found]:
     if is_network_activity(value):
-        yield Row(*flow_row(value))
+        yield Unread(_STRUCT_TEXT) if has_struct_text(value) else Row(*flow_row(value))
         return
     if is_elastic_flow(value):
         row, original = Row(*elastic_row(value)), _original(value)
