@@ -206,7 +206,7 @@ class _Walk:
             yield _NOT_SENT_BY_AWS
         elif (
             is_empty_list(fields)
-            or any(keys <= fields.keys() for keys in _NOT_RECORDS)
+            or (any(keys <= fields.keys() for keys in _NOT_RECORDS) and not _hides_record(fields))
             or (place is ROOT and _BULK_ACTION.fullmatch(text))
         ):
             yield KnownOther()
@@ -401,6 +401,11 @@ def _bare_record(
         return None
     has_structs = any(_is_struct_text(bytes(fields.get(key, b""))) for key in _PARTS)
     return FoundRow(text, Content.ROW) if has_structs else FoundRecord(text, place.record)
+
+
+def _hides_record(fields: dict[str, Raw]) -> bool:
+    """Return whether an object that is none of ours has what may be a record where no path leads."""
+    return any(b"eventName" in bytes(fields.get(key, b"")) for key in ("detail", "result"))
 
 
 def _originals(fields: dict[str, Raw], place: Place) -> set[str]:
