@@ -81,7 +81,13 @@ def _prefix(pattern: bytes) -> Wrapping:
     return Wrapping(at_first=re.compile(pattern), removed=re.compile(rb"(?m)^" + pattern))
 
 
+_QUOTES: Final = Wrapping(
+    at_first=re.compile(rb'"[^"\n]* [^"\n]*",?\r?(?:\n|$)'), removed=re.compile(rb'(?m)^"|",?\r?$')
+)
+"""What ``jq`` puts around each text, unless it is called with ``-r``."""
+
 WRAPPINGS: Final = (
+    _QUOTES,
     # aws logs tail, detailed: an offset shows it (awscli/customizations/logs/tail.py)
     _prefix(_TIME + rb"[+-]\d\d:\d\d [^ \n]+ "),
     # export tasks, and aws logs tail --format short
@@ -109,7 +115,8 @@ def lines_of(head: bytes, columns: tuple[str, ...] | None) -> LineLayout | None:
     """
     first = first_line(head)
     if (header := header_of(first)) is not None:
-        return LineLayout(columns=header[0], separator=header[1], has_header=True)
+        quotes = _QUOTES if header[1] == b" " and _QUOTES.at_first.match(first) else None
+        return LineLayout(columns=header[0], separator=header[1], has_header=True, wrapping=quotes)
     if columns is None:
         return None
     wrapping = wrapping_of(head)
