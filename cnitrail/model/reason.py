@@ -112,6 +112,7 @@ class ReasonCode(StrEnum):
     PUBLIC_ADDRESS = "public-address"
     NO_ADDRESS = "no-address"
     NO_TIME = "no-time"
+    FLOW_LOG_COPIED = "flow-log-copied"
 
     # who: a question that cannot be read
     UNREADABLE_QUESTION = "unreadable-question"
@@ -286,6 +287,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.PUBLIC_ADDRESS: "The address is public, and no ENI of the evidence had it.",
     ReasonCode.NO_ADDRESS: "The record has no address of this end.",
     ReasonCode.NO_TIME: "The record has no time.",
+    ReasonCode.FLOW_LOG_COPIED: "A file of flow logs was read twice, so its records count twice.",
     ReasonCode.UNREADABLE_QUESTION: "The line of --batch is not a question.",
     ReasonCode.CHANGED_LATER: "An event shows the change after the time asked for.",
     ReasonCode.NOT_LOGGED: "EC2 shows a change that no event in the evidence explains.",
