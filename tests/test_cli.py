@@ -250,7 +250,11 @@ class TestMistakes:
                 2,
                 "error: option '--since' requires an argument\nhint: see cnitrail timeline --help\n",
             ),
-            (["sync", "s3://logs"], 2, "error: --to is required\nhint: see cnitrail sync --help\n"),
+            (
+                ["sync", "s3://logs"],
+                2,
+                "error: --to is required\nhint: cnitrail sync s3://audit-logs --since 30d --to case-17/\n",
+            ),
             (["verfy"], 2, "error: no such command 'verfy'\nhint: did you mean verify?\n"),
             (["Lease"], 2, "error: no such command 'Lease'\nhint: did you mean leases?\n"),
             (["logs/"], 2, "error: no such command 'logs/'\nhint: see cnitrail --help\n"),

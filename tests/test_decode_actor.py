@@ -89,6 +89,9 @@ class TestIrsa:
             f"arn:aws-cn:iam::{ACCOUNT}:oidc-provider/oidc.eks.cn-north-1.amazonaws.com.cn/id/0123456789ABCDEF",
             f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc-eks.eu-west-1.api.aws/id/0123456789ABCDEF",
             f"arn:aws-us-gov:iam::{ACCOUNT}:oidc-provider/oidc.eks.us-gov-west-1.amazonaws.com/id/0123456789ABCDEF",
+            f"arn:aws-eusc:iam::{ACCOUNT}:oidc-provider/oidc.eks.eusc-de-east-1.amazonaws.eu/id/0123456789ABCDEF",
+            f"arn:aws-iso-e:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-isoe-west-1.cloud.adc-e.uk/id/0123456789ABCDEF",
+            f"arn:aws-eusc:iam::{ACCOUNT}:oidc-provider/oidc-eks.eusc-de-east-1.api.amazonwebservices.eu/id/0123456789ABCDEF",
         ],
     )
     def test_the_provider_is_eks_s_in_any_partition(self, provider: str) -> None:
@@ -113,6 +116,7 @@ class TestIrsa:
             f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com",
             f"arn:aws:iam::{ACCOUNT}:oidc-provider/evil.example/oidc.eks.eu-west-1.amazonaws.com/id/1",
             f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.evil.example.com/id/1",
+            f"arn:aws-eusc:iam::{ACCOUNT}:oidc-provider/oidc.eks.eusc-de-east-1.amazonaws.eu.evil.example/id/1",
             f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com.evil.example/id/1",
             f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.evil/amazonaws.com/id/1",
             f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/1/x",

@@ -84,6 +84,12 @@ class Answers:
         (holder,) = holders
         return holder["instance"]
 
+    def explain(self, target: str, clock: str) -> str:
+        when = f"2026-03-02T{clock}Z"
+        result = self._run("explain", target, str(self._path), "--at", when, "-o", "json", "-q")
+        (entry,) = json.loads(result.stdout)["entries"]
+        return " ".join(sentence["text"] for sentence in entry["sentences"])
+
     def timeline(self, ip: str) -> list[tuple[str, str | None]]:
         result = self._run("timeline", str(self._path), "--ip", ip, "-o", "jsonl", "-q")
         entries = map(json.loads, result.stdout.splitlines())
@@ -271,6 +277,9 @@ class TestBranches:
         (left,) = why(answers.who("10.9.2.11", "12:10:00"), "eni-detached")
         assert left.startswith(
             f"its ENI left {NODE} with its trunk at 2026-03-02 12:00:00Z, detached by ada (IAM user)"
+        )
+        assert f"ada (IAM user, aws-cli 2.27.31) detached its trunk from {NODE}" in answers.explain(
+            BRANCH.id, "12:10:00"
         )
 
     def test_a_branch_whose_trunk_is_not_in_the_evidence_is_on_no_known_instance(

@@ -155,7 +155,7 @@ class TestCommand:
         result = run("collect", "ironman")
         assert (result.exit_code, result.stderr) == (
             2,
-            "error: --to FILE.db or --export FILE is required\nhint: see cnitrail collect --help\n",
+            "error: --to FILE.db or --export FILE is required\nhint: cnitrail collect logs/ --to trail.db\n",
         )
 
     def test_nothing_overwrites_evidence_or_is_written_into_it(self, run: Run, tmp_path: Path) -> None:

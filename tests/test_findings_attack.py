@@ -6,6 +6,7 @@ import pytest
 from attacker import create_tags
 from callers import (
     Caller,
+    PodIdentity,
     Role,
     auto_scaling,
     iam_user,
@@ -29,7 +30,7 @@ from calls import (
     terminate,
     unassign,
 )
-from cni import CNI_1_18, CNI_1_20, signs_in
+from cni import CNI_1_18, CNI_1_20, adds_eni, of_cni, signs_in
 from incidents import (
     ACCOUNT,
     AWS_NODE,
@@ -41,6 +42,7 @@ from incidents import (
     NODE,
     NODE_ROLE,
     OTHER_NODE,
+    REGION,
     SUBNET,
     Incident,
     asks,
@@ -295,6 +297,125 @@ class TestCallersThatLookLikeTheCni:
         incident.log("11:00:00", cni(incident), detach(eni))
         incident.log("11:20:00", cni(incident, OTHER_NODE), delete(eni))
         assert severe(incident) == []
+
+
+class TestCnisOfOtherClusters:
+    """aws-node calls for nodes of its own cluster only; the credentials of one reach all of an account."""
+
+    CNI = AWS_NODE
+    CNI_OF_DEV = replace(
+        AWS_NODE, role=Role(ACCOUNT, "dev-cni"), provider=AWS_NODE.provider.replace("QUAY", "DEV")
+    )
+
+    def pod(self, incident: Incident, cluster: str, agent: str = CNI_1_18) -> Caller:
+        """Return aws-node of a cluster with EKS Pod Identity."""
+        role = Role(ACCOUNT, f"{cluster}-cni")
+        pod = PodIdentity(
+            role, cluster, REGION, f"aws-node-{cluster}", f"{cluster}-uid", f"{cluster}-session"
+        )
+        session = pod.session(incident.time("10:00:00"), "203.0.113.7", agent)
+        incident.log("10:00:00", *session.opened)
+        return session.caller
+
+    def add(self, incident: Incident, caller: Caller) -> Eni:
+        """Add an ENI to a node of the cluster, as its CNI does."""
+        node(incident, "10:00:00")
+        eni = of_cni(replace(second(), secondaries=("10.9.1.50",)), NODE, incident.time("10:01:00"))
+        adds_eni(incident, ("10:01:00", "10:01:01", "10:01:02"), caller, eni, NODE)
+        return eni
+
+    def told(self, incident: Incident) -> list[tuple[str, Severity, str]]:
+        return [
+            (finding.rule, finding.severity, finding.sentence.partition(" of the VPC CNI")[0])
+            for finding in all_found(incident)
+        ]
+
+    @pytest.mark.parametrize("agent", [CNI_1_18, CNI_1_20])
+    def test_the_pod_of_another_cluster_takes_ips_and_enis_of_a_node(self, agent: str) -> None:
+        incident = Incident()
+        eni = self.add(incident, self.pod(incident, "quay"))
+        stranger = self.pod(incident, "dev", agent)
+        incident.log("11:00:00", stranger, unassign(eni.id, "10.9.1.50"))
+        incident.log("11:00:10", stranger, detach(eni))
+        incident.log("11:00:20", stranger, delete(eni))
+        program = "amazon-vpc-cni-k8s v1.18.3" if agent == CNI_1_18 else "aws-sdk-go-v2/1.39.2"
+        who = f"kube-system/aws-node (Pod Identity, cluster dev, {program})"
+        assert self.told(incident) == [
+            (
+                "address-released-by-hand",
+                Severity.HIGH,
+                f"{who} released 10.9.1.50 from {eni.id} of {NODE} (an ENI managed by the VPC CNI).",
+            ),
+            ("cni-eni-removed", Severity.MEDIUM, f"{who} detached {eni.id}"),
+        ]
+
+    def test_so_does_one_whose_oidc_provider_is_another_clusters(self) -> None:
+        incident = Incident()
+        eni = self.add(incident, signs_in(incident, "10:00:30", self.CNI, 1))
+        stranger = signs_in(incident, "10:50:00", self.CNI_OF_DEV, 2)
+        incident.log("11:00:00", stranger, unassign(eni.id, "10.9.1.50"))
+        (finding,) = all_found(incident)
+        assert (finding.rule, finding.severity) == ("address-released-by-hand", Severity.HIGH)
+        assert finding.sentence == (
+            "kube-system/aws-node (IRSA, role dev-cni, amazon-vpc-cni-k8s v1.18.3) released 10.9.1.50 from "
+            f"{eni.id} of {NODE} (an ENI managed by the VPC CNI)."
+        )
+
+    def test_the_tags_of_a_node_show_its_cluster_if_nothing_shows_who_created_the_eni(self) -> None:
+        incident = Incident()
+        first = node(incident, "10:00:00")
+        incident.log("10:01:00", self.pod(incident, "quay"), asks(first, 2))
+        incident.log("11:00:00", self.pod(incident, "dev"), unassign(first.id, "10.9.2.1"))
+        assert [(rule, severity) for rule, severity, _ in self.told(incident)] == [
+            ("address-released-by-hand", Severity.HIGH)
+        ]
+
+    def test_silent_for_a_cni_that_got_another_kind_of_role(self) -> None:
+        incident = Incident()
+        eni = self.add(incident, signs_in(incident, "10:00:30", self.CNI, 1))
+        incident.log("11:00:00", self.pod(incident, "quay"), unassign(eni.id, "10.9.1.50"))
+        incident.log("11:00:10", cni(incident), detach(eni))
+        assert severe(incident) == []
+
+    def test_silent_for_both_urls_of_one_oidc_provider(self) -> None:
+        incident = Incident()
+        eni = self.add(incident, signs_in(incident, "10:00:30", self.CNI, 1))
+        dual_stack = self.CNI.provider.replace(
+            "oidc.eks.eu-west-1.amazonaws.com", "oidc-eks.eu-west-1.api.aws"
+        )
+        caller = signs_in(incident, "10:50:00", replace(self.CNI, provider=dual_stack), 2)
+        incident.log("11:00:00", caller, unassign(eni.id, "10.9.1.50"))
+        assert all_found(incident) == []
+
+    def test_silent_for_a_cni_that_deletes_what_the_cni_of_another_cluster_left_behind(self) -> None:
+        incident = Incident()
+        eni = self.add(incident, self.pod(incident, "quay"))
+        incident.log("11:00:00", self.pod(incident, "quay"), detach(eni))
+        incident.log("11:20:00", self.pod(incident, "dev"), delete(eni))
+        assert severe(incident) == []
+
+
+class TestOwnDetachments:
+    def test_a_cni_without_a_name_is_known_by_the_eni_that_it_detaches(self) -> None:
+        incident = Incident()
+        eni = grown(incident)
+        incident.log("11:00:00", cni(incident, agent=GO), detach(eni))
+        history = incident.history()
+        (last,) = [event for event in history.events if event.name == "DetachNetworkInterface"]
+        assert history.actors[last.key].ipamd == "eni-lineage"
+
+    def test_a_node_that_detaches_an_eni_of_another_node_is_not_its_cni(self) -> None:
+        incident = Incident()
+        eni = grown(incident)
+        grown(incident, OTHER_NODE, 2)
+        incident.log("11:00:00", cni(incident, OTHER_NODE), detach(eni))
+        incident.log("11:00:05", cni(incident, OTHER_NODE), delete(eni))
+        history = incident.history()
+        (last,) = [event for event in history.events if event.name == "DetachNetworkInterface"]
+        assert history.actors[last.key].ipamd is None
+        (finding,) = all_found(incident)
+        assert (finding.severity, finding.doubts) == (Severity.HIGH, ())
+        assert finding.sentence.endswith("with 3 IPs, and deleted it.")
 
 
 class TestClaimsOfManagement:

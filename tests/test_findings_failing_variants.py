@@ -20,22 +20,27 @@ from calls import (
     terminate,
     unassign,
 )
-from cni import CNI_1_11, adds_eni, of_cni, signs_in
+from cni import CNI_1_11, CNI_1_18, adds_eni, of_cni, signs_in
 from incidents import (
     ACCOUNT,
+    ADA,
     AWS_NODE,
     BOTO,
+    FULL,
     GO,
     NODE,
     NODE_ROLE,
     OTHER_NODE,
+    SUBNET,
     Incident,
     asks,
+    cilium,
     clock,
     cni,
     controller,
     creation_refused,
     node,
+    of_cilium,
     refused,
     second,
 )
@@ -91,6 +96,59 @@ def repeat(incident: Incident, caller: Caller, *calls: Call, rounds: int = 4, st
     for count in range(rounds):
         for call in calls:
             incident.log(clock(start + 20 * count), caller, call)
+
+
+class TestAttachLimit:
+    FULL_NODE = ("Client.AttachmentLimitExceeded", "Interface count exceeds the limit for m5.large.")
+
+    def advice(self, incident: Incident, caller: Caller) -> str:
+        node(incident, "10:00:00")
+        for number in range(1, 5):
+            eni = second(number=number)
+            incident.log(f"10:0{number}:00", caller, create_network_interface(eni))
+            incident.log(f"10:0{number}:01", caller, refused(attach(eni, NODE, 1), self.FULL_NODE))
+            incident.log(f"10:0{number}:02", caller, delete(eni))
+        return (only(incident).advice or "").partition(".")[0]
+
+    def test_what_another_program_attaches_is_not_what_the_vpc_cni_expects(self) -> None:
+        incident = Incident()
+        for caller in (ADA, controller(incident), session("admin", "bob", BOTO)):
+            assert self.advice(Incident(), caller) == (
+                "Find out why the caller attaches more ENIs than the instance type allows"
+            )
+
+    def test_each_plugin_has_its_own_advice(self) -> None:
+        incident = Incident()
+        assert self.advice(incident, cilium(incident)) == (
+            "Cilium has a wrong limit for the instance type, or ENIs are attached that it does not know about"
+        )
+        for agent in (GO, CNI_1_18):
+            incident = Incident()
+            assert self.advice(incident, cni(incident, agent=agent)) == (
+                "The VPC CNI expects more free ENI slots than the instance has, usually because ENIs are "
+                "attached that it does not know about"
+            )
+
+
+class TestCopiedDescription:
+    def sentence(self, agent: str) -> str:
+        incident = Incident()
+        node(incident, "10:00:00", OTHER_NODE)
+        call = creation_refused(of_cilium(second()), 3, FULL)
+        repeat(incident, cni(incident, OTHER_NODE, agent), call)
+        return only(incident).sentence.partition(". ")[0]
+
+    def test_a_program_without_a_name_that_describes_its_enis_as_cilium_does_is_its_operator(self) -> None:
+        assert self.sentence(GO) == (
+            f"{SUBNET.id} did not have enough free IPs: 4 calls failed for {NODE} (by the description in the "
+            f"requests), made by the Cilium operator on {OTHER_NODE}"
+        )
+
+    def test_a_program_that_cannot_be_the_operator_is_not_taken_for_it_by_a_description(self) -> None:
+        assert self.sentence(BOTO) == (
+            f"{SUBNET.id} did not have enough free IPs: 4 calls failed, made by {OTHER_NODE} (instance role, "
+            "Boto3/1.34.20)"
+        )
 
 
 class TestDenied:

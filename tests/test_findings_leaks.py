@@ -128,6 +128,11 @@ def associate(branch_eni: str, trunk_eni: str) -> Call:
     )
 
 
+def disassociate() -> Call:
+    """The call that takes that branch off its trunk."""
+    return Call("DisassociateTrunkInterface", {"associationId": "trunk-assoc-0ddddddddddddddd1"}, done())
+
+
 def forced(call: Call) -> Call:
     """The same detachment with force."""
     return replace(call, request={**(call.request or {}), "force": True})
@@ -695,6 +700,62 @@ class TestStrangers:
         (finding,) = place.found(self.RULE, *PERIOD)
         assert finding.severity is Severity.HIGH
         assert f"detached {TRUNK.id} of the VPC resource controller from {NODE}" in finding.sentence
+
+    def test_the_pods_of_its_branches_lose_their_ips_with_the_trunk(self) -> None:
+        place = Place()
+        trunk(place)
+        branch(place, "09:30:00")
+        branch(place, "09:31:00", number=2)
+        place.log("09:40:00", controller(place), delete(branch(place, "09:32:00", number=3)))
+        place.log("10:00:00", ADA, detach(TRUNK))
+        (finding,) = place.found(self.RULE, *PERIOD)
+        assert finding.sentence == (
+            f"ada (IAM user, aws-cli 2.27.31) detached {TRUNK.id} of the VPC resource controller from {NODE} "
+            "at 2026-03-02 10:00:00Z, with 3 IPs."
+        )
+        of_branch = place.timeline(ip=(ip_network("10.9.8.1"),))
+        assert [(entry.time, entry.event) for entry in of_branch] == [
+            (place.time("09:30:00"), "CreateNetworkInterface"),
+            (place.time("10:00:00"), "DetachNetworkInterface"),
+        ]
+
+    def test_a_branch_that_only_its_tag_attaches_may_be_a_pods_when_a_person_deletes_it(self) -> None:
+        place = Place()
+        trunk(place)
+        place.log("10:00:00", ADA, delete(branch(place, "09:30:00")))
+        (finding,) = place.found(self.RULE, *PERIOD)
+        assert finding.severity is Severity.MEDIUM
+        assert finding.sentence == (
+            "ada (IAM user, aws-cli 2.27.31) deleted eni-0eeeeeeeeeeeeee01 of the VPC resource controller at "
+            "2026-03-02 10:00:00Z."
+        )
+        assert finding.advice.startswith("Ask the caller why. Pods with these IPs have no network")
+        assert [doubt.text for doubt in finding.doubts] == [
+            "No event shows whether anything used the ENI until then."
+        ]
+
+    def test_a_person_takes_a_branch_off_its_trunk(self) -> None:
+        place = Place()
+        trunk(place)
+        place.log("09:30:02", controller(place), associate(branch(place, "09:30:00").id, TRUNK.id))
+        place.log("10:00:00", ADA, disassociate())
+        (finding,) = place.found(self.RULE, *PERIOD)
+        assert finding.severity is Severity.HIGH
+        assert finding.sentence == (
+            "ada (IAM user, aws-cli 2.27.31) detached eni-0eeeeeeeeeeeeee01 of the VPC resource controller "
+            f"from {NODE} at 2026-03-02 10:00:00Z, with 1 IP."
+        )
+
+    def test_no_finding_if_the_controller_takes_it_off_itself_or_from_an_account_of_aws(self) -> None:
+        of_aws = Caller(
+            {"type": "AWSAccount", "principalId": "AROAX", "accountId": "999999999999"}, "x", CNI_1_20
+        )
+        for caller in (controller(Place()), of_aws):
+            place = Place()
+            trunk(place)
+            place.log("09:30:02", controller(place), associate(branch(place, "09:30:00").id, TRUNK.id))
+            place.log("10:00:00", caller, disassociate())
+            assert place.found(self.RULE, *PERIOD) == []
 
     def test_a_leak_that_somebody_cleans_up_is_only_information(self) -> None:
         place = Place()

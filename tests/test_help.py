@@ -117,6 +117,12 @@ class TestHelp:
         assert not re.search(r"\w-$", done.stdout, re.MULTILINE)
         assert "\u2011" not in done.stdout
 
+    def test_an_example_that_does_not_fit_goes_on_with_a_backslash(self, run: Run) -> None:
+        assert (
+            "    cnitrail who 192.168.43.87 trail/ audit/ ipamd.log --at \\\n"
+            "        2022-10-05T14:00:05.250Z\n"
+        ) in run("who", "--help").stdout
+
 
 class TestCompletion:
     @pytest.mark.parametrize("shell", SHELLS)

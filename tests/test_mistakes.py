@@ -53,6 +53,35 @@ class TestWrongOrder:
         assert result.exit_code == 2
         assert result.stderr.startswith("error: 192.168.53.76 and 192.168.53.77: one TARGET at a time\n")
 
+    @pytest.mark.parametrize(
+        ("command", "given", "option"),
+        [
+            ("timeline", "i-03846c730abe852f4", "--instance"),
+            ("findings", "eni-0bbea279695112970", "--eni"),
+            ("leases", "192.168.53.0/24", "--ip"),
+            ("state", "ip-192-168-55-245.eu-west-1.compute.internal", "--node"),
+            ("pool", "eu-west-1", "--region"),
+            ("verify", "111111111111", "--account"),
+            ("doctor", "i-03846c730abe852f4", "--node"),
+        ],
+    )
+    def test_a_value_without_its_option_is_not_only_a_file_that_is_missing(
+        self, run: Run, command: str, given: str, option: str
+    ) -> None:
+        result = run(command, "ironman", given)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == (
+            f"error: {given}: no such file or directory\nhint: did you mean {option} {given}?\n"
+        )
+
+    def test_a_file_may_have_the_name_of_an_instance(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "i-03846c730abe852f4").mkdir()
+        result = run("timeline", "i-03846c730abe852f4")
+        assert result.stderr.startswith("error: i-03846c730abe852f4: no files in it\n")
+
 
 class TestRanges:
     def test_a_range_of_no_length_is_a_mistake(self, run: Run) -> None:
@@ -84,6 +113,17 @@ class TestValues:
     def test_an_account_may_be_written_as_in_the_console(self, run: Run) -> None:
         result = run("timeline", "ironman", "--account", "1111-2222-3333", "-o", "json")
         assert json.loads(result.stdout)["query"]["account"] == ["111122223333"]
+
+    def test_a_misspelled_format_is_suggested_those_that_it_resembles(self, run: Run) -> None:
+        assert run("timeline", "ironman", "-o", "jsn").stderr == (
+            "error: --output: 'jsn' is not one of 'table', 'wide', 'json', 'jsonl', 'yaml', 'csv', '"
+            "timesketch', 'perfetto'\nhint: did you mean json or jsonl?\n"
+        )
+
+    def test_a_number_of_rows_is_a_whole_number(self, run: Run) -> None:
+        assert run("timeline", "ironman", "--limit", "x").stderr == (
+            "error: --limit: 'x' is not a valid whole number\nhint: see cnitrail timeline --help\n"
+        )
 
     def test_an_event_that_resembles_none_is_answered_by_what_there_is(self, run: Run) -> None:
         result = run("timeline", "ironman", "--event", "*Foo*")

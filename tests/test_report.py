@@ -201,6 +201,20 @@ class TestInstances:
             ("15:22:24", 0),
         ]
 
+    def test_an_eni_that_was_never_attached_does_not_fill_the_instance_it_was_created_for(self) -> None:
+        found = report_on("subnet-exhausted")
+        assert steps(found, "i-0cba102c435d61e2b") == [
+            ("13:04:10", 0),
+            ("13:36:40", 1),
+            ("13:37:51", 10),
+            ("13:37:59", 0),
+        ]
+        (node,) = (report for report in found.instances if report.instance == "i-0cba102c435d61e2b")
+        assert [(interface.eni, interface.unattached) for interface in node.interfaces] == [
+            ("eni-0fba102c435d61e2b", False),
+            ("eni-0c97e2a8d4f1b5360", True),
+        ]
+
     def test_the_limit_is_that_of_the_instance_type_if_known(self) -> None:
         limits = {
             instance.instance: instance.limits and instance.limits.addresses

@@ -139,6 +139,28 @@ class TestOpening:
         tables = page.locator("table").all()
         assert all((box := table.bounding_box()) is None or box["width"] <= width for table in tables)
 
+    def test_no_printed_command_is_cut_at_the_right_edge(self, opened: Open) -> None:
+        page = opened("subnet-exhausted", viewport={"width": 690, "height": 1000}).page
+        page.emulate_media(media="print")
+        command = page.locator(".command", has_text="Name=status,Values=available")
+        assert command.evaluate("line => line.scrollWidth - line.clientWidth") == 0
+        assert command.inner_text() == (
+            "aws ec2 describe-network-interfaces --region us-west-2 --filters "
+            "Name=subnet-id,Values=subnet-0c4d8e1f5a2b79360 Name=status,Values=available"
+        )
+
+    @pytest.mark.parametrize("width", [390, 690, 1440])
+    def test_no_id_and_no_time_is_broken_across_lines(self, width: int, opened: Open) -> None:
+        for story in ("ironman", "subnet-exhausted"):
+            page = opened(story, viewport={"width": width, "height": 900}).page
+            broken = (
+                "[...document.querySelectorAll('h1 code, li > code, td code, time, .rule, .command span')]"
+                ".filter(part => part.getClientRects().length > 1 || "
+                "part.offsetHeight > 2 * parseFloat(getComputedStyle(part).fontSize))"
+                ".map(part => part.textContent)"
+            )
+            assert page.evaluate(broken) == []
+
     @pytest.mark.parametrize("story", ["hostile", "subnet-exhausted"])
     def test_a_phone_scrolls_down_only(self, story: str, opened: Open) -> None:
         page = opened(story, viewport={"width": 390, "height": 844}).page
@@ -173,6 +195,12 @@ class TestOpening:
         for name, least in [("text", 7), ("muted", 4.5), ("link", 4.5), *((f"a{n}", 3) for n in range(7))]:
             for color, page in zip(colors[name].split(", "), pages, strict=True):
                 assert contrast(color, page) >= least, (name, color, page)
+
+    def test_its_links_differ_from_text_by_more_than_their_hue(self) -> None:
+        style = STYLE.read_text(encoding="utf-8")
+        colors = dict(re.findall(r"--(text|link): light-dark\((#\w{6}, #\w{6})\)", style))
+        text, link = (colors[name].split(", ") for name in ("text", "link"))
+        assert all(contrast(*pair) >= 3 for pair in zip(text, link, strict=True))
 
 
 def contrast(one: str, other: str) -> float:
@@ -288,6 +316,20 @@ class TestFilters:
         assert found.rows() == ["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
         found.page.get_by_role("textbox", name="IP").fill("192.168.5")
         assert found.page.locator("#shown").inner_text() == "5 of 14 calls"
+
+    def test_a_whole_address_is_not_the_beginning_of_others(self, opened: Open) -> None:
+        found = opened("subnet-exhausted")
+        address = found.page.get_by_role("textbox", name="IP")
+        address.fill("10.40.8.11")
+        assert found.rows() == ["CreateNetworkInterface"]
+
+    def test_an_address_is_found_in_its_prefix_and_in_a_cidr_block(self, opened: Open) -> None:
+        found = opened("prefix-delegation")
+        address = found.page.get_by_role("textbox", name="IP")
+        address.fill("10.112.64.55")
+        assert found.rows() == ["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
+        address.fill("10.112.65.0/24")
+        assert found.rows() == ["AssignPrivateIpAddresses"]
 
     def test_a_filter_that_keeps_nothing_says_so(self, opened: Open) -> None:
         found = opened("stolen-address")

@@ -94,12 +94,16 @@ class TestConsoleLinks:
         [
             ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
             ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+            ("eusc-de-east-1", "eusc-de-east-1.console.amazonaws-eusc.eu"),
         ],
     )
     def test_other_partitions_have_their_own_console(self, region: str, host: str) -> None:
         assert ConsoleLinks(enabled=True).event(event_in(region)) == (
             f"https://{host}/cloudtrailv2/home?region={region}#/events/{EVENT}"
         )
+
+    def test_a_partition_without_a_public_console_has_no_links(self) -> None:
+        assert ConsoleLinks(enabled=True).event(event_in("us-iso-east-1")) == ""
 
     @pytest.mark.parametrize("region", [None, "evil.example/", "eu-west-1.evil.example", "javascript:"])
     def test_a_region_that_is_none_is_not_linked(self, region: str | None) -> None:

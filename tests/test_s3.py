@@ -436,6 +436,63 @@ class TestFaults:
 
 
 @pytest.mark.usefixtures("_either")
+class TestEndInTheMiddle:
+    """If every call fails from some time on, what was read before counts, and the rest is said."""
+
+    EXPIRED = "the AWS session token has expired (ExpiredToken)"
+    HINT = "sign in again: aws sso login, or however you obtained these credentials"
+
+    @pytest.fixture(autouse=True)
+    def _one_after_the_other(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(s3_module, "MAX_AHEAD", 2)
+
+    def test_objects_that_were_fetched_are_delivered(self, read: Read, server: Endpoint) -> None:
+        first, second = (key("111111111111", "eu-west-1", "2024/05/13", clock) for clock in ("0005", "1200"))
+        server.fault = lambda call: (
+            None if call.is_listing or call.key in (first, second) else Refusal(403, "ExpiredToken")
+        )
+        delivered = read("s3://plain-logs/AWSLogs/")
+        assert [item.uri for item in delivered if isinstance(item, Document)] == [
+            f"s3://plain-logs/{first}",
+            f"s3://plain-logs/{second}",
+        ]
+        *failed, rest = [item for item in delivered if isinstance(item, Skipped)]
+        assert failed[0].reason == f"{self.EXPIRED}; {self.HINT}"
+        assert {item.reason for item in failed[1:]} <= {self.EXPIRED}
+        last = failed[-1].source.removeprefix("s3://plain-logs/")
+        assert rest == Skipped(
+            "s3://plain-logs/AWSLogs/", f"no log file after {last} was read: {self.EXPIRED}"
+        )
+        assert len(set(server.fetched)) < 8
+
+    def test_objects_of_the_pages_that_were_listed_are_delivered(self, read: Read, server: Endpoint) -> None:
+        server.page = 5
+        server.fault = lambda call: (
+            Refusal(403, "ExpiredToken") if "continuation-token" in call.query else None
+        )
+        *documents, rest = read("s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1/")
+        assert len([item for item in documents if isinstance(item, Document)]) == 5
+        last = key("111111111111", "eu-west-1", "2024/05/14", "0005")
+        assert rest == Skipped(
+            "s3://plain-logs/AWSLogs/111111111111/CloudTrail/eu-west-1/",
+            f"no log file after {last} was read: {self.EXPIRED}",
+        )
+
+    def test_the_command_answers_with_what_was_read_and_exits_with_3(
+        self, server: Endpoint, run: Run
+    ) -> None:
+        last = max(path for story in TOLD for path in files(story))
+        server.fault = lambda call: Refusal(403, "ExpiredToken") if call.key == last else None
+        result = run("timeline", "s3://story-logs", "-o", "json", "--endpoint-url", server.url)
+        assert result.exit_code == 3
+        assert f"{self.EXPIRED}; {self.HINT}\n" in result.stderr
+        answer = json.loads(result.stdout)
+        [source] = answer["evidence"]["sources"]
+        assert added_up(source)["files_skipped"] == 1
+        assert len(answer["entries"]) > 20
+
+
+@pytest.mark.usefixtures("_either")
 class TestLargeObjects:
     """A large object is fetched in pieces, on demand."""
 
@@ -725,6 +782,7 @@ class TestErrors:
             ("https://plain-logs.s3.amazonaws.com/AWSLogs/", "s3://plain-logs/AWSLogs/"),
             ("https://plain-logs.s3.eu-west-1.amazonaws.com/a.gz", "s3://plain-logs/a.gz"),
             ("https://s3.cn-north-1.amazonaws.com.cn/plain-logs/AWSLogs", "s3://plain-logs/AWSLogs"),
+            ("https://s3.eusc-de-east-1.amazonaws.eu/plain-logs/AWSLogs", "s3://plain-logs/AWSLogs"),
         ],
     )
     @pytest.mark.parametrize(

@@ -112,6 +112,16 @@ def test_denial_of_every_object_is_the_same_error(answer: Callable[[int], Answer
     assert "needs the IAM action s3:GetObject on story-logs/*" in one[2]
 
 
+def test_credentials_that_expire_end_the_reading_with_an_answer_of_what_was_read(
+    answer: Callable[[int], Answer], server: Endpoint
+) -> None:
+    server.fault = lambda call: Refusal(403, "ExpiredToken") if "/222222222222/" in call.key else None
+    status, rows, said = answer(3)
+    assert status == 3
+    assert rows.count(b"\n") == 14
+    assert said.count("the AWS session token has expired (ExpiredToken); sign in again: aws sso login") == 1
+
+
 def test_an_address_is_shown_without_its_keys() -> None:
     address = BucketAddress(
         bucket="logs",

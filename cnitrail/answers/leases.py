@@ -17,6 +17,7 @@ from cnitrail.model import (
     Lease,
     LeaseEntry,
 )
+from cnitrail.model.reason import ReasonCode
 from cnitrail.timeclamp import FIRST, LAST
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ def takes_interface(wanted: Filter, interface: Interface) -> bool:
 def meets_time(start: datetime | None, end: datetime | None, wanted: Filter) -> bool:
     """Return whether an interval overlaps the time range that was asked for."""
     return meet(start, end, wanted.since, wanted.until)
+
+
+def doubt_of(lease: Lease, at: datetime) -> ReasonCode | None:
+    """Return why another interface may have the address of a lease at a time; None if nothing shows that."""
+    if lease.certainty.contested:
+        return ReasonCode.ORDER_UNKNOWN
+    taken = lease.certainty.takeover_from
+    return ReasonCode.MAY_BE_TAKEN if taken is not None and taken <= at else None
 
 
 def actor_of(history: History, bound: Bound) -> Actor | None:
@@ -163,6 +172,7 @@ def _entry(history: History, lease: Lease, interface: Interface) -> LeaseEntry:
             if overlaps(attachment, lease)
         ),
         unproven=interface.eni in history.unproven,
+        doubt=doubt_of(lease, LAST),
     )
 
 

@@ -304,6 +304,7 @@ def _compared(address: HeldEntry, match: Match, reason: Reason | None) -> Compar
         start_basis=address.start_basis,
         end=address.end,
         end_basis=address.end_basis,
+        doubt=address.doubt,
         match=match,
         reason=reason,
     )

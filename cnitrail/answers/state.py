@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_network
 
 from cnitrail.answers.filters import Filter, meets
-from cnitrail.answers.leases import takes_interface
+from cnitrail.answers.leases import doubt_of, takes_interface
 from cnitrail.answers.pods.entries import pod_leases
 from cnitrail.model import (
     Attachment,
@@ -160,6 +160,7 @@ def _entry(history: History, interface: Interface, held: list[Lease], at: dateti
                 start_basis=lease.start.basis,
                 end=lease.end.shown,
                 end_basis=lease.end.basis,
+                doubt=doubt_of(lease, at),
             )
             for lease in sorted(held, key=lambda lease: order_of(lease.held))
         ),

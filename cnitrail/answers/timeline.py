@@ -149,37 +149,64 @@ _Carried = Mapping[tuple[str, str | None], tuple[Held, ...]]
 
 
 def _carried(history: History) -> _Carried:
-    """Return the addresses that ENIs held when a call attached or detached them, by event key and ENI."""
-    moves: dict[str, list[Event]] = defaultdict(list)
+    """Return the addresses that ENIs held when a call attached or detached them, by event key and ENI.
+
+    A trunk carries those of its branches, too: they leave the instance with it.
+    """
+    moves = _moves(history)
+    leases: dict[str, list[Lease]] = {eni: [] for eni in moves}
+    for lease in history.leases:
+        if lease.eni in leases:
+            leases[lease.eni].append(lease)
+    carried: dict[tuple[str, str | None], tuple[Held, ...]] = {}
+    for eni, calls_on_it in moves.items():
+        for (event, moved), held in zip(calls_on_it, _held_at(calls_on_it, leases[eni]), strict=True):
+            others = carried.get((event.key, moved), ())
+            carried[event.key, moved] = tuple(sorted((*others, *held), key=order_of))
+    return carried
+
+
+_Move = tuple[Event, str]
+"""A call that attached or detached an ENI, and the ENI that it named: of a branch, maybe its trunk."""
+
+
+def _moves(history: History) -> dict[str, list[_Move]]:
+    """Return the calls that attached or detached each ENI, by time."""
+    moves: dict[str, list[_Move]] = defaultdict(list)
     for event in history.events:
         if event.effect not in _MOVES or event.failure is not None or event.key in history.set_aside:
             continue
         for eni in (subject.eni or _eni_of(history, subject) for subject in event.subjects):
             if eni is not None:
-                moves[eni].append(event)
-    leases: dict[str, list[Lease]] = {eni: [] for eni in moves}
-    for lease in history.leases:
-        if lease.eni in leases:
-            leases[lease.eni].append(lease)
-    return {
-        (event.key, eni): held
-        for eni, events in moves.items()
-        for event, held in _held_at(events, leases[eni])
-    }
+                moves[eni].append((event, eni))
+    for branch in (interface for interface in history.interfaces.values() if interface.kind == "branch"):
+        with_trunk = list(_detached_with_trunk(history, branch))
+        if with_trunk:
+            moves[branch.eni] = sorted([*moves[branch.eni], *with_trunk], key=lambda move: move[0].time)
+    return moves
+
+
+def _detached_with_trunk(history: History, branch: Interface) -> Iterator[_Move]:
+    for event in (attachment.end.event for attachment in branch.attachments):
+        if event is None or event.effect is not Effect.DETACH:
+            continue
+        for trunk in (_eni_of(history, subject) for subject in event.subjects):
+            if trunk is not None and trunk != branch.eni:
+                yield event, trunk
 
 
 _MOVES = (Effect.ATTACH, Effect.DETACH)
 
 
-def _held_at(events: list[Event], leases: list[Lease]) -> Iterator[tuple[Event, tuple[Held, ...]]]:
-    """Yield the addresses that one ENI held in the second of each event; the events are by time."""
+def _held_at(moves: list[_Move], leases: list[Lease]) -> Iterator[list[Held]]:
+    """Yield the addresses that one ENI held in the second of each call; the calls are by time."""
     waiting = sorted(leases, key=_start, reverse=True)
     held: list[Lease] = []
-    for event in events:
+    for event, _ in moves:
         while waiting and _start(waiting[-1]) <= event.time:
             held.append(waiting.pop())
         held = [lease for lease in held if lease.end.time is None or lease.end.time >= event.time]
-        yield event, tuple(sorted((lease.held for lease in held), key=order_of))
+        yield [lease.held for lease in held]
 
 
 def _start(lease: Lease) -> datetime:

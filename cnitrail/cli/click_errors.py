@@ -33,7 +33,7 @@ def describe(error: click.ClickException) -> tuple[str, str | None]:
         case BadValue():
             return f"{_name(error)}: {error.message}", error.hint
         case click.MissingParameter():
-            return f"{_name(error)} is required", _help_hint(error)
+            return f"{_name(error)} is required", _first_example(error) or _help_hint(error)
         case click.BadParameter():
             return f"{_name(error)}: {_plain(error.message)}", _help_hint(error)
         case click.UsageError():
@@ -74,6 +74,14 @@ def _nearest(names: Iterable[str] | None) -> str | None:
 
 def _help_hint(error: click.UsageError) -> str | None:
     return f"see {error.ctx.command_path} --help" if error.ctx is not None else None
+
+
+def _first_example(error: click.UsageError) -> str | None:
+    """Return the first example in the help of a command; None if it has none."""
+    if error.ctx is None or error.ctx.command.help is None:
+        return None
+    lines = (line.strip() for line in error.ctx.command.help.splitlines())
+    return next((line for line in lines if line.startswith(f"{error.ctx.command_path} ")), None)
 
 
 def _plain(message: str) -> str:

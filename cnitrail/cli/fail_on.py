@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnitrail.cli.param_types import OneOf
 from cnitrail.cli.stderr import say
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 FAIL_ON = click.option(
     "--fail-on",
-    type=click.Choice(["critical", "high", "medium", "low", "info"]),
+    type=OneOf(["critical", "high", "medium", "low", "info"]),
     help="Exit with status 5 if a finding has this severity or a higher one.",
 )
 

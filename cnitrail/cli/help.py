@@ -51,6 +51,10 @@ _HYPHEN = "\u2011"
 """Replaces hyphens while text is wrapped, so that names of commands and options are not broken."""
 
 
+_COMMANDS = ("cnitrail ", "aws ", "kubectl ", "sqlite3 ")
+"""How an example begins that can be pasted into a shell."""
+
+
 class _Formatter(click.HelpFormatter):
     """A formatter that does not break lines at hyphens."""
 
@@ -66,9 +70,19 @@ class _Formatter(click.HelpFormatter):
 
 
 def _fitted(line: str, width: int) -> str:
-    """Return a line of examples or of a list as lines that fit; its second column stays one if it can."""
+    """Return a line of examples or of a list as lines that fit; its second column stays one if it can.
+
+    A command goes on with a backslash, so that it can be pasted.
+    """
     if len(line) <= width:
         return line
+    if line.lstrip().startswith(_COMMANDS) and "  " not in line.lstrip():
+        return " \\\n".join(_fitted_text(line, width - 2).splitlines())
+    return _fitted_text(line, width)
+
+
+def _fitted_text(line: str, width: int) -> str:
+    """Return a line that is too long as lines that fit."""
     from textwrap import TextWrapper
 
     columns = re.match(r"\s*\S.*?\s{2,}(?=\S)", line)

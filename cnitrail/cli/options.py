@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,12 +14,12 @@ import click
 from cnitrail.cli.color import COLOR
 from cnitrail.cli.debug import log_to_stderr
 from cnitrail.cli.help import Command, Sources
-from cnitrail.cli.param_types import Duration, FilterName, Network, Size, Time
+from cnitrail.cli.param_types import Duration, FilterName, Network, OneOf, Size, Time, WholeNumber
 from cnitrail.cli.quiet import be_quiet
 from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from datetime import timedelta
 
     from click.shell_completion import CompletionItem
@@ -32,6 +34,12 @@ def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
+
+
+def at_option(default: str) -> Callable[[F], F]:
+    """Return the option ``--at``; ``default`` says what is asked without it."""
+    when = "Point in time: ISO 8601, epoch seconds, or relative (2h, 3d)."
+    return click.option("--at", type=Time(), help=f"{when}  [{default}]")
 
 
 def live_option(purpose: str) -> Callable[[F], F]:
@@ -157,7 +165,7 @@ PLACE_FILTERS = ("instance", "node", "eni", "ip", "vpc", "subnet", "cluster", "a
 
 
 _LAST = click.option(
-    "--last", type=Duration(), help="Same as --since with a length of time before now: 2h, 3d."
+    "--last", type=Duration(), help="Only the last 2h or 3d: --last 2h is the same as --since 2h."
 )
 
 _ACCESS = {
@@ -167,7 +175,7 @@ _ACCESS = {
     ),
     "request_payer": click.option(
         "--request-payer",
-        type=click.Choice(["requester"]),
+        type=OneOf(["requester"]),
         metavar="requester",
         help="Confirm that you pay for requests (Requester Pays buckets).",
     ),
@@ -186,7 +194,7 @@ _ACCESS = {
     ),
     "max_ratio": click.option(
         "--max-ratio",
-        type=click.IntRange(min=1),
+        type=WholeNumber(),
         default=200,
         show_default=True,
         metavar="NUMBER",
@@ -194,7 +202,7 @@ _ACCESS = {
     ),
     "workers": click.option(
         "--workers",
-        type=click.IntRange(min=1),
+        type=WholeNumber(),
         metavar="NUMBER",
         help="Number of processes that read files (default: one for each CPU, at most 8).",
     ),
@@ -207,7 +215,7 @@ _ACCESS = {
     ),
     "max_calls": click.option(
         "--max-calls",
-        type=click.IntRange(min=1),
+        type=WholeNumber(),
         default=3600,
         show_default=True,
         metavar="NUMBER",
@@ -315,6 +323,7 @@ def request_options(
                 raise UsageError("standard input can be read only once", "give - once")
             engine = EngineOptions(**{name: options.pop(name) for name in _ENGINE if name in options})
             access = Access(**{name: options.pop(name) for name in _ACCESS if name in options}, engine=engine)
+            _refuse_values(sources[1:] if " " in metavar else sources)  # TARGET comes first
             last = options.pop("last", None)
             wanted = _filter({name: options.pop(name) for name in filters}, last)
             proof = {name: options.pop(name) for name in ("verify", "public_keys")} if verifiable else {}
@@ -345,6 +354,35 @@ def request_options(
         return asked
 
     return decorate
+
+
+_KNOWN_BY_FORM = ("instance", "node", "eni", "vpc", "subnet", "account", "access_key", "event_id", "region")
+"""The filters whose values cannot be taken for the name of a file."""
+
+
+def _refuse_values(sources: Iterable[str]) -> None:
+    """Refuse a SOURCE that is no file but the value of a filter. Raises ``UsageError``."""
+    params = {param.name: param for param in click.get_current_context().command.params}
+    for source in sources:
+        if source and not os.path.lexists(source) and (name := _filter_of(source, params)):
+            hint = f"did you mean {params[name].opts[0]} {source}?"
+            raise UsageError(f"{source}: no such file or directory", hint)
+
+
+def _filter_of(text: str, filters: Container[str | None]) -> str | None:
+    """Return the filter, of these, that takes such a text; None if there is none."""
+    from cnitrail.parse import parse_network
+    from cnitrail.workflows.filter_names import parse_name
+
+    for name in _KNOWN_BY_FORM:
+        with suppress(UsageError):
+            parse_name(name, text)
+            if name in filters:
+                return name
+    with suppress(ValueError):
+        parse_network(text)
+        return "ip" if "ip" in filters else None
+    return None
 
 
 def _filter(options: dict[str, Any], last: timedelta | None) -> Filter:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnitrail.cli.click_errors import BadValue
+from cnitrail.cli.param_types import OneOf
 from cnitrail.errors import UsageError
 from cnitrail.render.writers import OUTPUTS, writer
 
@@ -69,7 +70,7 @@ def output_option(command: str) -> Callable[[Any], Any]:
     output = click.option(
         "-o",
         "--output",
-        type=click.Choice(names),
+        type=OneOf(names),
         default=names[0],
         show_default=True,
         metavar="FORMAT",

@@ -98,6 +98,32 @@ class Size(click.ParamType[int]):
             raise BadValue(f"{value!r} is not a size", "for example 500MB, 10GB or 1TB", param, ctx) from None
 
 
+class OneOf(click.Choice[str]):
+    """One of several words on the command line."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word; the error for another one names the words that it resembles."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            from difflib import get_close_matches
+
+            alike = get_close_matches(str(value).lower(), self.choices)
+            if not alike:
+                raise
+            hint = f"did you mean {' or '.join(alike)}?"
+            raise BadValue(error.message.rstrip("."), hint, param, ctx) from None
+
+
+class WholeNumber(click.IntRange):
+    """A number of things on the command line, 1 or more."""
+
+    name = "whole number"
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
+
+
 class Ports(click.ParamType["tuple[range, ...]"]):
     """Ports: one, several, or a range of them."""
 

@@ -7,11 +7,14 @@ EKS service endpoints for dual-stack URLs.
 
 import re
 
+from cnitrail.model.partitions import PARTITIONS
+
+_DOMAINS = "|".join({re.escape(partition.domain): None for partition in PARTITIONS})
+_DUAL_STACK_DOMAINS = "|".join({re.escape(partition.dual_stack_domain): None for partition in PARTITIONS})
 _PROVIDER = re.compile(
     r"arn:aws[a-z-]*:iam::(?P<account>[^:/]+):oidc-provider/"
-    r"(?:oidc\.eks\.REGION\.(?:amazonaws\.com(?:\.cn)?|c2s\.ic\.gov|sc2s\.sgov\.gov)"
-    r"|oidc-eks\.REGION\.api\.(?:aws|amazonwebservices\.com\.cn))"
-    r"/id/[0-9A-Za-z]+".replace("REGION", "[a-z0-9-]+")
+    rf"(?:oidc\.eks\.[a-z0-9-]+\.(?:{_DOMAINS})|oidc-eks\.[a-z0-9-]+\.(?:{_DUAL_STACK_DOMAINS}))"
+    r"/id/[0-9A-Za-z]+"
 )
 
 

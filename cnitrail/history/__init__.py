@@ -111,7 +111,8 @@ def _folded(facts: _Facts, proven: frozenset[str] | None) -> History:
         registry.read(event)
     interfaces = registry.interfaces()
     instances = registry.instances()
-    actors = complete_actors(facts.events, identified, interfaces, instances, _witnesses(effective, proven))
+    attachments, witnesses = registry.enis_by_attachment(), _witnesses(effective, proven)
+    actors = complete_actors(facts.events, identified, interfaces, instances, attachments, witnesses)
     managers = managers_of(effective, actors, interfaces, instances)
     return History(
         events=facts.events,
@@ -119,7 +120,7 @@ def _folded(facts: _Facts, proven: frozenset[str] | None) -> History:
         instances=instances,
         leases=fold_holdings(effective, interfaces, registry.deaths),
         actors=actors,
-        attachments=registry.enis_by_attachment(),
+        attachments=attachments,
         associations=registry.associations,
         set_aside=facts.reasons,
         proven=proven,

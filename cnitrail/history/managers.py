@@ -26,10 +26,10 @@ from cnitrail.model import (
     Subject,
 )
 from cnitrail.model.callers import (
-    ON_NODES,
     is_controller,
     is_of_eks,
     manager_of_caller,
+    may_be_cilium,
     may_mark,
     role_or_user_of,
     service_of,
@@ -247,7 +247,7 @@ class _Calls:
         attachment = interface.attachment_at(event.time) if interface is not None else None
         if details.served is not None and caller is not None and caller.manager is Manager.CILIUM:
             self._tried_for(details.served, caller)
-        elif details.served is not None and actor.kind in ON_NODES:
+        elif details.served is not None and may_be_cilium(actor):
             self.claims[details.served] = Management(
                 Manager.CILIUM, ManagementBasis.DESCRIPTION, Strength.CLAIMED
             )

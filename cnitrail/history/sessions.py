@@ -9,11 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from cnitrail.model import (
     Actor,
     ActorKind,
+    Attachment,
     CniMark,
     Effect,
     Event,
@@ -30,7 +32,9 @@ from cnitrail.model.basis import BY_CALL
 from cnitrail.model.callers import CNI_ACCOUNT, CNI_AGENT, ON_NODES, may_be_the_cni
 
 _PODS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
-_ON_ADDRESSES = (Effect.ASSIGN, Effect.UNASSIGN)
+_ON_NODES = (Effect.ASSIGN, Effect.UNASSIGN, Effect.DETACH)
+"""What the CNI of a node does to interfaces of this node only."""
+
 _ASSIGN, _CREATE, _SIGN_IN = Effect.ASSIGN, Effect.CREATE, Effect.SIGN_IN
 """To look up a member of an enumeration takes long in Python 3.11, for every event."""
 
@@ -66,6 +70,7 @@ def complete_actors(
     identified: Mapping[str, Actor],
     interfaces: Mapping[str, Interface],
     instances: Mapping[str, Instance],
+    enis_by_attachment: Mapping[str, str],
     witnesses: Iterable[Event],
 ) -> dict[str, Actor]:
     """Return the identified callers with their cluster, and the rule by which a call is the VPC CNI's own.
@@ -74,7 +79,7 @@ def complete_actors(
     """
     witnesses = tuple(witnesses)
     clusters = _Clusters(_clusters_by_role(witnesses, identified, interfaces), instances)
-    creators = _creators(witnesses, identified)
+    enis = _Enis(interfaces, instances, enis_by_attachment, _creators(witnesses, identified))
     completed: dict[str, Actor] = {}
     by_rule: dict[tuple[int, str], Actor] = {}
     may_be_cni: dict[int, bool] = {}
@@ -83,7 +88,7 @@ def complete_actors(
         is_candidate = may_be_cni.get(id(actor))
         if is_candidate is None:
             is_candidate = may_be_cni[id(actor)] = may_be_the_cni(actor)
-        rule = _ipamd_rule(event, actor, interfaces, creators) if is_candidate else None
+        rule = _ipamd_rule(event, actor, enis) if is_candidate else None
         if rule is not None:
             known = by_rule.get((id(actor), rule))
             if known is None:
@@ -261,28 +266,45 @@ def _clusters_by_role(
     return {role: clusters.pop() for role, clusters in named.items() if len(clusters) == 1}
 
 
-def _creators(events: Iterable[Event], identified: Mapping[str, Actor]) -> dict[str, str]:
-    """Return the ARN of the role that created each interface."""
+def _creators(events: Iterable[Event], identified: Mapping[str, Actor]) -> dict[str, Actor]:
+    """Return who created each interface."""
     return {
-        subject.eni: role_arn
+        subject.eni: identified.get(event.key, event.actor)
         for event in events
         if event.effect is _CREATE and event.failure is None
         for subject in event.subjects
         if subject.eni is not None
-        and (role_arn := identified.get(event.key, event.actor).role_arn) is not None
     }
 
 
-def _ipamd_rule(
-    event: Event, actor: Actor, interfaces: Mapping[str, Interface], creators: Mapping[str, str]
-) -> str | None:
+class _Enis(Struct, frozen=True):
+    """What is known of the interfaces that calls name."""
+
+    interfaces: Mapping[str, Interface]
+    instances: Mapping[str, Instance]
+    by_attachment: Mapping[str, str]
+    creators: Mapping[str, Actor]
+
+    def eni_of(self, subject: Subject) -> str:
+        """Return the interface of a subject, which may name only the attachment; empty if it is not known."""
+        return subject.eni or self.by_attachment.get(subject.attachment or "", "")
+
+    def attachment_of(self, subject: Subject, time: datetime) -> Attachment | None:
+        """Return the attachment of the interface at a time."""
+        interface = self.interfaces.get(self.eni_of(subject))
+        return interface.attachment_at(time) if interface is not None else None
+
+
+def _ipamd_rule(event: Event, actor: Actor, enis: _Enis) -> str | None:
     """Return the rule by which a call of what may be the VPC CNI is its own; None if no rule applies.
 
     The CNI never names the addresses that it wants and never takes them from another interface
     (amazon-vpc-cni-k8s, pkg/awsutils/awsutils.go), so a call that does is not the CNI's, whatever its user
     agent says.
     """
-    if _names_addresses(event) or event.effect is _SIGN_IN or _is_on_another_node(event, actor, interfaces):
+    if _names_addresses(event) or event.effect is _SIGN_IN:
+        return None
+    if event.effect in _ON_NODES and any(_is_elsewhere(actor, one, event, enis) for one in event.subjects):
         return None
     has_name = actor.agent.name == CNI_AGENT
     if actor.service_account == CNI_ACCOUNT:
@@ -290,23 +312,37 @@ def _ipamd_rule(
     if has_name and _is_from_a_node(event, actor):
         return "user-agent"
     for subject in event.subjects:
-        if _of_cni_lineage(event, actor, subject, interfaces, creators):
+        if _of_cni_lineage(event, actor, subject, enis):
             return "user-agent" if has_name else "eni-lineage"
     return None
 
 
-def _is_on_another_node(event: Event, actor: Actor, interfaces: Mapping[str, Interface]) -> bool:
-    """Return whether a node's role changes addresses on another node: the CNI of a node never does."""
-    if actor.instance is None or event.effect not in _ON_ADDRESSES:
+def _is_elsewhere(actor: Actor, subject: Subject, event: Event, enis: _Enis) -> bool:
+    """Return whether a call changes an interface on another node than the caller's, or in another cluster.
+
+    The CNI of a node only deletes interfaces of others, which they left behind.
+    """
+    attachment = enis.attachment_of(subject, event.time)
+    if actor.instance is not None and attachment is not None and attachment.how in BY_CALL:
+        return attachment.instance not in (None, actor.instance)
+    creator = enis.creators.get(enis.eni_of(subject))
+    if creator is not None and _are_of_two_clusters(actor, creator):
+        return True
+    node = enis.instances.get(attachment.instance or "") if attachment is not None else None
+    tagged = tagged_at(node.tagged, event.time) if node is not None else None
+    if actor.basis.cluster != "sts-event" or tagged is None or not tagged.clusters:
         return False
-    for subject in event.subjects:
-        interface = interfaces.get(subject.eni or "")
-        attachment = interface.attachment_at(event.time) if interface is not None else None
-        if attachment is None or attachment.how not in BY_CALL:
-            continue
-        if attachment.instance not in (None, actor.instance):
-            return True
-    return False
+    return actor.cluster not in tagged.clusters
+
+
+def _are_of_two_clusters(one: Actor, other: Actor) -> bool:
+    """Return whether AWS shows that aws-node of two clusters called: each has an OIDC provider of its own."""
+    if one.kind is not other.kind or {one.service_account, other.service_account} != {CNI_ACCOUNT}:
+        return False
+    if one.kind is ActorKind.POD_IDENTITY:
+        return None not in (one.cluster, other.cluster) and one.cluster != other.cluster
+    providers = [(actor.oidc_provider or "").rpartition("/")[2] for actor in (one, other)]
+    return all(providers) and len({*providers}) > 1
 
 
 def _names_addresses(event: Event) -> bool:
@@ -328,13 +364,7 @@ def _is_from_a_node(event: Event, actor: Actor) -> bool:
     return actor.claimed_instance is not None and event.time.year < _ROLE_DELIVERY_SINCE
 
 
-def _of_cni_lineage(
-    event: Event,
-    actor: Actor,
-    subject: Subject,
-    interfaces: Mapping[str, Interface],
-    creators: Mapping[str, str],
-) -> bool:
+def _of_cni_lineage(event: Event, actor: Actor, subject: Subject, enis: _Enis) -> bool:
     """Return whether the interface was created with the CNI's description, by a caller like this one.
 
     A session that AWS does not show to be a node's must be of the role that created it: any pod may have one.
@@ -343,8 +373,10 @@ def _of_cni_lineage(
     if event.effect is _CREATE:
         mark = subject.details.mark if is_on_node and _is_for_itself(actor, subject.details.mark) else None
     else:
-        interface = interfaces.get(subject.eni or "")
-        same_role = actor.kind is ActorKind.INSTANCE_ROLE or creators.get(subject.eni or "") == actor.role_arn
+        eni = enis.eni_of(subject)
+        interface, creator = enis.interfaces.get(eni), enis.creators.get(eni)
+        created_by = creator.role_arn if creator is not None else None
+        same_role = actor.kind is ActorKind.INSTANCE_ROLE or created_by == actor.role_arn
         mark = interface.mark_at(event.time) if interface is not None and same_role else None
     return mark is not None and mark.basis is InstanceBasis.DESCRIPTION
 

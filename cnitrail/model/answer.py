@@ -15,7 +15,7 @@ from cnitrail.model.evidence import Evidence, Origin
 from cnitrail.model.history import SetAside
 from cnitrail.model.manager import UNKNOWN_MANAGEMENT, Management
 from cnitrail.model.pods import PodAnswer, PodEntry, is_own_address
-from cnitrail.model.reason import Reason
+from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.model.trail import TrailChange
 
 Entry = TypeVar("Entry")
@@ -60,8 +60,8 @@ class TimelineEntry(Struct, frozen=True, gc=False):
     asked for, whether by number or by name. ``resource`` is the NAT gateway, VPC endpoint or EFS mount target
     that the interface belongs to, the role that a failed sign-in asked for, or the subnet that the call
     created, with its ``cidr``. ``carried`` are the addresses that the interface held when the call attached
-    or detached it. ``force`` is a detachment that did not wait for the instance's operating system.
-    ``changes`` are the attributes that the call set, or tried to.
+    or detached it; a detached trunk carries those of its branches. ``force`` is a detachment that did not
+    wait for the instance's operating system. ``changes`` are the attributes that the call set, or tried to.
     """
 
     time: datetime
@@ -130,7 +130,8 @@ class LeaseEntry(Struct, frozen=True, gc=False, kw_only=True):
     """An interval in which an interface held an address or a prefix.
 
     Attachments are those that overlap the interval, with their own bounds. ``unproven`` means that
-    verification was asked for and only unproven records name the interface.
+    verification was asked for and only unproven records name the interface. ``doubt`` is why another
+    interface may have the address instead: ``order-unknown`` or ``may-be-taken``.
     """
 
     ip: Held
@@ -151,6 +152,7 @@ class LeaseEntry(Struct, frozen=True, gc=False, kw_only=True):
     released_by: Actor | None
     attachments: tuple[AttachmentEntry, ...]
     unproven: bool = False
+    doubt: ReasonCode | None = None
 
 
 class LeaseSegment(Struct, frozen=True, gc=False):
@@ -181,7 +183,10 @@ class Swimlane(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class HeldEntry(Struct, frozen=True, gc=False, kw_only=True):
-    """An address that an interface holds at a time, with the basis of each bound."""
+    """An address that an interface holds at a time, with the basis of each bound.
+
+    ``doubt`` is why another interface may have it instead: ``order-unknown`` or ``may-be-taken``.
+    """
 
     ip: Held
     kind: HoldingKind
@@ -189,6 +194,7 @@ class HeldEntry(Struct, frozen=True, gc=False, kw_only=True):
     start_basis: Basis
     end: datetime | None
     end_basis: Basis
+    doubt: ReasonCode | None = None
 
 
 class StateEntry(Struct, frozen=True, gc=False, kw_only=True):

@@ -159,6 +159,17 @@ def is_another_program(actor: Actor) -> bool:
     )
 
 
+def may_be_cilium(actor: Actor) -> bool:
+    """Return whether a caller may be the Cilium operator: a Go program on a node that does not say its name.
+
+    Without a service account, only the description that it gives an ENI shows it, which any program may copy.
+    """
+    is_nameless = actor.agent.name is None and (
+        actor.agent.raw is None or (actor.agent.sdk or "").startswith(_GO_SDK)
+    )
+    return actor.kind in ON_NODES and is_nameless
+
+
 def is_controller(actor: Actor) -> bool:
     """Return whether a caller looks like the VPC resource controller: a role session with its user agent."""
     return (

@@ -218,6 +218,12 @@ class Departure(Struct, frozen=True, gc=False):
     end: Bound
     was_attached: bool
 
+    @property
+    def with_trunk(self) -> bool:
+        """Return whether a branch left because its trunk was detached."""
+        event = self.end.event
+        return self.end.basis is Basis.IMPLIED and event is not None and event.effect is Effect.DETACH
+
 
 class Certainty(Struct, frozen=True, gc=False, kw_only=True):
     """How far a lease can be relied on, beyond what it shows; ``NO_DOUBTS`` for nearly all."""

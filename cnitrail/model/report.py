@@ -122,7 +122,8 @@ class InterfaceReport(Struct, frozen=True, gc=False, kw_only=True):
     """An ENI while it belonged to one instance: from one attachment to the next one elsewhere.
 
     That is from ``since`` to ``until`` (None: no bound). ``steps`` count its addresses and prefixes;
-    the first is the number just before the report begins.
+    the first is the number just before the report begins. ``unattached``: the evidence shows that it was
+    created, and attached to nothing by the end of the report; its instance is the one it was created for.
     """
 
     eni: str
@@ -132,6 +133,7 @@ class InterfaceReport(Struct, frozen=True, gc=False, kw_only=True):
     since: datetime | None
     until: datetime | None
     attachments: tuple[CitedAttachment, ...]
+    unattached: bool
     holdings: tuple[CitedHolding, ...]
     steps: tuple[CountStep, ...]
 

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cnitrail.model import Finding
+from cnitrail.model.partitions import partition_of
 from cnitrail.render.safe import printable
-
-_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
-"""ARN partitions by the start of a Region, as far as they differ from ``aws``."""
 
 
 class NamedDoubt(Struct, frozen=True, gc=False):
@@ -31,12 +29,6 @@ def doubts(finding: Finding) -> tuple[NamedDoubt, ...]:
     return tuple(NamedDoubt(doubt.code.value, printable(doubt.text)) for doubt in finding.doubts)
 
 
-def partition(region: str | None) -> str:
-    """Return the partition of AWS that a Region is in."""
-    names = (name for start, name in _PARTITIONS.items() if (region or "").startswith(start))
-    return next(names, "aws")
-
-
 def resources(finding: Finding) -> Iterator[NamedResource]:
     """Yield the resources of a finding, the smallest first. Clusters have no ARN: only names are known."""
     for names, noun, kind in (
@@ -54,4 +46,4 @@ def resources(finding: Finding) -> Iterator[NamedResource]:
 def _arn(finding: Finding, noun: str, name: str) -> str | None:
     if finding.account is None or finding.region is None:
         return None
-    return f"arn:{partition(finding.region)}:ec2:{finding.region}:{finding.account}:{noun}/{name}"
+    return f"arn:{partition_of(finding.region).name}:ec2:{finding.region}:{finding.account}:{noun}/{name}"

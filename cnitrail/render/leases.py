@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from cnitrail.model import Actor, Answer, Basis, HoldingKind, LeaseEntry
 from cnitrail.model.callers import named
+from cnitrail.model.reason import ReasonCode
 from cnitrail.render.csv import Columns, table
 from cnitrail.render.shared import TimeStyle, context, shared, time_style
 from cnitrail.render.table_columns import Column, column_table, joined_columns, row_cells
@@ -36,6 +37,7 @@ COLUMNS: Columns = {
     "instances": lambda entry: [
         attachment.instance for attachment in entry.attachments if attachment.instance
     ],
+    "doubt": lambda entry: entry.doubt and entry.doubt.value,
 }
 
 
@@ -59,7 +61,7 @@ def write_table(answer: Answer[LeaseEntry], out: IO[str]) -> None:
 def write_wide(answer: Answer[LeaseEntry], out: IO[str]) -> None:
     """Write a table of the leases with everything in one line each."""
     if answer.entries:
-        columns = [*_WIDE, *([_NOTE] if any(entry.unproven for entry in answer.entries) else [])]
+        columns = [*_WIDE, *([_NOTE] if any(map(_notes, answer.entries)) else [])]
         times = TimeStyle(None)
         rows = (row_cells(columns, _row(entry), times) for entry in answer.entries)
         draw_lines([heading for heading, _ in columns], rows, out)
@@ -121,12 +123,36 @@ def _address(row: _LeaseRow, _: TimeStyle) -> Iterator[Part]:
     yield str(row.entry.ip), "bold"
 
 
+def _noted_address(row: _LeaseRow, times: TimeStyle) -> Iterator[Part]:
+    yield from _address(row, times)
+    yield from _short_notes(row.entry)
+
+
 def _address_and_kind(row: _LeaseRow, times: TimeStyle) -> Iterator[Part]:
     yield from _address(row, times)
     if row.entry.kind is not HoldingKind.SECONDARY:
         yield row.entry.kind.value, "dim"
-    if row.entry.unproven:
+    yield from _short_notes(row.entry)
+
+
+def _short_notes(entry: LeaseEntry) -> Iterator[Part]:
+    if entry.unproven:
         yield "not verified", "magenta"
+    if entry.doubt:
+        yield _DOUBTS[entry.doubt].partition(":")[0], "magenta"
+
+
+def _notes(entry: LeaseEntry) -> list[Part]:
+    """Return why a lease may not be as it is shown."""
+    notes = ["not verified: no valid digest covers it"] if entry.unproven else []
+    notes += [_DOUBTS[entry.doubt]] if entry.doubt else []
+    return [(note, "magenta") for note in notes]
+
+
+_DOUBTS = {
+    ReasonCode.ORDER_UNKNOWN: "order unknown: several calls of its first second moved it",
+    ReasonCode.MAY_BE_TAKEN: "may be taken: another ENI got it, perhaps in the same VPC",
+}
 
 
 _ADDRESS: _Column = ("ADDRESS", _address)
@@ -140,10 +166,8 @@ _RELEASED: _Column = ("RELEASED BY", lambda row, _: _principal(row.entry.release
 _VPC: _Column = ("VPC", lambda row, _: [(row.vpc, "")])
 _ACCOUNT: _Column = ("ACCOUNT", lambda row, _: [(row.account or "account unknown", "")])
 _REGION: _Column = ("REGION", lambda row, _: [(row.region or "Region unknown", "")])
-_NOTE: _Column = (
-    "NOTE",
-    lambda row, _: [("not verified: no valid digest covers it", "magenta")] if row.entry.unproven else [],
-)
+_NOTE: _Column = ("NOTE", lambda row, _: _notes(row.entry))
+_NOTED_ADDRESS: _Column = ("ADDRESS", _noted_address)
 _SHORT_ADDRESS: _Column = ("ADDRESS", _address_and_kind)
 _HELD: _Column = ("HELD", _held)
 _WIDE = (
@@ -161,7 +185,7 @@ def _layouts(rows: Sequence[_LeaseRow], times: TimeStyle, common: Collection[str
     places = {"vpc": _VPC, "account": _ACCOUNT, "region": _REGION}
     place = [column for name, column in places.items() if name not in common]
     on = joined_columns((_ENI, *instance, *place))
-    one_line = (_ADDRESS, _KIND, _START, _END, _ENI, *instance, *place, _ASSIGNED, _RELEASED)
+    one_line = (_NOTED_ADDRESS, _KIND, _START, _END, _ENI, *instance, *place, _ASSIGNED, _RELEASED)
     yield column_table(one_line, rows, times)
     yield column_table(one_line[:-1], rows, times)
     yield column_table((_SHORT_ADDRESS, _START, _END, _ENI, *instance, *place, _ASSIGNED), rows, times)

@@ -14,9 +14,10 @@ from msgspec import Struct
 
 from cnitrail.model import Actor, ActorKind, Answer, Event, Evidence, Finding, Held, Severity, Skipped
 from cnitrail.model.finding import SEVERITY_ORDER
+from cnitrail.model.partitions import partition_of
 from cnitrail.model.rules import RULE_DESCRIPTIONS
 from cnitrail.model.techniques import ATTACK_VERSION, TECHNIQUES, Technique
-from cnitrail.render.finding_parts import NamedDoubt, NamedResource, doubts, partition, resources
+from cnitrail.render.finding_parts import NamedDoubt, NamedResource, doubts, resources
 from cnitrail.render.json import line
 from cnitrail.render.safe import printable
 from cnitrail.version import __version__
@@ -278,7 +279,7 @@ def _detection_finding(finding: Finding, evidence: _EvidenceEntry) -> _Detection
             event_code=finding.rule,
             log_name="AWS CloudTrail",
         ),
-        cloud=_Cloud("AWS", _account(finding.account), finding.region, partition(finding.region)),
+        cloud=_Cloud("AWS", _account(finding.account), finding.region, partition_of(finding.region).name),
         finding_info=_finding_info(finding, sentence, last),
         evidences=tuple(_artifact(event) for event in islice(finding.events, _MAX_EVIDENCES)),
         resources=tuple(_resource(finding, resource) for resource in resources(finding)),
@@ -374,7 +375,7 @@ def _resource(finding: Finding, resource: NamedResource) -> _ResourceDetails:
         name=resource.name,
         type=resource.kind,
         region=finding.region,
-        cloud_partition=partition(finding.region),
+        cloud_partition=partition_of(finding.region).name,
         owner=_Owner(account) if account is not None else None,
     )
 

@@ -1,5 +1,6 @@
 """A state, alone or compared with EC2, as a table and as CSV."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import IO
 
@@ -179,25 +180,33 @@ def _number(entry: StateEntry) -> Iterator[Part]:
 
 
 def _addresses(entry: StateEntry) -> Iterator[Part]:
-    """Yield the addresses, with the basis of their start unless that was observed."""
+    """Yield the addresses, each with what is not certain of it."""
     yield " ".join(map(_address, entry.addresses)) or "no known addresses", ""
 
 
 def _address(held: HeldEntry) -> str:
-    basis = "" if held.start_basis is Basis.OBSERVED else f" (start {held.start_basis.value})"
-    return f"{held.ip}{basis}"
+    doubt = _doubt(held)
+    return f"{held.ip} ({doubt})" if doubt else str(held.ip)
 
 
 def _grid(entry: StateEntry) -> Iterator[Part]:
-    """Yield the addresses by the basis of their start, aligned below each other."""
+    """Yield the addresses by what is not certain of them, aligned below each other."""
     if not entry.addresses:
         yield "no known addresses", ""
-    for basis in Basis:
-        held = [address.ip for address in entry.addresses if address.start_basis is basis]
-        if held and basis is not Basis.OBSERVED:
-            yield f"start {basis.value}:", "magenta"
-        if held:
-            yield aligned(held), ""
+    groups: dict[str, list[Held]] = defaultdict(list)
+    for address in entry.addresses:
+        groups[_doubt(address)].append(address.ip)
+    for doubt, held in sorted(groups.items()):
+        if doubt:
+            yield f"{doubt}:", "magenta"
+        yield aligned(held), ""
+
+
+def _doubt(held: HeldEntry) -> str:
+    """Return what is not certain of an address: why another ENI may have it, or the basis of its start."""
+    if held.doubt:
+        return held.doubt.value.replace("-", " ")
+    return "" if held.start_basis is Basis.OBSERVED else f"start {held.start_basis.value}"
 
 
 def _match(entry: StateEntry) -> Iterator[Part]:

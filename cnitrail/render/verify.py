@@ -113,9 +113,12 @@ def _span(start: datetime | None, end: datetime | None) -> Iterator[Part]:
 
 def _fault(fault: Fault, shown: Callable[[str], str]) -> Iterator[Part]:
     yield shown(fault.uri), ""
-    yield f"{fault.kind}: {fault.reason}", "bold" if fault.charge is not Charge.UNPROVEN else ""
-    if fault.digest is not None:
-        yield f"according to {shown(fault.digest)}", ""
+    style = "bold" if fault.charge is not Charge.UNPROVEN else ""
+    if fault.digest is None:
+        yield f"{fault.kind}: {fault.reason}", style
+    else:
+        yield f"{fault.kind}: {fault.reason};", style
+        yield f"see digest {shown(fault.digest)}", ""
 
 
 def _name(uri: str) -> str:

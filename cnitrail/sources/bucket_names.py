@@ -10,7 +10,7 @@ from cnitrail.errors import UsageError
 
 _BUCKET: Final = r"(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"
 _PREFIX: Final = r"(?P<prefix>(?:/.*)?)"
-_HOST: Final = r"s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?"
+_HOST: Final = r"s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.(?:com(?:\.cn)?|eu)"
 _FORMS: Final = tuple(
     re.compile(form, re.ASCII | re.DOTALL)
     for form in (

@@ -20,7 +20,7 @@ from cnitrail.model import CannotOpen, Document, Reference, Scope, Skipped
 from cnitrail.prefetch import prefetch
 from cnitrail.sources import layout
 from cnitrail.sources.obstore_reader import BucketAddress, reader_of
-from cnitrail.sources.s3_bucket import RANGE_BYTES, S3Bucket, S3Object
+from cnitrail.sources.s3_bucket import RANGE_BYTES, ListingError, S3Bucket, S3Object
 from cnitrail.sources.trail_discovery import THREADS, BrokenListing, DiscoveredKeys, discover, list_objects
 from cnitrail.text import clock, counted
 
@@ -90,7 +90,8 @@ class ObjectReference(Reference, frozen=True, kw_only=True):
 class S3Source:
     """The log files in a bucket, by default those of a trail, in the order of their keys.
 
-    Raises ``SourceError`` if the bucket cannot be read, or has no log file in scope.
+    Raises ``SourceError`` if the bucket cannot be read, or has no log file in scope. An error that affects
+    every call, such as credentials that have expired, ends the reading; what was read before it counts.
     """
 
     def __init__(self, uri: str, scope: Scope, files: BucketLayout = TRAILS) -> None:
@@ -98,6 +99,10 @@ class S3Source:
         self.found = 0
         self.opens_slowly = True
         self._bucket: S3Bucket | None = None
+        self._ended_by: SourceError | None = None
+        """The error after which nothing more is asked for."""
+        self._unread_after: str | None = None
+        """The key of the last object that was asked for, if others follow."""
         self._scope = scope
         self._files = files
         self._name, _, self._prefix = uri.removeprefix("s3://").partition("/")
@@ -121,7 +126,7 @@ class S3Source:
         assert isinstance(reference, ObjectReference)
         object_ = S3Object(reference.key, reference.size, reference.etag)
         try:
-            head = self._bucket.fetch(object_, 0)
+            head = self._fetch_more(self._bucket, object_, 0)
         except OSError as error:
             return Skipped(reference.uri, str(error))
         return self._document(self._bucket, object_, head)
@@ -200,13 +205,13 @@ class S3Source:
                 key=object_.key,
                 address=address,
             )
-        yield from map(self._skip_rest, broken)
+        yield from self._unread(broken)
 
     def _fetch(
         self, bucket: S3Bucket, objects: Iterable[S3Object], broken: list[BrokenListing], pool: Executor
     ) -> Iterator[Document | Skipped]:
         """Yield objects, fetching many at once. Raises ``SourceError``."""
-        denied = others = 0
+        denied = others = read = 0
         for object_, first_range in prefetch(
             pool,
             lambda object_: bucket.fetch(object_, 0),
@@ -224,14 +229,22 @@ class S3Source:
             except OSError as error:
                 others += 1
                 yield Skipped(uri, str(error))
+            except SourceError as error:
+                if not read:
+                    raise
+                others += 1
+                yield Skipped(uri, self._end(error))
             else:
                 others += 1
+                read += 1
                 yield self._document(bucket, object_, head)
             if denied == MAX_DENIED and not others:
                 break
+        if self._ended_by is not None and not read:
+            raise self._ended_by
         if broken and not denied and not others:
             raise broken[0].error
-        yield from map(self._skip_rest, broken)
+        yield from self._unread(broken)
         if denied and not others:
             raise SourceError(
                 f"{self.uri}: access denied to all {denied:,} log files tried: "
@@ -243,32 +256,63 @@ class S3Source:
 
     def _document(self, bucket: S3Bucket, object_: S3Object, head: bytes) -> Document:
         """Return an object, whose first range was fetched."""
-        rest = (bucket.fetch(object_, start) for start in range(RANGE_BYTES, object_.size, RANGE_BYTES))
+        starts = range(RANGE_BYTES, object_.size, RANGE_BYTES)
+        rest = (self._fetch_more(bucket, object_, start) for start in starts)
         return Document(
             uri=self._uri_of(object_), size=object_.size, chunks=chain((head,), rest), etag=object_.etag
         )
 
-    def _skip_rest(self, broken: BrokenListing) -> Skipped:
-        """Return what a broken listing leaves unread."""
-        self.found += 1
-        after = f"after {broken.last_key.rpartition('/')[2]}" if broken.last_key else "at its start"
-        reason = broken.error.message.removeprefix(f"{self.uri}: listing failed: ")
-        return Skipped(
-            f"s3://{self._name}/{broken.keys.prefix}",
-            f"listing failed {after}; the rest was not read: {reason}",
-        )
+    def _fetch_more(self, bucket: S3Bucket, object_: S3Object, start: int) -> bytes:
+        """Return a range of an object, after others were read. Raises ``OSError``."""
+        if self._ended_by is not None:
+            raise OSError(self._end(self._ended_by))
+        try:
+            return bucket.fetch(object_, start)
+        except SourceError as error:
+            raise OSError(self._end(error)) from None
+
+    def _end(self, error: SourceError) -> str:
+        """Ask for nothing more because of an error that affects every call, and return its text.
+
+        Its hint is in the first such text.
+        """
+        hint = f"; {error.hint}" if self._ended_by is None and error.hint else ""
+        self._ended_by = self._ended_by or error
+        return error.message.removeprefix(f"{self.uri}: ") + hint
+
+    def _unread(self, broken: Iterable[BrokenListing]) -> Iterator[Skipped]:
+        """Yield what broken listings, and an error that affects every call, leave unread."""
+        for listing in broken:
+            self.found += 1
+            after = f"after {listing.last_key.rpartition('/')[2]}" if listing.last_key else "at its start"
+            reason = listing.error.message.removeprefix(f"{self.uri}: listing failed: ")
+            yield Skipped(
+                f"s3://{self._name}/{listing.keys.prefix}",
+                f"listing failed {after}; the rest was not read: {reason}",
+            )
+        if self._ended_by is not None and self._unread_after is not None:
+            self.found += 1
+            reason = self._end(self._ended_by)
+            yield Skipped(self.uri, f"no log file after {self._unread_after} was read: {reason}")
 
     def _in_scope(
         self, objects: Iterable[S3Object | BrokenListing], broken: list[BrokenListing]
     ) -> Iterator[S3Object]:
         """Yield the objects in scope that were not seen before; broken listings are collected."""
+        last = ""
         for object_ in objects:
+            if isinstance(object_, BrokenListing) and not isinstance(object_.error, ListingError):
+                self._ended_by = self._ended_by or object_.error
+            if self._ended_by is not None:
+                self._unread_after = last
+                return
             if isinstance(object_, BrokenListing):
                 broken.append(object_)
                 continue
             is_known = (self._uri_of(object_), object_.etag) in self._scope.seen
             if not is_known and self._files.is_in_scope(object_.key, self._scope):
                 self.found += 1
+                last = object_.key
                 yield object_
             else:
                 _LOG.debug("%s: passed over, %s", object_.key, "seen" if is_known else "out of scope")

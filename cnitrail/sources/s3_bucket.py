@@ -233,15 +233,22 @@ class S3Bucket:
     def address(self) -> BucketAddress | None:
         """Return the endpoint that has answered a listing, with keys that were renewed before they expired.
 
-        None if obstore cannot use it, as with a private CA.
+        Keys that cannot be renewed are returned as they were. None if obstore cannot use the endpoint, as
+        with a private CA.
         """
+        from botocore.exceptions import BotoCoreError, ClientError
+
         url, region = self._address
         core = self._session._session  # noqa: SLF001  boto3 has no other way to this setting
         has_private_ca = url.startswith("https:") and core.get_config_variable("ca_bundle")
         credentials = self._session.get_credentials()
         if not url or credentials is None or has_private_ca:
             return None
-        keys = credentials.get_frozen_credentials()
+        try:
+            keys = credentials.get_frozen_credentials()
+        except (BotoCoreError, ClientError) as error:
+            _LOG.debug("%s: credentials cannot be renewed: %s", self._uri, error)
+            return self._known
         assert keys.access_key is not None
         assert keys.secret_key is not None
         if self._known is not None and self._known.secret_access_key == keys.secret_key:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from cnitrail.errors import SourceError
 from cnitrail.prefetch import prefetch
 from cnitrail.sources import layout
 from cnitrail.sources.s3_bucket import ListingError
@@ -33,11 +34,14 @@ _MAX_AHEAD: Final = 2 * THREADS
 
 
 class BrokenListing(Struct, frozen=True):
-    """The rest of a listing that failed, after the last key that was listed (empty if none), and why."""
+    """The rest of a listing that failed, after the last key that was listed (empty if none), and why.
+
+    If ``error`` is not a ``ListingError``, nothing after it was listed, either.
+    """
 
     keys: KeyRange
     last_key: str
-    error: ListingError
+    error: SourceError
 
 
 class DiscoveredKeys(Struct, frozen=True):
@@ -138,7 +142,8 @@ def list_objects(
 ) -> Iterator[S3Object | BrokenListing]:
     """Yield all objects of the key ranges, in order; the next page is fetched while one is read.
 
-    A range whose listing fails ends with a ``BrokenListing``; the other ranges are listed all the same.
+    A range whose listing fails ends with a ``BrokenListing``; the other ranges are listed all the same,
+    unless every call would fail.
     """
     for keys, first in prefetch(pool, lambda keys: bucket.page(keys, None), ranges, most=_MAX_AHEAD):
         next_page: Future[ListingPage] | None = first
@@ -146,8 +151,10 @@ def list_objects(
         while next_page is not None:
             try:
                 page = next_page.result()
-            except ListingError as error:
+            except SourceError as error:
                 yield BrokenListing(keys, last_key, error)
+                if not isinstance(error, ListingError):
+                    return
                 break
             next_page = pool.submit(bucket.page, keys, page.following) if page.following else None
             for object_ in page.objects:

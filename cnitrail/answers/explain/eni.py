@@ -160,7 +160,8 @@ def _now(known: Known, interface: Interface, entry: StateEntry | None, at: datet
     left = known.history.departure(interface.eni, at)
     event = left.end.event if left is not None else None
     if left is not None and event is not None:
-        deed = "terminated" if event.effect is Effect.TERMINATE else "detached it from"
+        what = "its trunk" if left.with_trunk else "it"
+        deed = "terminated" if event.effect is Effect.TERMINATE else f"detached {what} from"
         by = caller_name(known.history.actors[event.key])
         text += f": {by} {deed} {left.instance or 'its instance'} at {clock(event.time)}"
         return ExplanationSentence(SentenceCode.NOW, f"{text}.", events_of(event))

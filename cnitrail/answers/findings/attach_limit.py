@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from cnitrail.answers.error_meanings import ENI_GONE, INSTANCE_GONE, what_failed
-from cnitrail.answers.findings.calls import ResourceCall, grouped
+from cnitrail.answers.findings.calls import ResourceCall, grouped, is_foreign
 from cnitrail.answers.findings.commands import CILIUM_NODES, enis_of_instance
 from cnitrail.answers.findings.context import FindingContext, RuleMatch
 from cnitrail.answers.findings.throttling import is_throttled
@@ -80,8 +80,8 @@ def attach_limit(case: FindingContext) -> Iterator[RuleMatch]:
         is_own = all(call.entry.actor.instance == instance for call in calls)
         by = "" if is_own else f" by {case.failed_calls.who(calls)}"
         sentence += f"{counted(len(calls), 'call')}{by} failed for {short_list(enis)}"
-        manager = case.history.manager_of_node(instance).manager
-        is_of_cni = manager in (Manager.VPC_CNI, Manager.UNKNOWN)
+        manager = _manager_in_need(case, instance, calls)
+        is_of_cni = manager is Manager.VPC_CNI
         others = _unknown_to_the_cni(case, instance, calls[-1]) if is_of_cni else []
         sentence += f", while it had {short_list(others)}, which the VPC CNI did not create" if others else ""
         yield RuleMatch(
@@ -92,6 +92,18 @@ def attach_limit(case: FindingContext) -> Iterator[RuleMatch]:
             calls=_with_creations_and_deletions(case, calls, enis),
             ongoing=is_loop and case.goes_on(place, calls[-1].time, within=_PAUSE),
         )
+
+
+def _manager_in_need(case: FindingContext, instance: str, calls: Sequence[ResourceCall]) -> Manager:
+    """Return which network plugin attaches more ENIs than its instance allows; what may be the VPC CNI is it.
+
+    A node has the VPC CNI if nothing shows another plugin, but anybody may attach ENIs to it.
+    """
+    plugins = {plugin for call in calls if (plugin := case.plugin_of(call)) is not None}
+    if plugins or all(map(is_foreign, calls)):
+        return plugins.pop() if len(plugins) == 1 else Manager.UNKNOWN
+    manager = case.history.manager_of_node(instance).manager
+    return Manager.VPC_CNI if manager is Manager.UNKNOWN else manager
 
 
 def create_attach_delete(case: FindingContext) -> Iterator[RuleMatch]:

@@ -126,14 +126,17 @@ def is_foreign(call: ResourceCall) -> bool:
     return by_name or is_another_program(actor)
 
 
-def is_of_another_node(call: ResourceCall) -> bool:
-    """Return whether a node's own role changes an ENI of another node, which the VPC CNI never does.
+def is_elsewhere(call: ResourceCall) -> bool:
+    """Return whether a node or a cluster's CNI changes an ENI of another one, which the VPC CNI never does.
 
-    A node only deletes what others have left behind.
+    It only deletes what others have left behind. Calls of its own pods that name no addresses are its own,
+    unless the history shows that they are of another cluster.
     """
-    caller, instance = call.entry.actor.instance, call.entry.instance
-    is_change = call.event.effect in (Effect.ASSIGN, Effect.UNASSIGN, Effect.DETACH)
-    return is_change and caller is not None and instance not in (None, caller)
+    actor, instance = call.entry.actor, call.entry.instance
+    if call.event.effect not in (Effect.ASSIGN, Effect.UNASSIGN, Effect.DETACH):
+        return False
+    is_of_another_node = actor.instance is not None and instance not in (None, actor.instance)
+    return is_of_another_node or (actor.service_account == callers.CNI_ACCOUNT and actor.ipamd is None)
 
 
 def is_own_launch(call: ResourceCall) -> bool:

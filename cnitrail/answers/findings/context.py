@@ -39,6 +39,7 @@ from cnitrail.model.callers import (
     ON_NODES,
     Principal,
     manager_of_caller,
+    may_be_cilium,
     may_be_the_cni,
     principal_of,
 )
@@ -260,7 +261,7 @@ class FindingContext:
         manager = manager_of_caller(actor)
         if manager is not None:
             return manager
-        if call.served is not None and actor.kind in ON_NODES:
+        if call.served is not None and may_be_cilium(actor):
             return Manager.CILIUM
         if may_be_the_cni(actor) and (actor.agent.name == CNI_AGENT or self._is_as_ipamd(call)):
             return Manager.VPC_CNI

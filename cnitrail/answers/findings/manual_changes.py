@@ -12,8 +12,8 @@ from cnitrail.answers.findings.calls import (
     ResourceCall,
     grouped,
     is_controller,
+    is_elsewhere,
     is_foreign,
-    is_of_another_node,
     program_of,
 )
 from cnitrail.answers.findings.commands import describe_enis, pods_with
@@ -137,7 +137,7 @@ def _is_by_a_stranger(case: FindingContext, call: ResourceCall) -> bool:
         return False
     is_stranger = is_foreign(call) or (manager in PLUGINS and is_controller(call))
     if manager is Manager.VPC_CNI:
-        return is_stranger or is_of_another_node(call) or _has_another_role(case, call)
+        return is_stranger or is_elsewhere(call) or _has_another_role(case, call)
     return is_stranger and (actor.role_arn is None or actor.role_arn not in _roles_of_manager(case, call))
 
 

@@ -7,11 +7,12 @@ from enum import Enum
 
 from msgspec import Struct
 
-from cnitrail.answers.findings.calls import MAY_BE_THE_CNI, ResourceCall, is_controller, is_of_another_node
+from cnitrail.answers.findings.calls import MAY_BE_THE_CNI, ResourceCall, is_controller, is_elsewhere
 from cnitrail.answers.findings.context import FindingContext
-from cnitrail.model import ActorKind, Bound, Effect, Event, InstanceBasis, Interface, Manager, Strength
+from cnitrail.model import ActorKind, Bound, Effect, Event, Interface, Manager, Strength
 from cnitrail.model.callers import (
     CILIUM_ACCOUNT,
+    ON_NODES,
     is_another_program,
     is_of_eks,
     may_be_the_cni,
@@ -26,7 +27,7 @@ LEAK_AGE = timedelta(minutes=5)
 SOON = timedelta(minutes=2)
 """Within this time, a caller that detaches an ENI and deletes one means the same ENI: EC2 takes seconds."""
 
-_REMOVED = ("DetachNetworkInterface", "DeleteNetworkInterface")
+_REMOVED = ("DetachNetworkInterface", "DisassociateTrunkInterface", "DeleteNetworkInterface")
 TAG_OF_MANAGER = {
     Manager.VPC_CNI: "node.k8s.amazonaws.com/instance_id",
     Manager.RESOURCE_CONTROLLER: "eks:eni:owner",
@@ -68,7 +69,7 @@ def is_stranger(case: FindingContext, call: ResourceCall) -> bool:
     actor, eni = call.entry.actor, call.entry.eni
     managed = case.history.manager_of(eni)
     manager = managed.manager
-    if manager is Manager.VPC_CNI and is_of_another_node(call):
+    if manager is Manager.VPC_CNI and _is_elsewhere(case, call):
         return True
     if actor.kind is ActorKind.AWS_SERVICE or actor.ipamd is not None or is_of_eks(actor):
         return False
@@ -78,10 +79,21 @@ def is_stranger(case: FindingContext, call: ResourceCall) -> bool:
         return is_another_program(actor)
     is_known = managed.strength is not Strength.CLAIMED
     if manager is Manager.RESOURCE_CONTROLLER and is_known and not is_controller(call):
-        return True
+        return actor.kind is not ActorKind.AWS_ACCOUNT  # the controller associates from an account of AWS
     if manager is Manager.CILIUM and (actor.service_account or "").endswith(CILIUM_ACCOUNT):
         return False
     return not _is_like_a_user(case, call)
+
+
+def _is_elsewhere(case: FindingContext, call: ResourceCall) -> bool:
+    """Return whether a node takes an ENI off another one, or deletes one that it has taken off itself."""
+    if is_elsewhere(call):
+        return True
+    interface = case.history.interfaces.get(call.entry.eni or "")
+    left = last_end(interface, call.time) if interface is not None and call.did(Effect.DELETE) else None
+    if left is None or not _is_same_caller(case, left, call):
+        return False
+    return any(is_elsewhere(one) for one in case.by_event.get(left.key, ()))
 
 
 def _is_like_a_user(case: FindingContext, call: ResourceCall) -> bool:
@@ -112,7 +124,7 @@ def removal_of(case: FindingContext, call: ResourceCall) -> Removal | None:
         return None
     harm = _harm(case, call)
     doubts: list[Reason] = []
-    is_known = is_of_another_node(call) and call.entry.actor.kind is ActorKind.INSTANCE_ROLE
+    is_known = _is_elsewhere(case, call) and call.entry.actor.kind in ON_NODES
     if managed.manager is Manager.VPC_CNI and may_be_the_cni(call.entry.actor) and not is_known:
         doubts.append(MAY_BE_THE_CNI)
     detached = _unnamed_detachment(case, call) if harm is Harm.UNKNOWN else None
@@ -148,9 +160,8 @@ def _harm(case: FindingContext, call: ResourceCall) -> Harm:
     if left is not None:
         return Harm.DETACHED if _is_same_caller(case, left, call) else Harm.LEAKED
     created = interface.created.time
-    is_known = all(attachment.how is InstanceBasis.TAG for attachment in interface.attachments)
-    if created is None or not is_known:
-        return Harm.UNKNOWN
+    if created is None or interface.attachments or interface.kind == "branch":
+        return Harm.UNKNOWN  # a branch may be attached without an event in this account's trail
     is_old = call.time - created >= LEAK_AGE or _node_ended(case, interface, call.time)
     is_refused = any(one.time <= call.time for one in _failed_attachments(case, call.entry.eni))
     return Harm.LEAKED if is_old or is_refused else Harm.TOO_EARLY

@@ -98,8 +98,8 @@ def _severity(detached: Sequence[ResourceCall], nodes: Collection[str]) -> Sever
     )
     if has_pods and len(nodes) > 1:
         return Severity.CRITICAL
-    is_trunk = any(call.entry.eni_kind == "trunk" for call in detached)
-    return Severity.HIGH if has_pods or is_trunk else Severity.MEDIUM
+    is_of_pods = any(call.entry.eni_kind in ("trunk", "branch") for call in detached)
+    return Severity.HIGH if has_pods or is_of_pods else Severity.MEDIUM
 
 
 def _too_early(case: FindingContext, group: Sequence[Removal]) -> RuleMatch:
@@ -158,10 +158,11 @@ def _unknown(case: FindingContext, group: Sequence[Removal]) -> RuleMatch:
     at = when(group[0].call.time, group[-1].call.time)
     detached = distinct(_attachment(call) for removal in group for call in removal.around)
     after = f", soon after it detached {short_list(detached)}" if detached else ""
+    may_have_pods = detached or any(removal.call.entry.eni_kind == "branch" for removal in group)
     return RuleMatch(
-        severity=Severity.MEDIUM if detached else Severity.LOW,
+        severity=Severity.MEDIUM if may_have_pods else Severity.LOW,
         sentence=f"{_who(case, group)} deleted {_enis(group)} {at}{after}.",
-        advice=(_DETACHED.format(manager=_manager_name(group)) if detached else "Ask the caller why.")
+        advice=(_DETACHED.format(manager=_manager_name(group)) if may_have_pods else "Ask the caller why.")
         + _left_alone(group),
         calls=_calls(group),
         doubts=group[0].doubts,

@@ -60,6 +60,8 @@ def _instance(
     index: CitationIndex,
 ) -> InstanceReport:
     known = history.instances.get(instance or "")
+    unattached = {segment.interface.eni for segment in segments if _is_unattached(history, segment, end)}
+    counted = [segment for segment in segments if not (instance and segment.interface.eni in unattached)]
     first = segments[0].interface if segments else None
     limits = limits_of(known.instance_type) if known and known.instance_type else None
     management = history.manager_of_node(instance)
@@ -71,14 +73,20 @@ def _instance(
         region=known.region if known else first.region if first else None,
         limits=usable_limits(limits, management) if limits is not None else None,
         interfaces=tuple(
-            _interface(segment, start, end, index) for segment in sorted(segments, key=_by_device)
+            _interface(segment, start, end, index, unattached=segment.interface.eni in unattached)
+            for segment in sorted(segments, key=_by_device)
         ),
-        steps=_steps([time for segment in segments for time in _attached_times(segment)], start, end),
+        steps=_steps([time for segment in counted for time in _attached_times(segment)], start, end),
         calls=len(entries),
         added=sum([len(entry.added) for entry in entries]),
         removed=sum([len(entry.removed) for entry in entries]),
         management=management,
     )
+
+
+def _is_unattached(history: History, segment: InterfaceSegment, end: datetime) -> bool:
+    """Return whether the evidence shows that an ENI was attached to nothing by the end of a report."""
+    return not segment.attachments and history.is_attached(segment.interface, None, end) is False
 
 
 def _by_device(segment: InterfaceSegment) -> tuple[int, str, str]:
@@ -110,7 +118,7 @@ def _steps(intervals: Iterable[Interval], start: datetime, end: datetime) -> tup
 
 
 def _interface(
-    segment: InterfaceSegment, start: datetime, end: datetime, index: CitationIndex
+    segment: InterfaceSegment, start: datetime, end: datetime, index: CitationIndex, *, unattached: bool
 ) -> InterfaceReport:
     times = (
         clip(lease.possible_start(), lease.end.time, segment.since, segment.until) for lease in segment.leases
@@ -128,6 +136,7 @@ def _interface(
             )
             for attachment in segment.attachments
         ),
+        unattached=unattached,
         holdings=_holdings(segment.leases, start, end, index),
         steps=_steps((time for time in times if time is not None), start, end),
     )

@@ -128,7 +128,7 @@ def _departure(history: History, lease: Lease, second: datetime) -> Iterator[Rea
         text = f"its ENI {left} no later than {at}, terminated by {_call(history, gone.end)}"
     else:
         forced = any(subject.details.force for subject in event.subjects)
-        with_trunk = " with its trunk" if gone.end.basis is Basis.IMPLIED else ""
+        with_trunk = " with its trunk" if gone.with_trunk else ""
         by = _call(history, gone.end, note="forced, " if forced else "")
         text = f"its ENI {left}{with_trunk} at {at}, detached by {by}"
     yield Reason.citing(ReasonCode.ENI_DETACHED, text, event)

@@ -57,7 +57,7 @@ def collect(request: Request, to: str | None, export: str | None) -> None:
     shown = "<stdout>" if export == "-" else export
     name = to or shown
     if name is None:
-        raise UsageError("--to FILE.db or --export FILE is required", "see cnitrail collect --help")
+        raise UsageError("--to FILE.db or --export FILE is required", "cnitrail collect logs/ --to trail.db")
     if to == "-":
         raise UsageError("--to -: a store is a file", "--to FILE.db; --export - writes the events to stdout")
     _check_export(export, to, request.sources)

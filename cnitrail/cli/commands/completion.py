@@ -7,11 +7,12 @@ import click
 from cnitrail.cli.color import COLOR
 from cnitrail.cli.help import Command
 from cnitrail.cli.options import DEBUG
+from cnitrail.cli.param_types import OneOf
 from cnitrail.cli.writing import writing
 
 
 @click.command(cls=Command)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=OneOf(["bash", "zsh", "fish"]))
 @COLOR
 @DEBUG
 def completion(shell: str) -> None:
@@ -20,10 +21,10 @@ def completion(shell: str) -> None:
     The script completes commands, options, their values, and files for SOURCE.
 
     \b
-    Install it for the current user:
-      bash  cnitrail completion bash > ~/.local/share/bash-completion/completions/cnitrail
-      zsh   cnitrail completion zsh > ~/.zfunc/_cnitrail    # a directory in $fpath
-      fish  cnitrail completion fish > ~/.config/fish/completions/cnitrail.fish
+    Install it for the current user; in zsh, $fpath must have ~/.zfunc:
+      cnitrail completion bash > ~/.local/share/bash-completion/completions/cnitrail
+      cnitrail completion zsh > ~/.zfunc/_cnitrail
+      cnitrail completion fish > ~/.config/fish/completions/cnitrail.fish
 
     \b
     Try it in a running bash:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cnitrail.cli.help import Command
-from cnitrail.cli.options import request_options
+from cnitrail.cli.options import at_option, request_options
 from cnitrail.cli.outputs import output_option
-from cnitrail.cli.param_types import Time
 from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,12 +25,7 @@ _EXAMPLE = "cnitrail explain 10.0.1.25 logs/"
 
 
 @click.command(cls=Command)
-@click.option(
-    "--at",
-    type=Time(),
-    help="Point in time: ISO 8601, epoch seconds, or relative (2h, 3d).  [end of the evidence; now with "
-    "lookup:]",
-)
+@at_option("default: end of the evidence; now with lookup:")
 @request_options("vpc", "account", "region", "since", "until", metavar="TARGET [SOURCE]...")
 @output_option("explain")
 def explain(request: Request, at: datetime | None, output: str) -> None:

@@ -34,7 +34,7 @@ def findings(request: Request, watch: timedelta | None, fail_on: str | None, out
       nodes that assign and release IPs all the time
       leaked ENIs, and ENIs of a network plugin that somebody else removed
       calls that keep failing: denied, over a limit, or in a loop
-      service accounts that cannot sign in, and nodes that use the node role instead
+      service accounts that cannot sign in, or use the node role instead
       callers, programs and networks never seen before
       different versions of the VPC CNI in one cluster
       trails that were stopped, narrowed, or lost their bucket

@@ -133,7 +133,7 @@ def flows(
       reasons      why the verdict is not certain, as codes
 
     \b
-    The verdict is the confidence in the holder, from 60 seconds before start to end:
+    The verdict is the confidence in the holder (from 60 s before start to end):
       certain    one ENI had the address all the time
       likely     one ENI, but a start or end is inferred, or the record differs
       ambiguous  more than one ENI; all of them are named, joined by ;

@@ -31,8 +31,8 @@ def report(request: Request, output: str, console_links: bool) -> None:
 
     \b
     md       Markdown, to paste into a ticket
-    html     one self-contained page without network requests, to attach to an email;
-             with filters and a chart of the addresses of each ENI over time
+    html     one self-contained page with filters, and the addresses of each ENI over
+             time; it loads nothing from elsewhere, so attach it to an email
     summary  at most 10 lines for Slack, PagerDuty or Jira
 
     \b

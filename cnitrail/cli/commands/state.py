@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cnitrail.cli.help import Command
-from cnitrail.cli.options import PLACE_FILTERS, POD_FILTERS, live_option, request_options
+from cnitrail.cli.options import PLACE_FILTERS, POD_FILTERS, at_option, live_option, request_options
 from cnitrail.cli.outputs import output_option
-from cnitrail.cli.param_types import Time
 from cnitrail.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,11 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.option(
-    "--at",
-    type=Time(),
-    help="Point in time: ISO 8601, epoch seconds, or relative (2h, 3d).  [now with --live]",
-)
+@at_option("required; now with --live")
 @live_option(
     "Compare with EC2 now, or as saved in FILE: JSON or YAML of aws ec2 describe-network-interfaces or "
     "describe-instances, whole or taken from it by --query."

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cnitrail.cli.help import Command
-from cnitrail.cli.options import live_option, request_options
+from cnitrail.cli.options import at_option, live_option, request_options
 from cnitrail.cli.outputs import output_option
-from cnitrail.cli.param_types import Time
 from cnitrail.cli.stderr import warn
 from cnitrail.cli.summary import INCOMPLETE
 from cnitrail.errors import UsageError
@@ -31,12 +30,7 @@ _EXAMPLE = "cnitrail subnet subnet-0a1b2c3d4e5f60718 logs/"
 
 
 @click.command(cls=Command)
-@click.option(
-    "--at",
-    type=Time(),
-    help="Point in time: ISO 8601, epoch seconds, or relative (2h, 3d).  [end of the evidence; now with "
-    "lookup: or --live]",
-)
+@at_option("default: end of the evidence; now with lookup: or --live")
 @live_option(
     "Ask EC2 for the free IPs and the ENIs of the subnets now, or read FILE: JSON or YAML of aws ec2 "
     "describe-subnets or describe-network-interfaces."

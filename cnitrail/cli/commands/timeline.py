@@ -10,6 +10,7 @@ import click
 
 from cnitrail.cli.options import ALL_FILTERS, POD_FILTERS, WATCH, Watchable, request_options
 from cnitrail.cli.outputs import chosen_output, is_queried, output_option
+from cnitrail.cli.param_types import WholeNumber
 from cnitrail.cli.quiet import inform
 from cnitrail.errors import UsageError
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--newest-first", is_flag=True, help="Newest events first.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=WholeNumber(),
     metavar="NUMBER",
     help="Show only the newest NUMBER entries.",
 )

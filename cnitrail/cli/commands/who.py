@@ -9,9 +9,8 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from cnitrail.cli.help import Command
-from cnitrail.cli.options import complete_files, request_options
+from cnitrail.cli.options import at_option, complete_files, request_options
 from cnitrail.cli.outputs import is_queried, output_option
-from cnitrail.cli.param_types import Time
 from cnitrail.cli.stderr import say
 from cnitrail.cli.summary import INCOMPLETE
 from cnitrail.errors import UsageError
@@ -42,9 +41,7 @@ class QuestionFile(click.File):
 
 
 @click.command(cls=Command)
-@click.option(
-    "--at", type=Time(), help="Point in time: ISO 8601, epoch seconds, relative (2h, 3d); default: now."
-)
+@at_option("default: now")
 @click.option(
     "--batch",
     type=QuestionFile("r", encoding="utf-8", errors="replace"),
@@ -239,7 +236,7 @@ def _hint_end(case: Case, answer: WhoAnswer) -> None:
     is_settled = answer.verdict in (Verdict.CERTAIN, Verdict.FREE)
     if end is not None and answer.at is not None and end < answer.at and not is_settled:
         inform(f"the time asked for is now, and the evidence ends at {clock(end)}")
-        inform(f"hint: --at {iso(end)} asks for its end")
+        inform(f"hint: add --at {iso(end)} to ask about the end of the evidence")
 
 
 def _single(arguments: tuple[str, ...], at: datetime) -> Question:

@@ -256,7 +256,8 @@ def _short(event_id: str | None) -> str:
 def _kind(interface: InterfaceReport) -> str:
     indexes = {attachment.device_index for attachment in interface.attachments}
     known = sorted(index for index in indexes if index is not None)
-    return ", ".join([interface.kind, *(f"device {index}" for index in known)])
+    place = ["not attached"] if interface.unattached else [f"device {index}" for index in known]
+    return ", ".join([interface.kind, *place])
 
 
 def _bound(bound: CitedBound, shown: ChartRange) -> _Flat | int:

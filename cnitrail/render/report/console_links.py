@@ -5,11 +5,9 @@ import re
 from msgspec import Struct
 
 from cnitrail.model import Citation, InstanceReport, InterfaceReport
+from cnitrail.model.partitions import partition_of
 
-_DOMAINS = {"cn-": "amazonaws.cn", "us-gov-": "amazonaws-us-gov.com"}
-"""By the beginning of a Region's name: the domain of the console in its partition; else aws.amazon.com."""
-
-_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d")
 _ID = re.compile(r"(?:i|eni)-[0-9a-f]{8,17}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -46,6 +44,5 @@ class ConsoleLinks(Struct, frozen=True):
     def _page(self, region: str | None, service: str, page: str) -> str:
         if region is None or not _REGION.fullmatch(region):
             return ""
-        known = (domain for start, domain in _DOMAINS.items() if region.startswith(start))
-        domain = next(known, "aws.amazon.com")
-        return f"https://{region}.console.{domain}/{service}/home?region={region}#{page}"
+        console = partition_of(region).console
+        return f"https://{region}.{console}/{service}/home?region={region}#{page}" if console else ""

@@ -143,7 +143,7 @@
   const cross = make("div", { className: "cross", hidden: true }, make("b"));
   lanes.append(cross);
   const view = { from: 0, to: data.width };
-  const filter = { principal: -1, instance: "", address: "" };
+  const filter = { principal: -1, instance: "", address: "", matches: [] };
   const track = () => {
     const box = axis.getBoundingClientRect();
     return { left: box.left, width: box.width };
@@ -192,7 +192,24 @@
   const wantsHolding = (holding) =>
     (filter.principal < 0 || holding.principal === filter.principal || holding.end.event?.principal === filter.principal) &&
     (!filter.address || holding.ips.some(matchesAddress));
-  const matchesAddress = (place) => data.ips[place].startsWith(filter.address);
+  const matchesAddress = (place) => filter.matches[place];
+
+  const blockOf = (text) => { // the numbers from which and up to which an IPv4 address or CIDR block goes
+    const [, ip, bits = 32] = text.match(/^(\d+\.\d+\.\d+\.\d+)(?:\/(\d+))?$/) ?? [];
+    if (!ip) return null;
+    const number = ip.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+    const size = 2 ** (32 - bits);
+    const from = number - (number % size);
+    return [from, from + size];
+  };
+  const addressMatcher = (text) => {
+    const wanted = blockOf(text);
+    if (!wanted) return data.ips.includes(text) ? (ip) => ip === text : (ip) => ip.startsWith(text);
+    return (ip) => {
+      const held = blockOf(ip);
+      return held !== null && held[0] < wanted[1] && wanted[0] < held[1];
+    };
+  };
 
   const ROW = 6;
   const paths = (parts) => Object.entries(parts).map(([name, path]) => draw("path", { class: name, d: path }));
@@ -496,6 +513,7 @@
     filter.principal = $("principal").value === "" ? -1 : Number($("principal").value);
     filter.instance = $("instance").value.trim();
     filter.address = $("address").value.trim();
+    filter.matches = data.ips.map(addressMatcher(filter.address));
     const kept = calls.filter(wantsCall);
     const keptRows = new Set(kept.map((call) => call.row));
     rows.forEach((row, place) => {
