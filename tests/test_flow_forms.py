@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from flow_forms import DEFAULT, GROUP, RECORDS, ROWS, WITH_HEADER, WITHOUT_HEADER, ocsf, parquet, s3_parquet
+from flow_records import TGW
+from flow_records import line as record_line
 
 from cnitrail.model import Document, Growth, Skipped
 from cnitrail.model.flow_fields import field_of
@@ -119,6 +121,16 @@ def test_a_tag_may_be_a_word_for_no_value() -> None:
     text = "interface-id,srcaddr,dstaddr,start,end,instance-id,instance-tag\n"
     records, _ = read(f"{text}eni-1,10.0.1.5,10.0.2.9,1664978403,1664978458,null,None\n".encode())
     assert [(record["instance-id"], record["instance-tag"]) for record in records] == [("-", "None")]
+
+
+@pytest.mark.parametrize("form", WITHOUT_HEADER)
+def test_the_default_format_of_a_transit_gateway_is_its_own(form: str) -> None:
+    record = record_line(TGW, tgw_id="tgw-0a", srcaddr="10.0.1.5", dstaddr="10.1.2.9")
+    records, skipped = read(WITHOUT_HEADER[form]([record] * 6), FORMATS)
+    assert [(one["tgw-id"], one["srcaddr"], one["dstaddr"]) for one in records] == [
+        ("tgw-0a", "10.0.1.5", "10.1.2.9")
+    ] * 6
+    assert skipped == []
 
 
 def test_a_subscription_is_read_by_the_format_of_its_log_group() -> None:

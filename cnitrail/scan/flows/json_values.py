@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cnitrail.jsontext import parse
 from cnitrail.model import Growth, Skipped
+from cnitrail.model.flow_fields import default_of
 from cnitrail.model.flows import FlowBlock, FlowFormats
 from cnitrail.scan.flows.columns import fields_of
 from cnitrail.scan.flows.elastic import elastic_row, is_elastic_flow
@@ -154,6 +155,7 @@ class _Collected:
         if columns is None:
             yield from self.rows.unread(UnreadableSpan(self._no_format), is_record=True)
             return
+        columns = default_of(columns, message.text)
         if columns != self._last:
             yield from mismatch(self._uri, message.text.encode("utf-8", "replace"), columns, b" ")
         if columns != self._last or self._size > BLOCK:

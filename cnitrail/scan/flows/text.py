@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from cnitrail.model import Extent, Skipped
+from cnitrail.model.flow_fields import default_of
 from cnitrail.model.flows import FlowBlock
 from cnitrail.scan.containers import TornStream
 from cnitrail.scan.csv_text import csv_rows
@@ -122,6 +123,7 @@ def lines_of(head: bytes, columns: tuple[str, ...] | None) -> LineLayout | None:
     wrapping = wrapping_of(head)
     if wrapping is not None:
         first = first_line(wrapping.strip(head))
+    columns = default_of(columns, first.decode("utf-8", "replace"))
     separators = (b" ", b",", b"\t", b";")
     fitting = (separator for separator in separators if first.count(separator) == len(columns) - 1)
     return LineLayout(columns=columns, separator=next(fitting, b" "), has_header=False, wrapping=wrapping)
