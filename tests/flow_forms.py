@@ -348,6 +348,7 @@ WITH_HEADER: Final[dict[str, Write]] = {
     "athena-result": _separated(",", UNDERSCORES, quoted=True),
     "athena-older-table": _athena_table,
     "athena-get-query-results": _athena_result_set,
+    "jq-lines": lambda records: _lines([f'"{record}"' for record in records], f'"{DEFAULT}"'),
     "s3-cr": lambda records: _lines(records, end="\r"),
     "s3-indented": lambda records: b"".join(b"  " + line for line in _lines(records).splitlines(True)),
     "csv-null-words": _csv_of(_nulls),
@@ -373,6 +374,8 @@ WITHOUT_HEADER: Final[dict[str, Write]] = {
         {"events": _events(records), "nextForwardToken": "f/37/s", "nextBackwardToken": "b/37/s"}
     ).encode(),
     "query-messages": lambda records: json.dumps(list(records), indent=4).encode(),
+    "jq-messages": lambda records: _lines([json.dumps(record) for record in records], None),
+    "jq-messages-with-commas": lambda records: _lines([f'"{record}",' for record in records], None),
     "query-messages-text": lambda records: "\t".join(records).encode() + b"\n",
     "query-times-and-messages-text": lambda records: _lines(
         [f"1664978403000\t{record}" for record in records], None

@@ -230,6 +230,15 @@ class TestKnownOthers:
         reading = scanned(compact(change))
         assert (reading.tally.records, reading.skipped) == (0, [])
 
+    @pytest.mark.parametrize("key", ["data", "results", "events", "Records"])
+    def test_records_in_such_an_event_are_reported_where_no_path_leads_to_them(self, key: str) -> None:
+        event = {"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "detail": ASSIGN}
+        result = {"preview": False, "lastrow": True, "result": {"_raw": json.dumps(ASSIGN)}}
+        for element in (event, result):
+            reading = scanned(compact({key: [element]}))
+            assert (reading.names, len(reading.skipped)) == ([], 1)
+            assert reading.skipped[0].startswith("unknown envelope, ")
+
     def test_rows_of_insights_without_the_message_are_reported(self) -> None:
         reading = scanned(
             compact({"results": [[{"field": "eventName", "value": "AssignPrivateIpAddresses"}]]})

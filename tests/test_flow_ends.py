@@ -458,7 +458,7 @@ class TestMetadata:
         assert ends.contradicted == ()
         assert "account-id" in ends.confirmed
 
-    @pytest.mark.parametrize("value", ["-", "unknown"])
+    @pytest.mark.parametrize("value", ["-", "unknown", "1.11111E+11"])
     def test_an_account_that_aws_does_not_know_is_not_compared(self, value: str) -> None:
         ends = joined(CLUSTER, **(self.RECORD | {"account_id": value}))
         assert ends.contradicted == ()

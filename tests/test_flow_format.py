@@ -139,3 +139,17 @@ def test_a_file_may_have_a_byte_order_mark_as_windows_writes_it(
     path = tmp_path / "flow-logs"
     path.write_bytes(text.encode(encoding))
     assert formats_of(str(path)).of("anything") == ("srcaddr", "start", "end")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'resource "aws_flow_log" "all" {\n  log_format = "$${interface-id} $${pkt-srcaddr} $${start}"\n}\n',
+        "Properties:\n  LogFormat: !Sub '${!interface-id} ${!pkt-srcaddr} ${!start}'\n",
+    ],
+    ids=["Terraform", "CloudFormation"],
+)
+def test_the_format_is_found_in_a_template(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "flow-log"
+    path.write_text(text)
+    assert formats_of(str(path)).usual == _THREE

@@ -1,17 +1,22 @@
 """Flow logs in every form are the same records."""
 
+import csv
 import json
 from collections.abc import Iterator
-from io import BytesIO
+from datetime import UTC, datetime
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flow_forms import DEFAULT, GROUP, RECORDS, ROWS, WITH_HEADER, WITHOUT_HEADER, ocsf, parquet, s3_parquet
+from flow_records import TGW
+from flow_records import line as record_line
 
 from cnitrail.model import Document, Growth, Skipped
 from cnitrail.model.flow_fields import field_of
 from cnitrail.model.flows import FlowBlock, FlowFormats
+from cnitrail.scan.flows.dotted import dotted
 from cnitrail.workflows.flows.format import formats_of
 from cnitrail.workflows.flows.reading import files_of
 
@@ -118,6 +123,16 @@ def test_a_tag_may_be_a_word_for_no_value() -> None:
     assert [(record["instance-id"], record["instance-tag"]) for record in records] == [("-", "None")]
 
 
+@pytest.mark.parametrize("form", WITHOUT_HEADER)
+def test_the_default_format_of_a_transit_gateway_is_its_own(form: str) -> None:
+    record = record_line(TGW, tgw_id="tgw-0a", srcaddr="10.0.1.5", dstaddr="10.1.2.9")
+    records, skipped = read(WITHOUT_HEADER[form]([record] * 6), FORMATS)
+    assert [(one["tgw-id"], one["srcaddr"], one["dstaddr"]) for one in records] == [
+        ("tgw-0a", "10.0.1.5", "10.1.2.9")
+    ] * 6
+    assert skipped == []
+
+
 def test_a_subscription_is_read_by_the_format_of_its_log_group() -> None:
     named = {GROUP: tuple(DEFAULT.split()), "/other/group": ("srcaddr", "dstaddr", "start", "end")}
     records, skipped = read(WITHOUT_HEADER["subscription"](RECORDS), FlowFormats(named=named))
@@ -188,6 +203,51 @@ def test_security_lake_has_the_fields_of_a_flow_log_in_its_own_words(version: st
     assert skipped == []
 
 
+def _cells_as_json(events: list[dict[str, object]]) -> bytes:
+    """Return the result of a query that casts structs as JSON."""
+    return _csv([{key: _cell(value) for key, value in event.items()} for event in events])
+
+
+def _cells_by_path(events: list[dict[str, object]]) -> bytes:
+    """Return the result of a query that selects the fields of structs by their paths."""
+    return _csv([{key: _cell(value) for key, value in dotted(event)} for event in events])
+
+
+def _cell(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _csv(rows: list[dict[str, str]]) -> bytes:
+    out = StringIO()
+    writer = csv.DictWriter(out, list({name: "" for row in rows for name in row}), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+@pytest.mark.parametrize("version", _OCSF)
+@pytest.mark.parametrize("write", [_cells_as_json, _cells_by_path])
+def test_security_lake_may_be_the_result_of_a_query(version: str, write: Any) -> None:
+    records, skipped = read(write(_ocsf_events(version)))
+    assert [
+        {name: record[name] for name in row} for record, row in zip(records, _ocsf_rows(), strict=True)
+    ] == _ocsf_rows()
+    assert skipped == []
+
+
+def test_structs_of_ocsf_as_texts_are_refused() -> None:
+    text = b'class_uid,src_endpoint,dst_endpoint\n4001,"{ip=10.0.0.1, port=1}","{ip=10.0.0.2}"\n'
+    reason = 'OCSF whose structs are texts; select src_endpoint.ip AS "src_endpoint.ip" and so on'
+    assert read(text) == ([], [f"{reason}, or CAST(… AS JSON)"])
+
+
+def test_the_action_of_ocsf_may_be_only_its_number() -> None:
+    events = [
+        {key: value for key, value in event.items() if key != "action"} for event in _ocsf_events("1.1.0")
+    ]
+    assert [record["action"] for record in read(_lines(events))[0]] == ["ACCEPT", "ACCEPT", "REJECT"]
+
+
 def test_all_versions_of_ocsf_may_be_in_one_file() -> None:
     records, skipped = read(_lines([event for version in _OCSF for event in _ocsf_events(version)]))
     assert [
@@ -211,6 +271,20 @@ def test_values_of_ocsf_stay_as_they_are_in_dotted_columns() -> None:
 
 
 MESSAGES = {
+    "Sumo Logic": lambda texts: json.dumps({"messages": [{"map": {"_raw": text}} for text in texts]}),
+    "Graylog": lambda texts: json.dumps(
+        {"messages": [{"message": {"message": "flow", "full_message": text}} for text in texts]}
+    ),
+    "Datadog API v1": lambda texts: json.dumps({"logs": [{"content": {"message": text}} for text in texts]}),
+    "Datadog, text twice": lambda texts: json.dumps(
+        [{"message": text, "attributes": {"message": text}} for text in texts]
+    ),
+    "Elastic, fields": lambda texts: json.dumps(
+        {"hits": {"hits": [{"fields": {"event.original": [text]}} for text in texts]}}
+    ),
+    "Elastic, a dot in the key": lambda texts: json.dumps([{"event.original": text} for text in texts]),
+    "Kibana CSV": lambda texts: "@timestamp,event.original\n" + "".join(f'x,"{text}"\n' for text in texts),
+    "items": lambda texts: json.dumps({"items": [{"input": {"message": text}} for text in texts]}),
     "Datadog": lambda texts: json.dumps({"data": [{"attributes": {"message": text}} for text in texts]}),
     "Datadog CSV": lambda texts: "Date,Host,Message\n" + "".join(f'x,h,"{text}"\n' for text in texts),
     "Loki": lambda texts: json.dumps(
@@ -231,6 +305,41 @@ def test_messages_in_the_exports_of_other_products_are_read_once(form: str) -> N
     records, skipped = read(MESSAGES[form](RECORDS).encode(), FORMATS)
     assert known(records) == ROWS
     assert skipped == []
+
+
+def elastic_document(row: dict[str, str]) -> dict[str, Any]:
+    """Return a record as Elastic's integration stores it, which removes what is ``-``."""
+    own = {"account-id", "interface-id", "version", "action", "log-status"}
+    seconds = (datetime.fromtimestamp(int(row[name]), UTC) for name in ("start", "end"))
+    start, end = (second.isoformat().replace("+00:00", ".000Z") for second in seconds)
+    found = {
+        "@timestamp": end,
+        "aws": {"vpcflow": {name.replace("-", "_"): row[name] for name in sorted(own) if row[name] != "-"}},
+        "cloud": {"account": {"id": row["account-id"]}, "provider": "aws"},
+        "event": {"start": start, "end": end, "kind": "event"},
+    }
+    if row["log-status"] != "OK":
+        return found
+    counts = {"bytes": int(row["bytes"]), "packets": int(row["packets"])}
+    return found | {
+        "source": {"ip": row["srcaddr"], "address": row["srcaddr"], "port": int(row["srcport"]), **counts},
+        "destination": {"ip": row["dstaddr"], "address": row["dstaddr"], "port": int(row["dstport"])},
+        "network": {"iana_number": row["protocol"], "transport": "tcp", **counts},
+    }
+
+
+def test_a_document_of_elastic_without_its_record_has_the_fields_of_a_flow_log() -> None:
+    documents = [{"_source": elastic_document(row)} for row in ROWS]
+    records, skipped = read(json.dumps({"hits": {"hits": documents}}).encode())
+    assert known(records) == ROWS
+    assert skipped == []
+
+
+def test_of_a_document_of_elastic_the_record_counts_if_its_format_is_known() -> None:
+    document = elastic_document(ROWS[0])
+    document["event"]["original"] = RECORDS[0].replace("10.0.1.5", "10.0.1.6")
+    assert read(json.dumps(document).encode(), FORMATS)[0][0]["srcaddr"] == "10.0.1.6"
+    assert read(json.dumps(document).encode())[0][0]["srcaddr"] == "10.0.1.5"
 
 
 @pytest.mark.parametrize("start", ["#", "# "])

@@ -15,6 +15,7 @@ from conftest import FIXTURES, Run, Show
 
 import cnitrail
 from cnitrail.errors import UsageError
+from cnitrail.model.flow_fields import DEFAULT as DEFAULT_FIELDS
 
 FLOWS = "ironman-flows.log"
 TRAIL = "ironman"
@@ -38,6 +39,38 @@ def default_format(tmp_path: Path) -> str:
     log = tmp_path / "default.log"
     log.write_text(DEFAULT.format(1664978403, 1664978458) + "\n")
     return str(log)
+
+
+def test_columns_that_flows_writes_are_not_read_as_those_of_another_product(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "splunk.csv"
+    log.write_text(
+        "interface_id,src_ip,dest_ip,srcaddr,start_time,end_time\neni-1,10.0.0.1,10.0.0.2,10.0.0.1,1,2\n"
+    )
+    result = run("flows", str(log), "--with", TRAIL, "-o", "csv")
+    assert result.exit_code == 3
+    assert "it has a column src_ip already, which flows writes: rename it (AWS calls" in result.stderr
+    own = tmp_path / "own.csv"
+    own.write_text(run("flows", FLOWS, "--with", TRAIL, "-o", "csv").stdout)
+    result = run("flows", str(own), "--with", TRAIL, "-o", "csv")
+    assert result.exit_code == 3
+    assert "it has a column src_ip already, so it is an output of flows" in result.stderr
+
+
+def test_copies_of_a_file_are_told_as_their_records_count_twice(run: Run, tmp_path: Path) -> None:
+    name = "111111111111_vpcflowlogs_eu-west-1_fl-0a1b2c3d_20221005T1400Z_5f0c1405"
+    lines = f"{' '.join(DEFAULT_FIELDS)}\n{DEFAULT.format(1664978403, 1664978458)}\n"
+    for path in (tmp_path / f"{name}.log", tmp_path / "copy" / f"{name}.log"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(lines)
+    other = tmp_path / f"{name[:-4]}1410.log"
+    other.write_text(lines)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / f"{name}.log").write_text(lines + lines)
+    result = run("flows", str(tmp_path), "--with", TRAIL, "-o", "json")
+    assert "1 file with the name and the size of another one, so records count twice: " in result.stderr
+    limitations = json.loads(result.stdout)["limitations"]
+    assert [one["code"] for one in limitations if "twice" in one["text"]] == ["flow-log-copied"]
+    assert run("flows", str(other), "--with", TRAIL).stderr.count("twice") == 0
 
 
 class TestArguments:

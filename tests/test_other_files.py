@@ -191,6 +191,16 @@ class TestRecognized:
             ("folder-settings", "desktop.ini", "[.ShellClassInfo]\r\nIconIndex=0\r\n"),
             ("document", "notes.docx", b"PK\x03\x04\x14\0\6\0[Content_Types].xml"),
             ("folder-settings", "Thumbs.db", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+            (
+                "query-metadata",
+                "0f0f0f0f-0000-4000-8000-000000000000.csv.metadata",
+                b'\n\x1b20221005_140000_00001_abcde"\x2a\n\x04hive*\teventtime2\teventtimeH\x01',
+            ),
+            (
+                "query-metadata",
+                "0f0f0f0f-0000-4000-8000-000000000000-manifest.csv",
+                "s3://results/tables/0f0f/20221005_part.gz\ns3://results/tables/0f0f/20221005_part2.gz\n",
+            ),
             ("empty-marker", ".gitkeep", b""),
             ("empty-marker", "ConfigWritabilityCheckFile", b""),
             ("write-test", "exports/aws-logs-write-test", "Permission Check Successful"),

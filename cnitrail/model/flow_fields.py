@@ -4,6 +4,7 @@ Versions 2 to 5: https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-recor
 transit gateways: https://docs.aws.amazon.com/vpc/latest/tgw/tgw-flow-logs.html
 """
 
+import re
 from typing import Final
 
 DEFAULT: Final = (
@@ -42,6 +43,15 @@ NUMBERS: Final = frozenset(
     )
 )
 """The fields that hold a number, or ``-``."""
+
+
+_BETWEEN = re.compile(r"[ ,\t;]")
+
+
+def default_of(columns: tuple[str, ...], record: str) -> tuple[str, ...]:
+    """Return the default format of transit gateways in place of that of VPCs, if a record is of one."""
+    is_of_gateway = columns == DEFAULT and _BETWEEN.split(record, 2)[1:2] == ["TransitGateway"]
+    return TRANSIT_GATEWAY if is_of_gateway else columns
 
 
 def field_of(column: str) -> str:

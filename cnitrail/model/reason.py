@@ -112,6 +112,7 @@ class ReasonCode(StrEnum):
     PUBLIC_ADDRESS = "public-address"
     NO_ADDRESS = "no-address"
     NO_TIME = "no-time"
+    FLOW_LOG_COPIED = "flow-log-copied"
 
     # who: a question that cannot be read
     UNREADABLE_QUESTION = "unreadable-question"
@@ -281,13 +282,14 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.FLOW_CONTRADICTS: "The record's metadata differ from the history of its interface.",
     ReasonCode.VPC_OF_FLOW_RECORD: "Only the record says which VPC the address is in.",
     ReasonCode.INTERFACE_ADDRESS_ONLY: "The record shows the ENI's primary address, whichever one was used.",
-    ReasonCode.SNAT_POSSIBLE: "Pods use the address of their node outside their VPC.",
+    ReasonCode.SNAT_POSSIBLE: "Pods may have used the address of their node.",
     ReasonCode.OUTSIDE_VPC: "The traffic left the VPC of the interface, so the address is not in it.",
     ReasonCode.IN_OTHER_VPC: "An ENI of another VPC had the address; the record does not lead there.",
     ReasonCode.USED_WHILE_FREE: "The record shows traffic of an address that no ENI, or no pod, had then.",
     ReasonCode.PUBLIC_ADDRESS: "The address is public, and no ENI of the evidence had it.",
     ReasonCode.NO_ADDRESS: "The record has no address of this end.",
     ReasonCode.NO_TIME: "The record has no time.",
+    ReasonCode.FLOW_LOG_COPIED: "A file of flow logs was read twice, so its records count twice.",
     ReasonCode.UNREADABLE_QUESTION: "The line of --batch is not a question.",
     ReasonCode.CHANGED_LATER: "An event shows the change after the time asked for.",
     ReasonCode.NOT_LOGGED: "EC2 shows a change that no event in the evidence explains.",
@@ -311,7 +313,7 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.POD_INSTANCE_NOT_SHOWN: "Nothing shows that the ENI was on the instance of the pod.",
     ReasonCode.POD_WITNESSES_DISAGREE: "Records disagree about the pod of an address, or about its end.",
     ReasonCode.POD_BEFORE_NOT_ENDED: "A pod changed to an address that another one may still have had.",
-    ReasonCode.POD_ADDRESS_OF_NODE: "The address is the primary one of the node's ENI, which no pod gets.",
+    ReasonCode.POD_ADDRESS_OF_NODE: "The address is that of the node's ENI itself, which no pod gets.",
     ReasonCode.POD_ONLY_CLAIMED: "Only something that the pod's owner can change gives it the address.",
     ReasonCode.NO_ENI_LEASE: "CloudTrail shows no ENI with the address at the pod's time.",
     ReasonCode.SEVERAL_ENI_LEASES: "Several ENIs had the address, and nothing shows which is the pod's.",

@@ -70,6 +70,8 @@ _LINES = {
     # https://github.com/cihub/seelog, as the VPC CNI had it before 1.6.1; its own logs do not come here
     "program-logs": rf"{_TIME} \[(?:TRACE|DEBUG|INFO|WARN|ERROR|CRITICAL)\] *\t?.*",
     "eks-control-plane-logs": rf"(?:{_TIME} )?{CONTROL_PLANE_LINE}.*",
+    # of UNLOAD and CREATE TABLE AS in Athena (QUERY-ID-manifest.csv): the files that the query wrote
+    "query-metadata": r"s3://[a-z0-9][a-z0-9.-]+/\S+",
     "checksums": r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}) [ *]\S.*",
 }
 """For each kind, the pattern that every line of a file matches."""
@@ -127,6 +129,9 @@ _FOLDER_SETTINGS = re.compile(
     r"(?:\.DS_Store|Thumbs\.db|desktop\.ini|\.gitignore|\.gitattributes)$", re.IGNORECASE
 )
 _WRITE_TEST = re.compile(r"(?:aws-logs-write-test|ELBAccessLogTestFile)$")
+_RESULT_METADATA = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(?:csv|txt)\.metadata$")
+"""The names of what Athena writes beside the result of a query: the types of its columns, as binary."""
+
 _DOCUMENT = re.compile(
     r"(?:(?:README|LICEN[CS]E|NOTICE|COPYING|CHANGELOG|CONTRIBUTING|AUTHORS)(?:[.-][a-z0-9]+)?|.*\.(?:md|rst|adoc))$",
     re.IGNORECASE,
@@ -221,6 +226,8 @@ def _kind_by_name(name: str, head: bytes, text: str) -> str | None:
         return "empty-marker"
     if _FOLDER_SETTINGS.search(name):
         return "folder-settings"
+    if _RESULT_METADATA.match(name) and b"hive" in head:
+        return "query-metadata"
     if _WRITE_TEST.search(name) and len(head) < 200:
         return "write-test"
     if _HOLDS_RECORDS.search(name):

@@ -330,8 +330,8 @@ def _without_records(
     """
     if _NOT_SENT_BY_AWS in failed:
         return _NOT_SENT_BY_AWS
-    is_other = is_empty_list(fields) or any(keys <= fields.keys() for keys in _NOT_RECORDS)
-    if is_other or (place is ROOT and _BULK_ACTION.fullmatch(text)):
+    is_known = any(keys <= fields.keys() for keys in _NOT_RECORDS) and not _hides_record(fields)
+    if is_empty_list(fields) or is_known or (place is ROOT and _BULK_ACTION.fullmatch(text)):
         return KnownOther()
     if (reason := why_no_evidence(fields)) is not None:
         return Unknown(reason=reason, is_record=False)
@@ -413,6 +413,11 @@ def _bare_record(
         return None
     has_structs = any(_is_struct_text(bytes(fields.get(key, b""))) for key in _PARTS)
     return FoundRow(text, Content.ROW) if has_structs else FoundRecord(text, place.record)
+
+
+def _hides_record(fields: Mapping[str, Raw]) -> bool:
+    """Return whether an object that is none of ours has what may be a record where no path leads."""
+    return any(b"eventName" in bytes(fields.get(key, b"")) for key in ("detail", "result"))
 
 
 def _originals(fields: dict[str, Raw], place: Place) -> set[str]:

@@ -9,9 +9,6 @@ from collections.abc import Set as AbstractSet
 from cnitrail.answers.flows.record import FlowKey
 from cnitrail.model import Interface
 
-_UNKNOWN_ACCOUNT = "unknown"
-"""``account-id`` of some ENIs of AWS services, such as VPC endpoints and Network Load Balancers."""
-
 
 def compared(
     key: FlowKey, interface: Interface | None, instances: AbstractSet[str | None]
@@ -39,8 +36,11 @@ def compared(
 
 
 def _account(claimed: str | None) -> str | None:
-    """Return the account that a record names; an export of numbers has lost the zeros at its beginning."""
-    return claimed.zfill(12) if claimed is not None and claimed != _UNKNOWN_ACCOUNT else None
+    """Return the account that a record names; None if none, as in ``unknown`` and a number like 1.11111E+11.
+
+    An export of numbers has lost the zeros at its beginning.
+    """
+    return claimed.zfill(12) if claimed is not None and claimed.isdecimal() else None
 
 
 def _agrees(claimed: str | None, known: AbstractSet[str | None]) -> bool | None:

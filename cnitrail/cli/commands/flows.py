@@ -185,7 +185,7 @@ def flows(
     if not (run.skipped or run.done_before or any(report.files for report in run.reports)):
         raise _no_flow_logs(run)
     is_empty = not summary.records and not run.done_before
-    limitations = list(_limitations(case, request, summary, is_empty=is_empty))
+    limitations = [*_copies(run), *_limitations(case, request, summary, is_empty=is_empty)]
     if output not in RECORD_OUTPUTS:
         asked = {"with": with_, "ports": port_texts, "rejected": rejected}
         print_answer(request, output, evidence, [summary], limitations, **asked)
@@ -366,6 +366,17 @@ def _no_flow_logs(run: FlowRun) -> SourceError:
     return SourceError(
         f"{', '.join(report.uri for report in run.reports)}: no VPC flow logs in it{read}", _NO_FLOWS
     )
+
+
+def _copies(run: FlowRun) -> Iterator[Reason]:
+    """Yield that files were read twice, by their names."""
+    from cnitrail.model.reason import Reason, ReasonCode
+    from cnitrail.text import counted
+
+    if run.copies:
+        read = f"{counted(run.copies, 'file')} with the name and the size of another one"
+        text = f"{read}, so records count twice: {run.first_copy}"
+        yield Reason(ReasonCode.FLOW_LOG_COPIED, text)
 
 
 def _limitations(case: Case, request: Request, summary: FlowSummary, *, is_empty: bool) -> Iterator[Reason]:

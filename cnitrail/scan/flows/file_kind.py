@@ -11,6 +11,8 @@ from cnitrail.model import Growth, Skipped
 from cnitrail.model.flows import FlowFormats
 from cnitrail.scan.containers import Part, TornStream
 from cnitrail.scan.containers.streams import peeked, unpeeked
+from cnitrail.scan.flows.elastic import is_elastic_flow
+from cnitrail.scan.flows.ocsf import is_network_activity
 from cnitrail.scan.flows.rows import Read, RowBlocks, is_row, or_one_reason
 from cnitrail.scan.flows.text import first_line, lines_of, text_blocks, wrapping_of
 from cnitrail.scan.lines import has_escapes, without_escapes
@@ -33,6 +35,11 @@ _OF_STREAM: Final = re.compile(rb'"eventSource"\s*:\s*"aws:(?:kinesis|sqs)"')
 
 _SHOWN: Final = 200
 """Number of characters of column names that an error shows."""
+
+_OF_MESSAGES: Final = frozenset(
+    ("@message", "message", "Message", "full_message", "event.original", "_raw", "Line")
+)
+"""Columns of a table that have a record."""
 
 _MIN_FIELDS: Final = 3
 
@@ -154,8 +161,9 @@ def _column_names(head: bytes) -> list[str]:
 
 def _has_messages(names: list[str]) -> bool:
     """Return whether a table with these columns has a record in a cell, or its fields in several."""
-    return not {"@message", "message", "Message", "_raw", "Line"}.isdisjoint(names) or is_row(
-        dict.fromkeys(names)
+    row = dict.fromkeys(names)
+    return not _OF_MESSAGES.isdisjoint(names) or any(
+        is_flow(row) for is_flow in (is_row, is_elastic_flow, is_network_activity)
     )
 
 
@@ -172,7 +180,7 @@ def no_format(formats: FlowFormats) -> str:
 
 def _parquet_rows(part: Part, pieces: Iterator[Bytes]) -> Iterator[Read]:
     """Yield the records of a Parquet file, which needs random access."""
-    from cnitrail.scan.flows.ocsf import flow_row, is_network_activity
+    from cnitrail.scan.flows.ocsf import flow_row
     from cnitrail.scan.parquet import parquet_rows
 
     rows = RowBlocks(part.uri)

@@ -10,9 +10,11 @@ from msgspec import Struct
 
 from cnitrail.jsontext import parse
 from cnitrail.model import Growth, Skipped
+from cnitrail.model.flow_fields import default_of
 from cnitrail.model.flows import FlowBlock, FlowFormats
 from cnitrail.scan.flows.columns import fields_of
-from cnitrail.scan.flows.ocsf import flow_row, is_network_activity
+from cnitrail.scan.flows.elastic import elastic_row, is_elastic_flow
+from cnitrail.scan.flows.ocsf import flow_row, has_struct_text, is_network_activity
 from cnitrail.scan.flows.rows import Read, RowBlocks, is_row, or_one_reason
 from cnitrail.scan.flows.text import mismatch
 from cnitrail.scan.multisearch import Bytes
@@ -21,34 +23,22 @@ from cnitrail.scan.rows import athena_rows
 from cnitrail.scan.split import UnreadableSpan, split_items
 from cnitrail.scan.unwrap import unpacked
 
-_LISTS: Final = ("events", "logEvents", "Records", "records", "results", "Messages", "rows", "data")
+_LISTS: Final = (
+    *("events", "logEvents", "Records", "records", "results", "Messages", "messages", "logs", "items"),
+    *("rows", "data"),
+)
 """The keys of an outermost object under which a list has one envelope or record in each element."""
 
 _MESSAGE_KEYS: Final = (
-    "message",
-    "@message",
-    "Message",
-    "Body",
-    "body",
-    "_raw",
-    "log",
-    "line",
-    "Line",
-    "original",
-    "value",
+    *("full_message", "message", "@message", "Message", "Body", "body", "_raw"),
+    *("log", "line", "Line", "original", "event.original", "value"),
 )
 """The keys of a text that is a record, or an envelope of one."""
 
 _INSIDE_KEYS: Final = (
     *_LISTS,
-    "awslogs",
-    "kinesis",
-    "Sns",
-    "result",
-    "_source",
-    "hits",
-    "attributes",
-    "values",
+    *("awslogs", "kinesis", "Sns", "result", "_source", "hits", "attributes", "content", "values"),
+    *("event.original", "input", "map", "message"),
 )
 _DATA_KEYS: Final = ("data", "Data")
 """The keys of Base64: of Lambda, Firehose and Kinesis, and of what ``aws kinesis get-records`` prints."""
@@ -59,14 +49,21 @@ _PACKED: Final = "H4sI"
 
 NO_RECORDS: Final = "JSON without flow log records"
 
+_STRUCT_TEXT: Final = (
+    'OCSF whose structs are texts; select src_endpoint.ip AS "src_endpoint.ip" and so on, or CAST(… AS JSON)'
+)
 _CONTROL: Final = "CWL CONTROL MESSAGE"
 
 
 class FlowMessage(Struct, frozen=True):
-    """A record as one text, and the log group or stream that it is from, if the envelope names it."""
+    """A record as one text, and the log group or stream that it is from, if the envelope names it.
+
+    ``row`` is the same record by its fields, if these are beside it.
+    """
 
     text: str
     group: str
+    row: "Row | None" = None
 
 
 class Row(Struct, frozen=True):
@@ -152,9 +149,13 @@ class _Collected:
         if message.group not in self._columns:
             self._columns[message.group] = self._formats.of(message.group or self._uri)
         columns = self._columns[message.group]
+        if columns is None and message.row is not None:
+            yield from self.add(message.row)
+            return
         if columns is None:
             yield from self.rows.unread(UnreadableSpan(self._no_format), is_record=True)
             return
+        columns = default_of(columns, message.text)
         if columns != self._last:
             yield from mismatch(self._uri, message.text.encode("utf-8", "replace"), columns, b" ")
         if columns != self._last or self._size > BLOCK:
@@ -240,7 +241,11 @@ def _in_list(values: list[object], growth: Growth, group: str, depth: int) -> It
 
 def _in_object(value: dict[str, object], growth: Growth, group: str, depth: int) -> Iterator[Found]:
     if is_network_activity(value):
-        yield Row(*flow_row(value))
+        yield Unread(_STRUCT_TEXT) if has_struct_text(value) else Row(*flow_row(value))
+        return
+    if is_elastic_flow(value):
+        row, original = Row(*elastic_row(value)), _original(value)
+        yield row if original is None else FlowMessage(original, _group_of(value) or group, row)
         return
     if is_row(value):
         if isinstance(value.get("@message"), str):
@@ -249,21 +254,39 @@ def _in_object(value: dict[str, object], growth: Growth, group: str, depth: int)
             yield Row(value)
         return
     group = _group_of(value) or group
-    for row in athena_rows(value.get("ResultSet")):
-        yield from _in_object(row, growth, group, depth + 1)
-    for key in _INSIDE_KEYS:
-        if isinstance(value.get(key), (list, dict)):
-            yield from records_in(value[key], growth, group, depth + 1)
-    for key in _MESSAGE_KEYS:
-        if isinstance(value.get(key), str):
-            yield from records_in(value[key], growth, group, depth + 1)
-            return
+    text = next((value[key] for key in _MESSAGE_KEYS if isinstance(value.get(key), str)), None)
+    is_inside = False
+    for found in _inside(value, growth, group, depth):
+        is_inside = is_inside or (isinstance(found, FlowMessage) and found.text == text)
+        yield found
+    if text is not None:
+        if not is_inside:
+            yield from records_in(text, growth, group, depth + 1)
+        return
     for key in _DATA_KEYS:
         if isinstance(value.get(key), str):
             yield from _in_data(str(value[key]), growth, group, depth + 1)
     # last, as Elastic has the text of a record in message and also in event.original
     if isinstance(value.get("event"), (list, dict)):
         yield from records_in(value["event"], growth, group, depth + 1)
+
+
+def _original(document: Mapping[str, object]) -> str | None:
+    """Return the record in an Elasticsearch document; None if it was not kept."""
+    event = document.get("event")
+    places = (event.get("original") if isinstance(event, dict) else None, document.get("event.original"))
+    return next((text for text in (*places, document.get("message")) if isinstance(text, str)), None)
+
+
+def _inside(value: dict[str, object], growth: Growth, group: str, depth: int) -> Iterator[Found]:
+    """Yield the records in the lists and objects of an object."""
+    for row in athena_rows(value.get("ResultSet")):
+        yield from _in_object(row, growth, group, depth + 1)
+    for key in _INSIDE_KEYS:
+        if isinstance(value.get(key), (list, dict)):
+            yield from records_in(value[key], growth, group, depth + 1)
+    if isinstance(fields := value.get("fields"), dict):
+        yield from records_in(fields.get("event.original"), growth, group, depth + 1)
 
 
 def _group_of(value: Mapping[str, object]) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from cnitrail.model import Extent, Skipped
+from cnitrail.model.flow_fields import default_of
 from cnitrail.model.flows import FlowBlock
 from cnitrail.scan.containers import TornStream
 from cnitrail.scan.csv_text import csv_rows
@@ -81,7 +82,13 @@ def _prefix(pattern: bytes) -> Wrapping:
     return Wrapping(at_first=re.compile(pattern), removed=re.compile(rb"(?m)^" + pattern))
 
 
+_QUOTES: Final = Wrapping(
+    at_first=re.compile(rb'"[^"\n]* [^"\n]*",?\r?(?:\n|$)'), removed=re.compile(rb'(?m)^"|",?\r?$')
+)
+"""What ``jq`` puts around each text, unless it is called with ``-r``."""
+
 WRAPPINGS: Final = (
+    _QUOTES,
     # aws logs tail, detailed: an offset shows it (awscli/customizations/logs/tail.py)
     _prefix(_TIME + rb"[+-]\d\d:\d\d [^ \n]+ "),
     # export tasks, and aws logs tail --format short
@@ -109,12 +116,14 @@ def lines_of(head: bytes, columns: tuple[str, ...] | None) -> LineLayout | None:
     """
     first = first_line(head)
     if (header := header_of(first)) is not None:
-        return LineLayout(columns=header[0], separator=header[1], has_header=True)
+        quotes = _QUOTES if header[1] == b" " and _QUOTES.at_first.match(first) else None
+        return LineLayout(columns=header[0], separator=header[1], has_header=True, wrapping=quotes)
     if columns is None:
         return None
     wrapping = wrapping_of(head)
     if wrapping is not None:
         first = first_line(wrapping.strip(head))
+    columns = default_of(columns, first.decode("utf-8", "replace"))
     separators = (b" ", b",", b"\t", b";")
     fitting = (separator for separator in separators if first.count(separator) == len(columns) - 1)
     return LineLayout(columns=columns, separator=next(fitting, b" "), has_header=False, wrapping=wrapping)

@@ -19,8 +19,8 @@ _HINT: Final = (
     "use default, a LogFormat ('${version} ${account-id} …'), names of fields separated by blanks, "
     "or a file with the output of aws ec2 describe-flow-logs"
 )
-_LOG_FORMAT = re.compile(r"\$\{[A-Za-z0-9_-]+\}(?:[ ,]\$\{[A-Za-z0-9_-]+\})+")
-"""A LogFormat in the output of the AWS CLI as text or table."""
+_LOG_FORMAT = re.compile(r"\$?\$\{!?[A-Za-z0-9_-]+\}(?:[ ,]\$?\$\{!?[A-Za-z0-9_-]+\})+")
+"""A LogFormat in what the AWS CLI prints as text or table, or in a template."""
 
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _LARGEST: Final = 64 * 1024 * 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import Counter
 from enum import Enum
@@ -56,6 +57,9 @@ _BLOCKS: Final = 64
 
 _ENOUGH_BYTES: Final = 1 << 20
 """Stored bytes that are worth more than one process."""
+
+_AWS_NAME: Final = re.compile(r"\d{12}_vpcflowlogs_[a-z0-9-]+_fl-[0-9a-z]+_\d{8}T\d{4}Z_[0-9A-Za-z]+")
+"""The name that AWS gives to a file in S3, which ends with a hash: no other one has it."""
 
 
 class _Packing(Enum):
@@ -137,6 +141,9 @@ class FlowRun:
             raise UsageError(f"--workers {workers}: at least one process is needed")
         self.skipped: list[Skipped] = []
         self.reports: list[FlowReport] = [FlowReport(uri=uri) for uri in uris]
+        self.copies = 0
+        """Number of files that were read before, by name and size; ``first_copy`` is the first of them."""
+        self.first_copy: str | None = None
         self.lost_workers = 0
         self.done_before = 0
         self._uris = uris
@@ -146,6 +153,7 @@ class FlowRun:
         self._formats = formats
         self._number = workers
         self._observer = observer
+        self._known_files: set[int] = set()
         self._parquet: dict[_Layout, ParquetRecords] = {}
         self._first: tuple[str, _Layout] | None = None
         self._tally = FlowTally()
@@ -285,6 +293,17 @@ class FlowRun:
                 opened = _OpenFile(source, file, named, packing or _packing_of(named))
                 yield from self._pieces_of(opened, is_one=is_one)
 
+    def _note_copy(self, file: FlowFile) -> None:
+        """Note a file with the name and size of one that was read before; those in archives have none."""
+        name = _AWS_NAME.search(file.uri)
+        if name is None or not file.stored_bytes:
+            return
+        known = hash((name[0], file.stored_bytes))
+        if known in self._known_files:
+            self.copies += 1
+            self.first_copy = self.first_copy or file.uri
+        self._known_files.add(known)
+
     def _pieces_of(self, file: _OpenFile, *, is_one: bool) -> Iterator[_Piece]:
         for found in file.file.blocks:
             if isinstance(found, FlowBlock):
@@ -303,7 +322,7 @@ class FlowRun:
         names = list(map(json_name, block.columns))
         taken = [name for name in names if name in COLUMNS]
         if taken:
-            return Skipped(block.uri, f"it has a column {taken[0]} already, so it is an output of flows")
+            return Skipped(block.uri, _taken(taken))
         has_header = file.packing is _Packing.ROWS or bool(self._open_writer(*layout).header())
         if file.layout is not None and has_header:
             reason = "the columns change here, and the rest was not written: use -o jsonl"
@@ -342,6 +361,7 @@ class FlowRun:
                 self._count(file.source, files_skipped=1)
             else:
                 self._count(file.source, files=1, bytes=file.file.stored_bytes)
+                self._note_copy(file.file)
                 yield file, b""
 
     def _advance(self) -> None:
@@ -408,6 +428,16 @@ class FlowRun:
 
 def _size(task: _Task) -> int:
     return len(task.block.text) if task.block is not None else 0
+
+
+def _taken(columns: list[str]) -> str:
+    """Return why a file cannot be read that has some columns that ``flows`` writes."""
+    if not {"src_verdict", "dst_verdict"}.isdisjoint(columns):
+        return f"it has a column {columns[0]} already, so it is an output of flows"
+    return (
+        f"it has a column {columns[0]} already, which flows writes: rename it (AWS calls the addresses "
+        "srcaddr and dstaddr), or export the records as they are (_raw, message)"
+    )
 
 
 def _layout_of(block: FlowBlock) -> _Layout:
