@@ -322,17 +322,19 @@ def _is_elsewhere(actor: Actor, subject: Subject, event: Event, enis: _Enis) -> 
 
     The CNI of a node only deletes interfaces of others, which they left behind.
     """
-    attachment = enis.attachment_of(subject, event.time)
-    if actor.instance is not None and attachment is not None and attachment.how in BY_CALL:
-        return attachment.instance not in (None, actor.instance)
+    if actor.instance is not None:
+        attachment = enis.attachment_of(subject, event.time)
+        if attachment is not None and attachment.how in BY_CALL:
+            return attachment.instance not in (None, actor.instance)
     creator = enis.creators.get(enis.eni_of(subject))
     if creator is not None and _are_of_two_clusters(actor, creator):
         return True
+    if actor.basis.cluster != "sts-event":
+        return False
+    attachment = enis.attachment_of(subject, event.time)
     node = enis.instances.get(attachment.instance or "") if attachment is not None else None
     tagged = tagged_at(node.tagged, event.time) if node is not None else None
-    if actor.basis.cluster != "sts-event" or tagged is None or not tagged.clusters:
-        return False
-    return actor.cluster not in tagged.clusters
+    return tagged is not None and bool(tagged.clusters) and actor.cluster not in tagged.clusters
 
 
 def _are_of_two_clusters(one: Actor, other: Actor) -> bool:
