@@ -103,7 +103,8 @@ class TestNow:
         assert result.exit_code == 0
         assert entry["verdict"] == "unknown"
         assert entry["last_holder"]["eni"] == "eni-0bbea279695112970"
-        assert "hint: --at 2022-10-05T15:40:00Z" in result.stderr
+        hint = "hint: add --at 2022-10-05T15:40:00Z to ask about the end of the evidence\n"
+        assert hint in result.stderr
 
     def test_a_line_of_a_batch_without_a_time_is_not_a_question(self, run: Run, tmp_path: Path) -> None:
         file = tmp_path / "asked.csv"

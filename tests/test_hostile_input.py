@@ -487,10 +487,24 @@ class TestOtherInputs:
         assert result.exit_code == 1
         assert result.stderr.startswith(f"error: {tmp_path}/trail.db")
 
-    @pytest.mark.parametrize("option", ["--metrics", "--ipamd", "--instance-types", "--pods"])
-    def test_an_endless_file_is_refused(self, run: Run, option: str) -> None:
+    @pytest.mark.parametrize(
+        ("option", "hint"),
+        [
+            ("--metrics", "kubectl get --raw /api/v1/nodes/NODE:61678/proxy/metrics > FILE"),
+            ("--ipamd", "on the node: curl http://localhost:61679/v1/enis > FILE"),
+            ("--instance-types", "aws ec2 describe-instance-types > FILE"),
+            (
+                "--pods",
+                "write the line time,pods; then a line such as 2024-05-14T09:30:00Z,12 for each change",
+            ),
+        ],
+    )
+    def test_an_endless_file_is_refused(self, run: Run, option: str, hint: str) -> None:
         result = run("pool", "ironman", option, "/dev/zero")
-        assert (result.exit_code, result.stderr) == (1, "error: /dev/zero: longer than 16 MB\n")
+        assert (result.exit_code, result.stderr) == (
+            1,
+            f"error: {option} /dev/zero: longer than 16 MB\nhint: {hint}\n",
+        )
 
     def test_questions_without_a_header_are_a_usage_error(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "questions").write_bytes(b'"' + b"x\n" * 100_000)
