@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from cnitrail.answers.flows.tally import FlowTally
+from cnitrail.bounded_memory import BoundedMemory
 from cnitrail.errors import UsageError
 from cnitrail.model import Extent, Skipped
 from cnitrail.model.flow_fields import field_of, json_name
@@ -60,6 +61,9 @@ _ENOUGH_BYTES: Final = 1 << 20
 
 _AWS_NAME: Final = re.compile(r"\d{12}_vpcflowlogs_[a-z0-9-]+_fl-[0-9a-z]+_\d{8}T\d{4}Z_[0-9A-Za-z]+")
 """The name that AWS gives to a file in S3, which ends with a hash: no other one has it."""
+
+_REMEMBERED_FILES: Final = 1 << 16
+"""Number of files of which a copy is noticed, as memory must not grow with the files."""
 
 
 class _Packing(Enum):
@@ -153,7 +157,7 @@ class FlowRun:
         self._formats = formats
         self._number = workers
         self._observer = observer
-        self._known_files: set[int] = set()
+        self._known_files: BoundedMemory[tuple[str, int], bool] = BoundedMemory(_REMEMBERED_FILES)
         self._parquet: dict[_Layout, ParquetRecords] = {}
         self._first: tuple[str, _Layout] | None = None
         self._tally = FlowTally()
@@ -298,11 +302,11 @@ class FlowRun:
         name = _AWS_NAME.search(file.uri)
         if name is None or not file.stored_bytes:
             return
-        known = hash((name[0], file.stored_bytes))
+        known = name[0], file.stored_bytes
         if known in self._known_files:
             self.copies += 1
             self.first_copy = self.first_copy or file.uri
-        self._known_files.add(known)
+        self._known_files[known] = True
 
     def _pieces_of(self, file: _OpenFile, *, is_one: bool) -> Iterator[_Piece]:
         for found in file.file.blocks:
