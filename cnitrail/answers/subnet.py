@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from msgspec import Struct
 
+from cnitrail.answers.leases import doubt_of
 from cnitrail.answers.state import holds, interface_state
 from cnitrail.model import (
     AccountRegion,
@@ -333,9 +334,7 @@ def _start_order(lease: Lease) -> tuple[bool, datetime | None, str]:
 
 def _is_uncertain(lease: Lease, at: datetime) -> bool:
     """Return whether an address may not have been on its ENI at a time."""
-    doubt = lease.certainty
-    may_be_taken = doubt.takeover_from is not None and doubt.takeover_from <= at
-    return lease.start.basis is not Basis.OBSERVED or doubt.contested or may_be_taken
+    return lease.start.basis is not Basis.OBSERVED or doubt_of(lease, at) is not None
 
 
 def _groups(claims: Iterable[_Claim]) -> list[SubnetGroup]:

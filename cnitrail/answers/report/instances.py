@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from cnitrail.answers.leases import doubt_of
 from cnitrail.answers.pool.capacity import usable_limits
 from cnitrail.answers.report.citation_index import CitationIndex
 from cnitrail.answers.report.interface_segments import InterfaceSegment, changes, clip
@@ -24,7 +25,7 @@ from cnitrail.model import (
     Lease,
     TimelineEntry,
 )
-from cnitrail.timeclamp import FIRST
+from cnitrail.timeclamp import FIRST, LAST
 
 _IPV6 = (HoldingKind.IPV6, HoldingKind.IPV6_PREFIX)
 
@@ -165,5 +166,4 @@ def _doubted(lease: Lease) -> bool:
     """Return whether more is uncertain about a lease than when it ended with its instance."""
     ended = lease.end.event.effect if lease.end.event else None
     unseen = lease.end.basis is Basis.IMPLIED and ended is not Effect.TERMINATE
-    unsure = lease.certainty.contested or lease.certainty.takeover_from is not None
-    return lease.start.basis is not Basis.OBSERVED or unseen or unsure
+    return lease.start.basis is not Basis.OBSERVED or unseen or doubt_of(lease, LAST) is not None
