@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cnitrail.api import Case
     from cnitrail.cli.inputs.questions import Question, Questions, UnreadableLine
     from cnitrail.model import WhoAnswer
+    from cnitrail.model.reason import Reason
     from cnitrail.workflows.request import Request
 
 _MAX_SHOWN = 10
@@ -90,7 +91,6 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     from msgspec.structs import replace
 
     from cnitrail.answers.absent import absent
-    from cnitrail.answers.coverage_text import limits_of_tables, without_evidence
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
     from cnitrail.model import LeasePeriod
@@ -106,8 +106,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     answer = case.who(question.ip, question.at)
     limitations = (
         *absent(case.history, case.wanted, narrowed=case.is_narrowed),
-        *limits_of_tables(case.coverage),
-        *without_evidence(case.coverage, case.wanted),
+        *_limits_of_evidence(case),
     )
     asked: dict[str, Any] = {"ip": question.ip, "at": question.at}
     status = respond(request, output, case.evidence, [answer], limitations=limitations, **asked)
@@ -115,6 +114,14 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
         _hint_end(case, answer)
     _hint_verify(request, case)
     sys.exit(status)
+
+
+def _limits_of_evidence(case: Case) -> Iterator[Reason]:
+    """Yield what the tables leave out, and the places that were asked for and have no evidence."""
+    from cnitrail.answers.coverage_text import limits_of_tables, without_evidence
+
+    yield from limits_of_tables(case.coverage)
+    yield from without_evidence(case.coverage, case.wanted)
 
 
 def _answer_batch(request: Request, batch: IO[str], output: str) -> int:
@@ -127,7 +134,6 @@ def _answer_batch(request: Request, batch: IO[str], output: str) -> int:
 
     from msgspec.structs import replace
 
-    from cnitrail.answers.coverage_text import limits_of_tables, without_evidence
     from cnitrail.cli.inputs.questions import Question, Questions
     from cnitrail.cli.printing import respond
     from cnitrail.cli.reading import read_case
@@ -147,10 +153,7 @@ def _answer_batch(request: Request, batch: IO[str], output: str) -> int:
     answers = _Answers(case, questions)
     asked: dict[str, Any] = {} if is_one_pass else {"questions": sum(1 for _ in questions)}
     is_streamed = is_one_pass or (output == "json" and not is_queried())
-    limitations = (
-        *limits_of_tables(case.coverage),
-        *without_evidence(case.coverage, case.wanted),
-    )
+    limitations = tuple(_limits_of_evidence(case))
     with existing_values_kept():
         entries = answers if is_streamed else list(answers)
         status = respond(request, output, case.evidence, entries, limitations=limitations, **asked)
