@@ -304,7 +304,7 @@ def _ipamd_rule(event: Event, actor: Actor, enis: _Enis) -> str | None:
     """
     if _names_addresses(event) or event.effect is _SIGN_IN:
         return None
-    if event.effect in _ON_NODES and any(_is_elsewhere(actor, one, event, enis) for one in event.subjects):
+    if event.effect in _ON_NODES and _is_elsewhere(event, actor, enis):
         return None
     has_name = actor.agent.name == CNI_AGENT
     if actor.service_account == CNI_ACCOUNT:
@@ -317,11 +317,15 @@ def _ipamd_rule(event: Event, actor: Actor, enis: _Enis) -> str | None:
     return None
 
 
-def _is_elsewhere(actor: Actor, subject: Subject, event: Event, enis: _Enis) -> bool:
+def _is_elsewhere(event: Event, actor: Actor, enis: _Enis) -> bool:
     """Return whether a call changes an interface on another node than the caller's, or in another cluster.
 
     The CNI of a node only deletes interfaces of others, which they left behind.
     """
+    return any(_is_of_another(event, actor, subject, enis) for subject in event.subjects)
+
+
+def _is_of_another(event: Event, actor: Actor, subject: Subject, enis: _Enis) -> bool:
     if actor.instance is not None:
         attachment = enis.attachment_of(subject, event.time)
         if attachment is not None and attachment.how in BY_CALL:

@@ -145,8 +145,11 @@ def was_deleted_by_another(case: FindingContext, call: ResourceCall) -> bool:
     event = interface.deleted.event if interface is not None else None
     if call.code != ENI_GONE or event is None or event.time > call.time:
         return False
-    deletions = [one for one in case.by_event.get(event.key, ()) if one.entry.eni == call.entry.eni]
-    is_of_its_cni = any(one.entry.actor.ipamd and not is_for_another_node(case, one) for one in deletions)
+    is_of_its_cni = any(
+        deletion.entry.actor.ipamd and not is_for_another_node(case, deletion)
+        for deletion in case.by_event.get(event.key, ())
+        if deletion.entry.eni == call.entry.eni
+    )
     return not is_of_its_cni and principal_of(case.history.actors[event.key]) != principal_of(
         call.entry.actor
     )

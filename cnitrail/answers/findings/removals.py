@@ -69,7 +69,7 @@ def is_stranger(case: FindingContext, call: ResourceCall) -> bool:
     actor, eni = call.entry.actor, call.entry.eni
     managed = case.history.manager_of(eni)
     manager = managed.manager
-    if manager is Manager.VPC_CNI and _is_elsewhere(case, call):
+    if manager is Manager.VPC_CNI and _takes_from_another(case, call):
         return True
     is_cni_of_another = is_for_another_node(case, call) and not is_another_program(actor)
     if manager is Manager.VPC_CNI and (is_cni_of_another or is_controller(call)):
@@ -92,7 +92,7 @@ def is_for_another_node(case: FindingContext, call: ResourceCall) -> bool:
     return call.entry.actor.instance is not None and instance not in (None, call.entry.actor.instance)
 
 
-def _is_elsewhere(case: FindingContext, call: ResourceCall) -> bool:
+def _takes_from_another(case: FindingContext, call: ResourceCall) -> bool:
     """Return whether a node takes an ENI off another one, or deletes one that it has taken off itself."""
     if is_elsewhere(call):
         return True
@@ -100,7 +100,7 @@ def _is_elsewhere(case: FindingContext, call: ResourceCall) -> bool:
     left = last_end(interface, call.time) if interface is not None and call.did(Effect.DELETE) else None
     if left is None or not _is_same_caller(case, left, call):
         return False
-    return any(is_elsewhere(one) for one in case.by_event.get(left.key, ()))
+    return any(map(is_elsewhere, case.by_event.get(left.key, ())))
 
 
 def _is_like_a_user(case: FindingContext, call: ResourceCall) -> bool:
@@ -131,7 +131,7 @@ def removal_of(case: FindingContext, call: ResourceCall) -> Removal | None:
         return None
     harm = _harm(case, call)
     doubts: list[Reason] = []
-    is_of_another = _is_elsewhere(case, call) or is_for_another_node(case, call)
+    is_of_another = _takes_from_another(case, call) or is_for_another_node(case, call)
     is_known = is_of_another and call.entry.actor.kind in ON_NODES
     if managed.manager is Manager.VPC_CNI and may_be_the_cni(call.entry.actor) and not is_known:
         doubts.append(MAY_BE_THE_CNI)

@@ -1,7 +1,7 @@
 """Elasticsearch documents of the integration for AWS (``aws.vpcflow``) → the fields of a flow log.
 
 Fields as its ingest pipeline makes them (github.com/elastic/integrations, packages/aws/data_stream/vpcflow),
-which keeps the record itself, as ``event.original``, only if it is told to.
+which keeps the record itself, as ``event.original``, only if it is configured to.
 """
 
 from collections.abc import Mapping
