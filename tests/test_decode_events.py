@@ -1304,3 +1304,14 @@ class TestCallsWithAnErrorAndAResponse:
     def test_are_plain_failures_if_the_response_says_nothing_else(self, response: object) -> None:
         entry = failed(GOOD["DeleteNetworkInterface"]) | {"responseElements": response}
         assert decoded(entry) == decoded(failed(GOOD["DeleteNetworkInterface"]))
+
+
+class TestEventSources:
+    @pytest.mark.parametrize("source", ["ec2.amazonaws.com", "EC2.amazonaws.com", "ec2", None])
+    def test_an_export_may_write_a_service_without_its_domain(self, source: str | None) -> None:
+        entry = GOOD["AssignPrivateIpAddresses"]
+        assert decoded(entry | {"eventSource": source}) == decoded(entry)
+
+    @pytest.mark.parametrize("source", ["autoscaling.amazonaws.com", "autoscaling", "ec2.example.com", "e"])
+    def test_a_call_of_another_service_with_the_same_name_is_none(self, source: str) -> None:
+        assert decoded(GOOD["AssignPrivateIpAddresses"] | {"eventSource": source}) == Decoded(None)

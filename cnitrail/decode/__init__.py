@@ -163,10 +163,10 @@ def _decoded(record: Record, entry: Fields) -> Decoded:
     problems = Problems()
     fact: Event | IssuedSession | None = None
     lost: Lost | None = None
-    if name in _SOURCES and source in (_SOURCES[name], ""):
+    if name in _SOURCES and _is_of(source, _SOURCES[name]):
         fact, subjects = _event(record, entry, name, problems)
         lost = _lost(entry, subjects) if problems else None
-    elif name in SESSIONS and source in (STS, ""):
+    elif name in SESSIONS and _is_of(source, STS):
         form = _best_form(record)
         fact = session_of(record, entry, problems) or failed_sign_in(record, entry, form.identity_basis)
         if fact is not None and form.fidelity is not Fidelity.RAW:
@@ -175,6 +175,11 @@ def _decoded(record: Record, entry: Fields) -> Decoded:
             problems.append(_CONTRADICTORY)
             lost = _lost(entry, ())
     return Decoded(fact, tuple(f"{name}: {problem}" for problem in problems), lost)
+
+
+def _is_of(source: str, service: str) -> bool:
+    """Return whether an event source is a service; exports may leave it out, or its domain."""
+    return source in (service, "", service.partition(".")[0])
 
 
 def _with_parsed_texts(entry: Fields) -> Fields:
