@@ -29,6 +29,7 @@ from cnitrail.scan.rows import (
     audit_row,
     event_name_of,
     is_ocsf_audit,
+    kind_of_other_ocsf,
     lake_row,
     rebuild,
 )
@@ -126,6 +127,8 @@ class Reading:
         """Whether the text may hold secrets that an error must not quote."""
         self._is_printed = is_of_other_container(uri)
         """Whether it is the output of a container, in which nothing about pods is evidence."""
+        self._other_kinds: set[str] = set()
+        """The kinds of rows that are of other logs."""
         self._is_bare = False
         """Whether the last element was a record without an envelope: the next one is, too, as a rule."""
         self._text_key: str | None = None
@@ -258,6 +261,9 @@ class Reading:
             yield from self._audit_row(row)
             return
         rebuilt = None
+        if (kind := kind_of_other_ocsf(row)) is not None:
+            self._other_kinds.add(kind)
+            return
         if not has_original(row):
             rebuilt = rebuild(row, is_table=is_table, head_only=not self._row_may_matter(row))
         match rebuilt:
@@ -350,6 +356,9 @@ class Reading:
             if form == "eks-audit" or number == self._tally.forms[form]:  # a pod that starts has no address
                 yield from self._errors.add(f"{number:,} {lack}", Extent.PART)
         yield from self._errors.rest()
+        if self._other_kinds and not self._tally.records and not self._unknown_bytes:
+            first, *others = self._other_kinds
+            self._tally.other_kind = first if not others else "ocsf"
         for head in self._heads or ():
             sign = sign_of(*head)
             if sign is not None:
