@@ -873,7 +873,8 @@ class TestFailedCalls:
     def test_why_it_failed_is_reported_in_the_words_of_the_record(
         self, code: object, message: object, failure: Failure
     ) -> None:
-        entry = GOOD["DeleteNetworkInterface"] | {"errorCode": code, "errorMessage": message}
+        refused = failed(GOOD["DeleteNetworkInterface"])
+        entry = refused | {"errorCode": code, "errorMessage": message}
         assert event_of(entry).failure == failure
 
     @pytest.mark.parametrize("empty", ["", None, False, "null", "None", "\\N", "-", "success"])
@@ -882,7 +883,7 @@ class TestFailedCalls:
             assert decoded(entry | {"errorCode": empty, "errorMessage": empty}) == decoded(entry)
 
     def test_an_error_with_a_message_alone_has_no_code(self) -> None:
-        entry = GOOD["DeleteNetworkInterface"] | {"errorCode": "null", "errorMessage": "in use"}
+        entry = failed(GOOD["DeleteNetworkInterface"]) | {"errorCode": "null", "errorMessage": "in use"}
         assert event_of(entry).failure == Failure("unknown", "in use")
 
 
@@ -1275,3 +1276,46 @@ def _at(entry: Entry, path: Path) -> object:
     for key in path:
         place = place[key]
     return place
+
+
+class TestCallsWithAnErrorAndAResponse:
+    """CloudTrail has no response of a failed call, so it is unclear which of the two is wrong."""
+
+    WHY = "an error, and a response as of a success, so it is unclear whether the call succeeded"
+
+    @pytest.mark.parametrize("name", ["AssignPrivateIpAddresses", "DeleteNetworkInterface", "RunInstances"])
+    def test_change_nothing_and_are_reported(self, name: str) -> None:
+        found = decoded(GOOD[name] | {"errorCode": "Client.UnauthorizedOperation"})
+        assert found.problems == (f"{name}: {self.WHY}",)
+        assert isinstance(found.fact, Event)
+        assert found.fact.failure == Failure("Client.UnauthorizedOperation", None)
+        assert [(subject.added, subject.removed) for subject in found.fact.subjects] == [((), ())]
+
+    def test_may_have_done_what_their_response_says(self) -> None:
+        found = decoded(GOOD["CreateNetworkInterface"] | {"errorCode": "Client.Refused"})
+        assert found.lost is not None
+        assert (found.lost.enis, found.lost.addresses) == ((ENI,), ("10.0.1.10", "10.0.1.11"))
+
+    def test_of_sts_issue_no_credentials_and_are_reported(self) -> None:
+        found = decoded(WEB_IDENTITY | {"errorCode": "AccessDenied"})
+        assert found.problems == (f"AssumeRoleWithWebIdentity: {self.WHY}",)
+        assert not isinstance(found.fact, IssuedSession)
+
+    @pytest.mark.parametrize(
+        "response",
+        [None, {}, {"requestId": "a"}, {"_return": False}, {"message": "no"}, {"Message": "no", "code": 4}],
+    )
+    def test_are_plain_failures_if_the_response_says_nothing_else(self, response: object) -> None:
+        entry = failed(GOOD["DeleteNetworkInterface"]) | {"responseElements": response}
+        assert decoded(entry) == decoded(failed(GOOD["DeleteNetworkInterface"]))
+
+
+class TestEventSources:
+    @pytest.mark.parametrize("source", ["ec2.amazonaws.com", "EC2.amazonaws.com", "ec2", None])
+    def test_an_export_may_write_a_service_without_its_domain(self, source: str | None) -> None:
+        entry = GOOD["AssignPrivateIpAddresses"]
+        assert decoded(entry | {"eventSource": source}) == decoded(entry)
+
+    @pytest.mark.parametrize("source", ["autoscaling.amazonaws.com", "autoscaling", "ec2.example.com", "e"])
+    def test_a_call_of_another_service_with_the_same_name_is_none(self, source: str) -> None:
+        assert decoded(GOOD["AssignPrivateIpAddresses"] | {"eventSource": source}) == Decoded(None)

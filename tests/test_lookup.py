@@ -749,6 +749,32 @@ class TestCommandLine:
         assert source["kept"] > 0
 
     @pytest.mark.usefixtures("at_once")
+    def test_an_address_is_not_certain_if_a_region_that_was_asked_for_was_not_read(
+        self, account: CloudTrail, run: Run
+    ) -> None:
+        account.add(records("ironman"))
+        account.fault = lambda _: "AccessDeniedException" if account.asked[0] == "us-east-1" else None
+
+        def who(*options: str) -> tuple[str, set[str], set[str]]:
+            asked = ("who", "192.168.53.76", "--at", "2022-10-05T14:00Z", "lookup:", "-o", "json")
+            given = run(*asked, "--endpoint-url", account.url, "--region", REGION, *options)
+            document = json.loads(given.stdout)
+            (answer,) = document["entries"]
+            codes = (
+                {reason["code"] for reason in found} for found in (answer["reasons"], document["limitations"])
+            )
+            return answer["verdict"], *codes
+
+        for narrowed in ((), ("--region", "us-east-1", "--vpc", "vpc-0a2e8f6ad5c3b9714")):
+            verdict, reasons, _ = who(*narrowed)
+            assert verdict == "certain"
+            assert "not-read" not in reasons
+        verdict, reasons, limitations = who("--region", "us-east-1")
+        assert verdict == "likely"
+        assert "not-read" in reasons
+        assert "not-read" in limitations
+
+    @pytest.mark.usefixtures("at_once")
     def test_quiet_prints_only_failures(self, account: CloudTrail, run: Run) -> None:
         result = run("timeline", "-q", "--region", REGION, "--endpoint-url", account.url, "--lag", "1h")
         assert result.stderr == ""

@@ -3,9 +3,13 @@
 import gzip
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Run
+from export_forms import parquet, security_lake_rows
+from records import GOOD
 
 from cnitrail.scan.other_files import kind_of_other_file
 
@@ -386,3 +390,66 @@ def test_no_text_takes_long_to_recognize(text: str) -> None:
     kind_of_other_file("README.md", text.encode())
     kind_of_other_file(text, b"x")
     assert time.process_time() - start < 1
+
+
+def ocsf(class_uid: int, product: str, **columns: Any) -> dict[str, Any]:
+    """A row of Security Lake that is not CloudTrail's."""
+    metadata = {"version": "1.1.0", "product": {"name": product, "vendor_name": "AWS"}}
+    cloud = {"provider": "AWS", "region": "eu-west-1", "account": {"uid": ACCOUNT}}
+    return {"class_uid": class_uid, "metadata": metadata, "cloud": cloud, "time": 1715680800000, **columns}
+
+
+ENDS = {
+    "src_endpoint": {"ip": "10.0.0.10", "interface_uid": "eni-0a1b2c3d4e5f60718"},
+    "dst_endpoint": {"ip": "10.0.0.11"},
+}
+OCSF = [
+    ("vpc-flow-logs", "VPC_FLOW", ocsf(4001, "Amazon VPC", **ENDS)),
+    ("resolver-query-logs", "ROUTE53", ocsf(4003, "Route 53", query={"hostname": "example.com."})),
+    ("waf-logs", "WAF", ocsf(4002, "AWS WAF", http_request={"http_method": "GET", "args": ""})),
+    ("security-findings", "SH_FINDINGS", ocsf(2001, "Security Hub", finding={"title": "a", "uid": "b"})),
+    ("security-findings", "SH_FINDINGS", ocsf(2004, "GuardDuty", message="x", resources=[{"uid": "i-1"}])),
+]
+
+
+class TestOtherSourcesOfSecurityLake:
+    """Its buckets have other logs beside CloudTrail's, in the same form."""
+
+    @pytest.mark.parametrize(("kind", "source", "row"), OCSF)
+    def test_are_counted_by_kind(
+        self, run: Run, tmp_path: Path, kind: str, source: str, row: dict[str, Any]
+    ) -> None:
+        folder = tmp_path / "aws" / source / "2.0" / "region=eu-west-1" / "accountId=1" / "eventDay=20240514"
+        folder.mkdir(parents=True)
+        for name in (tmp_path / "export.parquet", folder / "0.gz.parquet"):
+            name.write_bytes(parquet([row]))
+        (tmp_path / "export.jsonl").write_text(lines(row, row))
+        (tmp_path / "export.json").write_text(json.dumps([row, row], indent=1))
+        (tmp_path / "trail.parquet").write_bytes(
+            parquet(security_lake_rows([GOOD["DeleteNetworkInterface"]]))
+        )
+        result = run("timeline", tmp_path, "-o", "json")
+        answer = json.loads(result.stdout)
+        assert (result.exit_code, answer["evidence"]["skipped"]) == (0, [])
+        assert answer["evidence"]["sources"][0]["other_files"] == {kind: 4}
+        assert [entry["event"] for entry in answer["entries"]] == ["DeleteNetworkInterface"]
+
+    def test_in_one_file_with_cloudtrail_are_passed_over(self, run: Run, tmp_path: Path) -> None:
+        (trail,) = security_lake_rows([GOOD["DeleteNetworkInterface"]])
+        rows = [OCSF[0][2], json.loads(json.dumps(trail, default=str)), OCSF[3][2]]
+        (tmp_path / "mixed.jsonl").write_text(lines(*rows))
+        (tmp_path / "others.jsonl").write_text(lines(OCSF[0][2], OCSF[1][2]))
+        answer = json.loads(run("timeline", tmp_path, "-o", "json").stdout)
+        assert [entry["event"] for entry in answer["entries"]] == ["DeleteNetworkInterface"]
+        assert answer["evidence"]["skipped"] == []
+        assert answer["evidence"]["sources"][0]["other_files"] == {"ocsf": 1}
+
+    @pytest.mark.parametrize(
+        "changed", [{"api": {"operation": "RunInstances"}}, {"class_uid": 6003}, {"class_uid": None}]
+    )
+    def test_what_may_be_cloudtrail_s_is_reported(
+        self, run: Run, tmp_path: Path, changed: dict[str, Any]
+    ) -> None:
+        (tmp_path / "a.jsonl").write_text(lines(OCSF[0][2] | changed))
+        (tmp_path / "trail.json").write_text(TRAIL)
+        assert run("timeline", tmp_path).exit_code == 3

@@ -226,6 +226,21 @@ class TestDiscovery:
         assert skipped.source == f"s3://{bucket}/{folder}"
         assert skipped.reason.startswith("1 log file beside the folders of trails, not read; ")
 
+    @pytest.mark.parametrize("asked", ["", "/AWSLogs/333333333333"])
+    def test_log_files_directly_in_the_folder_of_an_account_are_read(
+        self, read: Read, server: Endpoint, asked: str
+    ) -> None:
+        names = [
+            key("333333333333", "eu-west-1", "2024/05/14", clock).rpartition("/")[2]
+            for clock in ("0600", "1207")
+        ]
+        flat = [f"AWSLogs/333333333333/{name}" for name in names]
+        server.put("flat-account", dict.fromkeys([*trail(), *flat, "AWSLogs/333333333333/other"], b"{}"))
+        found = keys(read(f"s3://flat-account{asked}"))
+        assert [name for name in found if "/333333333333/" in name] == flat
+        at_noon = keys(read(f"s3://flat-account{asked}", NOON))
+        assert [name for name in at_noon if "/333333333333/" in name] == flat[1:]
+
     def test_log_files_of_another_time_beside_a_trail_are_not_missed(
         self, read: Read, server: Endpoint
     ) -> None:

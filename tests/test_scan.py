@@ -26,7 +26,7 @@ from records import (
 )
 
 from cnitrail.decode import NAMES, decode
-from cnitrail.model import Document, Growth, Origin, Record
+from cnitrail.model import Document, Growth, Origin, Record, Skipped
 from cnitrail.scan import Scanner
 from cnitrail.scan.activity_signs import sign_of
 
@@ -1325,3 +1325,43 @@ class TestActivitySigns:
     @pytest.mark.parametrize("written", ["", "2022-10-05", "yesterday", "9999-12-31T23:59:59-10:00", None])
     def test_need_a_time(self, written: object) -> None:
         assert sign_of("111111111111", "eu-west-1", written) is None
+
+
+class TestEventNamesInAnotherCase:
+    """CloudTrail writes no such name: a program has changed the record, and perhaps its values, too."""
+
+    LOW = GOOD["AssignPrivateIpAddresses"] | {"eventName": "assignprivateipaddresses"}
+    OTHER = record("DescribeInstances")
+    WHY = (
+        "the event name {!r} is not in CloudTrail's own case, so what was changed is not known; "
+        "export the records as CloudTrail wrote them"
+    )
+
+    def skipped(self, text: bytes) -> list[str]:
+        """What is reported of a file whose name does not say when it was delivered."""
+        scanner = Scanner(NAMES)
+        document = Document(uri="file", chunks=iter((text,)))
+        found = [
+            item for part, tally in scanner.parts(document) for item in scanner.scan(part, tally, signs=True)
+        ]
+        assert not any(isinstance(item, Record) for item in found)
+        return [item.reason for item in found if isinstance(item, Skipped)]
+
+    @pytest.mark.parametrize("name", ["assignprivateipaddresses", "ASSIGNPRIVATEIPADDRESSES", "runInstances"])
+    @pytest.mark.parametrize("layout", [lambda text: b'{"Records":[%s]}' % text, lambda text: text + b"\n"])
+    def test_are_reported_and_not_passed_over(self, name: str, layout: Callable[[bytes], bytes]) -> None:
+        text = layout(compact(self.LOW | {"eventName": name}))
+        assert self.skipped(text) == [f"record 0: {self.WHY.format(name)}"]
+
+    def test_are_reported_once_and_the_records_around_them_are_read(self) -> None:
+        lines = [self.OTHER, self.LOW, GOOD["DeleteNetworkInterface"], self.LOW, self.OTHER]
+        found = scanned(b"\n".join(map(compact, lines)))
+        assert found.names == ["DeleteNetworkInterface"]
+        assert found.skipped == [
+            f"record 1: {self.WHY.format('assignprivateipaddresses')}",
+            "1 more unreadable parts",
+        ]
+
+    def test_of_other_calls_do_not_matter(self) -> None:
+        text = compact(record("describeinstances"))
+        assert self.skipped(b'{"Records":[%s]}' % text) == self.skipped(text) == []

@@ -1,6 +1,6 @@
 """What the evidence does not cover, in sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.intervals import between, through, total_length
-from cnitrail.model import Coverage, Hole, HoleReason, Reach
+from cnitrail.model import AccountRegion, Coverage, Hole, HoleReason, Reach
+from cnitrail.model.coverage import may_be_one_place
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import account_and_region, clock, duration, short_list
 
@@ -43,13 +44,11 @@ def limitations(coverage: Coverage, wanted: Filter, at: datetime | None = None) 
     ]
     yield from limits_of_tables(coverage)
     yield from without_evidence(coverage, wanted)
+    yield from not_delivered(coverage, wanted, at)
     if at is not None:
-        yield from _not_delivered(coverage, HoleReason.NOT_IN_TABLE, replace(wanted, since=at, until=at))
-        lacking = ReasonCode.NOT_IN_TABLE
-        yield from (reason for reason in uncovered(coverage, at, wanted) if reason.code is not lacking)
+        said = [_CODES[reason] for reason in _NOT_DELIVERED]
+        yield from (reason for reason in uncovered(coverage, at, wanted) if reason.code not in said)
     else:
-        yield from _not_delivered(coverage, HoleReason.NOT_READ, wanted)
-        yield from _not_delivered(coverage, HoleReason.NOT_IN_TABLE, wanted)
         for reach in places:
             yield from _uncovered_range(reach, wanted)
     for reach in places:
@@ -89,7 +88,7 @@ def _uncovered_range(reach: Reach, wanted: Filter) -> Iterator[Reason]:
         yield Reason(ReasonCode.AFTER_EVIDENCE, text)
     asked = between(wanted.since, wanted.until)
     for hole in reach.holes:
-        if hole.overlaps(asked) and hole.reason not in (HoleReason.NOT_READ, HoleReason.NOT_IN_TABLE):
+        if hole.overlaps(asked) and hole.reason not in _NOT_DELIVERED:
             yield gap_reason(hole, *place)
 
 
@@ -113,8 +112,42 @@ def unchecked_tables(coverage: Coverage) -> Iterator[Reason]:
         yield Reason(ReasonCode.TABLE_NOT_CHECKED, text)
 
 
+_NOT_DELIVERED: Final = (HoleReason.NOT_READ, HoleReason.NOT_IN_TABLE)
+"""Why a source has not delivered all that was asked of it, although all that it delivered was read."""
+
+
+def lacking_elsewhere(
+    coverage: Coverage, wanted: Filter, places: Collection[AccountRegion], second: datetime
+) -> Iterator[Reason]:
+    """Yield what was asked for and not delivered at a second, in other accounts and Regions than some.
+
+    Another VPC there may use the same address. A VPC is in one Region, so this does not matter to a question
+    about a VPC.
+    """
+    if wanted.vpc:
+        return
+    for lost in coverage.lost:
+        place = (lost.account, lost.region)
+        if (
+            lost.reason in _NOT_DELIVERED
+            and place != (None, None)
+            and not any(may_be_one_place(place, other) for other in places)
+            and (lost.account is None or wanted.takes_value("account", lost.account))
+            and (lost.region is None or wanted.takes_value("region", lost.region))
+            and (lost.start is None or lost.start <= second)
+            and (lost.end is None or second < lost.end)
+        ):
+            yield Reason(_CODES[lost.reason], f"{lost.what}: another VPC there may use the address")
+
+
+def not_delivered(coverage: Coverage, wanted: Filter, at: datetime | None = None) -> Iterator[Reason]:
+    """Yield what of a range, or of one time, a lookup did not read (it ended early), or a table lacks."""
+    asked = wanted if at is None else replace(wanted, since=at, until=at)
+    for reason in _NOT_DELIVERED:
+        yield from _not_delivered(coverage, reason, asked)
+
+
 def _not_delivered(coverage: Coverage, reason: HoleReason, wanted: Filter) -> Iterator[Reason]:
-    """Yield what of a range a lookup did not read (it ended early), or what a table lacks."""
     for lost in coverage.lost:
         starts_in_range = lost.start is None or wanted.until is None or lost.start <= wanted.until
         ends_in_range = lost.end is None or wanted.since is None or wanted.since < lost.end

@@ -12,6 +12,7 @@ from cnitrail.decode.common_fields import (
     describes_other_calls,
     failure_of,
     identity_of,
+    is_contradictory,
     region_of,
     time_of,
 )
@@ -162,15 +163,23 @@ def _decoded(record: Record, entry: Fields) -> Decoded:
     problems = Problems()
     fact: Event | IssuedSession | None = None
     lost: Lost | None = None
-    if name in _SOURCES and source in (_SOURCES[name], ""):
+    if name in _SOURCES and _is_of(source, _SOURCES[name]):
         fact, subjects = _event(record, entry, name, problems)
         lost = _lost(entry, subjects) if problems else None
-    elif name in SESSIONS and source in (STS, ""):
+    elif name in SESSIONS and _is_of(source, STS):
         form = _best_form(record)
         fact = session_of(record, entry, problems) or failed_sign_in(record, entry, form.identity_basis)
         if fact is not None and form.fidelity is not Fidelity.RAW:
             fact = replace(fact, fidelity=form.fidelity)
+        if fact is not None and is_contradictory(entry):
+            problems.append(_CONTRADICTORY)
+            lost = _lost(entry, ())
     return Decoded(fact, tuple(f"{name}: {problem}" for problem in problems), lost)
+
+
+def _is_of(source: str, service: str) -> bool:
+    """Return whether an event source is a service; exports may leave it out, or its domain."""
+    return source in (service, "", service.partition(".")[0])
 
 
 def _with_parsed_texts(entry: Fields) -> Fields:
@@ -236,7 +245,13 @@ def _event(
         request_id=text(entry.get("requestID")) if failure is not None else None,
         fidelity=form.fidelity,
     )
-    return event, subjects
+    if failure is None or not is_contradictory(entry):
+        return event, subjects
+    problems.append(_CONTRADICTORY)
+    return event, _effect(name, call_body(entry, name, ok=True, problems=Problems()))[1]
+
+
+_CONTRADICTORY = "an error, and a response as of a success, so it is unclear whether the call succeeded"
 
 
 def _best_form(record: Record) -> Form:

@@ -49,6 +49,22 @@ def failure_of(entry: Fields) -> Failure | None:
     return Failure(code=known or "unknown", message=text(entry.get("errorMessage")))
 
 
+def is_contradictory(entry: Fields) -> bool:
+    """Return whether a record has an error, and a response that shows that the call succeeded.
+
+    CloudTrail has no response of a failed call, so one of the two is not its own.
+    """
+    return not succeeded(entry) and answers_success(fields(entry.get("responseElements")))
+
+
+def answers_success(response: Fields) -> bool:
+    """Return whether a response has more than the ID of its request, or the text of an error."""
+    return any(value for key, value in response.items() if key.lower() not in _SAYS_NOTHING)
+
+
+_SAYS_NOTHING: Final = ("requestid", "message", "error", "code")
+
+
 def describes_other_calls(entry: Fields) -> bool:
     """Return whether a record is about calls that have management events of their own.
 

@@ -128,6 +128,8 @@ def usual_event(record: Record) -> Event | None:
     if EVENT_SOURCES.get(call.event_name) != call.event_source or not _is_all_of(call, text):
         return None
     failure, happened = _failure_of(call), time(call.event_time)
+    if failure is not None and call.response_elements is not None:
+        return None
     subjects = subjects_of(call, failure is None)
     if not subjects or happened is None:
         return None

@@ -30,7 +30,7 @@ from cnitrail.scan.cut_events import TRUNCATED, held_back, with_completed_lines
 from cnitrail.scan.envelope_tree import CONTAINERS, ROOT
 from cnitrail.scan.lines import LineForm, has_escapes, line_form_of, without_escapes, without_prefixes
 from cnitrail.scan.multisearch import Bytes, NameSearch
-from cnitrail.scan.other_files import kind_of_other_file
+from cnitrail.scan.other_files import kind_of_lake_file, kind_of_other_file
 from cnitrail.scan.pieces import TornRest, whole_block
 from cnitrail.scan.pod_forms import may_be_cni_log, may_be_secret
 from cnitrail.scan.pod_objects import why_no_table
@@ -82,7 +82,10 @@ def scan_any_form(
     if (reason := why_no_table(head)) is not None:
         yield Skipped(part.uri, reason, Extent.PART, of_pods=True)
         return
-    if is_first and (kind := kind_of_other_file(part.uri, head)) is not None:
+    kind = kind_of_other_file(part.uri, head) if is_first else None
+    if head.startswith(_PARQUET):
+        kind = kind_of_lake_file(part.uri)
+    if kind is not None:
         tally.other_kind = kind
         return
     line_form = line_form_of(head)

@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 
 from cnitrail.model import Sign
 from cnitrail.scan.activity_signs import sign_of
-from cnitrail.scan.multisearch import Bytes, count, search_for_calls
+from cnitrail.scan.multisearch import Bytes, count, misspelling_of, search_for_calls
 
 _RECORD: Final = b'{"eventVersion":'
 """The beginning of a record: of 33,377 of 33,377 records in unmodified files."""
@@ -54,7 +54,9 @@ class CanonicalScanner:
     """Finds the records of certain events in texts of CloudTrail's own layout."""
 
     def __init__(self, names: Iterable[str], markers: Iterable[str]) -> None:
+        names = list(names)
         self._arrays_and_calls = search_for_calls(b"[" + _RECORD, names, markers)
+        self._is_misspelled = misspelling_of(names)
 
     def find(self, text: Bytes, end: int, *, checked: bool, last: bool, signs: bool) -> CanonicalScan | None:
         """Return what is in ``text[:end]``, an opening and records; None if its layout is another one.
@@ -82,6 +84,8 @@ class CanonicalScanner:
             checked_values = read.values if parse_all else [read.values[number] for number in numbers]
             heads = list(map(_HEAD.decode, checked_values))
         except (ValueError, RecursionError):
+            return None
+        if signs and any(map(self._is_misspelled, {head.event_name for head in heads})):
             return None
         hits = tuple((number, bytes(read.values[number])) for number in numbers)
         records = len(read.values) + count(text, NEXT, read.stop - 1, end)

@@ -7,6 +7,7 @@ one kind of pattern after the other. Both ways find the same records.
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -71,11 +72,12 @@ class NameSearch(Struct, frozen=True):
     """Searches for what makes a record relevant; both find too much, never too little.
 
     ``may_matter`` returns the offsets of it in a text, also if the records in it are texts in envelopes.
-    ``is_relevant`` is for the text of one record, and finds less.
+    ``is_relevant`` is for the text of one record, and finds less. ``is_misspelled`` is for an event name.
     """
 
     may_matter: Callable[[Bytes], list[int]]
     is_relevant: Callable[[bytes], bool]
+    is_misspelled: Callable[[str], bool]
 
 
 def name_search(names: Iterable[str], markers: Iterable[str]) -> NameSearch:
@@ -86,13 +88,30 @@ def name_search(names: Iterable[str], markers: Iterable[str]) -> NameSearch:
         return NameSearch(
             lambda text: [found.start() for found in pattern.finditer(text)],
             lambda record: pattern.search(record) is not None,
+            misspelling_of(names),
         )
     encoded = [name.encode() for name in names]
     search = _automaton(_NEVER, encoded, [marker.encode() for marker in markers])
     return NameSearch(
         lambda text: search(text)[1],
         lambda record: bool(search(record)[1]) and pattern.search(record) is not None,
+        misspelling_of(names),
     )
+
+
+def misspelling_of(names: Iterable[str]) -> Callable[[str], bool]:
+    """Return a function that returns whether an event name is one of these in another case.
+
+    CloudTrail writes no such name; a program that has changed it may have changed anything else.
+    """
+    exact = frozenset(names)
+    folded = frozenset(name.casefold() for name in exact)
+
+    @lru_cache(4096)
+    def is_misspelled(name: str) -> bool:
+        return name not in exact and name.casefold() in folded
+
+    return is_misspelled
 
 
 _NEVER: Final = b"\0\0\0\0"

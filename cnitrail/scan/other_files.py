@@ -184,6 +184,26 @@ def kind_of_other_file(uri: str, head: bytes) -> str | None:
     return _kind_of_lines(start) or _kind_by_name(name, head, start)
 
 
+_LAKE_SOURCE = re.compile(
+    r"(?:^|[/\\])aws[/\\](?P<source>[A-Z0-9_]+)[/\\]\d+\.\d+[/\\]region=[a-z0-9-]+[/\\]accountId=[^/\\]+[/\\]"
+    r"eventDay=\d{8}[/\\]"
+)
+"""https://docs.aws.amazon.com/security-lake/latest/userguide/source-management.html."""
+
+_LAKE_KINDS = {
+    "VPC_FLOW": "vpc-flow-logs",
+    "ROUTE53": "resolver-query-logs",
+    "SH_FINDINGS": "security-findings",
+    "WAF": "waf-logs",
+}
+
+
+def kind_of_lake_file(uri: str) -> str | None:
+    """Return the kind of a Parquet file of Security Lake by its folder; None if it may have records."""
+    found = _LAKE_SOURCE.search(uri)
+    return _LAKE_KINDS.get(found["source"]) if found else None
+
+
 def is_cloudtrail(uri: str, head: bytes) -> bool:
     """Return whether a file is CloudTrail's, by its name or the beginning of its text."""
     text = head.decode("utf-8", "replace")

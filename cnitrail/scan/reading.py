@@ -29,6 +29,7 @@ from cnitrail.scan.rows import (
     audit_row,
     event_name_of,
     is_ocsf_audit,
+    kind_of_other_ocsf,
     lake_row,
     rebuild,
 )
@@ -47,6 +48,11 @@ _FIRST_ELEMENTS: Final = 4
 """Number of elements in which a key is looked for under which the next ones have their records."""
 
 _UNKNOWN: Final = "unknown envelope, {size}, no record read; known forms: docs/sources.md; its beginning: "
+
+_MISSPELLED: Final = (
+    "the event name {name!r} is not in CloudTrail's own case, so what was changed is not known; "
+    "export the records as CloudTrail wrote them"
+)
 
 _QUOTED: Final = 60
 """Number of bytes of a text that an error quotes."""
@@ -108,6 +114,7 @@ class Reading:
         self._tally = tally
         self._may_matter = names.may_matter
         self._is_relevant = names.is_relevant
+        self._is_misspelled = names.is_misspelled
         self._pod_names = pod_names
         self._growth = growth
         self._index = index
@@ -120,6 +127,8 @@ class Reading:
         """Whether the text may hold secrets that an error must not quote."""
         self._is_printed = is_of_other_container(uri)
         """Whether it is the output of a container, in which nothing about pods is evidence."""
+        self._other_kinds: set[str] = set()
+        """The kinds of rows that are of other logs."""
         self._is_bare = False
         """Whether the last element was a record without an envelope: the next one is, too, as a rule."""
         self._text_key: str | None = None
@@ -252,6 +261,9 @@ class Reading:
             yield from self._audit_row(row)
             return
         rebuilt = None
+        if (kind := kind_of_other_ocsf(row)) is not None:
+            self._other_kinds.add(kind)
+            return
         if not has_original(row):
             rebuilt = rebuild(row, is_table=is_table, head_only=not self._row_may_matter(row))
         match rebuilt:
@@ -344,6 +356,9 @@ class Reading:
             if form == "eks-audit" or number == self._tally.forms[form]:  # a pod that starts has no address
                 yield from self._errors.add(f"{number:,} {lack}", Extent.PART)
         yield from self._errors.rest()
+        if self._other_kinds and not self._tally.records and not self._unknown_bytes:
+            first, *others = self._other_kinds
+            self._tally.other_kind = first if not others else "ocsf"
         for head in self._heads or ():
             sign = sign_of(*head)
             if sign is not None:
@@ -363,14 +378,12 @@ class Reading:
                 return False
         except (ValueError, RecursionError):
             return False
-        if form is None:
+        if form is None or any(map(self._is_misspelled, {head.event_name for head in heads})):
             return False
         self._count(form, len(heads))
         self._tally.passed_over += len(heads)
         if self._heads is not None:
-            self._heads.update(
-                (head.recipient_account_id, head.aws_region, head.event_time[:16]) for head in heads
-            )
+            self._heads.update(map(_place_and_time, heads))
         return True
 
     def pass_over(self, form: str, number: int) -> None:
@@ -379,15 +392,21 @@ class Reading:
             self._count(form, number)
             self._tally.passed_over += number
 
-    def record(self, text: bytes, form: str, *, relevant: bool, group: str | None = None) -> Iterator[Record]:
+    def record(
+        self, text: bytes, form: str, *, relevant: bool, group: str | None = None
+    ) -> Iterator[Record | Skipped]:
         """Count a record of CloudTrail, and yield it if it is relevant; ``group`` is its log group."""
+        head = _head_of(text) if not relevant else None
+        if head is not None and self._is_misspelled(head.event_name):
+            yield from self.unreadable(_MISSPELLED.format(name=head.event_name), once=_MISSPELLED)
+            return
         form = self._count(form)
         if relevant:
             yield Record((Origin(self._uri, self._index - 1, form),), text, group)
             return
         self._tally.passed_over += 1
-        if self._heads is not None:
-            self._heads.update(place_and_time(text))
+        if self._heads is not None and head is not None:
+            self._heads.add(_place_and_time(head))
 
     def pod_record(self, text: bytes, form: str, *, group: str | None = None) -> Iterator[Record]:
         """Count a record of pod evidence, and yield it if it is relevant; ``group`` is its log group."""
@@ -486,11 +505,20 @@ def _is_audit_event(text: str) -> bool:
 
 def place_and_time(text: bytes) -> Iterator[tuple[str, str, str]]:
     """Yield the account, Region and minute of a record, if it has all three."""
+    head = _head_of(text)
+    if head is not None:
+        yield _place_and_time(head)
+
+
+def _place_and_time(head: _Head) -> tuple[str, str, str]:
+    return head.recipient_account_id, head.aws_region, head.event_time[:16]
+
+
+def _head_of(text: bytes) -> _Head | None:
     try:
-        head = _HEAD.decode(text)
+        return _HEAD.decode(text)
     except (ValueError, RecursionError):
-        return
-    yield head.recipient_account_id, head.aws_region, head.event_time[:16]
+        return None
 
 
 def _encoded(record: dict[str, object]) -> bytes:

@@ -15,7 +15,7 @@ from cnitrail.sources import layout
 from cnitrail.sources.s3_bucket import ListingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor, Future
 
     from cnitrail.model import Scope
@@ -61,8 +61,9 @@ def discover(bucket: S3Bucket, prefix: str, scope: Scope, pool: Executor) -> Dis
     roots, unsearched = ([folder], 0) if is_inside else find_roots(bucket, folder)
     regions = [found for root in roots if (found := _regions(bucket, root, scope, pool)) is not None]
     if regions:
-        ranges = (layout.of_days(region, scope) for region in chain.from_iterable(regions))
-        return DiscoveredKeys(tuple(sorted(keys for keys in ranges if keys is not None)), unsearched)
+        of_days = (layout.of_days(region, scope) for region in chain.from_iterable(regions))
+        ranges = (*(keys for keys in of_days if keys is not None), *_directly_in_accounts(bucket))
+        return DiscoveredKeys(tuple(sorted(ranges)), unsearched)
     _LOG.debug("%s: not a trail's layout, every key is read", prefix or "the bucket")
     return DiscoveredKeys((layout.whole(folder if bucket.has_keys(folder) else prefix),), 0)
 
@@ -103,17 +104,38 @@ def _regions(bucket: S3Bucket, folder: str, scope: Scope, pool: Executor) -> lis
             if not accounts:
                 return None
             in_scope = [account for account in accounts if is_selected(account, scope.accounts)]
-            trails = [f"{account}{layout.TRAIL}/" for account in in_scope]
+            return _regions_of_accounts(bucket, in_scope, scope, pool)
         case [account] if layout.is_account(account):
-            trails = [f"{folder}{layout.TRAIL}/"]
+            return _regions_of_accounts(bucket, [folder], scope, pool)
         case [_, layout.TRAIL]:
-            trails = [folder]
+            return _in_scope(bucket.folders(folder), scope)
         case [_, layout.TRAIL, *region_and_date] if layout.is_date_folder(region_and_date):
             return [folder]
         case _:
             return None
-    regions = chain.from_iterable(pool.map(bucket.folders, trails))
+
+
+def _regions_of_accounts(
+    bucket: S3Bucket, accounts: Sequence[str], scope: Scope, pool: Executor
+) -> list[str]:
+    """Return the folders of Regions in those of accounts; one without any is searched for log files."""
+    trails = [f"{account}{layout.TRAIL}/" for account in accounts]
+    found = list(pool.map(bucket.folders, trails))
+    flat = [account for account, regions in zip(accounts, found, strict=True) if not regions]
+    list(pool.map(bucket.folders, flat))
+    return _in_scope(chain.from_iterable(found), scope)
+
+
+def _in_scope(regions: Iterable[str], scope: Scope) -> list[str]:
     return [region for region in regions if layout.is_region_in_scope(name_of(region), scope)]
+
+
+def _directly_in_accounts(bucket: S3Bucket) -> Iterator[KeyRange]:
+    """Yield the log files that were seen directly in the folder of an account, as some copies have them."""
+    logs = (key.rpartition("/")[0] for key in bucket.keys_in_folders if layout.log_name(key))
+    for folder in sorted(set(logs)):
+        if layout.below_root(folder) and layout.is_account(name_of(folder)):
+            yield layout.whole(f"{folder}/{name_of(folder)}_{layout.TRAIL}_")
 
 
 def accounts_below(bucket: S3Bucket, root: str) -> list[str]:

@@ -35,6 +35,7 @@ def lost_file(uri: str, reason: HoleReason = HoleReason.UNREAD) -> Lost:
     what = f"{uri} could not be read"
     if name is None:
         account, region = _place_of(uri)
+        reason = HoleReason.NOT_READ if _LOOKUP.fullmatch(uri) else reason
         return Lost(account=account, region=region, start=None, end=None, reason=reason, what=what)
     start, end = shifted(name.delivered, -USUAL_LAG), shifted(name.delivered, STAMP_SLACK)
     return Lost(account=name.account, region=name.region, start=start, end=end, reason=reason, what=what)

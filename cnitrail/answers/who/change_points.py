@@ -158,6 +158,8 @@ class ChangePoints:
         counts before and after.
         """
         coverage = self._evidence.coverage
+        for lost in coverage.lost:
+            yield from (lost.start, lost.end)
         for reach in coverage.reaches:
             yield from (reach.first, reach.last)
             for hole in reach.holes:

@@ -1,6 +1,6 @@
 """Answers to ``who`` from one history."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from ipaddress import IPv4Address
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cnitrail.answers.coverage_text import lacking_elsewhere
 from cnitrail.answers.filters import Filter
 from cnitrail.answers.leases import actor_of, takes_interface
 from cnitrail.answers.over_time import OverTime, time_of
@@ -400,6 +401,7 @@ class HolderIndex:
             doubts=(
                 *chain.from_iterable([doubts(HolderAt.of(evidence, lease, second)) for lease in judged]),
                 *(contradictions if is_single else ()),
+                *(self._lacking_elsewhere(asked, holders, second) if is_single else ()),
             ),
             next_holders=tuple(next_holders(asked.groups, holders)) if is_single else (),
             unproven=self.verified and any(known.ground is not Ground.PROVEN for known in grounds),
@@ -429,10 +431,19 @@ class HolderIndex:
                 *(doubt for one in released for doubt in doubts_of_free(one, asked.everywhere, asked.forms)),
                 *(unread_records(self._evidence, asked.forms, second) if released else ()),
                 *(contradictions if released else ()),
+                *self._lacking_elsewhere(asked, [one.lease for one in released], second),
             ),
             released=max((one.released for one in released), default=None),
             unproven=self.verified and _weakest(grounds) is not Ground.PROVEN,
         )
+
+    def _lacking_elsewhere(
+        self, asked: "AskedAddress", leases: Sequence[Lease], second: datetime
+    ) -> Iterator[Reason]:
+        """Yield what was not read of other Regions, in which another VPC may use the address of leases."""
+        if leases:
+            places = {self._evidence.interface(lease).place for lease in leases}
+            yield from lacking_elsewhere(self._evidence.coverage, asked.wanted, places, second)
 
     def _released(self, groups: list[LeaseGroup], second: datetime, wanted: Filter) -> list[ReleasedLease]:
         """Return the last lease before a second in each VPC; none if the filter leaves one of them out."""

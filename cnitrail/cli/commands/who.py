@@ -106,7 +106,7 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     answer = case.who(question.ip, question.at)
     limitations = (
         *absent(case.history, case.wanted, narrowed=case.is_narrowed),
-        *_limits_of_evidence(case),
+        *_limits_of_evidence(case, question.at),
     )
     asked: dict[str, Any] = {"ip": question.ip, "at": question.at}
     status = respond(request, output, case.evidence, [answer], limitations=limitations, **asked)
@@ -116,12 +116,13 @@ def who(request: Request, at: datetime | None, batch: IO[str] | None, output: st
     sys.exit(status)
 
 
-def _limits_of_evidence(case: Case) -> Iterator[Reason]:
-    """Yield what the tables leave out, and the places that were asked for and have no evidence."""
-    from cnitrail.answers.coverage_text import limits_of_tables, without_evidence
+def _limits_of_evidence(case: Case, at: datetime | None = None) -> Iterator[Reason]:
+    """Yield what the tables leave out, and what was asked for and has no evidence, or was not read."""
+    from cnitrail.answers.coverage_text import limits_of_tables, not_delivered, without_evidence
 
     yield from limits_of_tables(case.coverage)
     yield from without_evidence(case.coverage, case.wanted)
+    yield from not_delivered(case.coverage, case.wanted, at)
 
 
 def _answer_batch(request: Request, batch: IO[str], output: str) -> int:

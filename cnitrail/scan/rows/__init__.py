@@ -9,7 +9,7 @@ from typing import Final
 
 from cnitrail.jsontext import json_object
 from cnitrail.scan.rows.elastic import from_elastic, is_elastic
-from cnitrail.scan.rows.ocsf import from_ocsf, is_ocsf
+from cnitrail.scan.rows.ocsf import from_ocsf, is_ocsf, kind_of_other_ocsf
 from cnitrail.scan.rows.ocsf_audit import audit_row, is_ocsf_audit
 from cnitrail.scan.rows.result import Rebuilt, Refused
 from cnitrail.scan.rows.sentinel import from_sentinel, is_sentinel
@@ -23,6 +23,7 @@ __all__ = [
     "audit_row",
     "event_name_of",
     "is_ocsf_audit",
+    "kind_of_other_ocsf",
     "lake_row",
     "rebuild",
 ]

@@ -58,6 +58,22 @@ def is_ocsf(row: Columns) -> bool:
     return product == "CloudTrail" or (product is None and str(row.get("class_uid")) in _CLASSES)
 
 
+_OTHER_CLASSES: Final = {
+    "4001": "vpc-flow-logs",
+    "4002": "waf-logs",
+    "4003": "resolver-query-logs",
+    **dict.fromkeys(("2001", "2002", "2003", "2004", "2005", "2006"), "security-findings"),
+}
+"""Network Activity, HTTP Activity and DNS Activity; the classes of findings (https://schema.ocsf.io)."""
+
+
+def kind_of_other_ocsf(row: Columns) -> str | None:
+    """Return the kind of an OCSF row of another source of Security Lake; None if it may be CloudTrail's."""
+    if "api" in row or "metadata" not in row or at(row, "metadata.product.name") == "CloudTrail":
+        return None
+    return _OTHER_CLASSES.get(str(row.get("class_uid")))
+
+
 def from_ocsf(row: Columns, *, head_only: bool = False) -> Rebuilt | Refused:
     """Return the record in a row, or little more than its ``HEAD``.
 
