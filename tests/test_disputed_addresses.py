@@ -1,5 +1,7 @@
 """An address that another ENI may have: ``leases`` and ``state`` say so, in the word of ``who``."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -77,3 +79,12 @@ def test_a_table_says_it_beside_the_address(run: Run, tmp_path: Path) -> None:
     state = run("state", "--ip", VIP, "--at", "2024-05-14T11:00:00Z", str(tmp_path / "log.json"))
     assert f"10.0.1.10 {VIP} (order unknown)" in state.stdout
     assert f"10.0.1.11 {VIP} (order unknown)" in state.stdout
+
+
+def test_csv_names_the_doubted_addresses_of_each_eni(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text(json.dumps({"Records": SPLIT_BRAIN}))
+    state = run("state", "--at", "2024-05-14T11:00:00Z", str(tmp_path / "log.json"), "-o", "csv")
+    assert {line["eni"]: line["doubted"] for line in csv.DictReader(io.StringIO(state.stdout))} == {
+        FIRST: VIP,
+        SECOND: VIP,
+    }
