@@ -12,6 +12,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cnitrail.history.kinds import cluster_tags, clusters_of_tags
 from cnitrail.model import (
     Actor,
     ActorKind,
@@ -35,7 +36,7 @@ _PODS = (ActorKind.IRSA, ActorKind.POD_IDENTITY)
 _ON_NODES = (Effect.ASSIGN, Effect.UNASSIGN, Effect.DETACH)
 """What the CNI of a node does to interfaces of this node only."""
 
-_ASSIGN, _CREATE, _SIGN_IN = Effect.ASSIGN, Effect.CREATE, Effect.SIGN_IN
+_ASSIGN, _CREATE, _MODIFY, _SIGN_IN = Effect.ASSIGN, Effect.CREATE, Effect.MODIFY, Effect.SIGN_IN
 """To look up a member of an enumeration takes long in Python 3.11, for every event."""
 
 _PodRole = tuple[str | None, str | None]
@@ -78,7 +79,7 @@ def complete_actors(
     ``witnesses`` are the events that may complete the callers of other events.
     """
     witnesses = tuple(witnesses)
-    clusters = _Clusters(_clusters_by_role(witnesses, identified, interfaces), instances)
+    clusters = _Clusters(_clusters_by_role(witnesses, identified), instances)
     enis = _Enis(interfaces, instances, enis_by_attachment, _creators(witnesses, identified))
     completed: dict[str, Actor] = {}
     by_rule: dict[tuple[int, str], Actor] = {}
@@ -250,19 +251,29 @@ def _pod_role(actor: Actor) -> _PodRole:
     return actor.role_arn, actor.oidc_provider
 
 
-def _clusters_by_role(
-    events: Iterable[Event], identified: Mapping[str, Actor], interfaces: Mapping[str, Interface]
-) -> dict[_PodRole, str]:
-    """Return the cluster of each service account's role, from the tags on the ENIs that it creates."""
+def _clusters_by_role(events: Iterable[Event], identified: Mapping[str, Actor]) -> dict[_PodRole, str]:
+    """Return the cluster of each service account's role, from the tags that it first wrote on its own ENIs.
+
+    What others write on them says nothing about their creator.
+    """
     named: dict[_PodRole, set[str]] = defaultdict(set)
+    untagged: dict[str, _PodRole] = {}
     for event in events:
-        actor = identified.get(event.key, event.actor)
-        if event.effect is not _CREATE or actor.role_arn is None or actor.kind not in _PODS:
+        if event.effect is not _CREATE and event.effect is not _MODIFY:
             continue
+        actor = identified.get(event.key, event.actor)
+        if actor.role_arn is None or actor.kind not in _PODS:
+            continue
+        role = _pod_role(actor)
         for subject in event.subjects:
-            interface = interfaces.get(subject.eni or "")
-            if interface is not None:
-                named[_pod_role(actor)].update(*(tagged.clusters for tagged in interface.tagged[:1]))
+            if subject.eni is None or (event.effect is _MODIFY and untagged.get(subject.eni) != role):
+                continue
+            clusters, _ = clusters_of_tags(cluster_tags(subject.details.tags))
+            if clusters:
+                named[role].update(clusters)
+                untagged.pop(subject.eni, None)
+            elif event.effect is _CREATE:
+                untagged[subject.eni] = role
     return {role: clusters.pop() for role, clusters in named.items() if len(clusters) == 1}
 
 

@@ -480,14 +480,19 @@ class History(Struct, frozen=True, kw_only=True, dict=True):
     def cluster_of(self, eni: str | None, instance: str | None, time: datetime | None) -> Cluster:
         """Return the EKS cluster of an interface at a time (None: at last), by its tags or its instance's.
 
-        Without an instance, that is the last one that the interface was on. Every answer takes the cluster of
-        an interface or instance from here.
+        Without an instance, that is the last one that the interface was on. Anybody may write most tags, so
+        AWS's own count first, and if the others name several clusters, all of them are returned. Every answer
+        takes the cluster of an interface or instance from here.
         """
         if instance is None and eni is not None and time is not None:
             instance = self.last_instance_of(eni, time)
         interface, node = self.interfaces.get(eni or ""), self.instances.get(instance or "")
-        for resource, basis in ((interface, "tag"), (node, "instance-tag")):
-            known = tagged_at(resource.tagged, time) if resource is not None else None
-            if known is not None:
-                return Cluster(known.clusters, basis, known.by_aws)
-        return _NO_CLUSTER
+        own = tagged_at(interface.tagged, time) if interface is not None else None
+        of_node = tagged_at(node.tagged, time) if node is not None else None
+        if of_node is not None and (own is None or (of_node.by_aws and not own.by_aws)):
+            return Cluster(of_node.clusters, "instance-tag", of_node.by_aws)
+        if own is None:
+            return _NO_CLUSTER
+        if of_node is None or own.by_aws or own.clusters == of_node.clusters:
+            return Cluster(own.clusters, "tag", own.by_aws)
+        return Cluster(tuple(sorted({*own.clusters, *of_node.clusters})), "tag")
