@@ -489,20 +489,26 @@ class _Play:
         return self.chance.choice(known) if known else OTHER_INSTANCE
 
     def victim(self) -> Victim | None:
-        """Choose an address of another ENI at a second at which it is held."""
+        """Choose an address of another ENI at a second in which it is held throughout."""
         owned = {eni.id for eni in self.own}
-        holdings = [holding for holding in self.world.holdings if holding.eni.id not in owned]
+        holdings = [
+            (holding, seconds)
+            for holding in self.world.holdings
+            if holding.eni.id not in owned and (seconds := self.seconds(holding))
+        ]
         if not holdings:
             return None
-        holding = self.chance.choice(holdings)
-        end = self.world.now if holding.end is None else holding.end
-        second = self.chance.randint(
-            -(-holding.start // 1000), max(-(-holding.start // 1000), end // 1000 - 1)
-        )
+        holding, seconds = self.chance.choice(holdings)
+        second = self.chance.choice(seconds)
         stay = self.stay(holding.eni, second)
         if stay is None:
             return Victim(holding, second, self.some_instance(), NO_ATTACHMENT)
         return Victim(holding, second, stay.instance.id, stay.id)
+
+    def seconds(self, holding: Holding) -> range:
+        """Return the seconds in which an address is held throughout."""
+        end = self.world.now if holding.end is None else holding.end
+        return range(-(-holding.start // 1000), end // 1000)
 
     def stay(self, eni: Eni, second: int) -> Attachment | None:
         spanning = (
