@@ -12,3 +12,8 @@ def shifted(time: datetime, by: timedelta) -> datetime:
         return time.astimezone(UTC) + by
     except OverflowError:
         return LAST if by > timedelta() else FIRST
+
+
+def end_of_second(time: datetime) -> datetime:
+    """Return the last microsecond of the second of a time: all that changes in the second has changed."""
+    return time.replace(microsecond=999_999)

@@ -407,6 +407,11 @@ GOOD: dict[str, Entry] = {
             },
             {"ModifyVpcEndpointResponse": {"return": True}},
         ),
+        record(
+            "DeleteVpcEndpoints",
+            {"DeleteVpcEndpointsRequest": {"VpcEndpointId": {"tag": 1, "content": ENDPOINT}}},
+            {"DeleteVpcEndpointsResponse": {"unsuccessful": ""}},
+        ),
         record("CreateSubnet", {"vpcId": VPC, "cidrBlock": "10.0.1.0/24"}, _SUBNET_MADE),
         record("CreateVpcEndpoint", _ENDPOINT, _ENDPOINT_MADE),
         record(

@@ -761,7 +761,10 @@ class TestEvents:
                 },
             ),
             ("detach", {"DetachNetworkInterface", "DisassociateTrunkInterface"}),
-            ("delete", {"DeleteNetworkInterface", "DeleteNatGateway", "DeleteMountTarget"}),
+            (
+                "delete",
+                {"DeleteNetworkInterface", "DeleteNatGateway", "DeleteMountTarget", "DeleteVpcEndpoints"},
+            ),
             ("terminate", {"TerminateInstances", "BidEvictedEvent"}),
         ],
     )
@@ -1121,6 +1124,7 @@ ESSENTIAL: tuple[tuple[str, Path, tuple[object, ...]], ...] = (
     ("CreateMountTarget", ("responseElements", "networkInterfaceId"), ID),
     ("CreateMountTarget", ("responseElements", "ipAddress"), ADDRESSES),
     ("DeleteMountTarget", ("requestParameters", "mountTargetId"), ID),
+    ("DeleteVpcEndpoints", ("requestParameters", "DeleteVpcEndpointsRequest", "VpcEndpointId"), INSTANCES),
     ("CreateNatGateway", ("responseElements",), ID),
     ("RunInstances", ("responseElements",), INSTANCES),
     ("RunInstances", ("responseElements", "instancesSet"), INSTANCES),

@@ -1,5 +1,7 @@
 """An address that another ENI may have: ``leases`` and ``state`` say so, in the word of ``who``."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -51,12 +53,15 @@ def test_two_enis_that_took_an_address_in_one_second_are_both_in_doubt(entries: 
     assert "order-unknown" in [reason["code"] for reason in answer["reasons"]]
 
 
-def test_the_state_of_such_an_eni_doubts_that_address_only(entries: Any) -> None:
-    [eni] = entries("state", SPLIT_BRAIN, "--ip", VIP, "--at", "2024-05-14T11:00:00Z")
-    assert [(address["ip"], address["doubt"]) for address in eni["addresses"]] == [
-        ("10.0.1.11", None),
-        (VIP, "order-unknown"),
-    ]
+def test_the_state_has_it_at_both_and_doubts_that_address_only(entries: Any) -> None:
+    for time in ("10:30:00", "11:00:00"):
+        enis = entries("state", SPLIT_BRAIN, "--ip", VIP, "--at", f"2024-05-14T{time}Z")
+        assert {
+            eni["eni"]: [(address["ip"], address["doubt"]) for address in eni["addresses"]] for eni in enis
+        } == {
+            FIRST: [("10.0.1.10", None), (VIP, "order-unknown")],
+            SECOND: [("10.0.1.11", None), (VIP, "order-unknown")],
+        }
 
 
 def test_an_eni_of_unknown_vpc_may_have_taken_an_address_from_then_on(entries: Any) -> None:
@@ -72,4 +77,14 @@ def test_a_table_says_it_beside_the_address(run: Run, tmp_path: Path) -> None:
     leases = run("leases", "--ip", VIP, str(tmp_path / "log.json"))
     assert leases.stdout.count("order unknown: several calls of its first second moved it") == 2
     state = run("state", "--ip", VIP, "--at", "2024-05-14T11:00:00Z", str(tmp_path / "log.json"))
+    assert f"10.0.1.10 {VIP} (order unknown)" in state.stdout
     assert f"10.0.1.11 {VIP} (order unknown)" in state.stdout
+
+
+def test_csv_names_the_doubted_addresses_of_each_eni(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text(json.dumps({"Records": SPLIT_BRAIN}))
+    state = run("state", "--at", "2024-05-14T11:00:00Z", str(tmp_path / "log.json"), "-o", "csv")
+    assert {line["eni"]: line["doubted"] for line in csv.DictReader(io.StringIO(state.stdout))} == {
+        FIRST: VIP,
+        SECOND: VIP,
+    }

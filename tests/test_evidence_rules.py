@@ -60,6 +60,11 @@ def delete(clock: str, eni: str) -> Entry:
     return call("DeleteNetworkInterface", clock, {"networkInterfaceId": eni})
 
 
+def attach(clock: str, eni: str) -> Entry:
+    asked = {"networkInterfaceId": eni, "instanceId": INSTANCE, "deviceIndex": 1}
+    return call("AttachNetworkInterface", clock, asked, {"attachmentId": "eni-attach-2"})
+
+
 def run_instances(clock: str) -> Entry:
     first = {
         "networkInterfaceId": ENI,
@@ -186,6 +191,12 @@ class TestOwners:
         ours = [assign(f"09:0{number}:00", ENI, f"10.0.1.{50 + number}") for number in (2, 3, 4)]
         answer = who("10.0.1.52", Trail(tmp_path / "logs", theirs, *ours).folder, "10:00:00")
         assert [holder["account"] for holder in answer["holders"]] == [ACCOUNT]
+
+    def test_an_instance_belongs_to_whom_its_eni_belongs(self, tmp_path: Path, who: Any) -> None:
+        theirs = terminate("09:01:30", None) | {"recipientAccountId": OTHER_ACCOUNT}
+        folder = Trail(tmp_path / "logs", theirs, *STORY, attach("09:03:00", ENI)).folder
+        (holder,) = who("10.0.1.50", folder, "10:00:00")["holders"]
+        assert (holder["instance"], holder["instance_basis"]) == (INSTANCE, "attach")
 
     def test_a_correction_is_shown_as_one(self, tmp_path: Path, who: Any, run: Run) -> None:
         wrong = assign("09:02:00", ENI, "10.0.1.50")

@@ -326,6 +326,12 @@ class TestApply:
         story.release("c", 20, "eni-a")
         assert story.leases() == ["10.0.0.5 eni-b 10 to 10 implied", "10.0.0.5 eni-a 10 to 20"]
 
+    def test_it_shows_so_of_whichever_rival_releases(self, story: Story) -> None:
+        story.assign("a", 10, "eni-a")
+        story.assign("b", 10, "eni-b")
+        story.release("c", 20, "eni-b")
+        assert story.leases() == ["10.0.0.5 eni-a 10 to 10 implied", "10.0.0.5 eni-b 10 to 20"]
+
     def test_release_and_assignment_of_one_eni_in_one_second_have_no_known_order(self, story: Story) -> None:
         story.assign("a", 0, "eni-a")
         story.release("b", 10, "eni-a")

@@ -472,6 +472,12 @@ class TestNatGateway:
             assert (row["actor"]["instance"], row["instance"]) == (INSTANCE, None)
 
 
+def enis(run: Run, path: str, clock: str) -> list[str]:
+    """Return the ENIs that ``state`` shows at a time."""
+    result = run("state", path, "--at", f"2024-05-14T{clock}Z", "-o", "jsonl", "-q")
+    return [json.loads(line)["eni"] for line in result.stdout.splitlines()]
+
+
 class TestVpcEndpoint:
     def test_the_row_has_the_enis_if_the_response_names_them(self, run: Run, tmp_path: Path) -> None:
         path = trail(tmp_path, GOOD["CreateVpcEndpoint"])
@@ -490,6 +496,30 @@ class TestVpcEndpoint:
         assert decoded(GOOD["ModifyVpcEndpoint"]).is_relevant
         request = {"ModifyVpcEndpointRequest": {"VpcEndpointId": ENDPOINT, "PolicyDocument": "{}"}}
         assert not decoded(record("ModifyVpcEndpoint", request, {"return": True})).is_relevant
+
+    def test_its_deletion_ends_its_enis(self, run: Run, tmp_path: Path) -> None:
+        made = at("09:00:00", GOOD["CreateVpcEndpoint"])
+        path = trail(tmp_path, made, at("09:20:00", GOOD["DeleteVpcEndpoints"]))
+        assert enis(run, path, "09:19:59") == [ENI]
+        assert enis(run, path, "09:20:00") == []
+        assert [(row["effect"], row["resource"]) for row in timeline(run, path)] == [
+            ("create", ENDPOINT),
+            ("delete", ENDPOINT),
+        ]
+
+    def test_an_endpoint_that_its_deletion_kept_keeps_its_enis(self, run: Run, tmp_path: Path) -> None:
+        other = "vpce-0fedcba9876543210"
+        asked = [{"tag": 1, "content": ENDPOINT}, {"tag": 2, "content": other}]
+        error = {"code": "InvalidParameter", "message": "Operation is not allowed"}
+        for kept, left in ((ENDPOINT, [ENI]), (other, [])):
+            unsuccessful = {"item": {"error": error, "resourceId": kept}}
+            deletion = record(
+                "DeleteVpcEndpoints",
+                {"DeleteVpcEndpointsRequest": {"VpcEndpointId": asked}},
+                {"DeleteVpcEndpointsResponse": {"unsuccessful": unsuccessful}},
+            )
+            made = at("09:00:00", GOOD["CreateVpcEndpoint"])
+            assert enis(run, trail(tmp_path, made, at("09:20:00", deletion)), "09:30:00") == left
 
     def test_another_service_has_a_call_of_the_same_name(self) -> None:
         entry = record("CreateVpcEndpoint", {"domainArn": "arn"}, eventSource="es.amazonaws.com")

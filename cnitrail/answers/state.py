@@ -1,16 +1,15 @@
 """State: the ENIs, their attachments and their addresses at a time."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from ipaddress import ip_network
 
 from cnitrail.answers.filters import Filter, meets
 from cnitrail.answers.leases import doubt_of, takes_interface
 from cnitrail.answers.pods.entries import pod_leases
+from cnitrail.answers.who.indexes import LeaseGroup, with_rivals
 from cnitrail.model import (
-    Attachment,
-    Bound,
     Effect,
     HeldEntry,
     History,
@@ -19,7 +18,7 @@ from cnitrail.model import (
     StateEntry,
     order_of,
 )
-from cnitrail.timeclamp import shifted
+from cnitrail.timeclamp import end_of_second
 
 
 def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry]:
@@ -28,19 +27,16 @@ def state(history: History, at: datetime, wanted: Filter) -> Iterator[StateEntry
     An interface that no event creates exists from the first sign of it. Sorted by instance, device index
     and ENI.
     """
-    at = at.replace(microsecond=0)
-    held: dict[str, list[Lease]] = defaultdict(list)
-    for lease in history.leases:
-        if holds(lease, at):
-            held[lease.eni].append(lease)
+    end = end_of_second(at)
+    held = held_at(history, history.leases, end)
     entries = [
         entry
         for eni, interface in history.interfaces.items()
         if takes_interface(wanted, interface)
-        and (entry := interface_state(history, interface, held[eni], at)) is not None
+        and (entry := interface_state(history, interface, held.get(eni, ()), end)) is not None
     ]
     entries.sort(key=lambda entry: (entry.instance or "~", entry.device_index or 0, entry.eni))
-    pods = _PodPlaces(history, wanted, at) if wanted.names_pods else None
+    pods = _PodPlaces(history, wanted, end) if wanted.names_pods else None
     for entry in entries:
         if _takes(wanted, entry) and (pods is None or pods.are_on(entry)):
             yield entry
@@ -50,7 +46,7 @@ def left_behind(history: History, at: datetime) -> dict[str, list[StateEntry]]:
     """Return the interfaces that outlived their instance by the end of a second, by the instance."""
     left: dict[str, list[StateEntry]] = defaultdict(list)
     for entry in state(history, at, Filter()):
-        departure = history.departure(entry.eni, at)
+        departure = history.departure(entry.eni, end_of_second(at))
         event = departure.end.event if departure is not None else None
         if departure is None or departure.instance is None or event is None:
             continue
@@ -60,11 +56,10 @@ def left_behind(history: History, at: datetime) -> dict[str, list[StateEntry]]:
 
 
 class _PodPlaces:
-    """Where the pods that a filter asks for may have had their addresses at the end of a second."""
+    """Where the pods that a filter asks for may have had their addresses at a time."""
 
     def __init__(self, history: History, wanted: Filter, at: datetime) -> None:
-        end = shifted(at, timedelta(microseconds=999_999))
-        leases = [lease for lease in pod_leases(history, wanted) if lease.perhaps_held(end, end)]
+        leases = [lease for lease in pod_leases(history, wanted) if lease.perhaps_held(at, at)]
         self._enis = {lease.eni for lease in leases if lease.eni is not None}
         self._elsewhere = [lease for lease in leases if lease.eni is None]
 
@@ -77,43 +72,43 @@ class _PodPlaces:
         )
 
 
-def _after(bound: Bound, at: datetime) -> bool:
-    """Return True if a start is later than a second."""
-    return bound.time is not None and bound.time > at
+def held_at(history: History, leases: Iterable[Lease], end: datetime) -> Mapping[str, Sequence[Lease]]:
+    """Return the leases that may cover the end of a second, by ENI.
+
+    If calls of one second gave an address to several ENIs, it may be on any of them.
+    """
+    found = [lease for lease in leases if _may_cover(lease, end)]
+    contested = [lease for lease in found if lease.certainty.rivals and doubt_of(lease, end)]
+    if contested:
+        names = {lease.held for lease in contested}
+        groups = [LeaseGroup(one) for held in names for one in history.holders[held]]
+        found = with_rivals(history, groups, found, contested, end)
+    held: dict[str, list[Lease]] = defaultdict(list)
+    for lease in found:
+        held[lease.eni].append(lease)
+    return held
 
 
-def _before(bound: Bound, at: datetime) -> bool:
-    """Return True if an end is over by the end of a second."""
-    return bound.time is not None and bound.time <= at
+def _may_cover(lease: Lease, end: datetime) -> bool:
+    start = lease.possible_start()
+    return (start is None or start <= end) and (lease.end.time is None or lease.end.time > end)
 
 
 def interface_state(
-    history: History, interface: Interface, held: list[Lease], at: datetime
+    history: History, interface: Interface, held: Sequence[Lease], end: datetime
 ) -> StateEntry | None:
     """Return an interface at the end of a second, with its leases then; None if it does not exist then."""
-    return _entry(history, interface, held, at) if _exists(interface, at, bool(held)) else None
+    return _entry(history, interface, held, end) if _exists(interface, end, bool(held)) else None
 
 
-def holds(lease: Lease, at: datetime) -> bool:
-    """Return whether a lease may cover the end of a second."""
-    reach = lease.possible_start()
-    return (reach is None or reach <= at) and not _before(lease.end, at)
-
-
-def _exists(interface: Interface, at: datetime, holds: bool) -> bool:
+def _exists(interface: Interface, end: datetime, holds: bool) -> bool:
     """Return whether an ENI exists: one that holds an address outlived the termination of its instance."""
     if holds:
         return True
-    if _after(interface.created, at) or _before(interface.deleted, at):
+    created, deleted = interface.created.time, interface.deleted.time
+    if (created is not None and created > end) or (deleted is not None and deleted <= end):
         return False
-    return interface.created.time is not None or _attachment(interface, at) is not None
-
-
-def _attachment(interface: Interface, at: datetime) -> Attachment | None:
-    for attachment in reversed(interface.attachments):
-        if not _after(attachment.start, at) and not _before(attachment.end, at):
-            return attachment
-    return None
+    return created is not None or interface.attachment_at(end) is not None
 
 
 def _takes(wanted: Filter, entry: StateEntry) -> bool:
@@ -124,13 +119,9 @@ def _takes(wanted: Filter, entry: StateEntry) -> bool:
     )
 
 
-def _entry(history: History, interface: Interface, held: list[Lease], at: datetime) -> StateEntry:
-    attachment = _attachment(interface, at)
-    name, basis = (
-        (attachment.instance, attachment.how)
-        if attachment is not None and attachment.instance is not None
-        else history.instance_of(interface.eni, at)
-    )
+def _entry(history: History, interface: Interface, held: Sequence[Lease], at: datetime) -> StateEntry:
+    attachment = interface.attachment_at(at)
+    name, basis = history.instance_of(interface.eni, at)
     instance = history.instances.get(name or "")
     cluster = history.cluster_of(interface.eni, name, at)
     return StateEntry(

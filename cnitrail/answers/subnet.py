@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from msgspec import Struct
 
 from cnitrail.answers.leases import doubt_of
-from cnitrail.answers.state import holds, interface_state
+from cnitrail.answers.state import held_at, interface_state
 from cnitrail.model import (
     AccountRegion,
     Basis,
@@ -40,6 +40,7 @@ from cnitrail.model.subnet import (
     assignable,
 )
 from cnitrail.text import short_list
+from cnitrail.timeclamp import end_of_second
 
 _IDLE = timedelta(minutes=5)
 """Time without an instance after which an ENI is not only about to be attached or deleted: the age at which
@@ -47,7 +48,7 @@ the VPC CNI's own cleanup takes it for a leak (pkg/awsutils/awsutils.go in amazo
 
 _FOR_PODS = (Manager.VPC_CNI, Manager.RESOURCE_CONTROLLER, Manager.CILIUM, Manager.AUTO_MODE)
 _NOT_OF_NODES = (Manager.AWS_SERVICE, Manager.NOT_KUBERNETES)
-_IN_CLUSTER = (AddressUse.NODE, AddressUse.POD, AddressUse.BRANCH)
+_IN_CLUSTER = (AddressUse.NODE, AddressUse.POD, AddressUse.NODE_OTHER, AddressUse.BRANCH)
 _NAMED = 6
 """Holders that the summary names before it sums up the rest."""
 
@@ -61,6 +62,9 @@ class _HolderEni(Struct, frozen=True, kw_only=True):
     cluster: str | None
     manager: Manager
     is_node: bool
+    """Whether it is an ENI of a node, which its plugin may use for pods."""
+    is_on_node: bool
+    """Whether its instance is a node, whatever the ENI is for."""
     idle_since: datetime | None
 
     def use_of(self, kind: HoldingKind) -> AddressUse:
@@ -76,6 +80,8 @@ class _HolderEni(Struct, frozen=True, kw_only=True):
             return AddressUse.NODE
         if entry.management.manager in _FOR_PODS:
             return AddressUse.POD
+        if self.is_on_node:
+            return AddressUse.NODE_OTHER
         return AddressUse.INSTANCE if entry.attached or entry.instance else AddressUse.OTHER
 
 
@@ -214,27 +220,32 @@ class SubnetIndex:
         )
 
     def _holders(self, subnet: str, at: datetime) -> Iterator[_HolderEni]:
-        history = self._history
-        for interface in self._enis.get(subnet, ()):
-            held = [lease for lease in self._leases[interface.eni] if holds(lease, at)]
-            entry = interface_state(history, interface, held, at)
+        history, end, enis = self._history, end_of_second(at), self._enis.get(subnet, ())
+        leases = (lease for interface in enis for lease in self._leases[interface.eni])
+        held = held_at(history, leases, end)
+        for interface in enis:
+            own = held.get(interface.eni, ())
+            entry = interface_state(history, interface, own, end)
             if entry is None:
                 continue
-            node = entry.instance or history.last_instance_of(interface.eni, at)
-            cluster = history.cluster_of(interface.eni, node, at).name
+            node = entry.instance or history.last_instance_of(interface.eni, end)
+            cluster = history.cluster_of(interface.eni, node, end).name
+            of_node = history.manager_of_node(node).manager
             manager = entry.management.manager
             if manager is Manager.UNKNOWN:
-                manager = history.manager_of_node(node).manager
+                manager = of_node
+            is_of_kubernetes = cluster is not None or of_node not in (Manager.UNKNOWN, *_NOT_OF_NODES)
             since = _idle_since(interface, at) if entry.attached is False else None
             is_node = manager not in _NOT_OF_NODES and (manager is not Manager.UNKNOWN or cluster is not None)
             is_idle = is_node and since is not None and at - since >= _IDLE
             yield _HolderEni(
                 entry=entry,
-                leases=tuple(held),
+                leases=tuple(own),
                 node=node,
                 cluster=cluster,
                 manager=manager,
                 is_node=is_node,
+                is_on_node=entry.instance is not None and is_of_kubernetes,
                 idle_since=since if is_idle else None,
             )
 
@@ -364,12 +375,12 @@ def _groups(claims: Iterable[_Claim]) -> list[SubnetGroup]:
 
 
 def _nodes(claims: Iterable[_Claim]) -> list[SubnetNode]:
-    """Return the addresses on each instance, the most first; not those of ENIs that it left behind."""
+    """Return the addresses on each instance, the most first; not those of ENIs that left it."""
     by_node: dict[str, list[_HolderEni]] = defaultdict(list)
     for claim in claims:
         holder = claim.holder
-        if holder.node is not None and holder.idle_since is None:
-            by_node[holder.node].append(holder)
+        if holder.entry.instance is not None and holder.idle_since is None:
+            by_node[holder.entry.instance].append(holder)
     nodes = [
         SubnetNode(
             instance=name,

@@ -19,6 +19,7 @@ from cnitrail.decode.managed_eni_calls import (
     create_vpc_endpoint,
     delete_mount_target,
     delete_nat_gateway,
+    delete_vpc_endpoints,
     modify_vpc_endpoint,
     remove_nat_gateway_addresses,
 )
@@ -606,6 +607,7 @@ EVENTS: dict[str, tuple[Effect, Decoder]] = {
     "DeleteMountTarget": (Effect.DELETE, delete_mount_target),
     "DeleteNatGateway": (Effect.DELETE, delete_nat_gateway),
     "DeleteNetworkInterface": (Effect.DELETE, _delete),
+    "DeleteVpcEndpoints": (Effect.DELETE, delete_vpc_endpoints),
     "DetachNetworkInterface": (Effect.DETACH, _detach),
     "DisassociateAddress": (Effect.MODIFY, _disassociate_address),
     "DisassociateNatGatewayAddress": (Effect.UNASSIGN, remove_nat_gateway_addresses),

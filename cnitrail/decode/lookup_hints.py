@@ -32,6 +32,7 @@ _CONDITIONAL: Final = {
     "CreateFleet": "ec2fleet.amazonaws.com",
     "DeleteMountTarget": "fsmt-",
     "DeleteNatGateway": "nat-",
+    "DeleteVpcEndpoints": "vpce-",
     "DisassociateAddress": "eipassoc-",
     "DisassociateNatGatewayAddress": "nat-",
     "DisassociateTrunkInterface": "trunk-assoc-",

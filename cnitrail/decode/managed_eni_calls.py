@@ -151,6 +151,16 @@ def modify_vpc_endpoint(call: CallBody) -> tuple[Subject, ...]:
     return (Subject(details=Details(resource=endpoint, interface_type="vpc_endpoint")),)
 
 
+def delete_vpc_endpoints(call: CallBody) -> tuple[Subject, ...]:
+    """DeleteVpcEndpoints names endpoints, and none of their ENIs; its response lists those that it kept."""
+    asked = call.ids("vpcEndpointId", call.request.get("vpcEndpointId"), "content")
+    kept = texts(call.response.get("unsuccessful"), "resourceId")
+    named = [endpoint for endpoint in asked if endpoint not in kept] if asked else [None]
+    return tuple(
+        Subject(details=Details(resource=endpoint, interface_type="vpc_endpoint")) for endpoint in named
+    )
+
+
 def create_mount_target(call: CallBody) -> tuple[Subject, ...]:
     """CreateMountTarget of EFS: the response names the ENI that EFS makes, and its address."""
     request, response, problems = call.request, call.response, call.problems

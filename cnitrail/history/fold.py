@@ -253,6 +253,9 @@ class Fold:
             is_assigned_again = again is not None and again.time == end.time
             if lease.contested and lease.rivals and not is_assigned_again:
                 lease.contested, lease.settled_at = False, end.time
+                for rival in map(slot.last.get, lease.rivals):
+                    if rival is not None and rival.rivals is lease.rivals:
+                        rival.contested = False
         slot.last[eni] = lease
         if end.time is not None and (slot.ended is None or slot.ended < end.time):
             slot.ended = end.time

@@ -31,7 +31,8 @@ class Owners(Struct):
 def owners_of(events: Iterable[Event]) -> Owners:
     """Return the doubts about the owners of all that events name; failed events prove nothing.
 
-    If no event shows who created something, it belongs to the account and Region with the most calls on it.
+    If no event shows who created something, it belongs to the account and Region of what a call names beside
+    it, if that is known; else to those with the most calls on it.
     """
     doubts, owners = Owners(), dict[str, AccountRegion]()
     succeeded = [event for event in events if event.failure is None]
@@ -43,9 +44,10 @@ def owners_of(events: Iterable[Event]) -> Owners:
     for event in succeeded:
         if event.effect is Effect.LAUNCH:
             _enter(_launched_with(event, owners), event, owners)
-    created = frozenset(owners)
+    _enter_beside(_resources(succeeded) - doubts.disputed, succeeded, owners)
+    settled = frozenset(owners)
     foreign = [event for event in succeeded if _enter(_named(event), event, owners)]
-    unclear = {name for event in foreign for name in _named(event)} - created
+    unclear = {name for event in foreign for name in _named(event)} - settled
     if unclear:
         calls = Counter(
             (name, event.place) for event in succeeded for name in unclear.intersection(_named(event))
@@ -71,6 +73,13 @@ def _enter(names: Iterable[str], event: Event, owners: dict[str, AccountRegion])
         else:
             others.append(name)
     return others
+
+
+def _enter_beside(created: set[str], events: Iterable[Event], owners: dict[str, AccountRegion]) -> None:
+    """Note the owners of what calls name beside something that the same account and Region created."""
+    for event in events:
+        if {owners[name] for name in created.intersection(_named(event))} == {event.place}:
+            _enter(_named(event), event, owners)
 
 
 def _named(event: Event) -> list[str]:
@@ -101,6 +110,12 @@ def _created(event: Event) -> Iterator[str]:
             yield subject.details.resource
         if event.effect is Effect.LAUNCH and subject.instance:
             yield subject.instance
+
+
+def _resources(events: Iterable[Event]) -> set[str]:
+    """Return what calls created, without the attachments to instances that existed before."""
+    creating = (event for event in events if event.effect in (Effect.CREATE, Effect.LAUNCH))
+    return {name for event in creating for name in _created(event)}
 
 
 def _launched_with(event: Event, known: Mapping[str, AccountRegion]) -> list[str]:

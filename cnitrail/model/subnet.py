@@ -27,6 +27,8 @@ class AddressUse(StrEnum):
     """The primary address of an ENI on a Kubernetes node: pods cannot have it."""
     POD = "pod"
     """A secondary address, or an address of a prefix, on a node whose network plugin gives it to pods."""
+    NODE_OTHER = "node-other"
+    """Any other address of a Kubernetes node, on an ENI that no network plugin is known to use for pods."""
     BRANCH = "branch"
     """The address of a branch ENI: one pod with its own security groups."""
     NOT_ATTACHED = "not-attached"
@@ -39,7 +41,7 @@ class AddressUse(StrEnum):
     SERVICE = "service"
     """An address of another AWS service."""
     INSTANCE = "instance"
-    """Any other address of an EC2 instance."""
+    """An address of an EC2 instance of which nothing shows that it is a node."""
     OTHER = "other"
 
 
@@ -55,6 +57,7 @@ SERVICE_USES = {
 USE_NAMES = {
     AddressUse.NODE: "nodes",
     AddressUse.POD: "pods and warm pool",
+    AddressUse.NODE_OTHER: "other IPs of nodes",
     AddressUse.BRANCH: "branch ENIs",
     AddressUse.NOT_ATTACHED: "not attached",
     AddressUse.SERVICE: "other AWS services",

@@ -45,6 +45,7 @@ _COLUMNS: Columns = {
     "manager": lambda entry: entry.management.manager.value,
     "manager_basis": lambda entry: entry.management.basis,
     "addresses": lambda entry: [address.ip for address in entry.addresses],
+    "doubted": lambda entry: [address.ip for address in entry.addresses if address.doubt],
 }
 
 

@@ -39,6 +39,7 @@ from cnitrail.model import (
 from cnitrail.model.eni_kinds import users_of
 from cnitrail.model.explanation import Explanation, ExplanationSentence, SentenceCode
 from cnitrail.text import clock, duration
+from cnitrail.timeclamp import end_of_second
 
 _KINDS = {
     "node-primary": "the primary ENI of an instance",
@@ -157,7 +158,7 @@ def _now(known: Known, interface: Interface, entry: StateEntry | None, at: datet
         text = f"At {known.moment(at)} it holds {held}{on}, but no event shows whether it is attached."
         return ExplanationSentence(SentenceCode.NOW, text)
     text = f"At {known.moment(at)} it is attached to nothing and holds {held}"
-    left = known.history.departure(interface.eni, at)
+    left = known.history.departure(interface.eni, end_of_second(at))
     event = left.end.event if left is not None else None
     if left is not None and event is not None:
         what = "its trunk" if left.with_trunk else "it"

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from cnitrail.answers.filters import Filter
-from cnitrail.answers.leases import meets_time, overlaps, takes_interface
+from cnitrail.answers.leases import doubt_of, meets_time, overlaps, takes_interface
 from cnitrail.answers.report.citation_index import CitationIndex
 from cnitrail.model import AddressHolder, Coverage, Ground, History, Interface, Lease
+from cnitrail.model.reason import ReasonCode
 from cnitrail.text import clock, distinct
+from cnitrail.timeclamp import LAST
 
 
 def filtered_leases(history: History, wanted: Filter) -> tuple[Lease, ...]:
@@ -56,9 +58,11 @@ def _ground(lease: Lease, interface: Interface, coverage: Coverage, last: dateti
 
 
 def _doubt(lease: Lease) -> str | None:
-    if lease.certainty.contested:
-        return "the order of the calls in its first second is not known"
-    if lease.certainty.takeover_from is not None:
-        taken = clock(lease.certainty.takeover_from)
-        return f"another ENI may have taken the address at {taken}, if in the same VPC"
+    """Return why another interface may have the address, as a clause; None if nothing shows that."""
+    taken = lease.certainty.takeover_from
+    match doubt_of(lease, LAST):
+        case ReasonCode.ORDER_UNKNOWN:
+            return "the order of the calls in its first second is not known"
+        case ReasonCode.MAY_BE_TAKEN if taken is not None:
+            return f"another ENI may have taken the address at {clock(taken)}, if in the same VPC"
     return None

@@ -72,6 +72,9 @@ class ChangePoints:
         for group in groups:
             for lease in group.leases:
                 times.update((lease.possible_start(), lease.end.time))
+                times.update(
+                    self._evidence.history.interfaces[eni].deleted.time for eni in lease.certainty.rivals
+                )
         return _around(_seconds(times))
 
     def near(self, groups: Sequence[LeaseGroup], second: datetime) -> list[Sequence[int]]:
@@ -80,7 +83,7 @@ class ChangePoints:
         They hold as long as nothing changes that ``of_holders`` names.
         """
         found = [lease for group in groups for lease in group.at(second)]
-        found = with_rivals(groups, found, found)
+        found = with_rivals(self._evidence.history, groups, found, found, second)
         for group in groups:
             last = group.before(second)
             if last is not None:

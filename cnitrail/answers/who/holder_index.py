@@ -377,7 +377,8 @@ class HolderIndex:
     def _candidates(self, groups: list[LeaseGroup], second: datetime) -> list[Lease]:
         """Return the leases that may cover a second, with the rivals of those that are contested."""
         found = [lease for group in groups for lease in group.at(second)]
-        return with_rivals(groups, found, filter(self._is_contested, found))
+        contested = filter(self._is_contested, found)
+        return with_rivals(self._evidence.history, groups, found, contested, second)
 
     def _situation(
         self,

@@ -236,13 +236,17 @@ class LeaseGroup:
         return found[::-1]
 
     def rivals_of(self, lease: Lease) -> Iterator[Lease]:
-        """Yield the leases that may hold the address in place of one whose first second is contested."""
-        rivals = lease.certainty.rivals
+        """Yield the leases that may hold the address in place of one whose first second is contested.
+
+        Of each ENI it is the last one: the address may have left it, and come back, in that second.
+        """
+        rivals, latest = lease.certainty.rivals, dict[str, Lease]()
         for place in self._places_by_end.get(lease.start.time or LAST, ()) if rivals else ():
             rival = self.leases[place]
             is_other = rival.eni in rivals and rival.eni != lease.eni
             if is_other and rival.end.time == lease.start.time:
-                yield rival
+                latest[rival.eni] = rival
+        yield from latest.values()
 
     def ended_last(self, second: datetime) -> list[Lease]:
         """Return the leases that ended last, of those that begin before a second: several if they tie.
@@ -276,9 +280,16 @@ class LeaseGroup:
 
 
 def with_rivals(
-    groups: Sequence[LeaseGroup], found: Sequence[Lease], contested: Iterable[Lease]
+    history: History,
+    groups: Sequence[LeaseGroup],
+    found: Sequence[Lease],
+    contested: Iterable[Lease],
+    time: datetime,
 ) -> list[Lease]:
-    """Return the leases that were found, and those that may hold the address in place of contested ones."""
+    """Return the leases found at a time, and those that may hold the address in place of contested ones.
+
+    Nothing is left of those whose ENI was deleted before.
+    """
     contested = [lease for lease in contested if lease.certainty.rivals]
     if not contested:
         return list(found)
@@ -289,8 +300,15 @@ def with_rivals(
         done = enis[lease.start.time, lease.certainty.rivals]
         if len(done) < 2:
             done.add(lease.eni)
-            leases.update({id(rival): rival for group in groups for rival in group.rivals_of(lease)})
+            rivals = (rival for group in groups for rival in group.rivals_of(lease))
+            leases.update({id(rival): rival for rival in rivals if _exists(history, rival.eni, time)})
     return list(leases.values())
+
+
+def _exists(history: History, eni: str, time: datetime) -> bool:
+    """Return whether an ENI was not deleted before a time."""
+    deleted = history.interfaces[eni].deleted.time
+    return deleted is None or deleted >= time
 
 
 def address_and_prefix(ip: Address) -> tuple[Address, Held]:

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 def state(request: Request, at: datetime | None, live: tuple[str, ...], output: str) -> None:
     """Show ENIs, attachments and addresses at a point in time.
 
+    It is the state at the end of that second: what ended in it is gone, by a release, a
+    detachment or a termination. who names whoever may have held an address at any moment of the
+    second. An address that several calls of one second gave to different ENIs is on each of them,
+    marked as order unknown.
+
     ENIs that no event mentions are not shown: a trail that starts today does not know the
     ENIs that were created yesterday and not changed since. --since and --until limit what
     is read from a bucket or from lookup:, not the answer.

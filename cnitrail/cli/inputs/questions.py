@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,7 +16,8 @@ from cnitrail.errors import UsageError
 from cnitrail.parse import not_an_id, parse_address, parse_id, parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from _csv import Reader
+    from collections.abc import Iterator
     from ipaddress import IPv4Address, IPv6Address
     from typing import IO
 
@@ -87,9 +89,9 @@ def read_questions(file: IO[str], now: datetime) -> Iterator[Question | Unreadab
         raise UsageError("--batch: the file has no questions", "use CSV with a header ip,at or JSON lines")
     if first.lstrip().startswith("{"):
         return _from_json(chain([first], lines), now)
-    reader = csv.DictReader(chain([first], lines), skipinitialspace=True)
+    reader = csv.reader(chain([first], lines), skipinitialspace=True)
     try:
-        header = [_key(column) for column in reader.fieldnames or ()]
+        header = list(map(_key, next(reader)))
     except csv.Error:
         header = []
     if not {"ip", "at"} <= {*header}:
@@ -100,8 +102,7 @@ def read_questions(file: IO[str], now: datetime) -> Iterator[Question | Unreadab
     twice = _twice(header)
     if twice:
         raise UsageError(f"--batch: the header names {twice} twice", "name every column once")
-    reader.fieldnames = header
-    return _from_csv(reader, now)
+    return _from_csv(reader, header, now)
 
 
 def _key(name: object) -> str:
@@ -122,7 +123,9 @@ def _lines(file: IO[str]) -> Iterator[str]:
             line = file.readline(_MAX_LINE)
 
 
-def _from_csv(reader: csv.DictReader[str], now: datetime) -> Iterator[Question | UnreadableLine]:
+def _from_csv(reader: Reader, header: list[str], now: datetime) -> Iterator[Question | UnreadableLine]:
+    width = len(header)  # what the header does not name is in an empty cell after all others
+    fields_of = itemgetter(*(header.index(key) if key in header else width for key in _KEYS))
     while True:
         try:
             row = next(reader, None)
@@ -131,7 +134,9 @@ def _from_csv(reader: csv.DictReader[str], now: datetime) -> Iterator[Question |
             continue
         if row is None:
             return
-        yield _question(row, reader.line_num, now)
+        if row:
+            row[width:] = [""] * (max(width - len(row), 0) + 1)
+            yield _question(fields_of(row), reader.line_num, now)
 
 
 def _from_json(lines: Iterator[str], now: datetime) -> Iterator[Question | UnreadableLine]:
@@ -149,15 +154,17 @@ def _from_json(lines: Iterator[str], now: datetime) -> Iterator[Question | Unrea
         if twice:
             yield UnreadableLine("", f"line {number}: it has {twice} twice")
         else:
-            yield _question({_key(name): text for name, text in value}, number, now)
+            fields = {_key(name): field for name, field in value}
+            yield _question(tuple(map(fields.get, _KEYS)), number, now)
 
 
 class _KeyValues(list[tuple[str, object]]):
     """The keys and values of a JSON object, in the order of its text and with repeated keys."""
 
 
-def _question(fields: Mapping[str, object], number: int, now: datetime) -> Question | UnreadableLine:
-    ip, at = str(fields.get("ip") or "").strip(), str(fields.get("at") or "").strip()
+def _question(fields: tuple[object, ...], number: int, now: datetime) -> Question | UnreadableLine:
+    """Return the question that the fields of ``_KEYS`` ask, in their order."""
+    ip, at, vpc, account = map(_text, fields)
     try:
         address = _address(ip)
     except ValueError:
@@ -167,12 +174,11 @@ def _question(fields: Mapping[str, object], number: int, now: datetime) -> Quest
     except (ValueError, OverflowError, OSError):
         return UnreadableLine(ip, f"line {number}: at is {at[:60]!r}, not a time")
     ids: list[str | None] = []
-    for kind in ("vpc", "account"):
-        text = _given(fields.get(kind))
+    for kind, text in (("vpc", vpc), ("account", account)):
         try:
-            ids.append(_id(kind, text) if text is not None else None)
+            ids.append(_id(kind, text) if text else None)
         except ValueError:
-            mistake, _ = not_an_id(kind, str(text)[:60])
+            mistake, _ = not_an_id(kind, text[:60])
             return UnreadableLine(ip, f"line {number}: {kind}: {mistake}")
     return Question(address, time, *ids)
 
@@ -181,6 +187,6 @@ _address = lru_cache(_REMEMBERED)(parse_address)
 _id = lru_cache(_REMEMBERED)(parse_id)
 
 
-def _given(value: object) -> str | None:
-    """Return the text of a field; None if it is empty."""
-    return str(value).strip() or None if value is not None else None
+def _text(field: object) -> str:
+    """Return the text of a field, which is empty if it is missing."""
+    return "" if field is None else str(field).strip()

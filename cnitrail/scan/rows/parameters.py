@@ -49,14 +49,15 @@ _OBJECTS: Final = (
     *("networkInterface", "networkInterfaceSet", "previousState", "privateIpAddressesSet"),
     *("resourcesSet", "sourceDestCheck", "associatePublicIpAddress", "subnet", "tagSet"),
     *("subnetConfiguration",),
-    *("tagSpecificationSet", "tags", "unassignedIpv6Addresses", "unassignedIpv6PrefixSet", "vpcEndpoint"),
+    *("tagSpecificationSet", "tags", "unassignedIpv6Addresses", "unassignedIpv6PrefixSet", "unsuccessful"),
+    "vpcEndpoint",
 )
 """Fields whose value is an object or a list; a crawler that has found both that and a text types a text."""
 
 _CALLS: Final = (
     *("CreateFleet", "CreateNatGateway", "CreateVpcEndpoint", "DeleteNatGateway"),
     *("AssignPrivateNatGatewayAddress", "AssociateNatGatewayAddress", "DisassociateNatGatewayAddress"),
-    *("UnassignPrivateNatGatewayAddress", "ModifyVpcEndpoint"),
+    *("UnassignPrivateNatGatewayAddress", "ModifyVpcEndpoint", "DeleteVpcEndpoints"),
     *("AssociateTrunkInterface", "DisassociateTrunkInterface"),
     *("AssignIpv6Addresses", "AssignPrivateIpAddresses", "UnassignIpv6Addresses"),
     *("UnassignPrivateIpAddresses", "AssociateAddress", "DisassociateAddress"),
