@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from conftest import FIXTURES, Run
+from msgspec.structs import replace
 from records import record
+
+from cnitrail.render.report import html
 
 ENI = "eni-0bbea279695112970"
 ACCOUNT = "111111111111"
@@ -75,3 +78,41 @@ class TestTags:
         for cluster in ("ironman-2022", "evil"):
             found = run("leases", logs, "--cluster", cluster, "-o", "jsonl").stdout
             assert any(json.loads(line)["eni"] == ENI for line in found.splitlines())
+
+    def test_that_name_more_clusters_than_a_resource_can_have_tags_cost_nothing(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        calls = []
+        for number in range(200):
+            tags = {"items": [{"key": f"kubernetes.io/cluster/c{number:03}", "value": "owned"}]}
+            request = {"resourcesSet": {"items": [{"resourceId": ENI}]}, "tagSet": tags}
+            calls.append(
+                called("CreateTags", request, f"2022-10-05T13:4{number // 60}:{number % 60:02}Z", number)
+            )
+        logs = with_calls(tmp_path, *calls)
+        assert len(run("leases", logs, "--cluster", "c048", "-o", "jsonl").stdout.splitlines()) > 0
+        found = run("leases", logs, "--cluster", "c199", "-o", "jsonl").stdout
+        assert found == ""
+
+
+class TestDescriptions:
+    def test_each_call_says_which_instance_was_claimed_last(self, run: Run, tmp_path: Path) -> None:
+        calls = []
+        claims = ["i-0aaaaaaaaaaaaaaaa", "i-0bbbbbbbbbbbbbbbb", "i-0bbbbbbbbbbbbbbbb", "i-03846c730abe852f4"]
+        for number, claimed in enumerate(claims):
+            request = {"networkInterfaceId": ENI, "description": {"value": f"aws-K8S-{claimed}"}}
+            time = f"2022-10-05T13:40:0{number}Z"
+            calls.append(called("ModifyNetworkInterfaceAttribute", request, time, number))
+        logs = with_calls(tmp_path, *calls)
+        entries = json.loads(run("timeline", logs, "--eni", ENI, "-o", "json").stdout)["entries"]
+        said = [entry["claimed_instance"] for entry in entries if entry["actor"]["label"] == "mallory"]
+        assert said == ["i-0aaaaaaaaaaaaaaaa", *["i-0bbbbbbbbbbbbbbbb"] * 3]
+
+
+class TestReportsOfManyCalls:
+    def test_every_instance_that_is_listed_is_drawn(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A single instance may have more calls than the chart takes, with others listed after it."""
+        monkeypatch.setattr(html, "_SIZES", replace(html._SIZES, calls=1))
+        result = run("report", "throttled", "-o", "html")
+        assert result.exit_code == 0
+        assert result.stdout.count('<section class="instance">') == 7

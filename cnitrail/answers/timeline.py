@@ -1,9 +1,11 @@
 """Timeline: who assigned, moved or released which addresses, and when."""
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -355,15 +357,22 @@ def _entry(
 def _claimed(
     subject: Subject, interface: Interface | None, time: datetime, instance: str | None
 ) -> str | None:
-    """Return the instance that a caller wrote on an interface which is not known to be on it; else None."""
+    """Return the instance that a caller wrote on an interface which is not known to be on it; else None.
+
+    Of two claims in a row, each names another instance, so that the last two are enough.
+    """
     details = subject.details
     is_claimed = details.served or details.mark or (interface is not None and interface.claimed)
     if not is_claimed:
         return None
-    written = [details.served, details.mark.instance if details.mark is not None else None]
-    if interface is not None:
-        written += [claim.mark.instance for claim in interface.claimed if claim.time <= time]
-    return next((name for name in reversed(written) if name not in (None, instance)), None)
+    claims = interface.claimed if interface is not None else ()
+    before = bisect_right(claims, time, key=attrgetter("time"))
+    written = (
+        *(claims[place].mark.instance for place in range(before - 1, max(before - 3, -1), -1)),
+        details.mark.instance if details.mark is not None else None,
+        details.served,
+    )
+    return next((name for name in written if name not in (None, instance)), None)
 
 
 def _eni_of(history: History, subject: Subject) -> str | None:

@@ -34,6 +34,10 @@ from cnitrail.timeclamp import LAST
 _ANY_TYPE = "interface"
 """The interface type of most interfaces; EC2 names services in others."""
 
+_MAX_TAGS = 50
+"""Maximum number of tags of a resource (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html).
+Whoever adds and deletes tags again and again can name more clusters; those that come first count."""
+
 _ON_ADDRESSES = (Effect.ASSIGN, Effect.UNASSIGN)
 """What most calls do: nothing to the interface itself."""
 
@@ -64,7 +68,9 @@ class _Tags(Struct):
         named = cluster_tags(tags)
         if not named:
             return
-        self.tags.update(named)
+        for key, value in named.items():
+            if key in self.tags or len(self.tags) < _MAX_TAGS:
+                self.tags[key] = value
         clusters, by_aws = clusters_of_tags(self.tags)
         self.tagged.append(Tagged(time, clusters, by_aws))
 
@@ -242,7 +248,7 @@ class Registry:
         actor = self._actors.get(event.key, event.actor)
         if event.effect is Effect.CREATE and may_mark(actor, mark.instance):
             interface.mark, interface.marked = mark, event.time
-        else:
+        elif not interface.claimed or interface.claimed[-1].mark.instance != mark.instance:
             interface.claimed.append(ClaimedMark(mark, event.time))
 
     def _read_life(self, event: Event, subject: Subject) -> None:

@@ -178,10 +178,13 @@ class ReportPage:
 
     @cached_property
     def drawn_instances(self) -> Sequence[InstanceReport]:
-        """Return the instances of the chart: the busiest first, and of too many calls, only these."""
+        """Return the instances of the chart: the busiest first, and of too many calls, only these.
+
+        Those that are listed are always drawn.
+        """
         totals = accumulate(instance.calls for instance in self.report.instances)
         number = sum(1 for _ in takewhile(lambda total: total <= self.sizes.calls, totals))
-        drawn = self.report.instances[: max(number, 1)]
+        drawn = self.report.instances[: max(number, self.sizes.instances)]
         return [replace(instance, interfaces=self.interfaces(instance)) for instance in drawn]
 
     @property
