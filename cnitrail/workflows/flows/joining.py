@@ -53,6 +53,9 @@ _DIGITS: Final = 18
 
 _ABSENT: Final = frozenset((b"-", b""))
 
+_TRAFFIC: Final = ("srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr", "protocol", "packets", "bytes")
+"""The fields that say which traffic a record is of; a record without traffic has none of them."""
+
 _NAMED: Final = 3
 """Unreadable records of a block that are listed one by one."""
 
@@ -191,7 +194,7 @@ class BlockJoiner:
         if len(fields) != plan.width:
             counts.skip(index, f"{counted(len(fields), 'field')}, and not {plan.width}")
             return b""
-        status = plan.field(fields, "log-status")
+        status = plan.status(fields)
         if status in (b"NODATA", b"SKIPDATA"):
             if not self._takes_interface(plan, fields):
                 counts.filtered += 1
@@ -381,6 +384,7 @@ class _Plan:
         names = [name for name in KEY_FIELDS if name in self._places]
         self._attributes = [ATTRIBUTES[name] for name in names]
         self._texts = _Remembered(_used_text)
+        self._traffic = [self._places[name] for name in _TRAFFIC if name in self._places]
         self.key = _taker([self._places[name] for name in names])
         self.writer = writer
         self.middle = middle_of(fields)
@@ -401,6 +405,13 @@ class _Plan:
     def text(self, fields: Sequence[bytes], name: str) -> str:
         """Return a field of a record as text."""
         return self.field(fields, name).decode("utf-8", "replace")
+
+    def status(self, fields: Sequence[bytes]) -> bytes:
+        """Return the status of a record, also of one without traffic whose format does not have it."""
+        status = self.field(fields, "log-status")
+        if status in _ABSENT and self._traffic and _ABSENT.issuperset([fields[at] for at in self._traffic]):
+            return b"NODATA"
+        return status
 
     def flow_key(self, key: _Key) -> FlowKey:
         """Return what decides who was at the ends of a flow, by the fields that ``key`` took."""
