@@ -126,6 +126,21 @@ class TestRecords:
         found = joined(b"2 1 eni-1 - - - - - - - 1767225600 1767225660 - SKIPDATA")
         assert (found.counts.records, found.counts.skip_data) == (1, 1)
 
+    def test_a_record_without_traffic_is_none_of_a_flow_in_a_format_without_the_status(self) -> None:
+        columns = ("interface-id", "srcaddr", "dstaddr", "packets", "start", "end", "pkt-srcaddr")
+        found = joined(b"eni-1 - - - 1767225600 1767225660 -", columns=columns)
+        assert found.text == b"eni-1,-,-,-,1767225600,1767225660,-" + b"," * 22 + b"\n"
+        assert (found.counts.records, found.counts.no_data, found.counts.joined) == (1, 1, 0)
+
+    def test_a_record_with_one_address_is_of_a_flow_in_a_format_without_the_status(self) -> None:
+        columns = ("interface-id", "srcaddr", "dstaddr", "packets", "start", "end")
+        found = joined(b"eni-1 10.0.0.1 - - 1767225600 1767225660", columns=columns)
+        assert (found.counts.records, found.counts.no_data, found.counts.joined) == (1, 0, 1)
+
+    def test_a_record_of_a_format_without_addresses_and_counts_is_of_a_flow(self) -> None:
+        found = joined(b"eni-1 1767225600 1767225660", columns=("interface-id", "start", "end"))
+        assert (found.counts.records, found.counts.no_data, found.counts.joined) == (1, 0, 1)
+
     @pytest.mark.parametrize(
         "times",
         [

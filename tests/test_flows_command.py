@@ -2,11 +2,13 @@
 
 import csv
 import gc
+import gzip
 import io
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -71,6 +73,17 @@ def test_copies_of_a_file_are_told_as_their_records_count_twice(run: Run, tmp_pa
     limitations = json.loads(result.stdout)["limitations"]
     assert [one["code"] for one in limitations if "twice" in one["text"]] == ["flow-log-copied"]
     assert run("flows", str(other), "--with", TRAIL).stderr.count("twice") == 0
+
+
+def test_a_copy_in_an_archive_is_told_as_its_records_count_twice(run: Run, tmp_path: Path) -> None:
+    name = "111111111111_vpcflowlogs_eu-west-1_fl-0a1b2c3d_20221005T1400Z_5f0c1405.log"
+    lines = f"{' '.join(DEFAULT_FIELDS)}\n{DEFAULT.format(1664978403, 1664978458)}\n".encode()
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(lines))
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("AWSLogs/other.log", lines)
+        archive.writestr(f"AWSLogs/{name}.gz", gzip.compress(lines))
+    result = run("flows", str(tmp_path), "--with", TRAIL)
+    assert "1 file with the name and the size of another one, so records count twice: " in result.stderr
 
 
 class TestArguments:

@@ -111,7 +111,6 @@ class ReasonCode(StrEnum):
     USED_WHILE_FREE = "used-while-free"
     PUBLIC_ADDRESS = "public-address"
     NO_ADDRESS = "no-address"
-    NO_TIME = "no-time"
     FLOW_LOG_COPIED = "flow-log-copied"
 
     # who: a question that cannot be read
@@ -288,7 +287,6 @@ MEANING: dict[ReasonCode, str] = {
     ReasonCode.USED_WHILE_FREE: "The record shows traffic of an address that no ENI, or no pod, had then.",
     ReasonCode.PUBLIC_ADDRESS: "The address is public, and no ENI of the evidence had it.",
     ReasonCode.NO_ADDRESS: "The record has no address of this end.",
-    ReasonCode.NO_TIME: "The record has no time.",
     ReasonCode.FLOW_LOG_COPIED: "A file of flow logs was read twice, so its records count twice.",
     ReasonCode.UNREADABLE_QUESTION: "The line of --batch is not a question.",
     ReasonCode.CHANGED_LATER: "An event shows the change after the time asked for.",

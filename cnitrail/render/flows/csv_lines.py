@@ -9,7 +9,7 @@ from typing import Final
 from msgspec.structs import astuple
 
 from cnitrail.model.flows import FlowEnd
-from cnitrail.render.flows import Shared
+from cnitrail.render.flows import PlainRow, Shared
 from cnitrail.render.flows.cells import COLUMNS, cell
 from cnitrail.render.safe import spreadsheet
 
@@ -54,9 +54,15 @@ class CsvLines:
         """Return the cells of both ends: the record itself is written as it is."""
         return None if fields[0].startswith(b"-") else (b"", ends + b"\n")
 
-    def row(self, line: bytes, _parts: Sequence[bytes], shared: Shared) -> bytes:
-        """Return a record as a line."""
-        return line + shared[1]
+    def rows(self, rows: Iterable[PlainRow]) -> bytes:
+        """Return records as lines."""
+        texts: list[bytes] = []
+        put = texts.append
+        for line, _, shared in rows:
+            put(line)
+            if shared is not None:
+                put(shared[1])
+        return b"".join(texts)
 
 
 def _cells_of(end: FlowEnd) -> bytes:

@@ -1,6 +1,6 @@
 """Flow log records as JSON lines: the fields of the file, then those of both ends."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from msgspec.structs import astuple
@@ -8,7 +8,7 @@ from msgspec.structs import astuple
 from cnitrail.model.flow_fields import NUMBERS, json_name
 from cnitrail.model.flow_layout import middle_of
 from cnitrail.model.flows import END_FIELDS, FlowEnd
-from cnitrail.render.flows import Shared
+from cnitrail.render.flows import PlainRow, Shared
 from cnitrail.render.flows.cells import COLUMNS, cell
 from cnitrail.render.json import line
 
@@ -28,7 +28,8 @@ class JsonLines:
         self.without_ends = self._object(dict.fromkeys(COLUMNS))
         self._middle = middle_of(fields)
         middle = self._names[self._middle.first : self._middle.after] if self._middle is not None else []
-        self._row = b"%b" + b"".join(b'"%b":%%b,' % name.encode() for name in middle) + b"%b"
+        self._keys = [b',"%b":' % name.encode() for name in middle]
+        """The keys of the middle."""
 
     def header(self) -> bytes:
         """Return nothing: every line names its fields."""
@@ -52,15 +53,24 @@ class JsonLines:
         assert self._middle is not None
         values = list(zip(self._names, map(_value, fields, self._are_numbers), strict=True))
         before, after = dict(values[: self._middle.first]), dict(values[self._middle.after :])
-        return line(before)[:-2].encode() + b",", line(after)[1:-2].encode() + ends
+        return line(before)[:-2].encode() + self._keys[0], b"," + line(after)[1:-2].encode() + ends
 
-    def row(self, _line: bytes, parts: Sequence[bytes], shared: Shared) -> bytes:
-        """Return a record as an object."""
-        before, after = shared
-        numbers = parts[1:]
-        if not b"".join(numbers).isdigit() or min(numbers) < b"1" or max(map(len, numbers)) > _DIGITS:
-            numbers = list(map(_number, numbers))
-        return self._row % (before, *numbers, after)
+    def rows(self, rows: Iterable[PlainRow]) -> bytes:
+        """Return records as objects."""
+        texts: list[bytes] = []
+        put = texts.extend
+        _, k1, k2, k3, k4, k5, k6 = self._keys
+        for written, parts, shared in rows:
+            if shared is None:
+                texts.append(written)
+                continue
+            before, after = shared
+            numbers = parts[1:]
+            if not b"".join(numbers).isdigit() or min(numbers) < b"1" or max(map(len, numbers)) > _DIGITS:
+                numbers = list(map(_number, numbers))
+            n0, n1, n2, n3, n4, n5, n6 = numbers
+            put((before, n0, k1, n1, k2, n2, k3, n3, k4, n4, k5, n5, k6, n6, after))
+        return b"".join(texts)
 
     def _object(self, values: dict[str, str | None]) -> bytes:
         return b"," + line(values)[1:].encode()

@@ -1,6 +1,6 @@
 """The summary of flows: who talked most, what was rejected, and how much has no certain name."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Final
 
 from cnitrail.model import Answer, Verdict
@@ -13,7 +13,7 @@ from cnitrail.model.flows import (
     VerdictShare,
 )
 from cnitrail.model.reason import ReasonCode
-from cnitrail.render.flows import Shared
+from cnitrail.render.flows import PlainRow, Shared
 from cnitrail.render.text import Paragraph, Part, Row, Table, draw_blocks, draw_fitting
 from cnitrail.text import byte_size, counted, listed, time_range
 
@@ -51,8 +51,10 @@ class NoLines:
         """Return nothing."""
         return b"", b""
 
-    def row(self, _line: bytes, _parts: Sequence[bytes], _shared: Shared) -> bytes:
+    def rows(self, rows: Iterable[PlainRow]) -> bytes:
         """Return nothing."""
+        for _ in rows:
+            pass
         return b""
 
 

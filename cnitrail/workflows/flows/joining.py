@@ -24,14 +24,15 @@ from cnitrail.model.flows import LATE, FlowCounts, FlowEnd, fields_of_block
 from cnitrail.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from cnitrail.answers.flows import FlowEnds
     from cnitrail.answers.flows.selection import FlowSelection
     from cnitrail.answers.flows.unnamed import StandIn
+    from cnitrail.answers.over_time import IntervalBounds
     from cnitrail.model.flow_layout import Middle
     from cnitrail.model.flows import FlowBlock
-    from cnitrail.render.flows import LineWriter, OpenWriter, Shared
+    from cnitrail.render.flows import LineWriter, OpenWriter, PlainRow, Shared
 
 _MILLISECONDS: Final = 1 << 31
 """A time from here on is in milliseconds, which some records have in spite of AWS's documentation.
@@ -51,6 +52,9 @@ _DIGITS: Final = 18
 """Maximum length of a number: a longer one is not AWS's, and would not fit into 64 bits."""
 
 _ABSENT: Final = frozenset((b"-", b""))
+
+_TRAFFIC: Final = ("srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr", "protocol", "packets", "bytes")
+"""The fields that say which traffic a record is of; a record without traffic has none of them."""
 
 _NAMED: Final = 3
 """Unreadable records of a block that are listed one by one."""
@@ -93,46 +97,49 @@ class BlockJoiner:
         text = block.text.replace(b"\r\n", b"\n") if b"\r" in block.text else block.text
         is_alike = plan.middle is not None and not self._limits_records
         plain = plan.writer.plain(text, block.separator) if is_alike else None
-        written = _Written(block)
+        counts = _Counts(block)
         if plan.middle is not None and plain is not None:
-            self._join_plain(plan, plan.middle, plain, written)
+            written = plan.writer.rows(self._rows(plan, plan.middle, plain, counts))
         else:
-            for index, line in enumerate(text.split(b"\n"), block.first):
-                self._join_line(plan, line.split(block.separator), written, index)
-        return written.joined()
+            lines = enumerate(text.split(b"\n"), block.first)
+            written = b"".join(
+                [self._line(plan, line.split(block.separator), counts, index) for index, line in lines]
+            )
+        return counts.joined(text, written)
 
-    def _join_plain(self, plan: _Plan, middle: Middle, plain: tuple[bytes, bytes], written: _Written) -> None:
-        """Join records, and read only the middle of those that are like one before."""
+    def _rows(
+        self, plan: _Plan, middle: Middle, plain: tuple[bytes, bytes], counts: _Counts
+    ) -> Iterator[PlainRow]:
+        """Yield the records that are written, and read only the middle of those that are like one before."""
         text, separator = plain
         accepted, rejected = (separator.join((b"", action, b"OK")) for action in (b"ACCEPT", b"REJECT"))
         width, size, start, end = middle.width, middle.size, middle.start, middle.end
-        seconds, known, row, put = self._seconds, plan.known, plan.writer.row, written.lines.append
+        seconds, known = self._seconds, plan.known
         earliest, latest = LAST_SECOND, 0
-        for index, line in enumerate(text.split(b"\n"), written.block.first):
+        for index, line in enumerate(text.split(b"\n"), counts.block.first):
             head, mark, tail = line.partition(accepted)
             if not mark:
                 head, mark, tail = line.partition(rejected)
             parts = head.rsplit(separator, width)
-            key = parts[0], mark, tail
+            key = mark.join((parts[0], tail))
             flow = known.get(key)
             try:
                 begun, ended = seconds[parts[start]], seconds[parts[end]]
                 fits = (
                     flow is not None
-                    and flow.start_from <= begun <= flow.start_to
-                    and flow.end_from <= ended <= flow.end_to
-                    and begun <= ended
+                    and flow.since <= begun <= ended <= flow.until
+                    and (flow.bounds is None or flow.bounds.include(begun - LATE, ended))
                 )
             except (ValueError, IndexError):
                 fits = False
             if not fits:
                 fields = line.split(separator)
-                flow = self._new_flow(plan, fields, key)
+                flow = self._new_flow(plan, fields, key) if plan.is_aligned(fields, parts[0], mark) else None
             if flow is None:
-                self._join_line(plan, fields, written, index)
+                yield self._line(plan, fields, counts, index), parts, None
                 continue
             if not flow.is_taken:
-                written.filtered += 1
+                counts.filtered += 1
                 continue
             if begun < earliest:  # noqa: PLR1730  min and max take much longer
                 earliest = begun
@@ -145,14 +152,12 @@ class BlockJoiner:
                 flow.records += 1
                 if number.isdigit() and len(number) <= _DIGITS:
                     flow.size += int(number)
-            put(row(line, parts, flow.shared))
+            yield line, parts, flow.shared
         if latest:
             self._tally.add_times(earliest, latest)
 
-    def _new_flow(self, plan: _Plan, fields: list[bytes], key: _RowKey) -> _Flow | None:
-        """Return what is to be remembered of a record; None if its key is not of whole fields."""
-        if not plan.is_aligned(fields, key):
-            return None
+    def _new_flow(self, plan: _Plan, fields: list[bytes], key: bytes) -> _Flow | None:
+        """Return what is to be remembered of a record; None if it needs to be read field by field."""
         try:
             first, last = self._interval(plan, fields)
         except ValueError:
@@ -168,11 +173,11 @@ class BlockJoiner:
             self._fold(plan)
             plan.known.clear()
         bounds = ends.joined.bounds
+        is_within_one = bounds.last_from <= bounds.first_from and bounds.last_to <= bounds.first_to
         flow = plan.known[key] = _Flow(
-            start_from=bounds.first_from + LATE,
-            start_to=bounds.first_to + LATE,
-            end_from=bounds.last_from,
-            end_to=bounds.last_to,
+            since=bounds.first_from + LATE,
+            until=bounds.last_to,
+            bounds=None if is_within_one else bounds,
             shared=shared,
             ends=ends.joined,
             kind=ends.kind,
@@ -181,27 +186,27 @@ class BlockJoiner:
         )
         return flow
 
-    def _join_line(self, plan: _Plan, fields: list[bytes], written: _Written, index: int) -> None:
-        """Join any record, and read all of its fields."""
+    def _line(self, plan: _Plan, fields: list[bytes], counts: _Counts, index: int) -> bytes:
+        """Return any record as it is written, reading all of its fields; nothing if it is not."""
         if fields == [b""]:
-            return
+            counts.blank += 1
+            return b""
         if len(fields) != plan.width:
-            written.skip(index, f"{counted(len(fields), 'field')}, and not {plan.width}")
-            return
-        status = plan.field(fields, "log-status")
+            counts.skip(index, f"{counted(len(fields), 'field')}, and not {plan.width}")
+            return b""
+        status = plan.status(fields)
         if status in (b"NODATA", b"SKIPDATA"):
             if not self._takes_interface(plan, fields):
-                written.filtered += 1
-                return
-            written.no_data += status == b"NODATA"
-            written.skip_data += status == b"SKIPDATA"
-            written.lines.append(plan.writer.line(fields, plan.writer.without_ends))
-            return
+                counts.filtered += 1
+                return b""
+            counts.no_data += status == b"NODATA"
+            counts.skip_data += status == b"SKIPDATA"
+            return plan.writer.line(fields, plan.writer.without_ends)
         try:
             first, last = self._interval(plan, fields)
         except ValueError as error:
-            written.skip(index, str(error))
-            return
+            counts.skip(index, str(error))
+            return b""
         port, is_rejected = plan.text(fields, "dstport"), plan.field(fields, "action") == b"REJECT"
         if (
             self._limits_records
@@ -210,13 +215,12 @@ class BlockJoiner:
                 first, last, plan.text(fields, "srcport"), port, is_rejected=is_rejected
             )
         ):
-            written.filtered += 1
-            return
+            counts.filtered += 1
+            return b""
         known = self._known_ends(plan, fields, first, last)
         if not known.is_taken:
-            written.filtered += 1
-            return
-        written.lines.append(plan.writer.line(fields, known.text))
+            counts.filtered += 1
+            return b""
         self._tally.add_times(first + LATE, last)
         self._tally.add(
             known.joined,
@@ -227,6 +231,7 @@ class BlockJoiner:
             size=_number(plan.field(fields, "bytes")),
             packets=_number(plan.field(fields, "packets")),
         )
+        return plan.writer.line(fields, known.text)
 
     def _interval(self, plan: _Plan, fields: Sequence[bytes]) -> tuple[int, int]:
         """Return the Unix seconds in which the packets of a record may lie. Raises ``ValueError``."""
@@ -308,10 +313,6 @@ class BlockJoiner:
         return plan
 
 
-_RowKey = tuple[bytes, bytes, bytes]
-"""The text of a record before its middle, its action and status, and the text after them."""
-
-
 _Key = tuple[bytes, ...]
 """The fields of a record that decide who was at its ends, as they are written."""
 
@@ -336,14 +337,14 @@ _NOT_TAKEN: Final = _KnownEnds(_NO_ENDS, EndsKind.of(_NO_ENDS), b"", is_taken=Fa
 class _Flow(Struct, gc=False, kw_only=True):
     """What is remembered of records that are the same but for their middle, and counted of them.
 
-    Their ``start`` lies from ``start_from`` to ``start_to``, their ``end`` likewise. ``rejected`` has
-    records, bytes and packets by destination port; None if the records were accepted.
+    They start at ``since`` or later, and end at ``until`` or earlier. Where that does not yet decide on their
+    ends, ``bounds`` are those of their intervals, too. ``rejected`` has records, bytes and packets by
+    destination port; None if the records were accepted.
     """
 
-    start_from: int
-    start_to: int
-    end_from: int
-    end_to: int
+    since: int
+    until: int
+    bounds: IntervalBounds | None
     shared: Shared
     ends: JoinedEnds
     kind: EndsKind
@@ -383,6 +384,7 @@ class _Plan:
         names = [name for name in KEY_FIELDS if name in self._places]
         self._attributes = [ATTRIBUTES[name] for name in names]
         self._texts = _Remembered(_used_text)
+        self._traffic = [self._places[name] for name in _TRAFFIC if name in self._places]
         self.key = _taker([self._places[name] for name in names])
         self.writer = writer
         self.middle = middle_of(fields)
@@ -392,7 +394,8 @@ class _Plan:
         ]
         self.ends: dict[_Key, _KnownEnds] = BoundedMemory(_KNOWN)
         self.joined: dict[_Key, tuple[JoinedEnds, EndsKind]] = BoundedMemory(_KNOWN)
-        self.known: dict[_RowKey, _Flow] = {}
+        self.known: dict[bytes, _Flow] = {}
+        """The flows, by the text of a record without its middle."""
 
     def field(self, fields: Sequence[bytes], name: str) -> bytes:
         """Return a field of a record."""
@@ -403,19 +406,25 @@ class _Plan:
         """Return a field of a record as text."""
         return self.field(fields, name).decode("utf-8", "replace")
 
+    def status(self, fields: Sequence[bytes]) -> bytes:
+        """Return the status of a record, also of one without traffic whose format does not have it."""
+        status = self.field(fields, "log-status")
+        if status in _ABSENT and self._traffic and _ABSENT.issuperset([fields[at] for at in self._traffic]):
+            return b"NODATA"
+        return status
+
     def flow_key(self, key: _Key) -> FlowKey:
         """Return what decides who was at the ends of a flow, by the fields that ``key`` took."""
         values = map(self._texts.__getitem__, key)
         pairs = zip(self._attributes, values, strict=True)
         return FlowKey(**{name: value for name, value in pairs if value is not None})
 
-    def is_aligned(self, fields: Sequence[bytes], key: _RowKey) -> bool:
-        """Return whether the texts of a key are the fields before the middle and after it."""
-        is_whole = self.middle is not None and len(fields) == self.width
-        if self.middle is None or not is_whole or self.field(fields, "log-status") != b"OK":
+    def is_aligned(self, fields: Sequence[bytes], before: bytes, mark: bytes) -> bool:
+        """Return whether the text before the middle, and the action and status after it, are whole fields."""
+        if self.middle is None or not mark or len(fields) != self.width:
             return False
-        separator = key[1][:1]
-        return separator.join(fields[: self.middle.first]) == key[0]
+        is_before = mark[:1].join(fields[: self.middle.first]) == before
+        return is_before and self.field(fields, "log-status") == b"OK"
 
 
 class _Remembered(BoundedMemory[bytes, Value]):
@@ -446,28 +455,28 @@ def _second(field: bytes) -> int:
     return second
 
 
-class _Written:
-    """The records of a block that are written, and counts of all."""
+class _Counts:
+    """Counts of the records of a block, of which the others are joined."""
 
     def __init__(self, block: FlowBlock) -> None:
         self.block = block
-        self.lines: list[bytes] = []
-        self.no_data = self.skip_data = self.filtered = 0
+        self.no_data = self.skip_data = self.filtered = self.blank = 0
         self._skipped: list[str] = []
 
     def skip(self, index: int, reason: str) -> None:
         """Note a record that cannot be read."""
         self._skipped.append(f"record {index}: {reason}")
 
-    def joined(self) -> JoinedBlock:
-        """Return all of it."""
-        skipped, written = len(self._skipped), len(self.lines)
+    def joined(self, text: bytes, written: bytes) -> JoinedBlock:
+        """Return what is written of a text with all of the records."""
+        skipped = len(self._skipped)
+        records = text.count(b"\n") + 1 - self.blank
         return JoinedBlock(
             uri=self.block.uri,
-            text=b"".join(self.lines),
+            text=written,
             counts=FlowCounts(
-                records=written + skipped + self.filtered,
-                joined=written - self.no_data - self.skip_data,
+                records=records,
+                joined=records - self.no_data - self.skip_data - self.filtered - skipped,
                 no_data=self.no_data,
                 skip_data=self.skip_data,
                 filtered=self.filtered,

@@ -102,6 +102,8 @@ class _OpenFile:
         self.name = name
         self.packing = packing
         self.layout: _Layout | None = None
+        self.text_bytes = 0
+        """The size of the records that were read."""
         self.is_whole = True
         self.is_skipped = False
         self.skipped = 0
@@ -297,15 +299,15 @@ class FlowRun:
                 opened = _OpenFile(source, file, named, packing or _packing_of(named))
                 yield from self._pieces_of(opened, is_one=is_one)
 
-    def _note_copy(self, file: FlowFile) -> None:
-        """Note a file with the name and size of one that was read before; those in archives have none."""
-        name = _AWS_NAME.search(file.uri)
-        if name is None or not file.stored_bytes:
+    def _note_copy(self, file: _OpenFile) -> None:
+        """Note a file or a member of an archive with the name and size of one that was read before."""
+        name = _AWS_NAME.search(file.file.uri)
+        if name is None or not file.text_bytes:
             return
-        known = name[0], file.stored_bytes
+        known = name[0], file.text_bytes
         if known in self._known_files:
             self.copies += 1
-            self.first_copy = self.first_copy or file.uri
+            self.first_copy = self.first_copy or file.file.uri
         self._known_files[known] = True
 
     def _pieces_of(self, file: _OpenFile, *, is_one: bool) -> Iterator[_Piece]:
@@ -315,6 +317,7 @@ class FlowRun:
                 if misfit is not None:
                     yield _Piece(file.source, file, misfit)
                     break
+                file.text_bytes += len(found.text)
             yield _Piece(file.source, file, found)
         yield _Piece(file.source, file, None)
 
@@ -365,7 +368,7 @@ class FlowRun:
                 self._count(file.source, files_skipped=1)
             else:
                 self._count(file.source, files=1, bytes=file.file.stored_bytes)
-                self._note_copy(file.file)
+                self._note_copy(file)
                 yield file, b""
 
     def _advance(self) -> None:
