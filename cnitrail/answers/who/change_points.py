@@ -72,9 +72,8 @@ class ChangePoints:
         for group in groups:
             for lease in group.leases:
                 times.update((lease.possible_start(), lease.end.time))
-                times.update(
-                    self._evidence.history.interfaces[eni].deleted.time for eni in lease.certainty.rivals
-                )
+                for eni in lease.certainty.rivals:
+                    times.add(self._evidence.history.interfaces[eni].deleted.time)
         return _around(_seconds(times))
 
     def near(self, groups: Sequence[LeaseGroup], second: datetime) -> list[Sequence[int]]:

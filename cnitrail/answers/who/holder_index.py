@@ -441,7 +441,7 @@ class HolderIndex:
         self, asked: "AskedAddress", leases: Sequence[Lease], second: datetime
     ) -> Iterator[Reason]:
         """Yield what was not read of other Regions, in which another VPC may use the address of leases."""
-        if leases:
+        if leases and self._evidence.coverage.lost:
             places = {self._evidence.interface(lease).place for lease in leases}
             yield from lacking_elsewhere(self._evidence.coverage, asked.wanted, places, second)
 
