@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from cnitrail.answers.filters import Filter
 from cnitrail.intervals import between, through, total_length
-from cnitrail.model import AccountRegion, Coverage, Hole, HoleReason, Reach
+from cnitrail.model import AccountRegion, Coverage, Hole, HoleReason, Lost, Reach
 from cnitrail.model.coverage import may_be_one_place
 from cnitrail.model.reason import Reason, ReasonCode
 from cnitrail.text import account_and_region, clock, duration, short_list
@@ -126,16 +126,14 @@ def lacking_elsewhere(
     """
     if wanted.vpc:
         return
+    asked = replace(wanted, since=second, until=second)
     for lost in coverage.lost:
         place = (lost.account, lost.region)
         if (
             lost.reason in _NOT_DELIVERED
             and place != (None, None)
             and not any(may_be_one_place(place, other) for other in places)
-            and (lost.account is None or wanted.takes_value("account", lost.account))
-            and (lost.region is None or wanted.takes_value("region", lost.region))
-            and (lost.start is None or lost.start <= second)
-            and (lost.end is None or second < lost.end)
+            and _is_asked(lost, asked)
         ):
             yield Reason(_CODES[lost.reason], f"{lost.what}: another VPC there may use the address")
 
@@ -144,21 +142,19 @@ def not_delivered(coverage: Coverage, wanted: Filter, at: datetime | None = None
     """Yield what of a range, or of one time, a lookup did not read (it ended early), or a table lacks."""
     asked = wanted if at is None else replace(wanted, since=at, until=at)
     for reason in _NOT_DELIVERED:
-        yield from _not_delivered(coverage, reason, asked)
+        for lost in coverage.lost:
+            if lost.reason is reason and _is_asked(lost, asked):
+                yield Reason(_CODES[reason], lost.what)
 
 
-def _not_delivered(coverage: Coverage, reason: HoleReason, wanted: Filter) -> Iterator[Reason]:
-    for lost in coverage.lost:
-        starts_in_range = lost.start is None or wanted.until is None or lost.start <= wanted.until
-        ends_in_range = lost.end is None or wanted.since is None or wanted.since < lost.end
-        is_asked = starts_in_range and ends_in_range
-        if (
-            lost.reason is reason
-            and is_asked
-            and (lost.account is None or wanted.takes_value("account", lost.account))
-            and (lost.region is None or wanted.takes_value("region", lost.region))
-        ):
-            yield Reason(_CODES[reason], lost.what)
+def _is_asked(lost: Lost, wanted: Filter) -> bool:
+    """Return whether a filter asks for any time, and for the account and Region, of what is lost."""
+    return (
+        (lost.start is None or wanted.until is None or lost.start <= wanted.until)
+        and (lost.end is None or wanted.since is None or wanted.since < lost.end)
+        and (lost.account is None or wanted.takes_value("account", lost.account))
+        and (lost.region is None or wanted.takes_value("region", lost.region))
+    )
 
 
 def after_evidence(last: datetime, account: str | None, region: str | None) -> Reason:

@@ -54,10 +54,10 @@ def is_contradictory(entry: Fields) -> bool:
 
     CloudTrail has no response of a failed call, so one of the two is not its own.
     """
-    return not succeeded(entry) and answers_success(fields(entry.get("responseElements")))
+    return not succeeded(entry) and _answers_success(fields(entry.get("responseElements")))
 
 
-def answers_success(response: Fields) -> bool:
+def _answers_success(response: Fields) -> bool:
     """Return whether a response has more than the ID of its request, or the text of an error."""
     return any(value for key, value in response.items() if key.lower() not in _SAYS_NOTHING)
 
